@@ -1,0 +1,1 @@
+"""The BM1684: its numbers, its instructions, and a model that executes them."""
