@@ -1,0 +1,1 @@
+"""The ufw dialect; its ops are in :mod:`dialects.ufw.ops`."""

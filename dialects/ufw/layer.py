@@ -1,0 +1,230 @@
+"""What all UFW ops share: named results, inferred shapes and the kinds of numbers they hold."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+from xdsl.dialects.builtin import (
+    ArrayAttr,
+    BoolAttr,
+    DenseArrayBase,
+    FloatAttr,
+    IntegerAttr,
+    IntegerType,
+    NoneAttr,
+    Signedness,
+    StringAttr,
+    TensorType,
+    f32,
+    i64,
+)
+from xdsl.ir import Attribute, SSAValue
+from xdsl.irdl import IRDLOperation, operand_def, prop_def, result_def
+from xdsl.rewriter import Rewriter
+from xdsl.utils.exceptions import VerifyException
+
+from dialects.blob import Array, BlobAttr
+from dialects.quant.scale import ScaleAttr
+from dialects.ufw.shapes import Shape, checked, require, show
+
+SI8 = IntegerType(8, Signedness.SIGNED)
+UI8 = IntegerType(8, Signedness.UNSIGNED)
+
+MAX_SHIFT = 31
+"""The largest right shift of an INT8 layer: the accumulator has 32 bits."""
+
+Tensor = TensorType[Attribute]
+Setting = Attribute | Array | Sequence[int] | Sequence[float] | str | float | None
+"""What a constructor takes for a property: the attribute, or the plain value it stands for."""
+
+
+def tensor_type(value: SSAValue) -> Tensor:
+    """The tensor type of a value; raises :class:`VerifyException` for any other type."""
+    kind = value.type
+    if not isinstance(kind, TensorType):
+        raise VerifyException(f"a tensor is wanted, the value has type {kind}")
+    return cast(Tensor, kind)
+
+
+def shape_of(value: SSAValue) -> Shape:
+    """The shape of a tensor value."""
+    return tensor_type(value).get_shape()
+
+
+@dataclass(frozen=True)
+class Top:
+    """A result to be: the blob's unique name and what numbers it holds.
+
+    ``element`` is f32, si8 or ui8. ``scale`` is required for the integers; on a float tensor it is
+    the scale the tensor gets where it is quantised later.
+    """
+
+    name: str
+    element: Attribute = f32
+    scale: ScaleAttr | None = None
+
+    @staticmethod
+    def like(value: SSAValue, name: str) -> Top:
+        """A result of the same kind of numbers as an existing value."""
+        kind = tensor_type(value)
+        scale = kind.encoding if isinstance(kind.encoding, ScaleAttr) else None
+        return Top(name, kind.element_type, scale)
+
+    def type(self, shape: Shape) -> Tensor:
+        """The tensor type with that shape."""
+        return TensorType(self.element, shape, self.scale or NoneAttr())
+
+
+def verify_tensor(value: SSAValue) -> None:
+    """Raises unless the value is a float tensor, or an 8-bit one with its scale."""
+    kind = tensor_type(value)
+    checked(kind.get_shape())
+    if isinstance(kind.encoding, ScaleAttr):
+        require(
+            np.isfinite(kind.encoding.data) and kind.encoding.data > 0,
+            f"a scale must be positive and finite, it is {kind.encoding.data}",
+        )
+        require(
+            kind.element_type in (f32, SI8, UI8),
+            f"a tensor holds f32, si8 or ui8, not {kind.element_type}",
+        )
+        return
+    require(
+        kind.element_type == f32,
+        f"a tensor without a #quant.scale holds f32, not {kind.element_type}",
+    )
+
+
+def pairs(values: Sequence[int]) -> DenseArrayBase[IntegerType]:
+    """Integers as a dense array of i64."""
+    return DenseArrayBase.from_list(i64, [int(v) for v in values])
+
+
+def attribute(value: Setting) -> Attribute | None:
+    """The attribute that stands for a plain Python value."""
+    match value:
+        case None | Attribute():
+            return value
+        case bool():
+            return BoolAttr.from_bool(value)
+        case int():
+            return IntegerAttr(value, i64)
+        case float():
+            return FloatAttr(value, f32)
+        case str():
+            return StringAttr(value)
+        case np.ndarray():
+            return BlobAttr.of(value)
+        case _:
+            if all(isinstance(v, int) for v in value):
+                return pairs([int(v) for v in value])
+            return DenseArrayBase.from_list(f32, [float(v) for v in value])
+
+
+class LayerOp(IRDLOperation, ABC):
+    """One UFW layer. ``tops`` names the blobs it makes, one a result, unique in the net."""
+
+    tops = prop_def(ArrayAttr[StringAttr])
+
+    def setup(
+        self,
+        operands: Sequence[SSAValue | Sequence[SSAValue] | None],
+        tops: Sequence[Top],
+        settings: Mapping[str, Setting],
+        *,
+        variadic: bool = False,
+        shapes: Sequence[Shape] | None = None,
+    ) -> None:
+        """Builds the op and gives its results their types; the constructors call it.
+
+        The result shapes are inferred where they are not given (``variadic`` says that the op
+        has any number of results). Raises :class:`VerifyException` when they do not fit.
+        """
+        drafts = [NoneAttr() for _ in tops]
+        properties = {name: attribute(value) for name, value in settings.items()}
+        properties["tops"] = ArrayAttr([StringAttr(top.name) for top in tops])
+        IRDLOperation.__init__(
+            self,
+            operands=operands,
+            result_types=[drafts] if variadic else drafts,
+            properties=properties,
+        )
+        known = self.infer_shapes() if shapes is None else shapes
+        for result, top, shape in zip(list(self.results), tops, known, strict=True):
+            Rewriter.replace_value_with_new_type(result, top.type(shape))
+        if shapes is not None:
+            self.infer_shapes()
+
+    @abstractmethod
+    def infer_shapes(self) -> list[Shape]:
+        """The result shapes, from the operands and properties (and, where only the results
+        have them, from the results).
+
+        Raises :class:`VerifyException` with one sentence when they do not fit.
+        """
+
+    def verify_(self) -> None:
+        require(
+            len(self.tops.data) == len(self.results),
+            f"{len(self.tops.data)} top name(s) for {len(self.results)} result(s)",
+        )
+        for value in (*self.operands, *self.results):
+            verify_tensor(value)
+        shapes = self.infer_shapes()
+        for result, shape in zip(self.results, shapes, strict=True):
+            require(
+                shape_of(result) == shape,
+                f"the result is {show(shape_of(result))}, its inputs give {show(shape)}",
+            )
+        self.verify_layer()
+
+    def verify_layer(self) -> None:
+        """Checks of one layer beyond its shapes. Raises :class:`VerifyException`."""
+
+    @property
+    def top_names(self) -> list[str]:
+        """The names of the results."""
+        return [name.data for name in self.tops.data]
+
+
+class UnaryLayerOp(LayerOp, ABC):
+    """A layer with one bottom and one top of the same shape."""
+
+    bottom = operand_def(TensorType)
+    top = result_def(TensorType)
+
+    def infer_shapes(self) -> list[Shape]:
+        return [shape_of(self.bottom)]
+
+
+def verify_coefficients(
+    weight: BlobAttr | None,
+    bias: BlobAttr | None,
+    right_shift: IntegerAttr | None,
+) -> None:
+    """Coefficients are float32 without a shift, or int8 weights and int16 bias with one."""
+    dtypes = [blob.data.dtype if blob else None for blob in (weight, bias)]
+    if right_shift is None:
+        require(
+            all(dtype in (None, "float32") for dtype in dtypes),
+            f"weights and bias are {dtypes[0]} and {dtypes[1]} but there is no right_shift",
+        )
+        return
+    shift = right_shift.value.data
+    require(0 <= shift <= MAX_SHIFT, f"right_shift {shift} is not in 0..{MAX_SHIFT}")
+    require(
+        dtypes[0] in (None, "int8") and dtypes[1] in (None, "int16"),
+        f"with a right_shift weights are int8 and bias int16, not {dtypes[0]} and {dtypes[1]}",
+    )
+
+
+def verify_bias(bias: BlobAttr | None, outputs: int) -> None:
+    """Raises unless the bias is absent or has one value an output channel."""
+    require(
+        bias is None or bias.shape == (outputs,),
+        f"bias is {show(bias.shape) if bias else ''}, {outputs} value(s) are wanted",
+    )

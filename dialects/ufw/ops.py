@@ -1,0 +1,101 @@
+"""The ufw dialect: one op a UFW layer, with properties named as in the prototxt.
+
+A value is ``tensor<1x64x56x56xf32>``, or ``tensor<1x64x56x56xsi8, #quant.scale<0.1>>`` in an INT8
+net. A net is one ``func.func @main`` whose arguments are the net's inputs and whose results are
+its outputs; the function's ``input_names`` and ``output_names`` give their blob names.
+"""
+
+from __future__ import annotations
+
+from xdsl.ir import Dialect
+
+from dialects.ufw.layer import LayerOp, Top
+from dialects.ufw.movement import (
+    ConcatOp,
+    FlattenOp,
+    PermuteOp,
+    ReshapeOp,
+    SilenceOp,
+    SliceOp,
+    SplitOp,
+)
+from dialects.ufw.pointwise import (
+    DropoutOp,
+    EltwiseOp,
+    EltwiseOperation,
+    EltwiseOperationAttr,
+    PoolingKind,
+    PoolingKindAttr,
+    PoolingOp,
+    PowerOp,
+    ReLUOp,
+    SigmoidOp,
+    SoftmaxOp,
+    TanHOp,
+)
+from dialects.ufw.weighted import (
+    BatchNormOp,
+    BiasOp,
+    ConvolutionOp,
+    InnerProductOp,
+    PReLUOp,
+    ScaleOp,
+)
+
+ALL_OPS: list[type[LayerOp]] = [
+    ConvolutionOp,
+    InnerProductOp,
+    BatchNormOp,
+    ScaleOp,
+    BiasOp,
+    PReLUOp,
+    ReLUOp,
+    SigmoidOp,
+    TanHOp,
+    DropoutOp,
+    PowerOp,
+    SoftmaxOp,
+    PoolingOp,
+    EltwiseOp,
+    ConcatOp,
+    SliceOp,
+    SplitOp,
+    FlattenOp,
+    ReshapeOp,
+    PermuteOp,
+    SilenceOp,
+]
+
+UFW = Dialect("ufw", [*ALL_OPS], [PoolingKindAttr, EltwiseOperationAttr])
+
+__all__ = [
+    "ALL_OPS",
+    "UFW",
+    "BatchNormOp",
+    "BiasOp",
+    "ConcatOp",
+    "ConvolutionOp",
+    "DropoutOp",
+    "EltwiseOp",
+    "EltwiseOperation",
+    "EltwiseOperationAttr",
+    "FlattenOp",
+    "InnerProductOp",
+    "LayerOp",
+    "PReLUOp",
+    "PermuteOp",
+    "PoolingKind",
+    "PoolingKindAttr",
+    "PoolingOp",
+    "PowerOp",
+    "ReLUOp",
+    "ReshapeOp",
+    "ScaleOp",
+    "SigmoidOp",
+    "SilenceOp",
+    "SliceOp",
+    "SoftmaxOp",
+    "SplitOp",
+    "TanHOp",
+    "Top",
+]
