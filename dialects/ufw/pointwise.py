@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import StrEnum
 
 from xdsl.dialects.builtin import (
     I64,
@@ -28,6 +27,7 @@ from xdsl.irdl import (
     var_operand_def,
 )
 from xdsl.traits import Pure
+from xdsl.utils.str_enum import StrEnum
 
 from dialects.ufw import shapes
 from dialects.ufw.layer import LayerOp, Top, UnaryLayerOp, pairs, shape_of
