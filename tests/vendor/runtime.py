@@ -1,0 +1,95 @@
+"""Run a bmodel on the vendor's software: the real BMRuntime, or its simulator command by command.
+
+The vendor's libraries end the process when an assertion of theirs fails, so each run happens in a
+process of its own. They are found by the environment variable BM1684_VENDOR, the folder that has
+``lib/libbmrt.so.1.0``, ``lib/libbmlib.so.0`` and ``lib/libcmodel_bm1684.so``.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class VendorError(Exception):
+    """The vendor's software refused the file or died; the message has its last words."""
+
+
+def vendor_library(name: str) -> Path:
+    """The path of a library of the vendor's."""
+    folder = os.environ.get("BM1684_VENDOR")
+    if not folder:
+        raise VendorError("set BM1684_VENDOR to the folder with the vendor's libraries")
+    return Path(folder) / "lib" / name
+
+
+def run_bmodel(
+    path: Path, inputs: Mapping[str, Array], net: str = "", seconds: float = 600
+) -> dict[str, Array]:
+    """The outputs of the net (by default the first) on the real BMRuntime, all tensors 1N.
+
+    Inputs have the data types of the bmodel; their shapes choose the stage.
+    """
+    return _in_a_process("tests.vendor.bmrt", path, inputs, [net], seconds)
+
+
+def replay(
+    path: Path, inputs: Mapping[str, Array], order_seed: int, noise_seed: int,
+    net: str = "", seconds: float = 600,
+) -> dict[str, Array]:
+    """The outputs when the simulator executes the commands one by one.
+
+    Where both engines may go on, ``order_seed`` chooses; ``noise_seed`` chooses the noise that
+    all memories hold at the start. Outputs that depend on either show a missing wait or a read of
+    unwritten memory.
+    """
+    arguments = [net, str(order_seed), str(noise_seed)]
+    return _in_a_process("tests.vendor.simulator", path, inputs, arguments, seconds)
+
+
+def _in_a_process(
+    module: str, path: Path, inputs: Mapping[str, Array], arguments: list[str], seconds: float
+) -> dict[str, Array]:
+    """Call ``python -m module MODEL INPUTS OUTPUTS ...`` and read what it saved."""
+    with tempfile.TemporaryDirectory(prefix="bmnetu-vendor-") as name:
+        folder = Path(name)
+        save_arrays(folder / "in.npz", inputs)
+        files = [str(path.resolve()), str(folder / "in.npz"), str(folder / "out.npz")]
+        done = subprocess.run(
+            [sys.executable, "-m", module, *files, *arguments],
+            cwd=ROOT, capture_output=True, timeout=seconds, check=False,
+        )
+        if done.returncode or not (folder / "out.npz").exists():
+            words = (done.stdout + done.stderr).decode(errors="replace")[-2000:]
+            raise VendorError(f"{module} ended with {done.returncode}: {words}")
+        return load_arrays(folder / "out.npz")
+
+
+def load_arrays(path: Path) -> dict[str, Array]:
+    """The arrays of an npz whose first array is the list of their names."""
+    with np.load(path) as file:
+        names = [str(name) for name in file["arr_0"]]
+        return {name: file[f"arr_{i + 1}"] for i, name in enumerate(names)}
+
+
+def save_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
+    """The opposite of :func:`load_arrays`."""
+    np.savez(path, np.array(list(arrays), dtype=np.str_), *arrays.values())
+
+
+def leave() -> None:
+    """End the process at once: the vendor's clean-up is slow and noisy."""
+    sys.stdout.flush()
+    os._exit(0)
