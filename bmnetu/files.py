@@ -1,0 +1,55 @@
+"""Files in and files out: what is wrong with a file is said in one sentence."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from bmnetu.errors import InputFileError
+
+MAX_FILE = 2**31 - 1
+"""Protobuf and flatbuffers both count bytes in 31 bits."""
+
+
+def read_bytes(path: Path, what: str, limit: int = MAX_FILE) -> bytes:
+    """The whole file. ``what`` says what it should be, such as "a prototxt".
+
+    Raises :class:`InputFileError` when it is missing, no file, unreadable, empty or too large.
+    """
+    try:
+        if not path.exists():
+            raise InputFileError(f"{path}: no such file; {what} is wanted")
+        if not path.is_file():
+            raise InputFileError(f"{path}: is not a file; {what} is wanted")
+        size = path.stat().st_size
+        if size > limit:
+            raise InputFileError(f"{path}: has {size} bytes, more than {what} can have ({limit})")
+        data = path.read_bytes()
+    except (OSError, ValueError) as error:
+        raise InputFileError(f"{path}: cannot be read: {error}") from error
+    if not data:
+        raise InputFileError(f"{path}: is empty; {what} is wanted")
+    return data
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Writes the file beside its place and renames it, so that no half file is ever seen.
+
+    Makes the folder if it is missing. Raises :class:`InputFileError` when it cannot be written.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            beside.write_bytes(data)
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputFileError(f"{path}: cannot be written: {error}") from error
+
+
+def file_stem(name: str) -> str:
+    """A net's name as the beginning of a file name: other characters become underscores."""
+    return re.sub(r"[^\w.-]", "_", name).lstrip(".") or "network"

@@ -1,0 +1,225 @@
+"""Reads a text prototxt into messages, remembering the line of every one of them.
+
+Protobuf's own reader forgets lines and stops at the first unknown field; this one walks the
+descriptors itself. Unknown fields are skipped and reported, wrong syntax is an error.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+from google.protobuf.text_format import ParseError, Tokenizer
+
+from bmnetu.errors import InputFileError
+from bmnetu.files import read_bytes
+
+MAX_TEXT = 64 * 2**20
+"""The largest prototxt, in bytes."""
+MAX_DEPTH = 32
+"""How deep messages may stand in messages."""
+
+_CLOSING = {"{": "}", "<": ">"}
+
+FieldPath = tuple[str | int, ...]
+"""Where a message stands: ``("layer", 3, "convolution_param")``; () is the whole file."""
+
+
+@dataclass
+class TextFile:
+    """A parsed prototxt: its messages' lines, and the unknown fields with theirs."""
+
+    path: Path
+    lines: dict[FieldPath, int] = field(default_factory=dict[FieldPath, int])
+    unknown: list[tuple[FieldPath, int, str]] = field(
+        default_factory=list[tuple[FieldPath, int, str]]
+    )
+
+    def line(self, *where: str | int) -> int:
+        """The line where that message begins; 1 when the file does not have it."""
+        return self.lines.get(where, 1)
+
+
+def read_text(path: Path, message: Message) -> TextFile:
+    """Fills ``message`` from the file. Raises :class:`InputFileError` with file and line."""
+    data = read_bytes(path, "a text prototxt", MAX_TEXT)
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise InputFileError(
+            f"{path}:{line}: is not UTF-8 text; a prototxt is wanted "
+            "(are -model and -weight swapped?)"
+        ) from error
+    if "\0" in text:
+        raise InputFileError(
+            f"{path}: is a binary file; a text prototxt is wanted (are -model and -weight swapped?)"
+        )
+    parsed = TextFile(path)
+    reader = _Reader(parsed, Tokenizer(re.split(r"\r\n?|\n", text)))
+    try:
+        reader.fields(message, (), "")
+    except ParseError as error:
+        sentence = str(error).split(" : ", 1)[-1]
+        raise InputFileError(f"{path}:{error.GetLine() or 1}: {sentence}") from error
+    return parsed
+
+
+class _Reader:
+    """One pass over the tokens; every method consumes exactly what its name says."""
+
+    def __init__(self, parsed: TextFile, tokens: Tokenizer) -> None:
+        self.parsed = parsed
+        self.tokens = tokens
+
+    def line(self) -> int:
+        """The line of the next token."""
+        return self.tokens.ParseError("").GetLine() or 1  # pyright: ignore[reportArgumentType]
+
+    def fail(self, message: str, line: int | None = None) -> InputFileError:
+        return InputFileError(f"{self.parsed.path}:{line or self.line()}: {message}")
+
+    def fields(self, message: Message, where: FieldPath, closing: str) -> None:
+        """The fields of a message up to and including ``closing``; "" stands for the end."""
+        tokens = self.tokens
+        self.check_depth(len(where))
+        while not (closing and tokens.TryConsume(closing)):
+            if tokens.AtEnd():
+                if not closing:
+                    return
+                raise self.fail(f"the file ends where {closing!r} is wanted")
+            self.one_field(message, where)
+            if not tokens.TryConsume(","):
+                tokens.TryConsume(";")
+
+    def check_depth(self, depth: int) -> None:
+        if depth > 2 * MAX_DEPTH:
+            raise self.fail(f"messages are nested more than {MAX_DEPTH} deep")
+
+    def one_field(self, message: Message, where: FieldPath) -> None:
+        line, name = self.line(), self.tokens.ConsumeIdentifier()
+        found = message.DESCRIPTOR.fields_by_name.get(name)
+        if found is None:
+            self.parsed.unknown.append((where, line, name))
+            self.skip_value(len(where))
+            return
+        descriptor = cast(FieldDescriptor, found)
+        if not descriptor.is_repeated and message.HasField(name):
+            raise self.fail(f"{name} is given twice", line)
+        if descriptor.cpp_type == FieldDescriptor.CPPTYPE_MESSAGE:
+            self.tokens.TryConsume(":")
+            self.listed(descriptor, lambda: self.sub_message(message, descriptor, where, line))
+            return
+        self.tokens.Consume(":")
+        self.listed(descriptor, lambda: self.scalar(message, descriptor))
+
+    def listed(self, descriptor: FieldDescriptor, one: Callable[[], None]) -> None:
+        """One value, or for a repeated field a list ``[a, b]``."""
+        if not (descriptor.is_repeated and self.tokens.TryConsume("[")):
+            one()
+            return
+        while not self.tokens.TryConsume("]"):
+            one()
+            if not self.tokens.LookingAt("]"):
+                self.tokens.Consume(",")
+
+    def opening(self) -> str:
+        for opening, closing in _CLOSING.items():
+            if self.tokens.TryConsume(opening):
+                return closing
+        raise self.fail(f"'{{' is wanted, not {self.tokens.token!r}")
+
+    def sub_message(
+        self, message: Message, descriptor: FieldDescriptor, where: FieldPath, line: int
+    ) -> None:
+        name = descriptor.name
+        closing = self.opening()
+        child: Any = getattr(message, name)
+        if descriptor.is_repeated:
+            where = (*where, name, len(child))
+            child = child.add()
+        else:
+            where = (*where, name)
+            child.SetInParent()
+        self.parsed.lines[where] = line
+        self.fields(child, where, closing)
+
+    def scalar(self, message: Message, descriptor: FieldDescriptor) -> None:
+        line, token = self.line(), self.tokens.token
+        value = self.value(descriptor)
+        try:
+            if descriptor.is_repeated:
+                getattr(message, descriptor.name).append(value)
+            else:
+                setattr(message, descriptor.name, value)
+        except (TypeError, ValueError) as error:
+            raise self.fail(f"{token} does not fit {descriptor.name}", line) from error
+
+    def value(self, descriptor: FieldDescriptor) -> str | bytes | bool | int | float:
+        tokens = self.tokens
+        match descriptor.cpp_type:
+            case FieldDescriptor.CPPTYPE_BOOL:
+                return tokens.ConsumeBool()
+            case FieldDescriptor.CPPTYPE_FLOAT | FieldDescriptor.CPPTYPE_DOUBLE:
+                return tokens.ConsumeFloat()
+            case FieldDescriptor.CPPTYPE_ENUM:
+                return self.enum(descriptor)
+            case FieldDescriptor.CPPTYPE_STRING:
+                if descriptor.type == FieldDescriptor.TYPE_BYTES:
+                    return tokens.ConsumeByteString()
+                if tokens.token[:1] in ("'", '"'):
+                    return tokens.ConsumeString()
+                return tokens.ConsumeIdentifier()
+            case _:
+                return tokens.ConsumeInteger()
+
+    def enum(self, descriptor: FieldDescriptor) -> int:
+        line, token = self.line(), self.tokens.token
+        try:
+            return self.tokens.ConsumeEnum(descriptor)
+        except ParseError as error:
+            kind = descriptor.enum_type
+            words = ", ".join(value.name for value in kind.values) if kind else ""
+            message = f"{token} is no value of {descriptor.name}; it can be {words}"
+            raise self.fail(message, line) from error
+
+    def skip_value(self, depth: int) -> None:
+        """Whatever stands after the name of an unknown field."""
+        self.check_depth(depth)
+        tokens = self.tokens
+        colon = tokens.TryConsume(":")
+        if colon and tokens.TryConsume("["):
+            self.skip_until("]", depth)
+        elif tokens.LookingAt("{") or tokens.LookingAt("<"):
+            self.skip_until(self.opening(), depth)
+        elif colon:
+            self.skip_scalar()
+        else:
+            raise self.fail(f"':' or '{{' is wanted, not {tokens.token!r}")
+
+    def skip_scalar(self) -> None:
+        tokens = self.tokens
+        if tokens.TryConsumeByteString():
+            while tokens.TryConsumeByteString():
+                pass
+            return
+        tokens.TryConsume("-")
+        if not (tokens.TryConsumeIdentifier() or tokens.TryConsumeFloat()):
+            raise self.fail(f"a value is wanted, not {tokens.token!r}")
+
+    def skip_until(self, closing: str, depth: int) -> None:
+        """The rest of an unknown message or list, whatever it holds, to its own end."""
+        tokens = self.tokens
+        self.check_depth(depth)
+        while not tokens.TryConsume(closing):
+            if tokens.AtEnd():
+                raise self.fail(f"the file ends where {closing!r} is wanted")
+            if tokens.LookingAt("{") or tokens.LookingAt("<"):
+                self.skip_until(self.opening(), depth + 2)
+            else:
+                tokens.NextToken()
