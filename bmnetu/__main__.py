@@ -1,0 +1,7 @@
+"""``python -m bmnetu``."""
+
+import sys
+
+from bmnetu.cli import main
+
+sys.exit(main())

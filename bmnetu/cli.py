@@ -1,0 +1,185 @@
+"""The command lines ``bmnetu`` and ``bmnetu-calibrate``: the only place that touches the terminal.
+
+Exit codes: 0 done; 2 bad usage; 3 a file that cannot be read or written; 4 a layer or shape that
+cannot be compiled; 5 compare failed; 70 a bug of ours; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TextIO
+
+from bmnetu.bug_report import write_report
+from bmnetu.errors import BmnetuError, InputFileError
+from bmnetu.flags import (
+    CALIBRATE_FLAGS,
+    COMPILE_FLAGS,
+    Flag,
+    help_text,
+    parse,
+    require_necessary,
+)
+from bmnetu.options import (
+    CalibrateOptions,
+    CompileOptions,
+    check_supported,
+    notes,
+    options_from,
+)
+from bmnetu.version import VERSION
+
+BANNER = """\
+######################################
+# Store bmodel of BMCompiler.
+######################################"""
+
+INTERRUPTED = 130
+
+
+class Terminal:
+    """Lines to stdout, notes and errors to stderr, each with the tool's name before it."""
+
+    def __init__(self, tool: str) -> None:
+        self.tool = tool
+
+    def report(self, line: str) -> None:
+        """A line of progress; one that starts with ``note: `` goes to stderr."""
+        if line.startswith("note: "):
+            self.note(line.removeprefix("note: "))
+        else:
+            self.say(line)
+
+    def say(self, text: str) -> None:
+        """Text to stdout."""
+        _print(text, sys.stdout)
+
+    def note(self, sentence: str) -> None:
+        """Something that the user should know."""
+        _print(f"{self.tool}: note: {sentence}", sys.stderr)
+
+    def error(self, sentence: str) -> None:
+        """Why the run ends."""
+        _print(f"{self.tool}: error: {sentence}", sys.stderr)
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A command line: its name, what it is for, its flags, and what it does with their values."""
+
+    name: str
+    purpose: str
+    flags: Sequence[Flag]
+    run: Callable[[dict[str, Any], Terminal], None]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """``bmnetu``: compile a network into a bmodel. Returns the exit code."""
+    return _run_tool(COMPILE, argv)
+
+
+def calibrate_main(argv: Sequence[str] | None = None) -> int:
+    """``bmnetu-calibrate``: make an int8umodel. Returns the exit code."""
+    return _run_tool(CALIBRATE, argv)
+
+
+def _compile(values: dict[str, Any], terminal: Terminal) -> None:
+    if values["print_pipeline"]:
+        from bmnetu.pipeline import pipeline_text
+
+        terminal.say(pipeline_text(values["opt"], values["prec"] or "FP32"))
+        return
+    require_necessary(COMPILE_FLAGS, values)
+    options = options_from(CompileOptions, values)
+    check_supported(options)
+    if options.mode == "GenUmodel":
+        from bmnetu.frontend import generate_umodel
+
+        generate_umodel(options.model, options.weight, options.outdir, options.net_name)
+        return
+    from bmnetu.driver import compile_network
+
+    for sentence in notes(options):
+        terminal.note(sentence)
+    compile_network(options, terminal.report)
+    if options.stop_after is None:
+        terminal.say(BANNER)
+
+
+def _calibrate(values: dict[str, Any], terminal: Terminal) -> None:
+    require_necessary(CALIBRATE_FLAGS, values)
+    from bmnetu.driver import calibrate_network
+
+    calibrate_network(options_from(CalibrateOptions, values), terminal.report)
+
+
+COMPILE = Tool(
+    "bmnetu",
+    "Compiles a UFW network into outdir/compilation.bmodel for the Sophon BM1684, and compares"
+    " what the NPU will compute with what the CPU computes, layer by layer.",
+    COMPILE_FLAGS,
+    _compile,
+)
+
+CALIBRATE = Tool(
+    "bmnetu-calibrate",
+    "Chooses the thresholds of a float network by running it over data, and writes an int8umodel"
+    " and its prototxt for bmnetu -prec=INT8.",
+    CALIBRATE_FLAGS,
+    _calibrate,
+)
+
+
+def _run_tool(tool: Tool, argv: Sequence[str] | None) -> int:
+    """Parse, run, and turn every exception into one sentence and an exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    terminal = Terminal(tool.name)
+    try:
+        values = parse(tool.flags, words)
+        if values["help"]:
+            terminal.say(help_text(tool.name, tool.purpose, tool.flags))
+        elif values["version"]:
+            terminal.say(f"{tool.name} {VERSION}")
+        else:
+            tool.run(values, terminal)
+    except KeyboardInterrupt:
+        terminal.error("interrupted")
+        return INTERRUPTED
+    except BmnetuError as error:
+        if error.exit_code != BmnetuError.exit_code:
+            terminal.error(error.message)
+            return error.exit_code
+        return _report_bug(tool, words, error, terminal)
+    except OSError as error:
+        terminal.error(": ".join(filter(None, [str(error.filename or ""), error.strerror])))
+        return InputFileError.exit_code
+    except Exception as error:
+        return _report_bug(tool, words, error, terminal)
+    return 0
+
+
+def _report_bug(tool: Tool, words: list[str], error: Exception, terminal: Terminal) -> int:
+    """Say where the report is; the exit code of our bugs."""
+    what = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+    try:
+        place = f"please send the report {write_report(error, tool.name, words)}"
+    except OSError as trouble:
+        place = f"no report could be written ({trouble})"
+    terminal.error(f"this is a bug in {tool.name} ({what}): {place}")
+    return BmnetuError.exit_code
+
+
+def _print(text: str, stream: TextIO) -> None:
+    """Print text with its control characters made visible, whatever the stream's encoding.
+
+    When nobody reads any more (``bmnetu ... | head``), the rest is dropped and the run goes on.
+    """
+    shown = "".join(c if c in "\n\t" or c.isprintable() else repr(c)[1:-1] for c in text)
+    encoding = stream.encoding or "utf-8"
+    shown = shown.encode(encoding, "backslashreplace").decode(encoding)
+    try:
+        print(shown, file=stream, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

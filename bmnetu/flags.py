@@ -1,0 +1,262 @@
+"""The flags of the command lines: one table a tool gives parsing, checks and help.
+
+Spelling follows gflags: one dash or two, ``-k=v`` or ``-k v``, ``-`` and ``_`` alike in names,
+``-cmp`` and ``-nocmp``; and, as users' scripts expect, ``-cmp false`` means false. The last of
+repeated flags wins.
+"""
+
+from __future__ import annotations
+
+import difflib
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bmnetu.errors import UsageError
+
+MAX_DIMENSION = (1 << 31) - 1
+MAX_RANK = 8
+_BOOLEANS = {"0": False, "1": True, "false": False, "true": True}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A type of value: its word in the help, and text to value (ValueError says what it wants)."""
+
+    word: str
+    read: Callable[[str], Any]
+
+
+@dataclass(frozen=True)
+class Flag:
+    """One flag. ``default_text`` is for the help where the default is not a plain value."""
+
+    name: str
+    kind: Kind
+    help: str
+    default: Any = None
+    default_text: str = ""
+    necessary: bool = False
+    alias: str = ""
+
+
+def _read_path(text: str) -> Path:
+    if not text:
+        raise ValueError("a path")
+    return Path(text)
+
+
+def _read_name(text: str) -> str:
+    if not text:
+        raise ValueError("a name")
+    return text
+
+
+def _read_boolean(text: str) -> bool:
+    if text.lower() not in _BOOLEANS:
+        raise ValueError("0, 1, true or false")
+    return _BOOLEANS[text.lower()]
+
+
+def _read_names(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(",")) if text else ()
+    if not all(names):
+        raise ValueError("names with a comma between them")
+    return names
+
+
+def _integer(word: str, low: int, high: int) -> Kind:
+    def read(text: str) -> int:
+        digits = text.removeprefix("-")
+        known = digits.isascii() and digits.isdigit() and len(digits) <= len(str(high))
+        if not known or not low <= int(text) <= high:
+            raise ValueError(f"a whole number from {low} to {high}")
+        return int(text)
+
+    return Kind(word, read)
+
+
+def _choice(*names: str) -> Kind:
+    known = {name.lower(): name for name in names}
+
+    def read(text: str) -> str:
+        if text.lower() not in known:
+            raise ValueError(f"{', '.join(names[:-1])} or {names[-1]}")
+        return known[text.lower()]
+
+    return Kind("|".join(names), read)
+
+
+def read_shapes(text: str) -> tuple[tuple[int, ...], ...]:
+    """``[1,3,224,224],[1,10]``, or the same in one more pair of brackets, to tuples.
+
+    Raises ValueError for anything else: 1 to 8 dimensions a shape, each from 1 to 2**31-1.
+    """
+    wanted = ValueError("shapes like [1,3,224,224],[1,10]")
+    body = "".join(text.split())
+    if body.startswith("[[") and body.endswith("]]"):
+        body = body[1:-1]
+    if not (body.startswith("[") and body.endswith("]")):
+        raise wanted
+    shapes: list[tuple[int, ...]] = []
+    for item in body[1:-1].split("],["):
+        numbers = item.split(",")
+        digits = all(n.isascii() and n.isdigit() and len(n) <= 10 for n in numbers)
+        if not digits or len(numbers) > MAX_RANK:
+            raise wanted
+        shapes.append(tuple(int(n) for n in numbers))
+        if not all(1 <= n <= MAX_DIMENSION for n in shapes[-1]):
+            raise ValueError(f"dimensions from 1 to {MAX_DIMENSION}")
+    return tuple(shapes)
+
+
+PATH, NAME, NAMES = Kind("PATH", _read_path), Kind("NAME", _read_name), Kind("A,B", _read_names)
+BOOLEAN, SHAPES = Kind("true|false", _read_boolean), Kind("[N,C,H,W],...", read_shapes)
+COUNT, SEED = _integer("N", 1, 1 << 16), _integer("N", 0, (1 << 32) - 1)
+LEVEL, VERBOSITY = Kind("0|1|2", _integer("", 0, 2).read), _integer("0..4", 0, 4)
+
+_COMMON = (
+    Flag("help", BOOLEAN, "Print this text.", False, alias="h"),
+    Flag("version", BOOLEAN, "Print the version.", False),
+)
+
+COMPILE_FLAGS = (
+    Flag("model", PATH, "The UFW prototxt.", necessary=True),
+    Flag("weight", PATH, "The weights: fp32umodel, int8umodel or caffemodel.", necessary=True),
+    Flag("outdir", PATH, "The folder for compilation.bmodel.", necessary=True),
+    Flag("shapes", SHAPES, "The shapes of all inputs, in their order; the whole net is reshaped.",
+         default_text="the prototxt's"),
+    Flag("net_name", NAME, "The net's name in the bmodel.", default_text="the prototxt's"),
+    Flag("opt", LEVEL, "Optimization level: 0 one layer at a time, 1 graph rewriting and tiling,"
+         " 2 layer groups that stay in local memory.", 1),
+    Flag("dyn", BOOLEAN, "Dynamic compilation.", False),
+    Flag("prec", _choice("FP32", "INT8"), "The data type of the umodel.",
+         default_text="FP32, or INT8 for an int8umodel"),
+    Flag("cmp", BOOLEAN, "Compare what the NPU will compute with the CPU, layer by layer.", True),
+    Flag("mode", _choice("compile", "GenUmodel"), "compile, or GenUmodel: make an fp32umodel and"
+         " its prototxt from a caffemodel.", "compile"),
+    Flag("use_wino", BOOLEAN, "Winograd for all convolutions; use_winograd in the prototxt wins.",
+         default_text="from the model"),
+    Flag("target", NAME, "The chip.", "BM1684"),
+    Flag("max_n", COUNT, "The batch of every input.", default_text="the prototxt's"),
+    Flag("seed", SEED, "Seed of the input that the compare makes up.", 0),
+    Flag("v", VERBOSITY, "How much to tell.", 0),
+    Flag("enable_profile", BOOLEAN, "Write compiler_profile_0.txt.", False),
+    Flag("input_as_fp32", NAMES, "Inputs that stay float in an INT8 bmodel.", (), "none"),
+    Flag("output_as_fp32", NAMES, "Outputs that stay float in an INT8 bmodel.", (), "none"),
+    Flag("print_pipeline", BOOLEAN, "Print the passes of -opt and -prec for bmnetu-opt -p.", False),
+    Flag("dump_ir", PATH, "A folder for the IR after each pass.", default_text="none"),
+    Flag("stop_after", _choice("ufw", "quant", "tile", "npu"), "The last level to reach.",
+         default_text="none"),
+    *_COMMON,
+)
+
+CALIBRATE_FLAGS = (
+    Flag("model", PATH, "The prototxt.", necessary=True),
+    Flag("weight", PATH, "The weights: caffemodel or fp32umodel.", necessary=True),
+    Flag("data", PATH, "The calibration data: a folder of images, or an npz with one array an"
+         " input.", necessary=True),
+    Flag("outdir", PATH, "The folder for NET.int8umodel and NET_deploy_int8_unique_top.prototxt.",
+         necessary=True),
+    Flag("th_method", _choice("KL", "MAX"), "How thresholds are chosen.", "KL"),
+    Flag("iterations", COUNT, "At most this many batches of the data are run.", 200),
+    Flag("keep_bn", BOOLEAN, "Keep BatchNorm and Scale as integer layers, not folded.", False),
+    Flag("net_name", NAME, "NET in the names of the files.", default_text="the prototxt's"),
+    Flag("v", VERBOSITY, "How much to tell.", 0),
+    *_COMMON,
+)
+
+
+def parse(flags: Sequence[Flag], words: Sequence[str]) -> dict[str, Any]:
+    """The value of every flag, given or default, by name. Raises UsageError.
+
+    Necessary flags may be missing (they are None then): see :func:`require_necessary`.
+    """
+    known = {flag.name: flag for flag in flags} | {flag.alias: flag for flag in flags if flag.alias}
+    values = {flag.name: flag.default for flag in flags}
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        if not word.startswith("-") or not word.strip("-"):
+            raise UsageError(f"unexpected word {word!r}: values follow a flag, as in -flag=value")
+        name, equals, text = word.removeprefix("-").removeprefix("-").partition("=")
+        flag, negated = _find(known, name.replace("-", "_"))
+        if negated and equals:
+            raise UsageError(f"-{name} takes no value: write -{flag.name}={text}")
+        if negated:
+            text = "false"
+        elif not equals:
+            text = _next_value(known, flag, rest)
+        values[flag.name] = _read(flag, text, f"-{flag.name}={text}")
+    return values
+
+
+def require_necessary(flags: Sequence[Flag], values: Mapping[str, Any]) -> None:
+    """Raise UsageError that names all necessary flags without a value."""
+    missing = [f"-{flag.name}" for flag in flags if flag.necessary and values[flag.name] is None]
+    if missing:
+        raise UsageError(f"{', '.join(missing)} must be given: -help tells more")
+
+
+def check_values(flags: Sequence[Flag], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values given from Python, checked and typed as the command line's are.
+
+    None stands for the default. Raises UsageError, also for an unknown name.
+    """
+    known = {flag.name: flag for flag in flags}
+    found = {flag.name: flag.default for flag in flags}
+    for name, value in values.items():
+        flag, _ = _find(known, name)
+        if value is not None:
+            text = ",".join(value) if flag.kind is NAMES and not isinstance(value, str) else value
+            found[name] = _read(flag, str(text), f"{name}={value!r}")
+    return found
+
+
+def help_text(tool: str, purpose: str, flags: Sequence[Flag]) -> str:
+    """The text of -help."""
+    necessary = " ".join(f"-{f.name}={f.kind.word}" for f in flags if f.necessary)
+    lines = [f"usage: {tool} {necessary} [-flag=value ...]", "", *textwrap.wrap(purpose, 96), ""]
+    for flag in flags:
+        note = "Necessary." if flag.necessary else f"Default: {_default_text(flag)}."
+        lines.append(f"  -{flag.name}={flag.kind.word}")
+        lines += textwrap.wrap(f"{flag.help} {note}", 96, initial_indent=" " * 6,
+                               subsequent_indent=" " * 6)
+    return "\n".join(lines)
+
+
+def _default_text(flag: Flag) -> str:
+    if flag.default_text:
+        return flag.default_text
+    return str(flag.default).lower() if isinstance(flag.default, bool) else str(flag.default)
+
+
+def _find(known: Mapping[str, Flag], name: str) -> tuple[Flag, bool]:
+    """The flag of a name, and whether the name is its ``no`` form."""
+    if name in known:
+        return known[name], False
+    positive = known.get(name.removeprefix("no"))
+    if name.startswith("no") and positive and positive.kind is BOOLEAN:
+        return positive, True
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean -{near[0]}?" if near else "-help lists all flags"
+    raise UsageError(f"unknown flag -{name}: {hint}")
+
+
+def _next_value(known: Mapping[str, Flag], flag: Flag, rest: list[str]) -> str:
+    """The value of a flag written without ``=``: the next word, where that can be one."""
+    if flag.kind is BOOLEAN:
+        return rest.pop(0) if rest and rest[0].lower() in _BOOLEANS else "true"
+    after = rest[0].lstrip("-").partition("=")[0].replace("-", "_") if rest else ""
+    if not rest or (rest[0].startswith("-") and after in known):
+        raise UsageError(f"-{flag.name} wants a value: -{flag.name}={flag.kind.word}")
+    return rest.pop(0)
+
+
+def _read(flag: Flag, text: str, shown: str) -> Any:
+    try:
+        return flag.kind.read(text)
+    except ValueError as error:
+        raise UsageError(f"{shown}: -{flag.name} wants {error}") from None

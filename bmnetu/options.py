@@ -1,0 +1,97 @@
+"""What a run is asked to do, typed: the command lines and the Python functions both make these."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from bmnetu.errors import UnsupportedError
+from bmnetu.flags import CALIBRATE_FLAGS, COMPILE_FLAGS, check_values, require_necessary
+
+Shapes = tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class CompileOptions:
+    """A compilation. The names and meanings are those of the flags (``bmnetu -help``).
+
+    None means: as the prototxt or the umodel says.
+    """
+
+    model: Path
+    weight: Path
+    outdir: Path
+    shapes: Shapes | None = None
+    net_name: str | None = None
+    opt: int = 1
+    dyn: bool = False
+    prec: str | None = None
+    cmp: bool = True
+    mode: str = "compile"
+    use_wino: bool | None = None
+    target: str = "BM1684"
+    max_n: int | None = None
+    seed: int = 0
+    v: int = 0
+    enable_profile: bool = False
+    input_as_fp32: tuple[str, ...] = ()
+    output_as_fp32: tuple[str, ...] = ()
+    dump_ir: Path | None = None
+    stop_after: str | None = None
+
+
+@dataclass(frozen=True)
+class CalibrateOptions:
+    """A calibration. The names and meanings are those of the flags (``bmnetu-calibrate -help``)."""
+
+    model: Path
+    weight: Path
+    data: Path
+    outdir: Path
+    th_method: str = "KL"
+    iterations: int = 200
+    keep_bn: bool = False
+    net_name: str | None = None
+    v: int = 0
+
+
+OptionsT = TypeVar("OptionsT", CompileOptions, CalibrateOptions)
+
+
+def options_from(options: type[OptionsT], values: Mapping[str, Any]) -> OptionsT:
+    """Options out of the values of all flags."""
+    return options(**{field.name: values[field.name] for field in fields(options)})
+
+
+def compile_options(**values: Any) -> CompileOptions:
+    """Options given from Python: same names, checks and defaults as the flags; None: the default.
+
+    Raises UsageError.
+    """
+    found = check_values(COMPILE_FLAGS, values)
+    require_necessary(COMPILE_FLAGS, found)
+    return options_from(CompileOptions, found)
+
+
+def calibrate_options(**values: Any) -> CalibrateOptions:
+    """As :func:`compile_options`, for a calibration."""
+    found = check_values(CALIBRATE_FLAGS, values)
+    require_necessary(CALIBRATE_FLAGS, found)
+    return options_from(CalibrateOptions, found)
+
+
+def check_supported(options: CompileOptions) -> None:
+    """Raise UnsupportedError for wishes that bmnetu knows and cannot fulfil."""
+    if options.target.upper() != "BM1684":
+        raise UnsupportedError(f"-target={options.target}: bmnetu compiles for BM1684 only")
+    if options.dyn:
+        raise UnsupportedError("-dyn=true: dynamic compilation is not there yet; without the flag"
+                               " the bmodel is compiled for fixed shapes, see -shapes")
+
+
+def notes(options: CompileOptions) -> list[str]:
+    """What the user should know about flags that are accepted and change nothing yet."""
+    idle = {"use_wino": options.use_wino is not None, "enable_profile": options.enable_profile}
+    return [f"-{name} has no effect yet" for name, given in idle.items() if given]

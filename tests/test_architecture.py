@@ -1,0 +1,113 @@
+"""The rules of the house, read off the source files themselves."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FLOORS = ("dialects", "passes", "bmnetu")
+"""From the ground up: a floor imports itself and what is below it."""
+
+DIALECTS = ("ufw", "quant", "tile", "npu")
+SOURCES = sorted(path for floor in FLOORS for path in (ROOT / floor).rglob("*.py"))
+LEAVES = [
+    path for path in SOURCES
+    if path.relative_to(ROOT).parts[:3] == ("dialects", "bm1684", "isa")
+    or path.relative_to(ROOT).parts == ("dialects", "bm1684", "chip.py")
+]
+PASS_FILES = [
+    path for path in SOURCES
+    if path.name != "__init__.py"
+    and path.parent in [ROOT / "passes", *(ROOT / "passes" / d for d in DIALECTS)]
+]
+"""Passes: those between two dialects, and those on one. Other rooms of the floor hold no pass."""
+
+
+def name_of(path: Path) -> str:
+    """A path for messages and test ids."""
+    return str(path.relative_to(ROOT))
+
+
+def imported(path: Path) -> set[str]:
+    """The modules that a file imports; a leading dot stays for a relative import."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add("." * node.level + (node.module or ""))
+    return found
+
+
+def passes_in(path: Path) -> list[ast.ClassDef]:
+    """The classes of a file that derive from ModulePass."""
+    return [
+        node for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ClassDef)
+        and any(isinstance(base, ast.Name) and base.id == "ModulePass" for base in node.bases)
+    ]
+
+
+def assigned_text(node: ast.ClassDef, attribute: str) -> object:
+    """The constant that a class assigns to an attribute."""
+    for item in node.body:
+        if isinstance(item, ast.Assign) and isinstance(item.value, ast.Constant):
+            if [ast.unparse(target) for target in item.targets] == [attribute]:
+                return item.value.value
+    return None
+
+
+def test_there_are_sources() -> None:
+    assert {path.relative_to(ROOT).parts[0] for path in SOURCES} == set(FLOORS)
+    assert LEAVES
+    assert PASS_FILES
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_imports_go_down_the_stairs_only(path: Path) -> None:
+    floor = FLOORS.index(path.relative_to(ROOT).parts[0])
+    forbidden = {*FLOORS[floor + 1 :], "tests"}
+    wrong = {module for module in imported(path) if module.split(".")[0] in forbidden}
+    assert not wrong, f"{name_of(path)} imports upwards: {sorted(wrong)}"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_imports_are_absolute(path: Path) -> None:
+    wrong = {module for module in imported(path) if module.startswith(".")}
+    assert not wrong, f"{name_of(path)} imports relatively: {sorted(wrong)}"
+
+
+@pytest.mark.parametrize("path", LEAVES, ids=name_of)
+def test_the_chip_and_its_instructions_stand_alone(path: Path) -> None:
+    own = "dialects.bm1684.isa" if path.parent.name == "isa" else "dialects.bm1684.chip"
+    wrong = {
+        module for module in imported(path)
+        if module.split(".")[0] in (*FLOORS, "xdsl") and not (module + ".").startswith(own + ".")
+    }
+    assert not wrong, f"{name_of(path)} imports {sorted(wrong)}"
+
+
+@pytest.mark.parametrize("path", PASS_FILES, ids=name_of)
+def test_a_pass_file_holds_the_pass_of_its_name(path: Path) -> None:
+    found = [(node.name, assigned_text(node, "name")) for node in passes_in(path)]
+    words = path.stem.split("_")
+    wanted = ("".join(map(str.capitalize, words)) + "Pass", "-".join(words))
+    assert found == [wanted], f"{name_of(path)} is to hold one pass, {wanted}, and holds {found}"
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in SOURCES if path not in PASS_FILES], ids=name_of
+)
+def test_only_pass_files_hold_passes(path: Path) -> None:
+    assert not passes_in(path)
+
+
+def test_every_pass_of_one_dialect_begins_with_its_name() -> None:
+    wrong = [
+        name_of(path) for path in PASS_FILES
+        if path.parent.name in DIALECTS and not path.stem.startswith(path.parent.name + "_")
+    ]
+    assert not wrong
