@@ -1,0 +1,118 @@
+"""Builds the ufw module of a net: one function, one op a layer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+
+from xdsl.dialects.builtin import (
+    ArrayAttr,
+    FileLineColLoc,
+    IntAttr,
+    ModuleOp,
+    NameLoc,
+    StringAttr,
+)
+from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.ir import Block, Region, SSAValue
+from xdsl.utils.exceptions import VerifyException
+
+from bmnetu.errors import InputFileError, UnsupportedError
+from bmnetu.frontend.blobs import BlobSource
+from bmnetu.frontend.importers import ANY, IMPORTERS
+from bmnetu.frontend.inputs import Input
+from bmnetu.frontend.site import LayerSite, UnsupportedSetting
+from bmnetu.frontend.topology import Layer, Topology
+from dialects.ufw.ops import LayerOp, Top
+from dialects.ufw.shapes import checked
+
+NET_NAME = "bmnetu.net_name"
+"""The module's attribute that holds the net's name."""
+
+
+def build_module(
+    topology: Topology,
+    inputs: Sequence[Input],
+    source: BlobSource,
+    kinds: Callable[[str], Top],
+    net_name: str,
+) -> ModuleOp:
+    """The net as ufw ops; ``kinds`` gives the kind of numbers of each blob by its unique name.
+
+    Raises :class:`UnsupportedError` that lists every layer whose type is not supported, or for
+    the first layer whose shapes do not fit, and :class:`InputFileError` for a faulty file.
+    """
+    check_types(topology.layers)
+    block = Block(arg_types=[kinds(blob.name).type(_input_shape(blob)) for blob in inputs])
+    values: dict[str, SSAValue] = {}
+    for blob, arg in zip(inputs, block.args, strict=True):
+        arg.name_hint = _hint(blob.name)
+        values[blob.name] = arg
+    for layer in topology.layers:
+        bottoms = [values[bottom] for bottom in layer.bottoms]
+        op = import_layer(LayerSite(layer, bottoms, [kinds(t) for t in layer.tops], source))
+        block.add_op(op)
+        for top, result in zip(layer.tops, op.results, strict=True):
+            result.name_hint = _hint(top)
+            values[top] = result
+    results = [values[output] for output in topology.outputs]
+    block.add_op(ReturnOp(*results))
+    types = ([arg.type for arg in block.args], [result.type for result in results])
+    func = FuncOp("main", types, Region(block))
+    func.attributes["input_names"] = _names(blob.name for blob in inputs)
+    func.attributes["output_names"] = _names(topology.outputs)
+    return ModuleOp([func], {NET_NAME: StringAttr(net_name)})
+
+
+def check_types(layers: Iterable[Layer]) -> None:
+    """Raises one :class:`UnsupportedError` that lists every layer of an unknown type."""
+    unknown = [layer for layer in layers if layer.param.type not in IMPORTERS]
+    if not unknown:
+        return
+    lines = [f'  {each.where}: layer "{each.name}" ({each.param.type})' for each in unknown]
+    message = f"{len(unknown)} layer(s) have a type that cannot be compiled:"
+    raise UnsupportedError("\n".join([message, *lines]))
+
+
+def import_layer(site: LayerSite) -> LayerOp:
+    """One layer as its op, verified and with its location."""
+    layer = site.layer
+    importer = IMPORTERS[layer.param.type]
+    _check_count(layer, "bottom", len(layer.bottoms), importer.bottoms)
+    _check_count(layer, "top", len(layer.tops), importer.tops)
+    try:
+        op = importer.build(site)
+        op.verify_()
+    except VerifyException as error:
+        raise UnsupportedError(layer.fault(str(error))) from error
+    except UnsupportedSetting as error:
+        raise UnsupportedError(layer.fault(f"{error} cannot be compiled")) from error
+    path = layer.where.rpartition(":")[0]
+    place = FileLineColLoc(StringAttr(path), IntAttr(layer.line), IntAttr(0))
+    op.location = NameLoc(StringAttr(layer.name), place)
+    return op
+
+
+def _check_count(layer: Layer, what: str, count: int, allowed: tuple[int, int]) -> None:
+    least, most = allowed
+    if least <= count <= most:
+        return
+    wanted = f"at least {least}" if most == ANY else f"{least}" if least == most else f"1 or {most}"
+    raise InputFileError(layer.fault(f"has {count} {what}(s), {wanted} is wanted"))
+
+
+def _input_shape(blob: Input) -> tuple[int, ...]:
+    try:
+        return checked(blob.shape)
+    except VerifyException as error:
+        raise UnsupportedError(f'{blob.where}: input "{blob.name}": {error}') from error
+
+
+def _names(names: Iterable[str]) -> ArrayAttr[StringAttr]:
+    return ArrayAttr([StringAttr(name) for name in names])
+
+
+def _hint(name: str) -> str:
+    """The blob's name as an SSA name, for readable dumps."""
+    word = re.sub(r"[^\w]", "_", name, flags=re.ASCII)
+    return word if word[:1].isalpha() else f"_{word}"

@@ -1,0 +1,98 @@
+"""The inputs of a net: ``input`` with its shapes, ``Input`` layers and ``DummyData``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from bmnetu.errors import InputFileError, UsageError
+from bmnetu.frontend.text import TextFile
+from bmnetu.frontend.ufw_pb2 import BlobShape, DummyDataParameter, LayerParameter, NetParameter
+
+
+@dataclass(frozen=True)
+class Input:
+    """A net input; ``shape`` is empty when the prototxt gives none, ``where`` is file:line."""
+
+    name: str
+    shape: tuple[int, ...]
+    where: str
+
+
+def declared_inputs(net: NetParameter, text: TextFile) -> list[Input]:
+    """The inputs that the net itself names. Raises :class:`InputFileError`."""
+    names, dims, shapes = list(net.input), list(net.input_dim), list(net.input_shape)
+    where = f"{text.path}:{text.line('input_shape', 0)}" if shapes else str(text.path)
+    if dims and shapes:
+        raise InputFileError(f"{where}: has both input_dim and input_shape; one is wanted")
+    if dims:
+        if len(dims) != 4 * len(names):
+            raise InputFileError(
+                f"{where}: {len(names)} input(s) want {4 * len(names)} input_dim, "
+                f"there are {len(dims)}"
+            )
+        shapes = [BlobShape(dim=dims[i : i + 4]) for i in range(0, len(dims), 4)]
+    if shapes and len(shapes) != len(names):
+        raise InputFileError(f"{where}: {len(names)} input(s) have {len(shapes)} input_shape")
+    found = shapes or [BlobShape()] * len(names)
+    return [Input(name, tuple(shape.dim), where) for name, shape in zip(names, found, strict=True)]
+
+
+def input_tops(layer: LayerParameter, text: TextFile, line: int) -> list[Input]:
+    """The tops of an Input or DummyData layer: one shape for all, or one for each."""
+    where = f"{text.path}:{line}"
+    if layer.type == "Input":
+        shapes = [tuple(shape.dim) for shape in layer.input_param.shape]
+    else:
+        shapes = _dummy_shapes(layer.dummy_data_param)
+    if len(shapes) not in (0, 1, len(layer.top)):
+        raise InputFileError(
+            f'{where}: layer "{layer.name}" gives {len(shapes)} shapes for {len(layer.top)} tops'
+        )
+    if len(shapes) < len(layer.top):
+        shapes = (shapes or [()]) * len(layer.top)
+    return [Input(top, shape, where) for top, shape in zip(layer.top, shapes, strict=True)]
+
+
+def _dummy_shapes(param: DummyDataParameter) -> list[tuple[int, ...]]:
+    """``shape``, or Caffe's old four lists, of which each has one value or one a top."""
+    if param.shape:
+        return [tuple(shape.dim) for shape in param.shape]
+    lists = [list(v) for v in (param.num, param.channels, param.height, param.width)]
+    count = max(map(len, lists))
+    if not all(len(values) in (1, count) for values in lists):
+        return []
+    return [tuple(values[i % len(values)] for values in lists) for i in range(count)]
+
+
+def reshaped(
+    inputs: Sequence[Input], shapes: Iterable[Sequence[int]] | None, max_n: int | None
+) -> list[Input]:
+    """The inputs with the user's shapes, in order, and batch; every shape is checked.
+
+    Raises :class:`UsageError` when the number of shapes is wrong, :class:`InputFileError` when a
+    shape is missing or has a dimension below 1.
+    """
+    found = list(inputs)
+    if shapes is not None:
+        given = [tuple(shape) for shape in shapes]
+        if len(given) != len(found):
+            names = ", ".join(blob.name for blob in found)
+            raise UsageError(
+                f"shapes: {len(given)} shape(s) for {len(found)} net input(s) ({names})"
+            )
+        found = [replace(blob, shape=shape) for blob, shape in zip(found, given, strict=True)]
+    for blob in found:
+        if not blob.shape:
+            raise InputFileError(
+                f'{blob.where}: input "{blob.name}" has no shape; give it with -shapes'
+            )
+    if max_n is not None:
+        found = [replace(blob, shape=(max_n, *blob.shape[1:])) for blob in found]
+    for blob in found:
+        if min(blob.shape) < 1:
+            raise InputFileError(
+                f'{blob.where}: input "{blob.name}" has shape {list(blob.shape)}; '
+                "every dimension must be at least 1"
+            )
+    return found

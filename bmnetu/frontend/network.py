@@ -1,0 +1,111 @@
+"""Loads a prototxt and its weights as a ufw module."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from xdsl.dialects.builtin import ModuleOp
+
+from bmnetu.errors import InputFileError
+from bmnetu.frontend.importer import build_module
+from bmnetu.frontend.inputs import Input, reshaped
+from bmnetu.frontend.scales import Scales, prototxt_scale_note
+from bmnetu.frontend.topology import INPUT_TYPES, Topology, read_topology
+from bmnetu.frontend.ufw_pb2 import BlobShape, LayerParameter, NetParameter
+from bmnetu.frontend.weights import FileBlobs, read_weights
+from dialects.ufw.ops import Top
+
+
+class Precision(StrEnum):
+    FP32 = "FP32"
+    INT8 = "INT8"
+
+
+@dataclass(frozen=True)
+class Network:
+    """A net as loaded: its ufw module, its precision and remarks for the user.
+
+    ``net`` is the prototxt as it is compiled: V2 layers of the TEST phase, unique tops, Input
+    layers with the shapes in use, no weights.
+    """
+
+    module: ModuleOp
+    precision: Precision
+    notes: tuple[str, ...]
+    net: NetParameter
+
+
+def load_network(
+    model: Path,
+    weight: Path,
+    *,
+    shapes: Sequence[Sequence[int]] | None = None,
+    max_n: int | None = None,
+    net_name: str | None = None,
+) -> Network:
+    """Reads a prototxt and a caffemodel, fp32umodel or int8umodel.
+
+    ``shapes`` are one shape an input, in order; ``max_n`` is the batch of every input. Raises
+    :class:`InputFileError` for a faulty file, :class:`UnsupportedError` for what cannot be
+    compiled, :class:`UsageError` when the shapes do not fit the inputs.
+    """
+    topology = read_topology(model)
+    weights = read_weights(weight)
+    scales = _scales(weights)
+    inputs = reshaped(topology.inputs, shapes, max_n)
+    notes = list(topology.notes)
+    used, unread = _split_unread(topology, inputs)
+    notes += [
+        f'{blob.where}: input "{blob.name}" is left out: no layer reads it' for blob in unread
+    ]
+    if scales and topology.net.HasField("int8_scale") and used:
+        note = prototxt_scale_note(used[0].name, topology.net.int8_scale, scales)
+        notes += [f"{model}: {note}"] if note else []
+    name = net_name or topology.net.name or model.stem
+    kinds = scales.top if scales else Top
+    module = build_module(topology, used, weights, kinds, name)
+    precision = Precision.INT8 if scales else Precision.FP32
+    return Network(module, precision, tuple(notes), as_compiled(topology, used, name))
+
+
+def _scales(weights: FileBlobs) -> Scales | None:
+    """The scales of an int8umodel; None for a float file."""
+    if weights.activations:
+        return Scales(weights.path, weights.activations)
+    if weights.integer:
+        raise InputFileError(
+            f"{weights.path}: has integer weights but no activation scales that bmnetu knows; "
+            "calibrate the float model with bmnetu-calibrate"
+        )
+    return None
+
+
+def _split_unread(topology: Topology, inputs: Sequence[Input]) -> tuple[list[Input], list[Input]]:
+    """The inputs that a layer reads, and the others."""
+    read = {bottom for layer in topology.layers for bottom in layer.bottoms}
+    used = [blob for blob in inputs if blob.name in read]
+    return used, [blob for blob in inputs if blob.name not in read]
+
+
+def as_compiled(topology: Topology, inputs: Sequence[Input], name: str) -> NetParameter:
+    """The net's message with Input layers, unique tops and only what takes part."""
+    net = NetParameter(name=name)
+    for field, value in topology.net.ListFields():
+        if field.name in ("model_type", "int8_scale"):
+            setattr(net, field.name, value)
+    for blob in inputs:
+        layer = net.layer.add(name=blob.name, type=INPUT_TYPES[0], top=[blob.name])
+        layer.input_param.shape.append(BlobShape(dim=blob.shape))
+    for each in topology.layers:
+        layer = LayerParameter()
+        layer.CopyFrom(each.param)
+        for field in ("bottom", "top", "blobs", "include", "exclude"):
+            layer.ClearField(field)
+        layer.bottom.extend(each.bottoms)
+        layer.top.extend(each.tops)
+        net.layer.append(layer)
+    net.output_whitelist.extend(topology.outputs if topology.net.output_whitelist else [])
+    return net

@@ -1,0 +1,43 @@
+"""Old V1 layers (``layers { type: CONVOLUTION }``) as today's layers."""
+
+from __future__ import annotations
+
+from bmnetu.frontend.ufw_pb2 import LayerParameter, V1LayerParameter
+
+_IRREGULAR = {
+    "ABSVAL": "AbsVal",
+    "ARGMAX": "ArgMax",
+    "BNLL": "BNLL",
+    "HDF5_DATA": "HDF5Data",
+    "HDF5_OUTPUT": "HDF5Output",
+    "LRN": "LRN",
+    "MVN": "MVN",
+    "RELU": "ReLU",
+    "SOFTMAX_LOSS": "SoftmaxWithLoss",
+    "TANH": "TanH",
+}
+"""V1 names that are not their words in capitals: POOLING is Pooling, INNER_PRODUCT InnerProduct."""
+
+_KEPT = {
+    field.name for field in V1LayerParameter.DESCRIPTOR.fields if field.name.endswith("_param")
+} | {"name", "bottom", "top", "include", "exclude", "blobs", "loss_weight"}
+
+
+def upgraded(old: V1LayerParameter) -> LayerParameter:
+    """The same layer as a V2 message; learning rates and shared names are left behind."""
+    layer = LayerParameter(type=v2_type(V1LayerParameter.LayerType.Name(old.type)))
+    for field, value in old.ListFields():
+        if field.name not in _KEPT:
+            continue
+        if field.is_repeated:
+            getattr(layer, field.name).MergeFrom(value)
+        elif field.message_type is not None:
+            getattr(layer, field.name).CopyFrom(value)
+        else:
+            setattr(layer, field.name, value)
+    return layer
+
+
+def v2_type(name: str) -> str:
+    """The V2 layer type of a V1 enum name."""
+    return _IRREGULAR.get(name) or "".join(word.capitalize() for word in name.split("_"))
