@@ -23,17 +23,17 @@ class FixedTables:
     log_of_exponent: int = 0x30_0800
     """256 floats: (index - 127) * ln 2."""
     taylor_exp: int = 0x30_0C00
-    """32 floats: 1/(k+1)!."""
+    """64 floats: 1/(k+1)!."""
     taylor_log: int = 0x30_0D00
     """64 floats: 1, -1/2, 1/3, ..."""
     taylor_arcsin: int = 0x30_0E00
-    """64 floats: 1, 0, 1/6, 0, 3/40, ..."""
+    """58 floats: 1, 0, 1/6, 0, 3/40, ..."""
     float_of_uint8: int = 0x30_0F00
     """256 floats: the unsigned byte index."""
     float_of_int8: int = 0x30_1300
     """256 floats: the signed byte index."""
     taylor_sin: int = 0x30_1700
-    """32 floats: 1, 0, -1/6, 0, 1/120, ..."""
+    """64 floats: 1, 0, -1/6, 0, 1/120, ..."""
     float_of_integer: int = 0x30_1800
     """2048 floats: 0, 1, 2, ..."""
     low_byte: int = 0x30_3800

@@ -1,150 +1,138 @@
-"""Execute a bmodel's commands one by one on the vendor's simulator, without the runtime.
+"""The vendor's simulator in a process of its own: a failed assertion of the library ends that
+process, not the test.
 
-``python -m tests.vendor.simulator MODEL INPUTS.npz OUTPUTS.npz NET ORDER_SEED NOISE_SEED``.
-Weights and tensors stay at their compile-time addresses. Each engine takes its commands in order; a
-command may start when the other engine has done as many commands as its wait id says.
+The memories live in one shared file; a command is 128 bytes on the worker's standard input, and
+one byte comes back when it has been executed.
 """
 
 from __future__ import annotations
 
 import ctypes
+import mmap
+import os
+import subprocess
 import sys
-from ctypes import POINTER, c_int32, c_int64, c_uint, c_void_p
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bmnetu.bmodel import COMMAND_BYTES, CommandGroup, Net, Stage, StoreMode, Tensor, read
-from tests.vendor.runtime import Array, leave, load_arrays, save_arrays, vendor_library
-
-DDR_BASE = 0x1_0000_0000
-LOCAL_BYTES = 64 * 512 * 1024
-L2_BYTES = 4 << 20
-L2_TABLES = slice(0x300000, 0x323800)
-"""Constant tables in L2 that the simulator itself puts there."""
-
-TIU, GDMA = 0, 1
+LANES, LANE_BYTES, L2_BYTES = 64, 512 << 10, 4 << 20
+LMEM_BYTES = LANES * LANE_BYTES
+DDR_OFFSET = 0x510_0000
+"""First byte of DDR that is shared: the simulator's DDR starts at 0x1_0000_0000."""
 
 Bytes = NDArray[np.uint8]
 
 
-def view(address: int, size: int) -> Bytes:
-    """Memory of the simulator as an array of bytes."""
-    return np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(address))
+def library() -> Path:
+    """The simulator's library below the folder that BM1684_VENDOR names."""
+    return Path(os.environ["BM1684_VENDOR"]) / "lib" / "libcmodel_bm1684.so"
+
+
+class SimulatorAbort(Exception):
+    """The simulator refused the command and ended its process."""
 
 
 class Simulator:
-    """The simulator's memories and engines; all memory holds noise at the start."""
+    """Memories as arrays (``lmem`` [64, lane bytes], ``l2``, ``ddr``) and :meth:`execute`."""
 
-    def __init__(self, ddr_bytes: int, noise_seed: int) -> None:
-        lib = self.library = ctypes.CDLL(str(vendor_library("libcmodel_bm1684.so")))
-        lib.cmodel_init.argtypes = [c_int32, c_int64]
-        lib.get_global_memaddr.restype = c_void_p
-        lib.get_local_mem.restype = POINTER(c_void_p)
-        lib.get_l2_sram.restype = c_void_p
-        lib.get_atomic_function.argtypes = [c_void_p, c_uint]
-        lib.get_atomic_function.restype = ctypes.CFUNCTYPE(c_int32, c_int32, c_void_p)
-        if lib.cmodel_init(0, ddr_bytes):
-            sys.exit("the simulator does not start")
-        self.ddr = view(lib.get_global_memaddr(0), ddr_bytes)
-        l2 = view(lib.get_l2_sram(0), L2_BYTES)
-        noise = np.random.default_rng(noise_seed)
-        for memory in (self.ddr, view(lib.get_local_mem(0)[0], LOCAL_BYTES),
-                       l2[: L2_TABLES.start], l2[L2_TABLES.stop :]):
-            memory[:] = np.frombuffer(noise.bytes(memory.size), np.uint8)
-
-    def at(self, address: int, size: int) -> Bytes:
-        """DDR bytes at an address."""
-        return self.ddr[address - DDR_BASE : address - DDR_BASE + size]
+    def __init__(self, ddr_bytes: int):
+        size = LMEM_BYTES + L2_BYTES + ddr_bytes
+        with tempfile.NamedTemporaryFile(dir="/dev/shm") as file:
+            file.truncate(size)
+            self._map = mmap.mmap(file.fileno(), size)
+            self._worker = subprocess.Popen(
+                [sys.executable, __file__, str(library()), file.name, str(ddr_bytes)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
+            assert self._worker.stdout is not None
+            self._wait()
+        memory = np.frombuffer(self._map, np.uint8)
+        self.lmem = memory[:LMEM_BYTES].reshape(LANES, LANE_BYTES)
+        self.l2 = memory[LMEM_BYTES : LMEM_BYTES + L2_BYTES]
+        self.ddr = memory[LMEM_BYTES + L2_BYTES :]
 
     def execute(self, engine: int, command: bytes) -> None:
-        """Execute one command."""
-        buffer = ctypes.create_string_buffer(command, COMMAND_BYTES)
-        self.library.get_atomic_function(buffer, engine)(0, buffer)
+        """Perform one command; engine 0 is the TIU, 1 the GDMA. Raises :class:`SimulatorAbort`."""
+        assert self._worker.stdin is not None
+        try:
+            self._worker.stdin.write(bytes([engine]) + command)
+            self._worker.stdin.flush()
+        except BrokenPipeError:
+            raise SimulatorAbort(command.hex()) from None
+        self._wait()
 
-    def run(self, group: CommandGroup, choose: np.random.Generator) -> None:
-        """Execute a group; ``choose`` picks the engine where both may go on."""
-        queues = [commands(group.tiu), commands(group.gdma)]
-        waits = [[tiu_wait(c) for c in queues[TIU]], [gdma_wait(c) for c in queues[GDMA]]]
-        done = [0, 0]
-        while done != [len(queues[TIU]), len(queues[GDMA])]:
-            ready = [
-                engine for engine in (TIU, GDMA)
-                if done[engine] < len(queues[engine])
-                and waits[engine][done[engine]] <= done[1 - engine]
-            ]
-            if not ready:
-                sys.exit(f"deadlock after {done[TIU]} TIU and {done[GDMA]} GDMA commands")
-            engine = ready[int(choose.integers(len(ready)))]
-            self.execute(engine, queues[engine][done[engine]])
-            done[engine] += 1
+    def close(self) -> None:
+        """End the process."""
+        self._worker.kill()
+        self._worker.wait()
+        for stream in (self._worker.stdin, self._worker.stdout):
+            if stream is not None:
+                try:
+                    stream.close()
+                except BrokenPipeError:
+                    pass
 
-
-def commands(content: bytes) -> list[bytes]:
-    """The single commands."""
-    return [content[i : i + COMMAND_BYTES] for i in range(0, len(content), COMMAND_BYTES)]
-
-
-def tiu_wait(command: bytes) -> int:
-    """The GDMA id that a TIU command waits for: bits 19 to 34."""
-    return int.from_bytes(command[:8], "little") >> 19 & 0xFFFF
-
-
-def gdma_wait(command: bytes) -> int:
-    """The TIU id that a GDMA command waits for: bits 48 to 63."""
-    return int.from_bytes(command[6:8], "little")
+    def _wait(self) -> None:
+        assert self._worker.stdout is not None
+        # The library prints to standard output; the worker's answer is the byte 0.
+        while True:
+            got = self._worker.stdout.read(1)
+            if got == b"\0":
+                return
+            if not got:
+                raise SimulatorAbort("the simulator's process ended")
 
 
-def to_device(array: Array, tensor: Tensor) -> Bytes:
-    """The bytes of an array in the layout that the commands expect."""
-    if array.dtype != tensor.data_type.numpy or array.shape != tensor.shape:
-        sys.exit(f"input {tensor.name!r} is {array.dtype} {array.shape}")
-    if tensor.store_mode == StoreMode.N4:
-        flat = array.reshape(array.shape[0], -1)
-        flat = np.pad(flat, ((0, -flat.shape[0] % 4), (0, 0)))
-        array = flat.reshape(-1, 4, flat.shape[1]).transpose(0, 2, 1)
-    return np.ascontiguousarray(array).view(np.uint8).ravel()
+def _array(address: int, size: int) -> Bytes:
+    return np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(address))
 
 
-def from_device(content: Bytes, tensor: Tensor) -> Array:
-    """The array in bytes that the commands wrote."""
-    array: NDArray[Any] = content.copy().view(tensor.data_type.numpy)
-    if tensor.store_mode == StoreMode.N4:
-        groups = -(-tensor.shape[0] // 4)
-        array = array.reshape(groups, -1, 4).transpose(0, 2, 1).reshape(groups * 4, -1)
-    return array.ravel()[: np.prod(tensor.shape)].reshape(tensor.shape)
+def _load(path: str, ddr_bytes: int) -> tuple[Any, list[Bytes]]:
+    lib = ctypes.CDLL(path)
+    lib.cmodel_init.argtypes = [ctypes.c_int32, ctypes.c_int64]
+    for name in ("get_global_memaddr", "get_l2_sram"):
+        getattr(lib, name).argtypes = [ctypes.c_int32]
+        getattr(lib, name).restype = ctypes.c_void_p
+    lib.get_local_mem.argtypes = [ctypes.c_int32]
+    lib.get_local_mem.restype = ctypes.POINTER(ctypes.c_void_p)
+    lib.get_atomic_function.argtypes = [ctypes.c_void_p, ctypes.c_uint]
+    lib.get_atomic_function.restype = ctypes.CFUNCTYPE(
+        ctypes.c_int32, ctypes.c_int32, ctypes.c_void_p
+    )
+    lib.cmodel_init(0, DDR_OFFSET + ddr_bytes)
+    return lib, [
+        _array(lib.get_local_mem(0)[0], LMEM_BYTES),
+        _array(lib.get_l2_sram(0), L2_BYTES),
+        _array(lib.get_global_memaddr(0) + DDR_OFFSET, ddr_bytes),
+    ]
 
 
-def find_stage(nets: tuple[Net, ...], name: str, inputs: dict[str, Array]) -> Stage:
-    """The stage that the runtime would choose for these inputs."""
-    net = next((net for net in nets if net.name == name), None) if name else nets[0]
-    for stage in net.stages if net else ():
-        if all(t.name in inputs and inputs[t.name].shape == t.shape for t in stage.inputs):
-            return stage
-    sys.exit(f"no stage of net {name!r} for { {k: v.shape for k, v in inputs.items()} }")
-
-
-def main() -> None:
-    """Replay once and save the outputs."""
-    model, given, outputs, net, order_seed, noise_seed = sys.argv[1:]
-    inputs = load_arrays(Path(given))
-    stage = find_stage(read(Path(model).read_bytes(), model).nets, net, inputs)
-    end = stage.context_address + stage.context_size
-    simulator = Simulator((end - DDR_BASE + 0xFFFFF) & ~0xFFFFF, int(noise_seed))
-    simulator.at(stage.coeff_address, len(stage.coeff))[:] = np.frombuffer(stage.coeff, np.uint8)
-    for tensor in stage.inputs:
-        simulator.at(tensor.address, tensor.size)[:] = to_device(inputs[tensor.name], tensor)
-    choose = np.random.default_rng(int(order_seed))
-    for group in stage.groups:
-        simulator.run(group, choose)
-    save_arrays(Path(outputs), {
-        tensor.name: from_device(simulator.at(tensor.address, tensor.size), tensor)
-        for tensor in stage.outputs
-    })
-    leave()
+def _serve(path: str, shared: str, ddr_bytes: int) -> None:
+    lib, memories = _load(path, ddr_bytes)
+    with open(shared, "r+b") as file:
+        whole = np.frombuffer(mmap.mmap(file.fileno(), 0), np.uint8)
+    pieces = np.split(whole, np.cumsum([memory.size for memory in memories])[:-1])
+    for piece, memory in zip(pieces, memories, strict=True):
+        piece[:] = memory
+    while True:
+        sys.stdout.buffer.write(b"\0")
+        sys.stdout.buffer.flush()
+        request = sys.stdin.buffer.read(129)
+        if len(request) < 129:
+            return
+        for piece, memory in zip(pieces, memories, strict=True):
+            memory[:] = piece
+        command = ctypes.create_string_buffer(request[1:], 128)
+        lib.get_atomic_function(command, request[0])(0, command)
+        for piece, memory in zip(pieces, memories, strict=True):
+            piece[:] = memory
 
 
 if __name__ == "__main__":
-    main()
+    _serve(sys.argv[1], sys.argv[2], int(sys.argv[3]))

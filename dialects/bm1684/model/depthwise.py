@@ -1,0 +1,174 @@
+"""Depthwise convolution, average and max pooling."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from dialects.bm1684.isa import Instruction, Precision
+from dialects.bm1684.model.access import Step
+from dialects.bm1684.model.conv import read_bias, signed_result
+from dialects.bm1684.model.exact import bounds, saturate, shift_right
+from dialects.bm1684.model.lanes import LaneTensor
+from dialects.bm1684.model.memory import Array, Npu
+from dialects.bm1684.model.operands import (
+    UNIT_AND_PACK,
+    WORD,
+    integer_type,
+    local_place,
+    per_channel,
+    same_lane,
+    sizes,
+    tensor,
+)
+from dialects.bm1684.model.window import Window
+
+FLOAT32_LOWEST = float(np.finfo(np.float32).min)
+
+
+def average_multiplier(area: int) -> tuple[int, int]:
+    """(m, s) of the built-in table: m / 2^s is about 1 / area, m an odd number below 256.
+
+    The largest s with ``round(2^s / area) <= 255``, then common factors of two removed.
+    """
+    shift, factor = 20, 256
+    while factor > 255:
+        shift -= 1
+        factor = ((2 << shift) + area) // (2 * area)
+    while factor % 2 == 0 and shift:
+        factor, shift = factor // 2, shift - 1
+    return factor, shift
+
+
+def plan_depthwise(inst: Instruction) -> Step:
+    """Depthwise convolution; with a constant kernel, average pooling."""
+    x, result = _input_and_result(inst)
+    channels = inst["res0_c"]
+    int8 = _is_int8(inst)
+    weights = None if inst["opt_opd1_const"] else _kernel(inst)
+    bias = None
+    if inst["tsk_opd_num"] == 3:
+        bias = per_channel(inst, "opd2", channels, 2 if int8 else WORD)
+    same_lane(result, x, weights, bias)
+    reads = tuple(t for t in (x, weights, bias) if t is not None)
+    if int8 and weights is None:
+        return Step(reads, (result,), partial(_average_int8, inst, x, result))
+    run = _depthwise_int8 if int8 else _depthwise_fp32
+    return Step(reads, (result,), partial(run, inst, x, weights, bias, result))
+
+
+def plan_max_pool(inst: Instruction) -> Step:
+    """Max pooling."""
+    x, result = _input_and_result(inst)
+    same_lane(result, x)
+    return Step((x,), (result,), partial(_max_pool, inst, x, result))
+
+
+def _is_int8(inst: Instruction) -> bool:
+    return inst["opt_opd0_prec"] == Precision.INT8
+
+
+def _input_and_result(inst: Instruction) -> tuple[LaneTensor, LaneTensor]:
+    unit, pack = UNIT_AND_PACK[Precision(inst["opt_opd0_prec"])]
+    shape = (inst["res0_n"], inst["res0_c"], inst["opd0_h"], inst["opd0_w"])
+    x = tensor(inst, "opd0", shape, unit, pack)
+    return x, tensor(inst, "res0", sizes(inst, "res0"), unit, pack)
+
+
+def _kernel(inst: Instruction) -> LaneTensor:
+    kh, kw = inst["opd1_h"], inst["opd1_w"]
+    unit = 1 if _is_int8(inst) else WORD
+    lane, offset = local_place("opd1_addr", inst["opd1_addr"], unit)
+    shape = (1, inst["res0_c"], kh, kw)
+    return LaneTensor("opd1", lane, offset, unit, 1, shape, (0, kh * kw, kw, 1))
+
+
+def _depthwise_int8(
+    inst: Instruction,
+    x: LaneTensor,
+    weights: LaneTensor,
+    bias: LaneTensor | None,
+    result: LaneTensor,
+    npu: Npu,
+) -> None:
+    window = Window.of(inst)
+    sign = bool(inst["opt_opd0_sign"])
+    data = window.padded(x, npu.lmem, integer_type(8, sign), np.int32, 0)
+    kernel = weights.read(npu.lmem, integer_type(8, bool(inst["opt_opd1_sign"]))).astype(np.int32)
+    start = read_bias(inst, bias, npu, result.shape[1]).astype(np.int32).reshape(1, -1, 1, 1)
+    total = _zeros(x, result, np.int32)
+    total += start
+    for i, j, view in window.taps(data):
+        total += view * kernel[:, :, i : i + 1, j : j + 1]
+    dtype = integer_type(8, signed_result(inst))
+    result.write(npu.lmem, saturate(shift_right(total, inst["opt_right_shift"]), dtype))
+
+
+def _depthwise_fp32(
+    inst: Instruction,
+    x: LaneTensor,
+    weights: LaneTensor | None,
+    bias: LaneTensor | None,
+    result: LaneTensor,
+    npu: Npu,
+) -> None:
+    window = Window.of(inst)
+    data = window.padded(x, npu.lmem, np.float32, np.float32, 0)
+    if weights is None:
+        factor = np.array([inst["opd1_addr"]], np.uint32).view(np.float32)[0]
+        total = window_sum(window, data * factor)
+    else:
+        kernel = weights.read(npu.lmem, np.float32)
+        total = _zeros(x, result, np.float32)
+        for i, j, view in window.taps(data):
+            total += view * kernel[:, :, i : i + 1, j : j + 1]
+    if bias is not None:
+        total += bias.read(npu.lmem, np.float32)
+    result.write(npu.lmem, total)
+
+
+def _average_int8(inst: Instruction, x: LaneTensor, result: LaneTensor, npu: Npu) -> None:
+    window = Window.of(inst)
+    sign = bool(inst["opt_opd0_sign"])
+    data = window.padded(x, npu.lmem, integer_type(8, sign), np.int32, 0)
+    factor, _ = average_multiplier(inst["opd1_h"] * inst["opd1_w"])
+    total = window_sum(window, data) * factor
+    dtype = integer_type(8, sign and not inst["opt_relu"])
+    result.write(npu.lmem, saturate(shift_right(total, inst["opt_right_shift"]), dtype))
+
+
+def _max_pool(inst: Instruction, x: LaneTensor, result: LaneTensor, npu: Npu) -> None:
+    window = Window.of(inst)
+    if _is_int8(inst):
+        dtype = integer_type(8, bool(inst["opt_opd0_sign"]))
+        fill: float = bounds(dtype)[0]
+    else:
+        dtype, fill = np.dtype(np.float32), FLOAT32_LOWEST
+    data = window.padded(x, npu.lmem, dtype, dtype, fill)
+    best = data[:, :, :, window.span(1, 0)].copy(order="K")
+    for j in range(1, window.kernel[1]):
+        np.maximum(best, data[:, :, :, window.span(1, j)], out=best)
+    out = best[:, :, window.span(0, 0)].copy(order="K")
+    for i in range(1, window.kernel[0]):
+        np.maximum(out, best[:, :, window.span(0, i)], out=out)
+    result.write(npu.lmem, out)
+
+
+def window_sum(window: Window, data: Array) -> Array:
+    """Sums [n, c, oh, ow] over the windows of a padded input, first along rows."""
+    partial_sums = data[:, :, :, window.span(1, 0)].copy(order="K")
+    for j in range(1, window.kernel[1]):
+        partial_sums += data[:, :, :, window.span(1, j)]
+    total = partial_sums[:, :, window.span(0, 0)].copy(order="K")
+    for i in range(1, window.kernel[0]):
+        total += partial_sums[:, :, window.span(0, i)]
+    return total
+
+
+def _zeros(x: LaneTensor, result: LaneTensor, dtype: type[np.generic]) -> Array:
+    """Zeros of the result's shape; images innermost in memory when they are packed."""
+    n, c, h, w = result.shape
+    if x.pack > 1:
+        return np.zeros((c, h, w, n), dtype).transpose(3, 0, 1, 2)
+    return np.zeros(result.shape, dtype)

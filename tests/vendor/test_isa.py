@@ -1,0 +1,76 @@
+"""Every kind of instruction: the model against the vendor's simulator, whole memories compared."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from dialects.bm1684 import isa
+from dialects.bm1684.model import Npu, execute
+from tests.dialects.bm1684.cases import DDR_BYTES, FLOAT, GENERATORS, Case
+from tests.vendor.simulator import Simulator
+
+CASES = int(os.environ.get("BMNETU_CASES", "12"))
+TOLERANCE = 1e-5
+Bytes = NDArray[np.uint8]
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[Simulator]:
+    sim = Simulator(DDR_BYTES)
+    yield sim
+    sim.close()
+
+
+@pytest.fixture(scope="module")
+def npu() -> Npu:
+    return Npu(DDR_BYTES)
+
+
+def fill(npu: Npu, contents: str, rng: np.random.Generator) -> None:
+    """New contents of local memory, DDR and the L2 below the fixed tables."""
+    for memory in (npu.lmem, npu.ddr, npu.l2[:0x300000]):
+        flat = memory.reshape(-1)
+        if contents == FLOAT:
+            block = rng.standard_normal(1 << 20, np.float32).view(np.uint8)
+        else:
+            block = rng.integers(0, 256, 1 << 22, np.uint8)
+        repeats = -(-flat.size // block.size)
+        flat[:] = np.tile(block, repeats)[: flat.size]
+
+
+def worst(before: Bytes, ours: Bytes, theirs: Bytes) -> float:
+    """0 when the bytes are equal, else the largest error of the differing float32 words,
+    relative to the largest value written (at least 1)."""
+    if np.array_equal(ours, theirs):
+        return 0.0
+    was, mine, ref = (m.reshape(-1).view(np.uint32) for m in (before, ours, theirs))
+    written = np.flatnonzero((was != ref) | (mine != ref))
+    a, b = (m[written].view(np.float32).astype(np.float64) for m in (mine, ref))
+    scale = max(1.0, float(np.abs(b).max()))
+    return float(np.abs(a - b).max()) / scale
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_model_equals_simulator(name: str, npu: Npu, simulator: Simulator):
+    rng = np.random.default_rng(list(name.encode()))
+    simulator.l2[:0x300000] = npu.l2[:0x300000]
+    for _ in range(CASES):
+        case: Case = GENERATORS[name](rng)
+        fill(npu, case.contents, rng)
+        ours = (npu.lmem, npu.l2, npu.ddr)
+        theirs = (simulator.lmem, simulator.l2, simulator.ddr)
+        npu.l2[0x300000:] = simulator.l2[0x300000:]
+        for mine, other in zip(ours, theirs, strict=True):
+            other[...] = mine
+        before = [memory.copy() for memory in ours]
+        execute(npu, case.inst)
+        simulator.execute(int(case.inst.engine is isa.Engine.GDMA), case.inst.pack())
+        for was, mine, other in zip(before, ours, theirs, strict=True):
+            error = worst(was, mine, other)
+            limit = TOLERANCE if case.contents == FLOAT else 0.0
+            assert error <= limit, f"{error} for {case.inst}"
