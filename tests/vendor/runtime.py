@@ -56,7 +56,7 @@ def replay(
     unwritten memory.
     """
     arguments = [net, str(order_seed), str(noise_seed)]
-    return _in_a_process("tests.vendor.simulator", path, inputs, arguments, seconds)
+    return _in_a_process("tests.vendor.replayer", path, inputs, arguments, seconds)
 
 
 def _in_a_process(
