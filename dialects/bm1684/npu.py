@@ -1,0 +1,143 @@
+"""The npu dialect: one op is one 128-byte command of the TIU or the GDMA; memory is addressed."""
+
+from __future__ import annotations
+
+from abc import ABC
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from xdsl.dialects.builtin import ArrayAttr, LocationAttr
+from xdsl.ir import Data, Dialect
+from xdsl.irdl import IRDLOperation, irdl_attr_definition, irdl_op_definition, opt_prop_def, prop_def
+from xdsl.parser import AttrParser
+from xdsl.printer import Printer
+from xdsl.utils.exceptions import VerifyException
+
+from dialects.bm1684 import isa
+from dialects.bm1684.isa import Engine, Instruction, IsaError
+
+
+@irdl_attr_definition
+class InstructionAttr(Data[Instruction]):
+    """One instruction as one line of text: ``#npu.instruction<"conv res0_n=1 ...">``."""
+
+    name = "npu.instruction"
+
+    @classmethod
+    def parse_parameter(cls, parser: AttrParser) -> Instruction:
+        with parser.in_angle_brackets():
+            text = parser.parse_str_literal()
+        try:
+            return isa.parse(text)
+        except IsaError as error:
+            parser.raise_error(str(error))
+
+    def print_parameter(self, printer: Printer) -> None:
+        with printer.in_angle_brackets():
+            printer.print_string_literal(self.data.text())
+
+
+@dataclass(frozen=True)
+class Observation:
+    """A tensor that is final in DDR: its name, address, network shape and numpy dtype. ``packed``: 8-bit
+    elements, four images a 32-bit word (4N), the batch padded to a multiple of four."""
+
+    top: str
+    address: int
+    shape: tuple[int, ...]
+    dtype: str
+    packed: bool
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in DDR."""
+        plane = int(np.prod(self.shape[1:], dtype=np.int64))
+        groups = -(-self.shape[0] // 4) * 4 if self.packed else self.shape[0]
+        return groups * plane * np.dtype(self.dtype).itemsize
+
+
+@irdl_attr_definition
+class ObserveAttr(Data[Observation]):
+    """``#npu.observe<"top", address, [shape], "dtype", packed>``: final after the command it stands on."""
+
+    name = "npu.observe"
+
+    @classmethod
+    def parse_parameter(cls, parser: AttrParser) -> Observation:
+        with parser.in_angle_brackets():
+            top = parser.parse_str_literal()
+            parser.parse_punctuation(",")
+            address = parser.parse_integer()
+            parser.parse_punctuation(",")
+            shape = parser.parse_comma_separated_list(
+                parser.Delimiter.SQUARE, parser.parse_integer
+            )
+            parser.parse_punctuation(",")
+            dtype = parser.parse_str_literal()
+            packed = parser.parse_optional_punctuation(",") is not None
+            if packed:
+                parser.parse_keyword("packed")
+        return Observation(top, address, tuple(shape), dtype, packed)
+
+    def print_parameter(self, printer: Printer) -> None:
+        at = self.data
+        with printer.in_angle_brackets():
+            printer.print_string_literal(at.top)
+            shape = ", ".join(map(str, at.shape))
+            printer.print_string(f", {at.address}, [{shape}], ")
+            printer.print_string_literal(at.dtype)
+            printer.print_string(", packed" if at.packed else "")
+
+
+class CommandOp(IRDLOperation, ABC):
+    """One command. ``observe`` lists the tensors that are final after it."""
+
+    command = prop_def(InstructionAttr)
+    observe = opt_prop_def(ArrayAttr[ObserveAttr])
+    assembly_format = "$command (`observe` $observe^)? attr-dict"
+
+    @classmethod
+    def of(cls, instruction: Instruction, location: LocationAttr) -> Self:
+        """The op of an instruction (no check: ``verify`` does that)."""
+        op = cls.create(properties={"command": InstructionAttr(instruction)})
+        op.location = location
+        return op
+
+    @property
+    def instruction(self) -> Instruction:
+        return self.command.data
+
+    @property
+    def observations(self) -> tuple[Observation, ...]:
+        """The tensors that are final after this command."""
+        return () if self.observe is None else tuple(o.data for o in self.observe.data)
+
+    def verify_(self) -> None:
+        try:
+            self.instruction.check()
+        except IsaError as error:
+            raise VerifyException(str(error)) from None
+
+
+@irdl_op_definition
+class TiuOp(CommandOp):
+    """A command of the tensor engine."""
+
+    name = "npu.tiu"
+
+
+@irdl_op_definition
+class GdmaOp(CommandOp):
+    """A command of the DMA engine."""
+
+    name = "npu.gdma"
+
+
+def command_op(instruction: Instruction, location: LocationAttr) -> CommandOp:
+    """The op for the engine of an instruction."""
+    kind = TiuOp if instruction.engine is Engine.TIU else GdmaOp
+    return kind.of(instruction, location)
+
+
+NPU = Dialect("npu", [TiuOp, GdmaOp], [InstructionAttr, ObserveAttr])

@@ -1,0 +1,11 @@
+"""The quant dialect: exact integer arithmetic, and float32 islands."""
+
+from xdsl.ir import Dialect
+
+from dialects.quant.compute import COMPUTE_OPS
+from dialects.quant.movement import MOVEMENT_OPS
+from dialects.quant.scale import ScaleAttr
+
+QUANT = Dialect("quant", [*COMPUTE_OPS, *MOVEMENT_OPS], [ScaleAttr])
+
+__all__ = ["QUANT"]

@@ -1,0 +1,67 @@
+"""Tensor types of the quant level: float32, or 8-bit integers with their scale."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from xdsl.dialects.builtin import Float32Type, IntegerType, Signedness, TensorType, f32
+from xdsl.ir import Attribute, SSAValue
+
+from dialects.quant.scale import ScaleAttr
+
+si8 = IntegerType(8, Signedness.SIGNED)
+ui8 = IntegerType(8, Signedness.UNSIGNED)
+
+_DTYPES: dict[Attribute, type[np.generic]] = {si8: np.int8, ui8: np.uint8, f32: np.float32}
+
+
+def tensor_type(value: SSAValue | Attribute) -> TensorType[Attribute]:
+    """The value's type as a tensor type. Raises TypeError when it is none."""
+    kind = value.type if isinstance(value, SSAValue) else value
+    if not isinstance(kind, TensorType):
+        raise TypeError(f"a tensor was wanted, this is {kind}")
+    return kind
+
+
+def shape_of(value: SSAValue | Attribute) -> tuple[int, ...]:
+    """The shape of a tensor value."""
+    return tensor_type(value).get_shape()
+
+
+def scale_of(value: SSAValue | Attribute) -> float | None:
+    """The real value of one integer step, or None when the tensor carries no scale."""
+    encoding = tensor_type(value).encoding
+    return encoding.data if isinstance(encoding, ScaleAttr) else None
+
+
+def is_float(value: SSAValue | Attribute) -> bool:
+    """True for float32 tensors."""
+    return isinstance(tensor_type(value).element_type, Float32Type)
+
+
+def is_unsigned(value: SSAValue | Attribute) -> bool:
+    """True for uint8 tensors."""
+    return tensor_type(value).element_type == ui8
+
+
+def dtype_of(value: SSAValue | Attribute) -> type[np.generic]:
+    """The numpy element type of a tensor value."""
+    return _DTYPES[tensor_type(value).element_type]
+
+
+def float_tensor(shape: Sequence[int], scale: float | None = None) -> TensorType[Any]:
+    """``tensor<...xf32>``, with the scale it gets where it is quantised."""
+    return TensorType(f32, list(shape), *(() if scale is None else (ScaleAttr.of(scale),)))
+
+
+def int_tensor(shape: Sequence[int], scale: float, unsigned: bool) -> TensorType[Any]:
+    """``tensor<...xsi8 or ui8, #quant.scale<scale>>``."""
+    return TensorType(ui8 if unsigned else si8, list(shape), ScaleAttr.of(scale))
+
+
+def like(value: SSAValue | Attribute, shape: Sequence[int]) -> TensorType[Any]:
+    """The same element type and scale with another shape."""
+    kind = tensor_type(value)
+    return TensorType(kind.element_type, list(shape), kind.encoding)

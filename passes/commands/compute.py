@@ -1,0 +1,253 @@
+"""TIU commands of the computing tile ops: one each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from xdsl.ir import Operation
+
+from dialects.bm1684 import isa, tile
+from dialects.bm1684.isa import Eu, Instruction, Precision, StrideMode
+from dialects.bm1684.layout import Ref
+from dialects.quant.base import ints
+from passes.commands.place import (
+    Addresses,
+    precision,
+    result_shape,
+    stride_fields,
+)
+
+Fields = dict[str, int]
+
+
+def _precisions(result: Ref, first: Ref, second: Precision, third: Precision) -> Fields:
+    return {
+        "opt_res0_prec": precision(result.element),
+        "opt_opd0_prec": precision(first.element),
+        "opt_opd1_prec": second,
+        "opt_opd2_prec": third,
+    }
+
+
+def _window(op: tile.WindowOp, dst: Ref, src: Ref, kernel: tuple[int, int]) -> Fields:
+    """Sizes, strides and pads that all window commands share."""
+    up, down, left, right = ints(op.pad)
+    stride = ints(op.stride)
+    fields = result_shape(dst)
+    fields |= {
+        "opd0_h": src.shape[2],
+        "opd0_w": src.shape[3],
+        "opd1_h": kernel[0],
+        "opd1_w": kernel[1],
+        "opd0_up_pad": up,
+        "opd0_dn_pad": down,
+        "opd0_lf_pad": left,
+        "opd0_rt_pad": right,
+        "res_op_y_str": stride[0],
+        "res_op_x_str": stride[1],
+    }
+    return fields
+
+
+def _weighted(op: tile.ConvOp | tile.DepthwiseOp, at: Addresses) -> Fields:
+    """What convolution and depthwise convolution share: weights, bias, signs, shift."""
+    dst, src, weight = Ref.of(op.dst), Ref.of(op.src), Ref.of(op.weight)
+    dilation = ints(op.dilation)
+    fields = _window(op, dst, src, (weight.shape[2], weight.shape[3]))
+    bias = Precision.FP32 if src.is_float else Precision.INT16
+    fields |= _precisions(dst, src, precision(weight.element), bias)
+    fields |= {
+        "tsk_opd_num": 2 if op.bias is None else 3,
+        "opd1_y_ins0": dilation[0] - 1,
+        "opd1_x_ins0": dilation[1] - 1,
+        "short_opd2_str": StrideMode.COMPACT_2,
+        "res0_addr": at.of(op.dst),
+        "opd0_addr": at.of(op.src),
+        "opd1_addr": at.of(op.weight),
+    }
+    if op.bias is not None:
+        fields["opd2_addr"] = at.of(op.bias)
+    if not src.is_float:
+        fields |= {
+            "opt_opd0_sign": int(src.is_signed),
+            "opt_opd1_sign": int(weight.is_signed),
+            "opt_opd2_sign": 1,
+            "opt_right_shift": op.shift.value.data,
+            "opt_relu": int(not dst.is_signed),
+        }
+    return fields
+
+
+def _conv(op: tile.ConvOp, at: Addresses) -> Instruction:
+    dst, src, weight = Ref.of(op.dst), Ref.of(op.src), Ref.of(op.weight)
+    row, group, kernel_row, kernel_column = weight.layout.strides
+    fields = _weighted(op, at) | {
+        "opd0_c": src.shape[1],
+        "short_opd1_str": StrideMode.EXPLICIT,
+        "opd1_c_str": row,
+        "opd1_n_str": group,
+        "opd1_h_str": kernel_row,
+        "opd1_w_str": kernel_column,
+        "opt_res_add": int(op.accumulate.value.data),
+    }
+    return isa.CONV.build(**fields, **stride_fields("opd0", src), **stride_fields("res0", dst))
+
+
+def _depthwise(op: tile.DepthwiseOp, at: Addresses) -> Instruction:
+    return isa.DEPTHWISE.build(**_weighted(op, at))
+
+
+def _pool(op: tile.MaxPoolOp | tile.AveragePoolOp, at: Addresses) -> Fields:
+    dst, src = Ref.of(op.dst), Ref.of(op.src)
+    kernel_h, kernel_w = ints(op.kernel)
+    fields = _window(op, dst, src, (kernel_h, kernel_w))
+    fields |= _precisions(dst, src, precision(src.element), precision(src.element))
+    fields |= {"res0_addr": at.of(op.dst), "opd0_addr": at.of(op.src)}
+    fields["short_opd2_str"] = StrideMode.COMPACT_2
+    if not src.is_float:
+        fields["opt_opd0_sign"] = int(src.is_signed)
+    return fields
+
+
+def _max_pool(op: tile.MaxPoolOp, at: Addresses) -> Instruction:
+    fields = _pool(op, at)
+    fields["opt_opd1_sign"] = fields.get("opt_opd0_sign", 0)
+    return isa.MAX_POOL.build(**fields)
+
+
+def _average_pool(op: tile.AveragePoolOp, at: Addresses) -> Instruction:
+    src, dst = Ref.of(op.src), Ref.of(op.dst)
+    fields = _pool(op, at) | {
+        "tsk_opd_num": 2,
+        "opt_opd1_const": 1,
+        "opd1_addr": op.factor.value.data,
+        "opt_right_shift": op.shift.value.data,
+    }
+    if not src.is_float:
+        fields |= {"opt_opd2_prec": Precision.INT16, "opt_relu": int(not dst.is_signed)}
+    return isa.DEPTHWISE.build(**fields)
+
+
+_ARITH = {
+    "mul": Eu.MUL,
+    "mac": Eu.MAC,
+    "add": Eu.ADD,
+    "sub": Eu.SUB,
+    "max": Eu.MAX,
+    "min": Eu.MIN,
+    "and": Eu.AND,
+    "or": Eu.OR,
+    "xor": Eu.XOR,
+    "shift": Eu.SHIFT,
+    "copy": Eu.COPY,
+}
+
+
+def _arith(op: tile.ArithOp, at: Addresses) -> Instruction:
+    """Tensor arithmetic. Bit operations on 32-bit words go as FP32 data, whose bits they keep."""
+    dst, a = Ref.of(op.dst), Ref.of(op.a)
+    b = None if op.b is None else Ref.of(op.b)
+    wide = a.layout.pack == 1
+    fields = result_shape(dst) | {
+        "tsk_eu_typ": _ARITH[op.kind.data],
+        "tsk_opd_num": 1 if op.kind.data == "copy" else 2,
+        "opt_right_shift": op.shift.value.data,
+        "opt_shift_typ": 0 if op.kind.data == "shift" else 1,
+        "res0_addr": at.of(op.dst),
+        "opd0_addr": at.of(op.a),
+        "short_opd2_str": StrideMode.COMPACT_2,
+    }
+    fields |= _arith_types(op, dst, a, b, wide)
+    fields |= stride_fields("res0", dst) | stride_fields("opd0", a)
+    if op.constant is not None:
+        fields |= {"opt_opd1_const": 1, "opd1_addr": op.constant.value.data}
+    elif op.b is not None and b is not None:
+        fields["opd1_addr"] = at.of(op.b)
+        fields |= stride_fields("opd1", b, always=wide)
+    return isa.ARITH.build(**fields)
+
+
+def _arith_types(op: tile.ArithOp, dst: Ref, a: Ref, b: Ref | None, wide: bool) -> Fields:
+    if wide:
+        names = ("res0", "opd0", "opd1", "opd2")
+        return {f"opt_{name}_prec": Precision.FP32 for name in names}
+    signed_b = op.signed_constant.value.data if b is None else b.is_signed
+    element = a.element if b is None else b.element
+    return {
+        **_precisions(dst, a, precision(element), Precision.FP32),
+        "opt_opd0_sign": int(a.is_signed),
+        "opt_opd1_sign": int(signed_b),
+        "opt_opd2_sign": 1,
+        "opt_res_add_sign": int(dst.is_signed),
+    }
+
+
+_SCALAR = {"mul": Eu.MUL, "add": Eu.ADD, "sub": Eu.SUB, "div": Eu.DIV}
+
+
+def _scalar(op: tile.ScalarOp, at: Addresses) -> Instruction:
+    fields = result_shape(Ref.of(op.dst)) | {
+        "tsk_eu_typ": _SCALAR[op.kind.data],
+        "short_opd2_str": StrideMode.COMPACT_2,
+        "res0_addr": at.of(op.dst),
+    }
+    first, second = ("opd1", "opd0") if op.constant_first.value.data else ("opd0", "opd1")
+    fields[f"{first}_addr"] = at.of(op.a)
+    if op.constant is not None:
+        fields[f"{second}_addr"] = op.constant.value.data
+        fields[f"opt_{second}_const"] = 1
+    elif op.b is not None:
+        fields[f"{second}_addr"] = at.of(op.b)
+    return isa.SCALAR.build(**fields)
+
+
+_SFU = {
+    "taylor": Eu.TAYLOR,
+    "exponent": Eu.EXPONENT,
+    "power_of_two": Eu.POWER_OF_TWO,
+    "rsqrt": Eu.RSQRT,
+    "to_integer": Eu.FLOAT_TO_INT,
+}
+
+
+def _sfu(op: tile.SfuOp, at: Addresses) -> Instruction:
+    integer = op.kind.data in ("exponent", "to_integer")
+    return isa.SFU.build(
+        **result_shape(Ref.of(op.dst)),
+        tsk_eu_typ=_SFU[op.kind.data],
+        opt_res0_prec=Precision.INT32 if integer else Precision.FP32,
+        opd1_n=op.terms.value.data,
+        opd1_addr=0 if op.table is None else at.offset(op.table),
+        short_opd2_str=StrideMode.COMPACT_2,
+        res0_addr=at.of(op.dst),
+        opd0_addr=at.of(op.src),
+    )
+
+
+def _lookup(op: tile.LookupOp, at: Addresses) -> Instruction:
+    table = op.offset.value.data + (0 if op.table is None else at.offset(op.table))
+    return isa.LOOKUP.build(
+        **result_shape(Ref.of(op.dst)),
+        opd1_addr=table,
+        short_opd2_str=StrideMode.COMPACT_2,
+        res0_addr=at.of(op.dst),
+        opd0_addr=at.of(op.index),
+    )
+
+
+_TABLE: dict[type[Operation], Callable[[Any, Addresses], Instruction]] = {
+    tile.ConvOp: _conv,
+    tile.DepthwiseOp: _depthwise,
+    tile.MaxPoolOp: _max_pool,
+    tile.AveragePoolOp: _average_pool,
+    tile.ArithOp: _arith,
+    tile.ScalarOp: _scalar,
+    tile.SfuOp: _sfu,
+    tile.LookupOp: _lookup,
+}
+
+
+def lower_compute(op: Operation, addresses: Addresses) -> Iterator[Instruction]:
+    """The command of a computing op."""
+    yield _TABLE[type(op)](op, addresses)

@@ -1,0 +1,192 @@
+"""convert-quant-to-tile: every layer becomes loads, computations and stores of tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from xdsl.context import Context
+from xdsl.dialects.builtin import FunctionType, ModuleOp, StringAttr
+from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
+from xdsl.passes import ModulePass
+
+from dialects.bm1684 import tile
+from dialects.bm1684.chip import BM1684
+from dialects.bm1684.layout import DDR, Ref, contiguous, si8, ui8
+from dialects.quant import compute, movement, types
+from dialects.quant.base import QuantOp
+from passes.kernels.builder import TileBuilder, ddr_bytes, int_attr
+from passes.kernels.movement import (
+    copy_words,
+    keeps_storage,
+    lower_broadcast,
+    lower_concat,
+    lower_reshape,
+    lower_slice,
+    lower_transpose,
+)
+from passes.kernels.pointwise import (
+    lower_dequantize,
+    lower_eltwise,
+    lower_function,
+    lower_lookup,
+    lower_quantize,
+    lower_requantize,
+    words_of,
+)
+from passes.kernels.prelu import lower_prelu
+from passes.kernels.softmax import lower_softmax
+from passes.kernels.tiling import CannotLower
+from passes.kernels.window import lower_average_pool, lower_conv, lower_max_pool
+from passes.program import LayerError, main_function, names
+
+Lowering = Callable[[TileBuilder, Any, Any, SSAValue], None]
+
+ONE_OPERAND: dict[type[Operation], Lowering] = {
+    compute.ConvOp: lower_conv,
+    compute.MaxPoolOp: lower_max_pool,
+    compute.AveragePoolOp: lower_average_pool,
+    compute.RequantizeOp: lower_requantize,
+    compute.PReluOp: lower_prelu,
+    compute.LookupOp: lower_lookup,
+    compute.QuantizeOp: lower_quantize,
+    compute.DequantizeOp: lower_dequantize,
+    compute.SigmoidOp: lower_function,
+    compute.TanhOp: lower_function,
+    compute.PowerOp: lower_function,
+    compute.SoftmaxOp: lower_softmax,
+    movement.ReshapeOp: lower_reshape,
+    movement.TransposeOp: lower_transpose,
+    movement.SliceOp: lower_slice,
+    movement.BroadcastOp: lower_broadcast,
+}
+MANY_OPERANDS: dict[type[Operation], Lowering] = {
+    compute.EltwiseOp: lower_eltwise,
+    movement.ConcatOp: lower_concat,
+}
+
+
+def storage(value: SSAValue) -> Ref:
+    """The DDR memref of a tensor: rank 4, contiguous, 8-bit tensors packed 4N along dim 0."""
+    shape = types.shape_of(value)
+    n, c, h, *rest = (*shape, 1, 1, 1)
+    for extent in rest[1:]:
+        rest[0] *= extent
+    four = (n, c, h, rest[0])
+    element: Attribute = types.tensor_type(value).element_type
+    packed = element in (si8, ui8)
+    return Ref(element, four, contiguous(four, 4, 4 if packed else 1), DDR)
+
+
+@dataclass
+class _Lowering:
+    """The function being built, and where each tensor lies."""
+
+    b: TileBuilder
+    buffers: dict[SSAValue, SSAValue]
+    outputs: dict[SSAValue, SSAValue]
+
+    def network_tensor(self, kind: type[Operation], value: SSAValue, name: str) -> SSAValue:
+        ref = storage(value)
+        properties: dict[str, Attribute] = {
+            "bytes": int_attr(ddr_bytes(ref)),
+            "top": StringAttr(name),
+        }
+        return self.b.add(kind, [], properties, ref).results[0]
+
+    def dest(self, value: SSAValue) -> SSAValue:
+        """Where a result goes: the network output, or scratch memory in DDR."""
+        if value in self.outputs:
+            return self.outputs.pop(value)
+        ref = storage(value)
+        return self.b.alloc(ref, ddr_bytes(ref))
+
+    def lower(self, op: QuantOp) -> None:
+        self.b.location = op.location
+        result = op.results[0]
+        sources = [self.buffers[x] for x in op.operands]
+        if isinstance(op, movement.ReshapeOp) and keeps_storage(op) and result not in self.outputs:
+            self.buffers[result] = self.b.view(sources[0], storage(result))
+        else:
+            dest = self.dest(result)
+            try:
+                self._compute(op, sources, dest)
+            except CannotLower as error:
+                raise LayerError(op.location, str(error)) from None
+            self.buffers[result] = dest
+        self.b.observe(self.buffers[result], op.top, types.shape_of(result))
+
+    def _compute(self, op: QuantOp, sources: Sequence[SSAValue], dest: SSAValue) -> None:
+        if type(op) in MANY_OPERANDS:
+            MANY_OPERANDS[type(op)](self.b, op, sources, dest)
+        elif type(op) in ONE_OPERAND:
+            ONE_OPERAND[type(op)](self.b, op, sources[0], dest)
+        else:
+            raise CannotLower(f"{op.name} has no lowering")
+
+
+@dataclass(frozen=True)
+class ConvertQuantToTilePass(ModulePass):
+    """Replaces tensors by memrefs in DDR and every layer by its tiles, one layer after the other.
+
+    Before: quant ops on tensors. After: tile ops; every tensor lies whole in DDR (float32 row-major,
+    8 bit as 4N) and is marked by tile.observe when it is final. With ``overlap`` a tile takes at most
+    half of local memory, so that the next one can be loaded meanwhile.
+    """
+
+    name = "convert-quant-to-tile"
+
+    overlap: bool = False
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        function = main_function(op)
+        block, body = Block(), function.body.block
+        budget = BM1684.lane_bytes // (2 if self.overlap else 1)
+        b = TileBuilder(block, function.location, budget)
+        lowering = _Lowering(b, {}, {})
+        for value, name in zip(body.args, names(function, "input_names"), strict=True):
+            lowering.buffers[value] = lowering.network_tensor(tile.InputOp, value, name)
+        returned = body.last_op
+        assert isinstance(returned, ReturnOp)
+        targets: list[tuple[SSAValue, SSAValue]] = []
+        for value, name in zip(returned.operands, names(function, "output_names"), strict=True):
+            target = lowering.network_tensor(tile.OutputOp, value, name)
+            targets.append((value, target))
+            if value not in body.args:
+                lowering.outputs.setdefault(value, target)
+        for inner in body.ops:
+            if isinstance(inner, QuantOp):
+                lowering.lower(inner)
+        _copy_repeated(lowering, targets)
+        _drop_unused(block)
+        b.add(ReturnOp, [[]], {})
+        _replace_body(function, block)
+
+
+def _copy_repeated(lowering: _Lowering, targets: Sequence[tuple[SSAValue, SSAValue]]) -> None:
+    """Copies outputs that are network inputs, or another output once more."""
+    for value, target in targets:
+        source = lowering.buffers[value]
+        if source is not target:
+            copy_words(lowering.b, source, target, words_of(target))
+
+
+def _drop_unused(block: Block) -> None:
+    """Removes views and scratch buffers that nothing uses."""
+    for op in reversed(list(block.ops)):
+        if isinstance(op, (tile.AllocOp, tile.ViewOp)) and op.ref.first_use is None:
+            op.detach()
+            op.erase()
+
+
+def _replace_body(function: FuncOp, block: Block) -> None:
+    new = FuncOp(function.sym_name.data, FunctionType.from_lists([], []), Region(block))
+    new.attributes.update(function.attributes)
+    new.location = function.location
+    parent = function.parent
+    assert parent is not None
+    parent.insert_op_before(new, function)
+    function.detach()
+    function.erase()

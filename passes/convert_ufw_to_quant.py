@@ -1,0 +1,80 @@
+"""convert-ufw-to-quant: layers become exact integer (or float32) arithmetic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from xdsl.context import Context
+from xdsl.dialects.builtin import FunctionType, ModuleOp
+from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.ir import Block, Region, SSAValue
+from xdsl.passes import ModulePass
+from xdsl.utils.exceptions import PassFailedException
+
+from dialects.quant import types
+from dialects.ufw.layer import LayerOp
+from passes.layers import LAYERS, Converter
+from passes.program import main_function, names
+
+
+@dataclass(frozen=True)
+class ConvertUfwToQuantPass(ModulePass):
+    """Replaces every layer by quant ops and settles the arithmetic.
+
+    Before: ufw ops; INT8 tensors have scales. After: quant ops; multipliers, shifts and tables are fixed,
+    converters stand between float and 8-bit tensors, layers that compute nothing are gone. The network
+    inputs in ``float_inputs`` and outputs in ``float_outputs`` are float32 at the border.
+    """
+
+    name = "convert-ufw-to-quant"
+
+    float_inputs: tuple[str, ...] = ()
+    float_outputs: tuple[str, ...] = ()
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        function = main_function(op)
+        body = function.body.block
+        converter = Converter(Block(), function.location)
+        for value, name in zip(body.args, names(function, "input_names"), strict=True):
+            self._input(converter, value, name)
+        for inner in body.ops:
+            if isinstance(inner, LayerOp):
+                converter.location = inner.location
+                converter.top = inner.top_names[0] if inner.top_names else ""
+                LAYERS[type(inner)](converter, inner)
+        results = self._outputs(converter, function)
+        converter.block.add_op(ReturnOp(*results))
+        _replace(function, converter.block, results)
+
+    def _input(self, c: Converter, value: SSAValue, name: str) -> None:
+        kind = types.tensor_type(value)
+        if name in self.float_inputs and not types.is_float(kind):
+            plain = types.float_tensor(kind.get_shape(), types.scale_of(kind))
+            c.top = name
+            c.values[value] = c.fit(c.block.insert_arg(plain, len(c.block.args)), kind, "quantize")
+        else:
+            c.values[value] = c.block.insert_arg(kind, len(c.block.args))
+
+    def _outputs(self, c: Converter, function: FuncOp) -> list[SSAValue]:
+        returned = function.body.block.last_op
+        if not isinstance(returned, ReturnOp):
+            raise PassFailedException("the function does not end with a return")
+        results: list[SSAValue] = []
+        for value, name in zip(returned.operands, names(function, "output_names"), strict=True):
+            found = c.value(value)
+            c.top = name
+            results.append(c.as_float(found) if name in self.float_outputs else found)
+        return results
+
+
+def _replace(function: FuncOp, block: Block, results: list[SSAValue]) -> None:
+    """Puts the new body in place of the old one."""
+    kind = FunctionType.from_lists([a.type for a in block.args], [r.type for r in results])
+    new = FuncOp(function.sym_name.data, kind, Region(block))
+    new.attributes.update(function.attributes)
+    new.location = function.location
+    parent = function.parent
+    assert parent is not None
+    parent.insert_op_before(new, function)
+    function.detach()
+    function.erase()

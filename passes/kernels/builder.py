@@ -1,0 +1,238 @@
+"""Builds tile ops: buffers, views, transfers, arithmetic. All kernels go through it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from xdsl.dialects.builtin import BoolAttr, IntegerAttr, LocationAttr, StringAttr, f32, i64
+from xdsl.ir import Attribute, Block, Operation, SSAValue
+
+from dialects.blob import BlobAttr
+from dialects.bm1684 import tile
+from dialects.bm1684.chip import BM1684
+from dialects.bm1684.layout import (
+    DDR,
+    L2,
+    LMEM,
+    Layout,
+    Order,
+    Ref,
+    Space,
+    align,
+    aligned,
+    contiguous,
+    i32,
+    local_bytes,
+    si8,
+)
+from dialects.quant.base import i64s
+
+Array = NDArray[Any]
+
+
+def int_attr(value: int) -> IntegerAttr:
+    return IntegerAttr(value, i64)
+
+
+def float_bits(value: float) -> int:
+    """The bits of a float32 as an unsigned integer."""
+    return int(np.float32(value).view(np.uint32))
+
+
+@dataclass
+class TileBuilder:
+    """Appends tile ops to a block, all with the current ``location``.
+
+    ``budget``: bytes of each lane that the buffers of one tile may take together.
+    """
+
+    block: Block
+    location: LocationAttr
+    budget: int = BM1684.lane_bytes
+    tables: dict[bytes, SSAValue] = field(default_factory=dict[bytes, SSAValue])
+
+    # -- buffers -----------------------------------------------------------------------------------
+
+    def add(
+        self,
+        kind: type[Operation],
+        operands: Sequence[SSAValue | Sequence[SSAValue]],
+        properties: dict[str, Attribute],
+        result: Ref | None = None,
+    ) -> Operation:
+        """Appends one op."""
+        op = kind.build(  # type: ignore[attr-defined]
+            operands=operands,
+            properties=properties,
+            result_types=() if result is None else (result.type,),
+        )
+        op.location = self.location
+        self.block.add_op(op)
+        return op
+
+    def alloc(self, ref: Ref, size: int) -> SSAValue:
+        """Scratch memory; ``size`` in bytes (per lane in local memory)."""
+        return self.add(tile.AllocOp, [], {"bytes": int_attr(size)}, ref).results[0]
+
+    def local(
+        self, element: Attribute, shape: Sequence[int], unit: int = 4, pack: int = 1
+    ) -> SSAValue:
+        """An aligned tensor in local memory, start lane 0."""
+        layout = aligned(shape, unit, pack)
+        ref = Ref(element, _four(shape), layout, LMEM)
+        return self.alloc(ref, local_bytes(shape, layout))
+
+    def ddr(self, element: Attribute, shape: Sequence[int], unit: int, pack: int = 1) -> SSAValue:
+        """A contiguous tensor in DDR."""
+        ref = Ref(element, _four(shape), contiguous(shape, unit, pack), DDR)
+        return self.alloc(ref, ddr_bytes(ref))
+
+    def constant(self, array: Array) -> SSAValue:
+        """Constant data in DDR as a [1, 1, rows, units] or given-rank contiguous memref."""
+        shape = _four(array.shape)
+        unit = array.dtype.itemsize
+        ref = Ref(i32 if unit == 4 else si8, shape, contiguous(shape, unit), DDR)
+        return self.add(tile.ConstantOp, [], {"blob": BlobAttr.of(array)}, ref).results[0]
+
+    def table(self, words: Array) -> SSAValue:
+        """A table of 32-bit words in L2, loaded once and shared by all that ask for the same words."""
+        key = words.tobytes()
+        if key not in self.tables:
+            shape = (1, 1, 1, words.size)
+            ref = Ref(i32, shape, contiguous(shape, 4), L2)
+            target = self.alloc(ref, align(words.nbytes, BM1684.alignment))
+            source = self.constant(words.view(np.uint32).reshape(shape))
+            self.add(tile.CopyOp, [target, source], {})
+            self.tables[key] = target
+        return self.tables[key]
+
+    # -- views -------------------------------------------------------------------------------------
+
+    def view(self, source: SSAValue, ref: Ref, offset: int = 0) -> SSAValue:
+        """The buffer under ``source``, ``offset`` bytes further, as another memref."""
+        if offset == 0 and Ref.of(source) == ref:
+            return source
+        return self.add(tile.ViewOp, [source], {"offset": int_attr(offset)}, ref).results[0]
+
+    def window(
+        self, source: SSAValue, begin: Sequence[int], extent: Sequence[int]
+    ) -> SSAValue:
+        """A box of a DDR tensor, or of a local one (there c must start in the same memref's lanes).
+
+        ``begin[0]`` is a multiple of the layout's pack.
+        """
+        ref = Ref.of(source)
+        layout = ref.layout
+        steps = [begin[0] // layout.pack, *begin[1:]]
+        place = ref.place
+        if ref.place.space is Space.LMEM:
+            lane = ref.place.lane + begin[1]
+            steps[1] = lane // BM1684.lanes
+            place = type(place)(Space.LMEM, lane % BM1684.lanes)
+        offset = sum(b * s for b, s in zip(steps, layout.strides, strict=True)) * layout.unit
+        return self.view(source, ref.with_(shape=_four(extent), place=place), offset)
+
+    def words(self, source: SSAValue) -> SSAValue:
+        """The same storage as 32-bit words (one a pack of images)."""
+        return self.view(source, Ref.of(source).as_words())
+
+    # -- transfers ---------------------------------------------------------------------------------
+
+    def load(self, dst: SSAValue, src: SSAValue) -> None:
+        self.add(tile.LoadOp, [self.words(dst), self.words(src)], {})
+
+    def store(self, dst: SSAValue, src: SSAValue) -> None:
+        self.add(tile.StoreOp, [self.words(dst), self.words(src)], {})
+
+    def copy(self, dst: SSAValue, src: SSAValue) -> None:
+        self.add(tile.CopyOp, [dst, src], {})
+
+    def fill(self, dst: SSAValue, value: int) -> None:
+        self.add(tile.FillOp, [dst], {"value": int_attr(value)})
+
+    # -- arithmetic --------------------------------------------------------------------------------
+
+    def arith(
+        self,
+        kind: str,
+        dst: SSAValue,
+        a: SSAValue,
+        b: SSAValue | int | None = None,
+        shift: int = 0,
+        signed: bool = True,
+    ) -> SSAValue:
+        """Tensor arithmetic; an int ``b`` is a constant's bits. Returns dst."""
+        properties: dict[str, Attribute] = {"kind": StringAttr(kind), "shift": int_attr(shift)}
+        tensor: list[SSAValue] = []
+        if isinstance(b, int):
+            properties["constant"] = int_attr(b)
+            properties["signed_constant"] = BoolAttr.from_bool(signed)
+        elif b is not None:
+            tensor = [b]
+        self.add(tile.ArithOp, [dst, a, tensor], properties)
+        return dst
+
+    def scalar(
+        self,
+        kind: str,
+        dst: SSAValue,
+        a: SSAValue,
+        b: SSAValue | float | None = None,
+        first: float | None = None,
+    ) -> SSAValue:
+        """float32 arithmetic: ``a KIND b``, or ``first KIND a`` for a constant in front. Returns dst."""
+        properties: dict[str, Attribute] = {"kind": StringAttr(kind)}
+        tensor: list[SSAValue] = []
+        constant = first if first is not None else b
+        if isinstance(constant, (int, float)):
+            properties["constant"] = int_attr(float_bits(constant))
+            properties["constant_first"] = BoolAttr.from_bool(first is not None)
+        elif constant is not None:
+            tensor = [constant]
+        self.add(tile.ScalarOp, [dst, a, tensor], properties)
+        return dst
+
+    def sfu(
+        self, kind: str, dst: SSAValue, src: SSAValue, table: SSAValue | None = None, terms: int = 1
+    ) -> SSAValue:
+        properties: dict[str, Attribute] = {"kind": StringAttr(kind), "terms": int_attr(terms)}
+        self.add(tile.SfuOp, [dst, src, [] if table is None else [table]], properties)
+        return dst
+
+    def lookup(
+        self, dst: SSAValue, index: SSAValue, table: SSAValue | None = None, offset: int = 0
+    ) -> SSAValue:
+        self.add(
+            tile.LookupOp,
+            [dst, index, [] if table is None else [table]],
+            {"offset": int_attr(offset)},
+        )
+        return dst
+
+    def observe(self, ref: SSAValue, top: str, shape: Sequence[int]) -> None:
+        self.add(tile.ObserveOp, [ref], {"top": StringAttr(top), "shape": i64s(shape)})
+
+
+def _four(shape: Sequence[int]) -> tuple[int, int, int, int]:
+    n, c, h, w = shape
+    return (n, c, h, w)
+
+
+def ddr_bytes(ref: Ref) -> int:
+    """Bytes of a contiguous DDR tensor."""
+    return ref.groups * ref.layout.strides[0] * ref.layout.unit
+
+
+def float_ref(shape: Sequence[int], layout: Layout) -> Ref:
+    """A float32 local memref of a given layout."""
+    return Ref(f32, _four(shape), layout, LMEM)
+
+
+def weight_layout(unit: int, pack: int, strides: Sequence[int]) -> Layout:
+    """A weight layout; strides of output row, input group, kernel row, kernel column in units."""
+    o, i, h, w = strides
+    return Layout(unit, pack, (o, i, h, w), Order.WEIGHTS)

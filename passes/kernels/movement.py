@@ -1,0 +1,240 @@
+"""Layers that move data, as strided copies from DDR to DDR."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from math import prod
+
+from xdsl.ir import SSAValue
+
+from dialects.bm1684.chip import BM1684
+from dialects.bm1684.layout import DDR, Layout, Ref, i32, si8
+from dialects.quant import movement, types
+from dialects.quant.base import ints
+from passes.kernels.builder import TileBuilder
+
+Strides = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Box:
+    """A strided copy of any rank: extents, strides and first elements of both sides, in elements of
+    ``unit`` bytes."""
+
+    extents: tuple[int, ...]
+    source: Strides
+    dest: Strides
+    unit: int
+    source_begin: int = 0
+    dest_begin: int = 0
+
+
+def row_major(shape: Sequence[int]) -> Strides:
+    """Strides of a contiguous tensor, in elements."""
+    return tuple(prod(shape[i + 1 :]) for i in range(len(shape)))
+
+
+def merge_dims(box: Box) -> Box:
+    """Drops dims of extent 1 and joins neighbours that are contiguous on both sides."""
+    dims: list[tuple[int, int, int]] = []
+    for extent, s, d in zip(box.extents, box.source, box.dest, strict=True):
+        if extent == 1:
+            continue
+        if dims:
+            outer, outer_s, outer_d = dims[-1]
+            fits = outer * extent <= BM1684.limits.gdma_size
+            if fits and outer_s == s * extent and outer_d == d * extent:
+                dims[-1] = (outer * extent, s, d)
+                continue
+        dims.append((extent, s, d))
+    dims = dims or [(1, 1, 1)]
+    extents, source, dest = zip(*dims, strict=True)
+    return replace(box, extents=tuple(extents), source=tuple(source), dest=tuple(dest))
+
+
+def _pieces(box: Box) -> Iterator[Box]:
+    """Boxes of rank at most 4 whose extents fit the command, covering the box."""
+    limit = BM1684.limits.gdma_size
+    rank = len(box.extents)
+    cuts: list[list[tuple[int, int]]] = []
+    for i, extent in enumerate(box.extents):
+        step = 1 if i < rank - 4 else limit
+        cuts.append([(at, min(step, extent - at)) for at in range(0, extent, step)])
+    for parts in product(*cuts):
+        begin = [at for at, _ in parts]
+        yield replace(
+            box,
+            extents=tuple(size for _, size in parts)[-4:],
+            source=box.source[-4:],
+            dest=box.dest[-4:],
+            source_begin=box.source_begin + sum(a * s for a, s in zip(begin, box.source, strict=True)),
+            dest_begin=box.dest_begin + sum(a * d for a, d in zip(begin, box.dest, strict=True)),
+        )
+
+
+def copy_box(b: TileBuilder, source: SSAValue, dest: SSAValue, box: Box) -> None:
+    """Emits the commands of a strided copy between two DDR buffers."""
+    for piece in _pieces(merge_dims(box)):
+        fill = 4 - len(piece.extents)
+        shape = (1,) * fill + piece.extents
+
+        def side(buffer: SSAValue, strides: Strides, begin: int) -> SSAValue:
+            n, c, h, w = (0,) * fill + strides  # noqa: B023
+            element = i32 if box.unit == 4 else si8
+            ref = Ref(element, Ref.of(buffer).shape, Layout(box.unit, 1, (n, c, h, w)), DDR)
+            return b.view(buffer, ref.with_(shape=shape), begin * box.unit)  # noqa: B023
+
+        b.copy(side(dest, piece.dest, piece.dest_begin), side(source, piece.source, piece.source_begin))
+
+
+def _packed(op_value: SSAValue) -> bool:
+    return not types.is_float(op_value)
+
+
+def plane_of(shape: Sequence[int]) -> int:
+    """Elements of one image."""
+    return prod(shape[1:])
+
+
+def copy_words(b: TileBuilder, source: SSAValue, dest: SSAValue, words: int) -> None:
+    """A plain copy of 32-bit words."""
+    copy_box(b, source, dest, Box((words,), (1,), (1,), 4))
+
+
+def unpack(b: TileBuilder, source: SSAValue, shape: Sequence[int]) -> SSAValue:
+    """A 4N tensor as plain row-major bytes, in scratch memory."""
+    count = prod(shape)
+    flat = b.ddr(si8, (1, 1, 1, -(-count // 4) * 4), 1)
+    _images(b, source, flat, shape, to_packed=False)
+    return flat
+
+
+def pack(b: TileBuilder, source: SSAValue, dest: SSAValue, shape: Sequence[int]) -> None:
+    """Plain row-major bytes to a 4N tensor."""
+    _images(b, source, dest, shape, to_packed=True)
+
+
+def _images(
+    b: TileBuilder, source: SSAValue, dest: SSAValue, shape: Sequence[int], to_packed: bool
+) -> None:
+    plane = plane_of(shape)
+    for lane in range(min(4, shape[0])):
+        groups = -(-(shape[0] - lane) // 4)
+        flat = ((4 * plane, 1), lane * plane)
+        words = ((4 * plane, 4), lane)
+        src, dst = (flat, words) if to_packed else (words, flat)
+        copy_box(b, source, dest, Box((groups, plane), src[0], dst[0], 1, src[1], dst[1]))
+
+
+def lower_reshape(b: TileBuilder, op: movement.ReshapeOp, source: SSAValue, dest: SSAValue) -> None:
+    """A copy; between other batches of 4N tensors the images are unpacked and packed again."""
+    old, new = types.shape_of(op.x), types.shape_of(op.y)
+    if not _packed(op.x) or old[0] == new[0]:
+        groups = -(-new[0] // 4) if _packed(op.x) else new[0]
+        copy_words(b, source, dest, groups * plane_of(new))
+        return
+    pack(b, unpack(b, source, old), dest, new)
+
+
+def keeps_storage(op: movement.ReshapeOp) -> bool:
+    """True when the result has its operand's bytes in DDR, so that no copy is needed."""
+    return not _packed(op.x) or types.shape_of(op.x)[0] == types.shape_of(op.y)[0]
+
+
+def lower_transpose(
+    b: TileBuilder, op: movement.TransposeOp, source: SSAValue, dest: SSAValue
+) -> None:
+    """A strided copy; a batch that moves is unpacked and packed again."""
+    shape, out, order = types.shape_of(op.x), types.shape_of(op.y), ints(op.order)
+    unit = 1
+    if not _packed(op.x) or order[0] == 0:
+        shape, out = _words(op.x, shape), _words(op.x, out)
+        unit = 4
+    target = dest if unit == 4 else b.ddr(si8, (1, 1, 1, -(-prod(out) // 4) * 4), 1)
+    origin = source if unit == 4 else unpack(b, source, shape)
+    strides = row_major(shape)
+    box = Box(tuple(out), tuple(strides[i] for i in order), row_major(out), unit)
+    copy_box(b, origin, target, box)
+    if unit == 1:
+        pack(b, target, dest, out)
+
+
+def _words(value: SSAValue, shape: Sequence[int]) -> tuple[int, ...]:
+    """The shape counted in 32-bit words (groups of four images of a 4N tensor)."""
+    return (-(-shape[0] // 4) if _packed(value) else shape[0], *shape[1:])
+
+
+def lower_concat(
+    b: TileBuilder, op: movement.ConcatOp, sources: Sequence[SSAValue], dest: SSAValue
+) -> None:
+    """One strided copy an operand."""
+    axis, begin = op.axis.value.data, 0
+    for x, source in zip(op.xs, sources, strict=True):
+        _copy_slice(b, op.y, x, axis, begin, source, dest, into=True)
+        begin += types.shape_of(x)[axis]
+
+
+def lower_slice(b: TileBuilder, op: movement.SliceOp, source: SSAValue, dest: SSAValue) -> None:
+    """One strided copy."""
+    axis, begin = op.axis.value.data, op.begin.value.data
+    _copy_slice(b, op.x, op.y, axis, begin, source, dest, into=False)
+
+
+def _copy_slice(
+    b: TileBuilder,
+    whole: SSAValue,
+    part: SSAValue,
+    axis: int,
+    begin: int,
+    source: SSAValue,
+    dest: SSAValue,
+    into: bool,
+) -> None:
+    """Copies a part of a tensor into (or out of) the whole."""
+    large, small = types.shape_of(whole), types.shape_of(part)
+    if _packed(whole) and axis == 0:
+        _copy_images(b, plane_of(small), begin, small[0], source, dest, into)
+        return
+    large, small = _words(whole, large), _words(whole, small)
+    outer, inner = prod(small[:axis]), prod(small[axis + 1 :])
+    extents = (outer, small[axis] * inner)
+    wide, narrow = (large[axis] * inner, 1), (small[axis] * inner, 1)
+    if into:
+        box = Box(extents, narrow, wide, 4, 0, begin * inner)
+    else:
+        box = Box(extents, wide, narrow, 4, begin * inner, 0)
+    copy_box(b, source, dest, box)
+
+
+def _copy_images(
+    b: TileBuilder, plane: int, begin: int, count: int, source: SSAValue, dest: SSAValue, into: bool
+) -> None:
+    """Images of a 4N tensor, byte by byte."""
+    for image in range(count):
+        near, far = image, begin + image
+        first, second = (near, far) if into else (far, near)
+        at = [4 * (i // 4 * plane) + i % 4 for i in (first, second)]
+        copy_box(b, source, dest, Box((plane,), (4,), (4,), 1, at[0], at[1]))
+
+
+def lower_broadcast(
+    b: TileBuilder, op: movement.BroadcastOp, source: SSAValue, dest: SSAValue
+) -> None:
+    """A copy with source strides 0."""
+    small, large = types.shape_of(op.x), types.shape_of(op.y)
+    if _packed(op.x) and small[0] != large[0]:
+        for image in range(large[0]):
+            at = 4 * (image // 4 * plane_of(large)) + image % 4
+            strides = tuple(4 * s for s in row_major((1, *large[1:])))
+            box = Box((1, *large[1:]), _zeroed(small, large, 4), strides, 1, 0, at)
+            copy_box(b, source, dest, box)
+        return
+    small, large = _words(op.x, small), _words(op.x, large)
+    copy_box(b, source, dest, Box(tuple(large), _zeroed(small, large, 1), row_major(large), 4))
+
+
+def _zeroed(small: Sequence[int], large: Sequence[int], step: int) -> Strides:
+    pairs = zip(small, large, row_major(small), strict=True)
+    return tuple(0 if a != z else s * step for a, z, s in pairs)

@@ -1,0 +1,320 @@
+"""Element-wise layers on flat data: a tensor in DDR is a run of words, cut over the 64 lanes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from xdsl.dialects.builtin import f32
+from xdsl.ir import Attribute, SSAValue
+
+from dialects.bm1684.chip import BM1684
+from dialects.bm1684.layout import DDR, Ref, contiguous, i32, si8, si16, ui8, ui16
+from dialects.quant import compute, types
+from dialects.quant.base import ints
+from passes.kernels.builder import TileBuilder, float_bits
+from passes.kernels.float_functions import power, sigmoid, tanh
+
+Array = NDArray[Any]
+MAGIC = 12582912.0
+"""1.5 * 2^23: added to a float it leaves the rounded integer in the low bits."""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """``lanes`` runs of ``width`` words each, from word ``begin`` of the tensor on."""
+
+    begin: int
+    lanes: int
+    width: int
+
+
+def chunks(words: int, budget: int, buffers: int) -> Iterator[Chunk]:
+    """Cuts a run of words into pieces whose ``buffers`` copies fit ``budget`` bytes per lane."""
+    lanes = BM1684.lanes
+    unit = BM1684.alignment // 4
+    most = min(budget // (4 * buffers) // unit * unit, BM1684.limits.gdma_size // unit * unit)
+    begin = 0
+    while begin < words:
+        left = words - begin
+        width = min(most, max(1, left // lanes))
+        rows = min(lanes, left // width)
+        yield Chunk(begin, rows, width)
+        begin += rows * width
+
+
+class Flat:
+    """Moves chunks of flat tensors between DDR and local memory."""
+
+    def __init__(self, b: TileBuilder, images: int):
+        self.b = b
+        self.images = min(images, 4)
+
+    def shape(self, chunk: Chunk, pack: int) -> tuple[int, int, int, int]:
+        return (self.images if pack > 1 else 1, chunk.lanes, 1, chunk.width)
+
+    def source(self, buffer: SSAValue, chunk: Chunk) -> SSAValue:
+        """The chunk's words of a DDR tensor as [1, lanes, 1, width] words."""
+        shape = (1, chunk.lanes, 1, chunk.width)
+        ref = Ref(i32, shape, contiguous(shape, 4), DDR)
+        return self.b.view(buffer, ref, chunk.begin * 4)
+
+    def local(self, chunk: Chunk, element: Attribute) -> SSAValue:
+        """A local buffer for the chunk: float32 or i32 words, 4N bytes, or 2N half words."""
+        pack = {si8: 4, ui8: 4, si16: 2, ui16: 2}.get(element, 1)
+        return self.b.local(element, self.shape(chunk, pack), 4, pack)
+
+    def load(self, buffer: SSAValue, chunk: Chunk, element: Attribute) -> SSAValue:
+        target = self.local(chunk, element)
+        self.b.load(target, self.source(buffer, chunk))
+        return target
+
+    def store(self, buffer: SSAValue, chunk: Chunk, value: SSAValue) -> None:
+        self.b.store(self.source(buffer, chunk), value)
+
+
+def words_of(value: SSAValue) -> int:
+    """32-bit words of a contiguous DDR tensor."""
+    ref = Ref.of(value)
+    return ref.groups * ref.layout.strides[0] * ref.layout.unit // 4
+
+
+def _each(
+    b: TileBuilder,
+    sources: Sequence[SSAValue],
+    dest: SSAValue,
+    buffers: int,
+    emit: Callable[[Flat, Chunk, list[SSAValue]], SSAValue],
+) -> None:
+    """Loads every source's chunk, emits, stores the result, chunk by chunk."""
+    flat = Flat(b, Ref.of(dest).shape[0])
+    budget = b.budget
+    for chunk in chunks(words_of(dest), budget, buffers):
+        loaded: list[SSAValue] = []
+        for source in sources:
+            same = [v for s, v in zip(sources, loaded, strict=False) if s is source]
+            loaded.append(same[0] if same else flat.load(source, chunk, Ref.of(source).element))
+        flat.store(dest, chunk, emit(flat, chunk, loaded))
+
+
+# -- 8-bit arithmetic ------------------------------------------------------------------------------
+
+
+def _narrow(b: TileBuilder, wide: SSAValue, dst: SSAValue, shift: int) -> SSAValue:
+    """16 bit to 8 bit with rounding shift and saturation to dst's type, whatever the sign of ``wide``."""
+    ref, target = Ref.of(wide), Ref.of(dst)
+    if ref.is_signed and not target.is_signed:
+        b.arith("max", wide, wide, 0)
+        wide = b.view(wide, ref.with_(element=ui16))
+    elif target.is_signed and not ref.is_signed:
+        most = 127 << shift
+        b.arith("min", wide, wide, min(most, 65535), signed=False)
+    return b.arith("add", dst, wide, 0, shift, signed=target.is_signed)
+
+
+def _multiply(
+    b: TileBuilder, flat: Flat, chunk: Chunk, dst: SSAValue, a: SSAValue, other: SSAValue | int, shift: int
+) -> SSAValue:
+    """``dst = sat((a * other) >>r shift)`` for 8-bit a and an 8-bit tensor or a constant 0..127."""
+    signed = Ref.of(a).is_signed or (isinstance(other, SSAValue) and Ref.of(other).is_signed)
+    if signed == Ref.of(dst).is_signed:
+        return b.arith("mul", dst, a, other, shift, signed=False)
+    wide = flat.local(chunk, si16 if signed else ui16)
+    b.arith("mul", wide, a, other, shift, signed=False)
+    return _narrow(b, wide, dst, 0)
+
+
+def lower_eltwise(
+    b: TileBuilder, op: compute.EltwiseOp, sources: Sequence[SSAValue], dest: SSAValue
+) -> None:
+    """Sum, product, maximum."""
+    emit = _float_eltwise(op) if types.is_float(op.y) else _int_eltwise(op)
+    _each(b, sources, dest, len(sources) + 3, emit)
+
+
+def _int_eltwise(op: compute.EltwiseOp) -> Callable[[Flat, Chunk, list[SSAValue]], SSAValue]:
+    kind, shift = op.kind.data, op.shift.value.data
+    element = types.tensor_type(op.y).element_type
+
+    def emit(flat: Flat, chunk: Chunk, xs: list[SSAValue]) -> SSAValue:
+        b, dst = flat.b, flat.local(chunk, element)
+        if kind == "product":
+            return _multiply(b, flat, chunk, dst, xs[0], xs[1], shift)
+        if kind == "max":
+            result = xs[0]
+            for x in xs[1:]:
+                result = b.arith("max", dst, result, x)
+            return result
+        assert op.multipliers is not None
+        wide = flat.local(chunk, si16)
+        for i, (x, m) in enumerate(zip(xs, ints(op.multipliers), strict=True)):
+            b.arith("mac" if i else "mul", wide, x, m)
+        return _narrow(b, wide, dst, shift)
+
+    return emit
+
+
+def _float_eltwise(op: compute.EltwiseOp) -> Callable[[Flat, Chunk, list[SSAValue]], SSAValue]:
+    kind = op.kind.data
+    factors = [1.0] * len(op.xs)
+    if op.coefficients is not None:
+        factors = [float(c) for c in op.coefficients.iter_values()]
+    merge = {"sum": "add", "product": "mul", "max": "max"}[kind]
+
+    def emit(flat: Flat, chunk: Chunk, xs: list[SSAValue]) -> SSAValue:
+        b, dst, scratch = flat.b, flat.local(chunk, f32), flat.local(chunk, f32)
+        result = xs[0]
+        if kind == "sum" and factors[0] != 1:
+            result = b.scalar("mul", dst, result, factors[0])
+        for x, factor in zip(xs[1:], factors[1:], strict=True):
+            if kind == "sum" and factor != 1:
+                x = b.scalar("mul", scratch, x, factor)
+            result = b.arith(merge, dst, result, x)
+        if op.relu.value.data:
+            result = b.arith("max", dst, result, float_bits(0.0))
+        return result
+
+    return emit
+
+
+def lower_requantize(
+    b: TileBuilder, op: compute.RequantizeOp, source: SSAValue, dest: SSAValue
+) -> None:
+    """Another scale or sign."""
+    element = types.tensor_type(op.y).element_type
+
+    def emit(flat: Flat, chunk: Chunk, xs: list[SSAValue]) -> SSAValue:
+        dst = flat.local(chunk, element)
+        return _multiply(
+            b, flat, chunk, dst, xs[0], op.multiplier.value.data, op.shift.value.data
+        )
+
+    _each(b, [source], dest, 4, emit)
+
+
+def lower_shared_prelu(
+    b: TileBuilder, op: compute.PReluOp, source: SSAValue, dest: SSAValue
+) -> None:
+    """ReLU, leaky ReLU and PReLU with one slope."""
+    slope = op.slope.array.reshape(-1)[0]
+    element = types.tensor_type(op.y).element_type
+
+    def emit(flat: Flat, chunk: Chunk, xs: list[SSAValue]) -> SSAValue:
+        dst = flat.local(chunk, element)
+        if slope == 0:
+            return b.arith("max", dst, xs[0], 0)
+        negative = flat.local(chunk, element)
+        b.arith("min", negative, xs[0], 0)
+        if element == f32:
+            b.scalar("mul", negative, negative, float(slope))
+        else:
+            b.arith("mul", negative, negative, int(slope), op.shift.value.data)
+        b.arith("max", dst, xs[0], 0)
+        return b.arith("add", dst, dst, negative)
+
+    _each(b, [source], dest, 3, emit)
+
+
+def lower_lookup(b: TileBuilder, op: compute.LookupOp, source: SSAValue, dest: SSAValue) -> None:
+    """A 256-entry table, byte by byte: image k's byte is isolated, looked up in the table of ``f << 8k``."""
+    table = op.table.array.astype(np.uint32)
+
+    def emit(flat: Flat, chunk: Chunk, xs: list[SSAValue]) -> SSAValue:
+        words = b.words(xs[0])
+        result, index, part = (flat.local(chunk, i32) for _ in range(3))
+        for k in range(flat.images):
+            at = words
+            if k:
+                at = b.arith("shift", index, at, -8 * k)
+            if k < 3:
+                at = b.arith("and", index, at, 255)
+            found = b.lookup(part if k else result, at, b.table(table << np.uint32(8 * k)))
+            if k:
+                b.arith("or", result, result, found)
+        return result
+
+    _each(b, [source], dest, 4, emit)
+
+
+# -- between 8 bit and float -----------------------------------------------------------------------
+
+
+def _planes(shape: Sequence[int]) -> tuple[int, int]:
+    """(images, words of one image) of a tensor: dim 0, and the rest."""
+    return shape[0], int(np.prod(shape[1:], dtype=np.int64))
+
+
+def lower_quantize(
+    b: TileBuilder, op: compute.QuantizeOp, source: SSAValue, dest: SSAValue
+) -> None:
+    """float32 to 4N bytes: scale, clamp, round by adding 1.5 * 2^23, gather four images in a word."""
+    images, plane = _planes(types.shape_of(op.x))
+    low, high = (0.0, 255.0) if types.is_unsigned(op.y) else (-128.0, 127.0)
+    factor = float(np.float32(1.0 / (types.scale_of(op.y) or 1.0)))
+    for group in range(0, images, 4):
+        for chunk in chunks(plane, b.budget, 5):
+            flat = Flat(b, 1)
+            result = flat.local(chunk, i32)
+            for k in range(min(4, images - group)):
+                at = Chunk((group + k) * plane + chunk.begin, chunk.lanes, chunk.width)
+                x = flat.load(source, at, f32)
+                b.scalar("mul", x, x, factor)
+                b.arith("max", x, x, float_bits(low))
+                b.arith("min", x, x, float_bits(high))
+                b.scalar("add", x, x, MAGIC)
+                bits = b.view(x, Ref.of(x).with_(element=i32))
+                byte = b.arith("and", bits if k else result, bits, 255)
+                if k:
+                    b.arith("shift", byte, byte, 8 * k)
+                    b.arith("or", result, result, byte)
+            target = Chunk(group // 4 * plane + chunk.begin, chunk.lanes, chunk.width)
+            flat.store(dest, target, result)
+
+
+def lower_dequantize(
+    b: TileBuilder, op: compute.DequantizeOp, source: SSAValue, dest: SSAValue
+) -> None:
+    """4N bytes to float32: a byte goes under the exponent of 2^23, which is then subtracted."""
+    images, plane = _planes(types.shape_of(op.x))
+    sign = 0 if types.is_unsigned(op.x) else 128
+    scale = types.scale_of(op.x) or 1.0
+    for group in range(0, images, 4):
+        for chunk in chunks(plane, b.budget, 4):
+            flat = Flat(b, 1)
+            at = Chunk(group // 4 * plane + chunk.begin, chunk.lanes, chunk.width)
+            words = flat.load(source, at, i32)
+            for k in range(min(4, images - group)):
+                part = flat.local(chunk, i32)
+                byte = b.arith("shift", part, words, -8 * k) if k else words
+                if k < 3:
+                    byte = b.arith("and", part, byte, 255)
+                b.arith("xor", part, byte, 0x4B000000 | sign)
+                real = b.view(part, Ref.of(part).with_(element=f32))
+                b.scalar("sub", real, real, 8388608.0 + sign)
+                b.scalar("mul", real, real, scale)
+                target = Chunk((group + k) * plane + chunk.begin, chunk.lanes, chunk.width)
+                flat.store(dest, target, real)
+
+
+# -- float functions -------------------------------------------------------------------------------
+
+
+def lower_function(
+    b: TileBuilder,
+    op: compute.SigmoidOp | compute.TanhOp | compute.PowerOp,
+    source: SSAValue,
+    dest: SSAValue,
+) -> None:
+    """Sigmoid, TanH and Power on float32."""
+
+    def emit(flat: Flat, chunk: Chunk, xs: list[SSAValue]) -> SSAValue:
+        if isinstance(op, compute.SigmoidOp):
+            return sigmoid(b, xs[0])
+        if isinstance(op, compute.TanhOp):
+            return tanh(b, xs[0])
+        return power(b, xs[0], op.power.value.data, op.scale.value.data, op.offset.value.data)
+
+    _each(b, [source], dest, 7, emit)

@@ -1,0 +1,115 @@
+"""Weights as the engines read them: one block of words per lane, weights first, then the bias.
+
+Output channel o of a chunk lies in lane o % 64; a lane holds the rows o // 64 one after the other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from xdsl.dialects.builtin import f32
+from xdsl.ir import SSAValue
+
+from dialects.bm1684.chip import BM1684
+from dialects.bm1684.layout import LMEM, Layout, Ref, align, i32, rows_of, si8, si16
+from passes.kernels.builder import TileBuilder, weight_layout
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class WeightForm:
+    """How a kind of convolution stores its weights.
+
+    unit: bytes of a storage unit; pack: input channels in it; element: IR type; depthwise kernels have
+    one input channel and unpadded rows.
+    """
+
+    unit: int
+    pack: int
+    dtype: type[np.generic]
+    bias_dtype: type[np.generic]
+    depthwise: bool = False
+
+    def row_units(self, inputs: int, taps: int) -> int:
+        """Units of one output channel."""
+        return taps * (1 if self.depthwise else -(-inputs // self.pack))
+
+    def row_bytes(self, inputs: int, taps: int, bias: bool) -> int:
+        """Bytes of one row of 64 output channels in each lane, bias included."""
+        return self.row_units(inputs, taps) * self.unit + (
+            np.dtype(self.bias_dtype).itemsize if bias else 0
+        )
+
+
+CONV_INT8 = WeightForm(4, 4, np.int8, np.int16)
+CONV_FLOAT = WeightForm(8, 2, np.float32, np.float32)
+DEPTHWISE_INT8 = WeightForm(1, 1, np.int8, np.int16, depthwise=True)
+DEPTHWISE_FLOAT = WeightForm(4, 1, np.float32, np.float32, depthwise=True)
+
+
+def _per_lane(rows: Array, lanes: int) -> Array:
+    """[channels, bytes] to [lanes, rows * bytes]: channel o goes to lane o % 64."""
+    total = rows_of(rows.shape[0]) * BM1684.lanes
+    padded = np.zeros((total, rows.shape[1]), np.uint8)
+    padded[: rows.shape[0]] = rows
+    split = padded.reshape(-1, BM1684.lanes, rows.shape[1]).transpose(1, 0, 2)
+    return split.reshape(BM1684.lanes, -1)[:lanes]
+
+
+def _bytes(rows: Array) -> Array:
+    return np.ascontiguousarray(rows).view(np.uint8).reshape(rows.shape[0], -1)
+
+
+def pack_weights(form: WeightForm, weight: Array, bias: Array | None) -> tuple[Array, int]:
+    """([lanes, words] uint32, byte offset of the bias in each lane) for weight [O, I, kh, kw]."""
+    outputs, inputs, kh, kw = weight.shape
+    lanes = min(outputs, BM1684.lanes)
+    groups = 1 if form.depthwise else -(-inputs // form.pack)
+    kernel = np.zeros((outputs, kh, kw, groups * form.pack), form.dtype)
+    kernel[..., :inputs] = weight.transpose(0, 2, 3, 1)
+    block = _per_lane(_bytes(kernel), lanes)
+    block = np.pad(block, ((0, 0), (0, -block.shape[1] % 4)))
+    offset = block.shape[1]
+    if bias is not None:
+        tail = _per_lane(_bytes(bias.astype(form.bias_dtype).reshape(-1, 1)), lanes)
+        block = np.concatenate([block, np.pad(tail, ((0, 0), (0, -tail.shape[1] % 4)))], axis=1)
+    return np.ascontiguousarray(block).view(np.uint32), offset
+
+
+def load_weights(
+    b: TileBuilder, form: WeightForm, weight: Array, bias: Array | None
+) -> tuple[SSAValue, SSAValue | None]:
+    """Loads the weights and bias of a chunk of output channels in one transfer; returns their memrefs."""
+    outputs, inputs, kh, kw = weight.shape
+    words, offset = pack_weights(form, weight, bias)
+    buffer = load_words(b, words)
+    groups = 1 if form.depthwise else -(-inputs // form.pack)
+    strides = (form.row_units(inputs, kh * kw), 1, kw * groups, groups)
+    element = f32 if form.dtype is np.float32 else si8
+    layout = weight_layout(form.unit, form.pack, strides)
+    kernel = b.view(buffer, Ref(element, (outputs, inputs, kh, kw), layout, LMEM))
+    if bias is None:
+        return kernel, None
+    size = np.dtype(form.bias_dtype).itemsize
+    row = Layout(size, 1, (rows_of(outputs), 1, 1, 1))
+    bias_element = f32 if form.bias_dtype is np.float32 else si16
+    return kernel, b.view(buffer, Ref(bias_element, (1, outputs, 1, 1), row, LMEM), offset)
+
+
+def load_words(b: TileBuilder, words: Array) -> SSAValue:
+    """Loads [lanes, words] so that each lane holds its row; returns the buffer's memref."""
+    lanes, count = words.shape
+    split = -(-count // BM1684.limits.gdma_size)
+    width = align(count, split) // split
+    padded = np.zeros((lanes, split * width), np.uint32)
+    padded[:, :count] = words
+    source = b.constant(padded.reshape(1, lanes, split, width))
+    size = align(split * width * 4, BM1684.alignment)
+    layout = Layout(4, 1, (size // 4, size // 4, width, 1))
+    target = b.alloc(Ref(i32, (1, lanes, split, width), layout, LMEM), size)
+    b.load(target, source)
+    return target

@@ -1,0 +1,236 @@
+"""Element-wise layers, activations, pooling, softmax."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from xdsl.dialects.builtin import DenseArrayBase, StringAttr, f32
+from xdsl.ir import Operation, SSAValue
+
+from dialects.blob import BlobAttr
+from dialects.quant import compute, types
+from dialects.quant.arithmetic import fixed_point, quantize
+from dialects.quant.base import i64s, ints
+from dialects.ufw import ops as ufw
+from passes.layers.converter import SAME_SCALE, Converter, int_attr
+
+Array = NDArray[Any]
+MAX_SUM_SHIFT = 7
+"""Shift of an integer sum: the 16-bit sum then still reaches beyond 8 bits before it saturates."""
+
+
+def _is_integer(c: Converter, op: Any) -> bool:
+    """Whether a layer computes in integers: its result is 8 bit, and so are its operands."""
+    operands = [c.value(x) for x in op.operands]
+    return not types.is_float(op.results[0]) and not any(types.is_float(x) for x in operands)
+
+
+# -- sums, products, maxima ------------------------------------------------------------------------
+
+
+def plain_sum(
+    c: Converter, op: Any, xs: Sequence[SSAValue], factors: Sequence[float] | None = None
+) -> SSAValue:
+    """``sum factor * x`` in the result's type."""
+    weighted = factors is not None and any(f != 1 for f in factors)
+    factors = factors or [1.0] * len(xs)
+    top, kind = op.results[0], StringAttr("sum")
+    if types.is_float(top) or any(types.is_float(x) for x in xs):
+        return c.add(
+            compute.EltwiseOp,
+            [c.as_float(x) for x in xs],
+            types.float_tensor(types.shape_of(top), types.scale_of(top)),
+            kind=kind,
+            coefficients=DenseArrayBase.from_list(f32, list(factors)) if weighted else None,
+        )
+    scale = types.scale_of(top) or 1.0
+    ratios = [f * (types.scale_of(x) or 1.0) / scale for f, x in zip(factors, xs, strict=True)]
+    largest = max((abs(r) for r in ratios), default=0.0)
+    _, shift = c.ratio(largest) if largest else (0, 0)
+    shift = MAX_SUM_SHIFT
+    while shift and max(abs(round(r * 2.0**shift)) for r in ratios) > 127:
+        shift -= 1
+    return c.add(
+        compute.EltwiseOp,
+        xs,
+        types.tensor_type(top),
+        kind=kind,
+        multipliers=i64s([round(r * 2.0**shift) for r in ratios]),
+        shift=int_attr(shift),
+    )
+
+
+def multiply(c: Converter, op: Any, xs: Sequence[SSAValue]) -> SSAValue:
+    """The product of all xs, pair by pair; integers keep one power of two between the scales."""
+    top, kind = op.results[0], StringAttr("product")
+    if types.is_float(top) or any(types.is_float(x) for x in xs):
+        result = types.float_tensor(types.shape_of(top), types.scale_of(top))
+        return c.add(compute.EltwiseOp, [c.as_float(x) for x in xs], result, kind=kind)
+    value = xs[0]
+    for i, x in enumerate(xs[1:]):
+        last = i == len(xs) - 2
+        unsigned = types.is_unsigned(value) and types.is_unsigned(x)
+        scale = (types.scale_of(value) or 1.0) * (types.scale_of(x) or 1.0)
+        if last:
+            unsigned = types.is_unsigned(top)
+            shift = round(np.log2((types.scale_of(top) or 1.0) / scale))
+        else:
+            shift = 8 if unsigned else 7
+        shift = min(max(shift, 0), 31)
+        result = types.int_tensor(types.shape_of(top), scale * 2.0**shift, unsigned)
+        exact = types.scale_of(top) or 1.0
+        if last and abs(scale * 2.0**shift / exact - 1) < SAME_SCALE:
+            result = types.tensor_type(top)
+        step = "" if result == top.type else f"product{i}"
+        value = c.add(
+            compute.EltwiseOp, [value, x], result, step, kind=kind, shift=int_attr(shift)
+        )
+    return value
+
+
+def _maximum(c: Converter, op: Any, xs: Sequence[SSAValue]) -> SSAValue:
+    wanted = types.tensor_type(op.results[0])
+    if any(types.is_float(x) for x in xs):
+        wanted = types.float_tensor(types.shape_of(op.results[0]), types.scale_of(op.results[0]))
+    fitted = [c.fit(x, wanted, f"operand{i}") for i, x in enumerate(xs)]
+    return c.add(compute.EltwiseOp, fitted, wanted, kind=StringAttr("max"))
+
+
+def _eltwise(c: Converter, op: ufw.EltwiseOp) -> None:
+    xs = [c.value(x) for x in op.bottoms]
+    match op.operation.data:
+        case "sum":
+            factors = None
+            if op.coefficients is not None:
+                factors = [float(v) for v in op.coefficients.iter_values()]
+            value = plain_sum(c, op, xs, factors)
+        case "product" if len(xs) > 1:
+            value = multiply(c, op, xs)
+        case _:
+            value = _maximum(c, op, xs)
+    c.finish(op, value)
+
+
+# -- activations -----------------------------------------------------------------------------------
+
+
+def _relu(c: Converter, op: ufw.ReLUOp) -> None:
+    x, slope = c.value(op.bottom), op.negative_slope.value.data
+    if not types.is_float(x) and types.is_unsigned(x):
+        _pass_on(c, op, x)
+    elif types.is_float(x) or types.is_float(op.top):
+        x = c.as_float(x)
+        result = types.float_tensor(types.shape_of(x), types.scale_of(op.top))
+        blob = BlobAttr.of(np.array([slope], np.float32))
+        c.finish(op, c.add(compute.PReluOp, [x], result, slope=blob))
+    elif slope == 0:
+        scale = types.scale_of(op.top) or 1.0
+        multiplier, shift = c.ratio((types.scale_of(x) or 1.0) / scale)
+        result = types.int_tensor(types.shape_of(x), scale, unsigned=True)
+        settings = {"multiplier": int_attr(multiplier), "shift": int_attr(shift)}
+        c.finish(op, c.add(compute.RequantizeOp, [x], result, **settings))
+    else:
+        multiplier, shift = fixed_point(abs(slope))
+        signed = multiplier if slope > 0 else -multiplier
+        blob = BlobAttr.of(np.array([signed], np.int8))
+        kind = types.tensor_type(x)
+        c.finish(op, c.add(compute.PReluOp, [x], kind, slope=blob, shift=int_attr(shift)))
+
+
+def _pass_on(c: Converter, op: Any, value: SSAValue) -> None:
+    """A layer that changes nothing: its result is its operand, under the layer's name."""
+    if op.operands[0].has_one_use():
+        c.rename(value)
+    c.finish(op, value)
+
+
+def _prelu(c: Converter, op: ufw.PReLUOp) -> None:
+    x = c.value(op.bottom)
+    if op.right_shift is None:
+        x = c.as_float(x)
+        result = types.float_tensor(types.shape_of(x), types.scale_of(op.top))
+        c.finish(op, c.add(compute.PReluOp, [x], result, slope=op.slope))
+        return
+    x = c.as_integer(x)
+    if types.is_unsigned(x):
+        _pass_on(c, op, x)
+        return
+    shift = int_attr(op.right_shift.value.data)
+    value = c.add(compute.PReluOp, [x], types.tensor_type(x), slope=op.slope, shift=shift)
+    c.finish(op, value)
+
+
+def _function_of(op: Any) -> Callable[[Array], Array]:
+    """A pointwise layer as a function on float64."""
+    if isinstance(op, ufw.SigmoidOp):
+        return lambda x: 1 / (1 + np.exp(-x))
+    if isinstance(op, ufw.TanHOp):
+        return np.tanh
+    power, scale, shift = (a.value.data for a in (op.power, op.scale, op.shift))
+    return lambda x: np.power(shift + scale * x, power)
+
+
+def _function(c: Converter, op: Any) -> None:
+    """Sigmoid, TanH, Power: a table on 8-bit data, else computed in float."""
+    if _is_integer(c, op):
+        x = c.value(op.bottom)
+        index = np.arange(256).astype(np.uint8).view(types.dtype_of(x)).astype(np.float64)
+        with np.errstate(all="ignore"):
+            real = _function_of(op)(index * (types.scale_of(x) or 1.0))
+        with np.errstate(over="ignore"):
+            real = real.astype(np.float32)
+        top = op.results[0]
+        table = quantize(real, types.scale_of(top) or 1.0, types.dtype_of(top)).view(np.uint8)
+        kind = types.tensor_type(top)
+        c.finish(op, c.add(compute.LookupOp, [x], kind, table=BlobAttr.of(table)))
+        return
+    x = c.as_float(c.value(op.bottom))
+    result = types.float_tensor(types.shape_of(x), types.scale_of(op.results[0]))
+    if isinstance(op, ufw.PowerOp):
+        settings = {"power": op.power, "scale": op.scale, "offset": op.shift}
+        c.finish(op, c.add(compute.PowerOp, [x], result, **settings))
+        return
+    kind = compute.SigmoidOp if isinstance(op, ufw.SigmoidOp) else compute.TanhOp
+    c.finish(op, c.add(kind, [x], result))
+
+
+def _softmax(c: Converter, op: ufw.SoftmaxOp) -> None:
+    x = c.as_float(c.value(op.bottom))
+    result = types.float_tensor(types.shape_of(x), types.scale_of(op.top))
+    c.finish(op, c.add(compute.SoftmaxOp, [x], result, axis=int_attr(op.axis.value.data)))
+
+
+def _pooling(c: Converter, op: ufw.PoolingOp) -> None:
+    x = c.value(op.bottom)
+    pad_h, pad_w = ints(op.pad)
+    kind = compute.MaxPoolOp if op.kind.data == "max" else compute.AveragePoolOp
+    value = c.add(
+        kind,
+        [x],
+        types.like(x, types.shape_of(op.top)),
+        kernel=op.kernel,
+        stride=op.stride,
+        pad=i64s([pad_h, pad_h, pad_w, pad_w]),
+    )
+    c.finish(op, value)
+
+
+def _dropout(c: Converter, op: ufw.DropoutOp) -> None:
+    _pass_on(c, op, c.value(op.bottom))
+
+
+LAYERS: dict[type[Operation], Callable[[Converter, Any], None]] = {
+    ufw.EltwiseOp: _eltwise,
+    ufw.ReLUOp: _relu,
+    ufw.PReLUOp: _prelu,
+    ufw.SigmoidOp: _function,
+    ufw.TanHOp: _function,
+    ufw.PowerOp: _function,
+    ufw.SoftmaxOp: _softmax,
+    ufw.PoolingOp: _pooling,
+    ufw.DropoutOp: _dropout,
+}
+

@@ -1,0 +1,199 @@
+"""Layers with coefficients: Convolution, InnerProduct, BatchNorm, Scale, Bias. All become quant.conv."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from xdsl.dialects.builtin import StringAttr, TensorType
+from xdsl.ir import Operation, SSAValue
+
+from dialects.blob import BlobAttr
+from dialects.bm1684.chip import BM1684
+from dialects.quant import compute, movement, types
+from dialects.quant.base import i64s, ints
+from dialects.ufw import ops as ufw
+from passes.layers.arithmetic import multiply, plain_sum
+from passes.layers.converter import Converter, int_attr
+
+Array = NDArray[Any]
+
+
+def _operand(c: Converter, op: Any) -> SSAValue:
+    """The layer's bottom in the kind of numbers its coefficients are in."""
+    bottom = c.value(op.bottom)
+    return c.as_float(bottom) if op.right_shift is None else c.as_integer(bottom)
+
+
+def _result(c: Converter, op: Any, shape: Sequence[int]) -> TensorType[Any]:
+    """The declared type with another shape. Raises LayerError when integers meet a float result."""
+    top = op.results[0]
+    if op.right_shift is None:
+        return types.float_tensor(shape, types.scale_of(top))
+    if types.is_float(top):
+        raise c.error("the layer has integer weights but its result has no scale")
+    return types.like(top, shape)
+
+
+def _shift(op: Any) -> Any:
+    return None if op.right_shift is None else int_attr(op.right_shift.value.data)
+
+
+def _convolution(c: Converter, op: ufw.ConvolutionOp) -> None:
+    pad_h, pad_w = ints(op.pad)
+    value = c.add(
+        compute.ConvOp,
+        [_operand(c, op)],
+        _result(c, op, types.shape_of(op.top)),
+        weight=op.weight,
+        bias=op.bias,
+        stride=op.stride,
+        pad=i64s([pad_h, pad_h, pad_w, pad_w]),
+        dilation=op.dilation,
+        group=int_attr(op.group.value.data),
+        shift=_shift(op),
+    )
+    c.finish(op, value)
+
+
+def _factor(count: int) -> tuple[int, int]:
+    """count = channels * width with as many channels as a command takes."""
+    limit = BM1684.limits.channels
+    channels = max(d for d in range(1, min(count, limit) + 1) if count % d == 0)
+    return channels, count // channels
+
+
+def _inner_product(c: Converter, op: ufw.InnerProductOp) -> None:
+    """A convolution whose kernel covers the whole map: one output pixel a row of the matrix."""
+    x = _operand(c, op)
+    shape, axis = types.shape_of(x), op.axis.value.data
+    outputs, count = op.weight.shape
+    if axis == 1 and len(shape) == 4 and shape[1] <= BM1684.limits.channels:
+        four = shape
+    else:
+        channels, width = _factor(count)
+        four = (prod(shape[:axis]), channels, 1, width)
+    x = c.reshape(x, four, "rows")
+    weight = op.weight.array.reshape(outputs, *four[1:])
+    out, final = (four[0], outputs, 1, 1), types.shape_of(op.results[0])
+    same = out == final
+    value = c.add(
+        compute.ConvOp,
+        [x],
+        _result(c, op, out),
+        "" if same else "product",
+        weight=BlobAttr.of(weight),
+        bias=op.bias,
+        shift=_shift(op),
+    )
+    c.finish(op, c.reshape(value, final))
+
+
+def _per_channel(
+    c: Converter, op: Any, weight: Array, bias: Array | None, axis: int, covered: Sequence[int]
+) -> None:
+    """``y = weight * x + bias``, coefficients along ``covered`` dims from ``axis`` on: a 1x1 depthwise
+    convolution on [before, covered, after, 1]."""
+    x = _operand(c, op)
+    shape = types.shape_of(x)
+    channels = prod(covered)
+    plain = len(shape) == 4 and axis == 1 and len(covered) == 1
+    before, after = prod(shape[:axis]), prod(shape[axis + len(covered) :])
+    four = shape if plain else (before, channels, after, 1)
+    x = c.reshape(x, four, "channels")
+    kernel = np.broadcast_to(weight.reshape(-1), (channels,)).reshape(channels, 1, 1, 1)
+    value = c.add(
+        compute.ConvOp,
+        [x],
+        _result(c, op, four),
+        "" if four == shape else "product",
+        weight=BlobAttr.of(np.ascontiguousarray(kernel)),
+        bias=None if bias is None else BlobAttr.of(np.ascontiguousarray(bias.reshape(-1))),
+        group=int_attr(channels),
+        shift=_shift(op),
+    )
+    c.finish(op, c.reshape(value, shape))
+
+
+def _batch_norm(c: Converter, op: ufw.BatchNormOp) -> None:
+    if op.weight is not None and op.bias is not None:
+        weight, bias = op.weight.array, op.bias.array
+    else:
+        assert op.mean is not None and op.variance is not None and op.eps is not None
+        deviation = np.sqrt(op.variance.array.astype(np.float64) + op.eps.value.data)
+        weight = (1 / deviation).astype(np.float32)
+        bias = (-op.mean.array.astype(np.float64) / deviation).astype(np.float32)
+    _per_channel(c, op, weight, bias, 1, weight.shape)
+
+
+def _spread(c: Converter, op: Any, value: SSAValue, axis: int) -> SSAValue:
+    """A second bottom repeated over the dims that it does not cover."""
+    shape, small = types.shape_of(op.bottom), types.shape_of(value)
+    wide = (1,) * axis + small + (1,) * (len(shape) - axis - len(small))
+    value = c.reshape(value, wide, "operand")
+    if wide == shape:
+        return value
+    return c.add(movement.BroadcastOp, [value], types.like(value, shape), "broadcast")
+
+
+def _scale(c: Converter, op: ufw.ScaleOp) -> None:
+    axis = op.axis.value.data
+    if op.weight is not None:
+        bias = None if op.bias is None else op.bias.array
+        _per_channel(c, op, op.weight.array, bias, axis, op.weight.shape)
+        return
+    assert op.operand is not None
+    factor = _spread(c, op, c.value(op.operand), axis)
+    if op.bias is None:
+        c.finish(op, multiply(c, op, [c.value(op.bottom), factor]))
+        return
+    if op.right_shift is not None:
+        raise c.error("a two-input Scale with a bias has no INT8 form; mark it forward_with_float")
+    pair = [c.as_float(c.value(op.bottom)), c.as_float(factor)]
+    shape = types.shape_of(op.bottom)
+    product = c.add(
+        compute.EltwiseOp, pair, types.float_tensor(shape), "product", kind=StringAttr("product")
+    )
+    _shifted(c, op, product, axis)
+
+
+def _shifted(c: Converter, op: ufw.ScaleOp, product: SSAValue, axis: int) -> None:
+    """Adds the float bias of a two-input Scale: a depthwise convolution with weights 1."""
+    assert op.bias is not None
+    shape, covered = types.shape_of(product), op.bias.shape
+    channels = prod(covered)
+    four = (prod(shape[:axis]), channels, prod(shape[axis + len(covered) :]), 1)
+    x = c.reshape(product, four, "channels")
+    value = c.add(
+        compute.ConvOp,
+        [x],
+        types.float_tensor(four, types.scale_of(op.top)),
+        "sum",
+        weight=BlobAttr.of(np.ones((channels, 1, 1, 1), np.float32)),
+        bias=BlobAttr.of(op.bias.array.reshape(-1)),
+        group=int_attr(channels),
+    )
+    c.finish(op, c.reshape(value, shape))
+
+
+def _bias(c: Converter, op: ufw.BiasOp) -> None:
+    axis = op.axis.value.data
+    if op.operand is not None:
+        addend = _spread(c, op, c.value(op.operand), axis)
+        c.finish(op, plain_sum(c, op, [c.value(op.bottom), addend]))
+        return
+    assert op.bias is not None
+    weight = np.ones(1, np.float32) if op.weight is None else op.weight.array
+    _per_channel(c, op, weight, op.bias.array, axis, op.bias.shape)
+
+
+LAYERS: dict[type[Operation], Callable[[Converter, Any], None]] = {
+    ufw.ConvolutionOp: _convolution,
+    ufw.InnerProductOp: _inner_product,
+    ufw.BatchNormOp: _batch_norm,
+    ufw.ScaleOp: _scale,
+    ufw.BiasOp: _bias,
+}

@@ -1,0 +1,63 @@
+"""npu-assign-waits: command ids, and which command of the other engine each one waits for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.passes import ModulePass
+
+from dialects.bm1684.chip import BM1684
+from dialects.bm1684.isa import Engine
+from dialects.bm1684.npu import CommandOp, InstructionAttr
+from passes.footprint import Footprint
+from passes.program import main_function
+
+
+@dataclass
+class _Queue:
+    """The commands of one engine in the current group, and what it knows of the other engine: the largest
+    id that one of its commands has waited for."""
+
+    footprints: list[Footprint] = field(default_factory=list[Footprint])
+    known: int = 0
+
+    @property
+    def last(self) -> int:
+        return len(self.footprints)
+
+
+@dataclass(frozen=True)
+class NpuAssignWaitsPass(ModulePass):
+    """Numbers the commands and makes program order hold between the engines.
+
+    Before: commands in program order. After: each engine's ids run 1..N in every group, and a command
+    waits for the last command of the other engine that it conflicts with (both touch a byte, one writes
+    it) unless an earlier wait already covers it. With ``serial`` it waits for everything before it.
+    """
+
+    name = "npu-assign-waits"
+
+    serial: bool = False
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        queues = {engine: _Queue() for engine in Engine}
+        limit = BM1684.limits.ids_per_group
+        for command in main_function(op).body.block.ops:
+            if not isinstance(command, CommandOp):
+                continue
+            if any(queue.last >= limit for queue in queues.values()):
+                queues = {engine: _Queue() for engine in Engine}
+            instruction = command.instruction
+            own = queues[instruction.engine]
+            other = queues[Engine.GDMA if instruction.engine is Engine.TIU else Engine.TIU]
+            footprint = Footprint.of(instruction)
+            if self.serial:
+                own.known = other.last
+                wait = other.last
+            else:
+                wait = footprint.last_conflict(other.footprints, own.known)
+                own.known = max(own.known, wait)
+            own.footprints.append(footprint)
+            command.command = InstructionAttr(instruction.with_ids(own.last, wait))

@@ -1,0 +1,79 @@
+"""npu-hoist-loads: loads overtake stores, so that the next tile comes in while this one is computed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.passes import ModulePass
+
+from dialects.bm1684.isa import Direction, Engine
+from dialects.bm1684.npu import CommandOp
+from passes.footprint import Footprint
+from passes.program import main_function
+
+WINDOW = 256
+"""TIU commands that are searched for a dependency; older ones count as one."""
+
+
+@dataclass(frozen=True)
+class _Transfer:
+    """A GDMA command; ``after``: the TIU command (1-based position) it depends on at the latest."""
+
+    op: CommandOp
+    footprint: Footprint
+    after: int
+
+    @property
+    def direction(self) -> int:
+        return self.op.instruction["direction"]
+
+    def may_overtake(self, store: _Transfer) -> bool:
+        """True when nothing is lost: the store waits for the TIU at least as long, and shares no byte."""
+        return (
+            store.direction == Direction.LOCAL_TO_SYSTEM
+            and self.after <= store.after
+            and not self.footprint.conflicts(store.footprint)
+        )
+
+
+@dataclass(frozen=True)
+class NpuHoistLoadsPass(ModulePass):
+    """Moves loads in front of stores that they do not depend on.
+
+    Before: commands in program order, without ids. After: the same commands in an order with the same
+    meaning, in which a load stands in front of every store that waits for the TIU at least as long as
+    the load does. A load overtakes no other load.
+    """
+
+    name = "npu-hoist-loads"
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        computed: list[Footprint] = []
+        queue: list[_Transfer] = []
+        for command in list(main_function(op).body.block.ops):
+            if not isinstance(command, CommandOp):
+                continue
+            footprint = Footprint.of(command.instruction)
+            if command.instruction.engine is Engine.TIU:
+                computed.append(footprint)
+                continue
+            beyond = max(0, len(computed) - WINDOW)
+            after = max(footprint.last_conflict(computed, beyond), beyond)
+            transfer = _Transfer(command, footprint, after)
+            _insert(queue, transfer)
+
+
+def _insert(queue: list[_Transfer], transfer: _Transfer) -> None:
+    """Appends a transfer, a load as far forward as it may go; moves its op likewise."""
+    at = len(queue)
+    if transfer.direction == Direction.SYSTEM_TO_LOCAL:
+        while at and transfer.may_overtake(queue[at - 1]):
+            at -= 1
+    if at < len(queue):
+        block = transfer.op.parent_block()
+        assert block is not None
+        transfer.op.detach()
+        block.insert_op_before(transfer.op, queue[at].op)
+    queue.insert(at, transfer)

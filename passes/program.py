@@ -1,0 +1,62 @@
+"""Finds the parts of a module that passes work on."""
+
+from __future__ import annotations
+
+from xdsl.dialects.builtin import (
+    ArrayAttr,
+    FileLineColLoc,
+    LocationAttr,
+    ModuleOp,
+    NameLoc,
+    StringAttr,
+)
+from xdsl.dialects.func import FuncOp
+from xdsl.ir import Attribute
+from xdsl.utils.exceptions import PassFailedException
+
+class LayerError(PassFailedException):
+    """A layer that cannot be compiled: its location, and why in one sentence."""
+
+    def __init__(self, location: LocationAttr, message: str):
+        super().__init__(f"{location_text(location)}: {message}")
+        self.location = location
+        self.message = message
+
+
+def location_text(location: Attribute) -> str:
+    """``net.prototxt:41: layer "conv1"``, as much of it as the location holds."""
+    if isinstance(location, NameLoc):
+        inner = location_text(location.location)
+        layer = f'layer "{location.desc.data}"'
+        return f"{inner}: {layer}" if inner else layer
+    if isinstance(location, FileLineColLoc):
+        return f"{location.filename.data}:{location.line.data}"
+    return ""
+
+
+MAIN = "main"
+REFERENCE = "reference"
+
+
+def main_function(module: ModuleOp) -> FuncOp:
+    """The network's function, ``@main``. Raises PassFailedException when there is none."""
+    for op in module.body.block.ops:
+        if isinstance(op, FuncOp) and op.sym_name.data == MAIN:
+            return op
+    raise PassFailedException(f"the module has no function @{MAIN}")
+
+
+def reference_module(module: ModuleOp) -> ModuleOp | None:
+    """The nested module ``@reference`` that keep-reference left, or None."""
+    for op in module.body.block.ops:
+        if isinstance(op, ModuleOp) and op.sym_name and op.sym_name.data == REFERENCE:
+            return op
+    return None
+
+
+def names(function: FuncOp, attribute: str) -> tuple[str, ...]:
+    """The network's tensor names: ``input_names`` or ``output_names`` of the function."""
+    found = function.attributes.get(attribute)
+    if not isinstance(found, ArrayAttr):
+        raise PassFailedException(f"function @{function.sym_name.data} lacks {attribute}")
+    return tuple(n.data for n in found.data if isinstance(n, StringAttr))
