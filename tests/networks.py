@@ -69,7 +69,7 @@ class RandomBlobs:
             case Role.BIAS:
                 return random.normal(0.0, 0.1, shape)
             case Role.FACTOR:
-                return random.uniform(0.5, 1.5, shape)
+                return random.uniform(0.4, 1.0, shape)
             case Role.SLOPE:
                 return random.uniform(0.0, 0.5, shape)
             case Role.MEAN:
