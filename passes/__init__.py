@@ -1,0 +1,29 @@
+"""The passes. One file a pass; ``ALL_PASSES`` is the list that the tools know."""
+
+from xdsl.passes import ModulePass
+
+from passes.convert_quant_to_tile import ConvertQuantToTilePass
+from passes.convert_tile_to_npu import ConvertTileToNpuPass
+from passes.convert_ufw_to_quant import ConvertUfwToQuantPass
+from passes.keep_reference import KeepReferencePass
+from passes.npu.npu_assign_waits import NpuAssignWaitsPass
+from passes.npu.npu_hoist_loads import NpuHoistLoadsPass
+from passes.quant.quant_fuse_relu import QuantFuseReluPass
+from passes.tile.tile_allocate_ddr import TileAllocateDdrPass
+from passes.tile.tile_allocate_local import TileAllocateLocalPass
+from passes.ufw.ufw_fold_batch_norm import UfwFoldBatchNormPass
+from passes.verify_layers import VerifyLayersPass
+
+ALL_PASSES: tuple[type[ModulePass], ...] = (
+    KeepReferencePass,
+    UfwFoldBatchNormPass,
+    ConvertUfwToQuantPass,
+    QuantFuseReluPass,
+    ConvertQuantToTilePass,
+    TileAllocateDdrPass,
+    TileAllocateLocalPass,
+    ConvertTileToNpuPass,
+    NpuHoistLoadsPass,
+    NpuAssignWaitsPass,
+    VerifyLayersPass,
+)

@@ -16,7 +16,8 @@ from dialects.bm1684 import tile
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import DDR, Ref, contiguous, si8, ui8
 from dialects.quant import compute, movement, types
-from dialects.quant.base import QuantOp
+from dialects.quant.base import QuantOp, i64s
+from dialects.quant.scale import ScaleAttr
 from passes.kernels.builder import TileBuilder, ddr_bytes, int_attr
 from passes.kernels.movement import (
     copy_words,
@@ -40,7 +41,7 @@ from passes.kernels.prelu import lower_prelu
 from passes.kernels.softmax import lower_softmax
 from passes.kernels.tiling import CannotLower
 from passes.kernels.window import lower_average_pool, lower_conv, lower_max_pool
-from passes.program import LayerError, main_function, names
+from passes.support.program import LayerError, main_function, names
 
 Lowering = Callable[[TileBuilder, Any, Any, SSAValue], None]
 
@@ -93,7 +94,11 @@ class _Lowering:
         properties: dict[str, Attribute] = {
             "bytes": int_attr(ddr_bytes(ref)),
             "top": StringAttr(name),
+            "shape": i64s(types.shape_of(value)),
         }
+        scale = types.scale_of(value)
+        if scale is not None and not types.is_float(value):
+            properties["scale"] = ScaleAttr.of(scale)
         return self.b.add(kind, [], properties, ref).results[0]
 
     def dest(self, value: SSAValue) -> SSAValue:

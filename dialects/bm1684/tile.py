@@ -24,6 +24,7 @@ from xdsl.utils.exceptions import VerifyException
 from dialects.blob import BlobAttr
 from dialects.bm1684.layout import LayoutAttr, PlaceAttr, Ref, Space
 from dialects.quant.base import I64S, i64s, require
+from dialects.quant.scale import ScaleAttr
 
 _I64 = IntegerAttr.constr(i64)
 _ZERO = IntegerAttr(0, i64)
@@ -65,22 +66,34 @@ class ConstantOp(BufferOp):
 
 @irdl_op_definition
 class InputOp(BufferOp):
-    """A network input in DDR."""
+    """A network input in DDR: its name, its shape in the network, and for 8-bit data the real value of one
+    step."""
 
     name = "tile.input"
     bytes = prop_def(_I64)
     top = prop_def(StringAttr)
-    assembly_format = "$top `bytes` $bytes (`address` $address^)? attr-dict `:` type($ref)"
+    shape = prop_def(I64S)
+    scale = opt_prop_def(ScaleAttr)
+    assembly_format = (
+        "$top `shape` $shape (`scale` $scale^)? `bytes` $bytes (`address` $address^)?"
+        " attr-dict `:` type($ref)"
+    )
 
 
 @irdl_op_definition
 class OutputOp(BufferOp):
-    """A network output in DDR."""
+    """A network output in DDR: its name, its shape in the network, and for 8-bit data the real value of one
+    step."""
 
     name = "tile.output"
     bytes = prop_def(_I64)
     top = prop_def(StringAttr)
-    assembly_format = "$top `bytes` $bytes (`address` $address^)? attr-dict `:` type($ref)"
+    shape = prop_def(I64S)
+    scale = opt_prop_def(ScaleAttr)
+    assembly_format = (
+        "$top `shape` $shape (`scale` $scale^)? `bytes` $bytes (`address` $address^)?"
+        " attr-dict `:` type($ref)"
+    )
 
 
 @irdl_op_definition

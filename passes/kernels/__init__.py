@@ -1,0 +1,1 @@
+"""How every quant op is cut into tiles: transfers and computations."""

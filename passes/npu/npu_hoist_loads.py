@@ -10,8 +10,8 @@ from xdsl.passes import ModulePass
 
 from dialects.bm1684.isa import Direction, Engine
 from dialects.bm1684.npu import CommandOp
-from passes.footprint import Footprint
-from passes.program import main_function
+from passes.support.footprint import Footprint
+from passes.support.program import main_function
 
 WINDOW = 256
 """TIU commands that are searched for a dependency; older ones count as one."""

@@ -10,8 +10,8 @@ from xdsl.passes import ModulePass
 
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import Space
-from passes.memory import Arena, Lifetime, OutOfMemory, allocate, lifetimes
-from passes.program import LayerError, main_function
+from passes.support.memory import Arena, Lifetime, OutOfMemory, allocate, lifetimes
+from passes.support.program import LayerError, main_function
 
 
 @dataclass(frozen=True)

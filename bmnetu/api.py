@@ -1,0 +1,76 @@
+"""The Python functions behind ``import bmnetu``: the command lines' work, with typed results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from bmnetu.driver import calibrate_network, compile_network
+from bmnetu.emit import verify
+from bmnetu.frontend import generate_umodel
+from bmnetu.options import calibrate_options, compile_options
+from bmnetu.result import CompileResult
+
+__all__ = ["calibrate", "compile", "generate_umodel", "verify"]
+
+PathLike = str | Path
+
+
+def _silent(line: str) -> None:
+    """Drops a line."""
+
+
+def compile(
+    model: PathLike,
+    weight: PathLike,
+    outdir: PathLike,
+    prec: str | None = None,
+    shapes: Sequence[Sequence[int]] | None = None,
+    net_name: str | None = None,
+    opt: int = 2,
+    dyn: bool = False,
+    cmp: bool = True,
+    *,
+    report: Callable[[str], None] = _silent,
+    **flags: Any,
+) -> CompileResult:
+    """Compiles a UFW network into ``outdir/compilation.bmodel``.
+
+    model, weight: prototxt and umodel (or caffemodel). prec: "FP32" or "INT8" (None: what the umodel
+    holds). shapes: one list a network input, reshapes the whole network. opt: 0, 1, 2. cmp: compare every
+    layer's NPU result with the CPU's. ``flags``: the command line's other flags by name. ``report`` gets
+    the lines that the command line prints. Raises UsageError, InputFileError, UnsupportedError,
+    CompareError.
+    """
+    options = compile_options(
+        model=model,
+        weight=weight,
+        outdir=outdir,
+        prec=prec,
+        shapes=shapes,
+        net_name=net_name,
+        opt=opt,
+        dyn=dyn,
+        cmp=cmp,
+        **flags,
+    )
+    return compile_network(options, report)
+
+
+def calibrate(
+    model: PathLike,
+    weight: PathLike,
+    data: PathLike,
+    outdir: PathLike,
+    *,
+    report: Callable[[str], None] = _silent,
+    **flags: Any,
+) -> Any:
+    """Chooses thresholds over calibration data and writes an int8umodel and its prototxt into outdir.
+
+    data: a folder of images, an .npy or an .npz. ``flags``: the flags of bmnetu-calibrate by name.
+    Returns the paths of what was written.
+    """
+    options = calibrate_options(model=model, weight=weight, data=data, outdir=outdir, **flags)
+    return calibrate_network(options, report)

@@ -1,0 +1,194 @@
+"""Compiles a network: files in, passes, files out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.passes import ModulePass
+from xdsl.utils.exceptions import DiagnosticException, VerifyException
+
+from bmnetu.bmodel import read, write
+from bmnetu.calibration import calibrate_network
+from bmnetu.dump import Dumper
+from bmnetu.emit import bmodel_of, check_written
+from bmnetu.errors import BmnetuError, CompareError, UnsupportedError, UsageError
+from bmnetu.files import write_atomically
+from bmnetu.frontend import Network, load_network
+from bmnetu.options import CompileOptions, check_supported
+from bmnetu.pipeline import parse_pipeline, pipeline_text, run_pipeline
+from bmnetu.result import CompileResult, layers_of
+from dialects.blob import BlobError
+from passes.support.program import LayerError
+from passes.verification.findings import Findings, TensorFinding
+from passes.verify_layers import VerifyLayersPass
+
+__all__ = ["calibrate_network", "compile_network"]
+
+Report = Callable[[str], None]
+
+
+def compile_network(options: CompileOptions, report: Report) -> CompileResult:
+    """Compiles a network as the options say; ``report`` gets lines for the user.
+
+    Writes compilation.bmodel and, with the compare, input_ref_data.dat and output_ref_data.dat into
+    outdir. Raises the exceptions of :mod:`bmnetu.errors`; then outdir holds nothing new.
+    """
+    check_supported(options)
+    network = load_network(
+        options.model,
+        options.weight,
+        shapes=options.shapes,
+        max_n=options.max_n,
+        net_name=options.net_name,
+    )
+    _check_precision(options, network)
+    for note in network.notes:
+        report(f"note: {note}")
+    if options.prec is None and network.precision == "INT8":
+        report("note: the umodel is INT8, so it is compiled with -prec=INT8")
+    with user_errors():
+        return _Compilation(options, network, report).run()
+
+
+def _check_precision(options: CompileOptions, network: Network) -> None:
+    wanted, found = options.prec, str(network.precision)
+    if wanted == "INT8" and found == "FP32":
+        raise UsageError(
+            f"-prec=INT8, but {options.weight} holds float weights: make an int8umodel with"
+            " bmnetu-calibrate first"
+        )
+    if wanted == "FP32" and found == "INT8":
+        raise UsageError(f"-prec=FP32, but {options.weight} is an int8umodel: use -prec=INT8")
+    names = (
+        ("input_as_fp32", options.input_as_fp32, "input_names"),
+        ("output_as_fp32", options.output_as_fp32, "output_names"),
+    )
+    from passes.support.program import main_function
+    from passes.support.program import names as names_of
+
+    for flag, given, attribute in names:
+        known = names_of(main_function(network.module), attribute)
+        for name in given:
+            if name not in known:
+                raise UsageError(f"-{flag}: the network has no {name!r}, it has {', '.join(known)}")
+
+
+@contextmanager
+def user_errors():
+    """Turns what the passes raise about the user's network into UnsupportedError."""
+    try:
+        yield
+    except LayerError as error:
+        raise UnsupportedError(str(error)) from error
+    except (VerifyException, DiagnosticException, BlobError) as error:
+        raise BmnetuError(str(error).splitlines()[0] if str(error) else repr(error)) from error
+
+
+@dataclass
+class _Compilation:
+    """One run of the pipeline."""
+
+    options: CompileOptions
+    network: Network
+    report: Report
+    findings: Findings = field(default_factory=Findings)
+
+    def run(self) -> CompileResult:
+        options, network = self.options, self.network
+        text = pipeline_text(
+            options.opt,
+            str(network.precision),
+            options.input_as_fp32,
+            options.output_as_fp32,
+            options.stop_after,
+            options.cmp,
+            options.seed,
+        )
+        passes = self._prepared(parse_pipeline(text))
+        dumper = None if options.dump_ir is None else Dumper(options.dump_ir)
+        if dumper is not None:
+            dumper.dump("load", network.module)
+
+        def after(item: ModulePass) -> None:
+            if dumper is not None and not isinstance(item, VerifyLayersPass):
+                dumper.dump(item.name, network.module)
+
+        run_pipeline(network.module, passes, after)
+        if options.stop_after is not None and options.stop_after != "npu":
+            return CompileResult(None, options.net_name or "", str(network.precision), text)
+        self._judge()
+        return self._store(network.module, text)
+
+    def _prepared(self, passes: Sequence[ModulePass]) -> Sequence[ModulePass]:
+        """The passes, the compare's findings reported as they come."""
+        for item in passes:
+            if isinstance(item, VerifyLayersPass):
+                self.findings = item.findings
+                item.findings.on_tensor = _LayerLines(self.report).add
+                object.__setattr__(item, "keep_going", True)
+        return passes
+
+    def _judge(self) -> None:
+        if not self.options.cmp:
+            return
+        found = self.findings
+        if not found.ok:
+            raise CompareError(f"compare failed: {found.verdict()}")
+        worst = max((t.isolated.error for t in found.tensors), default=0.0)
+        self.report(
+            f"compare passed: {len(layers_of(found))} layers, {len(found.tensors)} tensors,"
+            f" NPU against CPU, largest error {worst:g}"
+        )
+
+    def _store(self, module: ModuleOp, text: str) -> CompileResult:
+        outdir = self.options.outdir
+        contents = bmodel_of(module)
+        data = write(contents)
+        path = outdir / "compilation.bmodel"
+        check_written(read(data, str(path)), module, path)
+        outdir.mkdir(parents=True, exist_ok=True)
+        references: list[Path | None] = [None, None]
+        if self.options.cmp:
+            for i, (name, arrays) in enumerate(
+                (("input", self.findings.inputs), ("output", self.findings.outputs))
+            ):
+                references[i] = outdir / f"{name}_ref_data.dat"
+                raw = b"".join(np.ascontiguousarray(a).tobytes() for a in arrays.values())
+                write_atomically(outdir / f"{name}_ref_data.dat", raw)
+        write_atomically(path, data)
+        return CompileResult(
+            bmodel=path,
+            net_name=contents.nets[0].name,
+            precision=str(self.network.precision),
+            pipeline=text,
+            contents=contents,
+            findings=self.findings if self.options.cmp else None,
+            input_ref_data=references[0],
+            output_ref_data=references[1],
+            notes=self.network.notes,
+        )
+
+
+class _LayerLines:
+    """Prints one line a tensor of a layer as it becomes final."""
+
+    def __init__(self, report: Report):
+        self.report = report
+
+    def add(self, tensor: TensorFinding) -> None:
+        if "/" in tensor.top and tensor.top.rsplit("/", 1)[0] != tensor.layer and tensor.ok:
+            return
+        shape = "x".join(map(str, tensor.shape))
+        verdict = "ok" if tensor.ok else "FAIL"
+        exact = tensor.dtype != "float32" and tensor.isolated.error == 0
+        error = "equal" if exact else f"isolated {tensor.isolated.error:.3g}"
+        if tensor.accumulated.error != tensor.isolated.error:
+            error += f", accumulated {tensor.accumulated.error:.3g}"
+        self.report(
+            f"[NPU=CPU] {verdict:4} {tensor.layer} -> {tensor.top} {tensor.dtype} {shape}: {error}"
+        )

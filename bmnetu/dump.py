@@ -1,0 +1,56 @@
+"""``-dump_ir``: the IR after each pass as text, with the weights beside it."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.printer import Printer
+
+from bmnetu.files import write_atomically
+from dialects.blob import BlobAttr
+
+WEIGHTS = "weights.npz"
+
+
+def module_text(module: ModuleOp) -> str:
+    """The module as text that can be run again, with locations."""
+    stream = io.StringIO()
+    Printer(stream, print_debuginfo=True).print_op(module)
+    return stream.getvalue() + "\n"
+
+
+def blobs_of(module: ModuleOp) -> dict[str, NDArray[Any]]:
+    """The data of all blobs in a module, by digest."""
+    found: dict[str, NDArray[Any]] = {}
+    for op in module.walk():
+        for attribute in op.properties.values():
+            if isinstance(attribute, BlobAttr) and attribute.data.array is not None:
+                found[attribute.data.digest] = attribute.data.array
+    return found
+
+
+class Dumper:
+    """Writes ``NN_pass.mlir`` files into a folder, and weights.npz with every blob seen so far."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.count = 0
+        self.weights: dict[str, NDArray[Any]] = {}
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def dump(self, name: str, module: ModuleOp) -> None:
+        """Writes the module as it is now."""
+        text = module_text(module).encode()
+        write_atomically(self.folder / f"{self.count:02}_{name}.mlir", text)
+        self.count += 1
+        new = blobs_of(module)
+        if new.keys() - self.weights.keys():
+            self.weights |= new
+            stream = io.BytesIO()
+            np.savez(stream, allow_pickle=False, **self.weights)
+            write_atomically(self.folder / WEIGHTS, stream.getvalue())

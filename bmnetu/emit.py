@@ -1,0 +1,89 @@
+"""From a function of npu ops to the container, and back for the check of what was written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from xdsl.dialects.builtin import ModuleOp, StringAttr
+
+from bmnetu.bmodel import (
+    Bmodel,
+    CommandGroup,
+    DataType,
+    Net,
+    Stage,
+    StoreMode,
+    Tensor,
+    tensor_bytes,
+)
+from bmnetu.errors import BmnetuError, InputFileError
+from dialects.bm1684 import tile
+from dialects.bm1684.chip import BM1684
+from passes.support.encode import integer
+from passes.support.program import main_function
+from passes.verification.findings import Findings
+from passes.verification.npu import NetworkTensor, Program, network_tensors
+from passes.verify_layers import verify_program
+
+
+def _tensor(at: NetworkTensor, is_input: bool) -> Tensor:
+    kind = DataType[at.dtype.upper()]
+    mode = StoreMode.N4 if at.packed else StoreMode.N1
+    step = at.scale or 1.0
+    scale = 1.0 if at.scale is None else float(np.float32(1.0 / step if is_input else step))
+    size = tensor_bytes(kind, mode, at.shape)
+    return Tensor(at.name, kind, mode, at.address, size, at.shape, scale)
+
+
+def network_name(module: ModuleOp) -> str:
+    """The name the runtime launches the network by."""
+    found = module.attributes.get("bmnetu.net_name")
+    return found.data if isinstance(found, StringAttr) else "network"
+
+
+def bmodel_of(module: ModuleOp) -> Bmodel:
+    """The container's contents for a compiled module."""
+    function = main_function(module)
+    program = Program.of(function)
+    stage = Stage(
+        inputs=tuple(_tensor(t, True) for t in network_tensors(function, tile.InputOp)),
+        outputs=tuple(_tensor(t, False) for t in network_tensors(function, tile.OutputOp)),
+        context_address=integer(function, "context_address"),
+        context_size=integer(function, "context_size"),
+        coeff_address=BM1684.context_start,
+        coeff=program.coeff,
+        groups=tuple(CommandGroup(tiu, gdma) for tiu, gdma in program.groups),
+    )
+    return Bmodel((Net(network_name(module), (stage,)),))
+
+
+def program_of(bmodel: Bmodel, name: str) -> Program:
+    """What the chip gets from a file with one net and one stage."""
+    if len(bmodel.nets) != 1 or len(bmodel.nets[0].stages) != 1:
+        raise InputFileError(f"{name}: only a bmodel of one net and one stage can be checked")
+    stage = bmodel.nets[0].stages[0]
+    end = stage.context_address + stage.context_size - BM1684.context_start
+    return Program(tuple((g.tiu, g.gdma) for g in stage.groups), stage.coeff, end)
+
+
+def check_written(written: Bmodel, module: ModuleOp, path: Path) -> None:
+    """The file must hold the very commands and weights that were checked."""
+    if program_of(written, str(path)) != Program.of(main_function(module)):
+        raise BmnetuError(f"{path}: the file does not hold what was compiled")
+
+
+def verify(bmodel: Bmodel, module: ModuleOp, seed: int = 0, name: str = "bmodel") -> Findings:
+    """Runs a bmodel's commands and weights against the reference that a module carries.
+
+    ``module``: npu level with ``@reference``, as a compilation leaves it (it says where each tensor lies
+    and which layer a command belongs to). Raises InputFileError when they do not belong together.
+    """
+    program = program_of(bmodel, name)
+    own = Program.of(main_function(module))
+    same = [len(x) for g in program.groups for x in g] == [len(x) for g in own.groups for x in g]
+    if not same or len(program.coeff) != len(own.coeff) or program.ddr_bytes != own.ddr_bytes:
+        raise InputFileError(f"{name}: this bmodel was not made from that module")
+    findings = Findings()
+    verify_program(module, program, findings, seed=seed)
+    return findings

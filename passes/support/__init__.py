@@ -1,0 +1,1 @@
+"""What several passes share: finding functions, lifetimes, footprints, encoding."""

@@ -1,0 +1,1 @@
+"""The compare: runs the command bytes on the NPU model beside the CPU reference."""

@@ -1,0 +1,126 @@
+"""What the compare finds, tensor by tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+FLOAT_TOLERANCE = 1e-3
+"""Allowed |npu - cpu| / max(1, |cpu|) of a float32 tensor."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far two tensors are apart: the largest error (float: |a-b| / max(1, |b|), integers: |a-b|), how
+    many elements differ, and the first one beyond the tolerance with both values."""
+
+    error: float
+    unequal: int
+    index: tuple[int, ...] = ()
+    npu: float = 0.0
+    cpu: float = 0.0
+
+    @staticmethod
+    def between(npu: Array, cpu: Array) -> Difference:
+        """Compares an NPU tensor with a CPU one of the same shape."""
+        if npu.dtype.kind == "f":
+            return _float_difference(npu, cpu.astype(np.float32))
+        gap = np.abs(npu.astype(np.int64) - cpu.astype(np.int64))
+        return _worst(gap.astype(np.float64), gap > 0, npu, cpu, int(np.count_nonzero(gap)))
+
+
+def _float_difference(npu: Array, cpu: Array) -> Difference:
+    with np.errstate(invalid="ignore", over="ignore"):
+        gap = np.abs(npu.astype(np.float64) - cpu) / np.maximum(1.0, np.abs(cpu))
+    same = (npu == cpu) | (np.isnan(npu) & np.isnan(cpu))
+    gap = np.where(same, 0.0, np.where(np.isnan(gap), np.inf, gap))
+    return _worst(gap, gap > FLOAT_TOLERANCE, npu, cpu, int(np.count_nonzero(~same)))
+
+
+def _worst(gap: Array, bad: Array, npu: Array, cpu: Array, unequal: int) -> Difference:
+    error = float(gap.max()) if gap.size else 0.0
+    if not bad.any():
+        return Difference(error, unequal)
+    index = tuple(int(i) for i in np.unravel_index(int(np.argmax(bad)), gap.shape))
+    return Difference(error, unequal, index, float(npu[index]), float(cpu[index]))
+
+
+@dataclass(frozen=True)
+class TensorFinding:
+    """One tensor: ``isolated`` is the error of its own layer (the reference is fed with the NPU's
+    inputs), ``accumulated`` the error against the reference run from the network's inputs on."""
+
+    top: str
+    layer: str
+    where: str
+    kind: str
+    dtype: str
+    shape: tuple[int, ...]
+    isolated: Difference
+    accumulated: Difference
+
+    @property
+    def ok(self) -> bool:
+        """Equality for integers; within the tolerance for floats."""
+        limit = FLOAT_TOLERANCE if self.dtype == "float32" else 0.0
+        return self.isolated.error <= limit
+
+    def sentence(self) -> str:
+        """What is wrong, with both values."""
+        at, d = ", ".join(map(str, self.isolated.index)), self.isolated
+        place = f"{self.where}: " if self.where else ""
+        return (
+            f'{place}layer "{self.layer}": tensor "{self.top}" at [{at}]: the NPU has {d.npu:g}, the CPU'
+            f" {d.cpu:g}; {d.unequal} of {int(np.prod(self.shape))} elements differ, isolated error"
+            f" {d.error:g}, accumulated error {self.accumulated.error:g}"
+        )
+
+
+@dataclass
+class Findings:
+    """Everything the compare found. ``on_tensor`` is called for each tensor as it becomes final;
+    ``failure``: a sentence about commands that could not be executed at all."""
+
+    tensors: list[TensorFinding] = field(default_factory=list[TensorFinding])
+    failure: str | None = None
+    failed_layer: str | None = None
+    inputs: dict[str, Array] = field(default_factory=dict[str, Array])
+    outputs: dict[str, Array] = field(default_factory=dict[str, Array])
+    on_tensor: Callable[[TensorFinding], None] | None = None
+
+    def add(self, finding: TensorFinding) -> None:
+        self.tensors.append(finding)
+        if self.on_tensor is not None:
+            self.on_tensor(finding)
+
+    def fail(self, layer: str | None, sentence: str) -> None:
+        """Records what stopped the run; the first one counts."""
+        if self.failure is None:
+            self.failure, self.failed_layer = sentence, layer
+
+    @property
+    def first_bad(self) -> TensorFinding | None:
+        """The first tensor whose own layer is wrong."""
+        return next((t for t in self.tensors if not t.ok), None)
+
+    @property
+    def ok(self) -> bool:
+        return self.failure is None and self.first_bad is None
+
+    @property
+    def bad_layer(self) -> str | None:
+        """The name of the first layer that went wrong."""
+        bad = self.first_bad
+        return bad.layer if bad is not None else self.failed_layer
+
+    def verdict(self) -> str:
+        """One sentence: passed, or the first thing that went wrong."""
+        bad = self.first_bad
+        if bad is not None:
+            return bad.sentence()
+        return self.failure or f"all {len(self.tensors)} tensors agree"

@@ -1,0 +1,155 @@
+"""The NPU side of the compare: tensors in DDR, and where each command comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from xdsl.dialects.builtin import LocationAttr
+from xdsl.dialects.func import FuncOp
+from xdsl.ir import Attribute
+
+from dialects.bm1684 import tile
+from dialects.bm1684.chip import BM1684
+from dialects.bm1684.isa import Engine
+from dialects.bm1684.layout import Ref
+from dialects.bm1684.model import Npu, run
+from dialects.bm1684.npu import Observation
+from dialects.quant import types
+from dialects.quant.base import ints
+from passes.support.encode import Group, command_groups, integer, weights_image
+
+Array = NDArray[Any]
+DTYPES: dict[Attribute, str] = {types.si8: "int8", types.ui8: "uint8"}
+
+
+def to_packed(array: Array) -> Array:
+    """[n, ...] 8-bit tensor as the bytes of its 4N form; the padding images hold zeros."""
+    flat = array.reshape(array.shape[0], -1)
+    groups = -(-flat.shape[0] // 4)
+    padded = np.zeros((groups * 4, flat.shape[1]), array.dtype)
+    padded[: flat.shape[0]] = flat
+    return np.ascontiguousarray(padded.reshape(groups, 4, -1).transpose(0, 2, 1)).view(np.uint8)
+
+
+def from_packed(data: Array, shape: Sequence[int], dtype: Any) -> Array:
+    """The inverse of :func:`to_packed`."""
+    groups = -(-shape[0] // 4)
+    split = data.view(dtype).reshape(groups, -1, 4).transpose(0, 2, 1)
+    return np.ascontiguousarray(split.reshape(groups * 4, -1)[: shape[0]]).reshape(shape)
+
+
+@dataclass(frozen=True)
+class NetworkTensor:
+    """A network input or output: its place in DDR and the real value of one step (None for float)."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    address: int
+    nbytes: int
+    scale: float | None
+
+    @property
+    def packed(self) -> bool:
+        return self.dtype != "float32"
+
+    def observation(self) -> Observation:
+        return Observation(self.name, self.address, self.shape, self.dtype, self.packed)
+
+
+@dataclass(frozen=True)
+class Program:
+    """What the chip gets: command bytes (TIU, GDMA) of each group, and the weights."""
+
+    groups: tuple[tuple[bytes, bytes], ...]
+    coeff: bytes
+    ddr_bytes: int
+
+    @staticmethod
+    def of(function: FuncOp) -> Program:
+        """Encodes a function of npu ops."""
+        groups = command_groups(function)
+        coded = tuple((g.encode(Engine.TIU), g.encode(Engine.GDMA)) for g in groups)
+        coeff = weights_image(function)
+        return Program(coded, coeff, len(coeff) + integer(function, "context_size"))
+
+
+@dataclass(frozen=True)
+class Sites:
+    """For each command: the tensors that are final after it, and its location."""
+
+    groups: list[Group]
+
+    @staticmethod
+    def of(function: FuncOp) -> Sites:
+        return Sites(command_groups(function))
+
+    def observations(self) -> dict[tuple[int, int], tuple[Observation, ...]]:
+        """(group, GDMA id) -> tensors."""
+        return {
+            (number, op.instruction.id): op.observations
+            for number, group in enumerate(self.groups)
+            for op in group.ops(Engine.GDMA)
+            if op.observations
+        }
+
+    def location(self, group: int, engine: Engine, number: int) -> LocationAttr | None:
+        """The location of a command, or None when there is no such command."""
+        if group >= len(self.groups):
+            return None
+        ops = self.groups[group].ops(engine)
+        return ops[number - 1].location if 0 < number <= len(ops) else None
+
+
+def read_tensor(npu: Npu, at: Observation) -> Array:
+    """A copy of a tensor in DDR."""
+    data = npu.ddr_view(at.address, at.nbytes).copy()
+    if at.packed:
+        return from_packed(data, at.shape, np.dtype(at.dtype))
+    return data.view(np.dtype(at.dtype)).reshape(at.shape)
+
+
+def execute(
+    program: Program,
+    tensors: Mapping[NetworkTensor, Array],
+    noise: int,
+    observe: Callable[[int, int, Npu], None],
+) -> Npu:
+    """Runs the program on fresh memory full of noise; ``observe(group, id, npu)`` follows every GDMA
+    command. Raises ModelError (a race, a deadlock, an illegal command...)."""
+    npu = Npu(program.ddr_bytes, noise)
+    npu.ddr_view(BM1684.context_start, len(program.coeff))[:] = np.frombuffer(
+        program.coeff, np.uint8
+    )
+    npu.protected = range(BM1684.context_start, BM1684.context_start + len(program.coeff))
+    for tensor, value in tensors.items():
+        data = to_packed(value) if tensor.packed else value
+        flat = np.ascontiguousarray(data).reshape(-1).view(np.uint8)
+        npu.ddr_view(tensor.address, flat.size)[:] = flat
+
+    def after(engine: Engine, group: int, number: int) -> None:
+        if engine is Engine.GDMA:
+            observe(group, number, npu)
+
+    run(npu, program.groups, after)
+    return npu
+
+
+def network_tensors(
+    function: FuncOp, kind: type[tile.InputOp] | type[tile.OutputOp]
+) -> list[NetworkTensor]:
+    """The network's inputs or outputs, in order."""
+    found: list[NetworkTensor] = []
+    for op in function.body.block.ops:
+        if isinstance(op, kind):
+            dtype = DTYPES.get(Ref.of(op.ref).element, "float32")
+            scale = None if op.scale is None else float(op.scale.data)
+            shape = ints(op.shape)
+            found.append(
+                NetworkTensor(op.top.data, shape, dtype, op.located, op.bytes.value.data, scale)
+            )
+    return found

@@ -1,0 +1,153 @@
+"""verify-layers: the NPU must compute what the CPU computes, layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp, NameLoc
+from xdsl.passes import ModulePass
+from xdsl.utils.exceptions import PassFailedException
+
+from dialects.bm1684 import tile
+from dialects.bm1684.isa import Engine
+from dialects.bm1684.model import ModelError, Npu
+from passes.support.program import location_text, main_function, reference_module
+from passes.verification.findings import Findings
+from passes.verification.npu import (
+    NetworkTensor,
+    Program,
+    Sites,
+    execute,
+    network_tensors,
+    read_tensor,
+)
+from passes.verification.reference import ReferenceRun
+
+Array = NDArray[Any]
+NOISE = (20251, 48611)
+"""Seeds of the two noises that fill unwritten memory."""
+
+
+def random_inputs(tensors: list[NetworkTensor], seed: int) -> dict[str, Array]:
+    """Reference inputs: standard normal floats, or normal 8-bit integers of a wide spread."""
+    rng = np.random.default_rng(seed)
+    inputs: dict[str, Array] = {}
+    for t in tensors:
+        real = rng.standard_normal(t.shape, np.float32)
+        if t.dtype == "float32":
+            inputs[t.name] = real
+        else:
+            info = np.iinfo(np.dtype(t.dtype))
+            spread = np.rint(real * 48 + (0 if info.min else 96))
+            inputs[t.name] = np.clip(spread, info.min, info.max).astype(t.dtype)
+    return inputs
+
+
+def verify_program(
+    module: ModuleOp,
+    program: Program,
+    findings: Findings,
+    inputs: Mapping[str, Array] | None = None,
+    seed: int = 0,
+) -> None:
+    """Runs ``program`` on the NPU model beside the module's reference and records what it finds.
+
+    The module is at the npu level with its ``@reference``; the program may come from a file. Commands are
+    executed twice, on two different noises: what then differs depends on unwritten memory.
+    """
+    function, reference = main_function(module), reference_module(module)
+    if reference is None:
+        raise PassFailedException("there is no @reference: run keep-reference first")
+    tensors = network_tensors(function, tile.InputOp)
+    given = dict(inputs) if inputs is not None else random_inputs(tensors, seed)
+    findings.inputs = given
+    sites = Sites.of(function)
+    watched = sites.observations()
+    walker = ReferenceRun(
+        main_function(reference),
+        given,
+        {o.top for many in watched.values() for o in many},
+        findings.add,
+    )
+    digests: dict[tuple[int, str], bytes] = {}
+
+    def first(group: int, number: int, npu: Npu) -> None:
+        for at in watched.get((group, number), ()):
+            value = read_tensor(npu, at)
+            digests[group, at.top] = _digest(value)
+            walker.observe(at.top, value)
+
+    def second(group: int, number: int, npu: Npu) -> None:
+        for at in watched.get((group, number), ()):
+            if digests.get((group, at.top)) != _digest(read_tensor(npu, at)):
+                where = sites.location(group, Engine.GDMA, number)
+                _fail(findings, where, f'tensor "{at.top}" depends on memory that nothing has written')
+
+    memory = {t: given[t.name] for t in tensors}
+    try:
+        npu = execute(program, memory, NOISE[0], first)
+        _check_outputs(function_outputs(module), walker, npu, findings)
+        if findings.ok:
+            execute(program, memory, NOISE[1], second)
+    except ModelError as error:
+        where = None
+        if error.group is not None and error.engine is not None and error.id is not None:
+            where = sites.location(error.group, error.engine, error.id)
+        _fail(findings, where, str(error))
+
+
+def function_outputs(module: ModuleOp) -> list[NetworkTensor]:
+    """The network's outputs."""
+    return network_tensors(main_function(module), tile.OutputOp)
+
+
+def _digest(value: Array) -> bytes:
+    return blake2b(np.ascontiguousarray(value).view(np.uint8).data, digest_size=16).digest()
+
+
+def _fail(findings: Findings, where: Any, sentence: str) -> None:
+    layer = where.desc.data if isinstance(where, NameLoc) else None
+    place = f"{location_text(where)}: " if where is not None else ""
+    findings.fail(layer, place + sentence)
+
+
+def _check_outputs(
+    outputs: list[NetworkTensor], walker: ReferenceRun, npu: Npu, findings: Findings
+) -> None:
+    """The outputs must still hold at the end what they held when they became final."""
+    late = walker.missing()
+    if late is not None:
+        findings.fail(None, f'tensor "{late}" was never computed')
+        return
+    for output, expected in zip(outputs, walker.results(), strict=True):
+        value = read_tensor(npu, output.observation())
+        findings.outputs[output.name] = value
+        bad = not np.array_equal(value, expected, equal_nan=value.dtype.kind == "f")
+        if bad and findings.first_bad is None:
+            findings.fail(None, f'output "{output.name}" was overwritten after it was final')
+
+
+@dataclass(frozen=True)
+class VerifyLayersPass(ModulePass):
+    """Executes the commands' bytes on the NPU model and compares every tensor with the CPU reference.
+
+    Before: npu ops with ids, and ``@reference``. After: the same; ``findings`` holds what was found. A
+    driver sets ``findings.on_tensor`` and reads the verdict; without one a difference is an error.
+    """
+
+    name = "verify-layers"
+
+    seed: int = 0
+    findings: Findings = field(default_factory=Findings, init=False, compare=False, repr=False)
+    keep_going: bool = False
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        verify_program(op, Program.of(main_function(op)), self.findings, seed=self.seed)
+        if not self.keep_going and not self.findings.ok:
+            raise PassFailedException(self.findings.verdict())
