@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bmnetu.driver import calibrate_network, compile_network
+from bmnetu.driver import compile_network
 from bmnetu.emit import verify
 from bmnetu.frontend import generate_umodel
 from bmnetu.options import calibrate_options, compile_options
@@ -72,5 +72,7 @@ def calibrate(
     data: a folder of images, an .npy or an .npz. ``flags``: the flags of bmnetu-calibrate by name.
     Returns the paths of what was written.
     """
+    from bmnetu.calibration import calibrate_network  # Pillow is needed here only
+
     options = calibrate_options(model=model, weight=weight, data=data, outdir=outdir, **flags)
     return calibrate_network(options, report)

@@ -110,7 +110,7 @@ def _compile(values: dict[str, Any], terminal: Terminal) -> None:
 
 def _calibrate(values: dict[str, Any], terminal: Terminal) -> None:
     require_necessary(CALIBRATE_FLAGS, values)
-    from bmnetu.driver import calibrate_network
+    from bmnetu.calibration import calibrate_network
 
     calibrate_network(options_from(CalibrateOptions, values), terminal.report)
 

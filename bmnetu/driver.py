@@ -13,7 +13,6 @@ from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import DiagnosticException, VerifyException
 
 from bmnetu.bmodel import read, write
-from bmnetu.calibration import calibrate_network
 from bmnetu.dump import Dumper
 from bmnetu.emit import bmodel_of, check_written
 from bmnetu.errors import BmnetuError, CompareError, UnsupportedError, UsageError
@@ -23,11 +22,9 @@ from bmnetu.options import CompileOptions, check_supported
 from bmnetu.pipeline import parse_pipeline, pipeline_text, run_pipeline
 from bmnetu.result import CompileResult, layers_of
 from dialects.blob import BlobError
-from passes.support.program import LayerError
+from passes.support.program import LayerError, main_function, names
 from passes.verification.findings import Findings, TensorFinding
 from passes.verify_layers import VerifyLayersPass
-
-__all__ = ["calibrate_network", "compile_network"]
 
 Report = Callable[[str], None]
 
@@ -64,15 +61,12 @@ def _check_precision(options: CompileOptions, network: Network) -> None:
         )
     if wanted == "FP32" and found == "INT8":
         raise UsageError(f"-prec=FP32, but {options.weight} is an int8umodel: use -prec=INT8")
-    names = (
+    wishes = (
         ("input_as_fp32", options.input_as_fp32, "input_names"),
         ("output_as_fp32", options.output_as_fp32, "output_names"),
     )
-    from passes.support.program import main_function
-    from passes.support.program import names as names_of
-
-    for flag, given, attribute in names:
-        known = names_of(main_function(network.module), attribute)
+    for flag, given, attribute in wishes:
+        known = names(main_function(network.module), attribute)
         for name in given:
             if name not in known:
                 raise UsageError(f"-{flag}: the network has no {name!r}, it has {', '.join(known)}")
