@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dialects.bm1684 import isa
 from dialects.bm1684.model import Npu, execute
-from tests.dialects.bm1684.cases import DDR_BYTES, FLOAT, GENERATORS, Case
+from tests.dialects.bm1684.cases import DDR_BYTES, GENERATORS, INTEGER, POSITIVE, Case
 from tests.vendor.simulator import Simulator
 
 CASES = int(os.environ.get("BMNETU_CASES", "12"))
@@ -35,10 +35,11 @@ def fill(npu: Npu, contents: str, rng: np.random.Generator) -> None:
     """New contents of local memory, DDR and the L2 below the fixed tables."""
     for memory in (npu.lmem, npu.ddr, npu.l2[:0x300000]):
         flat = memory.reshape(-1)
-        if contents == FLOAT:
-            block = rng.standard_normal(1 << 20, np.float32).view(np.uint8)
-        else:
+        if contents == INTEGER:
             block = rng.integers(0, 256, 1 << 22, np.uint8)
+        else:
+            numbers = rng.standard_normal(1 << 20, np.float32)
+            block = (np.abs(numbers) if contents == POSITIVE else numbers).view(np.uint8)
         repeats = -(-flat.size // block.size)
         flat[:] = np.tile(block, repeats)[: flat.size]
 
@@ -72,5 +73,5 @@ def test_model_equals_simulator(name: str, npu: Npu, simulator: Simulator):
         simulator.execute(int(case.inst.engine is isa.Engine.GDMA), case.inst.pack())
         for was, mine, other in zip(before, ours, theirs, strict=True):
             error = worst(was, mine, other)
-            limit = TOLERANCE if case.contents == FLOAT else 0.0
+            limit = 0.0 if case.contents == INTEGER else TOLERANCE
             assert error <= limit, f"{error} for {case.inst}"

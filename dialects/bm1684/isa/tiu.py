@@ -120,6 +120,10 @@ CONV = Kind(
             lambda i: not (i["opt_winograd"] and i["opt_res0_prec"] == INT16),
             "opt_winograd has no INT16 result",
         ),
+        Rule(
+            lambda i: not i["opt_winograd"] or not _is_int8(i) or i["opt_opd1_sign"] == 1,
+            "opt_winograd with INT8 needs signed weights (opt_opd1_sign)",
+        ),
     ),
 )
 DEPTHWISE = Kind(

@@ -8,24 +8,23 @@ from functools import partial
 
 import numpy as np
 
+from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import Eu, Instruction, Precision, StrideMode
 from dialects.bm1684.model.access import Step
 from dialects.bm1684.model.errors import ModelError
 from dialects.bm1684.model.exact import saturate, shift_right
-from dialects.bm1684.model.lanes import LaneTensor
+from dialects.bm1684.model.lanes import LaneTensor, Shape, aligned_strides
 from dialects.bm1684.model.memory import Array, DType, Npu
 from dialects.bm1684.model.operands import (
     UNIT_AND_PACK,
     WORD,
+    field_strides,
     integer_type,
     local_place,
     same_lane,
     sizes,
     tensor,
 )
-
-ROW_WORDS = 32
-"""Step between rows of lanes of an fp32 operand with one word a channel."""
 
 FLOAT: dict[int, Callable[[Array, Array], Array]] = {
     Eu.MUL: np.multiply,
@@ -62,10 +61,10 @@ def plan_arith(inst: Instruction) -> Step:
     a = None if inst["opt_opd0_const"] else _operand(inst, "opd0", bool(inst["opd0_neq1"]))
     b = None
     if eu not in UNARY and not inst["opt_opd1_const"]:
-        b = _second(inst)
+        b = _operand(inst, "opd1", bool(inst["opd1_neq1"]))
     if eu in SELECT and not inst["opt_opd2_const"]:
         raise ModelError("select_gt and select_eq are known with opt_opd2_const only")
-    result = _operand(inst, "res0", False)
+    result = _operand(inst, "res0")
     same_lane(result, a, b)
     operands = ArithOperands(a, b, result)
     reads = [t for t in (a, b) if t is not None]
@@ -76,24 +75,32 @@ def plan_arith(inst: Instruction) -> Step:
     return Step(tuple(reads), (result,), partial(run, inst, operands))
 
 
-def _operand(inst: Instruction, name: str, one_image: bool) -> LaneTensor:
+def _operand(inst: Instruction, name: str, one_image: bool = False) -> LaneTensor:
+    """An operand of the result's shape, or of one image."""
     n, c, h, w = sizes(inst, "res0")
-    unit, pack = UNIT_AND_PACK[Precision(inst[f"opt_{name}_prec"])]
     shape = (1 if one_image else n, c, h, w)
-    return tensor(inst, name, shape, unit, pack, inst[f"short_{name}_str"])
+    unit, pack = UNIT_AND_PACK[Precision(inst[f"opt_{name}_prec"])]
+    if inst[f"short_{name}_str"] != StrideMode.ALIGNED:
+        return tensor(inst, name, shape, unit, pack, StrideMode.EXPLICIT)
+    address = inst[f"{name}_addr"]
+    lane, offset = local_place(f"{name}_addr", address, BM1684.alignment)
+    strides = aligned_strides(lane, shape, unit)
+    if name == "opd1" and pack == 1:
+        strides = _broadcast_strides(field_strides(inst, name), lane, shape)
+    return LaneTensor(name, lane, offset, unit, pack, shape, strides)
 
 
-def _second(inst: Instruction) -> LaneTensor:
-    """opd1. Its short forms mean one word a channel for 32-bit operands."""
-    mode = inst["short_opd1_str"]
-    fixed_point = inst["opt_opd1_prec"] in (Precision.INT8, Precision.INT16)
-    if mode == StrideMode.EXPLICIT or (fixed_point and mode == StrideMode.ALIGNED):
-        return _operand(inst, "opd1", bool(inst["opd1_neq1"]))
-    if fixed_point:
-        raise ModelError(f"short_opd1_str={mode} is not known for 8 and 16 bit operands")
-    lane, offset = local_place("opd1_addr", inst["opd1_addr"], WORD)
-    row = ROW_WORDS if mode == StrideMode.ALIGNED else 0
-    return LaneTensor("opd1", lane, offset, WORD, 1, sizes(inst, "res0"), (0, row, 0, 0))
+def _broadcast_strides(fields: Shape, lane: int, shape: Shape) -> Shape:
+    """Aligned strides of a 32-bit opd1, of size 1 in n, h or w where its stride field is 0."""
+    n, c, h, w = shape
+    own = (n, c, h if fields[2] else 1, w if fields[3] else 1)
+    image, row, line, element = aligned_strides(lane, own, WORD)
+    return (
+        image if fields[0] else 0,
+        row,
+        line if fields[2] else 0,
+        element if fields[3] else 0,
+    )
 
 
 def _constant(inst: Instruction, operand: str, dtype: DType) -> Array:
@@ -148,12 +155,12 @@ def _shift(wide: Array, amount: Array) -> Array:
 
 def _run_fixed(inst: Instruction, operands: ArithOperands, npu: Npu) -> None:
     eu = inst["tsk_eu_typ"]
-    types = {x: _fixed_type(inst, x) for x in ("opd0", "opd1")}
-    a = _value(inst, "opd0", operands.a, npu, types["opd0"])
+    raw = eu in BITS or eu == Eu.COPY
+    a = _value(inst, "opd0", operands.a, npu, _fixed_type(inst, "opd0", raw))
     if eu == Eu.COPY:
         _store(operands.result, npu, a)
         return
-    b = _value(inst, "opd1", operands.b, npu, types["opd1"])
+    b = _value(inst, "opd1", operands.b, npu, _fixed_type(inst, "opd1", raw))
     if eu in BITS:
         data = BITS[eu](a, b)
     elif eu in (Eu.MAX, Eu.MIN):
@@ -165,9 +172,9 @@ def _run_fixed(inst: Instruction, operands: ArithOperands, npu: Npu) -> None:
     _store(operands.result, npu, data)
 
 
-def _fixed_type(inst: Instruction, operand: str) -> DType:
+def _fixed_type(inst: Instruction, operand: str, raw: bool) -> DType:
     bits = 16 if inst[f"opt_{operand}_prec"] == Precision.INT16 else 8
-    return integer_type(bits, bool(inst[f"opt_{operand}_sign"]))
+    return integer_type(bits, bool(inst[f"opt_{operand}_sign"]) and not raw)
 
 
 def _shift_int16(inst: Instruction, a: Array, b: Array) -> Array:

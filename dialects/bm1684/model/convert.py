@@ -42,4 +42,7 @@ def _truncate(bits: Array) -> Array:
 
 
 def _widen(bits: Array) -> Array:
-    return bits.view(np.float16).astype(np.float32)
+    """fp16 to fp32 as if every number were normal: 0x0001 is about 2^-15, 0x7c00 is 65536."""
+    wide = bits.astype(np.uint32)
+    magnitude = ((wide & 0x7FFF) << 13) + (112 << 23)
+    return (magnitude | (wide & 0x8000) << 16).astype(np.uint32).view(np.float32)

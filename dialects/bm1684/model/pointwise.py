@@ -24,7 +24,7 @@ from dialects.bm1684.model.operands import (
 from dialects.bm1684.model.system import SystemTensor, l2_table
 
 INT32_MAX = (1 << 31) - 1
-RSQRT_OF_ZERO = np.array([0x5F79_9999], np.uint32)
+RSQRT_OF_ZERO = np.array([0x601A_B3D4], np.uint32)
 
 
 def _words(inst: Instruction, operand: str) -> LaneTensor:
@@ -154,7 +154,7 @@ def _power_of_two(x: Array) -> Array:
 
 
 def _rsqrt(x: Array) -> Array:
-    """1 / sqrt(x); tiny x gives 4.459e19, infinity gives -infinity, negative x infinity."""
+    """1 / sqrt(x); 0 and denormal x give 4.459e19, infinity -infinity, negative x infinity."""
     root = 1 / np.sqrt(x.astype(np.float64))
     data = np.where(x < 0, np.inf, np.where(np.isposinf(x), -np.inf, root)).astype(np.float32)
     tiny = (x.view(np.uint32) >> 23 & 0xFF) == 0

@@ -13,7 +13,7 @@ from dialects.bm1684.isa import Eu, Format, Instruction
 
 Rng = np.random.Generator
 
-FLOAT, INTEGER = "float", "integer"
+FLOAT, INTEGER, POSITIVE = "float", "integer", "positive"
 OPD0, OPD1, OPD2, OPD3, RES0, RES1 = 0, 0x14000, 0x3F000, 0x28000, 0x40000, 0x60000
 DDR_A = BM1684.context_start + 0x2000
 DDR_B = BM1684.context_start + 0x200000
@@ -22,7 +22,8 @@ DDR_BYTES = 4 << 20
 
 @dataclass(frozen=True)
 class Case:
-    """An instruction and what its memories hold: random bytes or moderate floats."""
+    """An instruction and what its memories hold: random bytes, moderate floats, or
+    positive floats."""
 
     inst: Instruction
     contents: str = INTEGER
@@ -167,8 +168,8 @@ def winograd(rng: Rng, int8: bool) -> Case:
     }
     if not int8:
         return Case(isa.CONV.build(**fields, **precisions(2, 2, 2, 2)), FLOAT)
-    fields |= {**precisions(0, 0, 3, 0), **signs(rng, 3), "opt_relu": pick(rng, 0, 1),
-               "opt_right_shift": pick(rng, 8, 10, 12)}
+    fields |= {**precisions(0, 0, 3, 0), **signs(rng, 3), "opt_opd1_sign": 1,
+               "opt_relu": pick(rng, 0, 1), "opt_right_shift": pick(rng, 8, 10, 12)}
     return Case(isa.CONV.build(**fields))
 
 
@@ -244,18 +245,15 @@ def arith_places(rng: Rng, lane: int) -> dict[str, int]:
 def arith_strides(rng: Rng, lane: int, shape: tuple[int, int, int, int], one: bool
                   ) -> dict[str, int]:
     fields: dict[str, int] = {}
-    for operand in ("res0", "opd0"):
-        mode = pick(rng, 0, 0, 3)
-        if mode == 3:
-            fields |= stride_fields(operand, random_strides(rng, lane, shape))
-        fields[f"short_{operand}_str"] = mode
-    strides = list(random_strides(rng, lane, shape))
-    for axis in (0, 2, 3):
-        if rng.random() < 0.3:
-            strides[axis] = 0
-    if one:
-        strides[0] = 0
-    fields |= {"short_opd1_str": 3, **stride_fields("opd1", tuple(strides))}
+    for operand in ("res0", "opd0", "opd1"):
+        mode = pick(rng, 0, 0, 1, 2, 3, 3)
+        strides = list(random_strides(rng, lane, shape))
+        if operand == "opd1" or (operand == "opd0" and mode):
+            strides = [s if rng.random() < 0.7 or axis == 1 else 0
+                       for axis, s in enumerate(strides)]
+        if one and operand == "opd1" and rng.random() < 0.5:
+            strides[0] = 0
+        fields |= {**stride_fields(operand, tuple(strides)), f"short_{operand}_str": mode}
     return fields
 
 
@@ -272,8 +270,6 @@ def arith_float(rng: Rng) -> Case:
     }
     if eu == Eu.DIV or rng.random() < 0.3:
         fields |= {"opt_opd1_const": 1, "opd1_addr": bits(0.37)}
-    elif rng.random() < 0.2:
-        fields["short_opd1_str"] = pick(rng, 0, 1, 2)
     return Case(isa.ARITH.build(**fields), FLOAT)
 
 
@@ -313,8 +309,6 @@ def arith_fixed(rng: Rng) -> Case:
     }
     if eu in (Eu.MAX, Eu.MIN):
         fields["opt_opd1_sign"] = fields["opt_opd0_sign"]
-    if not one and rng.random() < 0.3:
-        fields["short_opd1_str"] = 0
     if eu in (Eu.MUL, Eu.MAC, Eu.ADD, Eu.SUB):
         fields["opt_right_shift"] = pick(rng, 0, 3, 9)
     if eu == Eu.MAC:
@@ -329,7 +323,8 @@ def lookup(rng: Rng) -> Case:
     lane = random_lane(rng)
     return Case(isa.LOOKUP.build(
         **shape_fields("res0", random_shape(rng)), opt_opd0_prec=pick(rng, 0, 2),
-        res0_addr=at(lane, RES0), opd0_addr=at(lane, OPD0), opd1_addr=pick(rng, 0, 0x380000, 0x300F00),
+        res0_addr=at(lane, RES0), opd0_addr=at(lane, OPD0),
+        opd1_addr=pick(rng, 0, 0x380000, 0x300F00),
     ))
 
 
@@ -355,7 +350,7 @@ def sfu(rng: Rng) -> Case:
         "opd1_addr": pick(rng, 0x300C00, 0x300D00) if eu == Eu.TAYLOR else 0,
         "opt_res0_prec": 4 if eu in (Eu.FLOAT_TO_INT, Eu.EXPONENT) else 2,
     }
-    return Case(isa.SFU.build(**fields), FLOAT)
+    return Case(isa.SFU.build(**fields), POSITIVE if eu == Eu.RSQRT else FLOAT)
 
 
 def linear(rng: Rng) -> Case:
