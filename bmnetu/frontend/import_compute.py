@@ -12,7 +12,7 @@ from bmnetu.frontend.blobs import Role
 from bmnetu.frontend.site import LayerSite, UnsupportedSetting
 from bmnetu.frontend.ufw_pb2 import ConvolutionParameter, EltwiseParameter, PoolingParameter
 from dialects.blob import Array
-from dialects.ufw import ops
+from dialects.ufw import ops, shapes
 from dialects.ufw.layer import shape_of
 from dialects.ufw.shapes import Shape, require
 
@@ -63,16 +63,20 @@ def _convolution(site: LayerSite, group: int) -> ops.LayerOp:
         f"group {group} does not divide {site.channels} input channels",
     )
     kernel = _window(param, "kernel_size", "kernel_h", "kernel_w", None)
+    stride = _window(param, "stride", "stride_h", "stride_w", 1)
+    pad = _window(param, "pad", "pad_h", "pad_w", 0)
+    dilation = _pair(param.dilation, "dilation", 1)
     weights = (param.num_output, site.channels // group, *kernel)
+    shapes.convolution(site.shape, weights, stride, pad, dilation, group)
     arrays, shift = _weights_and_bias(site, weights, param.num_output, param.bias_term)
     return ops.ConvolutionOp(
         site.bottom,
         site.top,
         arrays[0],
         arrays[1] if param.bias_term else None,
-        stride=_window(param, "stride", "stride_h", "stride_w", 1),
-        pad=_window(param, "pad", "pad_h", "pad_w", 0),
-        dilation=_pair(param.dilation, "dilation", 1),
+        stride=stride,
+        pad=pad,
+        dilation=dilation,
         group=group,
         right_shift=shift,
         use_winograd=_winograd(site),

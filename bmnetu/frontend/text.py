@@ -24,6 +24,8 @@ MAX_TEXT = 64 * 2**20
 MAX_DEPTH = 32
 """How deep messages may stand in messages."""
 
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f]")
+"""Characters that no text has, but nearly every binary file."""
 _CLOSING = {"{": "}", "<": ">"}
 
 FieldPath = tuple[str | int, ...]
@@ -56,7 +58,7 @@ def read_text(path: Path, message: Message) -> TextFile:
             f"{path}:{line}: is not UTF-8 text; a prototxt is wanted "
             "(are -model and -weight swapped?)"
         ) from error
-    if "\0" in text:
+    if _CONTROL.search(text):
         raise InputFileError(
             f"{path}: is a binary file; a text prototxt is wanted (are -model and -weight swapped?)"
         )
@@ -65,9 +67,14 @@ def read_text(path: Path, message: Message) -> TextFile:
     try:
         reader.fields(message, (), "")
     except ParseError as error:
-        sentence = str(error).split(" : ", 1)[-1]
-        raise InputFileError(f"{path}:{error.GetLine() or 1}: {sentence}") from error
+        sentence = str(error).split(" : ", 1)[-1].rsplit("': ", 1)[-1]
+        raise InputFileError(f"{path}:{error.GetLine() or 1}: {_short(sentence)}") from error
     return parsed
+
+
+def _short(text: str) -> str:
+    """What a message can quote of the file."""
+    return text if len(text) <= 100 else f"{text[:100]}..."
 
 
 class _Reader:
@@ -80,6 +87,10 @@ class _Reader:
     def line(self) -> int:
         """The line of the next token."""
         return self.tokens.ParseError("").GetLine() or 1  # pyright: ignore[reportArgumentType]
+
+    def token(self) -> str:
+        """The next token, short enough for a message."""
+        return _short(self.tokens.token)
 
     def fail(self, message: str, line: int | None = None) -> InputFileError:
         return InputFileError(f"{self.parsed.path}:{line or self.line()}: {message}")
@@ -132,7 +143,7 @@ class _Reader:
         for opening, closing in _CLOSING.items():
             if self.tokens.TryConsume(opening):
                 return closing
-        raise self.fail(f"'{{' is wanted, not {self.tokens.token!r}")
+        raise self.fail(f"'{{' is wanted, not {self.token()!r}")
 
     def sub_message(
         self, message: Message, descriptor: FieldDescriptor, where: FieldPath, line: int
@@ -150,7 +161,7 @@ class _Reader:
         self.fields(child, where, closing)
 
     def scalar(self, message: Message, descriptor: FieldDescriptor) -> None:
-        line, token = self.line(), self.tokens.token
+        line, token = self.line(), self.token()
         value = self.value(descriptor)
         try:
             if descriptor.is_repeated:
@@ -179,7 +190,7 @@ class _Reader:
                 return tokens.ConsumeInteger()
 
     def enum(self, descriptor: FieldDescriptor) -> int:
-        line, token = self.line(), self.tokens.token
+        line, token = self.line(), self.token()
         try:
             return self.tokens.ConsumeEnum(descriptor)
         except ParseError as error:
@@ -200,7 +211,7 @@ class _Reader:
         elif colon:
             self.skip_scalar()
         else:
-            raise self.fail(f"':' or '{{' is wanted, not {tokens.token!r}")
+            raise self.fail(f"':' or '{{' is wanted, not {self.token()!r}")
 
     def skip_scalar(self) -> None:
         tokens = self.tokens
@@ -210,7 +221,7 @@ class _Reader:
             return
         tokens.TryConsume("-")
         if not (tokens.TryConsumeIdentifier() or tokens.TryConsumeFloat()):
-            raise self.fail(f"a value is wanted, not {tokens.token!r}")
+            raise self.fail(f"a value is wanted, not {self.token()!r}")
 
     def skip_until(self, closing: str, depth: int) -> None:
         """The rest of an unknown message or list, whatever it holds, to its own end."""

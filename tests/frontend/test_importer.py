@@ -1,0 +1,278 @@
+"""Layers of the prototxt as ops: settings, defaults, shapes and faults, one by one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from xdsl.dialects.builtin import FileLineColLoc, NameLoc
+from xdsl.ir import Operation
+
+from bmnetu.errors import BmnetuError, InputFileError, UnsupportedError
+from bmnetu.frontend import load_network
+from bmnetu.frontend.importers import IMPORTERS
+from dialects.ufw import ops
+from dialects.ufw.layer import shape_of
+from tests.frontend.samples import CONV, SMALL, data, layer, layers_of, loaded, names, run, written
+
+X = data(2, 4, 9, 11)
+
+
+def one(folder: Path, kind: str, rest: str = "", prefix: str = X) -> Operation:
+    """The only op of a net with one layer."""
+    (op,) = layers_of(loaded(folder, prefix + layer(kind, rest)))
+    return op
+
+
+SHAPES: list[tuple[str, str, list[int]]] = [
+    ("Convolution", "convolution_param { num_output: 6 kernel_size: 3 }", [2, 6, 7, 9]),
+    ("Convolution",
+     "convolution_param { num_output: 6 kernel_size: [3, 1] stride: [2, 1] pad: [0, 2] }",
+     [2, 6, 4, 15]),
+    ("Convolution",
+     "convolution_param { num_output: 6 kernel_h: 1 kernel_w: 3 stride_h: 3 stride_w: 2 pad_w: 1 "
+     "group: 2 bias_term: false engine: CAFFE weight_filler { type: 'msra' } }",
+     [2, 6, 3, 6]),
+    ("Convolution", "convolution_param { num_output: 1 kernel_size: 3 dilation: 4 }", [2, 1, 1, 3]),
+    ("DepthwiseConvolution", "convolution_param { num_output: 8 kernel_size: 1 }", [2, 8, 9, 11]),
+    ("ConvolutionDepthwise", "convolution_param { num_output: 4 kernel_size: 3 pad: 1 }",
+     [2, 4, 9, 11]),
+    ("BatchNorm", "batch_norm_param { use_global_stats: true eps: 0.001 }", [2, 4, 9, 11]),
+    ("Scale", "scale_param { bias_term: true }", [2, 4, 9, 11]),
+    ("Scale", "scale_param { axis: -2 num_axes: -1 }", [2, 4, 9, 11]),
+    ("Scale", "scale_param { num_axes: 0 }", [2, 4, 9, 11]),
+    ("Bias", "bias_param { axis: 0 num_axes: 2 }", [2, 4, 9, 11]),
+    ("PReLU", "prelu_param { channel_shared: true }", [2, 4, 9, 11]),
+    ("PReLU", "", [2, 4, 9, 11]),
+    ("ReLU", "relu_param { negative_slope: 0.1 following_special: false }", [2, 4, 9, 11]),
+    ("Pooling", "pooling_param { kernel_size: 2 stride: 2 }", [2, 4, 5, 6]),
+    ("Pooling", "pooling_param { kernel_size: 2 stride: 2 round_mode: FLOOR }", [2, 4, 4, 5]),
+    ("Pooling", "pooling_param { kernel_size: 2 stride: 2 ceil_mode: false }", [2, 4, 4, 5]),
+    ("Pooling", "pooling_param { pool: AVE kernel_h: 3 kernel_w: 1 stride_h: 2 stride_w: 1 "
+     "pad_h: 1 pad_w: 0 }", [2, 4, 5, 11]),
+    ("Pooling", "pooling_param { pool: AVE global_pooling: true }", [2, 4, 1, 1]),
+    ("InnerProduct", "inner_product_param { num_output: 5 }", [2, 5]),
+    ("InnerProduct", "inner_product_param { num_output: 5 axis: -1 bias_term: false }",
+     [2, 4, 9, 5]),
+    ("InnerProduct", "inner_product_param { num_output: 5 transpose: true }", [2, 5]),
+    ("Softmax", "softmax_param { axis: -1 }", [2, 4, 9, 11]),
+    ("Sigmoid", "", [2, 4, 9, 11]),
+    ("TanH", "", [2, 4, 9, 11]),
+    ("Power", "power_param { power: 2 scale: 0.5 shift: 1 }", [2, 4, 9, 11]),
+    ("Dropout", "dropout_param { dropout_ratio: 0.5 }", [2, 4, 9, 11]),
+    ("Flatten", "", [2, 396]),
+    ("Flatten", "flatten_param { axis: -3 end_axis: 2 }", [2, 36, 11]),
+    ("Reshape", "reshape_param { shape { dim: 0 dim: -1 dim: 3 } }", [2, 132, 3]),
+    ("Reshape", "reshape_param { shape { dim: 3 dim: 12 } axis: 1 num_axes: 2 }", [2, 3, 12, 11]),
+    ("Reshape", "reshape_param { shape { dim: 1 } axis: -1 num_axes: 0 }", [2, 4, 9, 11, 1]),
+    ("Permute", "permute_param { order: 0 order: 2 }", [2, 9, 4, 11]),
+    ("Concat", "", [2, 4, 9, 11]),
+    ("Slice", "", [2, 4, 9, 11]),
+    ("Split", "", [2, 4, 9, 11]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "rest", "shape"), SHAPES)
+def test_result_shapes(tmp_path: Path, kind: str, rest: str, shape: list[int]) -> None:
+    assert list(shape_of(one(tmp_path, kind, rest).results[0])) == shape
+
+
+def test_every_importer_is_tried() -> None:
+    elsewhere = {"Eltwise", "Silence"}
+    assert {kind for kind, _, _ in SHAPES} | elsewhere == set(IMPORTERS)
+
+
+def test_convolution_settings(tmp_path: Path) -> None:
+    rest = (
+        "convolution_param { num_output: 6 kernel_h: 1 kernel_w: 3 stride: 2 pad_h: 1 "
+        "dilation: 1 dilation: 2 group: 2 bias_term: false use_winograd: false }"
+    )
+    op = one(tmp_path, "Convolution", rest)
+    assert isinstance(op, ops.ConvolutionOp)
+    assert op.weight.shape == (6, 2, 1, 3)
+    assert op.bias is None
+    assert op.stride.get_values() == (2, 2)
+    assert op.pad.get_values() == (1, 0)
+    assert op.dilation.get_values() == (1, 2)
+    assert op.use_winograd is not None
+    assert op.use_winograd.value.data == 0
+
+
+def test_winograd_of_a_layer(tmp_path: Path) -> None:
+    op = one(tmp_path, "Convolution", f"use_winograd: true {CONV}")
+    assert isinstance(op, ops.ConvolutionOp)
+    assert op.use_winograd is not None
+    assert op.use_winograd.value.data != 0
+
+
+def test_transposed_weights_mean_the_same(tmp_path: Path) -> None:
+    op = one(tmp_path, "InnerProduct", "inner_product_param { num_output: 5 transpose: true }")
+    assert isinstance(op, ops.InnerProductOp)
+    assert op.weight.shape == (5, 396)
+
+
+def test_batch_norm_divides_by_its_third_blob(tmp_path: Path) -> None:
+    op = one(tmp_path, "BatchNorm")
+    assert isinstance(op, ops.BatchNormOp)
+    assert op.variance is not None
+    assert ((0.5 <= op.variance.array) & (op.variance.array <= 1.5)).all()
+
+
+def test_two_input_layers(tmp_path: Path) -> None:
+    text = (
+        X
+        + layer("Pooling", "pooling_param { pool: AVE global_pooling: true }", name="p", top="p")
+        + layer("Flatten", name="f", bottom="p", top="f")
+        + 'layer { name: "s" type: "Scale" bottom: "data" bottom: "f" top: "s"\n'
+        "  scale_param { axis: 0 bias_term: true } }\n"
+        'layer { name: "b" type: "Bias" bottom: "s" bottom: "f" top: "b" bias_param { axis: 0 } }\n'
+        'layer { name: "e" type: "Eltwise" bottom: "b" bottom: "s" bottom: "data" top: "e"\n'
+        "  eltwise_param { operation: SUM coeff: 1 coeff: -1 coeff: 0.5 } }\n"
+        'layer { name: "m" type: "Eltwise" bottom: "e" bottom: "s" top: "m"\n'
+        "  eltwise_param { operation: MAX } }\n"
+        'layer { name: "c" type: "Concat" bottom: "m" bottom: "e" top: "c"\n'
+        "  concat_param { concat_dim: 2 } }\n"
+        'layer { name: "cut" type: "Slice" bottom: "c" top: "x" top: "y" top: "z"\n'
+        "  slice_param { axis: -2 slice_point: 3 slice_point: 10 } }\n"
+        'layer { name: "quiet" type: "Silence" bottom: "y" bottom: "z" }\n'
+    )
+    network = loaded(tmp_path, text)
+    assert names(network) == (["data"], ["x"])
+    assert [op.name for op in layers_of(network)][2:] == [
+        "ufw.scale", "ufw.bias", "ufw.eltwise", "ufw.eltwise", "ufw.concat", "ufw.slice",
+        "ufw.silence",
+    ]  # fmt: skip
+    assert run(network)["x"].shape == (2, 4, 3, 11)
+
+
+def test_locations_and_names(tmp_path: Path) -> None:
+    network = loaded(tmp_path, SMALL)
+    relu = layers_of(network)[1]
+    location = relu.location
+    assert isinstance(location, NameLoc)
+    assert location.desc.data == "relu"
+    assert isinstance(location.location, FileLineColLoc)
+    assert location.location.filename.data == f"{tmp_path}/net.prototxt"
+    assert location.location.line.data == 4
+    assert isinstance(relu, ops.ReLUOp)
+    assert relu.top_names == ["conv_1"]
+    assert names(network) == (["data"], ["prob"])
+    assert 'bmnetu.net_name = "small"' in str(network.module)
+
+
+def test_batch_and_shapes_reshape_the_whole_net(tmp_path: Path) -> None:
+    text = data(1, 3, 8, 8) + layer("Convolution", CONV)
+    assert run(loaded(tmp_path, text, max_n=4))["l"].shape == (4, 4, 6, 6)
+    assert run(loaded(tmp_path, text, shapes=[[2, 3, 5, 9]]))["l"].shape == (2, 4, 3, 7)
+
+
+def test_batches_are_independent(tmp_path: Path) -> None:
+    model, weight = written(tmp_path, SMALL)
+    one_, two = (load_network(model, weight, max_n=n) for n in (1, 2))
+    np.testing.assert_allclose(run(two)["prob"][:1], run(one_)["prob"], rtol=1e-5)
+
+
+def test_an_unread_input_is_left_out(tmp_path: Path) -> None:
+    network = loaded(tmp_path, 'input: "label" input_shape { dim: 7 }\n' + X + layer("ReLU"))
+    assert names(network) == (["data"], ["l"])
+    assert 'input "label" is left out: no layer reads it' in network.notes[0]
+
+
+def test_a_net_without_a_name_has_its_file_s(tmp_path: Path) -> None:
+    network = loaded(tmp_path, X + layer("ReLU") + layer("InnerProduct", IP, name="m", top="m"))
+    assert network.net.name == "net"
+    assert (
+        load_network(tmp_path / "net.prototxt", tmp_path / "net.fp32umodel", net_name="n").net.name
+        == "n"
+    )
+
+
+IP = "inner_product_param { num_output: 5 }"
+
+
+def test_all_unsupported_layers_are_listed_at_once(tmp_path: Path) -> None:
+    model, weight = written(tmp_path, SMALL)
+    model.write_text(
+        X + layer("LRN", name="norm1") + layer("ReLU", name="r", bottom="l", top="r")
+        + layer("Crop", name="c", bottom="r", top="c")
+    )  # fmt: skip
+    with pytest.raises(UnsupportedError) as caught:
+        load_network(model, weight)
+    assert str(caught.value).splitlines() == [
+        "2 layer(s) have a type that cannot be compiled:",
+        f'  {model}:2: layer "norm1" (LRN)',
+        f'  {model}:4: layer "c" (Crop)',
+    ]
+
+
+FAULTS: list[tuple[str, str, str, type[BmnetuError]]] = [
+    ("Convolution", "", "num_output is missing or 0", UnsupportedError),
+    ("Convolution", "convolution_param { num_output: 4 }",
+     "kernel_size wants 1 or 2 numbers, has 0", UnsupportedError),
+    ("Convolution", "convolution_param { num_output: 4 kernel_size: [1, 1, 1] }",
+     "kernel_size wants 1 or 2 numbers, has 3", UnsupportedError),
+    ("Convolution", "convolution_param { num_output: 4 kernel_size: 1 kernel_h: 1 }",
+     "has both kernel_size and kernel_h or kernel_w", UnsupportedError),
+    ("Convolution", "convolution_param { num_output: 4 kernel_size: 1 group: 3 }",
+     "group 3 does not divide 4 input channels", UnsupportedError),
+    ("Convolution", "convolution_param { num_output: 4 kernel_size: 1 group: 0 }",
+     "group 0 does not divide", UnsupportedError),
+    ("Convolution", "convolution_param { num_output: 4 kernel_size: 1 stride: 0 }",
+     "stride 0x0 is smaller than 1", UnsupportedError),
+    ("Convolution", "convolution_param { num_output: 4 kernel_size: 12 }",
+     "kernel of extent 12 is larger than the padded input (9 + 2 * 0)", UnsupportedError),
+    ("Convolution", "convolution_param { num_output: 4 kernel_size: 1 axis: 2 }",
+     "convolution axis 2; only 1 can be compiled", UnsupportedError),
+    ("Convolution", "convolution_param { num_output: 4 kernel_size: 1 pad: 40000 }",
+     "has more than 2^31 elements", UnsupportedError),
+    ("BatchNorm", "batch_norm_param { use_global_stats: false }",
+     "use_global_stats: false, which computes statistics at run time cannot be compiled",
+     UnsupportedError),
+    ("Pooling", "", "kernel_size is missing or 0", UnsupportedError),
+    ("Pooling", "pooling_param { pool: STOCHASTIC kernel_size: 2 }",
+     "stochastic pooling cannot be compiled", UnsupportedError),
+    ("Pooling", "pooling_param { global_pooling: true pad: 1 }",
+     "global pooling has no pad and stride 1", UnsupportedError),
+    ("InnerProduct", "inner_product_param { num_output: 5 axis: 4 }",
+     "axis 4 is outside a tensor of 4 dimensions", UnsupportedError),
+    ("Scale", "scale_param { num_axes: 5 }", "5 axes from axis 1 on are too many",
+     UnsupportedError),
+    ("Reshape", "reshape_param { shape { dim: -1 dim: -1 } }", "cannot be reshaped to [-1, -1]",
+     UnsupportedError),
+    ("Reshape", "reshape_param { shape { dim: -1 dim: 5 } }", "cannot be reshaped to [-1, 5]",
+     UnsupportedError),
+    ("Reshape", "reshape_param { shape { dim: -2 } }", "dimension -2 of the new shape is below -1",
+     UnsupportedError),
+    ("Reshape", "reshape_param { shape { dim: [1, 1, 1, 1, 0] } }",
+     "dimension 4 of the new shape copies one that the input does not have", UnsupportedError),
+    ("Reshape", "reshape_param { axis: 5 }", "axis 5 and num_axes -1 are outside 4 dimensions",
+     UnsupportedError),
+    ("Permute", "permute_param { order: 0 order: 0 }", "is no order of the 4 dimensions",
+     UnsupportedError),
+    ("Slice", "slice_param { slice_point: 1 }", "1 slice_point(s) for 1 tops; 0 are wanted",
+     UnsupportedError),
+    ("Softmax", "softmax_param { axis: 4 }", "axis 4 is outside", UnsupportedError),
+    ("Eltwise", "", "has 1 bottom(s), at least 2 is wanted", InputFileError),
+    ("ReLU", 'top: "b"', "has 2 top(s), 1 is wanted", InputFileError),
+    ("Scale", 'bottom: "data" bottom: "data"', "has 3 bottom(s), 1 or 2 is wanted", InputFileError),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "rest", "sentence", "error"), FAULTS)
+def test_faulty_layers(
+    tmp_path: Path, kind: str, rest: str, sentence: str, error: type[BmnetuError]
+) -> None:
+    model, weight = written(tmp_path, SMALL)
+    model.write_text(X + layer(kind, rest))
+    with pytest.raises(error) as caught:
+        load_network(model, weight)
+    assert str(caught.value).startswith(f'{model}:2: layer "l" ({kind}): ')
+    assert sentence in str(caught.value)
+
+
+def test_absurd_inputs(tmp_path: Path) -> None:
+    model, weight = written(tmp_path, SMALL)
+    model.write_text(data(65536, 65536) + layer("ReLU"))
+    with pytest.raises(UnsupportedError, match=r'prototxt:1: input "data": .*more than 2\^31'):
+        load_network(model, weight)

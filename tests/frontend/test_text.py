@@ -1,0 +1,128 @@
+"""The text reader: lines, unknown fields, syntax errors, and files that are no prototxt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bmnetu.errors import InputFileError
+from bmnetu.frontend.text import TextFile, read_text
+from bmnetu.frontend.ufw_pb2 import NetParameter
+
+
+def read(folder: Path, text: str | bytes) -> tuple[NetParameter, TextFile]:
+    path = folder / "net.prototxt"
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    net = NetParameter()
+    return net, read_text(path, net)
+
+
+def test_lines_of_messages(tmp_path: Path) -> None:
+    net, text = read(
+        tmp_path,
+        '# comment\r\nname: "n"\nlayer {\n  name: "a" # more\n  pooling_param\n'
+        "  {\n  stride: 2 }\n}\n"
+        "layer <\n>\nlayer: { name: 'b' type: ReLU }\n",
+    )
+    assert [each.name for each in net.layer] == ["a", "", "b"]
+    assert net.layer[2].type == "ReLU"
+    assert net.layer[0].pooling_param.stride == 2
+    assert [text.line("layer", i) for i in range(3)] == [3, 9, 11]
+    assert text.line("layer", 0, "pooling_param") == 5
+    assert text.line("layer", 7) == 1
+
+
+def test_values(tmp_path: Path) -> None:
+    net, _ = read(
+        tmp_path,
+        'model_type: BMNETC2UModel; int8_scale: 46.77f, input: "a" input: ["b", "c"]\n'
+        "state { phase: TEST level: -1 } input_dim: [1, 0x10, 010]\n"
+        "layer { convolution_param { pad: 1 pad: 2 bias_term: false engine: CUDNN } }\n"
+        "layer { eltwise_param { operation: PROD coeff: [-1, 2e-3, inf] } }\n"
+        'name: "two" " words\\n"\n',
+    )
+    assert net.model_type == "BMNETC2UModel"
+    assert net.int8_scale == pytest.approx(46.77)
+    assert list(net.input) == ["a", "b", "c"]
+    assert list(net.input_dim) == [1, 16, 8]
+    assert net.state.level == -1
+    assert list(net.layer[0].convolution_param.pad) == [1, 2]
+    assert not net.layer[0].convolution_param.bias_term
+    assert list(net.layer[1].eltwise_param.coeff) == pytest.approx([-1, 0.002, float("inf")])
+    assert net.name == "two words\n"
+
+
+def test_unknown_fields_are_skipped_and_remembered(tmp_path: Path) -> None:
+    net, text = read(
+        tmp_path,
+        'layer {\n  name: "a"\n  far: { a: 1 b { c: [1, 2] } < d: "}" > }\n  out: -1.5e3\n'
+        '  word: SOME\n  strings: "a" "b"\n  list: [1, { x: 2 }]\n  top: "t"\n}\nnet_wide: true\n',
+    )
+    assert net.layer[0].top == ["t"]
+    assert text.unknown == [
+        (("layer", 0), 3, "far"),
+        (("layer", 0), 4, "out"),
+        (("layer", 0), 5, "word"),
+        (("layer", 0), 6, "strings"),
+        (("layer", 0), 7, "list"),
+        ((), 10, "net_wide"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "sentence"),
+    [
+        ('layer {\n  name: "a"\n', 3, "the file ends where '}' is wanted"),
+        ("layer {\n  far { a: 1\n", 3, "the file ends where '}' is wanted"),
+        ('layer {\n  name "a"\n}', 2, 'Expected ":"'),
+        ("layer {\n  name: 5\n}", 2, "Expected identifier"),
+        ("layer {\n  name: 'a\n}", 2, "String missing ending quote"),
+        ("layer 5", 1, "'{' is wanted, not '5'"),
+        (
+            "\nlayer { pooling_param { pool: MEDIAN } }",
+            2,
+            "MEDIAN is no value of pool; it can be MAX, AVE, STOCHASTIC",
+        ),
+        ("layer { pooling_param { stride: -1 } }", 1, "-1 does not fit stride"),
+        ("layer { pooling_param { stride: 99999999999 } }", 1, "99999999999 does not fit stride"),
+        ("input_dim: 9" + 5000 * "9", 1, ""),
+        ("layer { convolution_param { bias_term: maybe } }", 1, 'Expected "true" or "false"'),
+        ("\nname: 'a' name: 'b'", 2, "name is given twice"),
+        ("layer { pooling_param {} pooling_param {} }", 1, "pooling_param is given twice"),
+        ("far = 5", 1, "':' or '{' is wanted, not '='"),
+        ("far: }", 1, "a value is wanted, not '}'"),
+        ("}", 1, "Expected identifier"),
+        ("far " + "{a " * 100, 1, "nested more than 32 deep"),
+        ("far { a: " + "<" * 3000, 1, "nested more than 32 deep"),
+    ],
+)
+def test_syntax_errors(tmp_path: Path, text: str, line: int, sentence: str) -> None:
+    with pytest.raises(InputFileError) as caught:
+        read(tmp_path, text)
+    message = str(caught.value)
+    assert message.startswith(f"{tmp_path}/net.prototxt:{line}: ")
+    assert sentence in message
+
+
+def test_not_utf8(tmp_path: Path) -> None:
+    with pytest.raises(InputFileError, match=r"net.prototxt:2: is not UTF-8 text"):
+        read(tmp_path, b'name: "a"\nlayer { name: "\xff\xfe" }')
+
+
+def test_binary(tmp_path: Path) -> None:
+    with pytest.raises(InputFileError, match=r"binary file.*are -model and -weight swapped"):
+        read(tmp_path, b"\n\x03net\x00\x01")
+
+
+def test_a_byte_order_mark_is_no_harm(tmp_path: Path) -> None:
+    assert read(tmp_path, b'\xef\xbb\xbfname: "a"')[0].name == "a"
+
+
+def test_missing_empty_and_folder(tmp_path: Path) -> None:
+    with pytest.raises(InputFileError, match="is empty"):
+        read(tmp_path, "")
+    with pytest.raises(InputFileError, match="no such file; a text prototxt is wanted"):
+        read_text(tmp_path / "other", NetParameter())
+    with pytest.raises(InputFileError, match="is not a file"):
+        read_text(tmp_path, NetParameter())
