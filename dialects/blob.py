@@ -1,7 +1,7 @@
 """Constant data shared by all dialects: one content-addressed attribute.
 
 Weights never appear in IR text as elements. A :class:`Blob` holds a read-only numpy array and
-prints as a short handle, ``#blob<"507115eca55c1310", "int8", [64, 3, 7, 7]>``; two blobs are
+prints as a short handle, ``<"507115eca55c1310", "int8", [64, 3, 7, 7]>``; two blobs are
 equal when dtype, shape and digest are equal.
 """
 
@@ -43,8 +43,9 @@ class Blob:
         """The blob of an array; the data is kept by reference and made read-only."""
         data = np.ascontiguousarray(array).reshape(np.shape(array))
         data.setflags(write=False)
-        digest = hashlib.blake2b(data.view(np.uint8).data if data.ndim else data.tobytes(),
-                                 digest_size=8).hexdigest()
+        state = hashlib.blake2b(f"{data.dtype}{data.shape}".encode(), digest_size=8)
+        state.update(data.view(np.uint8).data if data.ndim else data.tobytes())
+        digest = state.hexdigest()
         return Blob(str(data.dtype), tuple(data.shape), digest, data)
 
     @property
@@ -59,7 +60,7 @@ class Blob:
 
 @irdl_attr_definition
 class BlobAttr(Data[Blob]):
-    """Constant data of an op: ``#ufw.blob<"digest", "dtype", [shape]>``."""
+    """Constant data of an op: ``#blob.data<"digest", "dtype", [shape]>``."""
 
     name = "blob.data"
 

@@ -1,0 +1,162 @@
+"""``bmnetu-opt``: runs any of our passes on a prototxt or a dump, as MLIR's opt tools do."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Attribute, Dialect
+from xdsl.passes import ModulePass
+from xdsl.transforms.canonicalize import CanonicalizePass
+from xdsl.transforms.common_subexpression_elimination import CommonSubexpressionElimination
+from xdsl.transforms.dead_code_elimination import DeadCodeElimination
+from xdsl.utils.exceptions import DiagnosticException, ParseError
+from xdsl.utils.target import Target
+from xdsl.xdsl_opt_main import xDSLOptMain
+
+from bmnetu.errors import BmnetuError, InputFileError, UnsupportedError, UsageError
+from bmnetu.frontend import load_network
+from bmnetu.pipeline import DIALECTS
+from dialects.blob import BlobAttr, BlobError, with_data
+from passes import ALL_PASSES
+from passes.support.disassembly import disassemble
+from passes.support.program import LayerError
+
+GENERAL_PASSES: tuple[type[ModulePass], ...] = (
+    CanonicalizePass,
+    CommonSubexpressionElimination,
+    DeadCodeElimination,
+)
+
+
+@dataclass(frozen=True)
+class NpuAsmTarget(Target):
+    """The commands as text, one line each, with the layer they come from."""
+
+    name = "npu-asm"
+
+    def emit(self, ctx: Context, module: ModuleOp, output: IO[str]) -> None:
+        for line in disassemble(module):
+            output.write(line + "\n")
+
+
+def read_weights(path: Path) -> dict[str, NDArray[Any]]:
+    """The blobs of a dump's weights.npz, by digest. Raises InputFileError."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise InputFileError(f"{path}: not a weights.npz of a dump ({error})") from None
+
+
+def fill_blobs(module: ModuleOp, arrays: dict[str, NDArray[Any]]) -> None:
+    """Gives every blob of the module its data, looked up by digest."""
+    for op in module.walk():
+        for name, attribute in op.properties.items():
+            if isinstance(attribute, BlobAttr):
+                op.properties[name] = cast(Attribute, with_data(attribute, arrays))
+
+
+class BmnetuOpt(xDSLOptMain):
+    """xDSL's optimiser driver with our dialects, passes, frontend and disassembler."""
+
+    version_format = "bmnetu-opt on xdsl {xdsl_version}"
+
+    def register_all_dialects(self) -> None:
+        def factory(dialect: Dialect) -> Callable[[], Dialect]:
+            return lambda: dialect
+
+        for dialect in DIALECTS:
+            self.ctx.register_dialect(dialect.name, factory(dialect))
+
+    def register_all_passes(self) -> None:
+        def factory(item: type[ModulePass]) -> Callable[[], type[ModulePass]]:
+            return lambda: item
+
+        for item in (*ALL_PASSES, *GENERAL_PASSES):
+            self.register_pass(item.name, factory(item))
+
+    def register_all_targets(self) -> None:
+        super().register_all_targets()
+        self.available_targets["npu-asm"] = lambda: NpuAsmTarget
+
+    def register_all_frontends(self) -> None:
+        super().register_all_frontends()
+        parse_mlir = self.available_frontends["mlir"]
+
+        def dump(stream: IO[bytes]) -> ModuleOp:
+            module = parse_mlir(stream)
+            if self.args.weights is not None:
+                fill_blobs(module, read_weights(Path(self.args.weights)))
+            return module
+
+        def prototxt(stream: IO[bytes]) -> ModuleOp:
+            stream.close()
+            if self.args.umodel is None:
+                raise UsageError("a .prototxt needs its weights: --umodel FILE")
+            network = load_network(Path(self.args.input_file), Path(self.args.umodel))
+            for note in network.notes:
+                print(f"bmnetu-opt: note: {note}", file=sys.stderr)
+            return network.module
+
+        self.available_frontends["mlir"] = dump
+        self.available_frontends["prototxt"] = prototxt
+
+    def register_all_arguments(self, arg_parser: argparse.ArgumentParser) -> None:
+        super().register_all_arguments(arg_parser)
+        arg_parser.add_argument("--umodel", help="the weights of a .prototxt input")
+        arg_parser.add_argument("--weights", help="weights.npz with the blobs of a .mlir input")
+        arg_parser.add_argument(
+            "--list-passes", action="store_true", help="list our passes, a line each, and stop"
+        )
+        arg_parser.add_argument(
+            "--debug", action="store_true", help="show tracebacks of errors in the input"
+        )
+
+
+def pass_lines() -> list[str]:
+    """One line a pass: its name and the first sentence of its docstring."""
+    width = max(len(item.name) for item in ALL_PASSES)
+    return [
+        f"{item.name:{width}}  {(item.__doc__ or '').strip().splitlines()[0]}"
+        for item in ALL_PASSES
+    ]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Returns the exit code: 0 done, 1 a pass or the verifier failed, else as ``bmnetu``."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if "--list-passes" in words:
+        print("\n".join(pass_lines()))
+        return 0
+    try:
+        BmnetuOpt(description="Runs bmnetu's passes on a network.", args=words).run()
+    except (BmnetuError, DiagnosticException, ParseError, BlobError, ValueError, OSError) as error:
+        if "--debug" in words:
+            raise
+        return _explain(error)
+    return 0
+
+
+def _explain(error: Exception) -> int:
+    """Says what is wrong in as few lines as it takes; the exit code."""
+    code = error.exit_code if isinstance(error, BmnetuError) else 1
+    if isinstance(error, LayerError):
+        code = UnsupportedError.exit_code
+    if isinstance(error, OSError):
+        code = InputFileError.exit_code
+    print(f"bmnetu-opt: error: {str(error) or type(error).__name__}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
