@@ -1,0 +1,94 @@
+"""The int8umodel of a quantised net and its prototxt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from xdsl.ir import SSAValue
+
+from bmnetu.calibration.quantized import QuantizedNet
+from bmnetu.frontend.blobs import float_blob, integer_blob
+from bmnetu.frontend.scales import FULL_SCALE_SIGNED
+from bmnetu.frontend.topology import INPUT_TYPES
+from bmnetu.frontend.ufw_pb2 import ActivationScale, BlobProto, LayerParameter, NetParameter
+from dialects.ufw import ops
+from dialects.ufw.layer import LayerOp
+
+
+def int8_net(
+    net: NetParameter,
+    inputs: Mapping[str, SSAValue],
+    layers: Mapping[LayerOp, LayerParameter],
+    quantized: QuantizedNet,
+) -> NetParameter:
+    """The net with integer blobs and activation records.
+
+    ``net`` is the float net as compiled, ``layers`` are the layers that stay, in order, with
+    their messages there.
+    """
+    names = {value: name for name, value in inputs.items()}
+    result = NetParameter()
+    result.CopyFrom(net)
+    del result.layer[:]
+    result.layer.extend(layer for layer in net.layer if layer.type in INPUT_TYPES)
+    for op, param in layers.items():
+        result.layer.append(_layer(op, param, names, quantized))
+        names |= dict(zip(op.results, op.top_names, strict=True))
+    for value, name in names.items():
+        numbers = quantized.numbers[value]
+        result.activation.append(
+            ActivationScale(
+                blob=name,
+                threshold=numbers.threshold,
+                is_unsigned=numbers.unsigned,
+                is_float=numbers.is_float,
+            )
+        )
+    first = next(iter(inputs.values()))
+    result.int8_scale = FULL_SCALE_SIGNED / quantized.numbers[first].threshold
+    return result
+
+
+def _layer(
+    op: LayerOp, param: LayerParameter, names: Mapping[SSAValue, str], quantized: QuantizedNet
+) -> LayerParameter:
+    """A layer's message: where it stands after folding, its settings and its blobs."""
+    layer = LayerParameter()
+    layer.CopyFrom(param)
+    del layer.bottom[:], layer.top[:]
+    layer.bottom.extend(names[value] for value in op.operands)
+    layer.top.extend(op.top_names)
+    match op:
+        case ops.ConvolutionOp():
+            layer.convolution_param.bias_term = op.bias is not None
+        case ops.InnerProductOp():
+            layer.inner_product_param.bias_term = op.bias is not None
+            layer.inner_product_param.ClearField("transpose")
+        case _:
+            pass
+    found = quantized.coefficients.get(op)
+    if found is None:
+        layer.blobs.extend(_float_blobs(op))
+        return layer
+    layer.blobs.append(integer_blob(found.weight, found.shift))
+    if found.bias is not None:
+        layer.blobs.append(integer_blob(found.bias))
+    return layer
+
+
+def _float_blobs(op: LayerOp) -> Sequence[BlobProto]:
+    """The blobs of a layer that stays float, as a caffemodel has them."""
+    match op:
+        case ops.BatchNormOp():
+            arrays = [op.mean, op.variance]
+        case ops.PReLUOp():
+            arrays = [op.slope]
+        case ops.ConvolutionOp() | ops.InnerProductOp() | ops.ScaleOp() | ops.BiasOp():
+            arrays = [op.weight, op.bias] if not isinstance(op, ops.BiasOp) else [op.bias]
+        case _:
+            arrays = []
+    blobs = [float_blob(blob.array) for blob in arrays if blob is not None]
+    if isinstance(op, ops.BatchNormOp):
+        blobs.append(float_blob(np.ones(1, np.float32)))
+    return blobs
