@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from math import isfinite
 
+from google.protobuf.message import Message
 from xdsl.dialects.builtin import (
     ArrayAttr,
     FileLineColLoc,
@@ -80,6 +82,8 @@ def import_layer(site: LayerSite) -> LayerOp:
     importer = IMPORTERS[layer.param.type]
     _check_count(layer, "bottom", len(layer.bottoms), importer.bottoms)
     _check_count(layer, "top", len(layer.tops), importer.tops)
+    for field in not_finite(layer.param):
+        raise InputFileError(layer.fault(f"{field} is not a finite number"))
     try:
         op = importer.build(site)
         op.verify_()
@@ -91,6 +95,16 @@ def import_layer(site: LayerSite) -> LayerOp:
     place = FileLineColLoc(StringAttr(path), IntAttr(layer.line), IntAttr(0))
     op.location = NameLoc(StringAttr(layer.name), place)
     return op
+
+
+def not_finite(message: Message) -> Iterator[str]:
+    """The names of fields, at any depth, that hold an infinity or no number."""
+    for field, value in message.ListFields():
+        for each in value if field.is_repeated else [value]:
+            if isinstance(each, Message):
+                yield from not_finite(each)
+            elif isinstance(each, float) and not isfinite(each):
+                yield field.name
 
 
 def _check_count(layer: Layer, what: str, count: int, allowed: tuple[int, int]) -> None:

@@ -41,6 +41,8 @@ def declared_inputs(net: NetParameter, text: TextFile) -> list[Input]:
 def input_tops(layer: LayerParameter, text: TextFile, line: int) -> list[Input]:
     """The tops of an Input or DummyData layer: one shape for all, or one for each."""
     where = f"{text.path}:{line}"
+    if not layer.top:
+        raise InputFileError(f'{where}: layer "{layer.name}" ({layer.type}) has no top')
     if layer.type == "Input":
         shapes = [tuple(shape.dim) for shape in layer.input_param.shape]
     else:

@@ -7,6 +7,7 @@ descriptors itself. Unknown fields are skipped and reported, wrong syntax is an 
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,7 +66,11 @@ def read_text(path: Path, message: Message) -> TextFile:
     parsed = TextFile(path)
     reader = _Reader(parsed, Tokenizer(re.split(r"\r\n?|\n", text)))
     try:
-        reader.fields(message, (), "")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", DeprecationWarning)
+            reader.fields(message, (), "")
+    except DeprecationWarning as error:
+        raise reader.fail(f"string {reader.token()} has an unknown escape") from error
     except ParseError as error:
         sentence = str(error).split(" : ", 1)[-1].rsplit("': ", 1)[-1]
         raise InputFileError(f"{path}:{error.GetLine() or 1}: {_short(sentence)}") from error

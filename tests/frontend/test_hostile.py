@@ -46,9 +46,11 @@ def test_byte_flips_and_cuts(
     target = model if which else weight
     sound = target.read_bytes()
     target.write_bytes(damaged(sound, flips, cut))
-    with suppress(BmnetuError):
-        load_network(model, weight).module.verify()
-    target.write_bytes(sound)
+    try:
+        with suppress(BmnetuError):
+            load_network(model, weight).module.verify()
+    finally:
+        target.write_bytes(sound)
 
 
 WORDS = st.sampled_from(

@@ -78,6 +78,7 @@ def test_unknown_fields_are_skipped_and_remembered(tmp_path: Path) -> None:
         ('layer {\n  name "a"\n}', 2, 'Expected ":"'),
         ("layer {\n  name: 5\n}", 2, "Expected identifier"),
         ("layer {\n  name: 'a\n}", 2, "String missing ending quote"),
+        ("\nname: 'a\\q'", 2, "string 'a\\q' has an unknown escape"),
         ("layer 5", 1, "'{' is wanted, not '5'"),
         (
             "\nlayer { pooling_param { pool: MEDIAN } }",

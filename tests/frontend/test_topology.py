@@ -177,6 +177,8 @@ def test_inputs(tmp_path: Path, text: str, shapes: list[tuple[int, ...]]) -> Non
         ('input: "a" input_shape {} input_shape {}', "1 input(s) have 2 input_shape"),
         ('layer { name: "i" type: "Input" top: "a" input_param { shape {} shape {} } }',
          'layer "i" gives 2 shapes for 1 tops'),
+        ('layer { name: "i" type: "Input" input_param { shape {} } }',
+         'layer "i" (Input) has no top'),
     ],
 )  # fmt: skip
 def test_faulty_inputs(tmp_path: Path, text: str, sentence: str) -> None:
