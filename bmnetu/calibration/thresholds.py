@@ -6,6 +6,9 @@ import numpy as np
 
 from dialects.blob import Array
 
+EMPTY = 1e-4
+"""The count of a level that got none, when something is clipped into it."""
+
 
 def kl_threshold(counts: Array, largest: float, levels: int) -> float:
     """The threshold whose ``levels`` steps tell least less than the histogram does.
@@ -49,9 +52,9 @@ def _divergences(counts: Array, kept: Array, levels: int) -> Array:
     outliers = total - sums[kept]
     last = counts[kept - 1]
     level_filled[:, -1] += (last == 0) & (outliers > 0)
-    log_q = np.log(np.maximum(level_sum, 1e-300) / np.maximum(level_filled, 1))
+    log_q = np.log(np.where(level_sum > 0, level_sum / np.maximum(level_filled, 1), EMPTY))
     entropy_p = entropy[kept] - _xlogx(last) + _xlogx(last + outliers)
     cross = (level_sum * log_q).sum(axis=1) + outliers * log_q[:, -1]
-    missed = (level_sum[:, -1] == 0) & (outliers > 0)
-    divergence = entropy_p - cross + total * np.log(np.maximum(sums[kept], 1) / total)
-    return np.where(missed | (sums[kept] == 0), np.inf, divergence)
+    divergence = entropy_p - cross + total * np.log(np.maximum(sums[kept], EMPTY) / total)
+    noise = (filled[kept] - (level_sum > 0).sum(axis=1)) / 2
+    return divergence - noise
