@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bmnetu.calibration.scales import Numbers
 from dialects.ufw import ops
-from dialects.ufw.layer import MAX_SHIFT, LayerOp
+from dialects.ufw.layer import MAX_SHIFT, LayerOp, shape_of
 from passes.ufw.ufw_fold_batch_norm import affine_of
 
 Array = NDArray[Any]
@@ -66,7 +66,7 @@ def real_coefficients(op: LayerOp) -> tuple[Array, Array | None] | None:
         case ops.ConvolutionOp() | ops.InnerProductOp():
             weight, bias = op.weight, op.bias
         case ops.BatchNormOp():
-            return affine_of(op, op.results[0].type.get_shape()[1])
+            return affine_of(op, shape_of(op.top)[1])
         case ops.ScaleOp() if op.weight is not None:
             weight, bias = op.weight, op.bias
         case ops.BiasOp() if op.bias is not None:

@@ -1,4 +1,4 @@
-"""What the blobs of a net hold on the calibration data: ranges and histograms, one batch at a time."""
+"""What the blobs hold on the calibration data: ranges and histograms, one batch at a time."""
 
 from __future__ import annotations
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
-from xdsl.ir import SSAValue
+from google.protobuf.text_format import MessageToString
 
+from bmnetu.calibration.net import FloatNet
 from bmnetu.calibration.quantized import QuantizedNet
 from bmnetu.frontend.blobs import float_blob, integer_blob
 from bmnetu.frontend.scales import FULL_SCALE_SIGNED
@@ -16,26 +17,15 @@ from dialects.ufw import ops
 from dialects.ufw.layer import LayerOp
 
 
-def int8_net(
-    net: NetParameter,
-    inputs: Mapping[str, SSAValue],
-    layers: Mapping[LayerOp, LayerParameter],
-    quantized: QuantizedNet,
-) -> NetParameter:
-    """The net with integer blobs and activation records.
-
-    ``net`` is the float net as compiled, ``layers`` are the layers that stay, in order, with
-    their messages there.
-    """
-    names = {value: name for name, value in inputs.items()}
+def int8_net(net: FloatNet, quantized: QuantizedNet) -> NetParameter:
+    """The net's message with unique tops, without folded layers, with integer blobs, activation
+    records and int8_scale."""
     result = NetParameter()
-    result.CopyFrom(net)
+    result.CopyFrom(net.message)
     del result.layer[:]
-    result.layer.extend(layer for layer in net.layer if layer.type in INPUT_TYPES)
-    for op, param in layers.items():
-        result.layer.append(_layer(op, param, names, quantized))
-        names |= dict(zip(op.results, op.top_names, strict=True))
-    for value, name in names.items():
+    result.layer.extend(layer for layer in net.message.layer if layer.type in INPUT_TYPES)
+    result.layer.extend(_layer(op, param, net, quantized) for op, param in net.layers.items())
+    for value, name in net.names.items():
         numbers = quantized.numbers[value]
         result.activation.append(
             ActivationScale(
@@ -45,19 +35,34 @@ def int8_net(
                 is_float=numbers.is_float,
             )
         )
-    first = next(iter(inputs.values()))
+    first = next(iter(net.inputs.values()))
     result.int8_scale = FULL_SCALE_SIGNED / quantized.numbers[first].threshold
     return result
 
 
+def umodel_bytes(net: NetParameter) -> bytes:
+    """The int8umodel's contents."""
+    return net.SerializeToString(deterministic=True)
+
+
+def prototxt_bytes(net: NetParameter) -> bytes:
+    """The prototxt's contents: the net without blobs and activation records."""
+    text = NetParameter()
+    text.CopyFrom(net)
+    text.ClearField("activation")
+    for layer in text.layer:
+        layer.ClearField("blobs")
+    return MessageToString(text).encode()
+
+
 def _layer(
-    op: LayerOp, param: LayerParameter, names: Mapping[SSAValue, str], quantized: QuantizedNet
+    op: LayerOp, param: LayerParameter, net: FloatNet, quantized: QuantizedNet
 ) -> LayerParameter:
     """A layer's message: where it stands after folding, its settings and its blobs."""
     layer = LayerParameter()
     layer.CopyFrom(param)
     del layer.bottom[:], layer.top[:]
-    layer.bottom.extend(names[value] for value in op.operands)
+    layer.bottom.extend(net.names[value] for value in op.operands)
     layer.top.extend(op.top_names)
     match op:
         case ops.ConvolutionOp():

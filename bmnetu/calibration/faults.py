@@ -1,0 +1,24 @@
+"""Faulty data files become one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bmnetu.errors import InputFileError
+
+
+@contextmanager
+def reading(path: Path, what: str) -> Generator[None]:
+    """Turns whatever a decoder raises over a faulty file into :class:`InputFileError`.
+
+    Decoders of images, zip files and array headers raise errors of any type on hostile files.
+    """
+    try:
+        yield
+    except InputFileError:
+        raise
+    except Exception as error:
+        reason = (str(error).splitlines() or [""])[0] or type(error).__name__
+        raise InputFileError(f"{path}: cannot be read as {what}: {reason}") from error
