@@ -45,15 +45,18 @@ def fill(npu: Npu, contents: str, rng: np.random.Generator) -> None:
 
 
 def worst(before: Bytes, ours: Bytes, theirs: Bytes) -> float:
-    """0 when the bytes are equal, else the largest error of the differing float32 words,
-    relative to the largest value written (at least 1)."""
+    """0 when the bytes are equal, else the largest error of the differing float32 words, relative
+    to the largest value written (at least 1); infinite when a word is no finite number."""
     if np.array_equal(ours, theirs):
         return 0.0
     was, mine, ref = (m.reshape(-1).view(np.uint32) for m in (before, ours, theirs))
     written = np.flatnonzero((was != ref) | (mine != ref))
     a, b = (m[written].view(np.float32).astype(np.float64) for m in (mine, ref))
-    scale = max(1.0, float(np.abs(b).max()))
-    return float(np.abs(a - b).max()) / scale
+    same = (a == b) | (np.isnan(a) & np.isnan(b))
+    if not np.isfinite(a[~same]).all() or not np.isfinite(b[~same]).all():
+        return np.inf
+    scale = np.abs(b[np.isfinite(b)]).max(initial=1.0)
+    return float(np.abs(a[~same] - b[~same]).max(initial=0.0) / scale) or np.inf
 
 
 @pytest.mark.parametrize("name", GENERATORS)

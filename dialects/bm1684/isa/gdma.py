@@ -115,6 +115,10 @@ ACCUMULATE = Rule(
     lambda i: not i["acc_write_enable"] or i["dst_data_format"] == Format.FP32,
     "acc_write_enable needs data format FP32",
 )
+STRIDED = Rule(
+    lambda i: bool(i["stride_enable"]) or i["direction"] != Direction.SYSTEM_TO_SYSTEM,
+    "stride_enable must be 1 from system to system memory",
+)
 
 
 def _sizes(side: str, *axes: str) -> dict[str, int]:
@@ -128,7 +132,7 @@ MOVE = Kind(
     uses=(*COMMON, *BOTH, *SHIFTS),
     defaults={"src_wstride": 1, "dst_wstride": 1, **_sizes("src", *"nchw")},
     limits={**ENABLED, **SOURCE_SIZES, **FORMATS},
-    rules=(SAME_FORMAT, SAME_COUNT, ACCUMULATE),
+    rules=(SAME_FORMAT, SAME_COUNT, ACCUMULATE, STRIDED),
 )
 CONVERT = Kind(
     "convert",
@@ -139,6 +143,7 @@ CONVERT = Kind(
     limits={**ENABLED, **SOURCE_SIZES, **FORMATS, "acc_write_enable": (0,)},
     rules=(
         SAME_COUNT,
+        STRIDED,
         Rule(_converts, "src_data_format and dst_data_format must differ, none INT16, and not "
              "INT8 with UINT8"),
     ),
@@ -149,9 +154,19 @@ FILL = Kind(
     fixed={"special_func": 4, "sys_mem_type": 0, "common_mode": 0},
     uses=(*COMMON, *BOTH),
     defaults={"dst_wstride": 1},
-    limits={**ENABLED, **FORMATS, "acc_write_enable": (0,)},
+    limits={
+        **ENABLED,
+        **FORMATS,
+        "acc_write_enable": (0,),
+        "direction": (
+            Direction.SYSTEM_TO_LOCAL,
+            Direction.SYSTEM_TO_SYSTEM,
+            Direction.LOCAL_TO_LOCAL,
+        ),
+    },
     rules=(
         SAME_FORMAT,
+        STRIDED,
         Rule(
             lambda i: all(i[f"{'src' if i['chw_copy'] else 'dst'}_{x}size"] for x in "nchw"),
             "the dst sizes (the src sizes with chw_copy) must be at least 1",
@@ -167,6 +182,7 @@ TRANSPOSE_NC = Kind(
     limits={**ENABLED, **SOURCE_SIZES, **FORMATS, "acc_write_enable": (0,)},
     rules=(
         SAME_FORMAT,
+        STRIDED,
         Rule(
             lambda i: bool(i["chw_copy"])
             or all(

@@ -117,6 +117,11 @@ CONV = Kind(
         Rule(_winograd_form, "winograd needs opd1_h = opd1_w = 4, stride 1, no dilation"),
         Rule(lambda i: not (i["opt_res_add"] and _is_int8(i)), "opt_res_add needs FP32"),
         Rule(
+            lambda i: _is_int8(i)
+            or StrideMode.EXPLICIT not in (i["short_res0_str"], i["short_opd2_str"]),
+            "explicit strides of res0 and opd2 (short_*_str) need INT8",
+        ),
+        Rule(
             lambda i: not (i["opt_winograd"] and i["opt_res0_prec"] == INT16),
             "opt_winograd has no INT16 result",
         ),

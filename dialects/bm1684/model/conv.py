@@ -11,7 +11,7 @@ import numpy as np
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import Instruction, Precision, StrideMode
 from dialects.bm1684.model.access import Step
-from dialects.bm1684.model.exact import ExactMatrix, saturate, shift_right
+from dialects.bm1684.model.exact import ExactMatrix, saturate
 from dialects.bm1684.model.lanes import LaneTensor, Shape, aligned_strides
 from dialects.bm1684.model.memory import Array, DType, Npu
 from dialects.bm1684.model.operands import (
@@ -120,8 +120,10 @@ def read_bias(inst: Instruction, bias: LaneTensor | None, npu: Npu, count: int) 
 
 def requantise(inst: Instruction, total: Array, bias: Array, dtype: DType) -> Array:
     """``sat((total + bias + 2^(r-1)) >> r)``, r the right shift; ``total`` is used up."""
-    total += bias.astype(total.dtype)
-    return saturate(shift_right(total, inst["opt_right_shift"]), dtype)
+    shift = inst["opt_right_shift"]
+    total += (bias + (1 << shift >> 1)).astype(total.dtype)
+    total >>= shift
+    return saturate(total, dtype)
 
 
 def result_type(inst: Instruction) -> DType:
@@ -153,7 +155,7 @@ def _run_int8(inst: Instruction, operands: ConvOperands, npu: Npu) -> None:
     bias = read_bias(inst, operands.bias, npu, oc)
     dtype = result_type(inst)
     out = np.empty((oc, oh, ow, n), dtype)
-    for rows, columns in window.columns(x.transpose(1, 2, 3, 0)):
+    for rows, columns in window.columns(x.transpose(1, 2, 3, 0), oc):
         block = requantise(inst, matrix.times(columns), bias, dtype)
         out[:, rows] = block.reshape(oc, -1, ow, n)
     operands.result.write(npu.lmem, out.transpose(3, 0, 1, 2))
@@ -168,7 +170,7 @@ def _run_fp32(inst: Instruction, operands: ConvOperands, npu: Npu) -> None:
     bias = operands.bias.read(npu.lmem, f32).reshape(-1, 1) if operands.bias else None
     out = np.empty(operands.result.shape, f32)
     for image, result in zip(x, out, strict=True):
-        for rows, columns in window.columns(image[..., None]):
+        for rows, columns in window.columns(image[..., None], oc):
             block = matrix @ columns
             if bias is not None:
                 block += bias

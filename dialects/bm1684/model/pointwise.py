@@ -11,7 +11,7 @@ from dialects.bm1684.isa import Eu, Instruction, Precision
 from dialects.bm1684.model.access import Place, Step
 from dialects.bm1684.model.arith import FLOAT
 from dialects.bm1684.model.errors import ModelError
-from dialects.bm1684.model.lanes import LaneTensor
+from dialects.bm1684.model.lanes import LaneTensor, rows_of
 from dialects.bm1684.model.memory import Array, Npu
 from dialects.bm1684.model.operands import (
     WORD,
@@ -88,7 +88,11 @@ def plan_compare(inst: Instruction) -> Step:
     """res0 = max(A, B), res1 = A > B ? C : D, or both."""
     eu = inst["tsk_eu_typ"]
     x = _words(inst, "opd0")
-    if field_strides(inst, "opd0") != x.strides:
+    n, c, h, w = x.shape
+    steps = zip(
+        (n, rows_of(x.lane, c), h, w), field_strides(inst, "opd0"), x.strides, strict=True
+    )
+    if any(size > 1 and given != aligned for size, given, aligned in steps):
         raise ModelError("the opd0_*_str fields must hold the aligned strides of opd0")
     names = ("opd1",) if eu == Eu.COMPARE else ("opd1", "opd2", "opd3")
     others = {name: _unless_constant(inst, name) for name in names}

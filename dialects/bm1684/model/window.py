@@ -81,25 +81,26 @@ class Window:
             for j in range(self.kernel[1]):
                 yield i, j, x[:, :, self.span(0, i), self.span(1, j)]
 
-    def columns(self, x: Array) -> Iterator[tuple[slice, Array]]:
+    def columns(self, x: Array, outputs: int) -> Iterator[tuple[slice, Array]]:
         """Blocks of output rows and their inputs [taps * c, rows * ow * n].
 
         ``x`` is the padded input as [c, h, w, n]; rows of a block are ordered (tap, channel).
+        Blocks are so small that they and their ``outputs`` channels of results stay in the cache.
         """
         c, _, _, n = x.shape
         height, width = self.output
-        if self.trivial and x.shape[1:3] == self.output:
-            yield slice(0, height), x.reshape(c, -1)
-            return
         kh, kw = self.kernel
         depth = kh * kw * c
-        rows = max(1, min(height, BLOCK_BYTES // (x.itemsize * depth * width * n)))
-        block = np.empty((kh, kw, c, rows, width, n), x.dtype)
+        size = x.itemsize * max(depth, outputs) * width * n
+        rows = max(1, min(height, BLOCK_BYTES // size))
+        plain = self.trivial and x.shape[2] == width
         for first in range(0, height, rows):
             count = min(rows, height - first)
-            if count < rows:
+            if plain:
+                block = x[:, first : first + count]
+            else:
                 block = np.empty((kh, kw, c, count, width, n), x.dtype)
-            for i in range(kh):
-                for j in range(kw):
-                    block[i, j] = x[:, self.span(0, i, first, count), self.span(1, j)]
+                for i in range(kh):
+                    for j in range(kw):
+                        block[i, j] = x[:, self.span(0, i, first, count), self.span(1, j)]
             yield slice(first, first + count), block.reshape(depth, -1)

@@ -401,7 +401,7 @@ def move(rng: Rng) -> Case:
     shape = random_shape(rng)
     n, c, h, w = shape
     form, direction = Format(pick(rng, 0, 1, 2, 3, 4)), isa.Direction(pick(rng, 0, 1, 2, 3))
-    gaps, chw = rng.random() < 0.7, pick(rng, 0, 1)
+    gaps, chw = direction == 2 or rng.random() < 0.7, pick(rng, 0, 1)
     target = shape
     if not chw and rng.random() < 0.3:
         target = (1, n * c, 1, h * w)
