@@ -89,7 +89,7 @@ def _conv(op: tile.ConvOp, at: Addresses) -> Instruction:
         "opd1_n_str": group,
         "opd1_h_str": kernel_row,
         "opd1_w_str": kernel_column,
-        "opt_res_add": int(op.accumulate.value.data),
+        "opt_res_add": int(bool(op.accumulate.value.data)),
     }
     return isa.CONV.build(**fields, **stride_fields("opd0", src), **stride_fields("res0", dst))
 
@@ -177,7 +177,7 @@ def _arith_types(op: tile.ArithOp, dst: Ref, a: Ref, b: Ref | None, wide: bool) 
     return {
         **_precisions(dst, a, precision(element), Precision.FP32),
         "opt_opd0_sign": int(a.is_signed),
-        "opt_opd1_sign": int(signed_b),
+        "opt_opd1_sign": int(bool(signed_b)),
         "opt_opd2_sign": 1,
         "opt_res_add_sign": int(dst.is_signed),
     }
