@@ -1,4 +1,6 @@
-"""bmnetu: compiles UFW networks into bmodels for the Sophon BM1684, and proves them layer by layer."""
+"""bmnetu: compiles UFW networks into bmodels for the Sophon BM1684, and proves them layer by
+layer.
+"""
 
 from bmnetu.api import calibrate, compile, generate_umodel, verify
 from bmnetu.errors import (

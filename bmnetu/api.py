@@ -37,11 +37,11 @@ def compile(
 ) -> CompileResult:
     """Compiles a UFW network into ``outdir/compilation.bmodel``.
 
-    model, weight: prototxt and umodel (or caffemodel). prec: "FP32" or "INT8" (None: what the umodel
-    holds). shapes: one list a network input, reshapes the whole network. opt: 0, 1, 2. cmp: compare every
-    layer's NPU result with the CPU's. ``flags``: the command line's other flags by name. ``report`` gets
-    the lines that the command line prints. Raises UsageError, InputFileError, UnsupportedError,
-    CompareError.
+    model, weight: prototxt and umodel (or caffemodel). prec: "FP32" or "INT8" (None: what the
+    umodel holds). shapes: one list a network input, reshapes the whole network. opt: 0, 1, 2. cmp:
+    compare every layer's NPU result with the CPU's. ``flags``: the command line's other flags by
+    name. ``report`` gets the lines that the command line prints. Raises UsageError, InputFileError,
+    UnsupportedError, CompareError.
     """
     options = compile_options(
         model=model,
@@ -67,7 +67,8 @@ def calibrate(
     report: Callable[[str], None] = _silent,
     **flags: Any,
 ) -> Any:
-    """Chooses thresholds over calibration data and writes an int8umodel and its prototxt into outdir.
+    """Chooses thresholds over calibration data and writes an int8umodel and its prototxt into
+    outdir.
 
     data: a folder of images, an .npy or an .npz. ``flags``: the flags of bmnetu-calibrate by name.
     Returns the paths of what was written.

@@ -76,8 +76,9 @@ def check_written(written: Bmodel, module: ModuleOp, path: Path) -> None:
 def verify(bmodel: Bmodel, module: ModuleOp, seed: int = 0, name: str = "bmodel") -> Findings:
     """Runs a bmodel's commands and weights against the reference that a module carries.
 
-    ``module``: npu level with ``@reference``, as a compilation leaves it (it says where each tensor lies
-    and which layer a command belongs to). Raises InputFileError when they do not belong together.
+    ``module``: npu level with ``@reference``, as a compilation leaves it (it says where each
+    tensor lies and which layer a command belongs to). Raises InputFileError when they do not
+    belong together.
     """
     program = program_of(bmodel, name)
     own = Program.of(main_function(module))

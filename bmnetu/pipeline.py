@@ -77,7 +77,9 @@ def pipeline_text(
     verify: bool = False,
     seed: int = 0,
 ) -> str:
-    """The pipeline of an opt level as text for ``bmnetu-opt -p``; it ends at level ``stop_after``."""
+    """The pipeline of an opt level as text for ``bmnetu-opt -p``; it ends at level
+    ``stop_after``.
+    """
     level = OPT_LEVELS[opt]
     overlap = "{overlap=true}" if opt else ""
     parts = {
@@ -110,7 +112,9 @@ def parse_pipeline(text: str) -> tuple[ModulePass, ...]:
 def run_pipeline(
     module: ModuleOp, passes: Sequence[ModulePass], after: Callable[[ModulePass], None]
 ) -> None:
-    """Runs the passes in turn; the module is verified where its level changes. ``after`` follows each."""
+    """Runs the passes in turn; the module is verified where its level changes. ``after`` follows
+    each.
+    """
     context = new_context()
     for item in passes:
         item.apply(context, module)

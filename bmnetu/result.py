@@ -27,8 +27,8 @@ class LayerResult:
 
 @dataclass(frozen=True)
 class CompileResult:
-    """A compiled network. ``bmodel`` is the file's path, None when the run stopped before the commands;
-    ``layers`` is empty without the compare."""
+    """A compiled network. ``bmodel`` is the file's path, None when the run stopped before the
+    commands; ``layers`` is empty without the compare."""
 
     bmodel: Path | None
     net_name: str

@@ -83,9 +83,7 @@ class BlobAttr(Data[Blob]):
             parser.parse_punctuation(",")
             dtype = parser.parse_str_literal()
             parser.parse_punctuation(",")
-            shape = parser.parse_comma_separated_list(
-                parser.Delimiter.SQUARE, parser.parse_integer
-            )
+            shape = parser.parse_comma_separated_list(parser.Delimiter.SQUARE, parser.parse_integer)
         return Blob(dtype, tuple(shape), digest)
 
     def print_parameter(self, printer: Printer) -> None:

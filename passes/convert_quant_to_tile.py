@@ -136,9 +136,9 @@ class _Lowering:
 class ConvertQuantToTilePass(ModulePass):
     """Replaces tensors by memrefs in DDR and every layer by its tiles, one layer after the other.
 
-    Before: quant ops on tensors. After: tile ops; every tensor lies whole in DDR (float32 row-major,
-    8 bit as 4N) and is marked by tile.observe when it is final. With ``overlap`` a tile takes at most
-    half of local memory, so that the next one can be loaded meanwhile.
+    Before: quant ops on tensors. After: tile ops; every tensor lies whole in DDR (float32
+    row-major, 8 bit as 4N) and is marked by tile.observe when it is final. With ``overlap`` a tile
+    takes at most half of local memory, so that the next one can be loaded meanwhile.
     """
 
     name = "convert-quant-to-tile"

@@ -62,8 +62,8 @@ class ConvertTileToNpuPass(ModulePass):
     """Replaces tile ops by commands with absolute addresses.
 
     Before: every buffer has an address. After: the function holds buffers of the network's inputs,
-    outputs and constants, and commands in program order without ids; a tensor's name stands on the GDMA
-    command after which it is final.
+    outputs and constants, and commands in program order without ids; a tensor's name stands on the
+    GDMA command after which it is final.
     """
 
     name = "convert-tile-to-npu"

@@ -21,9 +21,10 @@ from passes.support.program import main_function, names
 class ConvertUfwToQuantPass(ModulePass):
     """Replaces every layer by quant ops and settles the arithmetic.
 
-    Before: ufw ops; INT8 tensors have scales. After: quant ops; multipliers, shifts and tables are fixed,
-    converters stand between float and 8-bit tensors, layers that compute nothing are gone. The network
-    inputs in ``float_inputs`` and outputs in ``float_outputs`` are float32 at the border.
+    Before: ufw ops; INT8 tensors have scales. After: quant ops; multipliers, shifts and tables are
+    fixed, converters stand between float and 8-bit tensors, layers that compute nothing are gone.
+    The network inputs in ``float_inputs`` and outputs in ``float_outputs`` are float32 at the
+    border.
     """
 
     name = "convert-ufw-to-quant"

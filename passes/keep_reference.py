@@ -16,7 +16,8 @@ class KeepReferencePass(ModulePass):
     """Clones the network's function into a nested module ``@reference``.
 
     Before: function ``@main`` at the level where its arithmetic is settled (ufw for FP32, quant for
-    INT8). After: the same, and the clone, which later passes leave alone and verify-layers executes.
+    INT8). After: the same, and the clone, which later passes leave alone and verify-layers
+    executes.
     """
 
     name = "keep-reference"

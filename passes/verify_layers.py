@@ -58,8 +58,9 @@ def verify_program(
 ) -> None:
     """Runs ``program`` on the NPU model beside the module's reference and records what it finds.
 
-    The module is at the npu level with its ``@reference``; the program may come from a file. Commands are
-    executed twice, on two different noises: what then differs depends on unwritten memory.
+    The module is at the npu level with its ``@reference``; the program may come from a file.
+    Commands are executed twice, on two different noises: what then differs depends on unwritten
+    memory.
     """
     function, reference = main_function(module), reference_module(module)
     if reference is None:
@@ -87,7 +88,9 @@ def verify_program(
         for at in watched.get((group, number), ()):
             if digests.get((group, at.top)) != _digest(read_tensor(npu, at)):
                 where = sites.location(group, Engine.GDMA, number)
-                _fail(findings, where, f'tensor "{at.top}" depends on memory that nothing has written')
+                _fail(
+                    findings, where, f'tensor "{at.top}" depends on memory that nothing has written'
+                )
 
     memory = {t: given[t.name] for t in tensors}
     try:
@@ -135,10 +138,12 @@ def _check_outputs(
 
 @dataclass(frozen=True)
 class VerifyLayersPass(ModulePass):
-    """Executes the commands' bytes on the NPU model and compares every tensor with the CPU reference.
+    """Executes the commands' bytes on the NPU model and compares every tensor with the CPU
+    reference.
 
-    Before: npu ops with ids, and ``@reference``. After: the same; ``findings`` holds what was found. A
-    driver sets ``findings.on_tensor`` and reads the verdict; without one a difference is an error.
+    Before: npu ops with ids, and ``@reference``. After: the same; ``findings`` holds what was
+    found. A driver sets ``findings.on_tensor`` and reads the verdict; without one a difference is
+    an error.
     """
 
     name = "verify-layers"

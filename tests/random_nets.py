@@ -10,8 +10,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from xdsl.dialects.builtin import ArrayAttr, FileLineColLoc, FunctionType, ModuleOp, NameLoc, StringAttr
-from xdsl.dialects.builtin import IntAttr
+from xdsl.dialects.builtin import (
+    ArrayAttr,
+    FileLineColLoc,
+    FunctionType,
+    IntAttr,
+    ModuleOp,
+    NameLoc,
+    StringAttr,
+)
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Block, Region, SSAValue
 
@@ -39,7 +46,9 @@ class NetMaker:
 
     # -- helpers -----------------------------------------------------------------------------------
 
-    def top(self, unsigned: bool = False, like: SSAValue | None = None, floating: bool = False) -> Top:
+    def top(
+        self, unsigned: bool = False, like: SSAValue | None = None, floating: bool = False
+    ) -> Top:
         """A fresh result; INT8 ones get a scale of their own unless they keep that of ``like``."""
         self.count += 1
         name = f"t{self.count}"
@@ -52,7 +61,9 @@ class NetMaker:
 
     def add(self, op: Any) -> None:
         name = f"layer{self.count}"
-        op.location = NameLoc(StringAttr(name), FileLineColLoc(StringAttr("random"), IntAttr(self.count), IntAttr(0)))
+        op.location = NameLoc(
+            StringAttr(name), FileLineColLoc(StringAttr("random"), IntAttr(self.count), IntAttr(0))
+        )
         self.block.add_op(op)
         self.values.extend(op.results)
 
@@ -73,7 +84,9 @@ class NetMaker:
             return result
         result = {
             "weight": self.data.integers(-128, 128, shape).astype(np.int8),
-            "right_shift": int(np.clip(np.log2(np.sqrt(fan_in) * 80) + self.rng.choice([0, 1]), 0, 31)),
+            "right_shift": int(
+                np.clip(np.log2(np.sqrt(fan_in) * 80) + self.rng.choice([0, 1]), 0, 31)
+            ),
         }
         if bias:
             result["bias"] = self.data.integers(-30000, 30000, outputs).astype(np.int16)
@@ -181,9 +194,7 @@ class NetMaker:
         ceil = self.rng.random() < 0.8
         kind = self.rng.choice(list(ufw.PoolingKind))
         self.add(
-            ufw.PoolingOp(
-                x, self.top(like=x), kind, kernel, stride=stride, pad=pad, ceil_mode=ceil
-            )
+            ufw.PoolingOp(x, self.top(like=x), kind, kernel, stride=stride, pad=pad, ceil_mode=ceil)
         )
 
     def activation(self) -> None:
@@ -237,7 +248,8 @@ class NetMaker:
         fits = [
             v
             for v in self.values
-            if len(s := types.shape_of(v)) == len(shape) and s[:axis] + s[axis + 1 :] == rest
+            if len(s := types.shape_of(v)) == len(shape)
+            and s[:axis] + s[axis + 1 :] == rest
             and types.is_float(v) == types.is_float(x)
         ]
         xs = [self.rng.choice(fits) for _ in range(self.rng.choice([2, 2, 3]))]

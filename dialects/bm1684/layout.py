@@ -49,10 +49,10 @@ class Order(StrEnum):
 class Layout:
     """Storage units and strides.
 
-    A unit has ``unit`` bytes and holds ``pack`` elements: images of a 4N or 2N tensor (dim 0), input
-    channels of weights (dim 1). ``strides`` are in units, one a dimension; the packed dimension's
-    stride steps over a whole pack, and in local memory the lane dimension's stride steps over a row of
-    64 lanes.
+    A unit has ``unit`` bytes and holds ``pack`` elements: images of a 4N or 2N tensor (dim 0),
+    input channels of weights (dim 1). ``strides`` are in units, one a dimension; the packed
+    dimension's stride steps over a whole pack, and in local memory the lane dimension's stride
+    steps over a row of 64 lanes.
     """
 
     unit: int
@@ -143,7 +143,9 @@ def contiguous(shape: Sequence[int], unit: int, pack: int = 1) -> Layout:
 
 
 def aligned(shape: Sequence[int], unit: int, pack: int = 1, lane: int = 0) -> Layout:
-    """The engine's own layout of [n, c, h, w] in local memory: rows of lanes aligned to 128 bytes."""
+    """The engine's own layout of [n, c, h, w] in local memory: rows of lanes aligned to 128
+    bytes.
+    """
     _, c, h, w = shape
     row = align(h * w, BM1684.alignment // unit)
     return Layout(unit, pack, (rows_of(c, lane) * row, row, w, 1))
@@ -204,6 +206,4 @@ class Ref:
     def as_words(self) -> Ref:
         """The same storage seen as 32-bit units, one a pack (``n`` then counts packs)."""
         shape = (self.groups, *self.shape[1:])
-        return replace(
-            self, element=f32, shape=shape, layout=replace(self.layout, pack=1)
-        )
+        return replace(self, element=f32, shape=shape, layout=replace(self.layout, pack=1))

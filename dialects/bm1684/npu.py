@@ -9,7 +9,13 @@ from typing import Self
 import numpy as np
 from xdsl.dialects.builtin import ArrayAttr, LocationAttr
 from xdsl.ir import Data, Dialect
-from xdsl.irdl import IRDLOperation, irdl_attr_definition, irdl_op_definition, opt_prop_def, prop_def
+from xdsl.irdl import (
+    IRDLOperation,
+    irdl_attr_definition,
+    irdl_op_definition,
+    opt_prop_def,
+    prop_def,
+)
 from xdsl.parser import AttrParser
 from xdsl.printer import Printer
 from xdsl.utils.exceptions import VerifyException
@@ -40,8 +46,8 @@ class InstructionAttr(Data[Instruction]):
 
 @dataclass(frozen=True)
 class Observation:
-    """A tensor that is final in DDR: its name, address, network shape and numpy dtype. ``packed``: 8-bit
-    elements, four images a 32-bit word (4N), the batch padded to a multiple of four."""
+    """A tensor that is final in DDR: its name, address, network shape and numpy dtype. ``packed``:
+    8-bit elements, four images a 32-bit word (4N), the batch padded to a multiple of four."""
 
     top: str
     address: int
@@ -59,7 +65,9 @@ class Observation:
 
 @irdl_attr_definition
 class ObserveAttr(Data[Observation]):
-    """``#npu.observe<"top", address, [shape], "dtype", packed>``: final after the command it stands on."""
+    """``#npu.observe<"top", address, [shape], "dtype", packed>``: final after the command it
+    stands on.
+    """
 
     name = "npu.observe"
 
@@ -70,9 +78,7 @@ class ObserveAttr(Data[Observation]):
             parser.parse_punctuation(",")
             address = parser.parse_integer()
             parser.parse_punctuation(",")
-            shape = parser.parse_comma_separated_list(
-                parser.Delimiter.SQUARE, parser.parse_integer
-            )
+            shape = parser.parse_comma_separated_list(parser.Delimiter.SQUARE, parser.parse_integer)
             parser.parse_punctuation(",")
             dtype = parser.parse_str_literal()
             packed = parser.parse_optional_punctuation(",") is not None

@@ -1,7 +1,7 @@
 """The tile dialect: transfers and computations on memrefs in DDR, L2 and local memory.
 
-Destination-passing style: an op writes its first operand. Program order is the meaning; the engines'
-overlap comes later, from the id waits of the commands. Most ops become one command.
+Destination-passing style: an op writes its first operand. Program order is the meaning; the
+engines' overlap comes later, from the id waits of the commands. Most ops become one command.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ AnyMemRef = MemRefType[Attribute]
 
 
 class BufferOp(IRDLOperation, ABC):
-    """Memory for one memref. ``address``: byte address in DDR or L2, byte offset in each lane of local
-    memory; absent until an allocation pass sets it."""
+    """Memory for one memref. ``address``: byte address in DDR or L2, byte offset in each lane of
+    local memory; absent until an allocation pass sets it."""
 
     address = opt_prop_def(_I64)
     ref = result_def(AnyMemRef)
@@ -66,8 +66,8 @@ class ConstantOp(BufferOp):
 
 @irdl_op_definition
 class InputOp(BufferOp):
-    """A network input in DDR: its name, its shape in the network, and for 8-bit data the real value of one
-    step."""
+    """A network input in DDR: its name, its shape in the network, and for 8-bit data the real
+    value of one step."""
 
     name = "tile.input"
     bytes = prop_def(_I64)
@@ -82,8 +82,8 @@ class InputOp(BufferOp):
 
 @irdl_op_definition
 class OutputOp(BufferOp):
-    """A network output in DDR: its name, its shape in the network, and for 8-bit data the real value of one
-    step."""
+    """A network output in DDR: its name, its shape in the network, and for 8-bit data the real
+    value of one step."""
 
     name = "tile.output"
     bytes = prop_def(_I64)
@@ -154,8 +154,8 @@ class FillOp(IRDLOperation):
 
 @irdl_op_definition
 class ObserveOp(IRDLOperation):
-    """A marker: from here on ``ref`` (in DDR) holds the whole tensor named ``top``, in the network's
-    ``shape``, elements row-major, 8-bit ones packed four images a word."""
+    """A marker: from here on ``ref`` (in DDR) holds the whole tensor named ``top``, in the
+    network's ``shape``, elements row-major, 8-bit ones packed four images a word."""
 
     name = "tile.observe"
     ref = operand_def(AnyMemRef)
@@ -173,7 +173,9 @@ class WindowOp(IRDLOperation, ABC):
 
 @irdl_op_definition
 class ConvOp(WindowOp):
-    """Convolution. ``relu`` is implied by an unsigned ``dst``. ``accumulate`` (float only) adds to dst."""
+    """Convolution. ``relu`` is implied by an unsigned ``dst``. ``accumulate`` (float only) adds to
+    dst.
+    """
 
     name = "tile.conv"
     dst = operand_def(AnyMemRef)
@@ -224,8 +226,8 @@ class MaxPoolOp(WindowOp):
 
 @irdl_op_definition
 class AveragePoolOp(WindowOp):
-    """Sum over the window times ``factor``: the bits of a float32, or of the 8-bit multiplier that goes
-    with the rounding right shift by ``shift``. Padding counts as zeros."""
+    """Sum over the window times ``factor``: the bits of a float32, or of the 8-bit multiplier that
+    goes with the rounding right shift by ``shift``. Padding counts as zeros."""
 
     name = "tile.average_pool"
     dst = operand_def(AnyMemRef)
@@ -243,9 +245,10 @@ class AveragePoolOp(WindowOp):
 class ArithOp(IRDLOperation):
     """Tensor arithmetic ``dst = a KIND b``, b a tensor or the ``constant`` (its bits).
 
-    kinds: mul, mac (dst + a*b), add, sub, max, min, and, or, xor, shift (constant > 0 left, < 0 right,
-    logical), copy. float32 elements: float arithmetic. i32: bits. 8 and 16 bit: the result is shifted
-    right by ``shift`` with rounding and saturated. A dimension of b with stride 0 is broadcast.
+    kinds: mul, mac (dst + a*b), add, sub, max, min, and, or, xor, shift (constant > 0 left, < 0
+    right, logical), copy. float32 elements: float arithmetic. i32: bits. 8 and 16 bit: the result
+    is shifted right by ``shift`` with rounding and saturated. A dimension of b with stride 0 is
+    broadcast.
     """
 
     name = "tile.arith"
@@ -268,8 +271,8 @@ class ArithOp(IRDLOperation):
 
 @irdl_op_definition
 class ScalarOp(IRDLOperation):
-    """float32 ``dst = a KIND b`` on aligned tensors; one of a and b may be the ``constant`` (bits of a
-    float32). kinds: mul, add, sub, div."""
+    """float32 ``dst = a KIND b`` on aligned tensors; one of a and b may be the ``constant`` (bits
+    of a float32). kinds: mul, add, sub, div."""
 
     name = "tile.scalar"
     dst = operand_def(AnyMemRef)
@@ -288,8 +291,8 @@ class ScalarOp(IRDLOperation):
 class SfuOp(IRDLOperation):
     """Special functions on aligned float32 tensors.
 
-    kinds: taylor (``terms`` coefficients at ``table`` in L2: x*(c0 + x*(c1 + ...))), exponent (integer),
-    power_of_two (2^exponent), rsqrt, to_integer (truncates).
+    kinds: taylor (``terms`` coefficients at ``table`` in L2: x*(c0 + x*(c1 + ...))), exponent
+    (integer), power_of_two (2^exponent), rsqrt, to_integer (truncates).
     """
 
     name = "tile.sfu"

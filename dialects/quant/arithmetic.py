@@ -12,7 +12,9 @@ Array = NDArray[Any]
 
 
 def rounding_shift(value: Array, shift: int) -> Array:
-    """``(value + 2^(shift-1)) >> shift``, ties toward plus infinity; the value itself for shift 0."""
+    """``(value + 2^(shift-1)) >> shift``, ties toward plus infinity; the value itself for shift
+    0.
+    """
     return value if shift == 0 else (value + (1 << (shift - 1))) >> shift
 
 
@@ -23,7 +25,9 @@ def saturate(value: Array, dtype: type[np.generic]) -> Array:
 
 
 def quantize(value: Array, scale: float, dtype: type[np.generic]) -> Array:
-    """Real numbers as 8-bit integers: ``sat(round_half_even(value * float32(1/scale)))``; NaN gives 0."""
+    """Real numbers as 8-bit integers: ``sat(round_half_even(value * float32(1/scale)))``; NaN
+    gives 0.
+    """
     product = value.astype(np.float32) * np.float32(1.0 / scale)
     return saturate(np.rint(np.nan_to_num(product, nan=0.0, posinf=1e6, neginf=-1e6)), dtype)
 

@@ -7,7 +7,15 @@ On 8-bit tensors every op is exact integer arithmetic; ``sat`` saturates to the 
 
 from __future__ import annotations
 
-from xdsl.dialects.builtin import ArrayAttr, BoolAttr, DenseArrayBase, IntegerAttr, StringAttr, f32, i64
+from xdsl.dialects.builtin import (
+    BoolAttr,
+    DenseArrayBase,
+    FloatAttr,
+    IntegerAttr,
+    StringAttr,
+    f32,
+    i64,
+)
 from xdsl.irdl import (
     irdl_op_definition,
     operand_def,
@@ -18,7 +26,6 @@ from xdsl.irdl import (
     var_operand_def,
 )
 from xdsl.traits import Pure
-from xdsl.dialects.builtin import FloatAttr
 
 from dialects.blob import BlobAttr
 from dialects.quant import types
@@ -30,7 +37,8 @@ _ZERO = IntegerAttr(0, i64)
 
 @irdl_op_definition
 class ConvOp(QuantOp):
-    """2-d convolution, also InnerProduct (kernel = whole map), Scale and BatchNorm (1x1, group = C).
+    """2-d convolution, also InnerProduct (kernel = whole map), Scale and BatchNorm (1x1, group =
+    C).
 
     x [N, C, H, W], weight [O, C/group, kh, kw], bias [O]; pad is top, bottom, left, right.
     Integer: ``y = sat((sum x*w + bias) >>r shift)``, int8 weights, int16 bias, one shift a layer.
@@ -72,7 +80,9 @@ class ConvOp(QuantOp):
         require(self.bias is None or self.bias.shape == (w[0],), self, "bias must have shape [O]")
         kinds = ("float32", "float32") if types.is_float(self.x) else ("int8", "int16")
         require(self.weight.data.dtype == kinds[0], self, f"weights must be {kinds[0]}")
-        require(self.bias is None or self.bias.data.dtype == kinds[1], self, f"bias must be {kinds[1]}")
+        require(
+            self.bias is None or self.bias.data.dtype == kinds[1], self, f"bias must be {kinds[1]}"
+        )
         require(0 <= self.shift.value.data <= 31, self, "shift must be 0 to 31")
 
 
@@ -95,7 +105,9 @@ class PoolOp(QuantOp):
         x, y, pad = types.shape_of(self.x), types.shape_of(self.y), ints(self.pad)
         require(len(x) == 4 and x[:2] == y[:2], self, "pooling keeps N and C of a rank 4 tensor")
         require(
-            types.scale_of(self.x) == types.scale_of(self.y), self, "pooling keeps its input's scale"
+            types.scale_of(self.x) == types.scale_of(self.y),
+            self,
+            "pooling keeps its input's scale",
         )
         for axis in (0, 1):
             begin, end = pad[2 * axis], x[2 + axis] + pad[2 * axis + 1]
@@ -147,7 +159,9 @@ class EltwiseOp(QuantOp):
 
     def verify_(self) -> None:
         kind, shape = self.kind.data, types.shape_of(self.y)
-        require(kind in ("sum", "product", "max"), self, f"kind {kind!r} is none of sum, product, max")
+        require(
+            kind in ("sum", "product", "max"), self, f"kind {kind!r} is none of sum, product, max"
+        )
         require(len(self.xs) >= 1, self, "wants operands")
         require(all(types.shape_of(x) == shape for x in self.xs), self, "all shapes must be equal")
         if types.is_float(self.y):
@@ -261,8 +275,8 @@ class TanhOp(PointwiseOp):
 
 @irdl_op_definition
 class PowerOp(PointwiseOp):
-    """``(shift + scale * x) ^ power``, float32. Where a power that is no integer meets a negative base
-    the result is not defined."""
+    """``(shift + scale * x) ^ power``, float32. Where a power that is no integer meets a negative
+    base the result is not defined."""
 
     name = "quant.power"
     power = prop_def(FloatAttr)

@@ -5,7 +5,14 @@ from __future__ import annotations
 from math import prod
 
 from xdsl.dialects.builtin import IntegerAttr, i64
-from xdsl.irdl import irdl_op_definition, operand_def, prop_def, result_def, traits_def, var_operand_def
+from xdsl.irdl import (
+    irdl_op_definition,
+    operand_def,
+    prop_def,
+    result_def,
+    traits_def,
+    var_operand_def,
+)
 from xdsl.traits import Pure
 
 from dialects.quant import types
@@ -61,7 +68,9 @@ class ConcatOp(QuantOp):
     def verify_(self) -> None:
         axis, shape = self.axis.value.data, types.shape_of(self.y)
         total = sum(types.shape_of(x)[axis] for x in self.xs)
-        require(total == shape[axis], self, f"parts add up to {total}, the result has {shape[axis]}")
+        require(
+            total == shape[axis], self, f"parts add up to {total}, the result has {shape[axis]}"
+        )
         for x in self.xs:
             part = types.shape_of(x)
             rest = part[:axis] + part[axis + 1 :] == shape[:axis] + shape[axis + 1 :]

@@ -1,7 +1,7 @@
 """The meaning of the quant ops in numpy: exact integers, or float32.
 
-``evaluate(op, inputs)`` computes one op. Integer sums run in float64 matrix products, which are exact
-here: every partial sum is an integer below 2^53.
+``evaluate(op, inputs)`` computes one op. Integer sums run in float64 matrix products, which are
+exact here: every partial sum is an integer below 2^53.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ def _padded(x: Array, pad: Sequence[int], fill: float) -> Array:
     return np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=fill)
 
 
-def windows(x: Array, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int]) -> Array:
+def windows(
+    x: Array, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int]
+) -> Array:
     """A view [N, C, oh, ow, kh, kw] of all windows of [N, C, H, W]."""
     extent = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
     view = sliding_window_view(x, extent, axis=(2, 3))
@@ -46,7 +48,9 @@ def _products(x: Array, weight: Array, op: compute.ConvOp) -> Array:
         taps = view.reshape(n, group, 1, oh, ow, kh, kw)
         kernel = weight.reshape(group, outputs, kh, kw)
         parts = (
-            taps[..., i, j] * kernel[None, :, :, i, j, None, None] for i in range(kh) for j in range(kw)
+            taps[..., i, j] * kernel[None, :, :, i, j, None, None]
+            for i in range(kh)
+            for j in range(kw)
         )
         return reduce(np.add, parts).reshape(n, weight.shape[0], oh, ow)
     result = np.empty((n, group, outputs, oh * ow), x.dtype)

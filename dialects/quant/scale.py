@@ -31,4 +31,6 @@ class ScaleAttr(Data[float]):
     def print_parameter(self, printer: Printer) -> None:
         with printer.in_angle_brackets():
             text = repr(self.data)
-            printer.print_string(text if "." in text or "e" not in text else text.replace("e", ".0e"))
+            printer.print_string(
+                text if "." in text or "e" not in text else text.replace("e", ".0e")
+            )

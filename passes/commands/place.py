@@ -15,7 +15,9 @@ from dialects.bm1684.layout import Ref, Space, aligned, i32
 
 @dataclass
 class Addresses:
-    """Where every memref value lies: an address in DDR or L2, an offset in each lane of local memory."""
+    """Where every memref value lies: an address in DDR or L2, an offset in each lane of local
+    memory.
+    """
 
     found: dict[SSAValue, int] = field(default_factory=dict[SSAValue, int])
 

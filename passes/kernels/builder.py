@@ -99,7 +99,9 @@ class TileBuilder:
         return self.add(tile.ConstantOp, [], {"blob": BlobAttr.of(array)}, ref).results[0]
 
     def table(self, words: Array) -> SSAValue:
-        """A table of 32-bit words in L2, loaded once and shared by all that ask for the same words."""
+        """A table of 32-bit words in L2, loaded once and shared by all that ask for the same
+        words.
+        """
         key = words.tobytes()
         if key not in self.tables:
             shape = (1, 1, 1, words.size)
@@ -118,9 +120,7 @@ class TileBuilder:
             return source
         return self.add(tile.ViewOp, [source], {"offset": int_attr(offset)}, ref).results[0]
 
-    def window(
-        self, source: SSAValue, begin: Sequence[int], extent: Sequence[int]
-    ) -> SSAValue:
+    def window(self, source: SSAValue, begin: Sequence[int], extent: Sequence[int]) -> SSAValue:
         """A box of a DDR tensor, or of a local one (there c must start in the same memref's lanes).
 
         ``begin[0]`` is a multiple of the layout's pack.
@@ -184,7 +184,9 @@ class TileBuilder:
         b: SSAValue | float | None = None,
         first: float | None = None,
     ) -> SSAValue:
-        """float32 arithmetic: ``a KIND b``, or ``first KIND a`` for a constant in front. Returns dst."""
+        """float32 arithmetic: ``a KIND b``, or ``first KIND a`` for a constant in front. Returns
+        dst.
+        """
         properties: dict[str, Attribute] = {"kind": StringAttr(kind)}
         tensor: list[SSAValue] = []
         constant = first if first is not None else b

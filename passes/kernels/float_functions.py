@@ -77,7 +77,9 @@ def tanh(b: TileBuilder, x: SSAValue) -> SSAValue:
 
 
 def power(b: TileBuilder, x: SSAValue, exponent: float, scale: float, offset: float) -> SSAValue:
-    """(offset + scale * x) ^ exponent: products for integers up to 64, else e^(exponent * ln(base))."""
+    """(offset + scale * x) ^ exponent: products for integers up to 64, else e^(exponent *
+    ln(base)).
+    """
     base = _like(b, x)
     b.scalar("mul", base, x, scale)
     b.scalar("add", base, base, offset)

@@ -69,7 +69,8 @@ def _pieces(box: Box) -> Iterator[Box]:
             extents=tuple(size for _, size in parts)[-4:],
             source=box.source[-4:],
             dest=box.dest[-4:],
-            source_begin=box.source_begin + sum(a * s for a, s in zip(begin, box.source, strict=True)),
+            source_begin=box.source_begin
+            + sum(a * s for a, s in zip(begin, box.source, strict=True)),
             dest_begin=box.dest_begin + sum(a * d for a, d in zip(begin, box.dest, strict=True)),
         )
 
@@ -86,7 +87,9 @@ def copy_box(b: TileBuilder, source: SSAValue, dest: SSAValue, box: Box) -> None
             ref = Ref(element, Ref.of(buffer).shape, Layout(box.unit, 1, (n, c, h, w)), DDR)
             return b.view(buffer, ref.with_(shape=shape), begin * box.unit)  # noqa: B023
 
-        b.copy(side(dest, piece.dest, piece.dest_begin), side(source, piece.source, piece.source_begin))
+        b.copy(
+            side(dest, piece.dest, piece.dest_begin), side(source, piece.source, piece.source_begin)
+        )
 
 
 def _packed(op_value: SSAValue) -> bool:

@@ -104,7 +104,9 @@ def _each(
 
 
 def _narrow(b: TileBuilder, wide: SSAValue, dst: SSAValue, shift: int) -> SSAValue:
-    """16 bit to 8 bit with rounding shift and saturation to dst's type, whatever the sign of ``wide``."""
+    """16 bit to 8 bit with rounding shift and saturation to dst's type, whatever the sign of
+    ``wide``.
+    """
     ref, target = Ref.of(wide), Ref.of(dst)
     if ref.is_signed and not target.is_signed:
         b.arith("max", wide, wide, 0)
@@ -116,7 +118,13 @@ def _narrow(b: TileBuilder, wide: SSAValue, dst: SSAValue, shift: int) -> SSAVal
 
 
 def _multiply(
-    b: TileBuilder, flat: Flat, chunk: Chunk, dst: SSAValue, a: SSAValue, other: SSAValue | int, shift: int
+    b: TileBuilder,
+    flat: Flat,
+    chunk: Chunk,
+    dst: SSAValue,
+    a: SSAValue,
+    other: SSAValue | int,
+    shift: int,
 ) -> SSAValue:
     """``dst = sat((a * other) >>r shift)`` for 8-bit a and an 8-bit tensor or a constant 0..127."""
     signed = Ref.of(a).is_signed or (isinstance(other, SSAValue) and Ref.of(other).is_signed)
@@ -188,9 +196,7 @@ def lower_requantize(
 
     def emit(flat: Flat, chunk: Chunk, xs: list[SSAValue]) -> SSAValue:
         dst = flat.local(chunk, element)
-        return _multiply(
-            b, flat, chunk, dst, xs[0], op.multiplier.value.data, op.shift.value.data
-        )
+        return _multiply(b, flat, chunk, dst, xs[0], op.multiplier.value.data, op.shift.value.data)
 
     _each(b, [source], dest, 4, emit)
 
@@ -219,7 +225,9 @@ def lower_shared_prelu(
 
 
 def lower_lookup(b: TileBuilder, op: compute.LookupOp, source: SSAValue, dest: SSAValue) -> None:
-    """A 256-entry table, byte by byte: image k's byte is isolated, looked up in the table of ``f << 8k``."""
+    """A 256-entry table, byte by byte: image k's byte is isolated, looked up in the table of ``f
+    << 8k``.
+    """
     table = op.table.array.astype(np.uint32)
 
     def emit(flat: Flat, chunk: Chunk, xs: list[SSAValue]) -> SSAValue:
@@ -250,7 +258,9 @@ def _planes(shape: Sequence[int]) -> tuple[int, int]:
 def lower_quantize(
     b: TileBuilder, op: compute.QuantizeOp, source: SSAValue, dest: SSAValue
 ) -> None:
-    """float32 to 4N bytes: scale, clamp, round by adding 1.5 * 2^23, gather four images in a word."""
+    """float32 to 4N bytes: scale, clamp, round by adding 1.5 * 2^23, gather four images in a
+    word.
+    """
     images, plane = _planes(types.shape_of(op.x))
     low, high = (0.0, 255.0) if types.is_unsigned(op.y) else (-128.0, 127.0)
     factor = float(np.float32(1.0 / (types.scale_of(op.y) or 1.0)))

@@ -1,7 +1,7 @@
 """Tiling of sliding-window layers: pure arithmetic, no IR.
 
-A tile is a box of the output (n, c, h, w); its input box follows from the window. The search takes the
-tiling that moves the fewest bytes, every transfer charged with a fixed start-up cost.
+A tile is a box of the output (n, c, h, w); its input box follows from the window. The search takes
+the tiling that moves the fewest bytes, every transfer charged with a fixed start-up cost.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class TilingError(CannotLower):
 
 @dataclass(frozen=True)
 class Axis:
-    """One spatial axis of a window: input extent, output extent, kernel, stride, dilation, and the pad
-    before the first input element."""
+    """One spatial axis of a window: input extent, output extent, kernel, stride, dilation, and the
+    pad before the first input element."""
 
     size: int
     out: int
@@ -56,9 +56,10 @@ class Axis:
 class Problem:
     """What the tiler must know of a layer. Byte counts are per lane.
 
-    ``dense``: every output channel reads all ``channels_in``; otherwise channel o reads channel o alone.
-    ``pack`` images share a word. ``weight_row``: bytes of weights and bias of a row of 64 output
-    channels. ``copies_in``/``copies_out``: tiles of input (output) size that are alive at a time.
+    ``dense``: every output channel reads all ``channels_in``; otherwise channel o reads channel o
+    alone. ``pack`` images share a word. ``weight_row``: bytes of weights and bias of a row of 64
+    output channels. ``copies_in``/``copies_out``: tiles of input (output) size that are alive at a
+    time.
     """
 
     batch: int

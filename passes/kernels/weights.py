@@ -24,8 +24,8 @@ Array = NDArray[Any]
 class WeightForm:
     """How a kind of convolution stores its weights.
 
-    unit: bytes of a storage unit; pack: input channels in it; element: IR type; depthwise kernels have
-    one input channel and unpadded rows.
+    unit: bytes of a storage unit; pack: input channels in it; element: IR type; depthwise kernels
+    have one input channel and unpadded rows.
     """
 
     unit: int
@@ -83,7 +83,9 @@ def pack_weights(form: WeightForm, weight: Array, bias: Array | None) -> tuple[A
 def load_weights(
     b: TileBuilder, form: WeightForm, weight: Array, bias: Array | None
 ) -> tuple[SSAValue, SSAValue | None]:
-    """Loads the weights and bias of a chunk of output channels in one transfer; returns their memrefs."""
+    """Loads the weights and bias of a chunk of output channels in one transfer; returns their
+    memrefs.
+    """
     outputs, inputs, kh, kw = weight.shape
     words, offset = pack_weights(form, weight, bias)
     buffer = load_words(b, words)

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from xdsl.dialects.builtin import f32
 from xdsl.ir import Attribute, SSAValue
 
 from dialects.bm1684 import tile
@@ -35,7 +34,9 @@ Pads = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Region:
-    """A box of the output that one kernel size serves; ``origin``: its first output row and column."""
+    """A box of the output that one kernel size serves; ``origin``: its first output row and
+    column.
+    """
 
     origin: tuple[int, int]
     height: Axis
@@ -69,7 +70,9 @@ def _boxes(p: Problem, n: int, h: int, w: int) -> Iterator[tuple[tuple[int, int]
 def run_window(
     b: TileBuilder, p: Problem, region: Region, source: SSAValue, dest: SSAValue, step: Step
 ) -> None:
-    """Emits all tiles of one region: loads, computes, stores. ``source`` and ``dest`` lie in DDR."""
+    """Emits all tiles of one region: loads, computes, stores. ``source`` and ``dest`` lie in
+    DDR.
+    """
     size = _tile_size(b, p)
     loaded: tuple[object, SSAValue] | None = None
     element, pack = Ref.of(source).element, p.pack
@@ -144,7 +147,9 @@ def conv_group(
     form: WeightForm = forms[is_float]
     outputs, inputs, kh, kw = weight.shape
     if not depthwise and inputs > BM1684.limits.channels:
-        raise CannotLower(f"{inputs} input channels in one convolution, {BM1684.limits.channels} fit")
+        raise CannotLower(
+            f"{inputs} input channels in one convolution, {BM1684.limits.channels} fit"
+        )
     problem = Problem(
         batch=types.shape_of(op.x)[0],
         channels_in=inputs,

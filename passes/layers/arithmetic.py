@@ -85,9 +85,7 @@ def multiply(c: Converter, op: Any, xs: Sequence[SSAValue]) -> SSAValue:
         if last and abs(scale * 2.0**shift / exact - 1) < SAME_SCALE:
             result = types.tensor_type(top)
         step = "" if result == top.type else f"product{i}"
-        value = c.add(
-            compute.EltwiseOp, [value, x], result, step, kind=kind, shift=int_attr(shift)
-        )
+        value = c.add(compute.EltwiseOp, [value, x], result, step, kind=kind, shift=int_attr(shift))
     return value
 
 
@@ -233,4 +231,3 @@ LAYERS: dict[type[Operation], Callable[[Converter, Any], None]] = {
     ufw.PoolingOp: _pooling,
     ufw.DropoutOp: _dropout,
 }
-

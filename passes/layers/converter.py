@@ -121,7 +121,9 @@ class Converter:
         try:
             return fixed_point(ratio)
         except ValueError as error:
-            raise self.error(f"{error}: the thresholds of its blobs do not fit each other") from None
+            raise self.error(
+                f"{error}: the thresholds of its blobs do not fit each other"
+            ) from None
 
     def finish(self, op: Any, value: SSAValue) -> None:
         """Sets the layer's result, brought to its declared type."""

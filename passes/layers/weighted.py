@@ -1,4 +1,6 @@
-"""Layers with coefficients: Convolution, InnerProduct, BatchNorm, Scale, Bias. All become quant.conv."""
+"""Layers with coefficients: Convolution, InnerProduct, BatchNorm, Scale, Bias. All become
+quant.conv.
+"""
 
 from __future__ import annotations
 
@@ -95,8 +97,8 @@ def _inner_product(c: Converter, op: ufw.InnerProductOp) -> None:
 def _per_channel(
     c: Converter, op: Any, weight: Array, bias: Array | None, axis: int, covered: Sequence[int]
 ) -> None:
-    """``y = weight * x + bias``, coefficients along ``covered`` dims from ``axis`` on: a 1x1 depthwise
-    convolution on [before, covered, after, 1]."""
+    """``y = weight * x + bias``, coefficients along ``covered`` dims from ``axis`` on: a 1x1
+    depthwise convolution on [before, covered, after, 1]."""
     x = _operand(c, op)
     shape = types.shape_of(x)
     channels = prod(covered)

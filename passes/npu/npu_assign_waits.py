@@ -17,8 +17,8 @@ from passes.support.program import main_function
 
 @dataclass
 class _Queue:
-    """The commands of one engine in the current group, and what it knows of the other engine: the largest
-    id that one of its commands has waited for."""
+    """The commands of one engine in the current group, and what it knows of the other engine: the
+    largest id that one of its commands has waited for."""
 
     footprints: list[Footprint] = field(default_factory=list[Footprint])
     known: int = 0
@@ -32,9 +32,10 @@ class _Queue:
 class NpuAssignWaitsPass(ModulePass):
     """Numbers the commands and makes program order hold between the engines.
 
-    Before: commands in program order. After: each engine's ids run 1..N in every group, and a command
-    waits for the last command of the other engine that it conflicts with (both touch a byte, one writes
-    it) unless an earlier wait already covers it. With ``serial`` it waits for everything before it.
+    Before: commands in program order. After: each engine's ids run 1..N in every group, and a
+    command waits for the last command of the other engine that it conflicts with (both touch a
+    byte, one writes it) unless an earlier wait already covers it. With ``serial`` it waits for
+    everything before it.
     """
 
     name = "npu-assign-waits"

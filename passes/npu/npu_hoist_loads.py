@@ -1,4 +1,6 @@
-"""npu-hoist-loads: loads overtake stores, so that the next tile comes in while this one is computed."""
+"""npu-hoist-loads: loads overtake stores, so that the next tile comes in while this one is
+computed.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ class _Transfer:
         return self.op.instruction["direction"]
 
     def may_overtake(self, store: _Transfer) -> bool:
-        """True when nothing is lost: the store waits for the TIU at least as long, and shares no byte."""
+        """True when nothing is lost: the store waits for the TIU at least as long, and shares no
+        byte.
+        """
         return (
             store.direction == Direction.LOCAL_TO_SYSTEM
             and self.after <= store.after
@@ -42,9 +46,9 @@ class _Transfer:
 class NpuHoistLoadsPass(ModulePass):
     """Moves loads in front of stores that they do not depend on.
 
-    Before: commands in program order, without ids. After: the same commands in an order with the same
-    meaning, in which a load stands in front of every store that waits for the TIU at least as long as
-    the load does. A load overtakes no other load.
+    Before: commands in program order, without ids. After: the same commands in an order with the
+    same meaning, in which a load stands in front of every store that waits for the TIU at least as
+    long as the load does. A load overtakes no other load.
     """
 
     name = "npu-hoist-loads"

@@ -36,8 +36,8 @@ class _FuseRelu(RewritePattern):
 class QuantFuseReluPass(ModulePass):
     """Fuses a float ReLU that is the only reader of a convolution or eltwise into it.
 
-    Before: ``conv``, then ``prelu`` with slope 0. After: ``conv ... relu true``, named after the ReLU.
-    8-bit ReLUs are part of their producer's arithmetic from the start.
+    Before: ``conv``, then ``prelu`` with slope 0. After: ``conv ... relu true``, named after the
+    ReLU. 8-bit ReLUs are part of their producer's arithmetic from the start.
     """
 
     name = "quant-fuse-relu"

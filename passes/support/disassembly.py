@@ -11,8 +11,9 @@ from passes.support.program import location_text, main_function
 
 
 def disassemble(module: ModuleOp) -> Iterator[str]:
-    """One line a command: group, engine, id, the id it waits for, fields, then the layer and the tensors
-    that are final after it. Raises PassFailedException when the module holds no commands."""
+    """One line a command: group, engine, id, the id it waits for, fields, then the layer and the
+    tensors that are final after it. Raises PassFailedException when the module holds no
+    commands."""
     for number, group in enumerate(command_groups(main_function(module))):
         for op in group.commands:
             inst = op.instruction

@@ -31,7 +31,9 @@ class Group:
 
 
 def command_groups(function: FuncOp) -> list[Group]:
-    """The groups of a function whose commands have ids. A new one begins where an id does not grow."""
+    """The groups of a function whose commands have ids. A new one begins where an id does not
+    grow.
+    """
     groups: list[Group] = []
     last = dict.fromkeys(Engine, 0)
     for op in function.body.block.ops:

@@ -22,10 +22,7 @@ class Footprint:
     def conflicts(self, other: Footprint) -> bool:
         """True when both touch one byte and at least one of them writes it."""
         return any(
-            (a.write or b.write)
-            and a.space == b.space
-            and a.start < b.stop
-            and b.start < a.stop
+            (a.write or b.write) and a.space == b.space and a.start < b.stop and b.start < a.stop
             for a in self.touched
             for b in other.touched
         )

@@ -57,8 +57,9 @@ class OutOfMemory(ValueError):
 
 @dataclass
 class Arena:
-    """Address ranges [start, stop) of one memory. ``rotate``: every search begins behind the range handed
-    out last (next fit), which lets two tiles overlap; otherwise at the bottom (first fit)."""
+    """Address ranges [start, stop) of one memory. ``rotate``: every search begins behind the range
+    handed out last (next fit), which lets two tiles overlap; otherwise at the bottom (first
+    fit)."""
 
     start: int
     stop: int

@@ -14,6 +14,7 @@ from xdsl.dialects.func import FuncOp
 from xdsl.ir import Attribute
 from xdsl.utils.exceptions import PassFailedException
 
+
 class LayerError(PassFailedException):
     """A layer that cannot be compiled: its location, and why in one sentence."""
 

@@ -24,10 +24,10 @@ DDR_BYTES = 1 << 34
 class TileAllocateDdrPass(ModulePass):
     """Gives every DDR buffer its address.
 
-    Before: buffers without addresses. After: constants lie from the start of the network's DDR on (equal
-    ones once), then, from the next 4 KiB, network inputs, outputs and intermediates; intermediates share
-    memory when their lifetimes do not meet. ``coeff_size``, ``context_address`` and ``context_size`` of
-    the function say how much.
+    Before: buffers without addresses. After: constants lie from the start of the network's DDR on
+    (equal ones once), then, from the next 4 KiB, network inputs, outputs and intermediates;
+    intermediates share memory when their lifetimes do not meet. ``coeff_size``,
+    ``context_address`` and ``context_size`` of the function say how much.
     """
 
     name = "tile-allocate-ddr"

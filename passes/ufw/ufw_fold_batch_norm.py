@@ -21,8 +21,8 @@ Affine = tuple[Array, Array]
 
 
 def affine_of(op: Operation, channels: int) -> Affine | None:
-    """(factor, addend) per channel, float64, of a float BatchNorm, Scale or Bias layer along axis 1; None
-    for anything else."""
+    """(factor, addend) per channel, float64, of a float BatchNorm, Scale or Bias layer along axis
+    1; None for anything else."""
     if isinstance(op, BatchNormOp) and op.mean is not None:
         assert op.variance is not None and op.eps is not None
         factor = 1 / np.sqrt(op.variance.array.astype(np.float64) + op.eps.value.data)
@@ -51,10 +51,12 @@ def fold_into(op: ConvolutionOp | InnerProductOp, affine: Affine) -> None:
 
 @dataclass(frozen=True)
 class UfwFoldBatchNormPass(ModulePass):
-    """Folds float BatchNorm, Scale and Bias layers into the Convolution or InnerProduct they follow.
+    """Folds float BatchNorm, Scale and Bias layers into the Convolution or InnerProduct they
+    follow.
 
-    Before: ``convolution``, ``batch_norm``, ``scale`` in a chain, each the only reader of the one before.
-    After: one ``convolution`` with other weights and a bias, named after the last layer of the chain.
+    Before: ``convolution``, ``batch_norm``, ``scale`` in a chain, each the only reader of the one
+    before. After: one ``convolution`` with other weights and a bias, named after the last layer of
+    the chain.
     """
 
     name = "ufw-fold-batch-norm"

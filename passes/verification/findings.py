@@ -16,8 +16,8 @@ FLOAT_TOLERANCE = 1e-3
 
 @dataclass(frozen=True)
 class Difference:
-    """How far two tensors are apart: the largest error (float: |a-b| / max(1, |b|), integers: |a-b|), how
-    many elements differ, and the first one beyond the tolerance with both values."""
+    """How far two tensors are apart: the largest error (float: |a-b| / max(1, |b|), integers:
+    |a-b|), how many elements differ, and the first one beyond the tolerance with both values."""
 
     error: float
     unequal: int
@@ -75,9 +75,9 @@ class TensorFinding:
         at, d = ", ".join(map(str, self.isolated.index)), self.isolated
         place = f"{self.where}: " if self.where else ""
         return (
-            f'{place}layer "{self.layer}": tensor "{self.top}" at [{at}]: the NPU has {d.npu:g}, the CPU'
-            f" {d.cpu:g}; {d.unequal} of {int(np.prod(self.shape))} elements differ, isolated error"
-            f" {d.error:g}, accumulated error {self.accumulated.error:g}"
+            f'{place}layer "{self.layer}": tensor "{self.top}" at [{at}]: the NPU has {d.npu:g},'
+            f" the CPU {d.cpu:g}; {d.unequal} of {int(np.prod(self.shape))} elements differ,"
+            f" isolated error {d.error:g}, accumulated error {self.accumulated.error:g}"
         )
 
 

@@ -44,7 +44,9 @@ def from_packed(data: Array, shape: Sequence[int], dtype: Any) -> Array:
 
 @dataclass(frozen=True)
 class NetworkTensor:
-    """A network input or output: its place in DDR and the real value of one step (None for float)."""
+    """A network input or output: its place in DDR and the real value of one step (None for
+    float).
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -119,8 +121,8 @@ def execute(
     noise: int,
     observe: Callable[[int, int, Npu], None],
 ) -> Npu:
-    """Runs the program on fresh memory full of noise; ``observe(group, id, npu)`` follows every GDMA
-    command. Raises ModelError (a race, a deadlock, an illegal command...)."""
+    """Runs the program on fresh memory full of noise; ``observe(group, id, npu)`` follows every
+    GDMA command. Raises ModelError (a race, a deadlock, an illegal command...)."""
     npu = Npu(program.ddr_bytes, noise)
     npu.ddr_view(BM1684.context_start, len(program.coeff))[:] = np.frombuffer(
         program.coeff, np.uint8

@@ -38,9 +38,9 @@ def layer_name(op: Operation) -> str:
 class ReferenceRun:
     """Walks the reference function as the NPU's tensors come in; frees what is no longer read.
 
-    Every value exists twice: ``npu`` (the NPU's own tensor where it was observed, else computed from
-    such) and ``cpu`` (computed from the network's inputs alone). Where both are equal they are one array,
-    and the next op is computed once.
+    Every value exists twice: ``npu`` (the NPU's own tensor where it was observed, else computed
+    from such) and ``cpu`` (computed from the network's inputs alone). Where both are equal they
+    are one array, and the next op is computed once.
     """
 
     def __init__(
