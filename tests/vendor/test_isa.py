@@ -1,4 +1,7 @@
-"""Every kind of instruction: the model against the vendor's simulator, whole memories compared."""
+"""Every kind of instruction: the model against the vendor's simulator, whole memories compared.
+
+``BMNETU_CASES``: random cases of every kind (6).
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,12 @@ import pytest
 from numpy.typing import NDArray
 
 from dialects.bm1684 import isa
+from dialects.bm1684.chip import BM1684
 from dialects.bm1684.model import Npu, execute
 from tests.dialects.bm1684.cases import DDR_BYTES, GENERATORS, INTEGER, POSITIVE, Case
 from tests.vendor.simulator import Simulator
 
-CASES = int(os.environ.get("BMNETU_CASES", "12"))
+CASES = int(os.environ.get("BMNETU_CASES", "6"))
 TOLERANCE = 1e-5
 Bytes = NDArray[np.uint8]
 
@@ -78,3 +82,13 @@ def test_model_equals_simulator(name: str, npu: Npu, simulator: Simulator):
             error = worst(was, mine, other)
             limit = 0.0 if case.contents == INTEGER else TOLERANCE
             assert error <= limit, f"{error} for {case.inst}"
+
+
+def test_fixed_tables_equal_the_simulators(simulator: Simulator):
+    tables = BM1684.tables
+    ours = Npu(1).l2[tables.start : tables.end].view(np.float32)
+    theirs = simulator.l2[tables.start : tables.end].view(np.float32)
+    # The simulator leaves not-a-number behind arcsin's coefficients; small numbers are denormal.
+    same = (ours.view(np.uint32) == theirs.view(np.uint32)) | np.isnan(theirs)
+    np.testing.assert_allclose(ours[~same], theirs[~same], rtol=1e-6, atol=2e-38)
+    assert (~same).sum() < 64

@@ -51,6 +51,7 @@ class Kind:
             slot.name: Slot(slot.name, slot.shift, slot.width, own.get(slot.name, slot.default))
             for slot in layout.slots.values()
         }
+        self._spans = [(s.name, s.shift, s.mask, s.default) for s in self.slots.values()]
         self._places = {s.name: (s.shift, s.default) for s in self.slots.values()}
         self._bounds = {s.name: (s.default, s.mask) for s in self.slots.values()}
         self._base = sum(s.default << s.shift for s in self.slots.values())
@@ -105,10 +106,10 @@ class Kind:
         difference = bits ^ self._base
         values: dict[str, int] = {}
         if difference:
-            for slot in self.slots.values():
-                changed = (difference >> slot.shift) & slot.mask
+            for name, shift, mask, default in self._spans:
+                changed = (difference >> shift) & mask
                 if changed:
-                    values[slot.name] = changed ^ slot.default
+                    values[name] = changed ^ default
         return Instruction(self, values)
 
     def encode(self, values: Mapping[str, int]) -> bytes:

@@ -11,6 +11,7 @@ import numpy as np
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import Instruction, Precision, StrideMode
 from dialects.bm1684.model.access import Step
+from dialects.bm1684.model.errors import limit_elements
 from dialects.bm1684.model.exact import ExactMatrix, saturate
 from dialects.bm1684.model.lanes import LaneTensor, Shape, aligned_strides
 from dialects.bm1684.model.memory import Array, DType, Npu
@@ -138,6 +139,7 @@ def _matrix(inst: Instruction, weights: LaneTensor | None, npu: Npu, dtype: DTyp
     if weights is None:
         value = np.array([inst["opd1_addr"]], np.uint32).view(dtype)[0]
         depth = inst["opd0_c"] * inst["opd1_h"] * inst["opd1_w"]
+        limit_elements("the kernel opd1", inst["res0_c"], depth)
         return np.full((inst["res0_c"], depth), value)
     taps = weights.read(npu.lmem, dtype).transpose(1, 2, 3, 0)
     if inst["opt_kernel_rotate"]:

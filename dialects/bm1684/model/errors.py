@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 from dialects.bm1684.isa import Engine
 
 
@@ -27,6 +29,17 @@ class ModelError(ValueError):
         if self.engine is None:
             return self.sentence
         return f"group {self.group}, {self.engine} command {self.id}: {self.sentence}"
+
+
+MOST_ELEMENTS = 1 << 27
+"""No operand or intermediate array is larger: four times what local memory holds as bytes."""
+
+
+def limit_elements(name: str, *sizes: int) -> None:
+    """Raise :class:`ModelError` for an array that would be unreasonably large."""
+    if prod(sizes) > MOST_ELEMENTS:
+        shape = " x ".join(map(str, sizes))
+        raise ModelError(f"{name} of {shape} has more than {MOST_ELEMENTS} elements")
 
 
 class DeadlockError(ModelError):

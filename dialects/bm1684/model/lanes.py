@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike
 
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.model.access import Access, Space
-from dialects.bm1684.model.errors import ModelError
+from dialects.bm1684.model.errors import ModelError, limit_elements
 from dialects.bm1684.model.memory import Array, Bytes
 
 LANES = BM1684.lanes
@@ -81,6 +81,7 @@ class LaneTensor:
     mask: int = ALL_LANES
 
     def __post_init__(self) -> None:
+        limit_elements(self.name, *self.shape)
         if self.stop > LANE_BYTES:
             raise ModelError(
                 f"{self.name} reaches byte {self.stop:#x} of a lane that has {LANE_BYTES:#x}: "

@@ -9,7 +9,7 @@ from numpy.typing import DTypeLike
 
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.model.access import Access, Space
-from dialects.bm1684.model.errors import ModelError
+from dialects.bm1684.model.errors import ModelError, limit_elements
 from dialects.bm1684.model.lanes import Shape
 from dialects.bm1684.model.memory import Array, Npu
 
@@ -22,6 +22,9 @@ class SystemTensor:
     unit: int
     shape: Shape
     strides: Shape
+
+    def __post_init__(self) -> None:
+        limit_elements(f"a tensor at {self.address:#x}", *self.shape)
 
     @property
     def nbytes(self) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from dialects.bm1684.isa import Instruction
+from dialects.bm1684.model.errors import limit_elements
 from dialects.bm1684.model.lanes import LaneTensor
 from dialects.bm1684.model.memory import Array, Bytes
 
@@ -68,6 +69,7 @@ class Window:
             inner.append(
                 slice(self.before[axis], self.before[axis] + spread, self.insert[axis] + 1)
             )
+        limit_elements("the padded input opd0", n, c, *extent)
         if x.pack > 1:
             buffer = np.full((c, *extent, n), fill, out).transpose(3, 0, 1, 2)
         else:
@@ -91,6 +93,7 @@ class Window:
         height, width = self.output
         kh, kw = self.kernel
         depth = kh * kw * c
+        limit_elements("one row of windows of opd0", depth, width, n)
         size = x.itemsize * max(depth, outputs) * width * n
         rows = max(1, min(height, BLOCK_BYTES // size))
         plain = self.trivial and x.shape[2] == width

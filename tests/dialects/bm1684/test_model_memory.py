@@ -122,6 +122,28 @@ def test_refusals_name_the_field(npu: Npu, inst: isa.Instruction, field: str):
     assert np.array_equal(npu.lmem, before)
 
 
+HUGE = {f"res0_{axis}": 4095 for axis in "nchw"}
+STILL = {f"{operand}_{axis}_str": 0 for operand in ("res0", "opd0", "opd1") for axis in "nchw"}
+
+
+@pytest.mark.parametrize(
+    "inst",
+    [
+        isa.ARITH.build(**ADD, **HUGE, **STILL, short_res0_str=3, short_opd0_str=3,
+                        short_opd1_str=3),
+        isa.CONV.build(**CONV, opd0_c=4000, opd0_h=9999, opd0_w=9999, short_opd0_str=3,
+                       **{f"opd0_{axis}_str": 0 for axis in "nchw"}),
+        isa.CONV.build(**CONV, res0_c=4095, opd0_c=4095, opt_opd1_const=1, opd0_h=32, opd0_w=32,
+                       opd1_h=32, opd1_w=32),
+        isa.MOVE.build(**MOVE, **gdma_fields("src", "size", (65535,) * 4), src_wstride=0,
+                       dst_wstride=0),
+    ],
+)
+def test_sizes_are_checked_before_memory_is_taken(npu: Npu, inst: isa.Instruction):
+    with pytest.raises(ModelError, match=r"elements|a lane"):
+        execute(npu, inst)
+
+
 def test_weights_are_protected():
     npu = Npu(DDR)
     npu.protected = range(BM1684.context_start + 64, BM1684.context_start + 128)

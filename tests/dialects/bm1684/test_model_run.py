@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dialects.bm1684 import isa
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import Engine, Eu, Instruction
-from dialects.bm1684.model import DeadlockError, ModelError, Npu, RaceError, run
+from dialects.bm1684.model import DeadlockError, ModelError, Npu, RaceError, accesses, run
 from tests.dialects.bm1684.cases import at, bits
 
 DDR = 1 << 16
@@ -175,3 +175,40 @@ def test_full_waits_never_race_and_keep_program_order(
                 lane[target] = lane[source] * np.float32(2)
     np.testing.assert_array_equal(npu.lmem[0, :0x400].view(np.float32), lane)
     np.testing.assert_array_equal(npu.ddr[:0x400].view(np.float32), ddr)
+
+
+def overlap(first: Instruction, second: Instruction) -> bool:
+    """Whether two commands conflict, byte by byte."""
+    for a in accesses(first):
+        for b in accesses(second):
+            shared = range(max(a.start, b.start), min(a.stop, b.stop))
+            if a.space == b.space and (a.write or b.write) and shared:
+                return True
+    return False
+
+
+@settings(max_examples=60, deadline=None)
+@given(moves, st.lists(st.integers(0, 4), min_size=10, max_size=10), st.integers(0, 3))
+def test_a_race_is_found_in_every_order(
+    program: list[tuple[str, int, int]], waits: list[int], seed: int
+):
+    """Against all pairs: i precedes j when j, or one before it, waits for i or a later one."""
+    makers = {"load": load, "store": store, "double": double}
+    queues: list[list[Command]] = [[], []]
+    for (what, a, b), wait in zip(program, waits, strict=False):
+        queues[what != "double"].append((makers[what](a, b), wait))
+    reach = [np.maximum.accumulate([0, *(wait for _, wait in queue)])[1:] for queue in queues]
+    unordered = [
+        overlap(first, second)
+        for i, (first, _) in enumerate(queues[0])
+        for j, (second, _) in enumerate(queues[1])
+        if reach[0][i] < j + 1 and reach[1][j] < i + 1
+    ]
+    try:
+        run(REUSED, [(pack(queues[0]), pack(queues[1]))], seed=seed)
+    except DeadlockError:
+        return
+    except RaceError:
+        assert any(unordered)
+        return
+    assert not any(unordered)
