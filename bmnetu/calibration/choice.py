@@ -14,11 +14,15 @@ from bmnetu.calibration.thresholds import kl_threshold
 from bmnetu.errors import InputFileError
 from bmnetu.frontend.scales import FULL_SCALE_SIGNED, FULL_SCALE_UNSIGNED
 from bmnetu.frontend.ufw_pb2 import LayerParameter
+from dialects.ufw import ops
 
 DEAD_BELOW = 1e-12
 """A blob that stays below this on all data is dead: its threshold is 1."""
 LARGEST_THRESHOLD = 1e30
 """Beyond it, products of scales would not be float32 numbers."""
+
+BOUNDED = (ops.SoftmaxOp, ops.SigmoidOp, ops.TanHOp)
+"""Layers whose largest results mean most: their threshold is the maximum."""
 
 _STRATEGIES = {LayerParameter.USE_KL: "KL", LayerParameter.USE_MAX: "MAX"}
 
@@ -74,4 +78,5 @@ class Choice:
         settings = self._settings(value)
         if settings.HasField("threshold"):
             return ""
-        return _STRATEGIES.get(settings.th_strategy, self._method)
+        usual = "MAX" if isinstance(value.owner, BOUNDED) else self._method
+        return _STRATEGIES.get(settings.th_strategy, usual)
