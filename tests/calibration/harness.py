@@ -1,0 +1,149 @@
+"""Calibrates small nets, and runs them in float and in the integer arithmetic of the compiler."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from xdsl.context import Context
+from xdsl.ir import SSAValue
+
+from bmnetu.calibration import CalibrationResult, calibrate_network
+from bmnetu.frontend import Network, Precision, load_network
+from bmnetu.frontend.ufw_pb2 import ActivationScale, LayerParameter, NetParameter
+from bmnetu.options import calibrate_options
+from dialects.blob import Array
+from dialects.execute import execute
+from dialects.quant import reference as quant
+from dialects.quant import types
+from dialects.quant.arithmetic import quantize
+from dialects.ufw import reference as ufw
+from dialects.ufw.layer import shape_of
+from passes.convert_ufw_to_quant import ConvertUfwToQuantPass
+from passes.support.program import main_function, names
+from tests.networks import random_weights
+
+Arrays = Mapping[str, Array]
+
+
+def data_layer(*shape: int, name: str = "data") -> str:
+    """An Input layer as text."""
+    dims = " ".join(f"dim: {dim}" for dim in shape)
+    return f'layer {{ name: "{name}" type: "Input" top: "{name}" input_param {{ shape {{ {dims} }} }} }}\n'
+
+
+def layer(kind: str, bottom: str, top: str, settings: str = "") -> str:
+    """A layer as text, named TYPE_TOP; several blobs stand with spaces between them."""
+    bottoms = " ".join(f'bottom: "{blob}"' for blob in bottom.split())
+    tops = " ".join(f'top: "{blob}"' for blob in top.split())
+    name = "_".join([kind, *top.split()[:1]])
+    return f'layer {{ name: "{name}" type: "{kind}" {bottoms} {tops} {settings} }}\n'
+
+
+@dataclass(frozen=True)
+class Files:
+    """A float net on disk."""
+
+    folder: Path
+    model: Path
+    weight: Path
+
+    @staticmethod
+    def of(folder: Path, text: str, weights: NetParameter | None = None) -> Files:
+        """Writes a prototxt and its weights, seeded random ones where none are given."""
+        model, weight = folder / "net.prototxt", folder / "net.fp32umodel"
+        model.write_text(text)
+        weight.write_bytes((weights or random_weights(model, seed=1)).SerializeToString())
+        return Files(folder, model, weight)
+
+    def samples(self, count: int = 16, seed: int = 0, spread: float = 1.0) -> dict[str, Array]:
+        """Normal random numbers for every input, ``count`` batches."""
+        function = main_function(load_network(self.model, self.weight).module)
+        random = np.random.default_rng(seed)
+        arrays: dict[str, Array] = {}
+        for name, arg in zip(names(function, "input_names"), function.body.block.args, strict=True):
+            batch, *rest = shape_of(arg)
+            real = spread * random.standard_normal((count * batch, *rest))
+            arrays[name] = real.astype(np.float32)
+        return arrays
+
+    def calibrate(self, data: Arrays | Path, **flags: Any) -> Calibrated:
+        """Runs the calibration over arrays or a data path."""
+        path = data if isinstance(data, Path) else self.folder / "data.npz"
+        if not isinstance(data, Path):
+            np.savez(path, **data)
+        lines: list[str] = []
+        outdir = flags.pop("outdir", self.folder / "out")
+        options = calibrate_options(
+            model=self.model, weight=self.weight, data=path, outdir=outdir, **flags
+        )
+        return Calibrated(self, calibrate_network(options, lines.append), lines)
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """A calibrated net and what the calibration reported."""
+
+    files: Files
+    result: CalibrationResult
+    lines: list[str]
+
+    def load(self) -> Network:
+        network = load_network(self.result.prototxt, self.result.umodel)
+        assert network.precision is Precision.INT8
+        assert not network.notes
+        return network
+
+    def message(self) -> NetParameter:
+        """The int8umodel."""
+        return NetParameter.FromString(self.result.umodel.read_bytes())
+
+    def layers(self) -> dict[str, LayerParameter]:
+        return {each.name: each for each in self.message().layer}
+
+    def records(self) -> dict[str, ActivationScale]:
+        return {record.blob: record for record in self.message().activation}
+
+    def notes(self) -> list[str]:
+        return [line for line in self.lines if line.startswith("note: ")]
+
+    def float_outputs(self, inputs: Arrays) -> dict[str, Array]:
+        """What the float net computes on one batch."""
+        function = main_function(load_network(self.files.model, self.files.weight).module)
+        found = execute(function, inputs, ufw.evaluate)
+        return dict(zip(names(function, "output_names"), found, strict=True))
+
+    def int8_outputs(self, inputs: Arrays) -> dict[str, Array]:
+        """The same in integer arithmetic, as real numbers."""
+        module = self.load().module
+        ConvertUfwToQuantPass().apply(Context(), module)
+        module.verify()
+        function = main_function(module)
+        block = function.body.block
+        held = {
+            name: quantize(inputs[name], types.scale_of(arg) or 1.0, types.dtype_of(arg))
+            for name, arg in zip(names(function, "input_names"), block.args, strict=True)
+        }
+        assert block.last_op is not None
+        found = execute(function, held, quant.evaluate)
+        results = [real(a, v) for a, v in zip(found, block.last_op.operands, strict=True)]
+        return dict(zip(names(function, "output_names"), results, strict=True))
+
+
+def real(array: Array, value: SSAValue) -> Array:
+    """An integer tensor as real numbers; a float one as it is."""
+    return array if types.is_float(value) else array * np.float32(types.scale_of(value) or 1.0)
+
+
+def batch(arrays: Arrays, index: int, size: int = 1) -> dict[str, Array]:
+    """One batch of a data set."""
+    return {name: array[index * size : (index + 1) * size] for name, array in arrays.items()}
+
+
+def cosine(a: Array, b: Array) -> float:
+    """The cosine of the angle between two tensors."""
+    x, y = a.ravel().astype(np.float64), b.ravel().astype(np.float64)
+    return float(x @ y / (np.linalg.norm(x) * np.linalg.norm(y)))
