@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 from xdsl.context import Context
@@ -72,10 +73,8 @@ MANY_OPERANDS: dict[type[Operation], Lowering] = {
 def storage(value: SSAValue) -> Ref:
     """The DDR memref of a tensor: rank 4, contiguous, 8-bit tensors packed 4N along dim 0."""
     shape = types.shape_of(value)
-    n, c, h, *rest = (*shape, 1, 1, 1)
-    for extent in rest[1:]:
-        rest[0] *= extent
-    four = (n, c, h, rest[0])
+    n, c, h = (*shape, 1, 1)[:3]
+    four = (n, c, h, prod(shape[3:]))
     element: Attribute = types.tensor_type(value).element_type
     packed = element in (si8, ui8)
     return Ref(element, four, contiguous(four, 4, 4 if packed else 1), DDR)
@@ -89,7 +88,7 @@ class _Lowering:
     buffers: dict[SSAValue, SSAValue]
     outputs: dict[SSAValue, SSAValue]
 
-    def network_tensor(self, kind: type[Operation], value: SSAValue, name: str) -> SSAValue:
+    def network_tensor(self, kind: type[tile.BufferOp], value: SSAValue, name: str) -> SSAValue:
         ref = storage(value)
         properties: dict[str, Attribute] = {
             "bytes": int_attr(ddr_bytes(ref)),

@@ -28,12 +28,15 @@ def write_prototxt(path: Path, net: NetParameter) -> None:
     write_atomically(path, MessageToString(text).encode())
 
 
-def generate_umodel(model: Path, weight: Path, outdir: Path) -> tuple[Path, Path]:
+def generate_umodel(
+    model: Path, weight: Path, outdir: Path, net_name: str | None = None
+) -> tuple[Path, Path]:
     """Turns a caffemodel into ``NET.fp32umodel`` and ``NET_test_fp32.prototxt``.
 
-    Everything is checked as for compiling. Returns the paths of umodel and prototxt.
+    NET is ``net_name``, by default the name in the prototxt. Everything is checked as for
+    compiling. Returns the paths of umodel and prototxt.
     """
-    network = load_network(model, weight)
+    network = load_network(model, weight, net_name=net_name)
     if network.precision is not Precision.FP32:
         raise UsageError(f"{weight}: is an int8umodel already; -mode=GenUmodel wants float weights")
     stem = file_stem(network.net.name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
 
 from xdsl.dialects.builtin import (
     Float32Type,
@@ -174,6 +174,7 @@ class Ref:
         kind = value.type if isinstance(value, SSAValue) else value
         if not isinstance(kind, MemRefType):
             raise TypeError(f"a memref was wanted, this is {kind}")
+        kind = cast(MemRefType[Attribute], kind)
         layout, place = kind.layout, kind.memory_space
         if not isinstance(layout, LayoutAttr) or not isinstance(place, PlaceAttr):
             raise TypeError(f"a memref with #tile attributes was wanted, this is {kind}")
@@ -195,10 +196,7 @@ class Ref:
 
     @property
     def is_signed(self) -> bool:
-        return not (
-            isinstance(self.element, IntegerType)
-            and self.element.signedness.data == Signedness.UNSIGNED
-        )
+        return self.element not in (ui8, ui16)
 
     def with_(self, **changes: Any) -> Ref:
         return replace(self, **changes)

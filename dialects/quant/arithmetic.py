@@ -20,7 +20,7 @@ def rounding_shift(value: Array, shift: int) -> Array:
 
 def saturate(value: Array, dtype: type[np.generic]) -> Array:
     """The value clamped to the range of an integer type, as that type."""
-    info = np.iinfo(np.dtype(dtype))
+    info = np.iinfo(np.dtype(dtype).name)
     return np.clip(value, info.min, info.max).astype(dtype)
 
 

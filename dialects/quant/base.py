@@ -5,7 +5,14 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Sequence
 
-from xdsl.dialects.builtin import ArrayAttr, DenseArrayBase, StringAttr, TensorType, i64
+from xdsl.dialects.builtin import (
+    ArrayAttr,
+    DenseArrayBase,
+    IntegerType,
+    StringAttr,
+    TensorType,
+    i64,
+)
 from xdsl.ir import Attribute, Operation
 from xdsl.irdl import IRDLOperation, prop_def
 from xdsl.utils.exceptions import VerifyException
@@ -16,14 +23,14 @@ AnyTensor = TensorType[Attribute]
 I64S = DenseArrayBase.constr(i64)
 
 
-def i64s(values: Sequence[int]) -> DenseArrayBase:
+def i64s(values: Sequence[int]) -> DenseArrayBase[IntegerType]:
     """A list of integers as an attribute."""
     return DenseArrayBase.from_list(i64, list(values))
 
 
-def ints(attr: DenseArrayBase) -> tuple[int, ...]:
+def ints(attr: DenseArrayBase[IntegerType]) -> tuple[int, ...]:
     """The integers of an attribute."""
-    return tuple(int(v) for v in attr.iter_values())
+    return attr.get_values()
 
 
 class QuantOp(IRDLOperation, ABC):

@@ -228,7 +228,8 @@ class PReluOp(PointwiseOp):
         shape = types.shape_of(self.x)
         channels = shape[1] if len(shape) > 1 else 1
         require(self.slope.shape in ((1,), (channels,)), self, f"slope must be [1] or [{channels}]")
-        require(self.x.type == self.y.type, self, "keeps the type")
+        both_float = types.is_float(self.x) and types.is_float(self.y)
+        require(both_float or self.x.type == self.y.type, self, "keeps the type")
 
 
 @irdl_op_definition

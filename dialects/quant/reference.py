@@ -78,7 +78,8 @@ def _pool_windows(op: compute.PoolOp, x: Array, fill: float) -> tuple[Array, Arr
     """All windows of a pooling, clipped parts holding ``fill``, and the divisor of each window."""
     pad, kernel, stride = ints(op.pad), ints(op.kernel), ints(op.stride)
     shape, out = types.shape_of(op.x), types.shape_of(op.y)
-    over, counts = [0, 0], []
+    over = [0, 0]
+    counts: list[Array] = []
     for axis in (0, 1):
         end = shape[2 + axis] + pad[2 * axis] + pad[2 * axis + 1]
         starts = np.arange(out[2 + axis]) * stride[axis]
@@ -90,7 +91,7 @@ def _pool_windows(op: compute.PoolOp, x: Array, fill: float) -> tuple[Array, Arr
 
 
 def _max_pool(op: compute.MaxPoolOp, x: Array) -> Array:
-    lowest = np.finfo(np.float32).min if types.is_float(op.x) else np.iinfo(x.dtype).min
+    lowest = float(np.finfo(np.float32).min) if types.is_float(op.x) else np.iinfo(x.dtype).min
     view, _ = _pool_windows(op, x, lowest)
     kh, kw = view.shape[4:]
     rows = reduce(np.maximum, (view[..., i, :] for i in range(kh)))
@@ -168,6 +169,10 @@ def _sigmoid(op: compute.SigmoidOp, x: Array) -> Array:
     return (1 / (1 + np.exp(-np.clip(x.astype(np.float64), -700, 700)))).astype(np.float32)
 
 
+def _tanh(op: compute.TanhOp, x: Array) -> Array:
+    return np.tanh(x)
+
+
 def _power(op: compute.PowerOp, x: Array) -> Array:
     base = x * np.float32(op.scale.value.data) + np.float32(op.offset.value.data)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
@@ -178,6 +183,22 @@ def _softmax(op: compute.SoftmaxOp, x: Array) -> Array:
     axis = op.axis.value.data
     power = np.exp(x - x.max(axis=axis, keepdims=True))
     return power / power.sum(axis=axis, keepdims=True)
+
+
+def _reshape(op: movement.ReshapeOp, x: Array) -> Array:
+    return x.reshape(types.shape_of(op.y))
+
+
+def _transpose(op: movement.TransposeOp, x: Array) -> Array:
+    return x.transpose(ints(op.order))
+
+
+def _concat(op: movement.ConcatOp, *xs: Array) -> Array:
+    return np.concatenate(xs, op.axis.value.data)
+
+
+def _broadcast(op: movement.BroadcastOp, x: Array) -> Array:
+    return np.broadcast_to(x, types.shape_of(op.y))
 
 
 def _slice(op: movement.SliceOp, x: Array) -> Array:
@@ -197,14 +218,14 @@ _TABLE: dict[type[Operation], Callable[..., Array]] = {
     compute.QuantizeOp: _quantize,
     compute.DequantizeOp: _dequantize,
     compute.SigmoidOp: _sigmoid,
-    compute.TanhOp: lambda op, x: np.tanh(x),
+    compute.TanhOp: _tanh,
     compute.PowerOp: _power,
     compute.SoftmaxOp: _softmax,
-    movement.ReshapeOp: lambda op, x: x.reshape(types.shape_of(op.y)),
-    movement.TransposeOp: lambda op, x: x.transpose(ints(op.order)),
-    movement.ConcatOp: lambda op, *xs: np.concatenate(xs, op.axis.value.data),
+    movement.ReshapeOp: _reshape,
+    movement.TransposeOp: _transpose,
+    movement.ConcatOp: _concat,
     movement.SliceOp: _slice,
-    movement.BroadcastOp: lambda op, x: np.broadcast_to(x, types.shape_of(op.y)),
+    movement.BroadcastOp: _broadcast,
 }
 
 

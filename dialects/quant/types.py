@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from xdsl.dialects.builtin import Float32Type, IntegerType, Signedness, TensorType, f32
@@ -22,7 +22,7 @@ def tensor_type(value: SSAValue | Attribute) -> TensorType[Attribute]:
     kind = value.type if isinstance(value, SSAValue) else value
     if not isinstance(kind, TensorType):
         raise TypeError(f"a tensor was wanted, this is {kind}")
-    return kind
+    return cast(TensorType[Attribute], kind)
 
 
 def shape_of(value: SSAValue | Attribute) -> tuple[int, ...]:

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from xdsl.dialects.builtin import IntegerType
+from xdsl.dialects.builtin import f32
 from xdsl.ir import Attribute, SSAValue
 
 from dialects.bm1684 import tile
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import Precision, StrideMode
-from dialects.bm1684.layout import Ref, Space, aligned, i32
+from dialects.bm1684.layout import Ref, Space, aligned, i32, si8, si16, ui8, ui16
+
+_PRECISIONS: dict[Attribute, Precision] = {
+    si8: Precision.INT8,
+    ui8: Precision.INT8,
+    si16: Precision.INT16,
+    ui16: Precision.INT16,
+    i32: Precision.INT32,
+    f32: Precision.FP32,
+}
 
 
 @dataclass
@@ -41,11 +50,7 @@ class Addresses:
 
 def precision(element: Attribute) -> Precision:
     """``opt_*_prec`` of an element type."""
-    if element == i32:
-        return Precision.INT32
-    if isinstance(element, IntegerType):
-        return Precision.INT8 if element.width.data == 8 else Precision.INT16
-    return Precision.FP32
+    return _PRECISIONS[element]
 
 
 def is_aligned(ref: Ref) -> bool:

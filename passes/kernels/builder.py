@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from xdsl.dialects.builtin import BoolAttr, IntegerAttr, LocationAttr, StringAttr, f32, i64
 from xdsl.ir import Attribute, Block, Operation, SSAValue
+from xdsl.irdl import IRDLOperation
 
 from dialects.blob import BlobAttr
 from dialects.bm1684 import tile
@@ -59,13 +60,13 @@ class TileBuilder:
 
     def add(
         self,
-        kind: type[Operation],
+        kind: type[IRDLOperation],
         operands: Sequence[SSAValue | Sequence[SSAValue]],
         properties: dict[str, Attribute],
         result: Ref | None = None,
     ) -> Operation:
         """Appends one op."""
-        op = kind.build(  # type: ignore[attr-defined]
+        op = kind.build(
             operands=operands,
             properties=properties,
             result_types=() if result is None else (result.type,),

@@ -21,6 +21,8 @@ from passes.kernels.float_functions import power, sigmoid, tanh
 Array = NDArray[Any]
 MAGIC = 12582912.0
 """1.5 * 2^23: added to a float it leaves the rounded integer in the low bits."""
+_PACKS: dict[Attribute, int] = {si8: 4, ui8: 4, si16: 2, ui16: 2}
+"""Elements in a word, where it is more than one."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class Flat:
 
     def local(self, chunk: Chunk, element: Attribute) -> SSAValue:
         """A local buffer for the chunk: float32 or i32 words, 4N bytes, or 2N half words."""
-        pack = {si8: 4, ui8: 4, si16: 2, ui16: 2}.get(element, 1)
+        pack = _PACKS.get(element, 1)
         return self.b.local(element, self.shape(chunk, pack), 4, pack)
 
     def load(self, buffer: SSAValue, chunk: Chunk, element: Attribute) -> SSAValue:

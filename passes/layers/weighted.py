@@ -124,7 +124,9 @@ def _batch_norm(c: Converter, op: ufw.BatchNormOp) -> None:
     if op.weight is not None and op.bias is not None:
         weight, bias = op.weight.array, op.bias.array
     else:
-        assert op.mean is not None and op.variance is not None and op.eps is not None
+        assert op.mean is not None
+        assert op.variance is not None
+        assert op.eps is not None
         deviation = np.sqrt(op.variance.array.astype(np.float64) + op.eps.value.data)
         weight = (1 / deviation).astype(np.float32)
         bias = (-op.mean.array.astype(np.float64) / deviation).astype(np.float32)

@@ -8,11 +8,12 @@ from xdsl.dialects.builtin import (
     LocationAttr,
     ModuleOp,
     NameLoc,
-    StringAttr,
 )
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Attribute
 from xdsl.utils.exceptions import PassFailedException
+
+from dialects.execute import names_of
 
 
 class LayerError(PassFailedException):
@@ -57,7 +58,6 @@ def reference_module(module: ModuleOp) -> ModuleOp | None:
 
 def names(function: FuncOp, attribute: str) -> tuple[str, ...]:
     """The network's tensor names: ``input_names`` or ``output_names`` of the function."""
-    found = function.attributes.get(attribute)
-    if not isinstance(found, ArrayAttr):
+    if not isinstance(function.attributes.get(attribute), ArrayAttr):
         raise PassFailedException(f"function @{function.sym_name.data} lacks {attribute}")
-    return tuple(n.data for n in found.data if isinstance(n, StringAttr))
+    return tuple(names_of(function, attribute))

@@ -24,7 +24,8 @@ def affine_of(op: Operation, channels: int) -> Affine | None:
     """(factor, addend) per channel, float64, of a float BatchNorm, Scale or Bias layer along axis
     1; None for anything else."""
     if isinstance(op, BatchNormOp) and op.mean is not None:
-        assert op.variance is not None and op.eps is not None
+        assert op.variance is not None
+        assert op.eps is not None
         factor = 1 / np.sqrt(op.variance.array.astype(np.float64) + op.eps.value.data)
         return factor, -op.mean.array * factor
     if not isinstance(op, (ScaleOp, BiasOp)) or op.operand is not None or op.right_shift:

@@ -30,6 +30,14 @@ def test_generated_files_mean_the_same(tmp_path: Path) -> None:
         np.testing.assert_array_equal(one, two)
 
 
+def test_generated_files_bear_the_net_name(tmp_path: Path) -> None:
+    model, weight = written(tmp_path, SMALL)
+    umodel, prototxt = generate_umodel(model, weight, tmp_path / "out", "abc")
+    assert umodel == tmp_path / "out" / "abc.fp32umodel"
+    assert prototxt == tmp_path / "out" / "abc_test_fp32.prototxt"
+    assert load_network(prototxt, umodel).net.name == "abc"
+
+
 def test_words_of_ufw_survive(tmp_path: Path) -> None:
     text = (
         'model_type: BMNETC2UModel\noutput_whitelist: "x"\n'
