@@ -29,6 +29,13 @@ from dialects.ufw.layer import SI8, UI8, Top
 
 Array = NDArray[Any]
 MAX_ELEMENTS = 1 << 16
+"""Elements of most tensors; a network input may have more."""
+
+MAX_SOFTMAXES = 50
+"""Blocks before the axis of a softmax: each takes commands of its own."""
+
+FLOAT_LAYERS = 0.15
+"""How many layers of an INT8 net compute in float, between integer ones."""
 
 
 @dataclass
@@ -40,6 +47,8 @@ class NetMaker:
     block: Block = field(default_factory=Block)
     values: list[SSAValue] = field(default_factory=list[SSAValue])
     count: int = 0
+    island: bool = False
+    """An INT8 net's layer that computes in float is being made."""
 
     def __post_init__(self) -> None:
         self.data = np.random.default_rng(self.rng.getrandbits(32))
@@ -54,10 +63,16 @@ class NetMaker:
         name = f"t{self.count}"
         if like is not None:
             return Top.like(like, name)
-        if not self.integer or floating:
+        if not self.integer:
             return Top(name)
         scale = ScaleAttr.of(self.rng.choice([0.01, 0.02, 0.05, 0.013]))
+        if floating or (self.island and self.rng.random() < 0.5):
+            return Top(name, scale=self.rng.choice([None, scale]))
         return Top(name, UI8 if unsigned else SI8, scale)
+
+    def readable(self, value: SSAValue) -> bool:
+        """Whether the layer being made can read a value: integers need to know a float's scale."""
+        return self.island or not types.is_float(value) or types.scale_of(value) is not None
 
     def add(self, op: Any) -> None:
         name = f"layer{self.count}"
@@ -70,13 +85,13 @@ class NetMaker:
     def pick(self, *, four: bool = False) -> SSAValue | None:
         """A value to read, of rank 4 where asked."""
         fits = [v for v in self.values if not four or len(types.shape_of(v)) == 4]
-        fits = [v for v in fits if not self.integer or not types.is_float(v)]
+        fits = [v for v in fits if not self.integer or self.readable(v)]
         return self.rng.choice(fits[-4:]) if fits else None
 
     def coefficients(self, shape: tuple[int, ...], outputs: int, fan_in: int) -> dict[str, Any]:
         """weight, bias and shift for a layer of that fan-in."""
         bias = self.rng.random() < 0.7
-        if not self.integer:
+        if not self.integer or self.island:
             weight = self.data.standard_normal(shape) * (1.5 / np.sqrt(fan_in))
             result: dict[str, Any] = {"weight": weight.astype(np.float32)}
             if bias:
@@ -140,15 +155,16 @@ class NetMaker:
             return
         channels = types.shape_of(x)[1]
         settings = self.coefficients((channels,), channels, 1)
-        settings.setdefault("bias", np.zeros(channels, np.int16 if self.integer else np.float32))
+        integer = self.integer and not self.island
+        settings.setdefault("bias", np.zeros(channels, np.int16 if integer else np.float32))
         kind = self.rng.choice(["scale", "batch_norm", "bias"])
-        if kind == "batch_norm" and not self.integer:
+        if kind == "batch_norm" and not integer:
             variance = self.data.random(channels).astype(np.float32) + np.float32(0.1)
             mean = settings["bias"]
             self.add(ufw.BatchNormOp(x, self.top(), mean=mean, variance=variance, eps=1e-5))
         elif kind == "batch_norm":
             self.add(ufw.BatchNormOp(x, self.top(), **settings))
-        elif kind == "bias" and not self.integer:
+        elif kind == "bias" and not integer:
             self.add(ufw.BiasOp(x, self.top(), bias=settings["bias"]))
         elif kind == "bias":
             self.add(ufw.BiasOp(x, self.top(), **settings))
@@ -203,10 +219,8 @@ class NetMaker:
             return
         match self.rng.choice(["relu", "leaky", "prelu", "sigmoid", "tanh", "power", "dropout"]):
             case "relu":
-                unsigned = self.integer
-                top = self.top(unsigned)
-                if self.integer and types.is_unsigned(x):
-                    top = self.top(like=x)
+                kept = self.integer and types.is_unsigned(x)
+                top = self.top(like=x) if kept else self.top(unsigned=True)
                 self.add(ufw.ReLUOp(x, top))
             case "leaky":
                 self.add(ufw.ReLUOp(x, self.top(like=x), 0.1))
@@ -225,7 +239,7 @@ class NetMaker:
     def prelu(self, x: SSAValue) -> None:
         shape = types.shape_of(x)
         count = self.rng.choice([1, shape[1] if len(shape) > 1 else 1])
-        if self.integer:
+        if self.integer and not self.island:
             slope: Array = self.data.integers(-60, 100, count).astype(np.int8)
             self.add(ufw.PReLUOp(x, self.top(like=x), slope, right_shift=7))
         else:
@@ -234,9 +248,12 @@ class NetMaker:
 
     def softmax(self) -> None:
         x = self.pick()
-        if x is not None:
-            axis = self.rng.randrange(len(types.shape_of(x)))
-            self.add(ufw.SoftmaxOp(x, self.top(floating=True), axis=axis))
+        if x is None:
+            return
+        shape = types.shape_of(x)
+        axes = [axis for axis in range(len(shape)) if prod(shape[:axis]) <= MAX_SOFTMAXES]
+        axis = self.rng.choice(axes)
+        self.add(ufw.SoftmaxOp(x, self.top(floating=True), axis=axis))
 
     def concat(self) -> None:
         x = self.pick()
@@ -300,24 +317,48 @@ class NetMaker:
         ]  # fmt: skip
 
 
+def random_shape(rng: Random) -> tuple[int, ...]:
+    """A network input's shape: ordinary, or extreme in one way."""
+    match rng.choice(["plain", "plain", "plain", "batch", "wide", "large", "flat"]):
+        case "batch":
+            return rng.choice([6, 7, 9]), rng.choice([1, 5, 65]), rng.choice([1, 3]), 4
+        case "wide":
+            return rng.choice([1, 2, 5]), rng.choice([512, 1027, 4095]), 1, rng.choice([1, 2])
+        case "large":
+            return 1, rng.choice([1, 2]), rng.choice([251, 300]), rng.choice([100, 217])
+        case "flat":
+            shape = [rng.choice([1, 3, 10, 65, 300]) for _ in range(rng.choice([1, 2, 2, 3, 5]))]
+            return (*shape[:2], *(min(extent, 10) for extent in shape[2:]))
+        case _:
+            return (
+                rng.choice([1, 1, 2, 4, 5]),
+                rng.choice([1, 3, 8, 64, 70]),
+                rng.choice([1, 5, 9, 14, 15, 17]),
+                rng.choice([1, 4, 7, 13, 16]),
+            )
+
+
 def random_module(seed: int, integer: bool, layers: int = 6) -> ModuleOp:
     """A module of up to ``layers`` random layers; every blob that nobody reads is an output."""
     rng = Random(seed)
     net = NetMaker(rng, integer)
-    names: list[str] = []
-    for i in range(rng.choice([1, 1, 2])):
-        shape = (
-            rng.choice([1, 1, 2, 4, 5]),
-            rng.choice([1, 3, 8, 64, 70]),
-            rng.choice([1, 5, 9, 14]),
-            rng.choice([1, 4, 7, 13]),
-        )
-        kind = types.int_tensor(shape, 0.02, False) if integer else types.float_tensor(shape)
+    shapes = [random_shape(rng) for _ in range(rng.choice([1, 1, 2, 3]))]
+    if rng.random() < 0.5:
+        shapes[1:] = shapes[:1] * len(shapes[1:])
+    for i, shape in enumerate(shapes):
+        unsigned = rng.random() < 0.2
+        kind = types.int_tensor(shape, 0.02, unsigned) if integer else types.float_tensor(shape)
         net.values.append(net.block.insert_arg(kind, i))
-        names.append(f"in{i}")
     while net.count < layers:
+        net.island = integer and rng.random() < FLOAT_LAYERS
         rng.choice(net.layers())()
+    return finished(net)
+
+
+def finished(net: NetMaker) -> ModuleOp:
+    """The module of a network that is as large as it gets."""
     inputs = list(net.block.args)
+    names = [f"in{i}" for i in range(len(inputs))]
     results = [v for v in net.values if v.first_use is None and v not in inputs]
     outputs = [v.owner.tops.data[v.index].data for v in results]  # type: ignore[attr-defined]
     net.block.add_op(ReturnOp(*results))
