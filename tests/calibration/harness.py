@@ -32,7 +32,8 @@ Arrays = Mapping[str, Array]
 def data_layer(*shape: int, name: str = "data") -> str:
     """An Input layer as text."""
     dims = " ".join(f"dim: {dim}" for dim in shape)
-    return f'layer {{ name: "{name}" type: "Input" top: "{name}" input_param {{ shape {{ {dims} }} }} }}\n'
+    settings = f"input_param {{ shape {{ {dims} }} }}"
+    return f'layer {{ name: "{name}" type: "Input" top: "{name}" {settings} }}\n'
 
 
 def layer(kind: str, bottom: str, top: str, settings: str = "") -> str:
@@ -74,7 +75,7 @@ class Files:
         """Runs the calibration over arrays or a data path."""
         path = data if isinstance(data, Path) else self.folder / "data.npz"
         if not isinstance(data, Path):
-            np.savez(path, **data)
+            np.savez(path, allow_pickle=False, **data)
         lines: list[str] = []
         outdir = flags.pop("outdir", self.folder / "out")
         options = calibrate_options(

@@ -1,0 +1,52 @@
+"""The example of the README: trained weights, calibration images, accuracy in INT8."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DIGITS = ROOT / "examples" / "digits"
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What run.py prints."""
+    outdir = tmp_path_factory.mktemp("digits")
+    words = [sys.executable, str(DIGITS / "run.py"), "--outdir", str(outdir)]
+    done = subprocess.run(words, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True,
+                          text=True, check=False)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert (outdir / "compilation.bmodel").exists()
+    return done.stdout
+
+
+def percentages(told: str, what: str) -> list[float]:
+    (line,) = re.findall(rf"^accuracy on {what}.*$", told, re.MULTILINE)
+    return [float(number) for number in re.findall(r"([\d.]+)%", line)]
+
+
+def test_it_compiles_with_the_compare(told: str) -> None:
+    assert "compare passed" in told
+    assert "# Store bmodel of BMCompiler." in told
+
+
+def test_int8_is_as_accurate_as_float(told: str) -> None:
+    in_float, in_int8 = percentages(told, "500 test images")
+    assert in_float > 97
+    assert abs(in_float - in_int8) <= 1
+
+
+def test_the_npu_model_says_what_the_cpu_says(told: str) -> None:
+    accuracy, agreement = percentages(told, r"\d+ of them on the NPU model")
+    assert accuracy > 90
+    assert agreement == 100
+
+
+def test_the_committed_files_are_small() -> None:
+    assert (DIGITS / "digits.fp32umodel").stat().st_size < 300_000
+    assert sum(path.stat().st_size for path in DIGITS.rglob("*.png")) < 100_000
