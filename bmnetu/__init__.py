@@ -2,7 +2,9 @@
 layer.
 """
 
-from bmnetu.api import calibrate, compile, generate_umodel, verify
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from bmnetu.errors import (
     BmnetuError,
     CompareError,
@@ -10,8 +12,11 @@ from bmnetu.errors import (
     UnsupportedError,
     UsageError,
 )
-from bmnetu.result import CompileResult, LayerResult
 from bmnetu.version import VERSION as __version__
+
+if TYPE_CHECKING:
+    from bmnetu.api import calibrate, compile, generate_umodel, verify
+    from bmnetu.result import CompileResult, LayerResult
 
 __all__ = [
     "BmnetuError",
@@ -27,3 +32,23 @@ __all__ = [
     "generate_umodel",
     "verify",
 ]
+
+_LATE = {
+    "calibrate": "bmnetu.api",
+    "compile": "bmnetu.api",
+    "generate_umodel": "bmnetu.api",
+    "verify": "bmnetu.api",
+    "CompileResult": "bmnetu.result",
+    "LayerResult": "bmnetu.result",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Loads the compiler where it is first used, so that ``bmnetu -help`` answers at once."""
+    if name not in _LATE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_LATE[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

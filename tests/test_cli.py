@@ -207,6 +207,15 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"bmnetu {project['project']['version']}\n"
 
 
+def test_the_compiler_is_loaded_where_it_is_used() -> None:
+    script = (
+        "import sys, bmnetu.cli; early = [m for m in ('numpy', 'xdsl') if m in sys.modules];"
+        "from bmnetu import CompileResult, compile; print(early, 'xdsl' in sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert run.stdout == "[] True\n"
+
+
 def test_calibrate(fake: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
     seen: list[CalibrateOptions] = []
 
@@ -214,7 +223,7 @@ def test_calibrate(fake: Callable[..., None], capsys: pytest.CaptureFixture[str]
         seen.append(options)
         report("note: 7 images")
 
-    fake("bmnetu.driver", calibrate_network=calibrate_network)
+    fake("bmnetu.calibration", calibrate_network=calibrate_network)
     words = ["-model=m", "-weight=w", "-data=d", "-outdir=o", "-th_method=max", "-keep_bn"]
     assert calibrate_main(words) == 0
     path = [Path(name) for name in "mwdo"]
