@@ -126,9 +126,10 @@ class BmnetuOpt(xDSLOptMain):
 def pass_lines() -> list[str]:
     """One line a pass: its name and the first sentence of its docstring."""
     width = max(len(item.name) for item in ALL_PASSES)
+    texts = [" ".join((item.__doc__ or "").split()) for item in ALL_PASSES]
     return [
-        f"{item.name:{width}}  {(item.__doc__ or '').strip().splitlines()[0]}"
-        for item in ALL_PASSES
+        f"{item.name:{width}}  {text.partition('. ')[0].removesuffix('.')}."
+        for item, text in zip(ALL_PASSES, texts, strict=True)
     ]
 
 
