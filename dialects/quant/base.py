@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from xdsl.dialects.builtin import (
     ArrayAttr,
     DenseArrayBase,
+    IntegerAttr,
     IntegerType,
     StringAttr,
     TensorType,
@@ -42,6 +43,11 @@ class QuantOp(IRDLOperation, ABC):
 
     tops = prop_def(ArrayAttr[StringAttr])
 
+    def verify_(self) -> None:
+        require(len(self.tops.data) == 1, self, "tops names the one result")
+        for value in (*self.operands, *self.results):
+            require(types.is_valid(value), self, "tensors hold f32, or si8 or ui8 with a scale > 0")
+
     @property
     def top(self) -> str:
         """The name of the (only) result."""
@@ -52,6 +58,39 @@ def require(condition: bool, op: Operation, message: str) -> None:
     """Raise VerifyException with the op's name unless the condition holds."""
     if not condition:
         raise VerifyException(f"{op.name}: {message}")
+
+
+def require_ints(
+    op: Operation, name: str, attr: DenseArrayBase[IntegerType], count: int, least: int
+) -> None:
+    """Check a property that lists integers."""
+    good = len(attr) == count and all(v >= least for v in ints(attr))
+    require(good, op, f"{name} must be {count} integers of at least {least}")
+
+
+def require_shift(op: Operation, shift: IntegerAttr) -> None:
+    """Check a right shift of 32-bit integers."""
+    require(0 <= shift.value.data <= 31, op, "shift must be 0 to 31")
+
+
+def require_axis(op: Operation, axis: int) -> None:
+    """Check that every operand and result has that dimension."""
+    for value in (*op.operands, *op.results):
+        rank = len(types.shape_of(value))
+        require(0 <= axis < rank, op, f"there is no axis {axis} in a tensor of rank {rank}")
+
+
+def require_floats(op: Operation, *wanted: bool) -> None:
+    """Check which values are float32 (True) and which hold 8-bit integers, operands first."""
+    kinds = tuple(types.is_float(value) for value in (*op.operands, *op.results))
+    words = ", ".join("float" if one else "8 bit" for one in wanted)
+    require(kinds == wanted, op, f"operands and result must be {words}")
+
+
+def one_kind(op: Operation) -> None:
+    """Check that all values are float32, or none is."""
+    kinds = {types.is_float(value) for value in (*op.operands, *op.results)}
+    require(len(kinds) == 1, op, "operands and result must be all float or all 8 bit")
 
 
 def same_scale(op: Operation) -> None:

@@ -29,7 +29,20 @@ from xdsl.traits import Pure
 
 from dialects.blob import BlobAttr
 from dialects.quant import types
-from dialects.quant.base import I64S, AnyTensor, QuantOp, i64s, ints, require, window_size
+from dialects.quant.base import (
+    I64S,
+    AnyTensor,
+    QuantOp,
+    i64s,
+    ints,
+    one_kind,
+    require,
+    require_axis,
+    require_floats,
+    require_ints,
+    require_shift,
+    window_size,
+)
 
 _I64 = IntegerAttr.constr(i64)
 _ZERO = IntegerAttr(0, i64)
@@ -64,6 +77,11 @@ class ConvOp(QuantOp):
     )
 
     def verify_(self) -> None:
+        super().verify_()
+        one_kind(self)
+        require_ints(self, "stride", self.stride, 2, 1)
+        require_ints(self, "pad", self.pad, 4, 0)
+        require_ints(self, "dilation", self.dilation, 2, 1)
         x, y, w = types.shape_of(self.x), types.shape_of(self.y), self.weight.shape
         group = self.group.value.data
         require(len(x) == 4 and len(w) == 4, self, "input and weight must have rank 4")
@@ -83,7 +101,7 @@ class ConvOp(QuantOp):
         require(
             self.bias is None or self.bias.data.dtype == kinds[1], self, f"bias must be {kinds[1]}"
         )
-        require(0 <= self.shift.value.data <= 31, self, "shift must be 0 to 31")
+        require_shift(self, self.shift)
 
 
 class PoolOp(QuantOp):
@@ -102,6 +120,11 @@ class PoolOp(QuantOp):
     )
 
     def verify_(self) -> None:
+        super().verify_()
+        one_kind(self)
+        require_ints(self, "kernel", self.kernel, 2, 1)
+        require_ints(self, "stride", self.stride, 2, 1)
+        require_ints(self, "pad", self.pad, 4, 0)
         x, y, pad = types.shape_of(self.x), types.shape_of(self.y), ints(self.pad)
         require(len(x) == 4 and x[:2] == y[:2], self, "pooling keeps N and C of a rank 4 tensor")
         require(
@@ -158,6 +181,8 @@ class EltwiseOp(QuantOp):
     )
 
     def verify_(self) -> None:
+        super().verify_()
+        one_kind(self)
         kind, shape = self.kind.data, types.shape_of(self.y)
         require(
             kind in ("sum", "product", "max"), self, f"kind {kind!r} is none of sum, product, max"
@@ -165,10 +190,14 @@ class EltwiseOp(QuantOp):
         require(len(self.xs) >= 1, self, "wants operands")
         require(all(types.shape_of(x) == shape for x in self.xs), self, "all shapes must be equal")
         if types.is_float(self.y):
+            count = len(self.xs) if self.coefficients is None else len(self.coefficients)
+            require(count == len(self.xs), self, "wants one coefficient an operand")
             return
+        require_shift(self, self.shift)
         if kind == "sum":
-            count = 0 if self.multipliers is None else len(self.multipliers)
-            require(count == len(self.xs), self, "wants one multiplier an operand")
+            factors = () if self.multipliers is None else ints(self.multipliers)
+            require(len(factors) == len(self.xs), self, "wants one multiplier an operand")
+            require(all(-128 <= m <= 127 for m in factors), self, "multipliers must be int8")
         if kind == "product":
             require(len(self.xs) == 2, self, "an integer product takes two operands")
         if kind == "max":
@@ -185,6 +214,7 @@ class PointwiseOp(QuantOp):
     assembly_format = "$x `tops` $tops attr-dict `:` type($x) `->` type($y)"
 
     def verify_(self) -> None:
+        super().verify_()
         require(types.shape_of(self.x) == types.shape_of(self.y), self, "keeps the shape")
 
 
@@ -205,8 +235,9 @@ class RequantizeOp(PointwiseOp):
 
     def verify_(self) -> None:
         super().verify_()
+        require_floats(self, False, False)
         require(0 <= self.multiplier.value.data <= 127, self, "multiplier must be 0 to 127")
-        require(0 <= self.shift.value.data <= 31, self, "shift must be 0 to 31")
+        require_shift(self, self.shift)
 
 
 @irdl_op_definition
@@ -225,11 +256,12 @@ class PReluOp(PointwiseOp):
 
     def verify_(self) -> None:
         super().verify_()
+        one_kind(self)
+        require_shift(self, self.shift)
         shape = types.shape_of(self.x)
         channels = shape[1] if len(shape) > 1 else 1
         require(self.slope.shape in ((1,), (channels,)), self, f"slope must be [1] or [{channels}]")
-        both_float = types.is_float(self.x) and types.is_float(self.y)
-        require(both_float or self.x.type == self.y.type, self, "keeps the type")
+        require(types.is_float(self.x) or self.x.type == self.y.type, self, "keeps the type")
 
 
 @irdl_op_definition
@@ -242,6 +274,7 @@ class LookupOp(PointwiseOp):
 
     def verify_(self) -> None:
         super().verify_()
+        require_floats(self, False, False)
         require(self.table.shape == (256,), self, "the table must have 256 entries")
         require(self.table.data.dtype == "uint8", self, "the table must hold bytes (uint8)")
 
@@ -252,6 +285,10 @@ class QuantizeOp(PointwiseOp):
 
     name = "quant.quantize"
 
+    def verify_(self) -> None:
+        super().verify_()
+        require_floats(self, True, False)
+
 
 @irdl_op_definition
 class DequantizeOp(PointwiseOp):
@@ -259,23 +296,35 @@ class DequantizeOp(PointwiseOp):
 
     name = "quant.dequantize"
 
+    def verify_(self) -> None:
+        super().verify_()
+        require_floats(self, False, True)
+
+
+class FloatFunctionOp(PointwiseOp):
+    """A function on float32 tensors."""
+
+    def verify_(self) -> None:
+        super().verify_()
+        require_floats(self, True, True)
+
 
 @irdl_op_definition
-class SigmoidOp(PointwiseOp):
+class SigmoidOp(FloatFunctionOp):
     """``1 / (1 + exp(-x))``, float32."""
 
     name = "quant.sigmoid"
 
 
 @irdl_op_definition
-class TanhOp(PointwiseOp):
+class TanhOp(FloatFunctionOp):
     """Hyperbolic tangent, float32."""
 
     name = "quant.tanh"
 
 
 @irdl_op_definition
-class PowerOp(PointwiseOp):
+class PowerOp(FloatFunctionOp):
     """``(shift + scale * x) ^ power``, float32. Where a power that is no integer meets a negative
     base the result is not defined."""
 
@@ -290,12 +339,16 @@ class PowerOp(PointwiseOp):
 
 
 @irdl_op_definition
-class SoftmaxOp(PointwiseOp):
+class SoftmaxOp(FloatFunctionOp):
     """``exp(x - max) / sum exp(x - max)`` along one axis, float32."""
 
     name = "quant.softmax"
     axis = prop_def(_I64)
     assembly_format = "$x `axis` $axis `tops` $tops attr-dict `:` type($x) `->` type($y)"
+
+    def verify_(self) -> None:
+        super().verify_()
+        require_axis(self, self.axis.value.data)
 
 
 COMPUTE_OPS = [

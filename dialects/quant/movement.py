@@ -16,7 +16,15 @@ from xdsl.irdl import (
 from xdsl.traits import Pure
 
 from dialects.quant import types
-from dialects.quant.base import I64S, AnyTensor, QuantOp, ints, require, same_scale
+from dialects.quant.base import (
+    I64S,
+    AnyTensor,
+    QuantOp,
+    ints,
+    require,
+    require_axis,
+    same_scale,
+)
 
 
 @irdl_op_definition
@@ -30,6 +38,7 @@ class ReshapeOp(QuantOp):
     assembly_format = "$x `tops` $tops attr-dict `:` type($x) `->` type($y)"
 
     def verify_(self) -> None:
+        super().verify_()
         require(
             prod(types.shape_of(self.x)) == prod(types.shape_of(self.y)), self, "keeps the count"
         )
@@ -48,6 +57,7 @@ class TransposeOp(QuantOp):
     assembly_format = "$x `order` $order `tops` $tops attr-dict `:` type($x) `->` type($y)"
 
     def verify_(self) -> None:
+        super().verify_()
         x, order = types.shape_of(self.x), ints(self.order)
         require(sorted(order) == list(range(len(x))), self, f"{order} is no permutation")
         require(types.shape_of(self.y) == tuple(x[i] for i in order), self, "wrong result shape")
@@ -66,7 +76,9 @@ class ConcatOp(QuantOp):
     assembly_format = "`(` $xs `)` `axis` $axis `tops` $tops attr-dict `:` type($xs) `->` type($y)"
 
     def verify_(self) -> None:
+        super().verify_()
         axis, shape = self.axis.value.data, types.shape_of(self.y)
+        require_axis(self, axis)
         total = sum(types.shape_of(x)[axis] for x in self.xs)
         require(
             total == shape[axis], self, f"parts add up to {total}, the result has {shape[axis]}"
@@ -93,8 +105,12 @@ class SliceOp(QuantOp):
     )
 
     def verify_(self) -> None:
+        super().verify_()
         axis, begin = self.axis.value.data, self.begin.value.data
+        require_axis(self, axis)
         x, y = types.shape_of(self.x), types.shape_of(self.y)
+        rest = x[:axis] + x[axis + 1 :] == y[:axis] + y[axis + 1 :]
+        require(rest, self, f"shape {y} does not fit {x} beside axis {axis}")
         require(0 <= begin and begin + y[axis] <= x[axis], self, "the slice leaves its operand")
         same_scale(self)
 
@@ -110,6 +126,7 @@ class BroadcastOp(QuantOp):
     assembly_format = "$x `tops` $tops attr-dict `:` type($x) `->` type($y)"
 
     def verify_(self) -> None:
+        super().verify_()
         x, y = types.shape_of(self.x), types.shape_of(self.y)
         fits = len(x) == len(y) and all(a in (1, b) for a, b in zip(x, y, strict=True))
         require(fits, self, f"{x} does not broadcast to {y}")

@@ -46,6 +46,15 @@ def is_unsigned(value: SSAValue | Attribute) -> bool:
     return tensor_type(value).element_type == ui8
 
 
+def is_valid(value: SSAValue | Attribute) -> bool:
+    """True for float32 tensors, and for 8-bit ones with a scale that is positive and finite."""
+    kind = tensor_type(value)
+    if kind.element_type == f32 and not isinstance(kind.encoding, ScaleAttr):
+        return True
+    scale = scale_of(kind)
+    return kind.element_type in _DTYPES and scale is not None and 0 < scale < np.inf
+
+
 def dtype_of(value: SSAValue | Attribute) -> type[np.generic]:
     """The numpy element type of a tensor value."""
     return _DTYPES[tensor_type(value).element_type]
