@@ -20,6 +20,7 @@ from dialects.quant import compute, movement, types
 from dialects.quant.base import QuantOp, i64s
 from dialects.quant.scale import ScaleAttr
 from passes.kernels.builder import TileBuilder, ddr_bytes, int_attr
+from passes.kernels.conv import lower_conv
 from passes.kernels.movement import (
     copy_words,
     keeps_storage,
@@ -38,10 +39,10 @@ from passes.kernels.pointwise import (
     lower_requantize,
     words_of,
 )
+from passes.kernels.pool import lower_average_pool, lower_max_pool
 from passes.kernels.prelu import lower_prelu
 from passes.kernels.softmax import lower_softmax
 from passes.kernels.tiling import CannotLower
-from passes.kernels.window import lower_average_pool, lower_conv, lower_max_pool
 from passes.support.program import LayerError, main_function, names
 
 Lowering = Callable[[TileBuilder, Any, Any, SSAValue], None]

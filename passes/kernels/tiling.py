@@ -40,6 +40,15 @@ class Axis:
         """Input elements under a run of outputs, padding included."""
         return (outputs - 1) * self.stride + (self.kernel - 1) * self.dilation + 1
 
+    def first(self, begin: int) -> int:
+        """The input position where the window of an output begins; negative inside the padding."""
+        return begin * self.stride - self.pad
+
+    @property
+    def pad_after(self) -> int:
+        """Padding behind the last input element, as far as a window reaches it."""
+        return max(0, self.span(self.out) - self.pad - self.size)
+
     def source(self, begin: int, outputs: int) -> tuple[int, int, int, int]:
         """(input begin, input extent, pad before, pad after) of a run of outputs (halo included).
 
@@ -70,6 +79,7 @@ class Problem:
     pack: int
     dense: bool
     weight_row: int = 0
+    fill: int | None = None
     copies_in: int = 1
     copies_out: int = 1
 
@@ -88,8 +98,9 @@ def tile_bytes(p: Problem, t: TileSize) -> int:
     """Bytes per lane of one tile's buffers."""
     groups = -(-t.n // p.pack)
     channels = p.channels_in if p.dense else t.c
-    rows_h = min(p.height.span(t.h), p.height.size)
-    rows_w = min(p.width.span(t.w), p.width.size)
+    rows_h, rows_w = p.height.span(t.h), p.width.span(t.w)
+    if p.fill is None:
+        rows_h, rows_w = min(rows_h, p.height.size), min(rows_w, p.width.size)
     source = groups * rows_of(channels) * align(rows_h * rows_w * 4, BM1684.alignment)
     result = groups * rows_of(t.c) * align(t.h * t.w * 4, BM1684.alignment)
     weights = align(rows_of(t.c) * p.weight_row, BM1684.alignment)

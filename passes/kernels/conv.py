@@ -1,0 +1,165 @@
+"""Convolutions and depthwise convolutions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numpy.typing import NDArray
+from xdsl.ir import Attribute, SSAValue
+
+from dialects.bm1684 import tile
+from dialects.bm1684.chip import BM1684
+from dialects.bm1684.layout import Ref
+from dialects.quant import compute, types
+from dialects.quant.base import i64s, ints
+from passes.kernels.builder import TileBuilder, float_bits, int_attr
+from passes.kernels.stacked import load_stack, stack_weight
+from passes.kernels.tiling import (
+    Axis,
+    CannotLower,
+    Problem,
+    ranges,
+)
+from passes.kernels.weights import (
+    CONV_FLOAT,
+    CONV_INT8,
+    DEPTHWISE_FLOAT,
+    DEPTHWISE_INT8,
+    WeightForm,
+    load_weights,
+)
+from passes.kernels.window import (
+    Pads,
+    Step,
+    Weights,
+    boxes,
+    check_fields,
+    padded,
+    run_window,
+    tile_size,
+    whole,
+)
+
+Array = NDArray[Any]
+
+
+def lower_conv(b: TileBuilder, op: compute.ConvOp, source: SSAValue, dest: SSAValue) -> None:
+    """Convolution; groups run one after the other unless each has one channel (depthwise)."""
+    stride, dilation, pad = ints(op.stride), ints(op.dilation), ints(op.pad)
+    check_fields(stride, dilation)
+    x, y, weight = types.shape_of(op.x), types.shape_of(op.y), op.weight.array
+    kh, kw = weight.shape[2:]
+    height = Axis(x[2], y[2], kh, stride[0], dilation[0], pad[0])
+    width = Axis(x[3], y[3], kw, stride[1], dilation[1], pad[2])
+    group = op.group.value.data
+    bias = None if op.bias is None else op.bias.array
+    if group == x[1] == y[1]:
+        conv_group(b, op, source, dest, (height, width), weight, bias, depthwise=True)
+        return
+    ins, outs = x[1] // group, y[1] // group
+    for g in range(group):
+        src = b.window(source, (0, g * ins, 0, 0), (x[0], ins, x[2], x[3]))
+        dst = b.window(dest, (0, g * outs, 0, 0), (y[0], outs, y[2], y[3]))
+        part = slice(g * outs, (g + 1) * outs)
+        part_bias = None if bias is None else bias[part]
+        if ins > BM1684.limits.channels:
+            stacked_conv(b, op, src, dst, (height, width), weight[part], part_bias)
+            continue
+        conv_group(b, op, src, dst, (height, width), weight[part], part_bias, depthwise=False)
+
+
+def conv_group(
+    b: TileBuilder,
+    op: compute.ConvOp,
+    source: SSAValue,
+    dest: SSAValue,
+    axes: tuple[Axis, Axis],
+    weight: Array,
+    bias: Array | None,
+    depthwise: bool,
+) -> None:
+    """One dense convolution, or one depthwise convolution."""
+    is_float = types.is_float(op.x)
+    forms = (DEPTHWISE_INT8, DEPTHWISE_FLOAT) if depthwise else (CONV_INT8, CONV_FLOAT)
+    form: WeightForm = forms[is_float]
+    outputs, inputs, kh, kw = weight.shape
+    if not depthwise and inputs > BM1684.limits.channels:
+        raise CannotLower(
+            f"{inputs} input channels in one convolution, {BM1684.limits.channels} fit"
+        )
+    problem = Problem(
+        batch=types.shape_of(op.x)[0],
+        channels_in=inputs,
+        channels_out=outputs,
+        height=axes[0],
+        width=axes[1],
+        pack=1 if is_float else 4,
+        dense=not depthwise,
+        weight_row=form.row_bytes(inputs, kh * kw, bias is not None),
+    )
+    kind = tile.DepthwiseOp if depthwise else tile.ConvOp
+
+    def weights(begin: int, extent: int) -> Weights:
+        part = slice(begin, begin + extent)
+        return load_weights(b, form, weight[part], None if bias is None else bias[part])
+
+    def emit(dst: SSAValue, src: SSAValue, loaded: Weights | None, pads: Pads) -> None:
+        assert loaded is not None
+        kernel, offset = loaded
+        properties: dict[str, Attribute] = {
+            "stride": op.stride,
+            "pad": i64s(pads),
+            "dilation": op.dilation,
+            "shift": int_attr(op.shift.value.data),
+        }
+        b.add(kind, [dst, src, kernel, [] if offset is None else [offset]], properties)
+
+    relu = is_float and bool(op.relu.value.data)
+    run_window(b, padded(problem, 0), whole(*axes), source, dest, Step(emit, weights, relu))
+
+
+def stacked_conv(
+    b: TileBuilder,
+    op: compute.ConvOp,
+    source: SSAValue,
+    dest: SSAValue,
+    axes: tuple[Axis, Axis],
+    weight: Array,
+    bias: Array | None,
+) -> None:
+    """A dense convolution with more input channels than a command counts, row by row."""
+    is_float = types.is_float(op.x)
+    form = CONV_FLOAT if is_float else CONV_INT8
+    stacked = stack_weight(weight)
+    outputs, inputs, kh, kw = stacked.shape
+    width, stride, dilation = axes[1], ints(op.stride)[1], ints(op.dilation)[1]
+    problem = Problem(
+        batch=types.shape_of(op.x)[0],
+        channels_in=inputs,
+        channels_out=outputs,
+        height=Axis(kh, 1, kh),
+        width=width,
+        pack=1 if is_float else 4,
+        dense=True,
+        weight_row=form.row_bytes(inputs, kh * kw, bias is not None),
+        fill=0,
+    )
+    size = tile_size(b, problem)
+    for c0, cn in ranges(outputs, size.c):
+        part = slice(c0, c0 + cn)
+        kernel, offset = load_weights(b, form, stacked[part], None if bias is None else bias[part])
+        for batch, _, columns in boxes(problem, size):
+            for row in range(axes[0].out):
+                src = load_stack(b, source, axes, batch, row, columns)
+                shape = (batch[1], cn, 1, columns[1])
+                dst = b.local(Ref.of(dest).element, shape, 4, problem.pack)
+                properties: dict[str, Attribute] = {
+                    "stride": i64s([1, stride]),
+                    "dilation": i64s([1, dilation]),
+                    "shift": int_attr(op.shift.value.data),
+                }
+                biases = [] if offset is None else [offset]
+                b.add(tile.ConvOp, [dst, src, kernel, biases], properties)
+                if is_float and op.relu.value.data:
+                    b.arith("max", dst, dst, float_bits(0.0))
+                b.store(b.window(dest, (batch[0], c0, row, columns[0]), shape), dst)
