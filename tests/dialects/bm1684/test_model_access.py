@@ -7,7 +7,8 @@ import pytest
 
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.model import Access, Npu, Space, accesses, execute
-from tests.dialects.bm1684.cases import DDR_BYTES, GENERATORS, INTEGER
+from tests.dialects.bm1684.cases import GENERATORS
+from tests.dialects.bm1684.fields import DDR_BYTES, INTEGER
 
 Mask = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
 

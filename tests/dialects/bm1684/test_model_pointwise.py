@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from dialects.bm1684 import isa
 from dialects.bm1684.isa import Eu
 from dialects.bm1684.model import Npu, execute
-from tests.dialects.bm1684.cases import (
+from tests.dialects.bm1684.elements import auto, half_up, load, store
+from tests.dialects.bm1684.fields import (
     OPD0,
     OPD1,
     OPD2,
@@ -25,7 +26,6 @@ from tests.dialects.bm1684.cases import (
     shape_fields,
     stride_fields,
 )
-from tests.dialects.bm1684.elements import auto, half_up, load, store
 
 Array = NDArray[Any]
 F32 = precisions(2, 2, 2, 2)

@@ -13,7 +13,7 @@ from dialects.bm1684 import isa
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import Engine, Eu, Instruction
 from dialects.bm1684.model import DeadlockError, ModelError, Npu, RaceError, accesses, run
-from tests.dialects.bm1684.cases import at, bits
+from tests.dialects.bm1684.fields import at, bits
 
 DDR = 1 << 16
 START = BM1684.context_start

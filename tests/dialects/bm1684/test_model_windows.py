@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from dialects.bm1684 import isa
 from dialects.bm1684.model import Npu, execute
 from dialects.bm1684.model.depthwise import average_multiplier
-from tests.dialects.bm1684.cases import (
+from tests.dialects.bm1684.elements import half_up, load, store
+from tests.dialects.bm1684.fields import (
     OPD0,
     OPD1,
     OPD2,
@@ -21,7 +22,6 @@ from tests.dialects.bm1684.cases import (
     shape_fields,
     stride_fields,
 )
-from tests.dialects.bm1684.elements import half_up, load, store
 
 Array = NDArray[Any]
 F32 = precisions(2, 2, 2, 2)
