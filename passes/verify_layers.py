@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp, NameLoc
+from xdsl.dialects.builtin import LocationAttr, ModuleOp
 from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import PassFailedException
 
@@ -114,10 +114,9 @@ def _digest(value: Array) -> bytes:
     return blake2b(np.ascontiguousarray(value).view(np.uint8).data, digest_size=16).digest()
 
 
-def _fail(findings: Findings, where: Any, sentence: str) -> None:
-    layer = where.desc.data if isinstance(where, NameLoc) else None
+def _fail(findings: Findings, where: LocationAttr | None, sentence: str) -> None:
     place = f"{location_text(where)}: " if where is not None else ""
-    findings.fail(layer, place + sentence)
+    findings.fail(place + sentence)
 
 
 def _check_outputs(
@@ -126,14 +125,14 @@ def _check_outputs(
     """The outputs must still hold at the end what they held when they became final."""
     late = walker.missing()
     if late is not None:
-        findings.fail(None, f'tensor "{late}" was never computed')
+        findings.fail(f'tensor "{late}" was never computed')
         return
     for output, expected in zip(outputs, walker.results(), strict=True):
         value = read_tensor(npu, output.observation())
         findings.outputs[output.name] = value
         bad = not np.array_equal(value, expected, equal_nan=value.dtype.kind == "f")
         if bad and findings.first_bad is None:
-            findings.fail(None, f'output "{output.name}" was overwritten after it was final')
+            findings.fail(f'output "{output.name}" was overwritten after it was final')
 
 
 @dataclass(frozen=True)

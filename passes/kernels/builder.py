@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from xdsl.dialects.builtin import BoolAttr, IntegerAttr, LocationAttr, StringAttr, f32, i64
+from xdsl.dialects.builtin import BoolAttr, IntegerAttr, LocationAttr, StringAttr, i64
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 from xdsl.irdl import IRDLOperation
 
@@ -19,8 +19,6 @@ from dialects.bm1684.layout import (
     DDR,
     L2,
     LMEM,
-    Layout,
-    Order,
     Ref,
     Space,
     align,
@@ -228,14 +226,3 @@ def _four(shape: Sequence[int]) -> tuple[int, int, int, int]:
 def ddr_bytes(ref: Ref) -> int:
     """Bytes of a contiguous DDR tensor."""
     return ref.groups * ref.layout.strides[0] * ref.layout.unit
-
-
-def float_ref(shape: Sequence[int], layout: Layout) -> Ref:
-    """A float32 local memref of a given layout."""
-    return Ref(f32, _four(shape), layout, LMEM)
-
-
-def weight_layout(unit: int, pack: int, strides: Sequence[int]) -> Layout:
-    """A weight layout; strides of output row, input group, kernel row, kernel column in units."""
-    o, i, h, w = strides
-    return Layout(unit, pack, (o, i, h, w), Order.WEIGHTS)

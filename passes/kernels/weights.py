@@ -14,8 +14,8 @@ from xdsl.dialects.builtin import f32
 from xdsl.ir import SSAValue
 
 from dialects.bm1684.chip import BM1684
-from dialects.bm1684.layout import LMEM, Layout, Ref, align, i32, rows_of, si8, si16
-from passes.kernels.builder import TileBuilder, weight_layout
+from dialects.bm1684.layout import LMEM, Layout, Order, Ref, align, i32, rows_of, si8, si16
+from passes.kernels.builder import TileBuilder
 
 Array = NDArray[Any]
 
@@ -92,7 +92,7 @@ def load_weights(
     groups = 1 if form.depthwise else -(-inputs // form.pack)
     strides = (form.row_units(inputs, kh * kw), 1, kw * groups, groups)
     element = f32 if form.dtype is np.float32 else si8
-    layout = weight_layout(form.unit, form.pack, strides)
+    layout = Layout(form.unit, form.pack, strides, Order.WEIGHTS)
     kernel = b.view(buffer, Ref(element, (outputs, inputs, kh, kw), layout, LMEM))
     if bias is None:
         return kernel, None

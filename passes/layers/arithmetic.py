@@ -48,8 +48,7 @@ def plain_sum(
         )
     scale = types.scale_of(top) or 1.0
     ratios = [f * (types.scale_of(x) or 1.0) / scale for f, x in zip(factors, xs, strict=True)]
-    largest = max((abs(r) for r in ratios), default=0.0)
-    _, shift = c.ratio(largest) if largest else (0, 0)
+    c.ratio(max(abs(r) for r in ratios))  # raises when one is too large
     shift = MAX_SUM_SHIFT
     while shift and max(abs(round(r * 2.0**shift)) for r in ratios) > 127:
         shift -= 1

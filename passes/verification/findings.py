@@ -88,7 +88,6 @@ class Findings:
 
     tensors: list[TensorFinding] = field(default_factory=list[TensorFinding])
     failure: str | None = None
-    failed_layer: str | None = None
     inputs: dict[str, Array] = field(default_factory=dict[str, Array])
     outputs: dict[str, Array] = field(default_factory=dict[str, Array])
     on_tensor: Callable[[TensorFinding], None] | None = None
@@ -98,10 +97,9 @@ class Findings:
         if self.on_tensor is not None:
             self.on_tensor(finding)
 
-    def fail(self, layer: str | None, sentence: str) -> None:
+    def fail(self, sentence: str) -> None:
         """Records what stopped the run; the first one counts."""
-        if self.failure is None:
-            self.failure, self.failed_layer = sentence, layer
+        self.failure = self.failure or sentence
 
     @property
     def first_bad(self) -> TensorFinding | None:
@@ -111,12 +109,6 @@ class Findings:
     @property
     def ok(self) -> bool:
         return self.failure is None and self.first_bad is None
-
-    @property
-    def bad_layer(self) -> str | None:
-        """The name of the first layer that went wrong."""
-        bad = self.first_bad
-        return bad.layer if bad is not None else self.failed_layer
 
     def verdict(self) -> str:
         """One sentence: passed, or the first thing that went wrong."""
