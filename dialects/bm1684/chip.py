@@ -64,6 +64,8 @@ class Limits:
     outer_stride: int = (1 << 19) - 1
     """n and c strides of TIU operands, in elements (4N: words)."""
     gdma_size: int = 65535
+    gdma_source_step: int = 4095
+    """Largest w stride of a GDMA source, in elements; the destination has no such limit."""
     average_area: int = 254
     """Largest kernel area of an int8 average pooling with the built-in multiplier."""
     average_area_excluded: int = 240

@@ -37,7 +37,10 @@ def row_major(shape: Sequence[int]) -> Strides:
 
 
 def merge_dims(box: Box) -> Box:
-    """Drops dims of extent 1 and joins neighbours that are contiguous on both sides."""
+    """Drops dims of extent 1 and joins neighbours that are contiguous on both sides.
+
+    A last dim whose source step is too large for W is followed by one of extent 1.
+    """
     dims: list[tuple[int, int, int]] = []
     for extent, s, d in zip(box.extents, box.source, box.dest, strict=True):
         if extent == 1:
@@ -49,7 +52,8 @@ def merge_dims(box: Box) -> Box:
                 dims[-1] = (outer * extent, s, d)
                 continue
         dims.append((extent, s, d))
-    dims = dims or [(1, 1, 1)]
+    if not dims or dims[-1][1] > BM1684.limits.gdma_source_step:
+        dims.append((1, 1, 1))
     extents, source, dest = zip(*dims, strict=True)
     return replace(box, extents=tuple(extents), source=tuple(source), dest=tuple(dest))
 

@@ -29,6 +29,9 @@ TIU, GDMA = 0, 1
 
 Bytes = NDArray[np.uint8]
 
+MARGIN = 1 << 26
+"""DDR behind the context: the simulator checks n * nstride bytes of a source, used or not."""
+
 
 def view(address: int, size: int) -> Bytes:
     """Memory of the simulator as an array of bytes."""
@@ -132,7 +135,7 @@ def main() -> None:
     inputs = load_arrays(Path(given))
     stage = find_stage(read(Path(model).read_bytes(), model).nets, net, inputs)
     end = stage.context_address + stage.context_size
-    simulator = Simulator((end - DDR_BASE + 0xFFFFF) & ~0xFFFFF, int(noise_seed))
+    simulator = Simulator((end - DDR_BASE + MARGIN) & ~0xFFFFF, int(noise_seed))
     simulator.at(stage.coeff_address, len(stage.coeff))[:] = np.frombuffer(stage.coeff, np.uint8)
     for tensor in stage.inputs:
         simulator.at(tensor.address, tensor.size)[:] = to_device(inputs[tensor.name], tensor)

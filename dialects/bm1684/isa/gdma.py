@@ -68,7 +68,10 @@ BOTH = (*SOURCE, *TARGET)
 SHIFTS = tuple(f.name for f in INDEX_SHIFTS)
 
 SIZE = range(1, 1 << 16)
-SOURCE_SIZES = {f"src_{axis}size": SIZE for axis in "nchw"}
+SOURCE_SIZES = {
+    **{f"src_{axis}size": SIZE for axis in "nchw"},
+    "src_wstride": range(1 << 12),
+}
 FORMATS = {"src_data_format": frozenset(Format), "dst_data_format": frozenset(Format)}
 ENABLED = {"pio_gdma_enable": (1,), "des_type": (0,)}
 BYTES = (Format.INT8, Format.UINT8)
