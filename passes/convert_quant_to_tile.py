@@ -17,9 +17,9 @@ from dialects.bm1684 import tile
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import DDR, Ref, contiguous, si8, ui8
 from dialects.quant import compute, movement, types
-from dialects.quant.base import QuantOp, i64s
+from dialects.quant.base import QuantOp, i64s, int_attr
 from dialects.quant.scale import ScaleAttr
-from passes.kernels.builder import TileBuilder, ddr_bytes, int_attr
+from passes.kernels.builder import TileBuilder, ddr_bytes
 from passes.kernels.conv import lower_conv
 from passes.kernels.movement import (
     copy_words,

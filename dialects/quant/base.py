@@ -24,6 +24,11 @@ AnyTensor = TensorType[Attribute]
 I64S = DenseArrayBase.constr(i64)
 
 
+def int_attr(value: int) -> IntegerAttr:
+    """An integer as an attribute."""
+    return IntegerAttr(value, i64)
+
+
 def i64s(values: Sequence[int]) -> DenseArrayBase[IntegerType]:
     """A list of integers as an attribute."""
     return DenseArrayBase.from_list(i64, list(values))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from xdsl.dialects.builtin import BoolAttr, IntegerAttr, LocationAttr, StringAttr, i64
+from xdsl.dialects.builtin import BoolAttr, LocationAttr, StringAttr
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 from xdsl.irdl import IRDLOperation
 
@@ -28,13 +28,9 @@ from dialects.bm1684.layout import (
     local_bytes,
     si8,
 )
-from dialects.quant.base import i64s
+from dialects.quant.base import i64s, int_attr
 
 Array = NDArray[Any]
-
-
-def int_attr(value: int) -> IntegerAttr:
-    return IntegerAttr(value, i64)
 
 
 def float_bits(value: float) -> int:

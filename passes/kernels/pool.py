@@ -14,8 +14,8 @@ from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import Ref
 from dialects.quant import compute, types
 from dialects.quant.arithmetic import reciprocal
-from dialects.quant.base import i64s, ints
-from passes.kernels.builder import TileBuilder, float_bits, int_attr
+from dialects.quant.base import i64s, int_attr, ints
+from passes.kernels.builder import TileBuilder, float_bits
 from passes.kernels.tiling import (
     Axis,
     Problem,

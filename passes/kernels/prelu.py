@@ -9,7 +9,8 @@ from xdsl.ir import Attribute, SSAValue
 from dialects.bm1684 import tile
 from dialects.bm1684.layout import Ref
 from dialects.quant import compute, types
-from passes.kernels.builder import TileBuilder, int_attr
+from dialects.quant.base import int_attr
+from passes.kernels.builder import TileBuilder
 from passes.kernels.pointwise import lower_shared_prelu
 from passes.kernels.tiling import Axis, Problem
 from passes.kernels.weights import DEPTHWISE_FLOAT, DEPTHWISE_INT8, load_weights

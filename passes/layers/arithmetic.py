@@ -13,9 +13,9 @@ from xdsl.ir import Operation, SSAValue
 from dialects.blob import BlobAttr
 from dialects.quant import compute, types
 from dialects.quant.arithmetic import fixed_point, quantize
-from dialects.quant.base import i64s, ints
+from dialects.quant.base import i64s, int_attr, ints
 from dialects.ufw import ops as ufw
-from passes.layers.converter import SAME_SCALE, Converter, int_attr
+from passes.layers.converter import SAME_SCALE, Converter
 
 Array = NDArray[Any]
 MAX_SUM_SHIFT = 7

@@ -6,20 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from xdsl.dialects.builtin import ArrayAttr, IntegerAttr, LocationAttr, StringAttr, TensorType, i64
+from xdsl.dialects.builtin import ArrayAttr, LocationAttr, StringAttr, TensorType
 from xdsl.ir import Attribute, Block, SSAValue
 
 from dialects.quant import compute, movement, types
 from dialects.quant.arithmetic import fixed_point
-from dialects.quant.base import QuantOp
+from dialects.quant.base import QuantOp, int_attr
 from passes.support.program import LayerError
 
 SAME_SCALE = 1e-6
 """Scales that differ by less (relative) are one scale."""
-
-
-def int_attr(value: int) -> IntegerAttr:
-    return IntegerAttr(value, i64)
 
 
 @dataclass

@@ -8,8 +8,9 @@ from typing import Any
 from xdsl.ir import Operation
 
 from dialects.quant import movement, types
+from dialects.quant.base import int_attr
 from dialects.ufw import ops as ufw
-from passes.layers.converter import Converter, int_attr
+from passes.layers.converter import Converter
 
 
 def _concat(c: Converter, op: ufw.ConcatOp) -> None:

@@ -16,10 +16,10 @@ from xdsl.ir import Operation, SSAValue
 from dialects.blob import BlobAttr
 from dialects.bm1684.chip import BM1684
 from dialects.quant import compute, movement, types
-from dialects.quant.base import i64s, ints
+from dialects.quant.base import i64s, int_attr, ints
 from dialects.ufw import ops as ufw
 from passes.layers.arithmetic import multiply, plain_sum
-from passes.layers.converter import Converter, int_attr
+from passes.layers.converter import Converter
 
 Array = NDArray[Any]
 
