@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from xdsl.dialects.builtin import (
     Float32Type,
@@ -61,19 +62,27 @@ class Layout:
     order: Order = Order.TENSOR
 
 
+_LAYOUT = re.compile(
+    r"(tensor|weights) unit=([1248]) pack=([124]) strides=" + ",".join([r"(\d+)"] * 4)
+)
+
+
 @irdl_attr_definition
 class LayoutAttr(MemRefLayoutAttr, Data[Layout]):
     """``#tile.layout<"tensor unit=4 pack=4 strides=784,784,28,1">``."""
 
     name = "tile.layout"
+    example: ClassVar[str] = "tensor unit=4 pack=1 strides=64,64,8,1"
 
     @classmethod
     def parse_parameter(cls, parser: AttrParser) -> Layout:
         with parser.in_angle_brackets():
-            order, *fields = parser.parse_str_literal().split()
-        values = dict(part.split("=") for part in fields)
-        n, c, h, w = (int(v) for v in values["strides"].split(","))
-        return Layout(int(values["unit"]), int(values["pack"]), (n, c, h, w), Order(order))
+            text = parser.parse_str_literal()
+        found = _LAYOUT.fullmatch(text)
+        if found is None:
+            parser.raise_error(f"a layout is like {LayoutAttr.example!r}, not {text!r}")
+        unit, pack, n, c, h, w = map(int, found.groups()[1:])
+        return Layout(unit, pack, (n, c, h, w), Order(found[1]))
 
     def print_parameter(self, printer: Printer) -> None:
         at = self.data
@@ -105,8 +114,11 @@ class PlaceAttr(Data[Place]):
     @classmethod
     def parse_parameter(cls, parser: AttrParser) -> Place:
         with parser.in_angle_brackets():
-            words = parser.parse_str_literal().split()
-        return Place(Space(words[0]), int(words[1]) if len(words) > 1 else 0)
+            text = parser.parse_str_literal()
+        found = re.fullmatch(r"(ddr|l2)|lmem ([0-9]|[1-5][0-9]|6[0-3])", text)
+        if found is None:
+            parser.raise_error(f"a place is ddr, l2 or lmem with the start lane, not {text!r}")
+        return Place(Space(found[1])) if found[1] else Place(Space.LMEM, int(found[2]))
 
     def print_parameter(self, printer: Printer) -> None:
         lane = f" {self.data.lane}" if self.data.space == Space.LMEM else ""
