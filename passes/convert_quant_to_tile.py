@@ -8,9 +8,9 @@ from math import prod
 from typing import Any
 
 from xdsl.context import Context
-from xdsl.dialects.builtin import FunctionType, ModuleOp, StringAttr
-from xdsl.dialects.func import FuncOp, ReturnOp
-from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
+from xdsl.dialects.builtin import ModuleOp, StringAttr
+from xdsl.dialects.func import ReturnOp
+from xdsl.ir import Attribute, Block, Operation, SSAValue
 from xdsl.passes import ModulePass
 
 from dialects.bm1684 import tile
@@ -43,7 +43,7 @@ from passes.kernels.pool import lower_average_pool, lower_max_pool
 from passes.kernels.prelu import lower_prelu
 from passes.kernels.softmax import lower_softmax
 from passes.kernels.tiling import CannotLower
-from passes.support.program import LayerError, main_function, names
+from passes.support.program import LayerError, main_function, names, replace_body
 
 Lowering = Callable[[TileBuilder, Any, Any, SSAValue], None]
 
@@ -167,7 +167,7 @@ class ConvertQuantToTilePass(ModulePass):
         _copy_repeated(lowering, targets)
         _drop_unused(block)
         b.add(ReturnOp, [[]], {})
-        _replace_body(function, block)
+        replace_body(function, block)
 
 
 def _copy_repeated(lowering: _Lowering, targets: Sequence[tuple[SSAValue, SSAValue]]) -> None:
@@ -184,14 +184,3 @@ def _drop_unused(block: Block) -> None:
         if isinstance(op, (tile.AllocOp, tile.ViewOp)) and op.ref.first_use is None:
             op.detach()
             op.erase()
-
-
-def _replace_body(function: FuncOp, block: Block) -> None:
-    new = FuncOp(function.sym_name.data, FunctionType.from_lists([], []), Region(block))
-    new.attributes.update(function.attributes)
-    new.location = function.location
-    parent = function.parent
-    assert parent is not None
-    parent.insert_op_before(new, function)
-    function.detach()
-    function.erase()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from xdsl.context import Context
 from xdsl.dialects.builtin import ArrayAttr, ModuleOp
 from xdsl.dialects.func import FuncOp
-from xdsl.ir import Attribute, Operation
+from xdsl.ir import Operation
 from xdsl.passes import ModulePass
 
 from dialects.bm1684 import tile
@@ -48,9 +48,7 @@ class _Emitter:
         if self.last_gdma is None:
             return  # a view of a network input: nothing was computed
         ref = Ref.of(op.ref)
-        packed = ref.layout.pack > 1
-        kinds: dict[Attribute, str] = {types.si8: "int8", types.ui8: "uint8"}
-        dtype = kinds.get(ref.element, "float32")
+        dtype, packed = types.dtype_name(ref.element), ref.layout.pack > 1
         where = self.addresses.of(op.ref)
         seen = Observation(op.top.data, where, ints(op.shape), dtype, packed)
         old = () if self.last_gdma.observe is None else self.last_gdma.observe.data

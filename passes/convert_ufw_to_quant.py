@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from xdsl.context import Context
-from xdsl.dialects.builtin import FunctionType, ModuleOp
+from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp, ReturnOp
-from xdsl.ir import Block, Region, SSAValue
+from xdsl.ir import Block, SSAValue
 from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import PassFailedException
 
 from dialects.quant import types
 from dialects.ufw.layer import LayerOp
 from passes.layers import LAYERS, Converter
-from passes.support.program import main_function, names
+from passes.support.program import main_function, names, replace_body
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,8 @@ class ConvertUfwToQuantPass(ModulePass):
                 converter.location = inner.location
                 converter.top = inner.top_names[0] if inner.top_names else ""
                 LAYERS[type(inner)](converter, inner)
-        results = self._outputs(converter, function)
-        converter.block.add_op(ReturnOp(*results))
-        _replace(function, converter.block, results)
+        converter.block.add_op(ReturnOp(*self._outputs(converter, function)))
+        replace_body(function, converter.block)
 
     def _input(self, c: Converter, value: SSAValue, name: str) -> None:
         kind = types.tensor_type(value)
@@ -66,16 +65,3 @@ class ConvertUfwToQuantPass(ModulePass):
             c.top = name
             results.append(c.as_float(found) if name in self.float_outputs else found)
         return results
-
-
-def _replace(function: FuncOp, block: Block, results: list[SSAValue]) -> None:
-    """Puts the new body in place of the old one."""
-    kind = FunctionType.from_lists([a.type for a in block.args], [r.type for r in results])
-    new = FuncOp(function.sym_name.data, kind, Region(block))
-    new.attributes.update(function.attributes)
-    new.location = function.location
-    parent = function.parent
-    assert parent is not None
-    parent.insert_op_before(new, function)
-    function.detach()
-    function.erase()

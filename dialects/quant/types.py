@@ -60,6 +60,11 @@ def dtype_of(value: SSAValue | Attribute) -> type[np.generic]:
     return _DTYPES[tensor_type(value).element_type]
 
 
+def dtype_name(element: Attribute) -> str:
+    """numpy's name of an element type: "float32", "int8" or "uint8"."""
+    return np.dtype(_DTYPES[element]).name
+
+
 def float_tensor(shape: Sequence[int], scale: float | None = None) -> TensorType[Any]:
     """``tensor<...xf32>``, with the scale it gets where it is quantised."""
     return TensorType(f32, list(shape), *(() if scale is None else (ScaleAttr.of(scale),)))

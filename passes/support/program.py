@@ -5,12 +5,13 @@ from __future__ import annotations
 from xdsl.dialects.builtin import (
     ArrayAttr,
     FileLineColLoc,
+    FunctionType,
     LocationAttr,
     ModuleOp,
     NameLoc,
 )
-from xdsl.dialects.func import FuncOp
-from xdsl.ir import Attribute
+from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.ir import Attribute, Block, Region
 from xdsl.utils.exceptions import PassFailedException
 
 from dialects.execute import names_of
@@ -46,6 +47,24 @@ def main_function(module: ModuleOp) -> FuncOp:
         if isinstance(op, FuncOp) and op.sym_name.data == MAIN:
             return op
     raise PassFailedException(f"the module has no function @{MAIN}")
+
+
+def replace_body(function: FuncOp, block: Block) -> None:
+    """Puts ``block``, which ends with a return, in place of the function's body."""
+    last = block.last_op
+    if not isinstance(last, ReturnOp):
+        raise PassFailedException(f"function @{function.sym_name.data} does not end with a return")
+    kind = FunctionType.from_lists(
+        [arg.type for arg in block.args], [value.type for value in last.operands]
+    )
+    new = FuncOp(function.sym_name.data, kind, Region(block))
+    new.attributes.update(function.attributes)
+    new.location = function.location
+    parent = function.parent
+    assert parent is not None
+    parent.insert_op_before(new, function)
+    function.detach()
+    function.erase()
 
 
 def reference_module(module: ModuleOp) -> ModuleOp | None:

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from xdsl.dialects.builtin import LocationAttr
 from xdsl.dialects.func import FuncOp
-from xdsl.ir import Attribute
 
 from dialects.bm1684 import tile
 from dialects.bm1684.chip import BM1684
@@ -23,7 +22,6 @@ from dialects.quant.base import ints
 from passes.support.encode import Group, command_groups, integer, weights_image
 
 Array = NDArray[Any]
-DTYPES: dict[Attribute, str] = {types.si8: "int8", types.ui8: "uint8"}
 
 
 def to_packed(array: Array) -> Array:
@@ -148,7 +146,7 @@ def network_tensors(
     found: list[NetworkTensor] = []
     for op in function.body.block.ops:
         if isinstance(op, kind):
-            dtype = DTYPES.get(Ref.of(op.ref).element, "float32")
+            dtype = types.dtype_name(Ref.of(op.ref).element)
             scale = None if op.scale is None else float(op.scale.data)
             shape = ints(op.shape)
             found.append(
