@@ -49,44 +49,23 @@ class FixedTables:
 
 @dataclass(frozen=True)
 class Limits:
-    """Largest values of instruction fields."""
+    """Largest values that the passes cut by; those of single instructions are in the isa."""
 
     batch: int = 65535
     channels: int = 4095
     height: int = 65535
     width: int = 65535
-    kernel: int = 65535
     pad: int = 15
     stride: int = 15
     dilation: int = 16
-    inserted_zeros: int = 15
-    right_shift: int = 31
-    outer_stride: int = (1 << 19) - 1
-    """n and c strides of TIU operands, in elements (4N: words)."""
     gdma_size: int = 65535
     gdma_source_step: int = 4095
     """Largest w stride of a GDMA source, in elements; the destination has no such limit."""
     average_area: int = 254
     """Largest kernel area of an int8 average pooling with the built-in multiplier."""
     average_area_excluded: int = 240
-    matmul_int8_section: int = 128
-    winograd_width: int = 2047
-    """Largest padded input height and width of a winograd convolution."""
-    lookup_entries: int = 256
     ids_per_group: int = 30000
     """Commands of one engine in one group; ids have 16 bits and restart in each group."""
-
-
-@dataclass(frozen=True)
-class Alignment:
-    """Byte alignment of start addresses that may be less than the native one."""
-
-    conv_input_strided: int = 4
-    weights_int8: int = 4
-    weights_fp32: int = 8
-    bias_int16: int = 2
-    bias_fp32: int = 4
-    ddr_tensor: int = 4096
 
 
 @dataclass(frozen=True)
@@ -120,7 +99,8 @@ class Chip:
     """Input channels in one 8-byte unit of fp32 weights."""
     alignment: int = 128
     """Start and channel stride of an aligned tensor in local memory."""
-    align: Alignment = Alignment()
+    ddr_alignment: int = 4096
+    """Start of a network tensor in DDR."""
     limits: Limits = Limits()
     tables: FixedTables = FixedTables()
     clock: Clock = Clock()

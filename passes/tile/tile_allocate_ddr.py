@@ -35,7 +35,7 @@ class TileAllocateDdrPass(ModulePass):
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         function = main_function(op)
         block = function.body.block
-        start, page = BM1684.context_start, BM1684.align.ddr_tensor
+        start, page = BM1684.context_start, BM1684.ddr_alignment
         weights = _place_constants(block.ops, start)
         context = start + align(max(weights, 1), page)
         at = context
