@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 from xdsl.dialects.builtin import ArrayAttr, LocationAttr
@@ -44,6 +44,10 @@ class InstructionAttr(Data[Instruction]):
             printer.print_string_literal(self.data.text())
 
 
+DTYPES = ("float32", "int8", "uint8")
+"""The numpy element types of network tensors."""
+
+
 @dataclass(frozen=True)
 class Observation:
     """A tensor that is final in DDR: its name, address, network shape and numpy dtype. ``packed``:
@@ -81,6 +85,8 @@ class ObserveAttr(Data[Observation]):
             shape = parser.parse_comma_separated_list(parser.Delimiter.SQUARE, parser.parse_integer)
             parser.parse_punctuation(",")
             dtype = parser.parse_str_literal()
+            if dtype not in DTYPES or any(extent < 1 for extent in shape):
+                parser.raise_error(f"a tensor holds {', '.join(DTYPES)} and has extents above 0")
             packed = parser.parse_optional_punctuation(",") is not None
             if packed:
                 parser.parse_keyword("packed")
@@ -97,8 +103,9 @@ class ObserveAttr(Data[Observation]):
 
 
 class CommandOp(IRDLOperation, ABC):
-    """One command. ``observe`` lists the tensors that are final after it."""
+    """One command of ``ENGINE``. ``observe`` lists the tensors that are final after it."""
 
+    ENGINE: ClassVar[Engine]
     command = prop_def(InstructionAttr)
     observe = opt_prop_def(ArrayAttr[ObserveAttr])
     assembly_format = "$command (`observe` $observe^)? attr-dict"
@@ -124,6 +131,9 @@ class CommandOp(IRDLOperation, ABC):
             self.instruction.check()
         except IsaError as error:
             raise VerifyException(str(error)) from None
+        if self.instruction.engine is not self.ENGINE:
+            mnemonic = self.instruction.kind.mnemonic
+            raise VerifyException(f"{self.name}: {mnemonic} is a command of the other engine")
 
 
 @irdl_op_definition
@@ -131,6 +141,7 @@ class TiuOp(CommandOp):
     """A command of the tensor engine."""
 
     name = "npu.tiu"
+    ENGINE: ClassVar[Engine] = Engine.TIU
 
 
 @irdl_op_definition
@@ -138,6 +149,7 @@ class GdmaOp(CommandOp):
     """A command of the DMA engine."""
 
     name = "npu.gdma"
+    ENGINE: ClassVar[Engine] = Engine.GDMA
 
 
 def command_op(instruction: Instruction, location: LocationAttr) -> CommandOp:
