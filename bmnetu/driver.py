@@ -20,10 +20,10 @@ from bmnetu.files import write_atomically
 from bmnetu.frontend import Network, load_network
 from bmnetu.options import CompileOptions, check_supported
 from bmnetu.pipeline import parse_pipeline, pipeline_text, run_pipeline
-from bmnetu.result import CompileResult, layers_of
+from bmnetu.result import CompileResult, LayerLines, layers_of
 from dialects.blob import BlobError
 from passes.support.program import LayerError, main_function, names
-from passes.verification.findings import Findings, TensorFinding
+from passes.verification.findings import Findings
 from passes.verify_layers import VerifyLayersPass
 
 Report = Callable[[str], None]
@@ -91,6 +91,10 @@ class _Compilation:
     network: Network
     report: Report
     findings: Findings = field(default_factory=Findings)
+    lines: LayerLines = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.lines = LayerLines(self.report)
 
     def run(self) -> CompileResult:
         options, network = self.options, self.network
@@ -123,14 +127,15 @@ class _Compilation:
         for item in passes:
             if isinstance(item, VerifyLayersPass):
                 self.findings = item.findings
-                item.findings.on_tensor = _LayerLines(self.report).add
-                object.__setattr__(item, "keep_going", True)
+                item.findings.on_tensor = self.lines.add
+                item.findings.fatal = False
         return passes
 
     def _judge(self) -> None:
         if not self.options.cmp:
             return
         found = self.findings
+        self.lines.flush()
         if not found.ok:
             raise CompareError(f"compare failed: {found.verdict()}")
         worst = max((t.isolated.error for t in found.tensors), default=0.0)
@@ -165,24 +170,4 @@ class _Compilation:
             input_ref_data=references[0],
             output_ref_data=references[1],
             notes=self.network.notes,
-        )
-
-
-class _LayerLines:
-    """Prints one line a tensor of a layer as it becomes final."""
-
-    def __init__(self, report: Report):
-        self.report = report
-
-    def add(self, tensor: TensorFinding) -> None:
-        if "/" in tensor.top and tensor.top.rsplit("/", 1)[0] != tensor.layer and tensor.ok:
-            return
-        shape = "x".join(map(str, tensor.shape))
-        verdict = "ok" if tensor.ok else "FAIL"
-        exact = tensor.dtype != "float32" and tensor.isolated.error == 0
-        error = "equal" if exact else f"isolated {tensor.isolated.error:.3g}"
-        if tensor.accumulated.error != tensor.isolated.error:
-            error += f", accumulated {tensor.accumulated.error:.3g}"
-        self.report(
-            f"[NPU=CPU] {verdict:4} {tensor.layer} -> {tensor.top} {tensor.dtype} {shape}: {error}"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,11 +19,38 @@ class LayerResult:
 
     name: str
     where: str
-    ok: bool
-    isolated: float
-    accumulated: float
-    dtype: str
     tensors: tuple[TensorFinding, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every tensor is as it must be."""
+        return all(t.ok for t in self.tensors)
+
+    @property
+    def isolated(self) -> float:
+        """The largest error with the reference fed by the NPU's own inputs."""
+        return max(t.isolated.error for t in self.tensors)
+
+    @property
+    def accumulated(self) -> float:
+        """The largest error against the reference run from the network's inputs on."""
+        return max(t.accumulated.error for t in self.tensors)
+
+    @property
+    def dtype(self) -> str:
+        """Element type of the layer's last tensor."""
+        return self.tensors[-1].dtype
+
+    def line(self) -> str:
+        """The layer's line in the log."""
+        last = self.tensors[-1]
+        exact = all(t.dtype != "float32" for t in self.tensors) and self.isolated == 0
+        error = "equal" if exact else f"isolated {self.isolated:.3g}"
+        if self.accumulated != self.isolated:
+            error += f", accumulated {self.accumulated:.3g}"
+        shape = "x".join(map(str, last.shape))
+        verdict = "ok  " if self.ok else "FAIL"
+        return f"NPU=CPU {verdict} {self.name} -> {last.top} {last.dtype} {shape}: {error}"
 
 
 @dataclass(frozen=True)
@@ -55,11 +83,28 @@ def layers_of(findings: Findings) -> tuple[LayerResult, ...]:
         LayerResult(
             name=name,
             where=where,
-            ok=all(t.ok for t in tensors),
-            isolated=max(t.isolated.error for t in tensors),
-            accumulated=max(t.accumulated.error for t in tensors),
-            dtype=tensors[-1].dtype,
             tensors=tuple(tensors),
         )
         for (name, where), tensors in gathered.items()
     )
+
+
+class LayerLines:
+    """Reports a line a layer, once all its tensors are final."""
+
+    def __init__(self, report: Callable[[str], None]):
+        self.report = report
+        self.tensors: list[TensorFinding] = []
+
+    def add(self, tensor: TensorFinding) -> None:
+        """One more tensor; the layer before it is complete."""
+        if self.tensors and self.tensors[-1].layer != tensor.layer:
+            self.flush()
+        self.tensors.append(tensor)
+
+    def flush(self) -> None:
+        """Reports what has come in."""
+        if self.tensors:
+            last = self.tensors[-1]
+            self.report(LayerResult(last.layer, last.where, tuple(self.tensors)).line())
+        self.tensors = []

@@ -149,9 +149,8 @@ class VerifyLayersPass(ModulePass):
 
     seed: int = 0
     findings: Findings = field(default_factory=Findings, init=False, compare=False, repr=False)
-    keep_going: bool = False
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         verify_program(op, Program.of(main_function(op)), self.findings, seed=self.seed)
-        if not self.keep_going and not self.findings.ok:
+        if self.findings.fatal and not self.findings.ok:
             raise PassFailedException(self.findings.verdict())

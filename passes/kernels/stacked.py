@@ -1,7 +1,7 @@
 """Convolutions with more input channels than a command counts.
 
-The input channels are cut into pieces, and the rows that one output row reads are stacked piece under
-piece: a kernel of ``pieces * kh`` rows then adds up all of them in one exact accumulation.
+The input channels are cut into pieces, and the rows that one output row reads are stacked piece
+under piece: a kernel of ``pieces * kh`` rows then adds up all of them in one exact accumulation.
 """
 
 from __future__ import annotations

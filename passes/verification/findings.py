@@ -84,13 +84,15 @@ class TensorFinding:
 @dataclass
 class Findings:
     """Everything the compare found. ``on_tensor`` is called for each tensor as it becomes final;
-    ``failure``: a sentence about commands that could not be executed at all."""
+    ``failure``: a sentence about commands that could not be executed at all. ``fatal``: a
+    difference ends the pass pipeline; a driver that reads the verdict clears it."""
 
     tensors: list[TensorFinding] = field(default_factory=list[TensorFinding])
     failure: str | None = None
     inputs: dict[str, Array] = field(default_factory=dict[str, Array])
     outputs: dict[str, Array] = field(default_factory=dict[str, Array])
     on_tensor: Callable[[TensorFinding], None] | None = None
+    fatal: bool = True
 
     def add(self, finding: TensorFinding) -> None:
         self.tensors.append(finding)
