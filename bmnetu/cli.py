@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, TextIO
 
 from bmnetu.bug_report import write_report
-from bmnetu.errors import BmnetuError, InputFileError
+from bmnetu.errors import BmnetuError, InputFileError, UnsupportedError
 from bmnetu.flags import (
     CALIBRATE_FLAGS,
     COMPILE_FLAGS,
@@ -155,6 +155,9 @@ def _run_tool(tool: Tool, argv: Sequence[str] | None) -> int:
     except OSError as error:
         terminal.error(": ".join(filter(None, [str(error.filename or ""), error.strerror])))
         return InputFileError.exit_code
+    except MemoryError:
+        terminal.error("this machine has too little memory for the network; -cmp=false needs less")
+        return UnsupportedError.exit_code
     except Exception as error:
         return _report_bug(tool, words, error, terminal)
     return 0

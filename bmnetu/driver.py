@@ -14,7 +14,7 @@ from xdsl.utils.exceptions import DiagnosticException, VerifyException
 
 from bmnetu.bmodel import read, write
 from bmnetu.dump import Dumper
-from bmnetu.emit import bmodel_of, check_written
+from bmnetu.emit import bmodel_of, check_written, network_name
 from bmnetu.errors import BmnetuError, CompareError, UnsupportedError, UsageError
 from bmnetu.files import write_atomically
 from bmnetu.frontend import Network, load_network
@@ -118,7 +118,10 @@ class _Compilation:
 
         run_pipeline(network.module, passes, after)
         if options.stop_after is not None and options.stop_after != "npu":
-            return CompileResult(None, options.net_name or "", str(network.precision), text)
+            self.report(f"stopped after level {options.stop_after}; -dump_ir=DIR keeps the IR")
+            return CompileResult(
+                None, network_name(network.module), str(network.precision), text, network.module
+            )
         self._judge()
         return self._store(network.module, text)
 
@@ -147,7 +150,10 @@ class _Compilation:
     def _store(self, module: ModuleOp, text: str) -> CompileResult:
         outdir = self.options.outdir
         contents = bmodel_of(module)
-        data = write(contents)
+        try:
+            data = write(contents)
+        except ValueError as error:
+            raise UnsupportedError(f"{self.options.model}: {error}") from error
         path = outdir / "compilation.bmodel"
         check_written(read(data, str(path)), module, path)
         outdir.mkdir(parents=True, exist_ok=True)
@@ -165,6 +171,7 @@ class _Compilation:
             net_name=contents.nets[0].name,
             precision=str(self.network.precision),
             pipeline=text,
+            module=module,
             contents=contents,
             findings=self.findings if self.options.cmp else None,
             input_ref_data=references[0],

@@ -15,9 +15,11 @@ from bmnetu.bmodel import (
     Stage,
     StoreMode,
     Tensor,
+    read,
     tensor_bytes,
 )
 from bmnetu.errors import BmnetuError, InputFileError
+from bmnetu.files import read_bytes
 from dialects.bm1684 import tile
 from dialects.bm1684.chip import BM1684
 from passes.support.encode import integer
@@ -73,13 +75,17 @@ def check_written(written: Bmodel, module: ModuleOp, path: Path) -> None:
         raise BmnetuError(f"{path}: the file does not hold what was compiled")
 
 
-def verify(bmodel: Bmodel, module: ModuleOp, seed: int = 0, name: str = "bmodel") -> Findings:
+def verify(bmodel: Bmodel | str | Path, module: ModuleOp, seed: int = 0) -> Findings:
     """Runs a bmodel's commands and weights against the reference that a module carries.
 
     ``module``: npu level with ``@reference``, as a compilation leaves it (it says where each
     tensor lies and which layer a command belongs to). Raises InputFileError when they do not
     belong together.
     """
+    name = "the bmodel"
+    if not isinstance(bmodel, Bmodel):
+        name = str(bmodel)
+        bmodel = read(read_bytes(Path(bmodel), "a bmodel"), name)
     program = program_of(bmodel, name)
     own = Program.of(main_function(module))
     same = [len(x) for g in program.groups for x in g] == [len(x) for g in own.groups for x in g]

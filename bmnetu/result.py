@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from xdsl.dialects.builtin import ModuleOp
+
 from bmnetu.bmodel import Bmodel
 from passes.verification.findings import Findings, TensorFinding
 
@@ -62,6 +64,7 @@ class CompileResult:
     net_name: str
     precision: str
     pipeline: str
+    module: ModuleOp
     contents: Bmodel | None = None
     findings: Findings | None = None
     input_ref_data: Path | None = None
