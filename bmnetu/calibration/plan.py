@@ -107,9 +107,10 @@ class Plan:
         if all(bottom in self.unsigned for bottom in op.bottoms):
             self.unsigned.add(op.top)
         for bottom in op.bottoms:
+            root = self.root(bottom)
             same_sign = (bottom in self.unsigned) == (op.top in self.unsigned)
-            if same_sign and op not in self.floats and self._follows(bottom):
-                self._leaders[self.root(bottom)] = op.top
+            if same_sign and op not in self.floats and self._follows(bottom) and root != op.top:
+                self._leaders[root] = op.top
 
     def _follows(self, value: SSAValue) -> bool:
         """Whether the value may take any scale: nobody else reads it or what it is made of."""

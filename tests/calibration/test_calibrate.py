@@ -83,6 +83,15 @@ def test_a_blob_that_others_read_is_not_folded(tmp_path: Path) -> None:
     assert operations(found) == ["convolution", "batch_norm", "eltwise"]
 
 
+def test_a_blob_that_is_an_output_too_is_not_folded(tmp_path: Path) -> None:
+    text = 'output_whitelist: "c" output_whitelist: "r" ' + DATA
+    text += layer("Convolution", "data", "c", CONV) + layer("BatchNorm", "c", "b")
+    found = calibrated(tmp_path, text + layer("ReLU", "b", "r"))
+    one = batch(found.files.samples(), 0)
+    assert list(found.int8_outputs(one)) == ["c", "r"]
+    assert operations(found) == ["convolution", "batch_norm", "relu"]
+
+
 def test_tops_are_unique_and_the_input_scale_is_in_the_prototxt(tmp_path: Path) -> None:
     found = calibrated(tmp_path, FOLDED)
     message = found.message()
@@ -172,6 +181,19 @@ def test_parts_of_a_concat_are_made_in_its_scale(tmp_path: Path) -> None:
     assert thresholds["a"] == thresholds["b"] == thresholds["ar"] == thresholds["one"]
     assert thresholds["two"] == max(thresholds["one"], thresholds["t"])
     assert thresholds["t"] < 1.01
+
+
+def test_pieces_of_one_blob_can_be_joined_again(tmp_path: Path) -> None:
+    text = "".join(
+        [
+            DATA,
+            layer("Convolution", "data", "c", CONV),
+            layer("Slice", "c", "a b"),
+            layer("Concat", "b a", "j"),
+        ]
+    )
+    thresholds = calibrated(tmp_path, text).result.thresholds
+    assert len({thresholds[blob] for blob in ("c", "a", "b", "j")}) == 1
 
 
 def test_a_product_keeps_a_power_of_two_between_the_scales(tmp_path: Path) -> None:
