@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
+
+from bmnetu.pipeline import DIALECTS as BMNETU_DIALECTS
+from passes import ALL_PASSES
 
 ROOT = Path(__file__).parents[1]
 FLOORS = ("dialects", "passes", "bmnetu")
@@ -111,3 +115,25 @@ def test_every_pass_of_one_dialect_begins_with_its_name() -> None:
         if path.parent.name in DIALECTS and not path.stem.startswith(path.parent.name + "_")
     ]
     assert not wrong
+
+
+def test_every_pass_file_is_in_all_passes() -> None:
+    listed = {item.__module__ for item in ALL_PASSES}
+    files = {".".join(path.relative_to(ROOT).with_suffix("").parts) for path in PASS_FILES}
+    assert listed == files
+    assert len(ALL_PASSES) == len(listed), "a pass is listed twice"
+
+
+@pytest.mark.parametrize("name", [item.name for item in ALL_PASSES])
+def test_every_pass_has_a_lit_test(name: str) -> None:
+    path = ROOT / "lit_tests" / "passes" / f"{name}.mlir"
+    assert path.exists(), f"{name_of(path)} is missing"
+    assert name in path.read_text().split("\n", 1)[0], f"{name_of(path)} does not run {name}"
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_every_dialect_has_round_trips_of_all_its_ops(name: str) -> None:
+    dialect = next(each for each in BMNETU_DIALECTS if each.name == name)
+    text = (ROOT / "lit_tests" / "dialects" / name / "ops.mlir").read_text()
+    missing = [op.name for op in dialect.operations if not re.search(rf"\b{op.name}\b", text)]
+    assert not missing
