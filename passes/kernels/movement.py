@@ -82,27 +82,35 @@ def _pieces(box: Box) -> Iterator[Box]:
 def copy_box(b: TileBuilder, source: SSAValue, dest: SSAValue, box: Box) -> None:
     """Emits the commands of a strided copy between two DDR buffers."""
     for piece in _pieces(merge_dims(box)):
-        fill = 4 - len(piece.extents)
-        shape = (1,) * fill + piece.extents
-
-        def side(buffer: SSAValue, strides: Strides, begin: int) -> SSAValue:
-            n, c, h, w = (0,) * fill + strides  # noqa: B023
-            element = i32 if box.unit == 4 else si8
-            ref = Ref(element, Ref.of(buffer).shape, Layout(box.unit, 1, (n, c, h, w)), DDR)
-            return b.view(buffer, ref.with_(shape=shape), begin * box.unit)  # noqa: B023
-
         b.copy(
-            side(dest, piece.dest, piece.dest_begin), side(source, piece.source, piece.source_begin)
+            _side(b, dest, piece, piece.dest, piece.dest_begin),
+            _side(b, source, piece, piece.source, piece.source_begin),
         )
 
 
-def _packed(op_value: SSAValue) -> bool:
-    return not types.is_float(op_value)
+def _side(b: TileBuilder, buffer: SSAValue, box: Box, strides: Strides, begin: int) -> SSAValue:
+    """One side of a box of rank at most 4 as a memref."""
+    fill = 4 - len(strides)
+    n, c, h, w = (1,) * fill + box.extents
+    steps = (0,) * fill + strides
+    layout = Layout(box.unit, 1, (steps[0], steps[1], steps[2], steps[3]))
+    ref = Ref(i32 if box.unit == 4 else si8, (n, c, h, w), layout, DDR)
+    return b.view(buffer, ref, begin * box.unit)
+
+
+def _packed(value: SSAValue) -> bool:
+    """True for 8-bit tensors: they lie as 4N."""
+    return not types.is_float(value)
 
 
 def plane_of(shape: Sequence[int]) -> int:
     """Elements of one image."""
     return prod(shape[1:])
+
+
+def byte_of(image: int, plane: int) -> int:
+    """First byte of an image in a 4N tensor; its other elements follow in steps of 4 bytes."""
+    return 4 * (image // 4 * plane) + image % 4
 
 
 def copy_words(b: TileBuilder, source: SSAValue, dest: SSAValue, words: int) -> None:
@@ -220,10 +228,9 @@ def _copy_images(
 ) -> None:
     """Images of a 4N tensor, byte by byte."""
     for image in range(count):
-        near, far = image, begin + image
+        near, far = byte_of(image, plane), byte_of(begin + image, plane)
         first, second = (near, far) if into else (far, near)
-        at = [4 * (i // 4 * plane) + i % 4 for i in (first, second)]
-        copy_box(b, source, dest, Box((plane,), (4,), (4,), 1, at[0], at[1]))
+        copy_box(b, source, dest, Box((plane,), (4,), (4,), 1, first, second))
 
 
 def lower_broadcast(
@@ -233,7 +240,7 @@ def lower_broadcast(
     small, large = types.shape_of(op.x), types.shape_of(op.y)
     if _packed(op.x) and small[0] != large[0]:
         for image in range(large[0]):
-            at = 4 * (image // 4 * plane_of(large)) + image % 4
+            at = byte_of(image, plane_of(large))
             strides = tuple(4 * s for s in row_major((1, *large[1:])))
             box = Box((1, *large[1:]), _zeroed(small, large, 4), strides, 1, 0, at)
             copy_box(b, source, dest, box)
