@@ -52,7 +52,8 @@ class Axis:
     def source(self, begin: int, outputs: int) -> tuple[int, int, int, int]:
         """(input begin, input extent, pad before, pad after) of a run of outputs (halo included).
 
-        A run that lies in the padding alone gets one input element beside it.
+        A run that lies in the padding before the input gets one input element behind it; one whose
+        first window begins behind the input has no such box.
         """
         start = begin * self.stride - self.pad
         stop = start + self.span(outputs)

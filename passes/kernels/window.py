@@ -131,9 +131,12 @@ def _load(
 
 
 def padded(p: Problem, fill: int) -> Problem:
-    """The problem with padding written into local memory where a command could not express it."""
-    pads = [pad for axis in (p.height, p.width) for pad in (axis.pad, axis.pad_after)]
-    return replace(p, fill=fill) if max(pads) > BM1684.limits.pad else p
+    """The problem with padding written into local memory where a command could not express it: a
+    pad above the field's limit, or a tile whose first window begins behind the input."""
+    axes = (p.height, p.width)
+    wide = max(pad for axis in axes for pad in (axis.pad, axis.pad_after)) > BM1684.limits.pad
+    behind = any(axis.first(axis.out - 1) >= axis.size for axis in axes)
+    return replace(p, fill=fill) if wide or behind else p
 
 
 def check_fields(stride: tuple[int, ...], dilation: tuple[int, ...]) -> None:
