@@ -22,6 +22,7 @@ from bmnetu.cli import calibrate_main
 from bmnetu.cli import main as compile_main
 from bmnetu.emit import program_of
 from bmnetu.frontend import load_network
+from dialects.bm1684.model import Npu
 from dialects.execute import execute
 from dialects.quant import reference as quant
 from dialects.ufw import reference as ufw
@@ -33,7 +34,7 @@ Array = NDArray[Any]
 
 HERE = Path(__file__).parent
 MODEL, WEIGHTS = HERE / "digits.prototxt", HERE / "digits.fp32umodel"
-NPU_SAMPLE = 50
+NPU_SAMPLE = 100
 
 
 def float_guesses(images: Array) -> Array:
@@ -59,9 +60,13 @@ def npu_guesses(images: Array, bmodel: Path) -> Array:
     guesses: list[int] = []
     for image in images:
         inputs = {place(source): quantized(image[None], source.scale)}
-        memory = npu.execute(program, inputs, noise=0, observe=lambda *_: None)
+        memory = npu.execute(program, inputs, noise=0, observe=ignore)
         guesses.append(int(npu.read_tensor(memory, result.observation()).argmax()))
     return np.array(guesses)
+
+
+def ignore(group: int, number: int, memory: Npu) -> None:
+    """Looks at no command."""
 
 
 def place(tensor: Tensor) -> npu.NetworkTensor:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from layers import Adam, Array, BatchNorm, Convolution, InnerProduct, MaxPool, Parameter, ReLU
 from PIL import Image
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_digits  # pyright: ignore[reportMissingTypeStubs]
 
 from bmnetu.frontend import write_umodel
 from bmnetu.frontend.blobs import float_blob
@@ -119,22 +120,27 @@ def save_images(folder: Path, images: Array) -> None:
         Image.fromarray(image).save(folder / f"{i:03}.png", optimize=True)
 
 
+def load() -> tuple[Array, Array]:
+    """All digits: N x 8 x 8 pixels, uint8, and their labels."""
+    levels, labels = cast(tuple[Array, Array], load_digits(return_X_y=True))
+    pixels = np.rint(levels * (LARGEST_PIXEL / 16)).astype(np.uint8).reshape(-1, 8, 8)
+    return pixels, labels.astype(np.uint8)
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description="Trains the example's network.")
     parser.add_argument("--seed", type=int, default=0)
     random = np.random.default_rng(parser.parse_args().seed)
-    digits = load_digits()
-    pixels = np.rint(digits.images * (LARGEST_PIXEL / 16)).astype(np.uint8)
+    pixels, labels = load()
     order = random.permutation(len(pixels))
     test, rest = order[:TEST_IMAGES], order[TEST_IMAGES:]
     real = (pixels / np.float32(LARGEST_PIXEL))[:, None]
-    network = train(real[rest], digits.target[rest], random)
+    network = train(real[rest], labels[rest], random)
     guesses = network.forward(real[test], training=False).argmax(axis=1)
-    print(f"accuracy on {len(test)} test images: {np.mean(guesses == digits.target[test]):.1%}")
+    print(f"accuracy on {len(test)} test images: {np.mean(guesses == labels[test]):.1%}")
     write_umodel(HERE / "digits.fp32umodel", umodel(network))
     save_images(HERE / "calibration", pixels[rest[:CALIBRATION_IMAGES]])
-    labels = digits.target[test].astype(np.uint8)
-    np.savez_compressed(HERE / "test.npz", images=pixels[test], labels=labels)
+    np.savez_compressed(HERE / "test.npz", images=pixels[test], labels=labels[test])
 
 
 if __name__ == "__main__":
