@@ -16,7 +16,6 @@ from passes.kernels.builder import TileBuilder, float_bits
 from passes.kernels.stacked import load_stack, stack_weight
 from passes.kernels.tiling import (
     Axis,
-    CannotLower,
     Problem,
     ranges,
 )
@@ -83,10 +82,6 @@ def conv_group(
     forms = (DEPTHWISE_INT8, DEPTHWISE_FLOAT) if depthwise else (CONV_INT8, CONV_FLOAT)
     form: WeightForm = forms[is_float]
     outputs, inputs, kh, kw = weight.shape
-    if not depthwise and inputs > BM1684.limits.channels:
-        raise CannotLower(
-            f"{inputs} input channels in one convolution, {BM1684.limits.channels} fit"
-        )
     problem = Problem(
         batch=types.shape_of(op.x)[0],
         channels_in=inputs,
@@ -105,14 +100,14 @@ def conv_group(
 
     def emit(dst: SSAValue, src: SSAValue, loaded: Weights | None, pads: Pads) -> None:
         assert loaded is not None
-        kernel, offset = loaded
+        kernel, addend = loaded
         properties: dict[str, Attribute] = {
             "stride": op.stride,
             "pad": i64s(pads),
             "dilation": op.dilation,
             "shift": int_attr(op.shift.value.data),
         }
-        b.add(kind, [dst, src, kernel, [] if offset is None else [offset]], properties)
+        b.add(kind, [dst, src, kernel, [] if addend is None else [addend]], properties)
 
     relu = is_float and bool(op.relu.value.data)
     run_window(b, padded(problem, 0), whole(*axes), source, dest, Step(emit, weights, relu))
@@ -147,7 +142,7 @@ def stacked_conv(
     size = tile_size(b, problem)
     for c0, cn in ranges(outputs, size.c):
         part = slice(c0, c0 + cn)
-        kernel, offset = load_weights(b, form, stacked[part], None if bias is None else bias[part])
+        kernel, addend = load_weights(b, form, stacked[part], None if bias is None else bias[part])
         for batch, _, columns in boxes(problem, size):
             for row in range(axes[0].out):
                 src = load_stack(b, source, axes, batch, row, columns)
@@ -158,8 +153,8 @@ def stacked_conv(
                     "dilation": i64s([1, dilation]),
                     "shift": int_attr(op.shift.value.data),
                 }
-                biases = [] if offset is None else [offset]
-                b.add(tile.ConvOp, [dst, src, kernel, biases], properties)
+                addends = [] if addend is None else [addend]
+                b.add(tile.ConvOp, [dst, src, kernel, addends], properties)
                 if is_float and op.relu.value.data:
                     b.arith("max", dst, dst, float_bits(0.0))
                 b.store(b.window(dest, (batch[0], c0, row, columns[0]), shape), dst)
