@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import Builtin, ModuleOp
@@ -38,18 +38,24 @@ FUSED = {"FP32": "keep-reference,ufw-fold-batch-norm", "INT8": ""}
 OVERLAPPED = OptLevel(
     ufw=FUSED,
     quant={"FP32": "quant-fuse-relu", "INT8": "keep-reference"},
-    tile="tile-allocate-ddr,tile-allocate-local{rotate=true}",
+    tile=("convert-quant-to-tile{overlap=true},tile-allocate-ddr,tile-allocate-local{rotate=true}"),
     npu="npu-hoist-loads,npu-assign-waits",
 )
 OPT_LEVELS: dict[int, OptLevel] = {
     0: OptLevel(
         ufw=KEEP_BEFORE,
         quant=KEEP_AFTER,
-        tile="tile-allocate-ddr,tile-allocate-local",
+        tile="convert-quant-to-tile,tile-allocate-ddr,tile-allocate-local",
         npu="npu-assign-waits{serial=true}",
     ),
     1: OVERLAPPED,
-    2: OVERLAPPED,
+    2: replace(
+        OVERLAPPED,
+        tile=(
+            "convert-quant-to-tile{overlap=true whole=true},tile-keep-local,"
+            "tile-allocate-ddr,tile-allocate-local{rotate=true}"
+        ),
+    ),
 }
 
 
@@ -81,11 +87,10 @@ def pipeline_text(
     ``stop_after``.
     """
     level = OPT_LEVELS[opt]
-    overlap = "{overlap=true}" if opt else ""
     parts = {
         "ufw": [level.ufw[precision]],
         "quant": [_convert(float_inputs, float_outputs), level.quant[precision]],
-        "tile": [f"convert-quant-to-tile{overlap}", level.tile],
+        "tile": [level.tile],
         "npu": ["convert-tile-to-npu", level.npu],
     }
     last = LEVELS.index(stop_after or "npu")

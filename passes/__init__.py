@@ -11,6 +11,7 @@ from passes.npu.npu_hoist_loads import NpuHoistLoadsPass
 from passes.quant.quant_fuse_relu import QuantFuseReluPass
 from passes.tile.tile_allocate_ddr import TileAllocateDdrPass
 from passes.tile.tile_allocate_local import TileAllocateLocalPass
+from passes.tile.tile_keep_local import TileKeepLocalPass
 from passes.ufw.ufw_fold_batch_norm import UfwFoldBatchNormPass
 from passes.verify_layers import VerifyLayersPass
 
@@ -20,6 +21,7 @@ ALL_PASSES: tuple[type[ModulePass], ...] = (
     ConvertUfwToQuantPass,
     QuantFuseReluPass,
     ConvertQuantToTilePass,
+    TileKeepLocalPass,
     TileAllocateDdrPass,
     TileAllocateLocalPass,
     ConvertTileToNpuPass,

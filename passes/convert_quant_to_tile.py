@@ -138,18 +138,20 @@ class ConvertQuantToTilePass(ModulePass):
 
     Before: quant ops on tensors. After: tile ops; every tensor lies whole in DDR (float32
     row-major, 8 bit as 4N) and is marked by tile.observe when it is final. With ``overlap`` a tile
-    takes at most half of local memory, so that the next one can be loaded meanwhile.
+    takes at most half of local memory, so that the next one can be loaded meanwhile. With ``whole``
+    element-wise layers keep channels in their lanes, as tile-keep-local wants them.
     """
 
     name = "convert-quant-to-tile"
 
     overlap: bool = False
+    whole: bool = False
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         function = main_function(op)
         block, body = Block(), function.body.block
         budget = BM1684.lane_bytes // (2 if self.overlap else 1)
-        b = TileBuilder(block, function.location, budget)
+        b = TileBuilder(block, function.location, budget, self.whole)
         lowering = _Lowering(b, {}, {})
         for value, name in zip(body.args, names(function, "input_names"), strict=True):
             lowering.buffers[value] = lowering.network_tensor(tile.InputOp, value, name)

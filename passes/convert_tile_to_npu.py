@@ -11,8 +11,9 @@ from xdsl.ir import Operation
 from xdsl.passes import ModulePass
 
 from dialects.bm1684 import tile
-from dialects.bm1684.layout import Ref
-from dialects.bm1684.npu import CommandOp, GdmaOp, Observation, ObserveAttr, command_op
+from dialects.bm1684.isa import Engine
+from dialects.bm1684.layout import Ref, Space
+from dialects.bm1684.npu import CommandOp, LocalBox, Observation, ObserveAttr, command_op
 from dialects.quant import types
 from dialects.quant.base import ints
 from passes.commands import lower_compute, lower_transfer
@@ -22,11 +23,11 @@ from passes.support.program import main_function
 
 @dataclass
 class _Emitter:
-    """The commands so far, and the last one of the GDMA."""
+    """The commands so far, and the last one of each engine."""
 
     addresses: Addresses = field(default_factory=Addresses)
     commands: list[CommandOp] = field(default_factory=list[CommandOp])
-    last_gdma: CommandOp | None = None
+    last: dict[Engine, CommandOp] = field(default_factory=dict[Engine, CommandOp])
 
     def emit(self, op: Operation) -> None:
         if isinstance(op, tile.BufferOp):
@@ -41,18 +42,25 @@ class _Emitter:
             for instruction in lower(op, self.addresses):
                 command = command_op(instruction, op.location)
                 self.commands.append(command)
-                if isinstance(command, GdmaOp):
-                    self.last_gdma = command
+                self.last[instruction.engine] = command
 
     def _observe(self, op: tile.ObserveOp) -> None:
-        if self.last_gdma is None:
-            return  # a view of a network input: nothing was computed
         ref = Ref.of(op.ref)
-        dtype, packed = types.dtype_name(ref.element), ref.layout.pack > 1
-        where = self.addresses.of(op.ref)
-        seen = Observation(op.top.data, where, ints(op.shape), dtype, packed)
-        old = () if self.last_gdma.observe is None else self.last_gdma.observe.data
-        self.last_gdma.observe = ArrayAttr([*old, ObserveAttr(seen)])
+        local = ref.place.space is Space.LMEM
+        command = self.last.get(Engine.TIU if local else Engine.GDMA)
+        if command is None:
+            return  # a view of a network input: nothing was computed
+        words = ref.as_words()
+        seen = Observation(
+            top=op.top.data,
+            address=self.addresses.offset(op.ref) if local else self.addresses.of(op.ref),
+            shape=ints(op.shape),
+            dtype=types.dtype_name(ref.element),
+            packed=ref.layout.pack > 1,
+            local=LocalBox(words.shape, words.layout.strides) if local else None,
+        )
+        old = () if command.observe is None else command.observe.data
+        command.observe = ArrayAttr([*old, ObserveAttr(seen)])
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,8 @@ class ConvertTileToNpuPass(ModulePass):
 
     Before: every buffer has an address. After: the function holds buffers of the network's inputs,
     outputs and constants, and commands in program order without ids; a tensor's name stands on the
-    GDMA command after which it is final.
+    command after which it is final (of the GDMA for one in DDR, of the TIU for one in local
+    memory).
     """
 
     name = "convert-tile-to-npu"

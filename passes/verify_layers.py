@@ -15,13 +15,13 @@ from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import PassFailedException
 
 from dialects.bm1684 import tile
-from dialects.bm1684.isa import Engine
 from dialects.bm1684.model import ModelError, Npu
 from passes.support.program import location_text, main_function, reference_module
 from passes.verification.findings import Findings
 from passes.verification.npu import (
     NetworkTensor,
     Program,
+    Site,
     Sites,
     execute,
     network_tensors,
@@ -76,18 +76,18 @@ def verify_program(
         {o.top for many in watched.values() for o in many},
         findings.add,
     )
-    digests: dict[tuple[int, str], bytes] = {}
+    digests: dict[str, bytes] = {}
 
-    def first(group: int, number: int, npu: Npu) -> None:
-        for at in watched.get((group, number), ()):
+    def first(site: Site, npu: Npu) -> None:
+        for at in watched.get(site, ()):
             value = read_tensor(npu, at)
-            digests[group, at.top] = _digest(value)
+            digests[at.top] = _digest(value)
             walker.observe(at.top, value)
 
-    def second(group: int, number: int, npu: Npu) -> None:
-        for at in watched.get((group, number), ()):
-            if digests.get((group, at.top)) != _digest(read_tensor(npu, at)):
-                where = sites.location(group, Engine.GDMA, number)
+    def second(site: Site, npu: Npu) -> None:
+        for at in watched.get(site, ()):
+            if digests.get(at.top) != _digest(read_tensor(npu, at)):
+                where = sites.location(*site)
                 _fail(
                     findings, where, f'tensor "{at.top}" depends on memory that nothing has written'
                 )

@@ -49,15 +49,36 @@ DTYPES = ("float32", "int8", "uint8")
 
 
 @dataclass(frozen=True)
+class LocalBox:
+    """Words of a tensor in local memory from lane 0 on: extents [groups, c, h, w] and strides in
+    words, the one of c stepping over rows of 64 lanes."""
+
+    extents: tuple[int, int, int, int]
+    strides: tuple[int, int, int, int]
+
+    def __str__(self) -> str:
+        return " ".join(",".join(map(str, four)) for four in (self.extents, self.strides))
+
+    @staticmethod
+    def parse(text: str) -> LocalBox:
+        """The inverse of ``str``. Raises ValueError."""
+        extents, strides = (tuple(map(int, part.split(","))) for part in text.split())
+        (g, c, h, w), (gs, cs, hs, ws) = extents, strides
+        return LocalBox((g, c, h, w), (gs, cs, hs, ws))
+
+
+@dataclass(frozen=True)
 class Observation:
-    """A tensor that is final in DDR: its name, address, network shape and numpy dtype. ``packed``:
-    8-bit elements, four images a 32-bit word (4N), the batch padded to a multiple of four."""
+    """A tensor that is final: its name, address, network shape and numpy dtype. ``packed``: 8-bit
+    elements, four images a 32-bit word (4N), the batch padded to a multiple of four. With ``local``
+    it lies in local memory and the address is a byte offset in each lane, else in DDR."""
 
     top: str
     address: int
     shape: tuple[int, ...]
     dtype: str
     packed: bool
+    local: LocalBox | None = None
 
     @property
     def nbytes(self) -> int:
@@ -69,8 +90,8 @@ class Observation:
 
 @irdl_attr_definition
 class ObserveAttr(Data[Observation]):
-    """``#npu.observe<"top", address, [shape], "dtype", packed>``: final after the command it
-    stands on.
+    """``#npu.observe<"top", address, [shape], "dtype", packed "extents strides">``: final after
+    the command it stands on; the last string only for a tensor in local memory.
     """
 
     name = "npu.observe"
@@ -90,7 +111,12 @@ class ObserveAttr(Data[Observation]):
             packed = parser.parse_optional_punctuation(",") is not None
             if packed:
                 parser.parse_keyword("packed")
-        return Observation(top, address, tuple(shape), dtype, packed)
+            text = parser.parse_optional_str_literal()
+            try:
+                local = None if text is None else LocalBox.parse(text)
+            except ValueError:
+                parser.raise_error(f"{text!r} is no box in local memory")
+        return Observation(top, address, tuple(shape), dtype, packed, local)
 
     def print_parameter(self, printer: Printer) -> None:
         at = self.data
@@ -100,6 +126,9 @@ class ObserveAttr(Data[Observation]):
             printer.print_string(f", {at.address}, [{shape}], ")
             printer.print_string_literal(at.dtype)
             printer.print_string(", packed" if at.packed else "")
+            if at.local is not None:
+                printer.print_string(" ")
+                printer.print_string_literal(str(at.local))
 
 
 class CommandOp(IRDLOperation, ABC):

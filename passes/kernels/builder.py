@@ -42,12 +42,15 @@ def float_bits(value: float) -> int:
 class TileBuilder:
     """Appends tile ops to a block, all with the current ``location``.
 
-    ``budget``: bytes of each lane that the buffers of one tile may take together.
+    ``budget``: bytes of each lane that the buffers of one tile may take together. ``whole``:
+    element-wise layers keep the tensor's channels in their lanes where it fits, so that their tiles
+    are those of the convolutions around them.
     """
 
     block: Block
     location: LocationAttr
     budget: int = BM1684.lane_bytes
+    whole: bool = False
     tables: dict[bytes, SSAValue] = field(default_factory=dict[bytes, SSAValue])
 
     # -- buffers -----------------------------------------------------------------------------------

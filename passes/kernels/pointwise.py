@@ -12,7 +12,18 @@ from xdsl.dialects.builtin import f32
 from xdsl.ir import Attribute, SSAValue
 
 from dialects.bm1684.chip import BM1684
-from dialects.bm1684.layout import DDR, Ref, contiguous, i32, si8, si16, ui8, ui16
+from dialects.bm1684.layout import (
+    DDR,
+    Ref,
+    aligned,
+    contiguous,
+    i32,
+    local_bytes,
+    si8,
+    si16,
+    ui8,
+    ui16,
+)
 from dialects.quant import compute, types
 from dialects.quant.base import ints
 from passes.kernels.builder import TileBuilder, float_bits
@@ -49,32 +60,41 @@ def chunks(words: int, budget: int, buffers: int) -> Iterator[Chunk]:
 
 
 class Flat:
-    """Moves chunks of flat tensors between DDR and local memory."""
+    """Moves chunks of tensors between DDR and local memory: runs of words, or (chunk None) the
+    whole tensor with its channels in their lanes."""
 
-    def __init__(self, b: TileBuilder, images: int):
+    def __init__(self, b: TileBuilder, images: int, tensor: Ref | None = None):
         self.b = b
         self.images = min(images, 4)
+        self.tensor = tensor
 
-    def shape(self, chunk: Chunk, pack: int) -> tuple[int, int, int, int]:
-        return (self.images if pack > 1 else 1, chunk.lanes, 1, chunk.width)
+    def shape(self, chunk: Chunk | None, pack: int) -> tuple[int, int, int, int]:
+        """The local shape of a chunk whose words hold ``pack`` elements."""
+        if chunk is not None:
+            return (self.images if pack > 1 else 1, chunk.lanes, 1, chunk.width)
+        assert self.tensor is not None
+        n, *rest = self.tensor.shape if pack > 1 else self.tensor.as_words().shape
+        return (n, rest[0], rest[1], rest[2])
 
-    def source(self, buffer: SSAValue, chunk: Chunk) -> SSAValue:
+    def source(self, buffer: SSAValue, chunk: Chunk | None) -> SSAValue:
         """The chunk's words of a DDR tensor as [1, lanes, 1, width] words."""
+        if chunk is None:
+            return self.b.words(buffer)
         shape = (1, chunk.lanes, 1, chunk.width)
         ref = Ref(i32, shape, contiguous(shape, 4), DDR)
         return self.b.view(buffer, ref, chunk.begin * 4)
 
-    def local(self, chunk: Chunk, element: Attribute) -> SSAValue:
+    def local(self, chunk: Chunk | None, element: Attribute) -> SSAValue:
         """A local buffer for the chunk: float32 or i32 words, 4N bytes, or 2N half words."""
         pack = _PACKS.get(element, 1)
         return self.b.local(element, self.shape(chunk, pack), 4, pack)
 
-    def load(self, buffer: SSAValue, chunk: Chunk, element: Attribute) -> SSAValue:
+    def load(self, buffer: SSAValue, chunk: Chunk | None, element: Attribute) -> SSAValue:
         target = self.local(chunk, element)
         self.b.load(target, self.source(buffer, chunk))
         return target
 
-    def store(self, buffer: SSAValue, chunk: Chunk, value: SSAValue) -> None:
+    def store(self, buffer: SSAValue, chunk: Chunk | None, value: SSAValue) -> None:
         self.b.store(self.source(buffer, chunk), value)
 
 
@@ -84,17 +104,28 @@ def words_of(value: SSAValue) -> int:
     return ref.groups * ref.layout.strides[0] * ref.layout.unit // 4
 
 
+def _fits_whole(b: TileBuilder, tensor: Ref, buffers: int) -> bool:
+    """Whether a tensor is kept whole, channels in their lanes."""
+    if not b.whole or tensor.shape[1] > BM1684.limits.channels:
+        return False
+    return (
+        buffers * local_bytes(tensor.shape, aligned(tensor.shape, 4, tensor.layout.pack))
+        <= b.budget
+    )
+
+
 def _each(
     b: TileBuilder,
     sources: Sequence[SSAValue],
     dest: SSAValue,
     buffers: int,
-    emit: Callable[[Flat, Chunk, list[SSAValue]], SSAValue],
+    emit: Callable[[Flat, Chunk | None, list[SSAValue]], SSAValue],
 ) -> None:
     """Loads every source's chunk, emits, stores the result, chunk by chunk."""
-    flat = Flat(b, Ref.of(dest).shape[0])
-    budget = b.budget
-    for chunk in chunks(words_of(dest), budget, buffers):
+    tensor = Ref.of(dest)
+    flat = Flat(b, tensor.shape[0], tensor)
+    whole = _fits_whole(b, tensor, buffers)
+    for chunk in [None] if whole else chunks(words_of(dest), b.budget, buffers):
         loaded: list[SSAValue] = []
         for source in sources:
             same = [v for s, v in zip(sources, loaded, strict=False) if s is source]
@@ -122,7 +153,7 @@ def _narrow(b: TileBuilder, wide: SSAValue, dst: SSAValue, shift: int) -> SSAVal
 def _multiply(
     b: TileBuilder,
     flat: Flat,
-    chunk: Chunk,
+    chunk: Chunk | None,
     dst: SSAValue,
     a: SSAValue,
     other: SSAValue | int,
@@ -145,11 +176,11 @@ def lower_eltwise(
     _each(b, sources, dest, len(sources) + 3, emit)
 
 
-def _int_eltwise(op: compute.EltwiseOp) -> Callable[[Flat, Chunk, list[SSAValue]], SSAValue]:
+def _int_eltwise(op: compute.EltwiseOp) -> Callable[[Flat, Chunk | None, list[SSAValue]], SSAValue]:
     kind, shift = op.kind.data, op.shift.value.data
     element = types.tensor_type(op.y).element_type
 
-    def emit(flat: Flat, chunk: Chunk, xs: list[SSAValue]) -> SSAValue:
+    def emit(flat: Flat, chunk: Chunk | None, xs: list[SSAValue]) -> SSAValue:
         b, dst = flat.b, flat.local(chunk, element)
         if kind == "product":
             return _multiply(b, flat, chunk, dst, xs[0], xs[1], shift)
@@ -167,14 +198,16 @@ def _int_eltwise(op: compute.EltwiseOp) -> Callable[[Flat, Chunk, list[SSAValue]
     return emit
 
 
-def _float_eltwise(op: compute.EltwiseOp) -> Callable[[Flat, Chunk, list[SSAValue]], SSAValue]:
+def _float_eltwise(
+    op: compute.EltwiseOp,
+) -> Callable[[Flat, Chunk | None, list[SSAValue]], SSAValue]:
     kind = op.kind.data
     factors = [1.0] * len(op.xs)
     if op.coefficients is not None:
         factors = [float(c) for c in op.coefficients.iter_values()]
     merge = {"sum": "add", "product": "mul", "max": "max"}[kind]
 
-    def emit(flat: Flat, chunk: Chunk, xs: list[SSAValue]) -> SSAValue:
+    def emit(flat: Flat, chunk: Chunk | None, xs: list[SSAValue]) -> SSAValue:
         b, dst, scratch = flat.b, flat.local(chunk, f32), flat.local(chunk, f32)
         result = xs[0]
         if kind == "sum" and factors[0] != 1:
@@ -196,7 +229,7 @@ def lower_requantize(
     """Another scale or sign."""
     element = types.tensor_type(op.y).element_type
 
-    def emit(flat: Flat, chunk: Chunk, xs: list[SSAValue]) -> SSAValue:
+    def emit(flat: Flat, chunk: Chunk | None, xs: list[SSAValue]) -> SSAValue:
         dst = flat.local(chunk, element)
         return _multiply(b, flat, chunk, dst, xs[0], op.multiplier.value.data, op.shift.value.data)
 
@@ -210,7 +243,7 @@ def lower_shared_prelu(
     slope = op.slope.array.reshape(-1)[0]
     element = types.tensor_type(op.y).element_type
 
-    def emit(flat: Flat, chunk: Chunk, xs: list[SSAValue]) -> SSAValue:
+    def emit(flat: Flat, chunk: Chunk | None, xs: list[SSAValue]) -> SSAValue:
         dst = flat.local(chunk, element)
         if slope == 0:
             return b.arith("max", dst, xs[0], 0)
@@ -232,7 +265,7 @@ def lower_lookup(b: TileBuilder, op: compute.LookupOp, source: SSAValue, dest: S
     """
     table = op.table.array.astype(np.uint32)
 
-    def emit(flat: Flat, chunk: Chunk, xs: list[SSAValue]) -> SSAValue:
+    def emit(flat: Flat, chunk: Chunk | None, xs: list[SSAValue]) -> SSAValue:
         words = b.words(xs[0])
         result, index, part = (flat.local(chunk, i32) for _ in range(3))
         for k in range(flat.images):
@@ -322,7 +355,7 @@ def lower_function(
 ) -> None:
     """Sigmoid, TanH and Power on float32."""
 
-    def emit(flat: Flat, chunk: Chunk, xs: list[SSAValue]) -> SSAValue:
+    def emit(flat: Flat, chunk: Chunk | None, xs: list[SSAValue]) -> SSAValue:
         if isinstance(op, compute.SigmoidOp):
             return sigmoid(b, xs[0])
         if isinstance(op, compute.TanhOp):

@@ -12,7 +12,7 @@ from xdsl.ir import Operation, SSAValue
 
 from dialects.blob import BlobAttr
 from dialects.quant import compute, types
-from dialects.quant.arithmetic import fixed_point, quantize
+from dialects.quant.arithmetic import quantize
 from dialects.quant.base import i64s, int_attr, ints
 from dialects.ufw import ops as ufw
 from passes.layers.converter import SAME_SCALE, Converter
@@ -130,7 +130,7 @@ def _relu(c: Converter, op: ufw.ReLUOp) -> None:
         settings = {"multiplier": int_attr(multiplier), "shift": int_attr(shift)}
         c.finish(op, c.add(compute.RequantizeOp, [x], result, **settings))
     else:
-        multiplier, shift = fixed_point(abs(slope))
+        multiplier, shift = c.ratio(abs(slope))
         signed = multiplier if slope > 0 else -multiplier
         blob = BlobAttr.of(np.array([signed], np.int8))
         kind = types.tensor_type(x)

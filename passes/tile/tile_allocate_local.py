@@ -9,7 +9,7 @@ from xdsl.dialects.builtin import IntegerAttr, ModuleOp, i64
 from xdsl.passes import ModulePass
 
 from dialects.bm1684.chip import BM1684
-from dialects.bm1684.layout import Space
+from dialects.bm1684.layout import Space, align
 from passes.support.memory import Arena, Lifetime, OutOfMemory, allocate, lifetimes
 from passes.support.program import LayerError, main_function
 
@@ -20,7 +20,7 @@ class TileAllocateLocalPass(ModulePass):
 
     Before: buffers without addresses. After: no two buffers that are alive at one op overlap. With
     ``rotate`` a buffer goes behind the last one, so that the next tile's loads find memory that the
-    running computations do not use.
+    running computations do not use; where that leaves no room, from the bottom.
     """
 
     name = "tile-allocate-local"
@@ -29,18 +29,27 @@ class TileAllocateLocalPass(ModulePass):
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         block = main_function(op).body.block
-        step = BM1684.alignment
-        _place(lifetimes(block, [Space.LMEM]), Arena(0, BM1684.lane_bytes, step, self.rotate))
-        _place(lifetimes(block, [Space.L2]), Arena(0, BM1684.tables.start, step))
+        local = lifetimes(block, [Space.LMEM])
+        fits = self.rotate and _place(local, BM1684.lane_bytes, rotate=True) is None
+        for spans, size in (
+            (lifetimes(block, [Space.L2]), BM1684.tables.start),
+            *([] if fits else [(local, BM1684.lane_bytes)]),
+        ):
+            failed = _place(spans, size, rotate=False)
+            if failed is not None:
+                wanted = align(failed.buffer.bytes.value.data, BM1684.alignment)
+                sentence = f"no room in {size} bytes of memory for {wanted} bytes"
+                raise LayerError(failed.buffer.location, sentence)
 
 
-def _place(spans: list[Lifetime], arena: Arena) -> None:
-    """Places the buffers; where rotating leaves no room, the memory is filled from the bottom."""
+def _place(spans: list[Lifetime], size: int, rotate: bool) -> Lifetime | None:
+    """Gives the buffers their addresses; returns the first that finds no room, or None."""
+    arena = Arena(0, size, BM1684.alignment, rotate)
     placed = 0
     try:
         for buffer, offset in allocate(spans, arena):
             buffer.address = IntegerAttr(offset, i64)
             placed += 1
-    except OutOfMemory as error:
-        where = spans[placed].buffer.location
-        raise LayerError(where, f"no room in {arena.stop} bytes of memory for {error}") from None
+    except OutOfMemory:
+        return spans[placed]
+    return None

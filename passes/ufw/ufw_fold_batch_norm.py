@@ -66,6 +66,8 @@ class UfwFoldBatchNormPass(ModulePass):
         for inner in list(main_function(op).body.block.ops):
             if not isinstance(inner, (ConvolutionOp, InnerProductOp)) or inner.right_shift:
                 continue
+            if isinstance(inner, InnerProductOp) and inner.axis.value.data != 1:
+                continue  # its outputs are not along axis 1, the channels of the layers behind it
             while (reader := _only_reader(inner)) is not None:
                 affine = affine_of(reader, inner.weight.shape[0])
                 if affine is None:

@@ -16,12 +16,14 @@ from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import Engine
 from dialects.bm1684.layout import Ref
 from dialects.bm1684.model import Npu, run
-from dialects.bm1684.npu import Observation
+from dialects.bm1684.npu import LocalBox, Observation
 from dialects.quant import types
 from dialects.quant.base import ints
 from passes.support.encode import Group, command_groups, integer, weights_image
 
 Array = NDArray[Any]
+Site = tuple[int, Engine, int]
+"""A command: group, engine, id."""
 
 
 def to_packed(array: Array) -> Array:
@@ -88,12 +90,12 @@ class Sites:
     def of(function: FuncOp) -> Sites:
         return Sites(command_groups(function))
 
-    def observations(self) -> dict[tuple[int, int], tuple[Observation, ...]]:
-        """(group, GDMA id) -> tensors."""
+    def observations(self) -> dict[Site, tuple[Observation, ...]]:
+        """The tensors that are final after a command."""
         return {
-            (number, op.instruction.id): op.observations
+            (number, op.instruction.engine, op.instruction.id): op.observations
             for number, group in enumerate(self.groups)
-            for op in group.ops(Engine.GDMA)
+            for op in group.commands
             if op.observations
         }
 
@@ -106,21 +108,34 @@ class Sites:
 
 
 def read_tensor(npu: Npu, at: Observation) -> Array:
-    """A copy of a tensor in DDR."""
-    data = npu.ddr_view(at.address, at.nbytes).copy()
+    """A copy of a tensor in DDR or local memory."""
+    if at.local is None:
+        data = npu.ddr_view(at.address, at.nbytes).copy()
+    else:
+        data = _local_words(npu, at.address, at.local).view(np.uint8)
     if at.packed:
         return from_packed(data, at.shape, np.dtype(at.dtype))
     return data.view(np.dtype(at.dtype)).reshape(at.shape)
+
+
+def _local_words(npu: Npu, offset: int, box: LocalBox) -> Array:
+    """The words of a box in local memory, in row-major order."""
+    g, c, h, w = np.ogrid[tuple(slice(n) for n in box.extents)]
+    lanes = BM1684.lanes
+    gs, cs, hs, ws = box.strides
+    index = offset // 4 + g * gs + c // lanes * cs + h * hs + w * ws
+    return npu.lmem.view(np.uint32)[c % lanes, index].reshape(-1)
 
 
 def execute(
     program: Program,
     tensors: Mapping[NetworkTensor, Array],
     noise: int,
-    observe: Callable[[int, int, Npu], None],
+    observe: Callable[[Site, Npu], None],
 ) -> Npu:
-    """Runs the program on fresh memory full of noise; ``observe(group, id, npu)`` follows every
-    GDMA command. Raises ModelError (a race, a deadlock, an illegal command...)."""
+    """Runs the program on fresh memory full of noise; ``observe`` follows every command. Raises
+    ModelError (a race, a deadlock, an illegal command...).
+    """
     npu = Npu(program.ddr_bytes, noise)
     npu.ddr_view(BM1684.context_start, len(program.coeff))[:] = np.frombuffer(
         program.coeff, np.uint8
@@ -132,8 +147,7 @@ def execute(
         npu.ddr_view(tensor.address, flat.size)[:] = flat
 
     def after(engine: Engine, group: int, number: int) -> None:
-        if engine is Engine.GDMA:
-            observe(group, number, npu)
+        observe((group, engine, number), npu)
 
     run(npu, program.groups, after)
     return npu
