@@ -1,0 +1,18 @@
+"""The price of any command."""
+
+from __future__ import annotations
+
+from dialects.bm1684.cycles import gdma, tiu
+from dialects.bm1684.isa import Instruction
+
+FORMULAS = {**tiu.FORMULAS, **gdma.FORMULAS}
+
+
+def cycles_of(instruction: Instruction) -> int | None:
+    """Cycles of a legal command at the TIU's clock; None when no formula for it is known.
+
+    Unknown are: transposes, linear copies, accumulating and index-shifting moves, transposing
+    matrix moves, and matrix products with a transposed left operand.
+    """
+    formula = FORMULAS.get(instruction.kind)
+    return None if formula is None else formula(instruction)
