@@ -131,7 +131,7 @@ def execute(
     program: Program,
     tensors: Mapping[NetworkTensor, Array],
     noise: int,
-    observe: Callable[[Site, Npu], None],
+    observe: Callable[[Site, Npu], None] | None = None,
 ) -> Npu:
     """Runs the program on fresh memory full of noise; ``observe`` follows every command. Raises
     ModelError (a race, a deadlock, an illegal command...).
@@ -147,7 +147,8 @@ def execute(
         npu.ddr_view(tensor.address, flat.size)[:] = flat
 
     def after(engine: Engine, group: int, number: int) -> None:
-        observe((group, engine, number), npu)
+        if observe is not None:
+            observe((group, engine, number), npu)
 
     run(npu, program.groups, after)
     return npu
