@@ -60,7 +60,7 @@ def test_a_run_reads_the_inputs_under_its_windows(axis: Axis, data: st.DataObjec
 
 
 @given(axes(), st.data())
-def test_a_run_loads_what_lies_between_its_first_and_last_tap(axis: Axis, data: st.DataObject) -> None:
+def test_a_run_loads_what_lies_between_its_taps(axis: Axis, data: st.DataObject) -> None:
     begin = data.draw(st.integers(0, axis.out - 1))
     outputs = data.draw(st.integers(1, axis.out - begin))
     first, extent, _, _ = axis.source(begin, outputs)
