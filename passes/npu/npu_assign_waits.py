@@ -48,9 +48,9 @@ class NpuAssignWaitsPass(ModulePass):
         for command in main_function(op).body.block.ops:
             if not isinstance(command, CommandOp):
                 continue
-            if any(queue.last >= limit for queue in queues.values()):
-                queues = {engine: _Queue() for engine in Engine}
             instruction = command.instruction
+            if queues[instruction.engine].last >= limit:
+                queues = {engine: _Queue() for engine in Engine}
             own = queues[instruction.engine]
             other = queues[Engine.GDMA if instruction.engine is Engine.TIU else Engine.TIU]
             footprint = Footprint.of(instruction)

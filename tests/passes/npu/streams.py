@@ -1,0 +1,111 @@
+"""Random streams of loads, computations and stores on a few slots of memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+from hypothesis import strategies as st
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp, UnknownLoc
+from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.ir import Block, Region
+from xdsl.passes import ModulePass
+
+from dialects.bm1684 import isa
+from dialects.bm1684.chip import BM1684
+from dialects.bm1684.isa import Engine, Eu, Instruction
+from dialects.bm1684.model import Npu, execute
+from dialects.bm1684.npu import CommandOp, command_op
+from passes.support.program import main_function
+
+SLOTS = 5
+WORDS = 32
+DDR_BYTES = SLOTS * WORDS * 4
+Command = tuple[str, int, int, int]
+COMMANDS = st.lists(
+    st.tuples(
+        st.sampled_from(["load", "add", "add", "store"]),
+        *(st.integers(0, SLOTS - 1) for _ in range(3)),
+    ),
+    min_size=1,
+    max_size=25,
+)
+
+
+def instruction(command: Command) -> Instruction:
+    """``load`` slot a of DDR to local slot b; ``add`` local a and b to c; ``store`` a to b."""
+    kind, a, b, c = command
+    local = [BM1684.local_address(0, 512 * slot) for slot in (a, b, c)]
+    ddr = [BM1684.context_start + 4 * WORDS * slot for slot in (a, b)]
+    if kind == "add":
+        return isa.SCALAR.build(
+            tsk_eu_typ=Eu.ADD,
+            res0_w=WORDS,
+            opd0_addr=local[0],
+            opd1_addr=local[1],
+            res0_addr=local[2],
+        )
+    direction, src, dst = (0, ddr[0], local[1]) if kind == "load" else (1, local[0], ddr[1])
+    return isa.MOVE.build(
+        direction=direction,
+        chw_copy=1,
+        src_wsize=WORDS,
+        **isa.start("src", src),
+        **isa.start("dst", dst),
+    )
+
+
+def module_of(commands: Sequence[Command]) -> ModuleOp:
+    """The commands in program order, without ids."""
+    ops = [command_op(instruction(command), UnknownLoc()) for command in commands]
+    return ModuleOp([FuncOp("main", ((), ()), Region(Block([*ops, ReturnOp()])))])
+
+
+def apply(module: ModuleOp, *passes: ModulePass) -> None:
+    for item in passes:
+        item.apply(Context(), module)
+        module.verify()
+
+
+def instructions(module: ModuleOp) -> list[Instruction]:
+    """The instructions in program order."""
+    ops = main_function(module).body.block.ops
+    return [op.instruction for op in ops if isinstance(op, CommandOp)]
+
+
+@cache
+def _npu() -> Npu:
+    return Npu(DDR_BYTES)
+
+
+def fresh_npu() -> Npu:
+    """The one machine, its DDR full of small whole numbers, its local memory of zeros: sums are
+    exact. The next call takes it away again."""
+    npu = _npu()
+    npu.ddr.view(np.float32)[:] = np.arange(SLOTS * WORDS) % 97
+    npu.lmem[0, : 512 * SLOTS] = 0
+    return npu
+
+
+def state(npu: Npu) -> bytes:
+    """What a stream left in DDR and in the local slots."""
+    return npu.ddr.tobytes() + npu.lmem[0, : 512 * SLOTS].tobytes()
+
+
+def run_in_order(stream: Sequence[Instruction]) -> bytes:
+    """The state after the commands one by one: their meaning."""
+    npu = fresh_npu()
+    for inst in stream:
+        execute(npu, inst)
+    return state(npu)
+
+
+def encoded(stream: Sequence[Instruction]) -> tuple[bytes, bytes]:
+    """(TIU bytes, GDMA bytes) of one group."""
+    tiu, gdma = (
+        b"".join(inst.pack() for inst in stream if inst.engine is engine)
+        for engine in (Engine.TIU, Engine.GDMA)
+    )
+    return tiu, gdma
