@@ -20,6 +20,7 @@ from bmnetu.files import write_atomically
 from bmnetu.frontend import Network, load_network
 from bmnetu.options import CompileOptions, check_supported
 from bmnetu.pipeline import parse_pipeline, pipeline_text, run_pipeline
+from bmnetu.profile import profile, write_profile
 from bmnetu.result import CompileResult, LayerLines, layers_of
 from dialects.blob import BlobError
 from passes.support.program import LayerError, main_function, names
@@ -33,7 +34,8 @@ def compile_network(options: CompileOptions, report: Report) -> CompileResult:
     """Compiles a network as the options say; ``report`` gets lines for the user.
 
     Writes compilation.bmodel and, with the compare, input_ref_data.dat and output_ref_data.dat into
-    outdir. Raises the exceptions of :mod:`bmnetu.errors`; then outdir holds nothing new.
+    outdir; with enable_profile, compiler_profile_0.txt, .csv and .json too. Raises the exceptions
+    of :mod:`bmnetu.errors`; then outdir holds nothing new.
     """
     check_supported(options)
     network = load_network(
@@ -165,6 +167,8 @@ class _Compilation:
                 references[i] = outdir / f"{name}_ref_data.dat"
                 raw = b"".join(np.ascontiguousarray(a).tobytes() for a in arrays.values())
                 write_atomically(outdir / f"{name}_ref_data.dat", raw)
+        if self.options.enable_profile:
+            write_profile(profile(module), outdir)
         write_atomically(path, data)
         return CompileResult(
             bmodel=path,

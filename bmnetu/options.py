@@ -93,5 +93,4 @@ def check_supported(options: CompileOptions) -> None:
 
 def notes(options: CompileOptions) -> list[str]:
     """What the user should know about flags that are accepted and change nothing yet."""
-    idle = {"use_wino": options.use_wino is not None, "enable_profile": options.enable_profile}
-    return [f"-{name} has no effect yet" for name, given in idle.items() if given]
+    return [] if options.use_wino is None else ["-use_wino has no effect yet"]

@@ -90,13 +90,12 @@ def test_no_banner_where_nothing_is_stored(
     assert capsys.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("flag", ["-use_wino", "-enable_profile"])
-def test_flags_without_effect_say_so(
-    flag: str, fake: Callable[..., None], capsys: pytest.CaptureFixture[str]
+def test_a_flag_without_effect_says_so(
+    fake: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     fake("bmnetu.driver", compile_network=compile_nothing)
-    assert main([*NECESSARY, flag]) == 0
-    assert capsys.readouterr().err == f"bmnetu: note: {flag} has no effect yet\n"
+    assert main([*NECESSARY, "-use_wino"]) == 0
+    assert capsys.readouterr().err == "bmnetu: note: -use_wino has no effect yet\n"
 
 
 @pytest.mark.parametrize(

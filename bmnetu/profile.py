@@ -1,0 +1,216 @@
+"""``-enable_profile``: where the time goes, layer by layer, by the cycle model."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import chain
+from pathlib import Path
+
+from xdsl.dialects.builtin import LocationAttr, ModuleOp, NameLoc
+
+from bmnetu.emit import network_name
+from bmnetu.files import write_atomically
+from dialects.bm1684 import isa
+from dialects.bm1684.chip import BM1684
+from dialects.bm1684.cycles import PEAK_MACS, Span, macs_of, schedule, traffic_of
+from dialects.bm1684.isa import Engine, Instruction
+from passes.support.encode import command_groups, integer
+from passes.support.program import location_text, main_function
+
+STEM = "compiler_profile_0"
+
+
+@dataclass
+class LayerProfile:
+    """What one layer of the prototxt costs; a layer that another took in is part of that one.
+
+    start, end: of its first and last command. cycles: its share of the network's time: those in
+    which the TIU works on it, and those in which it keeps only the GDMA busy. weight_cycles: the
+    part of gdma_cycles that reads weights. needed_cycles: of its products if no multiplier ever
+    idled.
+    """
+
+    layer: str
+    where: str
+    start: int = 0
+    end: int = 0
+    cycles: int = 0
+    tiu_cycles: int = 0
+    gdma_cycles: int = 0
+    weight_cycles: int = 0
+    macs: int = 0
+    needed_cycles: float = 0.0
+    ddr_read: int = 0
+    ddr_written: int = 0
+
+    @property
+    def multiplier_use(self) -> float:
+        """Which part of the multipliers works while the TIU works, 0 to 1."""
+        return self.needed_cycles / max(1, self.tiu_cycles)
+
+    @property
+    def bound(self) -> str:
+        """What takes longest: "compute", or the GDMA with "weights" or with "activations"."""
+        if self.tiu_cycles >= self.gdma_cycles:
+            return "compute"
+        return "weights" if 2 * self.weight_cycles > self.gdma_cycles else "activations"
+
+    def record(self) -> dict[str, str | int | float]:
+        """Everything by name."""
+        return asdict(self) | {"multiplier_use": self.multiplier_use, "bound": self.bound}
+
+    def add(self, command: Instruction, span: Span, share: int, is_weights: bool) -> None:
+        """Counts a command of the layer."""
+        self.start = min(self.start, span.start)
+        self.end = max(self.end, span.end)
+        self.cycles += share
+        if command.engine is Engine.TIU:
+            self.tiu_cycles += span.cycles
+            if macs := macs_of(command):
+                self.macs += macs
+                self.needed_cycles += macs / PEAK_MACS[command["opt_opd0_prec"]]
+            return
+        self.gdma_cycles += span.cycles
+        self.weight_cycles += span.cycles * is_weights
+        traffic = traffic_of(command)
+        self.ddr_read += traffic.read
+        self.ddr_written += traffic.written
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A network's layers in the order of their first commands, and their sum.
+
+    unknown: how many commands of a kind have no known price; they count as 0 cycles.
+    """
+
+    net: str
+    mhz: float
+    total: LayerProfile
+    layers: tuple[LayerProfile, ...]
+    unknown: dict[str, int]
+
+    @property
+    def milliseconds(self) -> float:
+        """The network's time at the TIU's clock."""
+        return self.total.cycles / self.mhz / 1e3
+
+    def record(self) -> dict[str, object]:
+        """Everything by name."""
+        return {
+            "net": self.net,
+            "mhz": self.mhz,
+            "milliseconds": self.milliseconds,
+            "unknown": self.unknown,
+            "total": self.total.record(),
+            "layers": [layer.record() for layer in self.layers],
+        }
+
+
+def profile(module: ModuleOp) -> Profile:
+    """The profile of a compiled module (npu level, ids and waits assigned)."""
+    function = main_function(module)
+    groups = [group.commands for group in command_groups(function)]
+    found = schedule([op.instruction for op in commands] for commands in groups)
+    commands = list(chain.from_iterable(groups))
+    spans = list(chain.from_iterable(found.spans))
+    weights = range(BM1684.context_start, BM1684.context_start + integer(function, "coeff_size"))
+    layers: dict[LocationAttr, LayerProfile] = {}
+    total = LayerProfile("total", "")
+    shares = _shares([op.instruction.engine for op in commands], spans)
+    for op, span, share in zip(commands, spans, shares, strict=True):
+        command = op.instruction
+        is_weights = command.engine is Engine.GDMA and isa.start_of(command, "src") in weights
+        layer = layers.setdefault(op.location, _begin(op.location, span))
+        layer.add(command, span, share, is_weights)
+        total.add(command, span, share, is_weights)
+    unknown = Counter(command.kind.mnemonic for command in found.unknown)
+    mhz = BM1684.clock.tiu / 1e6
+    return Profile(network_name(module), mhz, total, tuple(layers.values()), dict(unknown))
+
+
+def _begin(location: LocationAttr, span: Span) -> LayerProfile:
+    if isinstance(location, NameLoc):
+        where = location_text(location.location)
+        return LayerProfile(location.desc.data, where, span.start)
+    return LayerProfile("", location_text(location), span.start)
+
+
+def _shares(engines: Sequence[Engine], spans: Sequence[Span]) -> Iterator[int]:
+    """For each command its cycles; of a GDMA command, those in which the TIU stands still."""
+    working = [s for engine, s in zip(engines, spans, strict=True) if engine is Engine.TIU]
+    first = 0
+    for engine, span in zip(engines, spans, strict=True):
+        share = span.cycles
+        if engine is Engine.GDMA:
+            while first < len(working) and working[first].end <= span.start:
+                first += 1
+            at = first
+            while at < len(working) and working[at].start < span.end:
+                share -= min(span.end, working[at].end) - max(span.start, working[at].start)
+                at += 1
+        yield share
+
+
+COLUMNS = ("layer", "cycles", "%", "TIU", "GDMA", "start", "end", "multipliers", "DDR read",
+           "DDR written", "bound by")
+LEFT = (0, len(COLUMNS) - 1)
+
+
+def text(profile: Profile) -> str:
+    """The table for people."""
+    total = max(1, profile.total.cycles)
+    rows: list[tuple[str, ...]] = [COLUMNS]
+    for row in (*profile.layers, profile.total):
+        share, use = f"{100 * row.cycles / total:.1f}", f"{100 * row.multiplier_use:.1f}%"
+        numbers = (row.cycles, share, row.tiu_cycles, row.gdma_cycles, row.start, row.end, use,
+                   row.ddr_read, row.ddr_written)
+        rows.append((_printable(row.layer) or "-", *map(str, numbers), row.bound))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if i in LEFT else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+    use = 100 * profile.total.needed_cycles / total
+    head = [
+        f"{_printable(profile.net)}: {profile.total.cycles} cycles, {profile.milliseconds:.3f} ms"
+        f" at {profile.mhz:g} MHz, {use:.1f}% of the multipliers used. An estimate by the vendor's"
+        " cost model, not a measurement.",
+        "cycles: the TIU at work, or the GDMA while the TIU waits. multipliers: their use while"
+        " the TIU works. DDR in bytes.",
+    ]
+    if profile.unknown:
+        kinds = ", ".join(f"{kind} ({count})" for kind, count in profile.unknown.items())
+        head.append(f"Commands of unknown cost, counted as 0 cycles: {kinds}.")
+    return "\n".join([*head, "", *lines[:-1], "", lines[-1]]) + "\n"
+
+
+def _printable(name: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in name)
+
+
+def _csv(profile: Profile) -> str:
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, list(profile.total.record()), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(row.record() for row in (*profile.layers, profile.total))
+    return stream.getvalue()
+
+
+def write_profile(profile: Profile, outdir: Path) -> None:
+    """Writes compiler_profile_0.txt, .csv and .json into a folder, each atomically."""
+    contents = {
+        "txt": text(profile),
+        "csv": _csv(profile),
+        "json": json.dumps(profile.record(), indent=1) + "\n",
+    }
+    for suffix, content in contents.items():
+        write_atomically(outdir / f"{STEM}.{suffix}", content.encode())

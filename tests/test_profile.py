@@ -1,0 +1,83 @@
+"""``-enable_profile``: the files it writes, and that layers add up to the network."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import bmnetu
+from bmnetu.result import CompileResult
+from dialects.bm1684.cycles import schedule
+from dialects.bm1684.isa import Engine
+from tests.bench.commands import instructions
+from tests.networks import random_weights
+
+NET = """
+name: "net"
+input: "data"
+input_shape { dim: 1 dim: 16 dim: 12 dim: 12 }
+layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
+  convolution_param { num_output: 32 kernel_size: 3 pad: 1 } }
+layer { name: "relu" type: "ReLU" bottom: "conv" top: "relu" }
+layer { name: "fc" type: "InnerProduct" bottom: "relu" top: "fc"
+  inner_product_param { num_output: 40 } }
+"""
+CONV_MACS, FC_MACS = 12 * 12 * 32 * 9 * 16, 12 * 12 * 32 * 40
+
+
+@pytest.fixture(params=[0, 1, 2])
+def compiled(request: pytest.FixtureRequest, tmp_path: Path) -> CompileResult:
+    """A small float network with its profile beside it."""
+    model, weight = tmp_path / "net.prototxt", tmp_path / "net.caffemodel"
+    model.write_text(NET)
+    weight.write_bytes(random_weights(model, 1).SerializeToString())
+    out = tmp_path / "out"
+    return bmnetu.compile(
+        model, weight, out, opt=request.param, cmp=False, enable_profile=True
+    )
+
+
+def test_layers_add_up_to_the_schedule(compiled: CompileResult) -> None:
+    assert compiled.bmodel is not None
+    assert compiled.contents is not None
+    found = json.loads((compiled.bmodel.parent / "compiler_profile_0.json").read_text())
+    layers: list[dict[str, Any]] = found["layers"]
+    wanted = schedule(instructions(compiled.contents))
+    for name, sum_of_all in (("cycles", wanted.total), ("tiu_cycles", wanted.busy[Engine.TIU]),
+                             ("gdma_cycles", wanted.busy[Engine.GDMA])):
+        assert sum(layer[name] for layer in layers) == found["total"][name] == sum_of_all
+    assert max(layer["end"] for layer in layers) == wanted.total
+    assert found["milliseconds"] == pytest.approx(wanted.total / 550e3)
+    assert found["unknown"] == {}
+    macs = {layer["layer"]: layer["macs"] for layer in layers}
+    assert (macs["conv"], macs["fc"]) == (CONV_MACS, FC_MACS)
+
+
+def test_what_bounds_a_layer(compiled: CompileResult) -> None:
+    assert compiled.bmodel is not None
+    found = json.loads((compiled.bmodel.parent / "compiler_profile_0.json").read_text())
+    layers = {layer["layer"]: layer for layer in found["layers"]}
+    assert layers["fc"]["bound"] == "weights"
+    assert layers["fc"]["where"].endswith("net.prototxt:8")
+    assert layers["fc"]["ddr_read"] >= 4 * 40 * 32 * 144
+    assert layers["conv"]["multiplier_use"] == pytest.approx(
+        CONV_MACS / 2048 / layers["conv"]["tiu_cycles"]
+    )
+
+
+def test_table_and_csv_have_a_row_a_layer(compiled: CompileResult) -> None:
+    assert compiled.bmodel is not None
+    stem = compiled.bmodel.parent / "compiler_profile_0"
+    found = json.loads(stem.with_suffix(".json").read_text())
+    records = [*found["layers"], found["total"]]
+    with stem.with_suffix(".csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert rows == [{name: str(value) for name, value in record.items()} for record in records]
+    lines = stem.with_suffix(".txt").read_text().splitlines()
+    assert lines[0].startswith(f"net: {found['total']['cycles']} cycles, ")
+    shown = [line.split()[:2] for line in lines[4:] if line]
+    assert shown == [[record["layer"], str(record["cycles"])] for record in records]
