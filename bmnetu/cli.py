@@ -97,7 +97,14 @@ def _compile(values: dict[str, Any], terminal: Terminal) -> None:
     if options.mode == "GenUmodel":
         from bmnetu.frontend import generate_umodel
 
-        generate_umodel(options.model, options.weight, options.outdir, options.net_name)
+        generate_umodel(
+            options.model,
+            options.weight,
+            options.outdir,
+            options.net_name,
+            shapes=options.shapes,
+            max_n=options.max_n,
+        )
         return
     from bmnetu.driver import compile_network
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from google.protobuf.text_format import MessageToString
@@ -29,14 +30,20 @@ def write_prototxt(path: Path, net: NetParameter) -> None:
 
 
 def generate_umodel(
-    model: Path, weight: Path, outdir: Path, net_name: str | None = None
+    model: Path,
+    weight: Path,
+    outdir: Path,
+    net_name: str | None = None,
+    *,
+    shapes: Sequence[Sequence[int]] | None = None,
+    max_n: int | None = None,
 ) -> tuple[Path, Path]:
     """Turns a caffemodel into ``NET.fp32umodel`` and ``NET_test_fp32.prototxt``.
 
-    NET is ``net_name``, by default the name in the prototxt. Everything is checked as for
-    compiling. Returns the paths of umodel and prototxt.
+    NET is ``net_name``, by default the name in the prototxt; ``shapes`` and ``max_n`` reshape
+    the inputs. Everything is checked as for compiling. Returns the paths of umodel and prototxt.
     """
-    network = load_network(model, weight, net_name=net_name)
+    network = load_network(model, weight, shapes=shapes, max_n=max_n, net_name=net_name)
     if network.precision is not Precision.FP32:
         raise UsageError(f"{weight}: is an int8umodel already; -mode=GenUmodel wants float weights")
     stem = file_stem(network.net.name)
