@@ -1,0 +1,122 @@
+"""The networks that are measured, and the least that they can cost."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from xdsl.dialects.func import FuncOp
+from xdsl.ir import SSAValue
+
+from bmnetu.frontend import load_network
+from dialects.bm1684.cycles import PEAK_MACS
+from dialects.bm1684.isa import Precision
+from dialects.ufw import ops as ufw
+from dialects.ufw.layer import shape_of
+from passes.support.program import main_function, names
+from tests.vendor.networks import int8_files, models, network_files
+
+DDR_BYTES_A_CYCLE = 53.3
+FLOAT_BYTES = 4
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One network of the models folder as it is compiled: ``float_border`` keeps its inputs and
+    outputs float. ``peer``: cycles of the vendor's compiler with the same border."""
+
+    title: str
+    network: str
+    prec: str
+    batch: int
+    float_border: bool
+    peer: int
+
+
+BENCHES = (
+    Bench("MobileNet-v1 INT8", "peer/mobilenet", "INT8", 1, False, 369129),
+    Bench("ResNet-50 INT8", "peer/resnet50", "INT8", 1, False, 1564107),
+    Bench("ResNet-18 INT8, float border", "peer/resnet18", "INT8", 1, True, 848095),
+    Bench("SqueezeNet INT8, float border", "peer/squeezenet", "INT8", 1, True, 325511),
+    Bench("det2 INT8, float border", "caffe/mtcnn_det2", "INT8", 1, True, 11111),
+    Bench("MobileNet-v1 INT8, batch 4", "peer/mobilenet", "INT8", 4, False, 394245),
+    Bench("ResNet-50 INT8, batch 4", "peer/resnet50", "INT8", 4, False, 1589844),
+    Bench("ResNet-50 FP32", "peer/resnet50", "FP32", 1, True, 3238627),
+    Bench("MobileNet-v1 FP32", "peer/mobilenet", "FP32", 1, True, 497319),
+)
+
+
+CHAIN_LAYER = """layer {{ name: "c{0}" type: "Convolution" bottom: "{1}" top: "c{0}"
+  convolution_param {{ num_output: 16 kernel_size: 3 pad: 1 }} }}
+layer {{ name: "r{0}" type: "ReLU" bottom: "c{0}" top: "c{0}" }}
+"""
+
+
+def chain(length: int, work: Path) -> str:
+    """So many convolutions with ReLU one after the other, made in the folder ``work``."""
+    path = work / f"chain{length}"
+    layers = (CHAIN_LAYER.format(i, f"c{i - 1}" if i else "data") for i in range(length))
+    head = 'name: "chain"\ninput: "data"\ninput_shape { dim: 1 dim: 16 dim: 16 dim: 16 }\n'
+    path.with_suffix(".prototxt").write_text(head + "".join(layers))
+    return str(path)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments that say where networks lie: see :func:`set_folders`."""
+    parser.add_argument("--models", help="folder with the networks; default: $BMNETU_MODELS")
+    parser.add_argument("--work", help="folder that keeps weights and calibrations between runs",
+                        default=str(Path(tempfile.gettempdir()) / "bmnetu-bench"))
+
+
+def set_folders(arguments: argparse.Namespace) -> Path:
+    """Makes the models folder known; returns the folder that is kept between runs."""
+    if arguments.models:
+        os.environ["BMNETU_MODELS"] = arguments.models
+    models()
+    work = Path(arguments.work)
+    work.mkdir(parents=True, exist_ok=True)
+    return work
+
+
+def prepared(network: str, prec: str, work: Path) -> tuple[Path, Path]:
+    """Prototxt and umodel; random weights and a calibration on random data are made once."""
+    return (int8_files if prec == "INT8" else network_files)(network, work)
+
+
+def float_names(bench: Bench, function: FuncOp) -> dict[str, Any]:
+    """The flags of a float border."""
+    if bench.prec == "FP32" or not bench.float_border:
+        return {}
+    return {f"{x}_as_fp32": names(function, f"{x}_names") for x in ("input", "output")}
+
+
+def network_function(bench: Bench, work: Path) -> FuncOp:
+    """The network's layers as they are loaded."""
+    model, weight = prepared(bench.network, bench.prec, work)
+    return main_function(load_network(model, weight, max_n=bench.batch).module)
+
+
+def _elements(value: SSAValue) -> int:
+    return prod(shape_of(value))
+
+
+def lower_bound(bench: Bench, function: FuncOp) -> int:
+    """Cycles that no schedule can go below: all multipliers at work, or all weights, inputs and
+    outputs moved once at the full rate of DDR, whichever is more."""
+    macs = nbytes = 0
+    for op in function.body.block.ops:
+        if isinstance(op, ufw.ConvolutionOp | ufw.InnerProductOp):
+            weight = op.weight.array
+            macs += _elements(op.results[0]) * prod(weight.shape[1:])
+            nbytes += weight.nbytes + (0 if op.bias is None else op.bias.array.nbytes)
+    last = function.body.block.last_op
+    assert last is not None
+    border = sum(map(_elements, (*function.body.block.args, *last.operands)))
+    nbytes += border * (FLOAT_BYTES if bench.float_border else 1)
+    peak = PEAK_MACS[Precision[bench.prec]]
+    return round(max(macs / peak, nbytes / DDR_BYTES_A_CYCLE))
