@@ -173,12 +173,13 @@ def test_wishes_that_are_refused(
 def test_gen_umodel(fake: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
     seen: list[object] = []
 
-    def generate_umodel(model: Path, weight: Path, outdir: Path, net_name: str | None) -> None:
-        seen.extend([model, weight, outdir, net_name])
+    def generate_umodel(*files: object, **reshape: object) -> None:
+        seen.extend([*files, reshape])
 
     fake("bmnetu.frontend", generate_umodel=generate_umodel)
-    assert main([*NECESSARY, "-mode=GenUmodel", "-net_name=n"]) == 0
-    assert seen == [Path("m.prototxt"), Path("w.int8umodel"), Path("out"), "n"]
+    assert main([*NECESSARY, "-mode=GenUmodel", "-net_name=n", "-max_n=3"]) == 0
+    reshape = {"shapes": None, "max_n": 3}
+    assert seen == [Path("m.prototxt"), Path("w.int8umodel"), Path("out"), "n", reshape]
     assert "BMCompiler" not in capsys.readouterr().out
 
 
