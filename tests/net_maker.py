@@ -111,12 +111,12 @@ class NetMaker:
         out = group if group == c else self.rng.choice([1, 3, 16, 64, 65, 130]) * group
         kernel = [self.rng.choice([1, 1, 2, 3, 5, 7]) for _ in "hw"]
         dilation = [self.rng.choice([1, 1, 1, 2, 3]) for _ in "hw"]
-        pad = [self.rng.choice([0, 0, 1, 2, 3]) for _ in "hw"]
+        pad = [self.rng.choice([0, 0, 1, 1, 2, 2, 3, 3, 17]) for _ in "hw"]
         for axis, size in enumerate((h, w)):
             if (kernel[axis] - 1) * dilation[axis] + 1 > size + 2 * pad[axis]:
                 kernel[axis] = 1
         stride = [self.rng.choice([1, 1, 2, 3]) for _ in "hw"]
-        if n * out * h * w > MAX_ELEMENTS * 2:
+        if n * out * (h + 2 * pad[0]) * (w + 2 * pad[1]) > MAX_ELEMENTS * 2:
             return
         fan_in = c // group * kernel[0] * kernel[1]
         settings = self.coefficients((out, c // group, *kernel), out, fan_in)
@@ -301,10 +301,16 @@ class NetMaker:
             case _:
                 self.add(ufw.SplitOp(x, [self.top(like=x), self.top(like=x)]))
 
+    def silence(self) -> None:
+        """Reads a value for nothing, where another one is left to be an output."""
+        unread = [v for v in self.values if v.first_use is None and v not in self.block.args]
+        if len(unread) > 1:
+            self.add(ufw.SilenceOp([self.rng.choice(unread)]))
+
     def layers(self) -> list[Callable[[], None]]:
         return [
             self.convolution, self.convolution, self.convolution, self.inner_product,
             self.per_channel, self.two_inputs, self.eltwise, self.pooling, self.pooling,
             self.activation, self.activation, self.softmax, self.concat, self.slice,
-            self.shape_change,
+            self.shape_change, self.silence,
         ]  # fmt: skip

@@ -22,7 +22,7 @@ def random_shape(rng: Random) -> tuple[int, ...]:
         case "batch":
             return rng.choice([6, 7, 9]), rng.choice([1, 5, 65]), rng.choice([1, 3]), 4
         case "wide":
-            return rng.choice([1, 2, 5]), rng.choice([512, 1027, 4095]), 1, rng.choice([1, 2])
+            return rng.choice([1, 2, 5]), rng.choice([512, 1027, 4095, 5000]), 1, rng.choice([1, 2])
         case "large":
             return 1, rng.choice([1, 2]), rng.choice([251, 300]), rng.choice([100, 217])
         case "flat":

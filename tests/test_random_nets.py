@@ -1,0 +1,49 @@
+"""Random networks of all layer types: every layer on the NPU model equals the CPU reference."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dialects.quant import types
+from dialects.ufw.ops import UFW
+from passes.support.program import main_function
+from tests.compiled import random_findings
+from tests.random_nets import random_module
+
+SEEDS = st.integers(0, 1 << 20)
+
+
+@pytest.mark.parametrize("precision", ["FP32", "INT8"])
+@given(seed=SEEDS)
+@settings(max_examples=40, derandomize=True, database=None)
+def test_every_layer_of_a_random_net(precision: str, seed: int) -> None:
+    found = [random_findings(seed, opt, precision)[1] for opt in (0, 1)]
+    for opt, findings in enumerate(found):
+        assert findings.ok, f"random_module({seed}), {precision}, opt {opt}: {findings.verdict()}"
+        assert findings.tensors
+    for name, output in found[0].outputs.items():
+        if output.dtype != np.float32:
+            np.testing.assert_array_equal(found[1].outputs[name], output)
+
+
+@pytest.mark.parametrize("integer", [False, True])
+def test_the_generator_reaches_every_layer_and_extreme_shapes(integer: bool) -> None:
+    layers: set[str] = set()
+    ranks: set[int] = set()
+    batches: set[int] = set()
+    channels = 0
+    for seed in range(150):
+        function = main_function(random_module(seed, integer))
+        layers |= {op.name for op in function.body.block.ops if op.name.startswith("ufw.")}
+        for arg in function.body.block.args:
+            shape = types.shape_of(arg)
+            ranks.add(len(shape))
+            batches.add(shape[0])
+            channels = max(channels, *shape[1:2], 0)
+    assert layers == {op.name for op in UFW.operations}
+    assert ranks == {1, 2, 3, 4, 5}
+    assert batches >= {1, 2, 4, 5, 9}
+    assert channels == 5000

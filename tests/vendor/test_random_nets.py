@@ -1,0 +1,39 @@
+"""Random networks: the vendor's runtime and simulator compute what our NPU model computes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bmnetu.bmodel import write
+from bmnetu.emit import bmodel_of
+from tests.compiled import random_findings
+from tests.vendor.runtime import Array, replay, run_bmodel
+
+FLOAT_TOLERANCE = 1e-3
+"""Allowed |vendor - ours| / max(1, |ours|) of float outputs."""
+
+
+def compare(got: dict[str, Array], wanted: dict[str, Array]) -> None:
+    """INT8 outputs are equal; float ones differ by what the order of additions does."""
+    assert got.keys() == wanted.keys()
+    for name, ours in wanted.items():
+        if ours.dtype != np.float32:
+            np.testing.assert_array_equal(got[name], ours, err_msg=name)
+            continue
+        error = np.abs(got[name].astype(np.float64) - ours) / np.maximum(1, np.abs(ours))
+        assert np.all((error < FLOAT_TOLERANCE) | (got[name] == ours)), name
+
+
+@pytest.mark.parametrize("opt", [0, 1])
+@pytest.mark.parametrize("precision", ["FP32", "INT8"])
+@pytest.mark.parametrize("seed", range(10))
+def test_a_random_net(seed: int, precision: str, opt: int, tmp_path: Path) -> None:
+    module, findings = random_findings(seed, opt, precision)
+    assert findings.ok, findings.verdict()
+    path = tmp_path / "compilation.bmodel"
+    path.write_bytes(write(bmodel_of(module)))
+    compare(run_bmodel(path, findings.inputs), findings.outputs)
+    compare(replay(path, findings.inputs, seed, seed + 1), findings.outputs)
