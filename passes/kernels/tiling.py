@@ -52,11 +52,14 @@ class Axis:
     def source(self, begin: int, outputs: int) -> tuple[int, int, int, int]:
         """(input begin, input extent, pad before, pad after) of a run of outputs (halo included).
 
-        A run that lies in the padding before the input gets one input element behind it; one whose
+        A run of all outputs takes all of the input, also what a stride leaves over at the end, so
+        that a tensor that lies in local memory fits. A run that lies in the padding before the input gets one input element behind it; one whose
         first window begins behind the input has no such box.
         """
         start = begin * self.stride - self.pad
         stop = start + self.span(outputs)
+        if outputs == self.out and start <= 0:
+            return 0, self.size, -start, max(0, stop - self.size)
         first = min(max(start, 0), self.size - 1)
         last = max(min(stop, self.size), first + 1)
         return first, last - first, max(0, -start), max(0, stop - self.size)
@@ -100,7 +103,8 @@ def tile_bytes(p: Problem, t: TileSize) -> int:
     channels = p.channels_in if p.dense else t.c
     rows_h, rows_w = p.height.span(t.h), p.width.span(t.w)
     if p.fill is None:
-        rows_h, rows_w = min(rows_h, p.height.size), min(rows_w, p.width.size)
+        rows_h = p.height.size if t.h == p.height.out else min(rows_h, p.height.size)
+        rows_w = p.width.size if t.w == p.width.out else min(rows_w, p.width.size)
     source = groups * rows_of(channels) * align(rows_h * rows_w * 4, BM1684.alignment)
     result = groups * rows_of(t.c) * align(t.h * t.w * 4, BM1684.alignment)
     weights = align(rows_of(t.c) * p.weight_row, BM1684.alignment)
