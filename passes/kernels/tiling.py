@@ -53,8 +53,9 @@ class Axis:
         """(input begin, input extent, pad before, pad after) of a run of outputs (halo included).
 
         A run of all outputs takes all of the input, also what a stride leaves over at the end, so
-        that a tensor that lies in local memory fits. A run that lies in the padding before the input gets one input element behind it; one whose
-        first window begins behind the input has no such box.
+        that a tensor that lies in local memory fits. A run that lies in the padding before the
+        input gets one input element behind it; one whose first window begins behind the input has
+        no such box.
         """
         start = begin * self.stride - self.pad
         stop = start + self.span(outputs)
