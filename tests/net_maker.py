@@ -30,6 +30,9 @@ MAX_ELEMENTS = 1 << 16
 MAX_SOFTMAXES = 50
 """Blocks before the axis of a softmax: each takes commands of its own."""
 
+MAX_SOFTMAX = 5000
+"""Values along the axis of a softmax: they lie in one lane together."""
+
 
 @dataclass
 class NetMaker:
@@ -244,7 +247,10 @@ class NetMaker:
         if x is None:
             return
         shape = types.shape_of(x)
-        axes = [axis for axis in range(len(shape)) if prod(shape[:axis]) <= MAX_SOFTMAXES]
+        blocks = {axis: prod(shape[:axis]) for axis in range(len(shape))}
+        axes = [a for a, n in blocks.items() if n <= MAX_SOFTMAXES and shape[a] <= MAX_SOFTMAX]
+        if not axes:
+            return
         axis = self.rng.choice(axes)
         self.add(ufw.SoftmaxOp(x, self.top(floating=True), axis=axis))
 

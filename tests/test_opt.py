@@ -1,0 +1,207 @@
+"""bmnetu-opt end to end: networks and dumps in, IR or commands out, errors in a sentence."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import bmnetu
+from bmnetu.opt import GENERAL_PASSES, main
+from bmnetu.pipeline import pipeline_text
+from passes import ALL_PASSES
+from tests.broken import FILES, PIPELINE
+
+Capture = pytest.CaptureFixture[str]
+CASES = [(precision, opt) for precision in FILES for opt in (0, 1)]
+
+
+def files(precision: str) -> tuple[str, str]:
+    """Prototxt and umodel of a small network."""
+    model, weight = FILES[precision]
+    return str(PIPELINE / model), str(PIPELINE / "Inputs" / weight)
+
+
+def opt(capsys: Capture, *words: str | Path) -> str:
+    """What a successful run prints."""
+    code = main([str(word) for word in words])
+    out, err = capsys.readouterr()
+    assert (code, err) == (0, "")
+    return out
+
+
+def failed(capsys: Capture, *words: str | Path) -> tuple[int, str]:
+    """Exit code and message of a run that fails."""
+    code = main([str(word) for word in words])
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("bmnetu-opt: error: ")
+    assert "Traceback" not in err
+    return code, err.removeprefix("bmnetu-opt: error: ").rstrip("\n")
+
+
+def split_pipeline(text: str) -> list[str]:
+    """The passes of a pipeline's text with their options."""
+    return re.findall(r"[\w-]+(?:\{[^}]*\})?", text)
+
+
+def test_list_passes_has_a_sentence_a_pass(capsys: Capture) -> None:
+    lines = opt(capsys, "--list-passes").splitlines()
+    assert [line.split()[0] for line in lines] == [item.name for item in ALL_PASSES]
+    assert all(re.fullmatch(r"\S+ +[A-Z].*\.", line) for line in lines)
+
+
+@pytest.mark.parametrize(("precision", "level"), CASES)
+def test_a_prototxt_goes_through_the_printed_pipeline(
+    precision: str, level: int, capsys: Capture, tmp_path: Path
+) -> None:
+    model, weight = files(precision)
+    text = pipeline_text(level, precision, verify=True)
+    opt(capsys, model, "--umodel", weight, "-p", text, "-o", tmp_path / "out.mlir")
+    printed = (tmp_path / "out.mlir").read_text()
+    assert "npu.tiu" in printed
+    assert "@reference" in printed
+    assert "quant.conv" not in printed.split("@reference")[0]
+
+
+@pytest.mark.parametrize(("precision", "level"), CASES)
+def test_every_dump_runs_on_to_the_same_commands(
+    precision: str, level: int, capsys: Capture, tmp_path: Path
+) -> None:
+    dumps = tmp_path / "ir"
+    result = bmnetu.compile(*files(precision), tmp_path, opt=level, dump_ir=dumps)
+    passes = split_pipeline(result.pipeline)
+    assert ",".join(passes) == result.pipeline
+    assert passes.pop() == "verify-layers"
+    found = sorted(dumps.glob("*.mlir"))
+    names = [re.sub(r"\{.*", "", item) for item in passes]
+    assert [path.stem for path in found] == [
+        f"{i:02}_{name}" for i, name in enumerate(["load", *names])
+    ]
+    last = opt(capsys, found[-1], "--weights", dumps / "weights.npz", "-t", "npu-asm")
+    assert len(last.splitlines()) > 10
+    for i, path in enumerate(found):
+        rest = ",".join([*passes[i:], "verify-layers"])
+        words = (path, "--weights", dumps / "weights.npz", "-p", rest, "-t", "npu-asm")
+        assert opt(capsys, *words) == last
+
+
+def test_the_assembly_names_layers_and_final_tensors(capsys: Capture) -> None:
+    model, weight = files("INT8")
+    lines = opt(
+        capsys, model, "--umodel", weight, "-p", pipeline_text(1, "INT8"), "-t", "npu-asm"
+    ).splitlines()
+    form = r'0 (tiu|gdma) +\d+ < +\d+ \w+ .*; .*int8\.prototxt:\d+: layer "\w+"( final=\S+)*'
+    assert all(re.fullmatch(form, line) for line in lines)
+    finals = [word for line in lines for word in re.findall(r"final=(\S+)", line)]
+    assert finals[:4] == ["conv_1", "conv2", "sum", "pool"]
+    assert finals[4:] == ["fc/product", "fc", "prob/dequantize", "prob"]
+    ids = [int(line.split()[2]) for line in lines if line.startswith("0 gdma")]
+    assert ids == list(range(1, len(ids) + 1))
+
+
+def test_general_passes_are_there(capsys: Capture, tmp_path: Path) -> None:
+    twice = tmp_path / "twice.mlir"
+    twice.write_text("""
+func.func @main(%x: tensor<1x3xf32>) -> tensor<1x3xf32> {
+  %a = quant.tanh %x tops ["a"] : tensor<1x3xf32> -> tensor<1x3xf32>
+  %b = quant.tanh %x tops ["b"] : tensor<1x3xf32> -> tensor<1x3xf32>
+  func.return %b : tensor<1x3xf32>
+}""")
+    assert {item.name for item in GENERAL_PASSES} == {"canonicalize", "cse", "dce"}
+    assert opt(capsys, twice, "-p", "dce").count("quant.tanh") == 1
+
+
+# -- errors ----------------------------------------------------------------------------------------
+
+
+def test_files_that_are_not_there_or_are_something_else(capsys: Capture, tmp_path: Path) -> None:
+    model, weight = files("FP32")
+    code, said = failed(capsys, tmp_path / "gone.mlir")
+    assert code == 3
+    assert "gone.mlir" in said
+    code, said = failed(capsys, model, "--umodel", tmp_path / "gone.umodel")
+    assert code == 3
+    assert "gone.umodel" in said
+    code, said = failed(capsys, model, "--umodel", model)
+    assert code == 3
+    assert "fp32.prototxt" in said
+    assert failed(capsys, model) == (2, "a .prototxt needs its weights: --umodel FILE")
+    dump = tmp_path / "it.mlir"
+    dump.write_text("func.func @main() { func.return }")
+    for junk in (weight, model):
+        code, said = failed(capsys, dump, "--weights", junk)
+        assert code == 3
+        assert said.startswith(f"{junk}: not a weights.npz of a dump")
+
+
+PRELU = """func.func @main(%x: tensor<1x3xf32>) -> tensor<1x3xf32>
+    attributes {input_names = ["x"], output_names = ["a"]} {
+  %a = quant.prelu %x slope <"60a430c5d19fc8d8", "float32", [1]> tops ["a"]
+    : tensor<1x3xf32> -> tensor<1x3xf32>
+  func.return %a : tensor<1x3xf32>
+}"""
+
+
+def test_blobs_without_data(capsys: Capture, tmp_path: Path) -> None:
+    dump, other, wrong = (tmp_path / n for n in ("it.mlir", "other.npz", "wrong.npz"))
+    dump.write_text(PRELU)
+    np.savez(other, a=np.zeros(3, np.float32))
+    arrays: dict[str, Any] = {"60a430c5d19fc8d8": np.ones(1, np.float32)}
+    np.savez(wrong, **arrays)
+    message = "blob 60a430c5d19fc8d8 is not in the weights file"
+    assert failed(capsys, dump, "--weights", other) == (1, message)
+    message = "blob 60a430c5d19fc8d8 in the weights file has other contents"
+    assert failed(capsys, dump, "--weights", wrong) == (1, message)
+    code, said = failed(capsys, dump, "-p", "convert-quant-to-tile")
+    assert code == 1
+    assert "blob 60a430c5d19fc8d8 has no data: pass the weights.npz of the dump" in said
+    assert "prelu" in opt(capsys, dump)
+
+
+def test_modules_that_are_none(capsys: Capture, tmp_path: Path) -> None:
+    dump = tmp_path / "it.mlir"
+    dump.write_text("func.func @main( { }")
+    code, said = failed(capsys, dump)
+    assert code == 1
+    assert "it.mlir:1:18" in said
+    dump.write_text(PRELU.replace('"float32", [1]', '"float32", [2]'))
+    code, said = failed(capsys, dump)
+    assert code == 1
+    assert "quant.prelu: slope must be [1] or [3]" in said
+    dump.write_text(PRELU)
+    assert failed(capsys, dump, "-t", "npu-asm") == (1, "the function holds no commands")
+    assert failed(capsys, dump, "-p", "npu-assign-waits,verify-layers")[0] == 1
+    code, said = failed(capsys, dump, "-p", "quant-fuse")
+    assert code == 1
+    assert "quant-fuse" in said
+
+
+def test_what_cannot_be_compiled_is_exit_code_4(capsys: Capture, tmp_path: Path) -> None:
+    model = tmp_path / "net.prototxt"
+    model.write_text(
+        'layer { name: "in" type: "Input" top: "in" input_param { shape { dim: 1 dim: 3 } } }\n'
+        'layer { name: "tile" type: "SPP" bottom: "in" top: "t" }\n'
+    )
+    code, said = failed(capsys, model, "--umodel", files("FP32")[1])
+    assert code == 4
+    assert "net.prototxt:2" in said
+    assert "SPP" in said
+    dump = tmp_path / "it.mlir"
+    dump.write_text("""
+func.func @main(%x: tensor<1x3xf32>) -> tensor<1x3xf32>
+    attributes {input_names = ["x"], output_names = ["y"]} {
+  %y = quant.power %x power 0x7F800000 : f32 scale 1.0 : f32 offset 0.0 : f32 tops ["y"]
+    : tensor<1x3xf32> -> tensor<1x3xf32> loc("pow"("net.prototxt":7:0))
+  func.return %y : tensor<1x3xf32>
+}""")
+    code, said = failed(capsys, dump, "-p", "convert-quant-to-tile")
+    assert (code, said) == (4, 'net.prototxt:7: layer "pow": a power of inf has no meaning')
+
+
+def test_debug_shows_where_an_error_comes_from() -> None:
+    with pytest.raises(bmnetu.UsageError):
+        main([files("FP32")[0], "--debug"])
