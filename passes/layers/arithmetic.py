@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import ceil, log2
 from typing import Any
 
 import numpy as np
@@ -75,7 +76,8 @@ def multiply(c: Converter, op: Any, xs: Sequence[SSAValue]) -> SSAValue:
         scale = (types.scale_of(value) or 1.0) * (types.scale_of(x) or 1.0)
         if last:
             unsigned = types.is_unsigned(top)
-            shift = round(np.log2((types.scale_of(top) or 1.0) / scale))
+            ratio = (types.scale_of(top) or 1.0) / scale
+            shift = ceil(log2(ratio) - SAME_SCALE)  # upwards: nothing that fits the top is clipped
         else:
             shift = 8 if unsigned else 7
         shift = min(max(shift, 0), 31)

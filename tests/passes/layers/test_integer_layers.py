@@ -1,0 +1,178 @@
+"""INT8 layers mean what the float layer means: multipliers, shifts and tables fit the scales.
+
+Each layer's quant ops run on integers; the result is compared with the float layer on the real
+values of its inputs, in steps of the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from xdsl.context import Context
+from xdsl.dialects.builtin import ArrayAttr, FunctionType, ModuleOp, StringAttr
+from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.ir import Block, Operation, Region, SSAValue
+from xdsl.utils.exceptions import PassFailedException
+
+from dialects.execute import execute
+from dialects.quant import types
+from dialects.quant.compute import EltwiseOp
+from dialects.quant.reference import evaluate
+from dialects.quant.scale import ScaleAttr
+from dialects.ufw import ops as ufw
+from dialects.ufw.layer import SI8, UI8, LayerOp, Top
+from dialects.ufw.reference import evaluate as evaluate_layer
+from passes.convert_ufw_to_quant import ConvertUfwToQuantPass
+from passes.support.program import main_function
+from tests.dialects.quant.ops_by_hand import Array, noise
+
+SHAPE = (2, 3, 5, 4)
+SCALES = st.integers(5, 90).map(lambda thousandths: float(np.float32(thousandths / 1000)))
+SEEDS = st.integers(0, 99)
+Make = Callable[[Sequence[SSAValue], Top], LayerOp]
+
+
+def converted(scales: Sequence[float], make: Make, top: Top, unsigned: bool = False) -> ModuleOp:
+    """A network of one layer on INT8 inputs of these scales, at the quant level."""
+    block = Block(arg_types=[types.int_tensor(SHAPE, scale, unsigned) for scale in scales])
+    layer = make(block.args, top)
+    block.add_ops([layer, ReturnOp(layer.results[0])])
+    kinds = FunctionType.from_lists([a.type for a in block.args], [layer.results[0].type])
+    function = FuncOp("main", kinds, Region(block))
+    inputs = [StringAttr(f"x{i}") for i in range(len(scales))]
+    function.attributes["input_names"] = ArrayAttr(inputs)
+    function.attributes["output_names"] = ArrayAttr([StringAttr(top.name)])
+    module = ModuleOp([function])
+    module.verify()
+    ConvertUfwToQuantPass().apply(Context(), module)
+    module.verify()
+    return module
+
+
+def both(
+    scales: Sequence[float], make: Make, scale: float, seed: int, unsigned: bool = False
+) -> tuple[Array, Array, ModuleOp]:
+    """(the integers, what they should be in steps of ``scale``, the converted module)."""
+    top = Top("y", UI8 if unsigned else SI8, ScaleAttr.of(scale))
+    module = converted(scales, make, top)
+    xs = [noise(seed + i, np.int8, SHAPE) for i in range(len(scales))]
+    (y,) = execute(main_function(module), xs, evaluate)
+    real = [x.astype(np.float32) * np.float32(s) for x, s in zip(xs, scales, strict=True)]
+    layer = make(Block(arg_types=[types.float_tensor(SHAPE)] * len(xs)).args, Top("y"))
+    (wanted,) = evaluate_layer(layer, real)
+    assert y.dtype == (np.uint8 if unsigned else np.int8)
+    return y, wanted.astype(np.float64) / scale, module
+
+
+def error(y: Array, wanted: Array) -> Array:
+    """How far integers are off, in steps, where the wanted value is in their range."""
+    info = np.iinfo(y.dtype)
+    return np.abs(y - np.clip(wanted, info.min, info.max))
+
+
+def eltwise(kind: str, **settings: Any) -> Make:
+    operation = ufw.EltwiseOperation(kind)
+    return lambda xs, top: ufw.EltwiseOp(xs, top, operation, **settings)
+
+
+def ops_of(module: ModuleOp) -> list[Operation]:
+    return list(main_function(module).body.block.ops)[:-1]
+
+
+@given(st.lists(st.tuples(SCALES, st.floats(-1.5, 1.5)), min_size=2, max_size=3), SEEDS)
+@settings(max_examples=50)
+def test_a_sum(terms: list[tuple[float, float]], seed: int) -> None:
+    scales = [scale for scale, _ in terms]
+    make = eltwise("sum", coefficients=[factor for _, factor in terms])
+    y, wanted, module = both(scales, make, sum(scales), seed)
+    (op,) = ops_of(module)
+    assert isinstance(op, EltwiseOp)
+    step = 0.5 * 2.0**-op.shift.value.data
+    assert np.all(error(y, wanted) <= 0.5 + len(terms) * 128 * step + 1e-3)
+
+
+@given(SCALES, SCALES, SEEDS, st.floats(0.3, 3))
+@settings(max_examples=50)
+def test_a_product(a: float, b: float, seed: int, stretch: float) -> None:
+    y, wanted, _ = both([a, b], eltwise("product"), a * b * 128 * stretch, seed)
+    assert np.all(error(y, wanted) <= 2 + np.abs(wanted) / 100)
+
+
+@given(st.lists(SCALES, min_size=2, max_size=3), SEEDS, st.floats(0.2, 5), st.booleans())
+@settings(max_examples=50)
+def test_a_maximum(scales: list[float], seed: int, stretch: float, unsigned: bool) -> None:
+    y, wanted, _ = both(scales, eltwise("max"), max(scales) * stretch, seed, unsigned)
+    assert np.all(error(y, wanted) <= 0.5 + np.abs(wanted) / 127)
+
+
+@given(st.lists(SCALES, min_size=2, max_size=2), SEEDS, st.floats(0.2, 5))
+@settings(max_examples=30)
+def test_a_concatenation(scales: list[float], seed: int, stretch: float) -> None:
+    y, wanted, _ = both(
+        scales, lambda xs, top: ufw.ConcatOp(xs, top, axis=1), scales[0] * stretch, seed
+    )
+    assert np.all(error(y, wanted) <= 0.5 + np.abs(wanted) / 127)
+
+
+def test_equal_scales_are_not_requantised() -> None:
+    y, wanted, module = both([0.05, 0.05], lambda xs, top: ufw.ConcatOp(xs, top, axis=1), 0.05, 1)
+    assert [op.name for op in ops_of(module)] == ["quant.concat"]
+    np.testing.assert_allclose(y, wanted, atol=1e-4)
+
+
+@given(SCALES, SEEDS, st.floats(0.3, 4))
+@settings(max_examples=30)
+def test_relu(scale: float, seed: int, stretch: float) -> None:
+    y, wanted, _ = both(
+        [scale], lambda xs, top: ufw.ReLUOp(xs[0], top), scale * stretch, seed, unsigned=True
+    )
+    assert np.all(error(y, wanted) <= 0.5 + np.abs(wanted) / 127)
+
+
+@given(SCALES, SEEDS, st.floats(-1.5, 1.5).filter(lambda slope: abs(slope) > 1e-3))
+@settings(max_examples=30)
+def test_a_leaky_relu(scale: float, seed: int, slope: float) -> None:
+    y, wanted, _ = both([scale], lambda xs, top: ufw.ReLUOp(xs[0], top, slope), scale, seed)
+    assert np.all(error(y, wanted) <= 0.5 + np.abs(wanted) / 127 + 1e-3)
+
+
+FUNCTIONS: dict[str, Callable[[SSAValue, Top], LayerOp]] = {
+    "sigmoid": ufw.SigmoidOp,
+    "tanh": ufw.TanHOp,
+    "power": lambda x, top: ufw.PowerOp(x, top, power=2.0, scale=0.5, shift=0.25),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@given(scale=SCALES, seed=SEEDS, unsigned=st.booleans())
+@settings(max_examples=15)
+def test_a_function_is_its_table(name: str, scale: float, seed: int, unsigned: bool) -> None:
+    make = FUNCTIONS[name]
+    step = 4 / 127 if name == "power" else 1 / 127
+    y, wanted, module = both([scale], lambda xs, top: make(xs[0], top), step, seed, unsigned)
+    assert [op.name for op in ops_of(module)] == ["quant.lookup"]
+    assert np.all(error(y, wanted) <= 0.5 + 1e-3)
+
+
+def test_scales_that_do_not_fit_are_an_error() -> None:
+    with pytest.raises(PassFailedException, match="thresholds of its blobs do not fit each other"):
+        converted([1.0, 0.001], eltwise("max"), Top("y", SI8, ScaleAttr.of(0.001)))
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.5])
+def test_multipliers_of_a_sum_are_int8_whatever_the_ratio_of_the_scales(factor: float) -> None:
+    for ratio in (0.01, 0.3, 0.99, 1.0, 2.0, 50.0, 126.0):
+        make = eltwise("sum", coefficients=[factor, -factor])
+        module = converted([ratio, ratio / 3], make, Top("y", SI8, ScaleAttr.of(1.0)))
+        (op,) = ops_of(module)
+        assert isinstance(op, EltwiseOp)
+        assert op.multipliers is not None
+        multipliers = [int(m) for m in op.multipliers.get_values()]
+        assert max(map(abs, multipliers)) <= 127
+        got = multipliers[0] / 2.0**op.shift.value.data
+        assert got == pytest.approx(ratio * factor, rel=1 / 127, abs=1 / 256)
