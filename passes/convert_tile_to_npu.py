@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from xdsl.context import Context
 from xdsl.dialects.builtin import ArrayAttr, ModuleOp
 from xdsl.dialects.func import FuncOp
-from xdsl.ir import Operation
+from xdsl.ir import Operation, SSAValue
 from xdsl.passes import ModulePass
 
 from dialects.bm1684 import tile
-from dialects.bm1684.isa import Engine
 from dialects.bm1684.layout import Ref, Space
 from dialects.bm1684.npu import CommandOp, LocalBox, Observation, ObserveAttr, command_op
 from dialects.quant import types
@@ -23,17 +22,20 @@ from passes.support.program import main_function
 
 @dataclass
 class _Emitter:
-    """The commands so far, and the last one of each engine."""
+    """The commands so far, the buffer under each view, and the last command that wrote a buffer."""
 
     addresses: Addresses = field(default_factory=Addresses)
     commands: list[CommandOp] = field(default_factory=list[CommandOp])
-    last: dict[Engine, CommandOp] = field(default_factory=dict[Engine, CommandOp])
+    base: dict[SSAValue, SSAValue] = field(default_factory=dict[SSAValue, SSAValue])
+    writer: dict[SSAValue, CommandOp] = field(default_factory=dict[SSAValue, CommandOp])
 
     def emit(self, op: Operation) -> None:
         if isinstance(op, tile.BufferOp):
             self.addresses.define(op)
+            self.base[op.ref] = op.ref
         elif isinstance(op, tile.ViewOp):
             self.addresses.define_view(op)
+            self.base[op.ref] = self.base[op.source]
         elif isinstance(op, tile.ObserveOp):
             self._observe(op)
         else:
@@ -42,12 +44,12 @@ class _Emitter:
             for instruction in lower(op, self.addresses):
                 command = command_op(instruction, op.location)
                 self.commands.append(command)
-                self.last[instruction.engine] = command
+                self.writer[self.base[op.operands[0]]] = command
 
     def _observe(self, op: tile.ObserveOp) -> None:
         ref = Ref.of(op.ref)
         local = ref.place.space is Space.LMEM
-        command = self.last.get(Engine.TIU if local else Engine.GDMA)
+        command = self.writer.get(self.base[op.ref])
         if command is None:
             return  # a view of a network input: nothing was computed
         words = ref.as_words()
@@ -69,8 +71,7 @@ class ConvertTileToNpuPass(ModulePass):
 
     Before: every buffer has an address. After: the function holds buffers of the network's inputs,
     outputs and constants, and commands in program order without ids; a tensor's name stands on the
-    command after which it is final (of the GDMA for one in DDR, of the TIU for one in local
-    memory).
+    command after which it is final, the last one that writes its buffer.
     """
 
     name = "convert-tile-to-npu"
