@@ -27,6 +27,9 @@ Array = NDArray[Any]
 MAX_ELEMENTS = 1 << 16
 """Elements of most tensors; a network input may have more."""
 
+MAX_FAN_IN = 100_000
+"""Weights of one output channel: they lie in one lane together."""
+
 MAX_SOFTMAXES = 50
 """Blocks before the axis of a softmax: each takes commands of its own."""
 
@@ -122,6 +125,8 @@ class NetMaker:
         if n * out * (h + 2 * pad[0]) * (w + 2 * pad[1]) > MAX_ELEMENTS * 2:
             return
         fan_in = c // group * kernel[0] * kernel[1]
+        if fan_in > MAX_FAN_IN:
+            return
         settings = self.coefficients((out, c // group, *kernel), out, fan_in)
         weight = settings.pop("weight")
         unsigned = self.rng.random() < 0.5

@@ -9,7 +9,7 @@ import pytest
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.parser import Parser
 
-from bmnetu.pipeline import new_context
+from bmnetu.pipeline import OPT_LEVELS, new_context
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import COMMAND_BYTES, Direction, Instruction
 from dialects.bm1684.model import Npu
@@ -19,9 +19,9 @@ from passes.verification.npu import Program
 from passes.verify_layers import NOISE, verify_program
 from tests.broken import ENGINES, FILES, PIPELINE, small
 
-CASES = [(precision, opt) for precision in FILES for opt in (0, 1)]
+CASES = [(precision, opt) for precision in FILES for opt in OPT_LEVELS]
 WEIGHTED = {"FP32": ["conv", "fc"], "INT8": ["conv", "conv2", "fc"]}
-FUSED = {("FP32", 1, "conv"): "relu"}
+FUSED = {("FP32", 1, "conv"): "relu", ("FP32", 2, "conv"): "relu"}
 """Where a layer's own tensor is not there: the layer at the end of the chain it was fused into."""
 
 
@@ -44,7 +44,7 @@ def test_what_was_compiled_passes(precision: str, opt: int) -> None:
     assert all(t.isolated.error == t.accumulated.error == 0 for t in integers)
 
 
-@pytest.mark.parametrize("opt", [0, 1])
+@pytest.mark.parametrize("opt", OPT_LEVELS)
 @pytest.mark.parametrize(
     ("precision", "layer"), [(p, layer) for p, layers in WEIGHTED.items() for layer in layers]
 )
@@ -70,9 +70,10 @@ def test_one_wrong_bit_of_a_weight_is_found_in_its_layer_alone(
     assert any(t.accumulated.error > t.isolated.error for t in later) or layer == "fc"
 
 
+@pytest.mark.parametrize("opt", [1, 2])
 @pytest.mark.parametrize("precision", FILES)
-def test_every_wait_that_is_lowered_is_a_race_in_its_layer(precision: str) -> None:
-    net = small(precision, 1)
+def test_every_wait_that_is_lowered_is_a_race_in_its_layer(precision: str, opt: int) -> None:
+    net = small(precision, opt)
     streams = net.commands()
     found = 0
     for own, other in ((0, 1), (1, 0)):
@@ -99,7 +100,7 @@ def test_two_stores_in_the_wrong_order_are_found(precision: str, opt: int) -> No
     _, gdma = net.commands()
     stores = [i for i, inst in enumerate(gdma) if is_store(inst)]
     pairs = [(a, b) for a, b in pairwise(stores) if unlike(gdma[a], gdma[b])]
-    assert len(pairs) > 3
+    assert len(pairs) > 1
     for first, second in pairs:
 
         def swap(

@@ -11,12 +11,12 @@ import pytest
 
 import bmnetu
 from bmnetu.opt import GENERAL_PASSES, main
-from bmnetu.pipeline import pipeline_text
+from bmnetu.pipeline import OPT_LEVELS, pipeline_text
 from passes import ALL_PASSES
 from tests.broken import FILES, PIPELINE
 
 Capture = pytest.CaptureFixture[str]
-CASES = [(precision, opt) for precision in FILES for opt in (0, 1)]
+CASES = [(precision, opt) for precision in FILES for opt in OPT_LEVELS]
 
 
 def files(precision: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-// RUN: bmnetu-opt -p convert-tile-to-npu %s | filecheck %s
+// RUN: bmnetu-opt -p convert-tile-to-npu --split-input-file %s | filecheck %s
 
 !q = memref<4x8x6x6xsi8, #tile.layout<"tensor unit=4 pack=4 strides=64,64,6,1">, #tile.place<"lmem 0">>
 !u = memref<4x8x6x6xui8, #tile.layout<"tensor unit=4 pack=4 strides=64,64,6,1">, #tile.place<"lmem 0">>
@@ -36,5 +36,33 @@ func.func @main() attributes {input_names = ["x"], output_names = ["y"], coeff_s
   tile.store %y_words, %out_words : !ddr_w, !w
   tile.observe %y "y" shape [4, 8, 6, 6] : !ddr_u
   tile.observe %y "view" shape [4, 288] : !ddr_u
+  func.return
+}
+
+// -----
+
+!w = memref<1x8x6x6xf32, #tile.layout<"tensor unit=4 pack=1 strides=64,64,6,1">, #tile.place<"lmem 0">>
+!ddr_w = memref<1x8x6x6xf32, #tile.layout<"tensor unit=4 pack=1 strides=288,36,6,1">, #tile.place<"ddr">>
+
+// A tensor that gets another name after other work still stands on the command that wrote it: a later load may
+// move in front of that. In local memory likewise.
+
+// CHECK: npu.gdma <"move direction=1 {{.*}}> observe [#npu.observe<"y", {{.*}}>, #npu.observe<"late", {{[0-9]*}}, [8, 36], "float32">]
+// CHECK-NEXT: npu.gdma <"move {{.*}}">{{$}}
+// CHECK-NEXT: npu.tiu <"arith {{.*}}> observe [#npu.observe<"kept", 256, [1, 8, 6, 6], "float32"{{.*}}>]
+// CHECK-NEXT: npu.tiu <"arith {{[^>]*}}">{{$}}
+func.func @main() attributes {input_names = ["x"], output_names = ["y"], coeff_size = 4096 : i64, context_address = 4379906048 : i64, context_size = 12288 : i64} {
+  %x = tile.input "x" shape [1, 8, 6, 6] bytes 1152 address 4379906048 : !ddr_w
+  %y = tile.output "y" shape [1, 8, 6, 6] bytes 1152 address 4379910144 : !ddr_w
+  %a = tile.alloc bytes 256 address 0 : !w
+  %b = tile.alloc bytes 256 address 256 : !w
+  %c = tile.alloc bytes 256 address 512 : !w
+  tile.store %y, %a : !ddr_w, !w
+  tile.observe %y "y" shape [1, 8, 6, 6] : !ddr_w
+  tile.load %a, %x : !w, !ddr_w
+  tile.arith "add" %b, %a, %a : !w : !w, !w
+  tile.arith "add" %c, %a, %a : !w : !w, !w
+  tile.observe %y "late" shape [8, 36] : !ddr_w
+  tile.observe %b "kept" shape [1, 8, 6, 6] : !w
   func.return
 }

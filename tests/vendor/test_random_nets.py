@@ -9,6 +9,7 @@ import pytest
 
 from bmnetu.bmodel import write
 from bmnetu.emit import bmodel_of
+from bmnetu.pipeline import OPT_LEVELS
 from tests.compiled import random_findings
 from tests.vendor.runtime import Array, replay, run_bmodel
 
@@ -27,7 +28,7 @@ def compare(got: dict[str, Array], wanted: dict[str, Array]) -> None:
         assert np.all((error < FLOAT_TOLERANCE) | (got[name] == ours)), name
 
 
-@pytest.mark.parametrize("opt", [0, 1])
+@pytest.mark.parametrize("opt", OPT_LEVELS)
 @pytest.mark.parametrize("precision", ["FP32", "INT8"])
 @pytest.mark.parametrize("seed", range(10))
 def test_a_random_net(seed: int, precision: str, opt: int, tmp_path: Path) -> None:
