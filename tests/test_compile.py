@@ -1,0 +1,115 @@
+"""bmnetu.compile on small networks: flags, what is written, and the errors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import bmnetu
+from bmnetu.bmodel import DataType, Stage, read
+from bmnetu.result import CompileResult
+from tests.broken import FILES, PIPELINE
+
+
+def compiled(outdir: Path, precision: str = "INT8", **flags: Any) -> CompileResult:
+    model, weight = FILES[precision]
+    return bmnetu.compile(PIPELINE / model, PIPELINE / "Inputs" / weight, outdir, **flags)
+
+
+def stage_of(result: CompileResult) -> Stage:
+    assert result.bmodel is not None
+    (net,) = read(result.bmodel.read_bytes(), "it").nets
+    (stage,) = net.stages
+    return stage
+
+
+def test_an_int8_network_has_8_bit_borders_with_their_scales(tmp_path: Path) -> None:
+    stage = stage_of(compiled(tmp_path))
+    (data,), (prob,) = stage.inputs, stage.outputs
+    assert (data.name, data.data_type, data.shape) == ("data", DataType.INT8, (5, 3, 9, 9))
+    assert data.scale > 1
+    assert (prob.name, prob.data_type, prob.shape) == ("prob", DataType.FLOAT32, (5, 5))
+    assert prob.scale == 1
+
+
+def test_borders_as_fp32(tmp_path: Path) -> None:
+    result = compiled(tmp_path, input_as_fp32=("data",), output_as_fp32=("prob",))
+    assert result.findings is not None
+    assert result.findings.inputs["data"].dtype == np.float32
+    stage = stage_of(result)
+    assert [t.data_type for t in (*stage.inputs, *stage.outputs)] == [DataType.FLOAT32] * 2
+
+
+@pytest.mark.parametrize("flag", ["input_as_fp32", "output_as_fp32"])
+def test_borders_that_the_network_does_not_have(flag: str, tmp_path: Path) -> None:
+    with pytest.raises(bmnetu.UsageError, match=f"-{flag}: the network has no 'it', it has "):
+        compiled(tmp_path, "INT8", **{flag: ("it",)})
+
+
+@pytest.mark.parametrize(
+    ("flags", "shape"),
+    [({"shapes": [[1, 3, 9, 9]]}, (1, 3, 9, 9)), ({"max_n": 7}, (7, 3, 9, 9))],
+)
+@pytest.mark.parametrize("precision", FILES)
+def test_other_shapes(
+    precision: str, flags: dict[str, Any], shape: tuple[int, ...], tmp_path: Path
+) -> None:
+    result = compiled(tmp_path, precision, **flags)
+    assert stage_of(result).inputs[0].shape == shape
+    assert result.findings is not None
+    assert result.findings.ok
+
+
+def test_the_name_of_the_network(tmp_path: Path) -> None:
+    result = compiled(tmp_path, net_name="other")
+    assert result.net_name == "other"
+    assert result.contents is not None
+    assert result.contents.nets[0].name == "other"
+    assert compiled(tmp_path).net_name == "small8"
+
+
+def test_the_seed_chooses_the_reference_data(tmp_path: Path) -> None:
+    data = [
+        (compiled(tmp_path / str(i), seed=seed).input_ref_data or tmp_path).read_bytes()
+        for i, seed in enumerate((0, 0, 1))
+    ]
+    assert data[0] == data[1] != data[2]
+
+
+@pytest.mark.parametrize("level", ["ufw", "quant", "tile"])
+def test_a_stop_before_the_commands_writes_no_bmodel(level: str, tmp_path: Path) -> None:
+    result = compiled(tmp_path / "out", stop_after=level, dump_ir=tmp_path / "ir")
+    assert result.bmodel is None
+    assert result.findings is None
+    assert not (tmp_path / "out").exists()
+    last = sorted((tmp_path / "ir").glob("*.mlir"))[-1].read_text()
+    assert f"{level}." in last
+    assert "npu." not in last
+
+
+def test_a_precision_that_the_umodel_does_not_have(tmp_path: Path) -> None:
+    with pytest.raises(bmnetu.UsageError, match="is an int8umodel: use -prec=INT8"):
+        compiled(tmp_path, prec="FP32")
+    with pytest.raises(bmnetu.UsageError, match="make an int8umodel with bmnetu-calibrate first"):
+        compiled(tmp_path, "FP32", prec="INT8")
+    lines: list[str] = []
+    compiled(tmp_path, report=lines.append)
+    assert "note: the umodel is INT8, so it is compiled with -prec=INT8" in lines
+
+
+def test_a_layer_that_does_not_fit_is_named(tmp_path: Path) -> None:
+    model = tmp_path / "net.prototxt"
+    model.write_text(
+        'layer { name: "in" type: "Input" top: "in" input_param { shape { dim: 200000 } } }\n'
+        'layer { name: "big" type: "Softmax" bottom: "in" top: "t" softmax_param { axis: 0 } }\n'
+    )
+    weight = PIPELINE / "Inputs" / FILES["FP32"][1]
+    with pytest.raises(bmnetu.UnsupportedError) as caught:
+        bmnetu.compile(model, weight, tmp_path / "out")
+    assert str(caught.value) == (
+        f'{model}:2: layer "big": a softmax over 200000 values does not fit local memory'
+    )
+    assert not (tmp_path / "out").exists()
