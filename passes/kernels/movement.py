@@ -226,11 +226,12 @@ def _copy_slice(
 def _copy_images(
     b: TileBuilder, plane: int, begin: int, count: int, source: SSAValue, dest: SSAValue, into: bool
 ) -> None:
-    """Images of a 4N tensor, byte by byte."""
-    for image in range(count):
+    """Images of a 4N tensor, byte by byte: every fourth one together."""
+    for image in range(min(4, count)):
         near, far = byte_of(image, plane), byte_of(begin + image, plane)
         first, second = (near, far) if into else (far, near)
-        copy_box(b, source, dest, Box((plane,), (4,), (4,), 1, first, second))
+        extents, strides = (-(-(count - image) // 4), plane), (4 * plane, 4)
+        copy_box(b, source, dest, Box(extents, strides, strides, 1, first, second))
 
 
 def lower_broadcast(
