@@ -51,6 +51,7 @@ OPT_LEVELS: dict[int, OptLevel] = {
     1: OVERLAPPED,
     2: replace(
         OVERLAPPED,
+        quant={"FP32": "quant-fuse-relu", "INT8": "keep-reference,quant-cut-strips"},
         tile=(
             "convert-quant-to-tile{overlap=true whole=true},tile-keep-local,"
             "tile-allocate-ddr,tile-allocate-local{rotate=true}"

@@ -8,6 +8,7 @@ from passes.convert_ufw_to_quant import ConvertUfwToQuantPass
 from passes.keep_reference import KeepReferencePass
 from passes.npu.npu_assign_waits import NpuAssignWaitsPass
 from passes.npu.npu_hoist_loads import NpuHoistLoadsPass
+from passes.quant.quant_cut_strips import QuantCutStripsPass
 from passes.quant.quant_fuse_relu import QuantFuseReluPass
 from passes.tile.tile_allocate_ddr import TileAllocateDdrPass
 from passes.tile.tile_allocate_local import TileAllocateLocalPass
@@ -20,6 +21,7 @@ ALL_PASSES: tuple[type[ModulePass], ...] = (
     UfwFoldBatchNormPass,
     ConvertUfwToQuantPass,
     QuantFuseReluPass,
+    QuantCutStripsPass,
     ConvertQuantToTilePass,
     TileKeepLocalPass,
     TileAllocateDdrPass,

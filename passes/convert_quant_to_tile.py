@@ -10,13 +10,13 @@ from typing import Any
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp, StringAttr
 from xdsl.dialects.func import ReturnOp
-from xdsl.ir import Attribute, Block, Operation, SSAValue
+from xdsl.ir import Attribute, Block, BlockArgument, Operation, SSAValue
 from xdsl.passes import ModulePass
 
 from dialects.bm1684 import tile
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import DDR, Ref, contiguous, si8, ui8
-from dialects.quant import compute, movement, types
+from dialects.quant import compute, movement, strips, types
 from dialects.quant.base import QuantOp, i64s, int_attr
 from dialects.quant.scale import ScaleAttr
 from passes.kernels.builder import TileBuilder, ddr_bytes
@@ -42,6 +42,7 @@ from passes.kernels.pointwise import (
 from passes.kernels.pool import lower_average_pool, lower_max_pool
 from passes.kernels.prelu import lower_prelu
 from passes.kernels.softmax import lower_softmax
+from passes.kernels.strips import lower_exchange_halo, lower_join_strips, lower_split_strips
 from passes.kernels.tiling import CannotLower
 from passes.support.program import LayerError, main_function, names, replace_body
 
@@ -64,6 +65,9 @@ ONE_OPERAND: dict[type[Operation], Lowering] = {
     movement.TransposeOp: lower_transpose,
     movement.SliceOp: lower_slice,
     movement.BroadcastOp: lower_broadcast,
+    strips.SplitStripsOp: lower_split_strips,
+    strips.JoinStripsOp: lower_join_strips,
+    strips.ExchangeHaloOp: lower_exchange_halo,
 }
 MANY_OPERANDS: dict[type[Operation], Lowering] = {
     compute.EltwiseOp: lower_eltwise,
@@ -72,11 +76,15 @@ MANY_OPERANDS: dict[type[Operation], Lowering] = {
 
 
 def storage(value: SSAValue) -> Ref:
-    """The DDR memref of a tensor: rank 4, contiguous, 8-bit tensors packed 4N along dim 0."""
+    """The DDR memref of a tensor: rank 4, contiguous, 8-bit tensors packed 4N along dim 0. A
+    network input that is only split into strips holds plain bytes, from which that costs least."""
     shape = types.shape_of(value)
     n, c, h = (*shape, 1, 1)[:3]
     four = (n, c, h, prod(shape[3:]))
     element: Attribute = types.tensor_type(value).element_type
+    readers = {type(use.operation) for use in value.uses}
+    if isinstance(value, BlockArgument) and readers == {strips.SplitStripsOp}:
+        return Ref(element, four, contiguous(four, 1), DDR)
     packed = element in (si8, ui8)
     return Ref(element, four, contiguous(four, 4, 4 if packed else 1), DDR)
 
@@ -121,7 +129,9 @@ class _Lowering:
             except CannotLower as error:
                 raise LayerError(op.location, str(error)) from None
             self.buffers[result] = dest
-        self.b.observe(self.buffers[result], op.top, types.shape_of(result))
+        if not isinstance(op, strips.StripOp):
+            height = op.attributes.get(strips.IMAGE_HEIGHT)
+            self.b.observe(self.buffers[result], op.top, types.shape_of(result), height)
 
     def _compute(self, op: QuantOp, sources: Sequence[SSAValue], dest: SSAValue) -> None:
         if type(op) in MANY_OPERANDS:

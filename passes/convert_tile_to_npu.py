@@ -60,6 +60,7 @@ class _Emitter:
             dtype=types.dtype_name(ref.element),
             packed=ref.layout.pack > 1,
             local=LocalBox(words.shape, words.layout.strides) if local else None,
+            height=None if op.height is None else op.height.value.data,
         )
         old = () if command.observe is None else command.observe.data
         command.observe = ArrayAttr([*old, ObserveAttr(seen)])

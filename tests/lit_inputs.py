@@ -34,6 +34,7 @@ BLOBS: dict[str, Array] = {
     "int16 bias": np.array([-300, 0, 300, 30000], np.int16),
     "int8 slopes": np.array([64, 32, 0], np.int8),
     "int8 slope 0": np.array([0], np.int8),
+    "int8 square weight": (np.arange(2304) % 251 - 125).astype(np.int8).reshape(16, 16, 3, 3),
     "int8 factors": np.array([64, 32, 127], np.int8),
 }
 """The constants of the .mlir files by what they hold."""

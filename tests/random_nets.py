@@ -18,7 +18,9 @@ FLOAT_LAYERS = 0.15
 
 def random_shape(rng: Random) -> tuple[int, ...]:
     """A network input's shape: ordinary, or extreme in one way."""
-    match rng.choice(["plain", "plain", "plain", "batch", "wide", "large", "flat"]):
+    match rng.choice(["plain", "plain", "plain", "image", "batch", "wide", "large", "flat"]):
+        case "image":
+            return 1, rng.choice([3, 16, 70]), rng.choice([8, 13, 28, 31]), rng.choice([5, 14, 30])
         case "batch":
             return rng.choice([6, 7, 9]), rng.choice([1, 5, 65]), rng.choice([1, 3]), 4
         case "wide":

@@ -71,7 +71,8 @@ class LocalBox:
 class Observation:
     """A tensor that is final: its name, address, network shape and numpy dtype. ``packed``: 8-bit
     elements, four images a 32-bit word (4N), the batch padded to a multiple of four. With ``local``
-    it lies in local memory and the address is a byte offset in each lane, else in DDR."""
+    it lies in local memory and the address is a byte offset in each lane, else in DDR. With
+    ``height`` its four images are the strips of one image of so many rows."""
 
     top: str
     address: int
@@ -79,6 +80,7 @@ class Observation:
     dtype: str
     packed: bool
     local: LocalBox | None = None
+    height: int | None = None
 
     @property
     def nbytes(self) -> int:
@@ -90,8 +92,8 @@ class Observation:
 
 @irdl_attr_definition
 class ObserveAttr(Data[Observation]):
-    """``#npu.observe<"top", address, [shape], "dtype", packed "extents strides">``: final after
-    the command it stands on; the last string only for a tensor in local memory.
+    """``#npu.observe<"top", address, [shape], "dtype", packed strips 224 "extents strides">``:
+    final after the command it stands on; the last string only for a tensor in local memory.
     """
 
     name = "npu.observe"
@@ -111,12 +113,16 @@ class ObserveAttr(Data[Observation]):
             packed = parser.parse_optional_punctuation(",") is not None
             if packed:
                 parser.parse_keyword("packed")
+            strips = parser.parse_optional_keyword("strips") is not None
+            height = parser.parse_integer() if strips else None
+            if strips and (not packed or shape[:1] != [4] or len(shape) != 4):
+                parser.raise_error("strips are the four images of a packed tensor of rank 4")
             text = parser.parse_optional_str_literal()
             try:
                 local = None if text is None else LocalBox.parse(text)
             except ValueError:
                 parser.raise_error(f"{text!r} is no box in local memory")
-        return Observation(top, address, tuple(shape), dtype, packed, local)
+        return Observation(top, address, tuple(shape), dtype, packed, local, height)
 
     def print_parameter(self, printer: Printer) -> None:
         at = self.data
@@ -126,6 +132,7 @@ class ObserveAttr(Data[Observation]):
             printer.print_string(f", {at.address}, [{shape}], ")
             printer.print_string_literal(at.dtype)
             printer.print_string(", packed" if at.packed else "")
+            printer.print_string("" if at.height is None else f" strips {at.height}")
             if at.local is not None:
                 printer.print_string(" ")
                 printer.print_string_literal(str(at.local))

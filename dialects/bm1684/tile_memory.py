@@ -158,10 +158,12 @@ class FillOp(TileOp):
 @irdl_op_definition
 class ObserveOp(TileOp):
     """A marker: from here on ``ref`` (in DDR) holds the whole tensor named ``top``, in the
-    network's ``shape``, elements row-major, 8-bit ones packed four images a word."""
+    network's ``shape``, elements row-major, 8-bit ones packed four images a word. With ``height``
+    the four images are the strips of one image of so many rows."""
 
     name = "tile.observe"
     ref = operand_def(AnyMemRef)
     top = prop_def(StringAttr)
     shape = prop_def(I64S)
-    assembly_format = "$ref $top `shape` $shape attr-dict `:` type($ref)"
+    height = opt_prop_def(I64)
+    assembly_format = "$ref $top `shape` $shape (`height` $height^)? attr-dict `:` type($ref)"

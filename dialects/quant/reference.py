@@ -15,7 +15,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from xdsl.ir import Operation
 
-from dialects.quant import compute, movement, types
+from dialects.quant import compute, movement, strips, types
 from dialects.quant.arithmetic import quantize, reciprocal, rounding_shift, saturate
 from dialects.quant.base import ints
 
@@ -207,6 +207,32 @@ def _slice(op: movement.SliceOp, x: Array) -> Array:
     return x[(slice(None),) * axis + (index,)]
 
 
+def join_strips(x: Array, height: int) -> Array:
+    """Strips [4, C, rows, W] as one image [1, C, height, W]."""
+    image = x.transpose(1, 0, 2, 3).reshape(x.shape[1], -1, x.shape[3])
+    return np.ascontiguousarray(image[None, :, :height])
+
+
+def _join_strips(op: strips.JoinStripsOp, x: Array) -> Array:
+    return join_strips(x, types.shape_of(op.y)[2])
+
+
+def _split_strips(op: strips.SplitStripsOp, x: Array) -> Array:
+    n, c, rows, w = types.shape_of(op.y)
+    image = np.zeros((c, n * rows, w), x.dtype)
+    image[:, : x.shape[2]] = x[0]
+    return np.ascontiguousarray(image.reshape(c, n, rows, w).transpose(1, 0, 2, 3))
+
+
+def _exchange_halo(op: strips.ExchangeHaloOp, x: Array) -> Array:
+    n, c, rows, w = x.shape
+    top, bottom = op.above.value.data, op.below.value.data
+    image = np.full((c, top + n * rows + bottom, w), op.fill.value.data, x.dtype)
+    height = op.height.value.data
+    image[:, top : top + height] = join_strips(x, height)[0]
+    return np.stack([image[:, k * rows : (k + 1) * rows + top + bottom] for k in range(n)])
+
+
 _TABLE: dict[type[Operation], Callable[..., Array]] = {
     compute.ConvOp: _conv,
     compute.MaxPoolOp: _max_pool,
@@ -226,6 +252,9 @@ _TABLE: dict[type[Operation], Callable[..., Array]] = {
     movement.ConcatOp: _concat,
     movement.SliceOp: _slice,
     movement.BroadcastOp: _broadcast,
+    strips.SplitStripsOp: _split_strips,
+    strips.JoinStripsOp: _join_strips,
+    strips.ExchangeHaloOp: _exchange_halo,
 }
 
 

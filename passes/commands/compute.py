@@ -8,6 +8,7 @@ from typing import Any
 from xdsl.ir import Operation
 
 from dialects.bm1684 import isa, tile
+from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import Eu, Instruction, Precision, StrideMode
 from dialects.bm1684.layout import Ref
 from dialects.quant.base import ints
@@ -159,7 +160,9 @@ def _arith(op: tile.ArithOp, at: Addresses) -> Instruction:
         "short_opd2_str": StrideMode.COMPACT_2,
     }
     fields |= _arith_types(op, dst, a, b, wide)
-    fields |= stride_fields("res0", dst) | stride_fields("opd0", a)
+    for name, value, ref in (("res0", op.dst, dst), ("opd0", op.a, a)):
+        inside = at.offset(value) % BM1684.alignment != 0  # a window that begins between rows
+        fields |= stride_fields(name, ref, always=inside)
     if op.constant is not None:
         fields |= {"opt_opd1_const": 1, "opd1_addr": op.constant.value.data}
     elif op.b is not None and b is not None:

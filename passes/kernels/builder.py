@@ -213,8 +213,14 @@ class TileBuilder:
         )
         return dst
 
-    def observe(self, ref: SSAValue, top: str, shape: Sequence[int]) -> None:
-        self.add(tile.ObserveOp, [ref], {"top": StringAttr(top), "shape": i64s(shape)})
+    def observe(
+        self, ref: SSAValue, top: str, shape: Sequence[int], height: Attribute | None = None
+    ) -> None:
+        """``height``: rows of the image when the tensor holds its four strips."""
+        properties: dict[str, Attribute] = {"top": StringAttr(top), "shape": i64s(shape)}
+        if height is not None:
+            properties["height"] = height
+        self.add(tile.ObserveOp, [ref], properties)
 
 
 def _four(shape: Sequence[int]) -> tuple[int, int, int, int]:

@@ -19,6 +19,7 @@ from dialects.bm1684.model import Npu, run
 from dialects.bm1684.npu import LocalBox, Observation
 from dialects.quant import types
 from dialects.quant.base import ints
+from dialects.quant.reference import join_strips
 from passes.support.encode import Group, command_groups, integer, weights_image
 
 Array = NDArray[Any]
@@ -45,7 +46,7 @@ def from_packed(data: Array, shape: Sequence[int], dtype: Any) -> Array:
 @dataclass(frozen=True)
 class NetworkTensor:
     """A network input or output: its place in DDR and the real value of one step (None for
-    float).
+    float). ``packed``: four 8-bit images lie in a word (4N).
     """
 
     name: str
@@ -54,10 +55,7 @@ class NetworkTensor:
     address: int
     nbytes: int
     scale: float | None
-
-    @property
-    def packed(self) -> bool:
-        return self.dtype != "float32"
+    packed: bool
 
     def observation(self) -> Observation:
         return Observation(self.name, self.address, self.shape, self.dtype, self.packed)
@@ -108,13 +106,14 @@ class Sites:
 
 
 def read_tensor(npu: Npu, at: Observation) -> Array:
-    """A copy of a tensor in DDR or local memory."""
+    """A copy of a tensor in DDR or local memory; strips are joined to their image."""
     if at.local is None:
         data = npu.ddr_view(at.address, at.nbytes).copy()
     else:
         data = _local_words(npu, at.address, at.local).view(np.uint8)
     if at.packed:
-        return from_packed(data, at.shape, np.dtype(at.dtype))
+        tensor = from_packed(data, at.shape, np.dtype(at.dtype))
+        return tensor if at.height is None else join_strips(tensor, at.height)
     return data.view(np.dtype(at.dtype)).reshape(at.shape)
 
 
@@ -161,10 +160,13 @@ def network_tensors(
     found: list[NetworkTensor] = []
     for op in function.body.block.ops:
         if isinstance(op, kind):
-            dtype = types.dtype_name(Ref.of(op.ref).element)
+            ref = Ref.of(op.ref)
+            dtype, packed = types.dtype_name(ref.element), ref.layout.pack > 1
             scale = None if op.scale is None else float(op.scale.data)
             shape = ints(op.shape)
             found.append(
-                NetworkTensor(op.top.data, shape, dtype, op.located, op.bytes.value.data, scale)
+                NetworkTensor(
+                    op.top.data, shape, dtype, op.located, op.bytes.value.data, scale, packed
+                )
             )
     return found

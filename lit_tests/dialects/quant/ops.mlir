@@ -51,5 +51,13 @@ func.func @main(%q: tensor<5x4x6x6xsi8, #quant.scale<0.5>>, %u: tensor<5x4x6x6xu
   %slice = quant.slice %u axis 1 begin 3 tops ["slice"] : tensor<5x4x6x6xui8, #quant.scale<0.5>> -> tensor<5x1x6x6xui8, #quant.scale<0.5>>
 // CHECK-NEXT: %wide = quant.broadcast %mean tops ["wide"] : tensor<5x4x1x1xsi8, #quant.scale<0.5>> -> tensor<5x4x6x6xsi8, #quant.scale<0.5>>
   %wide = quant.broadcast %mean tops ["wide"] : tensor<5x4x1x1xsi8, #quant.scale<0.5>> -> tensor<5x4x6x6xsi8, #quant.scale<0.5>>
+// CHECK-NEXT: %row = quant.slice %q axis 0 begin 0 tops ["row"] : tensor<5x4x6x6xsi8, #quant.scale<0.5>> -> tensor<1x4x6x6xsi8, #quant.scale<0.5>>
+  %row = quant.slice %q axis 0 begin 0 tops ["row"] : tensor<5x4x6x6xsi8, #quant.scale<0.5>> -> tensor<1x4x6x6xsi8, #quant.scale<0.5>>
+// CHECK-NEXT: %strips = quant.split_strips %row tops ["row"] : tensor<1x4x6x6xsi8, #quant.scale<0.5>> -> tensor<4x4x2x6xsi8, #quant.scale<0.5>>
+  %strips = quant.split_strips %row tops ["row"] : tensor<1x4x6x6xsi8, #quant.scale<0.5>> -> tensor<4x4x2x6xsi8, #quant.scale<0.5>>
+// CHECK-NEXT: %halo = quant.exchange_halo %strips height 6 above 1 below 2 fill -128 tops ["row"] : tensor<4x4x2x6xsi8, #quant.scale<0.5>> -> tensor<4x4x5x6xsi8, #quant.scale<0.5>>
+  %halo = quant.exchange_halo %strips height 6 above 1 below 2 fill -128 tops ["row"] : tensor<4x4x2x6xsi8, #quant.scale<0.5>> -> tensor<4x4x5x6xsi8, #quant.scale<0.5>>
+// CHECK-NEXT: %image = quant.join_strips %strips tops ["row"] : tensor<4x4x2x6xsi8, #quant.scale<0.5>> -> tensor<1x4x6x6xsi8, #quant.scale<0.5>>
+  %image = quant.join_strips %strips tops ["row"] : tensor<4x4x2x6xsi8, #quant.scale<0.5>> -> tensor<1x4x6x6xsi8, #quant.scale<0.5>>
   func.return
 }

@@ -325,3 +325,43 @@ func.func @main(%a: tensor<1x4x6x6xsi8, #quant.scale<0.5>>) {
   %r = quant.broadcast %a tops ["t"] : tensor<1x4x6x6xsi8, #quant.scale<0.5>> -> tensor<1x8x6x6xsi8, #quant.scale<0.5>>
   func.return
 }
+
+// -----
+
+// CHECK: quant.split_strips: the strips are to cover the image
+func.func @main(%a: tensor<1x4x6x6xsi8, #quant.scale<0.5>>) {
+  %r = quant.split_strips %a tops ["t"] : tensor<1x4x6x6xsi8, #quant.scale<0.5>> -> tensor<4x4x1x6xsi8, #quant.scale<0.5>>
+  func.return
+}
+
+// -----
+
+// CHECK: quant.split_strips: one image has four strips
+func.func @main(%a: tensor<2x4x6x6xsi8, #quant.scale<0.5>>) {
+  %r = quant.split_strips %a tops ["t"] : tensor<2x4x6x6xsi8, #quant.scale<0.5>> -> tensor<4x4x2x6xsi8, #quant.scale<0.5>>
+  func.return
+}
+
+// -----
+
+// CHECK: quant.join_strips: keeps C and W of an 8-bit tensor
+func.func @main(%a: tensor<4x4x2x6xsi8, #quant.scale<0.5>>) {
+  %r = quant.join_strips %a tops ["t"] : tensor<4x4x2x6xsi8, #quant.scale<0.5>> -> tensor<1x5x6x6xsi8, #quant.scale<0.5>>
+  func.return
+}
+
+// -----
+
+// CHECK: quant.exchange_halo: halos are 0 to a strip's rows
+func.func @main(%a: tensor<4x4x2x6xsi8, #quant.scale<0.5>>) {
+  %r = quant.exchange_halo %a height 6 above 3 below 0 fill 0 tops ["t"] : tensor<4x4x2x6xsi8, #quant.scale<0.5>> -> tensor<4x4x5x6xsi8, #quant.scale<0.5>>
+  func.return
+}
+
+// -----
+
+// CHECK: quant.exchange_halo: fill must be of the tensor's type
+func.func @main(%a: tensor<4x4x2x6xsi8, #quant.scale<0.5>>) {
+  %r = quant.exchange_halo %a height 6 above 1 below 0 fill 128 tops ["t"] : tensor<4x4x2x6xsi8, #quant.scale<0.5>> -> tensor<4x4x3x6xsi8, #quant.scale<0.5>>
+  func.return
+}

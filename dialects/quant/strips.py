@@ -1,0 +1,101 @@
+"""Ops that cut one 8-bit image into four horizontal strips, the four images of a word, and back.
+
+The chip computes four 8-bit images in the time of one. Strip k of an image holds its rows
+``k * rows`` to ``(k + 1) * rows``; rows below the image hold any values until a halo exchange
+fills them.
+"""
+
+from __future__ import annotations
+
+from xdsl.dialects.builtin import IntegerAttr, i64
+from xdsl.ir import Operation
+from xdsl.irdl import irdl_op_definition, operand_def, prop_def, result_def, traits_def
+from xdsl.traits import Pure
+
+from dialects.quant import types
+from dialects.quant.base import AnyTensor, QuantOp, require, same_scale
+
+STRIPS = 4
+"""Strips of an image: the 8-bit images of a 32-bit word."""
+IMAGE_HEIGHT = "quant.image_height"
+"""An attribute of ops whose result is an image in strips: the rows of the whole image."""
+
+_I64 = IntegerAttr.constr(i64)
+
+
+class StripOp(QuantOp):
+    """Moves rows of 8-bit data between an image and its strips."""
+
+    x = operand_def(AnyTensor)
+    y = result_def(AnyTensor)
+    traits = traits_def(Pure())
+    assembly_format = "$x `tops` $tops attr-dict `:` type($x) `->` type($y)"
+
+    def verify_(self) -> None:
+        super().verify_()
+        x, y = types.shape_of(self.x), types.shape_of(self.y)
+        require(len(x) == len(y) == 4, self, "operand and result must have rank 4")
+        same = (x[1], x[3]) == (y[1], y[3]) and not types.is_float(self.x)
+        require(same, self, "keeps C and W of an 8-bit tensor")
+        same_scale(self)
+
+
+def _require_cover(op: Operation, image: tuple[int, ...], strips: tuple[int, ...]) -> None:
+    require(image[0] == 1 and strips[0] == STRIPS, op, "one image has four strips")
+    require(STRIPS * strips[2] >= image[2], op, "the strips are to cover the image")
+
+
+@irdl_op_definition
+class SplitStripsOp(StripOp):
+    """[1, C, H, W] to [4, C, rows, W] with 4*rows >= H; rows below the image hold 0."""
+
+    name = "quant.split_strips"
+
+    def verify_(self) -> None:
+        super().verify_()
+        _require_cover(self, types.shape_of(self.x), types.shape_of(self.y))
+
+
+@irdl_op_definition
+class JoinStripsOp(StripOp):
+    """[4, C, rows, W] to [1, C, H, W] with H <= 4*rows: the inverse of split_strips."""
+
+    name = "quant.join_strips"
+
+    def verify_(self) -> None:
+        super().verify_()
+        _require_cover(self, types.shape_of(self.y), types.shape_of(self.x))
+
+
+@irdl_op_definition
+class ExchangeHaloOp(StripOp):
+    """Every strip with the rows around it: [4, C, rows, W] to [4, C, above + rows + below, W].
+
+    ``height``: rows of the image; rows above and below it hold ``fill``. A halo is no higher than
+    a strip.
+    """
+
+    name = "quant.exchange_halo"
+    height = prop_def(_I64)
+    above = prop_def(_I64)
+    below = prop_def(_I64)
+    fill = prop_def(_I64)
+    assembly_format = (
+        "$x `height` $height `above` $above `below` $below `fill` $fill"
+        " `tops` $tops attr-dict `:` type($x) `->` type($y)"
+    )
+
+    def verify_(self) -> None:
+        super().verify_()
+        x, y = types.shape_of(self.x), types.shape_of(self.y)
+        top, bottom = self.above.value.data, self.below.value.data
+        require(x[0] == STRIPS and y[0] == STRIPS, self, "one image has four strips")
+        require(0 <= top <= x[2] and 0 <= bottom <= x[2], self, "halos are 0 to a strip's rows")
+        require(y[2] == top + x[2] + bottom, self, "the result has the strip's rows and its halos")
+        height = self.height.value.data
+        require(0 < height <= STRIPS * x[2], self, "the strips are to cover the image")
+        low = 0 if types.is_unsigned(self.x) else -128
+        require(low <= self.fill.value.data <= low + 255, self, "fill must be of the tensor's type")
+
+
+STRIP_OPS = [SplitStripsOp, JoinStripsOp, ExchangeHaloOp]

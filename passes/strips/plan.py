@@ -1,0 +1,158 @@
+"""The choice: walks the layers in order and puts each where it costs least.
+
+Layers that share strips form a group: the rows of their tensors' strips are in fixed proportions
+(a layer of stride 2 halves them), so that one number, the unit, sets them all. It is the least that
+covers every image of the group. Between groups an image is joined and split again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from math import lcm
+
+from xdsl.ir import Block, Operation, SSAValue
+
+from dialects.quant import types
+from dialects.quant.base import QuantOp
+from dialects.quant.strips import STRIPS
+from passes.strips.cost import JOIN, SPLIT, exchange_cycles, layer_cycles, steps
+from passes.strips.window import RowWindow, row_window
+
+
+def _height(value: SSAValue) -> int:
+    return types.shape_of(value)[2]
+
+
+@dataclass(eq=False)
+class Group:
+    """Layers on common strips. ``shares``: the rows of each tensor's strips, in units."""
+
+    shares: dict[SSAValue, Fraction] = field(default_factory=dict[SSAValue, Fraction])
+    layers: list[tuple[Operation, RowWindow]] = field(
+        default_factory=list[tuple[Operation, RowWindow]]
+    )
+    unit: int = 1
+
+    def rows(self, value: SSAValue) -> int:
+        """Rows of a tensor's strips."""
+        return int(self.shares[value] * self.unit)
+
+    def unit_with(self, more: dict[SSAValue, Fraction]) -> int:
+        """The least unit that also serves these tensors."""
+        step = lcm(*(share.denominator for share in (*self.shares.values(), *more.values())))
+        need = max(-(-_height(v) // STRIPS) / share for v, share in more.items())
+        least = max(Fraction(self.unit), need)
+        return -(-least // step) * step
+
+    def cycles(self, unit: int) -> float:
+        """Cycles of the group's layers under a unit."""
+        return sum(
+            _on_strips(op, window, int(self.shares[op.results[0]] * unit))
+            for op, window in self.layers
+        )
+
+
+def _serves(op: Operation) -> bool:
+    """Whether strips can serve a layer."""
+    window = row_window(op) if isinstance(op, QuantOp) else None
+    return window is not None and window.out > 1
+
+
+def _on_strips(op: Operation, window: RowWindow, rows: int) -> float:
+    return layer_cycles(op, rows, STRIPS) + exchange_cycles(op, window, rows * window.stride)
+
+
+@dataclass(frozen=True)
+class _Offer:
+    """A place for a layer: its group (None: the whole image), the group's unit and the shares of
+    the layer's tensors in it, and the cycles that it adds."""
+
+    cycles: float
+    group: Group | None
+    unit: int = 1
+    shares: dict[SSAValue, Fraction] = field(default_factory=dict[SSAValue, Fraction])
+
+
+@dataclass
+class Plan:
+    """``placed``: the group of every layer that runs on strips."""
+
+    placed: dict[Operation, Group] = field(default_factory=dict[Operation, Group])
+    _groups: dict[SSAValue, list[Group]] = field(default_factory=dict[SSAValue, list[Group]])
+    _whole: set[SSAValue] = field(default_factory=set[SSAValue])
+
+    def place(self, op: Operation) -> None:
+        """Finds the layer's place."""
+        window = row_window(op)
+        if window is None or window.out < 2:
+            self._whole.update((*op.operands, *op.results))
+            return
+        offers = [self._stay_whole(op), self._join_group(op, window, Group())]
+        offers += [self._join_group(op, window, group) for group in self._near(op)]
+        best = min((o for o in offers if o is not None), key=lambda offer: offer.cycles)
+        if best.group is None:
+            self._whole.update((*op.operands, *op.results))
+            return
+        group = best.group
+        group.unit = best.unit
+        group.shares |= best.shares
+        group.layers.append((op, window))
+        self.placed[op] = group
+        for value in best.shares:
+            known = self._groups.setdefault(value, [])
+            if group not in known:
+                known.append(group)
+
+    def _near(self, op: Operation) -> list[Group]:
+        """The groups that hold one of the operands."""
+        return list(dict.fromkeys(g for x in op.operands for g in self._groups.get(x, ())))
+
+    def _joins(self, values: Iterable[SSAValue]) -> float:
+        """Cycles of making images whole that only strips hold yet."""
+        total = 0.0
+        for value in dict.fromkeys(values):
+            if value not in self._whole and value in self._groups:
+                total += JOIN * steps(value, self._groups[value][0].rows(value))
+        return total
+
+    def _stay_whole(self, op: Operation) -> _Offer:
+        """The layer on the whole image; to leave strips between layers that want them is to split
+        again."""
+        cycles = layer_cycles(op, _height(op.results[0]), 1) + self._joins(op.operands)
+        (result,) = op.results
+        wanted = any(_serves(use.operation) for use in result.uses)
+        if wanted and any(x not in self._whole for x in op.operands):
+            cycles += SPLIT * steps(result, -(-_height(result) // STRIPS))
+        return _Offer(cycles, None)
+
+    def _join_group(self, op: Operation, window: RowWindow, group: Group) -> _Offer | None:
+        """The layer in a group, or (an empty one) in a group of its own."""
+        held = {group.shares[x] for x in op.operands if x in group.shares}
+        if len(held) > 1:
+            return None
+        share = held.pop() if held else Fraction(window.stride)
+        shares = dict.fromkeys(op.operands, share)
+        shares[op.results[0]] = share / window.stride
+        unit = group.unit_with(shares)
+        rows = int(shares[op.results[0]] * unit)
+        if max(window.top, window.bottom) > rows * window.stride:
+            return None
+        missing = [x for x in dict.fromkeys(op.operands) if x not in group.shares]
+        cycles = _on_strips(op, window, rows) + self._joins(missing)
+        cycles += SPLIT * sum(steps(x, rows * window.stride) for x in missing)
+        if not group.layers:
+            cycles += JOIN * steps(op.results[0], rows)
+        elif unit != group.unit:
+            cycles += group.cycles(unit) - group.cycles(group.unit)
+        return _Offer(cycles, group, unit, shares)
+
+
+def plan_strips(block: Block) -> Plan:
+    """Where the layers of a network run."""
+    plan = Plan()
+    ops: Sequence[Operation] = [op for op in block.ops if isinstance(op, QuantOp)]
+    for op in ops:
+        plan.place(op)
+    return plan
