@@ -66,11 +66,10 @@ def npu_guesses(images: Array, bmodel: Path) -> Array:
 
 def place(tensor: Tensor) -> npu.NetworkTensor:
     """Where the NPU model finds an input or output of the bmodel."""
-    if tensor.data_type.numpy.itemsize == 1 and tensor.store_mode is not StoreMode.N4:
-        raise ValueError(f"{tensor.name}: the NPU model takes 8-bit tensors in 4N form")
+    packed = tensor.store_mode is StoreMode.N4
     kind = tensor.data_type.numpy.name
     return npu.NetworkTensor(
-        tensor.name, tensor.shape, kind, tensor.address, tensor.size, tensor.scale
+        tensor.name, tensor.shape, kind, tensor.address, tensor.size, tensor.scale, packed
     )
 
 
