@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
@@ -23,12 +23,13 @@ from passes.kernels.builder import TileBuilder, ddr_bytes
 from passes.kernels.conv import lower_conv
 from passes.kernels.movement import (
     copy_words,
-    keeps_storage,
+    homes_in_concats,
     lower_broadcast,
     lower_concat,
     lower_reshape,
     lower_slice,
     lower_transpose,
+    part_of,
 )
 from passes.kernels.pointwise import (
     lower_dequantize,
@@ -96,6 +97,10 @@ class _Lowering:
     b: TileBuilder
     buffers: dict[SSAValue, SSAValue]
     outputs: dict[SSAValue, SSAValue]
+    homes: dict[SSAValue, tuple[SSAValue, int]] = field(
+        default_factory=dict[SSAValue, tuple[SSAValue, int]]
+    )
+    """Tensors that are made inside of another: that one, and the byte where they begin."""
 
     def network_tensor(self, kind: type[tile.BufferOp], value: SSAValue, name: str) -> SSAValue:
         ref = storage(value)
@@ -111,24 +116,31 @@ class _Lowering:
 
     def dest(self, value: SSAValue) -> SSAValue:
         """Where a result goes: the network output, or scratch memory in DDR."""
+        if value not in self.buffers:
+            self.buffers[value] = self._new_dest(value)
+        return self.buffers[value]
+
+    def _new_dest(self, value: SSAValue) -> SSAValue:
+        ref = storage(value)
         if value in self.outputs:
             return self.outputs.pop(value)
-        ref = storage(value)
+        if value in self.homes:
+            whole, begin = self.homes[value]
+            return self.b.view(self.dest(whole), ref, begin)
         return self.b.alloc(ref, ddr_bytes(ref))
 
     def lower(self, op: QuantOp) -> None:
         self.b.location = op.location
         result = op.results[0]
         sources = [self.buffers[x] for x in op.operands]
-        if isinstance(op, movement.ReshapeOp) and keeps_storage(op) and result not in self.outputs:
-            self.buffers[result] = self.b.view(sources[0], storage(result))
+        begin = None if result in self.outputs or result in self.homes else part_of(op)
+        if begin is not None:
+            self.buffers[result] = self.b.view(sources[0], storage(result), begin)
         else:
-            dest = self.dest(result)
             try:
-                self._compute(op, sources, dest)
+                self._compute(op, sources, self.dest(result))
             except CannotLower as error:
                 raise LayerError(op.location, str(error)) from None
-            self.buffers[result] = dest
         if not isinstance(op, strips.StripOp):
             height = op.attributes.get(strips.IMAGE_HEIGHT)
             self.b.observe(self.buffers[result], op.top, types.shape_of(result), height)
@@ -173,6 +185,7 @@ class ConvertQuantToTilePass(ModulePass):
             targets.append((value, target))
             if value not in body.args:
                 lowering.outputs.setdefault(value, target)
+        lowering.homes = homes_in_concats(body, set(lowering.outputs))
         for inner in body.ops:
             if isinstance(inner, QuantOp):
                 lowering.lower(inner)

@@ -118,6 +118,10 @@ class TileBuilder:
             return source
         return self.add(tile.ViewOp, [source], {"offset": int_attr(offset)}, ref).results[0]
 
+    def is_at(self, part: SSAValue, whole: SSAValue, begin: int) -> bool:
+        """Whether a memref begins so many bytes into another's buffer."""
+        return _place(part) == (_place(whole)[0], _place(whole)[1] + begin)
+
     def window(self, source: SSAValue, begin: Sequence[int], extent: Sequence[int]) -> SSAValue:
         """A box of a DDR tensor, or of a local one (there c must start in the same memref's lanes).
 
@@ -226,6 +230,15 @@ class TileBuilder:
 def _four(shape: Sequence[int]) -> tuple[int, int, int, int]:
     n, c, h, w = shape
     return (n, c, h, w)
+
+
+def _place(value: SSAValue) -> tuple[SSAValue, int]:
+    """The buffer under a memref, and the byte where it begins there."""
+    offset = 0
+    while isinstance(value.owner, tile.ViewOp):
+        offset += value.owner.offset.value.data
+        value = value.owner.source
+    return value, offset
 
 
 def ddr_bytes(ref: Ref) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
 
-from xdsl.ir import SSAValue
+from xdsl.ir import Block, Operation, SSAValue
 
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import DDR, Layout, Ref, i32, si8
@@ -153,9 +153,42 @@ def lower_reshape(b: TileBuilder, op: movement.ReshapeOp, source: SSAValue, dest
     pack(b, unpack(b, source, old), dest, new)
 
 
-def keeps_storage(op: movement.ReshapeOp) -> bool:
-    """True when the result has its operand's bytes in DDR, so that no copy is needed."""
-    return not _packed(op.x) or types.shape_of(op.x)[0] == types.shape_of(op.y)[0]
+def part_of(op: Operation) -> int | None:
+    """The byte of the operand in DDR from which on its bytes are those of the result, so that no
+    copy is needed; None where they are not."""
+    if isinstance(op, movement.ReshapeOp):
+        same = not _packed(op.x) or types.shape_of(op.x)[0] == types.shape_of(op.y)[0]
+        return 0 if same else None
+    if isinstance(op, movement.SliceOp):
+        return _begin(op.x, op.axis.value.data, op.begin.value.data)
+    return None
+
+
+def _begin(whole: SSAValue, axis: int, begin: int) -> int | None:
+    """The byte where elements ``begin``... along an axis lie, None where they do not lie
+    together."""
+    shape = _words(whole, types.shape_of(whole))
+    if prod(shape[:axis]) > 1 or (_packed(whole) and axis == 0):
+        return None
+    return 4 * begin * prod(shape[axis + 1 :])
+
+
+def homes_in_concats(block: Block, outputs: set[SSAValue]) -> dict[SSAValue, tuple[SSAValue, int]]:
+    """Operands of concatenations that can be made in their place: the result, and the byte where
+    they begin. Network inputs and outputs have a place of their own, and so has what is made
+    without a copy."""
+    homes: dict[SSAValue, tuple[SSAValue, int]] = {}
+    for op in block.ops:
+        if not isinstance(op, movement.ConcatOp):
+            continue
+        axis, begin = op.axis.value.data, 0
+        for x in op.xs:
+            at = _begin(op.y, axis, begin)
+            begin += types.shape_of(x)[axis]
+            free = isinstance(x.owner, Operation) and part_of(x.owner) is None
+            if at is not None and free and x not in homes and x not in outputs:
+                homes[x] = (op.y, at)
+    return homes
 
 
 def lower_transpose(
@@ -184,10 +217,12 @@ def _words(value: SSAValue, shape: Sequence[int]) -> tuple[int, ...]:
 def lower_concat(
     b: TileBuilder, op: movement.ConcatOp, sources: Sequence[SSAValue], dest: SSAValue
 ) -> None:
-    """One strided copy an operand."""
+    """One strided copy an operand that was not made in its place."""
     axis, begin = op.axis.value.data, 0
     for x, source in zip(op.xs, sources, strict=True):
-        _copy_slice(b, op.y, x, axis, begin, source, dest, into=True)
+        at = _begin(op.y, axis, begin)
+        if at is None or not b.is_at(source, dest, at):
+            _copy_slice(b, op.y, x, axis, begin, source, dest, into=True)
         begin += types.shape_of(x)[axis]
 
 

@@ -2,105 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
-from xdsl.ir import Block, Operation, SSAValue
+from xdsl.ir import Operation, SSAValue
 from xdsl.passes import ModulePass
 
 from dialects.bm1684 import tile
 from dialects.bm1684.chip import BM1684
-from dialects.bm1684.layout import Ref, Space
+from dialects.bm1684.layout import Ref, Space, local_bytes
+from dialects.quant.base import int_attr
 from passes.support.memory import Arena, Lifetime, OutOfMemory, allocate, lifetimes
 from passes.support.program import main_function
+from passes.support.residence import Flow, Part, Tensor
 
 
-@dataclass
-class _Tensor:
-    """A tensor in DDR and the ops that touch it."""
-
-    buffer: tile.BufferOp
-    stores: list[tile.StoreOp] = field(default_factory=list[tile.StoreOp])
-    loads: list[tile.LoadOp] = field(default_factory=list[tile.LoadOp])
-    observes: list[tile.ObserveOp] = field(default_factory=list[tile.ObserveOp])
-    others: int = 0
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Shortcut:
-    """A load that may be left out: ``kept`` holds after the store what ``loaded`` would hold."""
+    """A load that may be left out: after the stores ``kept`` the home holds what it would load."""
 
-    load: tile.LoadOp
-    kept: tile.AllocOp
-    loaded: tile.AllocOp
+    load: Part
+    kept: Sequence[Part]
+    home: _Home
 
 
-class _Flow:
-    """Who reads and writes which buffer, seen through views."""
+@dataclass(eq=False)
+class _Home:
+    """The buffer that holds a tensor in local memory, in place of those that were stored and
+    loaded: one that was stored, where it is the whole tensor, or a new one."""
 
-    def __init__(self, block: Block):
-        self.base: dict[SSAValue, Operation] = {}
-        self.tensors: dict[Operation, _Tensor] = {}
-        self.position: dict[Operation, int] = {}
-        self.writes: dict[Operation, list[Operation]] = {}
-        for position, op in enumerate(block.ops):
-            self.position[op] = position
-            if isinstance(op, tile.BufferOp):
-                self.base[op.ref] = op
-                if Ref.of(op.ref).place.space is Space.DDR:
-                    self.tensors[op] = _Tensor(op)
-            elif isinstance(op, tile.ViewOp):
-                self.base[op.ref] = self.base[op.source]
-            else:
-                self._touch(op)
+    tensor: Tensor
+    buffer: tile.AllocOp
+    kept: set[Part] = field(default_factory=set[Part])
 
-    def _touch(self, op: Operation) -> None:
-        if op.operands and not isinstance(op, tile.ObserveOp):
-            self.writes.setdefault(self.base[op.operands[0]], []).append(op)
-        for value in op.operands:
-            tensor = self.tensors.get(self.base[value])
-            if tensor is None:
-                continue
-            if isinstance(op, tile.StoreOp):
-                tensor.stores.append(op)
-            elif isinstance(op, tile.LoadOp):
-                tensor.loads.append(op)
-            elif isinstance(op, tile.ObserveOp):
-                tensor.observes.append(op)
-            else:
-                tensor.others += 1
 
-    def whole(self, value: SSAValue) -> bool:
-        """Whether a transfer's side covers a buffer from its first byte to its last."""
-        owner = value.owner
-        offset = owner.offset.value.data if isinstance(owner, tile.ViewOp) else 0
-        base = self.base[value]
-        if offset or not isinstance(base, tile.BufferOp):
-            return False
-        return Ref.of(value) == Ref.of(base.ref).as_words()
+def _insert(op: Operation, before: Operation) -> None:
+    block = before.parent_block()
+    assert block is not None
+    block.insert_op_before(op, before)
 
-    def shortcuts(self) -> Iterator[_Shortcut]:
-        """All loads of whole tensors that one store wrote from a buffer of the same layout."""
-        for tensor in self.tensors.values():
-            if len(tensor.stores) == 1 and self.whole(tensor.stores[0].dst):
-                store = tensor.stores[0]
-                for load in tensor.loads:
-                    shortcut = self._shortcut(store, load)
-                    if shortcut is not None:
-                        yield shortcut
 
-    def _shortcut(self, store: tile.StoreOp, load: tile.LoadOp) -> _Shortcut | None:
-        kept, loaded = self.base[store.src], self.base[load.dst]
-        if not isinstance(kept, tile.AllocOp) or not isinstance(loaded, tile.AllocOp):
-            return None
-        sides = (store.src, load.src, load.dst)
-        unchanged = all(self.position[op] < self.position[store] for op in self.writes[kept])
-        if not all(map(self.whole, sides)) or self.writes[loaded] != [load] or not unchanged:
-            return None
-        same = Ref.of(load.dst) == Ref.of(store.src)
-        return _Shortcut(load, kept, loaded) if same else None
+def _shortcuts(flow: Flow) -> list[_Shortcut]:
+    """All loads that may be left out."""
+    found: list[_Shortcut] = []
+    for tensor in flow.tensors.values():
+        loads = list(flow.loaded(tensor))
+        if loads:
+            home = _home_of(tensor)
+            found += [_Shortcut(load, kept, home) for load, kept in loads]
+    return found
+
+
+def _home_of(tensor: Tensor) -> _Home:
+    for part in tensor.stored:
+        if part.channels == tensor.channels:
+            return _Home(tensor, part.local)
+    ref = tensor.local(tensor.channels)
+    size = int_attr(local_bytes(ref.shape, ref.layout))
+    buffer = tile.AllocOp.build(properties={"bytes": size}, result_types=[ref.type])
+    buffer.location = tensor.buffer.location
+    return _Home(tensor, buffer)
 
 
 def choose(spans: Sequence[Lifetime], shortcuts: Sequence[_Shortcut]) -> list[_Shortcut]:
@@ -110,6 +73,7 @@ def choose(spans: Sequence[Lifetime], shortcuts: Sequence[_Shortcut]) -> list[_S
     place where they do not is given up.
     """
     chosen = list(shortcuts)
+    last = {s.buffer: s.last for s in spans}
     while True:
         merged = _merge(spans, chosen)
         placed = 0
@@ -121,32 +85,17 @@ def choose(spans: Sequence[Lifetime], shortcuts: Sequence[_Shortcut]) -> list[_S
         except OutOfMemory:
             at = merged[placed].first
             span = {s.buffer: s for s in merged}
-            roots = _roots(chosen)
-            across = [
-                s for s in chosen if span[roots[s.kept]].first <= at <= span[roots[s.kept]].last
-            ]
-            own = {s.buffer: s for s in spans}
-            chosen.remove(max(across, key=lambda s: own[s.loaded].last - own[s.kept].last))
-
-
-def _roots(chosen: Sequence[_Shortcut]) -> dict[tile.AllocOp, tile.AllocOp]:
-    """For every buffer that takes part, the one that holds its data in the end."""
-    parent = {s.loaded: s.kept for s in chosen}
-
-    def root(buffer: tile.AllocOp) -> tile.AllocOp:
-        while buffer in parent:
-            buffer = parent[buffer]
-        return buffer
-
-    return {b: root(b) for s in chosen for b in (s.kept, s.loaded)}
+            homes = {s: span[s.home.buffer] for s in chosen}
+            across = [s for s, home in homes.items() if home.first <= at <= home.last]
+            chosen.remove(max(across, key=lambda s: last[s.load.local] - homes[s].first))
 
 
 def _merge(spans: Sequence[Lifetime], chosen: Sequence[_Shortcut]) -> list[Lifetime]:
-    """The lifetimes when every chosen buffer is one with the buffer it is loaded from."""
-    roots = _roots(chosen)
+    """The lifetimes when every chosen buffer is a part of its home."""
+    homes = {p.local: s.home.buffer for s in chosen for p in (s.load, *s.kept)}
     merged: dict[tile.AllocOp, Lifetime] = {}
     for span in spans:
-        buffer = roots.get(span.buffer, span.buffer)
+        buffer = homes.get(span.buffer, span.buffer)
         old = merged.get(buffer)
         first, last = span.first, span.last
         if old is not None:
@@ -159,71 +108,103 @@ def _merge(spans: Sequence[Lifetime], chosen: Sequence[_Shortcut]) -> list[Lifet
 class TileKeepLocalPass(ModulePass):
     """Removes loads of tensors that still lie in local memory, and stores that nobody reads then.
 
-    Before: every tensor is stored to DDR and loaded again. After: a tensor whose store covers it,
-    from a buffer of the layout that a later load would make, stays in that buffer as far as local
-    memory reaches; what only the compare reads is observed there and not stored.
+    Before: every tensor is stored to DDR and loaded again. After: tensors that are stored from,
+    and loaded to, buffers of the engine's own layout stay in local memory as far as it reaches;
+    so do concatenations and slices along channels whose parts begin in lane 0. What only the
+    compare reads is observed there and not stored.
     """
 
     name = "tile-keep-local"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         block = main_function(op).body.block
-        flow = _Flow(block)
-        spans = lifetimes(block, [Space.LMEM])
-        chosen = choose(spans, list(flow.shortcuts()))
+        flow = Flow(block)
+        chosen = choose(lifetimes(block, [Space.LMEM]), _shortcuts(flow))
+        homes = {s.home.tensor: s.home for s in chosen}
         for shortcut in chosen:
-            _apply(flow, shortcut)
+            shortcut.home.kept.update(shortcut.kept)
+        for home in homes.values():
+            _move_in(flow, home, [s.load for s in chosen if s.home is home])
         for tensor in flow.tensors.values():
             if isinstance(tensor.buffer, tile.AllocOp):
-                _drop_store(tensor)
-        _drop_unused(block)
+                _drop_stores(flow, tensor, homes.get(tensor))
+        _drop_unused(list(block.ops))
 
 
-def _apply(flow: _Flow, shortcut: _Shortcut) -> None:
-    """Readers of the loaded buffer read the kept one."""
-    load, kept, loaded = shortcut.load, shortcut.kept, shortcut.loaded
-    source = flow.tensors[flow.base[load.src]]
-    source.loads.remove(load)
-    load.detach()
-    load.erase()
-    block = kept.parent_block()
-    assert block is not None
-    value: SSAValue = kept.ref
-    if loaded.ref.type != kept.ref.type:
-        view = tile.ViewOp.build(operands=[kept.ref], result_types=[loaded.ref.type])
-        view.location = loaded.location
-        block.insert_op_before(view, loaded)
-        value = view.ref
-    loaded.ref.replace_all_uses_with(value)
+def _move_in(flow: Flow, home: _Home, loads: Iterable[Part]) -> None:
+    """What was stored from and loaded to buffers of their own lies in the home."""
+    loads = list(loads)
+    if home.buffer.parent is None:
+        first = min((p.local for p in home.kept), key=lambda buffer: flow.position[buffer])
+        _insert(home.buffer, first)
+    for part in loads:
+        assert isinstance(part.transfer, tile.LoadOp)
+        home.tensor.loads.remove(part.transfer)
+        part.transfer.detach()
+        part.transfer.erase()
+    for part in (*home.kept, *loads):
+        if part.local is not home.buffer:
+            offset = home.tensor.local_offset(part.channels)
+            view = _view(home.buffer.ref, offset, Ref.of(part.local.ref), part.local)
+            part.local.ref.replace_all_uses_with(view)
 
 
-def _drop_store(tensor: _Tensor) -> None:
-    """Leaves out the one store of a tensor that only the compare reads."""
-    if len(tensor.stores) != 1 or tensor.loads or tensor.others:
+def _drop_stores(flow: Flow, tensor: Tensor, home: _Home | None) -> None:
+    """Leaves out the stores of a tensor that only the compare reads."""
+    if not tensor.stores or tensor.loads or tensor.others:
         return
-    store = tensor.stores[0]
-    wanted = Ref.of(tensor.buffer.ref)
-    words = Ref.of(store.src)
-    local = wanted.with_(
-        place=words.place,
-        layout=replace(wanted.layout, strides=words.layout.strides),
-    )
-    if local.as_words() != words or Ref.of(store.dst) != wanted.as_words():
-        return
-    block = store.parent_block()
-    assert block is not None
+    seen: list[tuple[tile.ObserveOp, SSAValue]] = []
     for observe in tensor.observes:
-        view = tile.ViewOp.build(operands=[store.src], result_types=[local.type])
-        view.location = store.location
-        block.insert_op_before(view, observe)
-        observe.operands[0] = view.ref
-    store.detach()
-    store.erase()
+        view = _observed(flow, tensor, home, observe)
+        if view is None:
+            return
+        seen.append((observe, view))
+    for observe, view in seen:
+        observe.operands[0] = view
+    for store in tensor.stores:
+        store.detach()
+        store.erase()
 
 
-def _drop_unused(block: Block) -> None:
+def _observed(
+    flow: Flow, tensor: Tensor, home: _Home | None, observe: tile.ObserveOp
+) -> SSAValue | None:
+    """Where the compare finds in local memory what it finds in DDR; None when not in one piece."""
+    words, value = Ref.of(observe.ref).as_words(), observe.ref
+    size = 4 * words.groups * words.shape[1] * words.shape[2] * words.shape[3]
+    channels = tensor.range_of(flow.offset[value], size)
+    if channels is None or len(tensor.stored) != len(tensor.stores):
+        return None
+    parts = [part for part in tensor.stored if part.channels.overlaps(channels)]
+    whole, local = Ref.of(tensor.buffer.ref), tensor.local(channels)
+    like = whole.with_(
+        shape=(whole.shape[0], *local.shape[1:]),
+        layout=replace(whole.layout, strides=local.layout.strides),
+        place=local.place,
+    )
+    if home is not None and home.kept.issuperset(parts):
+        return _view(home.buffer.ref, tensor.local_offset(channels), like, observe)
+    if len(parts) == 1 and parts[0].channels == channels:
+        return _view(parts[0].local.ref, 0, like, observe)
+    return None
+
+
+def _view(source: SSAValue, offset: int, like: Ref, before: Operation) -> SSAValue:
+    """A memref of the type ``like``, so many bytes into a buffer."""
+    if not offset and Ref.of(source) == like:
+        return source
+    properties = {"offset": int_attr(offset)}
+    view = tile.ViewOp.build(
+        operands=[source], properties=properties, result_types=[like.type]
+    )
+    view.location = before.location
+    _insert(view, before)
+    return view.ref
+
+
+def _drop_unused(ops: Sequence[Operation]) -> None:
     """Removes views and scratch buffers that nothing uses any more."""
-    for op in reversed(list(block.ops)):
+    for op in reversed(ops):
         if isinstance(op, (tile.AllocOp, tile.ViewOp)) and op.ref.first_use is None:
             op.detach()
             op.erase()
