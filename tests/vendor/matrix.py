@@ -1,9 +1,10 @@
-"""``python -m tests.vendor.matrix [NETWORK...]``: every network, precision, opt level and batch on
-the vendor's runtime and in the replay, as a table. Takes an hour; the tests take a sample.
+"""``python -m tests.vendor.matrix [NETWORK...] [--opt 2]``: every network, precision, opt level and
+batch on the vendor's runtime and in the replay, as a table. Takes an hour; the tests take a sample.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 import tempfile
 import time
@@ -21,11 +22,15 @@ DEPLOYED = tuple(
 
 def main() -> None:
     """Prints one row a job; ends with exit code 1 when one of them differs."""
-    networks = sys.argv[1:] or (*TRAINED, *DEPLOYED)
+    parser = argparse.ArgumentParser(prog="tests.vendor.matrix", description=__doc__)
+    parser.add_argument("networks", nargs="*", default=(*TRAINED, *DEPLOYED))
+    parser.add_argument("--opt", nargs="*", type=int, default=[0, 1, 2])
+    arguments = parser.parse_args()
     bad = 0
     print(f"{'job':52} {'compile s':>9} {'runtime':>9} {'replay':>9}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        for network, prec, opt, batch in product(networks, ("FP32", "INT8"), (0, 1), (1, 4)):
+        jobs = product(arguments.networks, ("FP32", "INT8"), arguments.opt, (1, 4))
+        for network, prec, opt, batch in jobs:
             job, begin = Job(network, prec, opt, batch), time.perf_counter()
             result = compiled(job, Path(folder))
             seconds = time.perf_counter() - begin
