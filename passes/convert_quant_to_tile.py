@@ -43,7 +43,12 @@ from passes.kernels.pointwise import (
 from passes.kernels.pool import lower_average_pool, lower_max_pool
 from passes.kernels.prelu import lower_prelu
 from passes.kernels.softmax import lower_softmax
-from passes.kernels.strips import lower_exchange_halo, lower_join_strips, lower_split_strips
+from passes.kernels.strips import (
+    lower_exchange_halo,
+    lower_join_strips,
+    lower_quantize_strips,
+    lower_split_strips,
+)
 from passes.kernels.tiling import CannotLower
 from passes.support.program import LayerError, main_function, names, replace_body
 
@@ -69,6 +74,7 @@ ONE_OPERAND: dict[type[Operation], Lowering] = {
     strips.SplitStripsOp: lower_split_strips,
     strips.JoinStripsOp: lower_join_strips,
     strips.ExchangeHaloOp: lower_exchange_halo,
+    strips.QuantizeStripsOp: lower_quantize_strips,
 }
 MANY_OPERANDS: dict[type[Operation], Lowering] = {
     compute.EltwiseOp: lower_eltwise,

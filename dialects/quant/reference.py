@@ -217,11 +217,21 @@ def _join_strips(op: strips.JoinStripsOp, x: Array) -> Array:
     return join_strips(x, types.shape_of(op.y)[2])
 
 
+def split_strips(x: Array, rows: int) -> Array:
+    """An image [1, C, H, W] as strips [4, C, rows, W], zeros below the image."""
+    _, c, height, w = x.shape
+    image = np.zeros((c, strips.STRIPS * rows, w), x.dtype)
+    image[:, :height] = x[0]
+    return np.ascontiguousarray(image.reshape(c, strips.STRIPS, rows, w).transpose(1, 0, 2, 3))
+
+
 def _split_strips(op: strips.SplitStripsOp, x: Array) -> Array:
-    n, c, rows, w = types.shape_of(op.y)
-    image = np.zeros((c, n * rows, w), x.dtype)
-    image[:, : x.shape[2]] = x[0]
-    return np.ascontiguousarray(image.reshape(c, n, rows, w).transpose(1, 0, 2, 3))
+    return split_strips(x, types.shape_of(op.y)[2])
+
+
+def _quantize_strips(op: strips.QuantizeStripsOp, x: Array) -> Array:
+    whole = quantize(x, types.scale_of(op.y) or 1.0, types.dtype_of(op.y))
+    return split_strips(whole, types.shape_of(op.y)[2])
 
 
 def _exchange_halo(op: strips.ExchangeHaloOp, x: Array) -> Array:
@@ -255,6 +265,7 @@ _TABLE: dict[type[Operation], Callable[..., Array]] = {
     strips.SplitStripsOp: _split_strips,
     strips.JoinStripsOp: _join_strips,
     strips.ExchangeHaloOp: _exchange_halo,
+    strips.QuantizeStripsOp: _quantize_strips,
 }
 
 

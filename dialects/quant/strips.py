@@ -13,7 +13,7 @@ from xdsl.irdl import irdl_op_definition, operand_def, prop_def, result_def, tra
 from xdsl.traits import Pure
 
 from dialects.quant import types
-from dialects.quant.base import AnyTensor, QuantOp, require, same_scale
+from dialects.quant.base import AnyTensor, QuantOp, require, require_floats, same_scale
 
 STRIPS = 4
 """Strips of an image: the 8-bit images of a 32-bit word."""
@@ -98,4 +98,24 @@ class ExchangeHaloOp(StripOp):
         require(low <= self.fill.value.data <= low + 255, self, "fill must be of the tensor's type")
 
 
-STRIP_OPS = [SplitStripsOp, JoinStripsOp, ExchangeHaloOp]
+@irdl_op_definition
+class QuantizeStripsOp(QuantOp):
+    """float32 [1, C, H, W] to the strips [4, C, rows, W] of its 8-bit image, as quantize and
+    split_strips would make them."""
+
+    name = "quant.quantize_strips"
+    x = operand_def(AnyTensor)
+    y = result_def(AnyTensor)
+    traits = traits_def(Pure())
+    assembly_format = "$x `tops` $tops attr-dict `:` type($x) `->` type($y)"
+
+    def verify_(self) -> None:
+        super().verify_()
+        require_floats(self, True, False)
+        x, y = types.shape_of(self.x), types.shape_of(self.y)
+        require(len(x) == len(y) == 4, self, "operand and result must have rank 4")
+        require((x[1], x[3]) == (y[1], y[3]), self, "keeps C and W")
+        _require_cover(self, x, y)
+
+
+STRIP_OPS = [SplitStripsOp, JoinStripsOp, ExchangeHaloOp, QuantizeStripsOp]

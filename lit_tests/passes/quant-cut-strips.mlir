@@ -50,3 +50,20 @@ func.func @main(%x: !x) -> !x {
   %c = quant.conv %x weight <"f1e328633b75470a", "int8", [16, 16, 3, 3]> pad [1, 1, 1, 1] shift 7 tops ["c"] : !x -> !x
   func.return %c : !x
 }
+
+// -----
+
+!f = tensor<1x16x30x20xf32>
+!x = tensor<1x16x30x20xsi8, #quant.scale<0.5>>
+
+// A float image becomes strips while it is quantised.
+
+// CHECK: func.func @main(%x: tensor<1x16x30x20xf32>
+// CHECK-NEXT: %[[Q:.*]] = quant.quantize_strips %x tops ["input"] {quant.image_height = 30 : i64} : tensor<1x16x30x20xf32> -> tensor<4x16x8x20xsi8, {{.*}}>
+// CHECK-NEXT: quant.exchange_halo %[[Q]]
+// CHECK-NOT: quant.quantize %
+func.func @main(%x: !f) -> !x {
+  %q = quant.quantize %x tops ["input"] : !f -> !x
+  %c = quant.conv %q weight <"f1e328633b75470a", "int8", [16, 16, 3, 3]> pad [1, 1, 1, 1] shift 7 tops ["c"] : !x -> !x
+  func.return %c : !x
+}

@@ -290,6 +290,16 @@ def _planes(shape: Sequence[int]) -> tuple[int, int]:
     return shape[0], int(np.prod(shape[1:], dtype=np.int64))
 
 
+def rounded(b: TileBuilder, x: SSAValue, scale: float, unsigned: bool) -> SSAValue:
+    """Quantises floats where they lie; the low byte of each word then holds the 8-bit value."""
+    low, high = (0.0, 255.0) if unsigned else (-128.0, 127.0)
+    b.scalar("mul", x, x, float(np.float32(1.0 / scale)))
+    b.arith("max", x, x, float_bits(low))
+    b.arith("min", x, x, float_bits(high))
+    b.scalar("add", x, x, MAGIC)
+    return b.view(x, Ref.of(x).with_(element=i32))
+
+
 def lower_quantize(
     b: TileBuilder, op: compute.QuantizeOp, source: SSAValue, dest: SSAValue
 ) -> None:
@@ -297,8 +307,6 @@ def lower_quantize(
     word.
     """
     images, plane = _planes(types.shape_of(op.x))
-    low, high = (0.0, 255.0) if types.is_unsigned(op.y) else (-128.0, 127.0)
-    factor = float(np.float32(1.0 / (types.scale_of(op.y) or 1.0)))
     for group in range(0, images, 4):
         for chunk in chunks(plane, b.budget, 5):
             flat = Flat(b, 1)
@@ -306,11 +314,7 @@ def lower_quantize(
             for k in range(min(4, images - group)):
                 at = Chunk((group + k) * plane + chunk.begin, chunk.lanes, chunk.width)
                 x = flat.load(source, at, f32)
-                b.scalar("mul", x, x, factor)
-                b.arith("max", x, x, float_bits(low))
-                b.arith("min", x, x, float_bits(high))
-                b.scalar("add", x, x, MAGIC)
-                bits = b.view(x, Ref.of(x).with_(element=i32))
+                bits = rounded(b, x, types.scale_of(op.y) or 1.0, types.is_unsigned(op.y))
                 byte = b.arith("and", bits if k else result, bits, 255)
                 if k:
                     b.arith("shift", byte, byte, 8 * k)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from xdsl.dialects.builtin import f32
 from xdsl.ir import SSAValue
 
 from dialects.bm1684.chip import BM1684
@@ -24,8 +25,15 @@ from dialects.bm1684.layout import (
     si8,
 )
 from dialects.quant import types
-from dialects.quant.strips import STRIPS, ExchangeHaloOp, JoinStripsOp, SplitStripsOp
+from dialects.quant.strips import (
+    STRIPS,
+    ExchangeHaloOp,
+    JoinStripsOp,
+    QuantizeStripsOp,
+    SplitStripsOp,
+)
 from passes.kernels.builder import TileBuilder
+from passes.kernels.pointwise import rounded
 from passes.kernels.tiling import TilingError, ranges
 
 BYTE = 8
@@ -172,6 +180,38 @@ def _split_words(
         else:
             b.arith("shift", _rows_of(b, result, 0, size), strip, 3 * BYTE)
     b.store(_box(b, dest, part, begin, count), result)
+
+
+# -- quantize --------------------------------------------------------------------------------------
+
+
+def lower_quantize_strips(
+    b: TileBuilder, op: QuantizeStripsOp, source: SSAValue, dest: SSAValue
+) -> None:
+    """Quantises strip by strip with the rows in the lanes, so that images of few channels keep
+    many lanes busy; the transfers turn rows and channels."""
+    _, channels, height, width = types.shape_of(op.x)
+    rows = types.shape_of(op.y)[2]
+    for part in _parts(b, rows, channels, width, 3):
+        (begin, count), (c0, cn) = part.channels, part.rows
+        result = _words(b, count, cn, width)
+        for k, size in enumerate(_present(height, rows, _Part((c0, cn), (begin, count)))):
+            if not size:
+                continue
+            x = b.local(f32, (1, size, cn, width))
+            first = (c0 * height + k * rows + begin) * width
+            far = Layout(4, 1, (0, width, height * width, 1))
+            b.load(x, b.view(source, Ref(f32, (1, size, cn, width), far, DDR), 4 * first))
+            bits = rounded(b, x, types.scale_of(op.y) or 1.0, types.is_unsigned(op.y))
+            into = b.window(result, (0, 0, 0, 0), (1, size, cn, width))
+            b.arith("and", bits if k else into, bits, 255)
+            if k:
+                b.arith("shift", bits, bits, BYTE * k)
+                b.arith("or", into, into, bits)
+        near = Layout(4, 1, (0, width, rows * width, 1))
+        at = 4 * (c0 * rows + begin) * width
+        words = b.words(dest)
+        b.store(b.view(words, Ref(i32, (1, count, cn, width), near, DDR), at), result)
 
 
 # -- join ------------------------------------------------------------------------------------------

@@ -12,11 +12,13 @@ from xdsl.passes import ModulePass
 
 from dialects.quant import types
 from dialects.quant.base import QuantOp, i64s, int_attr, ints
+from dialects.quant.compute import QuantizeOp
 from dialects.quant.strips import (
     IMAGE_HEIGHT,
     STRIPS,
     ExchangeHaloOp,
     JoinStripsOp,
+    QuantizeStripsOp,
     SplitStripsOp,
     StripOp,
 )
@@ -54,8 +56,11 @@ class _Forms:
             source = self.whole_of(value, before)
             kind = _strip_type(value, rows)
             self.whole.setdefault(value, source)
-            split = _move(SplitStripsOp, source, value, kind, before)
-            self.strips.setdefault(value, {})[rows] = split
+            if isinstance(source.owner, QuantizeOp):
+                made = _quantize(source.owner, kind, before)
+            else:
+                made = _move(SplitStripsOp, source, value, kind, before)
+            self.strips.setdefault(value, {})[rows] = made
         return self.strips[value][rows]
 
     def with_halo(
@@ -76,6 +81,21 @@ class _Forms:
             }
             self.halos[key] = _move(ExchangeHaloOp, source, value, kind, before, properties)
         return self.halos[key]
+
+
+def _quantize(op: QuantizeOp, result: Attribute, before: Operation) -> SSAValue:
+    """Makes strips of a float image in one step."""
+    new = QuantizeStripsOp.create(
+        operands=[op.x],
+        result_types=[result],
+        properties={"tops": op.tops},
+        attributes={IMAGE_HEIGHT: int_attr(types.shape_of(op.x)[2])},
+        location=op.location,
+    )
+    block = before.parent_block()
+    assert block is not None
+    block.insert_op_before(new, before)
+    return new.y
 
 
 def _strip_type(value: SSAValue, rows: int) -> Attribute:
@@ -162,3 +182,7 @@ class QuantCutStripsPass(ModulePass):
         for inner in reversed(cut):
             inner.detach()
             inner.erase()
+        for inner in list(block.ops):
+            if isinstance(inner, QuantizeOp) and inner.y.first_use is None:
+                inner.detach()
+                inner.erase()

@@ -57,6 +57,10 @@ func.func @main(%q: tensor<5x4x6x6xsi8, #quant.scale<0.5>>, %u: tensor<5x4x6x6xu
   %strips = quant.split_strips %row tops ["row"] : tensor<1x4x6x6xsi8, #quant.scale<0.5>> -> tensor<4x4x2x6xsi8, #quant.scale<0.5>>
 // CHECK-NEXT: %halo = quant.exchange_halo %strips height 6 above 1 below 2 fill -128 tops ["row"] : tensor<4x4x2x6xsi8, #quant.scale<0.5>> -> tensor<4x4x5x6xsi8, #quant.scale<0.5>>
   %halo = quant.exchange_halo %strips height 6 above 1 below 2 fill -128 tops ["row"] : tensor<4x4x2x6xsi8, #quant.scale<0.5>> -> tensor<4x4x5x6xsi8, #quant.scale<0.5>>
+// CHECK-NEXT: %float_row = quant.slice %f axis 0 begin 0 tops ["row"] : tensor<5x4x6x6xf32> -> tensor<1x4x6x6xf32>
+  %float_row = quant.slice %f axis 0 begin 0 tops ["row"] : tensor<5x4x6x6xf32> -> tensor<1x4x6x6xf32>
+// CHECK-NEXT: %made = quant.quantize_strips %float_row tops ["row"] : tensor<1x4x6x6xf32> -> tensor<4x4x2x6xsi8, #quant.scale<0.5>>
+  %made = quant.quantize_strips %float_row tops ["row"] : tensor<1x4x6x6xf32> -> tensor<4x4x2x6xsi8, #quant.scale<0.5>>
 // CHECK-NEXT: %image = quant.join_strips %strips tops ["row"] : tensor<4x4x2x6xsi8, #quant.scale<0.5>> -> tensor<1x4x6x6xsi8, #quant.scale<0.5>>
   %image = quant.join_strips %strips tops ["row"] : tensor<4x4x2x6xsi8, #quant.scale<0.5>> -> tensor<1x4x6x6xsi8, #quant.scale<0.5>>
   func.return

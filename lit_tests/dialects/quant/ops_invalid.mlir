@@ -352,6 +352,22 @@ func.func @main(%a: tensor<4x4x2x6xsi8, #quant.scale<0.5>>) {
 
 // -----
 
+// CHECK: quant.quantize_strips: operands and result must be float, 8 bit
+func.func @main(%a: tensor<1x4x6x6xsi8, #quant.scale<0.5>>) {
+  %r = quant.quantize_strips %a tops ["t"] : tensor<1x4x6x6xsi8, #quant.scale<0.5>> -> tensor<4x4x2x6xsi8, #quant.scale<0.5>>
+  func.return
+}
+
+// -----
+
+// CHECK: quant.quantize_strips: keeps C and W
+func.func @main(%a: tensor<1x4x6x6xf32>) {
+  %r = quant.quantize_strips %a tops ["t"] : tensor<1x4x6x6xf32> -> tensor<4x4x2x5xsi8, #quant.scale<0.5>>
+  func.return
+}
+
+// -----
+
 // CHECK: quant.exchange_halo: halos are 0 to a strip's rows
 func.func @main(%a: tensor<4x4x2x6xsi8, #quant.scale<0.5>>) {
   %r = quant.exchange_halo %a height 6 above 3 below 0 fill 0 tops ["t"] : tensor<4x4x2x6xsi8, #quant.scale<0.5>> -> tensor<4x4x5x6xsi8, #quant.scale<0.5>>

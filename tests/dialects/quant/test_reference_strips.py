@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dialects.quant import compute
 from dialects.quant import strips as strips_ops
 from dialects.quant.base import int_attr
 from tests.dialects.quant.ops_by_hand import noise, result_of
@@ -30,6 +33,16 @@ def test_strips_are_rows_of_the_image(size: tuple[int, int], seed: int) -> None:
             np.testing.assert_array_equal(strips[k, :, r], wanted)
     joined = result_of(strips_ops.JoinStripsOp, [strips], x.shape, np.int8)
     np.testing.assert_array_equal(joined, x)
+
+
+@given(images(), st.sampled_from([np.int8, np.uint8]))
+def test_floats_become_strips_of_their_8_bit_image(size: tuple[int, int], dtype: Any) -> None:
+    height, rows = size
+    x = noise(height, np.float32, (1, 2, height, 3)) * np.float32(90)
+    whole = result_of(compute.QuantizeOp, [x], x.shape, dtype)
+    wanted = result_of(strips_ops.SplitStripsOp, [whole], (4, 2, rows, 3), dtype)
+    got = result_of(strips_ops.QuantizeStripsOp, [x], (4, 2, rows, 3), dtype)
+    np.testing.assert_array_equal(got, wanted)
 
 
 @given(images(), st.data())
