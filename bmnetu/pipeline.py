@@ -38,7 +38,7 @@ FUSED = {"FP32": "keep-reference,ufw-fold-batch-norm", "INT8": ""}
 OVERLAPPED = OptLevel(
     ufw=FUSED,
     quant={"FP32": "quant-fuse-relu", "INT8": "keep-reference"},
-    tile=("convert-quant-to-tile{overlap=true},tile-allocate-ddr,tile-allocate-local{rotate=true}"),
+    tile=("convert-quant-to-tile{overlap=true},tile-allocate-ddr,tile-allocate-local{overlap=true}"),
     npu="npu-hoist-loads,npu-assign-waits",
 )
 OPT_LEVELS: dict[int, OptLevel] = {
@@ -54,7 +54,7 @@ OPT_LEVELS: dict[int, OptLevel] = {
         quant={"FP32": "quant-fuse-relu", "INT8": "keep-reference,quant-cut-strips"},
         tile=(
             "convert-quant-to-tile{overlap=true whole=true},tile-keep-local,"
-            "tile-allocate-ddr,tile-allocate-local{rotate=true}"
+            "tile-allocate-ddr,tile-allocate-local{overlap=true}"
         ),
     ),
 }

@@ -15,6 +15,10 @@ from dialects.bm1684.layout import align, rows_of
 TRANSFER_COST = 8192
 """Bytes that DDR could have moved while one transfer starts (about 140 cycles)."""
 
+WEIGHT_PIECE = BM1684.lane_bytes // 32
+"""Bytes of each lane above which weights are cut, so that a piece's load can begin as soon as so
+much memory is free."""
+
 
 class CannotLower(ValueError):
     """A layer that the commands cannot express, in one sentence."""
@@ -178,6 +182,16 @@ def choose_tile(p: Problem, budget: int) -> TileSize:
             f"one output pixel needs {need} bytes of each lane's local memory, {budget} are there"
         )
     return best[1]
+
+
+def fine_weights(p: Problem, t: TileSize) -> TileSize:
+    """The tile with fewer output channels where its weights are large. Only a tile of all pixels is
+    cut, whose input stays for the other channels; its rows of 64 channels cost the same apart."""
+    if (t.n, t.h, t.w) != (p.batch, p.height.out, p.width.out):
+        return t
+    rows, most = rows_of(t.c), max(1, WEIGHT_PIECE // max(p.weight_row, 1))
+    parts = -(-rows // most)
+    return replace(t, c=min(t.c, -(-rows // parts) * BM1684.lanes))
 
 
 def ranges(total: int, step: int) -> Iterator[tuple[int, int]]:

@@ -19,6 +19,7 @@ from passes.kernels.tiling import (
     TileSize,
     TilingError,
     choose_tile,
+    fine_weights,
     ranges,
 )
 
@@ -72,6 +73,8 @@ def run_window(
     DDR.
     """
     size = tile_size(b, p)
+    if b.whole:
+        size = fine_weights(p, size)
     loaded: tuple[object, SSAValue] | None = None
     for c0, cn in ranges(p.channels_out, size.c):
         weights = None if step.weights is None else step.weights(c0, cn)

@@ -1,30 +1,37 @@
-"""Lifetimes of buffers, and an arena that hands out address ranges."""
+"""Lifetimes of buffers, and arenas that hand out address ranges."""
 
 from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from xdsl.ir import Block, Operation, SSAValue
 
 from dialects.bm1684 import tile
 from dialects.bm1684.layout import Ref, Space, align
 
+TRANSFERS = (tile.TransferOp, tile.FillOp)
+"""What the DMA engine does; all else is the tensor unit's."""
+
 
 @dataclass(frozen=True)
 class Lifetime:
-    """A buffer and the first and last position of an op that touches it."""
+    """A buffer and the first and last position of an op that touches it. ``loaded``: a transfer
+    writes it first; ``stored``: a transfer reads it last."""
 
     buffer: tile.AllocOp
     first: int
     last: int
+    loaded: bool = False
+    stored: bool = False
 
 
 def lifetimes(block: Block, spaces: Iterable[Space]) -> list[Lifetime]:
     """The lifetimes of all scratch buffers in these memories, in the order of their first use."""
     base: dict[SSAValue, tile.AllocOp] = {}
-    spans: dict[tile.AllocOp, tuple[int, int]] = {}
+    spans: dict[tile.AllocOp, Lifetime] = {}
     wanted = set(spaces)
     for position, op in enumerate(block.ops):
         if isinstance(op, tile.AllocOp):
@@ -35,20 +42,22 @@ def lifetimes(block: Block, spaces: Iterable[Space]) -> list[Lifetime]:
                 base[op.ref] = base[op.source]
         else:
             _touch(op, position, base, spans)
-    return sorted((Lifetime(b, *s) for b, s in spans.items()), key=lambda t: t.first)
+    return sorted(spans.values(), key=lambda t: t.first)
 
 
 def _touch(
     op: Operation,
     position: int,
     base: dict[SSAValue, tile.AllocOp],
-    spans: dict[tile.AllocOp, tuple[int, int]],
+    spans: dict[tile.AllocOp, Lifetime],
 ) -> None:
+    moved = isinstance(op, TRANSFERS)
     for value in op.operands:
         buffer = base.get(value)
         if buffer is not None:
-            first, _ = spans.get(buffer, (position, position))
-            spans[buffer] = (first, position)
+            old = spans.get(buffer)
+            first, loaded = (position, moved) if old is None else (old.first, old.loaded)
+            spans[buffer] = Lifetime(buffer, first, position, loaded, moved)
 
 
 class OutOfMemory(ValueError):
@@ -57,36 +66,34 @@ class OutOfMemory(ValueError):
 
 @dataclass
 class Arena:
-    """Address ranges [start, stop) of one memory. ``rotate``: every search begins behind the range
-    handed out last (next fit), which lets two tiles overlap; otherwise at the bottom (first
-    fit)."""
+    """Address ranges [start, stop) of one memory, each taken from the lowest gap it fits."""
 
     start: int
     stop: int
     step: int
-    rotate: bool = False
     live: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
-    cursor: int = 0
     top: int = 0
 
-    def take(self, size: int) -> int:
-        """The start of a free range of ``size`` bytes. Raises OutOfMemory."""
-        size = align(max(size, 1), self.step)
-        gaps = [gap for gap in self._gaps() if gap[1] - gap[0] >= size]
-        if not gaps:
-            raise OutOfMemory(f"{size} bytes")
-        at = gaps[0][0]
-        if self.rotate:
-            later = [max(lo, self.cursor) for lo, hi in gaps if hi - max(lo, self.cursor) >= size]
-            at = later[0] if later else at
+    def take(self, span: Lifetime) -> int:
+        """The start of a free range for a buffer. Raises OutOfMemory."""
+        size = self.size_of(span)
+        at = self._choose(span, size)
         insort(self.live, (at, at + size))
-        self.cursor = at + size
         self.top = max(self.top, at + size)
         return at
 
-    def release(self, at: int) -> None:
-        """Gives back the range that starts at ``at``."""
+    def release(self, at: int, span: Lifetime) -> None:
+        """Gives back the range that starts at ``at``, after its buffer's last use."""
         self.live = [r for r in self.live if r[0] != at]
+
+    def size_of(self, span: Lifetime) -> int:
+        return align(max(span.buffer.bytes.value.data, 1), self.step)
+
+    def _choose(self, span: Lifetime, size: int) -> int:
+        for begin, end in self._gaps():
+            if end - begin >= size:
+                return begin
+        raise OutOfMemory(f"{size} bytes")
 
     def _gaps(self) -> Iterator[tuple[int, int]]:
         low = self.start
@@ -98,16 +105,98 @@ class Arena:
             yield low, self.stop
 
 
+@dataclass(frozen=True, slots=True)
+class _Freed:
+    """A free range and when it became free: the position of its last use."""
+
+    begin: int
+    end: int
+    at: int
+    stored: bool
+
+
+@dataclass
+class OverlapArena(Arena):
+    """An arena that lets transfers run ahead of computations.
+
+    A buffer that is loaded goes where memory has been free for longest, so that its load can start
+    early. One that is computed takes what became free last and leaves the rest to loads; only
+    where nothing else is left does it take what a store still reads.
+    """
+
+    freed: list[_Freed] = field(default_factory=list[_Freed])
+
+    def __post_init__(self) -> None:
+        self.freed = [_Freed(self.start, self.stop, -1, False)]
+
+    def release(self, at: int, span: Lifetime) -> None:
+        super().release(at, span)
+        self.freed.append(_Freed(at, at + self.size_of(span), span.last, span.stored))
+        self.freed.sort(key=lambda f: f.begin)
+
+    def _choose(self, span: Lifetime, size: int) -> int:
+        best: tuple[tuple[int, ...], int] | None = None
+        for run in self._runs():
+            if run[-1].end - run[0].begin < size:
+                continue
+            for at in _starts(run, size):
+                under = [f for f in run if f.begin < at + size and at < f.end]
+                price = _price(span, under)
+                if best is None or price < best[0]:
+                    best = price, at
+        if best is None:
+            raise OutOfMemory(f"{size} bytes")
+        self._cut(best[1], best[1] + size)
+        return best[1]
+
+    def _runs(self) -> Iterator[list[_Freed]]:
+        """Free ranges that touch each other, run by run."""
+        run = self.freed[:1]
+        for before, after in pairwise(self.freed):
+            if before.end != after.begin:
+                yield run
+                run = []
+            run.append(after)
+        if run:
+            yield run
+
+    def _cut(self, begin: int, end: int) -> None:
+        kept: list[_Freed] = []
+        for f in self.freed:
+            if f.begin < begin:
+                kept.append(_Freed(f.begin, min(f.end, begin), f.at, f.stored))
+            if f.end > end:
+                kept.append(_Freed(max(f.begin, end), f.end, f.at, f.stored))
+        self.freed = kept
+
+
+def _starts(run: list[_Freed], size: int) -> Iterator[int]:
+    """Places worth trying: from a border on, or up to one."""
+    for f in run:
+        if f.begin + size <= run[-1].end:
+            yield f.begin
+        if f.end - size >= run[0].begin:
+            yield f.end - size
+
+
+def _price(span: Lifetime, under: list[_Freed]) -> tuple[int, ...]:
+    latest = max(f.at for f in under)
+    if span.loaded:
+        return (latest,)
+    stored = max((f.at for f in under if f.stored), default=-1)
+    return (stored, -min(f.at for f in under))
+
+
 def allocate(spans: Iterable[Lifetime], arena: Arena) -> Iterator[tuple[tile.AllocOp, int]]:
     """Places buffers in the order of their first use; a range is free again after the last use.
 
     Raises OutOfMemory, naming nothing: the caller knows the buffer's layer.
     """
-    alive: list[tuple[int, int]] = []
+    alive: list[tuple[Lifetime, int]] = []
     for span in spans:
-        for last, at in [a for a in alive if a[0] < span.first]:
-            arena.release(at)
-            alive.remove((last, at))
-        at = arena.take(span.buffer.bytes.value.data)
-        alive.append((span.last, at))
+        for ended, at in [a for a in alive if a[0].last < span.first]:
+            arena.release(at, ended)
+            alive.remove((ended, at))
+        at = arena.take(span)
+        alive.append((span, at))
         yield span.buffer, at

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from xdsl.ir import Block, Operation, SSAValue
 
@@ -77,6 +77,13 @@ class Tensor:
         return rows_of(channels.begin) * self.local(self.channels).layout.strides[1] * 4
 
 
+def _is_contiguous(words: Ref) -> bool:
+    """Whether words follow each other in DDR; the step to the next of one group says nothing."""
+    wanted = contiguous(words.shape, 4)
+    steps = wanted.strides if words.groups > 1 else (words.layout.strides[0], *wanted.strides[1:])
+    return words.layout == replace(wanted, strides=steps)
+
+
 class Flow:
     """Who reads and writes which buffer, seen through views."""
 
@@ -136,7 +143,7 @@ class Flow:
         if channels is None or not isinstance(buffer, tile.AllocOp) or self.offset[local]:
             return None
         wanted = tensor.local(channels)
-        packed = far.layout == contiguous(far.shape, 4) and far.shape == wanted.shape
+        packed = far.shape == wanted.shape and _is_contiguous(far)
         if not packed or near != wanted or Ref.of(buffer.ref).as_words() != wanted:
             return None
         return Part(transfer, channels, buffer)

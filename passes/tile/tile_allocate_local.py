@@ -10,7 +10,7 @@ from xdsl.passes import ModulePass
 
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import Space, align
-from passes.support.memory import Arena, Lifetime, OutOfMemory, allocate, lifetimes
+from passes.support.memory import Arena, Lifetime, OutOfMemory, OverlapArena, allocate, lifetimes
 from passes.support.program import LayerError, main_function
 
 
@@ -19,32 +19,32 @@ class TileAllocateLocalPass(ModulePass):
     """Gives every buffer in local memory its offset, and every table its place in L2.
 
     Before: buffers without addresses. After: no two buffers that are alive at one op overlap. With
-    ``rotate`` a buffer goes behind the last one, so that the next tile's loads find memory that the
-    running computations do not use; where that leaves no room, from the bottom.
+    ``overlap`` loaded buffers take the memory that has been free for longest, so that loads run
+    ahead of the computations; where that leaves no room, every buffer takes the lowest gap.
     """
 
     name = "tile-allocate-local"
 
-    rotate: bool = False
+    overlap: bool = False
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         block = main_function(op).body.block
         local = lifetimes(block, [Space.LMEM])
-        fits = self.rotate and _place(local, BM1684.lane_bytes, rotate=True) is None
+        fits = self.overlap and _place(local, BM1684.lane_bytes, overlap=True) is None
         for spans, size in (
             (lifetimes(block, [Space.L2]), BM1684.tables.start),
             *([] if fits else [(local, BM1684.lane_bytes)]),
         ):
-            failed = _place(spans, size, rotate=False)
+            failed = _place(spans, size, overlap=False)
             if failed is not None:
                 wanted = align(failed.buffer.bytes.value.data, BM1684.alignment)
                 sentence = f"no room in {size} bytes of memory for {wanted} bytes"
                 raise LayerError(failed.buffer.location, sentence)
 
 
-def _place(spans: list[Lifetime], size: int, rotate: bool) -> Lifetime | None:
+def _place(spans: list[Lifetime], size: int, overlap: bool) -> Lifetime | None:
     """Gives the buffers their addresses; returns the first that finds no room, or None."""
-    arena = Arena(0, size, BM1684.alignment, rotate)
+    arena = (OverlapArena if overlap else Arena)(0, size, BM1684.alignment)
     placed = 0
     try:
         for buffer, offset in allocate(spans, arena):

@@ -14,7 +14,7 @@ from dialects.bm1684 import tile
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import Ref, Space, local_bytes
 from dialects.quant.base import int_attr
-from passes.support.memory import Arena, Lifetime, OutOfMemory, allocate, lifetimes
+from passes.support.memory import Lifetime, OutOfMemory, OverlapArena, allocate, lifetimes
 from passes.support.program import main_function
 from passes.support.residence import Flow, Part, Tensor
 
@@ -77,7 +77,7 @@ def choose(spans: Sequence[Lifetime], shortcuts: Sequence[_Shortcut]) -> list[_S
     while True:
         merged = _merge(spans, chosen)
         placed = 0
-        arena = Arena(0, BM1684.lane_bytes, BM1684.alignment, rotate=True)
+        arena = OverlapArena(0, BM1684.lane_bytes, BM1684.alignment)
         try:
             for _ in allocate(merged, arena):
                 placed += 1

@@ -14,73 +14,101 @@ from xdsl.ir import Block, SSAValue
 from dialects.bm1684 import tile
 from dialects.bm1684.layout import DDR, L2, LMEM, Place, Ref, Space, aligned, contiguous
 from dialects.quant.base import int_attr
-from passes.support.memory import Arena, OutOfMemory, allocate, lifetimes
+from passes.support.memory import Arena, Lifetime, OutOfMemory, OverlapArena, allocate, lifetimes
 
 Step = tuple[str, int]
 STEPS = st.lists(
-    st.tuples(st.sampled_from(["take", "take", "release"]), st.integers(0, 900)), max_size=60
+    st.tuples(st.sampled_from(["load", "compute", "release"]), st.integers(0, 900)), max_size=60
 )
+ARENAS = st.sampled_from([Arena, OverlapArena])
 
 
-@given(STEPS, st.booleans())
-def test_ranges_never_overlap(steps: Sequence[Step], rotate: bool) -> None:
-    arena = Arena(256, 256 + 4096, 128, rotate)
-    live: dict[int, int] = {}
-    for kind, number in steps:
-        if kind == "release":
+def span_of(size: int, last: int = 0, *, loaded: bool = False, stored: bool = False) -> Lifetime:
+    """A buffer of so many bytes."""
+    op = buffer(Block(), LMEM, size).owner
+    assert isinstance(op, tile.AllocOp)
+    return Lifetime(op, 0, last, loaded, stored)
+
+
+@given(STEPS, ARENAS)
+def test_ranges_never_overlap(steps: Sequence[Step], kind: type[Arena]) -> None:
+    arena = kind(256, 256 + 4096, 128)
+    live: dict[int, Lifetime] = {}
+    for position, (what, number) in enumerate(steps):
+        if what == "release":
             if live:
                 at = sorted(live)[number % len(live)]
-                arena.release(at)
-                del live[at]
+                arena.release(at, live.pop(at))
             continue
+        span = span_of(number, position, loaded=what == "load", stored=number % 3 == 0)
+        taken = {at: end_of(at, one) for at, one in live.items()}
         try:
-            at = arena.take(number)
+            at = arena.take(span)
         except OutOfMemory:
-            assert not any(gap >= max(number, 1) for gap in gaps(live))
+            assert not any(gap >= max(number, 1) for gap in gaps(taken))
             continue
         assert at % 128 == 0
         assert 256 <= at
         assert at + max(number, 1) <= 256 + 4096
-        assert all(at + number <= begin or begin + size <= at for begin, size in live.items())
-        live[at] = -(-max(number, 1) // 128) * 128
+        assert all(at + number <= begin or end <= at for begin, end in taken.items())
+        live[at] = span
         assert arena.top >= at + number
 
 
-def gaps(live: dict[int, int]) -> list[int]:
+def end_of(at: int, span: Lifetime) -> int:
+    return at + -(-max(span.buffer.bytes.value.data, 1) // 128) * 128
+
+
+def gaps(taken: dict[int, int]) -> list[int]:
     """The sizes of the free ranges between 256 and 4352."""
-    edges = [(256, 0), *sorted(live.items()), (256 + 4096, 0)]
-    return [b - (a + size) for (a, size), (b, _) in pairwise(edges)]
+    edges = [(256, 256), *sorted(taken.items()), (256 + 4096, 0)]
+    return [begin - end for (_, end), (begin, _) in pairwise(edges)]
 
 
-@given(STEPS, st.booleans())
-def test_all_of_an_empty_arena_can_be_taken(steps: Sequence[Step], rotate: bool) -> None:
-    arena = Arena(0, 4096, 128, rotate)
-    for kind, number in steps:
-        if kind == "take" and sum(gap >= 1024 for gap in gaps_of(arena)):
-            arena.take(number)
-    for begin, _ in list(arena.live):
-        arena.release(begin)
-    assert arena.take(4096) == 0
+@given(STEPS, ARENAS)
+def test_all_of_an_empty_arena_can_be_taken(steps: Sequence[Step], kind: type[Arena]) -> None:
+    arena = kind(0, 4096, 128)
+    live: list[tuple[int, Lifetime]] = []
+    for _, number in steps[:4]:
+        span = span_of(number)
+        live.append((arena.take(span), span))
+    for at, span in live:
+        arena.release(at, span)
+    assert arena.take(span_of(4096)) == 0
 
 
-def gaps_of(arena: Arena) -> list[int]:
-    edges = [(0, 0), *arena.live, (4096, 4096)]
-    return [b - end for (_, end), (b, _) in pairwise(edges)]
+def test_first_fit_takes_the_lowest_gap() -> None:
+    arena, spans = Arena(0, 1024, 128), [span_of(1) for _ in range(4)]
+    places = [arena.take(span) for span in spans[:3]]
+    arena.release(0, spans[0])
+    assert [*places, arena.take(spans[3])] == [0, 128, 256, 0]
 
 
-def test_first_fit_takes_the_lowest_gap_and_next_fit_goes_on() -> None:
-    for rotate, wanted in ((False, [0, 128, 256, 0]), (True, [0, 128, 256, 384])):
-        arena = Arena(0, 1024, 128, rotate)
-        places = [arena.take(1) for _ in range(3)]
-        arena.release(0)
-        assert [*places, arena.take(1)] == wanted
+@pytest.mark.parametrize(
+    ("loaded", "place"), [(True, 512), (False, 256)], ids=["loaded", "computed"]
+)
+def test_loads_take_old_memory_and_results_take_new(loaded: bool, place: int) -> None:
+    arena = OverlapArena(0, 512 + 128, 128)
+    ended = [span_of(256, 1), span_of(256, 2)]
+    for at, span in [(arena.take(span), span) for span in ended]:
+        arena.release(at, span)
+    assert arena.take(span_of(100, loaded=loaded)) == place
+
+
+def test_results_leave_what_a_store_reads() -> None:
+    arena = OverlapArena(0, 512, 128)
+    ended = [span_of(256, 1), span_of(256, 2, stored=True)]
+    for at, span in [(arena.take(span), span) for span in ended]:
+        arena.release(at, span)
+    assert arena.take(span_of(256)) == 0
 
 
 def test_a_full_arena_says_so() -> None:
-    arena = Arena(0, 256, 128)
-    arena.take(200)
-    with pytest.raises(OutOfMemory, match="128 bytes"):
-        arena.take(3)
+    for kind in (Arena, OverlapArena):
+        arena = kind(0, 256, 128)
+        arena.take(span_of(200))
+        with pytest.raises(OutOfMemory, match="128 bytes"):
+            arena.take(span_of(3))
 
 
 PLACES = {"ddr": DDR, "lmem": LMEM, "l2": L2}
@@ -124,16 +152,16 @@ def test_only_the_wanted_memories_are_looked_at() -> None:
         assert span.buffer.ref == values[space]
 
 
-@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=20), st.booleans())
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=20), ARENAS)
 def test_buffers_that_live_together_do_not_share(
-    uses: Sequence[tuple[int, int]], rotate: bool
+    uses: Sequence[tuple[int, int]], kind: type[Arena]
 ) -> None:
     block = Block()
     buffers = [buffer(block, LMEM, 100 * (i + 1)) for i in range(10)]
     for a, b in uses:
         copy(block, buffers[a], buffers[b])
     spans = lifetimes(block, [Space.LMEM])
-    placed = {op: at for op, at in allocate(spans, Arena(0, 1 << 14, 128, rotate))}
+    placed = {op: at for op, at in allocate(spans, kind(0, 1 << 14, 128))}
     for one in spans:
         for other in spans:
             together = one.first <= other.last and other.first <= one.last
