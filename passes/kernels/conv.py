@@ -13,6 +13,7 @@ from dialects.bm1684.layout import Ref
 from dialects.quant import compute, types
 from dialects.quant.base import i64s, int_attr, ints
 from passes.kernels.builder import TileBuilder, float_bits
+from passes.kernels.fold import Gather, choose_fold, fold_bytes
 from passes.kernels.stacked import load_stack, stack_weight
 from passes.kernels.tiling import (
     Axis,
@@ -81,6 +82,12 @@ def conv_group(
     is_float = types.is_float(op.x)
     forms = (DEPTHWISE_INT8, DEPTHWISE_FLOAT) if depthwise else (CONV_INT8, CONV_FLOAT)
     form: WeightForm = forms[is_float]
+    fold = None
+    if b.whole and not depthwise:
+        groups = Ref.of(source).groups
+        fold = choose_fold(axes, weight, bias is not None, groups, is_float)
+    if fold is not None:
+        axes, weight = (fold.height.folded, fold.width.folded), fold.weights(weight)
     outputs, inputs, kh, kw = weight.shape
     problem = Problem(
         batch=types.shape_of(op.x)[0],
@@ -91,6 +98,7 @@ def conv_group(
         pack=1 if is_float else 4,
         dense=not depthwise,
         weight_row=form.row_bytes(inputs, kh * kw, bias is not None),
+        scratch=0 if fold is None else fold_bytes(fold),
     )
     kind = tile.DepthwiseOp if depthwise else tile.ConvOp
 
@@ -102,15 +110,17 @@ def conv_group(
         assert loaded is not None
         kernel, addend = loaded
         properties: dict[str, Attribute] = {
-            "stride": op.stride,
+            "stride": i64s([axis.stride for axis in axes]),
             "pad": i64s(pads),
-            "dilation": op.dilation,
+            "dilation": i64s([axis.dilation for axis in axes]),
             "shift": int_attr(op.shift.value.data),
         }
         b.add(kind, [dst, src, kernel, [] if addend is None else [addend]], properties)
 
     relu = is_float and bool(op.relu.value.data)
-    run_window(b, padded(problem, 0), whole(*axes), source, dest, Step(emit, weights, relu))
+    gather = None if fold is None else Gather(b, fold, source)
+    step = Step(emit, weights, relu, gather)
+    run_window(b, padded(problem, 0), whole(*axes), source, dest, step)
 
 
 def stacked_conv(

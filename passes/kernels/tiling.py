@@ -77,7 +77,8 @@ class Problem:
     ``dense``: every output channel reads all ``channels_in``; otherwise channel o reads channel o
     alone. ``pack`` images share a word. ``weight_row``: bytes of weights and bias of a row of 64
     output channels. ``fill``: the word that stands for padding in local memory, None where the
-    command pads. ``copies_out``: tiles of output size that are alive at a time.
+    command pads. ``copies_out``: tiles of output size that are alive at a time. ``scratch``: more
+    bytes for every group of images.
     """
 
     batch: int
@@ -90,6 +91,7 @@ class Problem:
     weight_row: int = 0
     fill: int | None = None
     copies_out: int = 1
+    scratch: int = 0
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ def tile_bytes(p: Problem, t: TileSize) -> int:
     source = groups * rows_of(channels) * align(rows_h * rows_w * 4, BM1684.alignment)
     result = groups * rows_of(t.c) * align(t.h * t.w * 4, BM1684.alignment)
     weights = align(rows_of(t.c) * p.weight_row, BM1684.alignment)
-    return source + p.copies_out * result + weights
+    return source + p.copies_out * result + weights + groups * p.scratch
 
 
 def _steps(total: int, step: int, limit: int) -> list[int]:

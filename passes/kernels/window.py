@@ -43,11 +43,13 @@ class Region:
 @dataclass(frozen=True)
 class Step:
     """What computes one tile: ``weights(begin, extent)`` loads those of a chunk of channels,
-    ``compute(dst, src, weights, pads)`` emits the command."""
+    ``compute(dst, src, weights, pads)`` emits the command. ``gather(images, rows, columns)`` makes
+    the input under a box of outputs where that is not simply loaded."""
 
     compute: Callable[[SSAValue, SSAValue, Weights | None, Pads], None]
     weights: Callable[[int, int], Weights] | None = None
     relu: bool = False
+    gather: Callable[[Span, Span, Span], SSAValue] | None = None
 
 
 def tile_size(b: TileBuilder, p: Problem) -> TileSize:
@@ -82,7 +84,11 @@ def run_window(
             channels = (0, p.channels_in) if p.dense else (c0, cn)
             key = (batch, channels, rows, columns)
             if loaded is None or loaded[0] != key:
-                loaded = key, _load(b, p, source, batch, channels, rows, columns)
+                if step.gather is None:
+                    src = _load(b, p, source, batch, channels, rows, columns)
+                else:
+                    src = step.gather(batch, rows, columns)
+                loaded = key, src
             shape = (batch[1], cn, rows[1], columns[1])
             dst = b.local(Ref.of(dest).element, shape, 4, p.pack)
             step.compute(dst, loaded[1], weights, _pads(p, rows, columns))

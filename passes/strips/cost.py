@@ -8,8 +8,12 @@ from typing import Any
 
 from xdsl.ir import Operation, SSAValue
 
-from dialects.bm1684.chip import BM1684
-from dialects.bm1684.cycles.tiu import SLOW_DOWN, STEP_PIXELS, WIDE_STEP_PIXELS, ceil_div
+from dialects.bm1684.cycles.tiu import (
+    STEP_PIXELS,
+    WIDE_STEP_PIXELS,
+    ceil_div,
+    int8_conv_step,
+)
 from dialects.bm1684.layout import rows_of
 from dialects.quant import compute, movement, types
 from dialects.quant.base import ints
@@ -36,10 +40,8 @@ def _conv(op: compute.ConvOp, rows: int, images: int) -> float:
     if group == outputs and inputs == 1:
         taps = kh * kw * (ints(op.stride)[1] + 1)
         return _wide_steps(op.y, rows, images) * (taps + 1)
-    words = ceil_div(inputs, BM1684.channels_per_weight_word)
-    stride = min(*ints(op.stride), len(SLOW_DOWN[0]))
-    factor = SLOW_DOWN[min(words, len(SLOW_DOWN)) - 1][stride - 1]
-    step = kh * kw * words * factor + 2 * (op.bias is not None) + 8
+    stride = min(ints(op.stride))
+    step = float(int8_conv_step(kh * kw, inputs, stride, op.bias is not None))
     width = types.shape_of(op.y)[3]
     return group * rows_of(outputs // group) * ceil_div(rows * width, STEP_PIXELS) * step
 

@@ -93,22 +93,33 @@ def _conv(inst: Instruction) -> int:
     return _conv_int8(inst, taps) if is_int8(inst) else _conv_fp32(inst, taps)
 
 
-def _conv_int8(inst: Instruction, taps: int) -> int:
-    words = ceil_div(inst["opd0_c"], BM1684.channels_per_weight_word)
-    stride = min(inst["res_op_y_str"], inst["res_op_x_str"], len(SLOW_DOWN[0]))
-    factor = np.float32(SLOW_DOWN[min(words, len(SLOW_DOWN)) - 1][stride - 1])
-    step = np.float32(taps * words) * factor + np.float32(BIAS_CYCLES * has_bias(inst))
-    blocks = _word_groups(inst) * _rows(inst) * _steps(inst)
-    return int((step + np.float32(8)) * np.float32(blocks))
+def int8_conv_step(taps: int, channels: int, stride: int, bias: bool) -> np.float32:
+    """Cycles of 16 pixels of four 8-bit images and 64 output channels; ``stride``: the smaller
+    one."""
+    words = ceil_div(channels, BM1684.channels_per_weight_word)
+    row, column = min(words, len(SLOW_DOWN)) - 1, min(stride, len(SLOW_DOWN[0])) - 1
+    factor = np.float32(SLOW_DOWN[row][column])
+    return np.float32(taps * words) * factor + np.float32(BIAS_CYCLES * bias) + np.float32(8)
 
 
-def _conv_fp32(inst: Instruction, taps: int) -> int:
-    channels, stride = inst["opd0_c"], inst["res_op_x_str"]
+def float_conv_step(taps: int, channels: int, stride: int, bias: bool) -> float:
+    """Cycles of 16 pixels of a float image and 64 output channels; ``stride``: along x."""
     seen = min(channels, BM1684.lanes)
     factor = np.float32(1 if seen > stride else (stride + 1) / seen)
     pairs = ceil_div(channels, BM1684.channels_per_weight_pair)
     step = float(np.float32(taps * pairs) * factor) * (2.5 if channels == 3 else 1)
-    return int(np.float32((step + BIAS_CYCLES * has_bias(inst) + 3) * _blocks(inst)))
+    return step + BIAS_CYCLES * bias + 3
+
+
+def _conv_int8(inst: Instruction, taps: int) -> int:
+    stride = min(inst["res_op_y_str"], inst["res_op_x_str"])
+    blocks = _word_groups(inst) * _rows(inst) * _steps(inst)
+    return int(int8_conv_step(taps, inst["opd0_c"], stride, has_bias(inst)) * np.float32(blocks))
+
+
+def _conv_fp32(inst: Instruction, taps: int) -> int:
+    step = float_conv_step(taps, inst["opd0_c"], inst["res_op_x_str"], has_bias(inst))
+    return int(np.float32(step * _blocks(inst)))
 
 
 def _winograd(inst: Instruction) -> int:

@@ -1,0 +1,122 @@
+"""Folding: the same convolution with taps as channels, on numbers and on the NPU model."""
+
+from __future__ import annotations
+
+from random import Random
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from dialects.bm1684.isa import Direction
+from dialects.bm1684.npu import CommandOp
+from dialects.quant import types
+from dialects.ufw import ops as ufw
+from passes.kernels import conv, fold
+from passes.kernels.fold import AxisFold, Fold, choose_fold
+from passes.kernels.tiling import Axis
+from passes.support.program import main_function
+from tests.compiled import compiled
+from tests.net_maker import NetMaker
+from tests.random_nets import finished
+
+
+@st.composite
+def axis_folds(draw: st.DrawFn) -> AxisFold:
+    size, kernel, stride = (draw(st.integers(1, top)) for top in (30, 7, 4))
+    before, after = draw(st.integers(0, 6)), draw(st.integers(0, 6))
+    assume(kernel <= size + before + after)
+    axis = Axis(size, (size + before + after - kernel) // stride + 1, kernel, stride, 1, before)
+    step = draw(st.sampled_from([1, stride]))
+    return AxisFold(axis, step, step * draw(st.integers(1, 4)))
+
+
+@given(axis_folds(), st.integers(0, 99))
+def test_the_folded_axis_adds_up_the_same_products(one: AxisFold, seed: int) -> None:
+    axis, folded = one.axis, one.folded
+    rng = np.random.default_rng(seed)
+    x, weight = rng.integers(-9, 9, axis.size), rng.integers(-9, 9, axis.kernel)
+    copies = np.zeros((one.taps, folded.size), int)
+    for tap in range(one.taps):
+        first, count = one.inside(tap, 0, folded.size)
+        for g in range(folded.size):
+            position = one.source(tap, g)
+            assert (0 <= position < axis.size) == (first <= g < first + count)
+            copies[tap, g] = x[position] if 0 <= position < axis.size else 0
+    kernel = one.weights(weight, 0)
+    assert kernel.shape == (folded.kernel, one.taps)
+    padded = np.pad(x, (axis.pad, axis.span(axis.out)))
+    for out in range(axis.out):
+        at = out * folded.stride + folded.dilation * np.arange(folded.kernel)
+        wanted = padded[out * axis.stride :][: axis.kernel] @ weight
+        assert (copies[:, at].T * kernel).sum() == wanted
+
+
+def run(
+    shape: tuple[int, ...], kernel: int, stride: int, pad: int, integer: bool
+) -> list[CommandOp]:
+    """Compiles one convolution with 70 outputs at opt 2, compared; returns its commands."""
+    net = NetMaker(Random(kernel), integer)
+    kind = types.int_tensor(shape, 0.02, False) if integer else types.float_tensor(shape)
+    x = net.block.insert_arg(kind, 0)
+    net.values.append(x)
+    settings = net.coefficients((70, shape[1], kernel, kernel), 70, shape[1] * kernel**2)
+    weight = settings.pop("weight")
+    net.add(ufw.ConvolutionOp(
+        x, net.top(False), weight, stride=[stride] * 2, pad=[pad] * 2, dilation=[1, 1], group=1,
+        **settings,
+    ))  # fmt: skip
+    module = finished(net)
+    findings = compiled(module, 2, "INT8" if integer else "FP32")
+    assert findings.ok, findings.verdict()
+    return [op for op in main_function(module).body.block.ops if isinstance(op, CommandOp)]
+
+
+def moves(commands: list[CommandOp]) -> int:
+    """Transfers from lane to lane."""
+    found = [op.instruction for op in commands]
+    return sum(i.values.get("direction") == Direction.LOCAL_TO_LOCAL for i in found)
+
+
+FOLDS = [(1, 1, 1, 3), (1, 3, 1, 1), (2, 2, 2, 2), (2, 4, 2, 2), (1, 2, 2, 4), (2, 2, 1, 5)]
+"""Step and taps down, step and taps across."""
+
+
+@pytest.mark.parametrize("band", [fold.BAND, 2048])
+@pytest.mark.parametrize("integer", [False, True])
+@pytest.mark.parametrize("form", FOLDS)
+def test_every_form_on_the_npu(
+    form: tuple[int, int, int, int], integer: bool, band: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forced(axes: tuple[Axis, Axis], weight: np.ndarray, *_: object) -> Fold:
+        down, across = axes
+        return Fold(weight.shape[1], AxisFold(down, *form[:2]), AxisFold(across, *form[2:]))
+
+    monkeypatch.setattr(conv, "choose_fold", forced)
+    monkeypatch.setattr(fold, "BAND", band)
+    for batch, pad in ((1, 0), (2, 1), (5, 3)):
+        assert moves(run((batch, 3, 19, 22), 5, 2, pad, integer))
+
+
+@pytest.mark.parametrize(
+    ("shape", "kernel", "stride", "integer", "folds"),
+    [
+        ((4, 3, 40, 40), 7, 2, True, True),
+        ((4, 1, 28, 28), 5, 1, True, True),
+        ((1, 3, 40, 40), 3, 2, False, False),  # one idle channel does as well
+        ((4, 64, 12, 12), 3, 1, True, False),
+        ((4, 16, 12, 12), 1, 1, True, False),
+    ],
+)
+def test_few_channels_are_folded(
+    shape: tuple[int, ...], kernel: int, stride: int, integer: bool, folds: bool
+) -> None:
+    assert (moves(run(shape, kernel, stride, kernel // 2, integer)) > 0) == folds
+
+
+def test_three_float_channels_get_an_idle_one() -> None:
+    axis = Axis(224, 112, 3, 2, 1, 1)
+    found = choose_fold((axis, axis), np.ones((32, 3, 3, 3), np.float32), True, 1, is_float=True)
+    assert found is not None
+    assert (found.folded_channels, found.moves) == (4, False)
