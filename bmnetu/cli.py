@@ -26,7 +26,6 @@ from bmnetu.options import (
     CalibrateOptions,
     CompileOptions,
     check_supported,
-    notes,
     options_from,
 )
 from bmnetu.version import VERSION
@@ -108,8 +107,6 @@ def _compile(values: dict[str, Any], terminal: Terminal) -> None:
         return
     from bmnetu.driver import compile_network
 
-    for sentence in notes(options):
-        terminal.note(sentence)
     compile_network(options, terminal.report)
     if options.stop_after is None:
         terminal.say(BANNER)

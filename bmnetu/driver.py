@@ -22,7 +22,10 @@ from bmnetu.options import CompileOptions, check_supported
 from bmnetu.pipeline import parse_pipeline, pipeline_text, run_pipeline
 from bmnetu.profile import profile, write_profile
 from bmnetu.result import CompileResult, LayerLines, layers_of
+from bmnetu.search import search
 from dialects.blob import BlobError
+from dialects.execute import names_of
+from passes.quant.quant_choose_winograd import REPORT, QuantChooseWinogradPass
 from passes.support.program import LayerError, main_function, names
 from passes.verification.findings import Findings
 from passes.verify_layers import VerifyLayersPass
@@ -85,6 +88,10 @@ def user_errors():
         raise BmnetuError(str(error).splitlines()[0] if str(error) else repr(error)) from error
 
 
+SEARCHED = 2
+"""The opt level whose passes have options to be searched."""
+
+
 @dataclass
 class _Compilation:
     """One run of the pipeline."""
@@ -106,10 +113,16 @@ class _Compilation:
             options.input_as_fp32,
             options.output_as_fp32,
             options.stop_after,
-            options.cmp,
-            options.seed,
+            use_wino=bool(options.use_wino),
+            verify=options.cmp,
+            seed=options.seed,
         )
-        passes = self._prepared(parse_pipeline(text))
+        passes = parse_pipeline(text)
+        if options.opt == SEARCHED and options.stop_after in (None, "npu"):
+            found = search(network.module, passes, options.opt_budget)
+            if found != passes:
+                passes, text = found, ",".join(str(p.pipeline_pass_spec()) for p in found)
+        passes = self._prepared(passes)
         dumper = None if options.dump_ir is None else Dumper(options.dump_ir)
         if dumper is not None:
             dumper.dump("load", network.module)
@@ -117,6 +130,9 @@ class _Compilation:
         def after(item: ModulePass) -> None:
             if dumper is not None and not isinstance(item, VerifyLayersPass):
                 dumper.dump(item.name, network.module)
+            if isinstance(item, QuantChooseWinogradPass):
+                for line in names_of(main_function(network.module), REPORT):
+                    self.report(line)
 
         run_pipeline(network.module, passes, after)
         if options.stop_after is not None and options.stop_after != "npu":

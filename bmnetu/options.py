@@ -26,6 +26,7 @@ class CompileOptions:
     shapes: Shapes | None = None
     net_name: str | None = None
     opt: int = 1
+    opt_budget: int = 2
     dyn: bool = False
     prec: str | None = None
     cmp: bool = True
@@ -89,8 +90,3 @@ def check_supported(options: CompileOptions) -> None:
     if options.dyn:
         raise UnsupportedError("-dyn=true: dynamic compilation is not there yet; without the flag"
                                " the bmodel is compiled for fixed shapes, see -shapes")
-
-
-def notes(options: CompileOptions) -> list[str]:
-    """What the user should know about flags that are accepted and change nothing yet."""
-    return [] if options.use_wino is None else ["-use_wino has no effect yet"]

@@ -38,7 +38,7 @@ FUSED = {"FP32": "keep-reference,ufw-fold-batch-norm", "INT8": ""}
 OVERLAPPED = OptLevel(
     ufw=FUSED,
     quant={"FP32": "quant-fuse-relu", "INT8": "keep-reference"},
-    tile=("convert-quant-to-tile{overlap=true},tile-allocate-ddr,tile-allocate-local{overlap=true}"),
+    tile=("convert-quant-to-tile{share=2},tile-allocate-ddr,tile-allocate-local{overlap=true}"),
     npu="npu-hoist-loads,npu-assign-waits",
 )
 OPT_LEVELS: dict[int, OptLevel] = {
@@ -53,7 +53,7 @@ OPT_LEVELS: dict[int, OptLevel] = {
         OVERLAPPED,
         quant={"FP32": "quant-fuse-relu", "INT8": "keep-reference,quant-cut-strips"},
         tile=(
-            "convert-quant-to-tile{overlap=true whole=true},tile-keep-local,"
+            "convert-quant-to-tile{share=2 whole=true fold=true},tile-keep-local,"
             "tile-allocate-ddr,tile-allocate-local{overlap=true}"
         ),
     ),
@@ -69,6 +69,12 @@ def _convert(float_inputs: Sequence[str], float_outputs: Sequence[str]) -> str:
     return "convert-ufw-to-quant" + (f"{{{' '.join(options)}}}" if options else "")
 
 
+def _winograd_options(use_wino: bool, seed: int) -> str:
+    if not use_wino:
+        return f"{{seed={seed}}}" if seed else ""
+    return f"{{everywhere=true seed={seed}}}" if seed else "{everywhere=true}"
+
+
 def quote(text: str) -> str:
     """A string as a pass option."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
@@ -81,6 +87,8 @@ def pipeline_text(
     float_inputs: Sequence[str] = (),
     float_outputs: Sequence[str] = (),
     stop_after: str | None = None,
+    *,
+    use_wino: bool = False,
     verify: bool = False,
     seed: int = 0,
 ) -> str:
@@ -90,7 +98,11 @@ def pipeline_text(
     level = OPT_LEVELS[opt]
     parts = {
         "ufw": [level.ufw[precision]],
-        "quant": [_convert(float_inputs, float_outputs), level.quant[precision]],
+        "quant": [
+            _convert(float_inputs, float_outputs),
+            "quant-choose-winograd" + _winograd_options(use_wino, seed),
+            level.quant[precision],
+        ],
         "tile": [level.tile],
         "npu": ["convert-tile-to-npu", level.npu],
     }

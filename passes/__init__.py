@@ -8,6 +8,7 @@ from passes.convert_ufw_to_quant import ConvertUfwToQuantPass
 from passes.keep_reference import KeepReferencePass
 from passes.npu.npu_assign_waits import NpuAssignWaitsPass
 from passes.npu.npu_hoist_loads import NpuHoistLoadsPass
+from passes.quant.quant_choose_winograd import QuantChooseWinogradPass
 from passes.quant.quant_cut_strips import QuantCutStripsPass
 from passes.quant.quant_fuse_relu import QuantFuseReluPass
 from passes.tile.tile_allocate_ddr import TileAllocateDdrPass
@@ -20,6 +21,7 @@ ALL_PASSES: tuple[type[ModulePass], ...] = (
     KeepReferencePass,
     UfwFoldBatchNormPass,
     ConvertUfwToQuantPass,
+    QuantChooseWinogradPass,
     QuantFuseReluPass,
     QuantCutStripsPass,
     ConvertQuantToTilePass,

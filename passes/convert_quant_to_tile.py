@@ -165,21 +165,23 @@ class ConvertQuantToTilePass(ModulePass):
     """Replaces tensors by memrefs in DDR and every layer by its tiles, one layer after the other.
 
     Before: quant ops on tensors. After: tile ops; every tensor lies whole in DDR (float32
-    row-major, 8 bit as 4N) and is marked by tile.observe when it is final. With ``overlap`` a tile
-    takes at most half of local memory, so that the next one can be loaded meanwhile. With ``whole``
-    element-wise layers keep channels in their lanes, as tile-keep-local wants them.
+    row-major, 8 bit as 4N) and is marked by tile.observe when it is final. A tile takes at
+    most a ``share``-th of local memory, so that the next ones can be loaded meanwhile. With
+    ``whole`` element-wise layers keep channels in their lanes, as tile-keep-local wants them, and
+    large weights come in pieces; with ``fold`` convolutions of few channels are folded.
     """
 
     name = "convert-quant-to-tile"
 
-    overlap: bool = False
+    share: int = 1
     whole: bool = False
+    fold: bool = False
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         function = main_function(op)
         block, body = Block(), function.body.block
-        budget = BM1684.lane_bytes // (2 if self.overlap else 1)
-        b = TileBuilder(block, function.location, budget, self.whole)
+        budget = BM1684.lane_bytes // self.share
+        b = TileBuilder(block, function.location, budget, self.whole, self.fold)
         lowering = _Lowering(b, {}, {})
         for value, name in zip(body.args, names(function, "input_names"), strict=True):
             lowering.buffers[value] = lowering.network_tensor(tile.InputOp, value, name)

@@ -16,6 +16,7 @@ from xdsl.utils.exceptions import PassFailedException
 
 from dialects.bm1684 import tile
 from dialects.bm1684.model import ModelError, Npu
+from passes.support.inputs import random_inputs
 from passes.support.program import location_text, main_function, reference_module
 from passes.verification.findings import Difference, Findings
 from passes.verification.npu import (
@@ -32,21 +33,6 @@ from passes.verification.reference import ReferenceRun
 Array = NDArray[Any]
 NOISE = (20251, 48611)
 """Seeds of the two noises that fill unwritten memory."""
-
-
-def random_inputs(tensors: list[NetworkTensor], seed: int) -> dict[str, Array]:
-    """Reference inputs: standard normal floats, or normal 8-bit integers of a wide spread."""
-    rng = np.random.default_rng(seed)
-    inputs: dict[str, Array] = {}
-    for t in tensors:
-        real = rng.standard_normal(t.shape, np.float32)
-        if t.dtype == "float32":
-            inputs[t.name] = real
-        else:
-            info = np.iinfo(np.dtype(t.dtype))
-            spread = np.rint(real * 48 + (0 if info.min else 96))
-            inputs[t.name] = np.clip(spread, info.min, info.max).astype(t.dtype)
-    return inputs
 
 
 def verify_program(
@@ -66,7 +52,11 @@ def verify_program(
     if reference is None:
         raise PassFailedException("there is no @reference: run keep-reference first")
     tensors = network_tensors(function, tile.InputOp)
-    given = dict(inputs) if inputs is not None else random_inputs(tensors, seed)
+    given = dict(inputs) if inputs is not None else {
+        t.name: data
+        for t, data in zip(tensors, random_inputs([(t.shape, t.dtype) for t in tensors], seed),
+                           strict=True)
+    }
     findings.inputs = given
     sites = Sites.of(function)
     watched = sites.observations()

@@ -90,14 +90,6 @@ def test_no_banner_where_nothing_is_stored(
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_flag_without_effect_says_so(
-    fake: Callable[..., None], capsys: pytest.CaptureFixture[str]
-) -> None:
-    fake("bmnetu.driver", compile_network=compile_nothing)
-    assert main([*NECESSARY, "-use_wino"]) == 0
-    assert capsys.readouterr().err == "bmnetu: note: -use_wino has no effect yet\n"
-
-
 @pytest.mark.parametrize(
     ("error", "code", "sentence"),
     [

@@ -10,8 +10,10 @@ import pytest
 
 import bmnetu
 from bmnetu.bmodel import DataType, Stage, read
+from bmnetu.frontend import write_umodel
 from bmnetu.result import CompileResult
 from tests.broken import FILES, PIPELINE
+from tests.networks import random_weights
 
 
 def compiled(outdir: Path, precision: str = "INT8", **flags: Any) -> CompileResult:
@@ -61,6 +63,17 @@ def test_other_shapes(
     assert stage_of(result).inputs[0].shape == shape
     assert result.findings is not None
     assert result.findings.ok
+
+
+def test_winograd_is_reported_layer_by_layer(tmp_path: Path) -> None:
+    text = (PIPELINE / FILES["FP32"][0]).read_text()
+    model, weight = tmp_path / "net.prototxt", tmp_path / "net.fp32umodel"
+    model.write_text(text.replace("stride: 2 pad", "use_winograd: true pad"))
+    write_umodel(weight, random_weights(model, 1))
+    lines: list[str] = []
+    bmnetu.compile(model, weight, tmp_path, report=lines.append)
+    (line,) = (line for line in lines if "winograd" in line)
+    assert line.startswith("conv: winograd, cosine 1.0")
 
 
 def test_the_name_of_the_network(tmp_path: Path) -> None:

@@ -77,13 +77,15 @@ class WeightedOp(WindowOp, ABC):
 @irdl_op_definition
 class ConvOp(WeightedOp):
     """Convolution. ``relu`` is implied by an unsigned ``dst``. ``accumulate`` (float only) adds to
-    dst."""
+    dst. ``winograd``: F(2x2, 3x3), with transformed 4x4 weights."""
 
     name = "tile.conv"
     accumulate = prop_def(BoolAttr, default_value=BoolAttr.from_bool(False))
+    winograd = prop_def(BoolAttr, default_value=BoolAttr.from_bool(False))
     assembly_format = (
         "$dst `,` $src `,` $weight (`bias` $bias^ `:` type($bias))? (`stride` $stride^)?"
         " (`pad` $pad^)? (`dilation` $dilation^)? (`shift` $shift^)? (`accumulate` $accumulate^)?"
+        " (`winograd` $winograd^)?"
         " attr-dict `:` type($dst) `,` type($src) `,` type($weight)"
     )
 

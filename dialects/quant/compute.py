@@ -55,7 +55,10 @@ class ConvOp(QuantOp):
 
     x [N, C, H, W], weight [O, C/group, kh, kw], bias [O]; pad is top, bottom, left, right.
     Integer: ``y = sat((sum x*w + bias) >>r shift)``, int8 weights, int16 bias, one shift a layer.
-    Float: ``y = sum x*w + bias``, then ``max(y, 0)`` with ``relu``.
+    Float: ``y = sum x*w + bias``, then ``max(y, 0)`` with ``relu``. With ``winograd`` the sums are
+    those of F(2x2, 3x3), and the weight holds the 4x4 transforms [O, C, 4, 4] of 3x3 kernels;
+    stride, dilation and group are 1. ``use_winograd`` is the layer's own wish, until
+    quant-choose-winograd has heard it.
     """
 
     name = "quant.conv"
@@ -68,13 +71,22 @@ class ConvOp(QuantOp):
     group = prop_def(_I64, default_value=IntegerAttr(1, i64))
     shift = prop_def(_I64, default_value=_ZERO)
     relu = prop_def(BoolAttr, default_value=BoolAttr.from_bool(False))
+    winograd = prop_def(BoolAttr, default_value=BoolAttr.from_bool(False))
+    use_winograd = opt_prop_def(BoolAttr)
     y = result_def(AnyTensor)
     traits = traits_def(Pure())
     assembly_format = (
         "$x `weight` $weight (`bias` $bias^)? (`stride` $stride^)? (`pad` $pad^)?"
         " (`dilation` $dilation^)? (`group` $group^)? (`shift` $shift^)? (`relu` $relu^)?"
+        " (`winograd` $winograd^)? (`use_winograd` $use_winograd^)?"
         " `tops` $tops attr-dict `:` type($x) `->` type($y)"
     )
+
+    @property
+    def kernel(self) -> tuple[int, int]:
+        """Rows and columns of the window."""
+        kh, kw = self.weight.shape[2:]
+        return (3, 3) if self.winograd.value.data else (kh, kw)
 
     def verify_(self) -> None:
         super().verify_()
@@ -87,12 +99,16 @@ class ConvOp(QuantOp):
         require(len(x) == 4 and len(w) == 4, self, "input and weight must have rank 4")
         require(group >= 1 and w[0] % group == 0, self, f"{w[0]} outputs in {group} groups")
         require(x[1] == w[1] * group, self, f"{x[1]} channels, weights want {w[1] * group}")
-        top, bottom, left, right = ints(self.pad)
+        if self.winograd.value.data:
+            plain = {*ints(self.stride), *ints(self.dilation), group} == {1}
+            require(plain, self, "winograd wants stride, dilation and group 1")
+            require(w[2:] == (4, 4), self, "winograd weights must have shape [O, C, 4, 4]")
+        (kh, kw), (top, bottom, left, right) = self.kernel, ints(self.pad)
         want = (
             x[0],
             w[0],
-            window_size(x[2], w[2], ints(self.stride)[0], top + bottom, ints(self.dilation)[0]),
-            window_size(x[3], w[3], ints(self.stride)[1], left + right, ints(self.dilation)[1]),
+            window_size(x[2], kh, ints(self.stride)[0], top + bottom, ints(self.dilation)[0]),
+            window_size(x[3], kw, ints(self.stride)[1], left + right, ints(self.dilation)[1]),
         )
         require(y == want, self, f"result shape {y}, the window gives {want}")
         require(self.bias is None or self.bias.shape == (w[0],), self, "bias must have shape [O]")

@@ -18,6 +18,7 @@ from xdsl.ir import Operation
 from dialects.quant import compute, movement, strips, types
 from dialects.quant.arithmetic import quantize, reciprocal, rounding_shift, saturate
 from dialects.quant.base import ints
+from dialects.quant.winograd import winograd_sums
 
 Array = NDArray[Any]
 
@@ -63,13 +64,19 @@ def _products(x: Array, weight: Array, op: compute.ConvOp) -> Array:
     return result.reshape(n, weight.shape[0], oh, ow)
 
 
+def _sums(x: Array, weight: Array, op: compute.ConvOp) -> Array:
+    if op.winograd.value.data:
+        return winograd_sums(_padded(x, ints(op.pad), 0), weight)
+    return _products(x, weight, op)
+
+
 def _conv(op: compute.ConvOp, x: Array) -> Array:
     bias = None if op.bias is None else op.bias.array[:, None, None]
     if types.is_float(op.x):
-        y = _products(x, op.weight.array, op)
+        y = _sums(x, op.weight.array, op)
         y = y if bias is None else y + bias
         return np.maximum(y, 0) if op.relu.value.data else y
-    total = _products(x.astype(np.float64), op.weight.array.astype(np.float64), op)
+    total = _sums(x.astype(np.float64), op.weight.array.astype(np.float64), op)
     total = total.astype(np.int64) + (0 if bias is None else bias.astype(np.int64))
     return saturate(rounding_shift(total, op.shift.value.data), types.dtype_of(op.y))
 

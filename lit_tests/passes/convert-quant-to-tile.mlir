@@ -1,5 +1,5 @@
 // RUN: bmnetu-opt -p convert-quant-to-tile --weights %S/Inputs/weights.npz %s --split-input-file | filecheck %s
-// RUN: bmnetu-opt -p 'convert-quant-to-tile{overlap=true}' --weights %S/Inputs/weights.npz %s --split-input-file | filecheck %s --check-prefix OVERLAP
+// RUN: bmnetu-opt -p 'convert-quant-to-tile{share=2}' --weights %S/Inputs/weights.npz %s --split-input-file | filecheck %s --check-prefix OVERLAP
 
 !q = tensor<5x3x8x8xsi8, #quant.scale<0.5>>
 !u = tensor<5x4x8x8xui8, #quant.scale<0.25>>

@@ -1,5 +1,5 @@
 // RUN: bmnetu-opt --weights %S/Inputs/weights.npz -p 'keep-reference,convert-quant-to-tile,tile-allocate-ddr,tile-allocate-local,convert-tile-to-npu,npu-assign-waits,verify-layers{seed=3}' %s | filecheck %s
-// RUN: bmnetu-opt --weights %S/Inputs/weights.npz -p 'keep-reference,convert-quant-to-tile{overlap=true},tile-allocate-ddr,tile-allocate-local{overlap=true},convert-tile-to-npu,npu-hoist-loads,npu-assign-waits,verify-layers' %s | filecheck %s
+// RUN: bmnetu-opt --weights %S/Inputs/weights.npz -p 'keep-reference,convert-quant-to-tile{share=2},tile-allocate-ddr,tile-allocate-local{overlap=true},convert-tile-to-npu,npu-hoist-loads,npu-assign-waits,verify-layers' %s | filecheck %s
 // RUN: not bmnetu-opt --weights %S/Inputs/weights.npz -p 'convert-quant-to-tile,tile-allocate-ddr,tile-allocate-local,convert-tile-to-npu,npu-assign-waits,verify-layers' %s 2>&1 | filecheck %s --check-prefix ALONE
 // RUN: not bmnetu-opt -p verify-layers %s 2>&1 | filecheck %s --check-prefix EARLY
 

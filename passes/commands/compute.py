@@ -83,6 +83,13 @@ def _weighted(op: tile.ConvOp | tile.DepthwiseOp, at: Addresses) -> Fields:
 def _conv(op: tile.ConvOp, at: Addresses) -> Instruction:
     dst, src, weight = Ref.of(op.dst), Ref.of(op.src), Ref.of(op.weight)
     row, group, kernel_row, kernel_column = weight.layout.strides
+    if op.winograd.value.data:
+        fields = _weighted(op, at) | {
+            "opd0_c": src.shape[1],
+            "opt_winograd": 1,
+            "short_opd1_str": StrideMode.COMPACT,
+        }
+        return isa.CONV.build(**fields, **stride_fields("opd0", src), **stride_fields("res0", dst))
     fields = _weighted(op, at) | {
         "opd0_c": src.shape[1],
         "short_opd1_str": StrideMode.EXPLICIT,

@@ -44,13 +44,14 @@ class TileBuilder:
 
     ``budget``: bytes of each lane that the buffers of one tile may take together. ``whole``:
     element-wise layers keep the tensor's channels in their lanes where it fits, so that their tiles
-    are those of the convolutions around them.
+    are those of the convolutions around them. ``fold``: convolutions of few channels are folded.
     """
 
     block: Block
     location: LocationAttr
     budget: int = BM1684.lane_bytes
     whole: bool = False
+    fold: bool = False
     tables: dict[bytes, SSAValue] = field(default_factory=dict[bytes, SSAValue])
 
     # -- buffers -----------------------------------------------------------------------------------

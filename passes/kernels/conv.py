@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from numpy.typing import NDArray
+from xdsl.dialects.builtin import BoolAttr
 from xdsl.ir import Attribute, SSAValue
 
 from dialects.bm1684 import tile
@@ -25,7 +26,8 @@ from passes.kernels.weights import (
     CONV_INT8,
     DEPTHWISE_FLOAT,
     DEPTHWISE_INT8,
-    WeightForm,
+    WINOGRAD_FLOAT,
+    WINOGRAD_INT8,
     load_weights,
 )
 from passes.kernels.window import (
@@ -42,13 +44,20 @@ from passes.kernels.window import (
 
 Array = NDArray[Any]
 
+FORMS = {
+    (False, False): (CONV_INT8, CONV_FLOAT),
+    (False, True): (WINOGRAD_INT8, WINOGRAD_FLOAT),
+    (True, False): (DEPTHWISE_INT8, DEPTHWISE_FLOAT),
+}
+"""Weights by (depthwise, winograd), of integers and of floats."""
+
 
 def lower_conv(b: TileBuilder, op: compute.ConvOp, source: SSAValue, dest: SSAValue) -> None:
     """Convolution; groups run one after the other unless each has one channel (depthwise)."""
     stride, dilation, pad = ints(op.stride), ints(op.dilation), ints(op.pad)
     check_fields(stride, dilation)
     x, y, weight = types.shape_of(op.x), types.shape_of(op.y), op.weight.array
-    kh, kw = weight.shape[2:]
+    kh, kw = op.kernel
     height = Axis(x[2], y[2], kh, stride[0], dilation[0], pad[0])
     width = Axis(x[3], y[3], kw, stride[1], dilation[1], pad[2])
     group = op.group.value.data
@@ -80,10 +89,10 @@ def conv_group(
 ) -> None:
     """One dense convolution, or one depthwise convolution."""
     is_float = types.is_float(op.x)
-    forms = (DEPTHWISE_INT8, DEPTHWISE_FLOAT) if depthwise else (CONV_INT8, CONV_FLOAT)
-    form: WeightForm = forms[is_float]
+    winograd = bool(op.winograd.value.data)
+    form = FORMS[depthwise, winograd][is_float]
     fold = None
-    if b.whole and not depthwise:
+    if b.fold and not depthwise and not winograd:
         groups = Ref.of(source).groups
         fold = choose_fold(axes, weight, bias is not None, groups, is_float)
     if fold is not None:
@@ -99,6 +108,7 @@ def conv_group(
         dense=not depthwise,
         weight_row=form.row_bytes(inputs, kh * kw, bias is not None),
         scratch=0 if fold is None else fold_bytes(fold),
+        multiple=2 if winograd else 1,
     )
     kind = tile.DepthwiseOp if depthwise else tile.ConvOp
 
@@ -115,6 +125,8 @@ def conv_group(
             "dilation": i64s([axis.dilation for axis in axes]),
             "shift": int_attr(op.shift.value.data),
         }
+        if winograd:
+            properties["winograd"] = BoolAttr.from_bool(True)
         b.add(kind, [dst, src, kernel, [] if addend is None else [addend]], properties)
 
     relu = is_float and bool(op.relu.value.data)

@@ -78,7 +78,8 @@ class Problem:
     alone. ``pack`` images share a word. ``weight_row``: bytes of weights and bias of a row of 64
     output channels. ``fill``: the word that stands for padding in local memory, None where the
     command pads. ``copies_out``: tiles of output size that are alive at a time. ``scratch``: more
-    bytes for every group of images.
+    bytes for every group of images. ``multiple``: of which a tile's rows and columns must be one,
+    unless it has all.
     """
 
     batch: int
@@ -92,6 +93,7 @@ class Problem:
     fill: int | None = None
     copies_out: int = 1
     scratch: int = 0
+    multiple: int = 1
 
 
 @dataclass(frozen=True)
@@ -144,26 +146,27 @@ def _cost(p: Problem, t: TileSize) -> int:
 
 def _fit(p: Problem, t: TileSize, budget: int) -> TileSize | None:
     """The tile with h (then w) cut until it fits, or None."""
-    for h in _extents(p.height.out):
+    for h in _extents(p.height.out, p.multiple):
         if tile_bytes(p, replace(t, h=h)) <= budget:
             return replace(t, h=h)
-    for w in _extents(p.width.out):
-        if tile_bytes(p, replace(t, h=1, w=w)) <= budget:
-            return replace(t, h=1, w=w)
+    h = min(p.multiple, p.height.out)
+    for w in _extents(p.width.out, p.multiple):
+        if tile_bytes(p, replace(t, h=h, w=w)) <= budget:
+            return replace(t, h=h, w=w)
     return None
 
 
-def _extents(total: int) -> Iterator[int]:
-    """Extents of even parts: total, ceil(total/2), ceil(total/3), ... down to 1."""
-    parts, last = 1, 0
-    while True:
-        extent = -(-total // parts)
-        if extent != last:
-            yield extent
-        last = extent
+def _extents(total: int, multiple: int) -> Iterator[int]:
+    """Extents of even parts: total, ceil(total/2), ceil(total/3), ... down to 1, in multiples."""
+    yield total
+    steps = -(-total // multiple)
+    parts = 2
+    while steps > 1:
+        extent = -(-steps // parts)
+        yield extent * multiple
         if extent == 1:
             return
-        parts = max(parts + 1, -(-total // (extent - 1)))
+        parts = max(parts + 1, -(-steps // (extent - 1)))
 
 
 def choose_tile(p: Problem, budget: int) -> TileSize:

@@ -25,7 +25,8 @@ class WeightForm:
     """How a kind of convolution stores its weights.
 
     unit: bytes of a storage unit; pack: input channels in it; element: IR type; depthwise kernels
-    have one input channel and unpadded rows.
+    have one input channel and unpadded rows. Winograd weights have the rows of one storage unit's
+    input channels side by side.
     """
 
     unit: int
@@ -33,6 +34,7 @@ class WeightForm:
     dtype: type[np.generic]
     bias_dtype: type[np.generic]
     depthwise: bool = False
+    winograd: bool = False
 
     def row_units(self, inputs: int, taps: int) -> int:
         """Units of one output channel."""
@@ -49,6 +51,8 @@ CONV_INT8 = WeightForm(4, 4, np.int8, np.int16)
 CONV_FLOAT = WeightForm(8, 2, np.float32, np.float32)
 DEPTHWISE_INT8 = WeightForm(1, 1, np.int8, np.int16, depthwise=True)
 DEPTHWISE_FLOAT = WeightForm(4, 1, np.float32, np.float32, depthwise=True)
+WINOGRAD_INT8 = WeightForm(4, 4, np.int8, np.int16, winograd=True)
+WINOGRAD_FLOAT = WeightForm(4, 1, np.float32, np.float32, winograd=True)
 
 
 def _per_lane(rows: Array, lanes: int) -> Array:
@@ -72,6 +76,9 @@ def pack_weights(form: WeightForm, weight: Array, bias: Array | None) -> tuple[A
     kernel = np.zeros((outputs, kh, kw, groups * form.pack), form.dtype)
     kernel[..., :inputs] = weight.transpose(0, 2, 3, 1)
     block = _per_lane(_bytes(kernel), lanes)
+    if form.winograd:
+        parts = block.reshape(lanes, rows_of(outputs), kh * kw, groups, form.unit)
+        block = parts.transpose(0, 3, 1, 2, 4).reshape(lanes, -1)
     block = np.pad(block, ((0, 0), (0, -block.shape[1] % 4)))
     offset = block.shape[1]
     if bias is not None:
@@ -91,6 +98,8 @@ def load_weights(
     buffer = load_words(b, words)
     groups = 1 if form.depthwise else -(-inputs // form.pack)
     strides = (form.row_units(inputs, kh * kw), 1, kw * groups, groups)
+    if form.winograd:
+        strides = (kh * kw, rows_of(outputs) * kh * kw, kw, 1)
     element = f32 if form.dtype is np.float32 else si8
     layout = Layout(form.unit, form.pack, strides, Order.WEIGHTS)
     kernel = b.view(buffer, Ref(element, (outputs, inputs, kh, kw), layout, LMEM))

@@ -57,6 +57,7 @@ def _convolution(c: Converter, op: ufw.ConvolutionOp) -> None:
         dilation=op.dilation,
         group=int_attr(op.group.value.data),
         shift=_shift(op),
+        use_winograd=op.use_winograd,
     )
     c.finish(op, value)
 

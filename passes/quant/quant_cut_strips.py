@@ -161,14 +161,17 @@ class QuantCutStripsPass(ModulePass):
 
     Before: tensors [1, C, H, W]. After: chains of layers on [4, C, rows, W], which the chip
     computes in about a quarter of the time; halos are exchanged before the layers that read rows
-    of the neighbours, images are split and joined where the chains begin and end.
+    of the neighbours, images are split and joined where the chains begin and end. A layer stays
+    whole where that costs less than ``margin`` percent of its strips.
     """
 
     name = "quant-cut-strips"
 
+    margin: int = 100
+
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         block = main_function(op).body.block
-        plan = plan_strips(block)
+        plan = plan_strips(block, self.margin)
         forms = _Forms()
         cut: list[Operation] = []
         for inner in list(block.ops):

@@ -13,6 +13,8 @@ from dialects.bm1684.cycles.tiu import (
     WIDE_STEP_PIXELS,
     ceil_div,
     int8_conv_step,
+    winograd_step,
+    winograd_tiles,
 )
 from dialects.bm1684.layout import rows_of
 from dialects.quant import compute, movement, types
@@ -35,14 +37,16 @@ def _wide_steps(value: SSAValue, rows: int, images: int) -> int:
 
 
 def _conv(op: compute.ConvOp, rows: int, images: int) -> float:
-    outputs, inputs, kh, kw = op.weight.shape
+    outputs, inputs = op.weight.shape[:2]
+    (kh, kw), bias = op.kernel, op.bias is not None
     group = op.group.value.data
     if group == outputs and inputs == 1:
         taps = kh * kw * (ints(op.stride)[1] + 1)
         return _wide_steps(op.y, rows, images) * (taps + 1)
-    stride = min(ints(op.stride))
-    step = float(int8_conv_step(kh * kw, inputs, stride, op.bias is not None))
     width = types.shape_of(op.y)[3]
+    if op.winograd.value.data:
+        return rows_of(outputs) * winograd_tiles(rows, width) * winograd_step(inputs, bias)
+    step = float(int8_conv_step(kh * kw, inputs, min(ints(op.stride)), bias))
     return group * rows_of(outputs // group) * ceil_div(rows * width, STEP_PIXELS) * step
 
 

@@ -27,21 +27,24 @@ def _height(value: SSAValue) -> int:
 
 @dataclass(eq=False)
 class Group:
-    """Layers on common strips. ``shares``: the rows of each tensor's strips, in units."""
+    """Layers on common strips. ``shares``: the rows of each tensor's strips, in units. ``wholes``:
+    further numbers of units that must be whole."""
 
     shares: dict[SSAValue, Fraction] = field(default_factory=dict[SSAValue, Fraction])
     layers: list[tuple[Operation, RowWindow]] = field(
         default_factory=list[tuple[Operation, RowWindow]]
     )
+    wholes: set[Fraction] = field(default_factory=set[Fraction])
     unit: int = 1
 
     def rows(self, value: SSAValue) -> int:
         """Rows of a tensor's strips."""
         return int(self.shares[value] * self.unit)
 
-    def unit_with(self, more: dict[SSAValue, Fraction]) -> int:
-        """The least unit that also serves these tensors."""
-        step = lcm(*(share.denominator for share in (*self.shares.values(), *more.values())))
+    def unit_with(self, more: dict[SSAValue, Fraction], whole: Fraction) -> int:
+        """The least unit that also serves these tensors, and makes ``whole`` whole."""
+        numbers = (*self.shares.values(), *self.wholes, *more.values(), whole)
+        step = lcm(*(number.denominator for number in numbers))
         need = max(-(-_height(v) // STRIPS) / share for v, share in more.items())
         least = max(Fraction(self.unit), need)
         return -(-least // step) * step
@@ -77,8 +80,10 @@ class _Offer:
 
 @dataclass
 class Plan:
-    """``placed``: the group of every layer that runs on strips."""
+    """``placed``: the group of every layer that runs on strips. ``margin``: percent of the cycles
+    on strips below which the whole image must stay."""
 
+    margin: int = 100
     placed: dict[Operation, Group] = field(default_factory=dict[Operation, Group])
     _groups: dict[SSAValue, list[Group]] = field(default_factory=dict[SSAValue, list[Group]])
     _whole: set[SSAValue] = field(default_factory=set[SSAValue])
@@ -98,6 +103,7 @@ class Plan:
         group = best.group
         group.unit = best.unit
         group.shares |= best.shares
+        group.wholes.add(best.shares[op.results[0]] / window.multiple)
         group.layers.append((op, window))
         self.placed[op] = group
         for value in best.shares:
@@ -125,7 +131,7 @@ class Plan:
         wanted = any(_serves(use.operation) for use in result.uses)
         if wanted and any(x not in self._whole for x in op.operands):
             cycles += SPLIT * steps(result, -(-_height(result) // STRIPS))
-        return _Offer(cycles, None)
+        return _Offer(cycles * 100 / self.margin, None)
 
     def _join_group(self, op: Operation, window: RowWindow, group: Group) -> _Offer | None:
         """The layer in a group, or (an empty one) in a group of its own."""
@@ -135,7 +141,7 @@ class Plan:
         share = held.pop() if held else Fraction(window.stride)
         shares = dict.fromkeys(op.operands, share)
         shares[op.results[0]] = share / window.stride
-        unit = group.unit_with(shares)
+        unit = group.unit_with(shares, shares[op.results[0]] / window.multiple)
         rows = int(shares[op.results[0]] * unit)
         if max(window.top, window.bottom) > rows * window.stride:
             return None
@@ -149,9 +155,9 @@ class Plan:
         return _Offer(cycles, group, unit, shares)
 
 
-def plan_strips(block: Block) -> Plan:
+def plan_strips(block: Block, margin: int = 100) -> Plan:
     """Where the layers of a network run."""
-    plan = Plan()
+    plan = Plan(margin)
     ops: Sequence[Operation] = [op for op in block.ops if isinstance(op, QuantOp)]
     for op in ops:
         plan.place(op)

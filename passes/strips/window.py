@@ -17,7 +17,7 @@ from dialects.quant.base import ints
 class RowWindow:
     """Result row r reads operand rows ``r*stride - pad`` to ``r*stride - pad + extent - 1``; what
     lies outside the image counts as ``fill``. ``height``: rows of the operand's image, ``out``:
-    rows of the result's."""
+    rows of the result's, of which a strip has a ``multiple``."""
 
     height: int
     out: int
@@ -25,6 +25,7 @@ class RowWindow:
     pad: int = 0
     extent: int = 1
     fill: int = 0
+    multiple: int = 1
 
     @property
     def top(self) -> int:
@@ -51,10 +52,13 @@ def _rows(op: Operation) -> tuple[int, int]:
 
 
 def _conv(op: compute.ConvOp) -> RowWindow | None:
-    extent = (op.weight.shape[2] - 1) * ints(op.dilation)[0] + 1
+    extent = (op.kernel[0] - 1) * ints(op.dilation)[0] + 1
     if op.weight.shape[1] > BM1684.limits.channels:
         return None
-    return RowWindow(*_rows(op), ints(op.stride)[0], ints(op.pad)[0], extent)
+    multiple = 2 if op.winograd.value.data else 1
+    return RowWindow(
+        *_rows(op), ints(op.stride)[0], ints(op.pad)[0], extent, multiple=multiple
+    )
 
 
 def _pool(op: compute.PoolOp) -> RowWindow | None:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from dialects.bm1684.isa import Instruction
 from dialects.bm1684.model import Access, accesses
+from dialects.bm1684.model.access import Space
 
 
 @dataclass(frozen=True)
 class Footprint:
-    """The byte ranges that one command reads and writes, without lanes."""
+    """The byte ranges, in ranges of lanes, that one command reads and writes."""
 
     touched: tuple[Access, ...]
 
@@ -22,7 +23,11 @@ class Footprint:
     def conflicts(self, other: Footprint) -> bool:
         """True when both touch one byte and at least one of them writes it."""
         return any(
-            (a.write or b.write) and a.space == b.space and a.start < b.stop and b.start < a.stop
+            (a.write or b.write)
+            and a.space == b.space
+            and a.start < b.stop
+            and b.start < a.stop
+            and _share_lanes(a, b)
             for a in self.touched
             for b in other.touched
         )
@@ -33,3 +38,10 @@ class Footprint:
             if self.conflicts(others[position]):
                 return position + 1
         return 0
+
+
+def _share_lanes(a: Access, b: Access) -> bool:
+    """Always outside local memory."""
+    if a.space is not Space.LMEM:
+        return True
+    return a.first_lane < b.first_lane + b.lanes and b.first_lane < a.first_lane + a.lanes

@@ -11,7 +11,7 @@ from xdsl.dialects.builtin import (
     NameLoc,
 )
 from xdsl.dialects.func import FuncOp, ReturnOp
-from xdsl.ir import Attribute, Block, Region
+from xdsl.ir import Attribute, Block, Operation, Region
 from xdsl.utils.exceptions import PassFailedException
 
 from dialects.execute import names_of
@@ -35,6 +35,12 @@ def location_text(location: Attribute) -> str:
     if isinstance(location, FileLineColLoc):
         return f"{location.filename.data}:{location.line.data}"
     return ""
+
+
+def layer_name(op: Operation) -> str:
+    """The network's name of the layer an op comes from."""
+    location = op.location
+    return location.desc.data if isinstance(location, NameLoc) else op.name
 
 
 MAIN = "main"

@@ -66,8 +66,10 @@ def _home_of(tensor: Tensor) -> _Home:
     return _Home(tensor, buffer)
 
 
-def choose(spans: Sequence[Lifetime], shortcuts: Sequence[_Shortcut]) -> list[_Shortcut]:
-    """As many shortcuts as leave room in local memory.
+def choose(
+    spans: Sequence[Lifetime], shortcuts: Sequence[_Shortcut], room: int
+) -> list[_Shortcut]:
+    """As many shortcuts as fit so many bytes of each lane.
 
     Starts with all; while the buffers do not fit, the one that keeps its buffer longest across the
     place where they do not is given up.
@@ -77,7 +79,7 @@ def choose(spans: Sequence[Lifetime], shortcuts: Sequence[_Shortcut]) -> list[_S
     while True:
         merged = _merge(spans, chosen)
         placed = 0
-        arena = OverlapArena(0, BM1684.lane_bytes, BM1684.alignment)
+        arena = OverlapArena(0, room, BM1684.alignment)
         try:
             for _ in allocate(merged, arena):
                 placed += 1
@@ -87,6 +89,11 @@ def choose(spans: Sequence[Lifetime], shortcuts: Sequence[_Shortcut]) -> list[_S
             span = {s.buffer: s for s in merged}
             homes = {s: span[s.home.buffer] for s in chosen}
             across = [s for s, home in homes.items() if home.first <= at <= home.last]
+            if not across:  # the tiles alone take more
+                if room == BM1684.lane_bytes:
+                    return chosen
+                room = BM1684.lane_bytes
+                continue
             chosen.remove(max(across, key=lambda s: last[s.load.local] - homes[s].first))
 
 
@@ -111,15 +118,19 @@ class TileKeepLocalPass(ModulePass):
     Before: every tensor is stored to DDR and loaded again. After: tensors that are stored from,
     and loaded to, buffers of the engine's own layout stay in local memory as far as it reaches;
     so do concatenations and slices along channels whose parts begin in lane 0. What only the
-    compare reads is observed there and not stored.
+    compare reads is observed there and not stored. ``reserve`` bytes of each lane are left to
+    loads that run ahead.
     """
 
     name = "tile-keep-local"
 
+    reserve: int = 0
+
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         block = main_function(op).body.block
         flow = Flow(block)
-        chosen = choose(lifetimes(block, [Space.LMEM]), _shortcuts(flow))
+        room = BM1684.lane_bytes - self.reserve
+        chosen = choose(lifetimes(block, [Space.LMEM]), _shortcuts(flow), room)
         homes = {s.home.tensor: s.home for s in chosen}
         for shortcut in chosen:
             shortcut.home.kept.update(shortcut.kept)

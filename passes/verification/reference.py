@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from xdsl.dialects.builtin import NameLoc
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Operation, SSAValue
 
@@ -16,7 +15,7 @@ from dialects.execute import names_of
 from dialects.quant import reference as quant_reference
 from dialects.quant.base import QuantOp
 from dialects.ufw import reference as ufw_reference
-from passes.support.program import location_text, names
+from passes.support.program import layer_name, location_text, names
 from passes.verification.findings import Difference, TensorFinding
 
 Array = NDArray[Any]
@@ -27,12 +26,6 @@ def evaluate(op: Operation, inputs: Sequence[Array]) -> Sequence[Array]:
     if isinstance(op, QuantOp):
         return quant_reference.evaluate(op, inputs)
     return ufw_reference.evaluate(op, inputs)
-
-
-def layer_name(op: Operation) -> str:
-    """The network's name of the layer an op comes from."""
-    location = op.location
-    return location.desc.data if isinstance(location, NameLoc) else op.name
 
 
 class ReferenceRun:

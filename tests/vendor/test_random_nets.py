@@ -9,10 +9,13 @@ import pytest
 
 from bmnetu.bmodel import write
 from bmnetu.emit import bmodel_of
-from bmnetu.pipeline import OPT_LEVELS
+from bmnetu.pipeline import OPT_LEVELS, parse_pipeline, pipeline_text, run_pipeline
+from passes.verify_layers import VerifyLayersPass
 from tests.compiled import random_findings
+from tests.passes.test_winograd import network, winograd_commands
 from tests.vendor.runtime import Array, replay, run_bmodel
 
+PRECISIONS = {False: "FP32", True: "INT8"}
 FLOAT_TOLERANCE = 1e-3
 """Allowed |vendor - ours| / max(1, |ours|) of float outputs."""
 
@@ -38,3 +41,19 @@ def test_a_random_net(seed: int, precision: str, opt: int, tmp_path: Path) -> No
     path.write_bytes(write(bmodel_of(module)))
     compare(run_bmodel(path, findings.inputs), findings.outputs)
     compare(replay(path, findings.inputs, seed, seed + 1), findings.outputs)
+
+
+@pytest.mark.parametrize("opt", [0, 2])
+@pytest.mark.parametrize("integer", [False, True])
+def test_winograd(integer: bool, opt: int, tmp_path: Path) -> None:
+    for batch in (1, 5):
+        module = network((batch, 64, 13, 30), integer)
+        text = pipeline_text(opt, PRECISIONS[integer], use_wino=True, verify=True)
+        passes = parse_pipeline(text)
+        verify = passes[-1]
+        assert isinstance(verify, VerifyLayersPass)
+        run_pipeline(module, passes, lambda item: None)
+        assert winograd_commands(module)
+        path = tmp_path / f"{batch}.bmodel"
+        path.write_bytes(write(bmodel_of(module)))
+        compare(run_bmodel(path, verify.findings.inputs), verify.findings.outputs)

@@ -122,14 +122,28 @@ def _conv_fp32(inst: Instruction, taps: int) -> int:
     return int(np.float32(step * _blocks(inst)))
 
 
+def winograd_tiles(height: int, width: int) -> int:
+    """2x2 tiles of a result."""
+    return ceil_div(height, TILE) * ceil_div(width, TILE)
+
+
+def winograd_step(channels: int, bias: bool) -> int:
+    """Cycles of a tile of four 8-bit images and 64 output channels."""
+    words = ceil_div(channels, BM1684.channels_per_weight_word)
+    return words + 4 * (channels == 3) + 11 - bias
+
+
+def float_winograd_halves(channels: int, bias: bool) -> int:
+    """Half cycles of a tile of a float image and 64 output channels."""
+    return channels + (13 if bias else 6)
+
+
 def _winograd(inst: Instruction) -> int:
-    tiles = ceil_div(inst["res0_h"], TILE) * ceil_div(inst["res0_w"], TILE) * _rows(inst)
-    channels = inst["opd0_c"]
+    tiles = winograd_tiles(inst["res0_h"], inst["res0_w"]) * _rows(inst)
+    channels, bias = inst["opd0_c"], has_bias(inst)
     if is_int8(inst):
-        words = ceil_div(channels, BM1684.channels_per_weight_word)
-        step = words + 4 * (channels == 3) + 11 - has_bias(inst)
-        return _word_groups(inst) * tiles * step
-    return inst["res0_n"] * tiles * (channels + (13 if has_bias(inst) else 6)) // 2
+        return _word_groups(inst) * tiles * winograd_step(channels, bias)
+    return inst["res0_n"] * tiles * float_winograd_halves(channels, bias) // 2
 
 
 def _window(inst: Instruction) -> int:

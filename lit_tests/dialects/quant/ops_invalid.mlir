@@ -381,3 +381,19 @@ func.func @main(%a: tensor<4x4x2x6xsi8, #quant.scale<0.5>>) {
   %r = quant.exchange_halo %a height 6 above 1 below 0 fill 128 tops ["t"] : tensor<4x4x2x6xsi8, #quant.scale<0.5>> -> tensor<4x4x3x6xsi8, #quant.scale<0.5>>
   func.return
 }
+
+// -----
+
+// CHECK: quant.conv: winograd wants stride, dilation and group 1
+func.func @main(%a: tensor<1x4x6x6xsi8, #quant.scale<0.5>>) {
+  %r = quant.conv %a weight <"00", "int8", [8, 4, 4, 4]> stride [2, 2] winograd true tops ["t"] : tensor<1x4x6x6xsi8, #quant.scale<0.5>> -> tensor<1x8x2x2xsi8, #quant.scale<0.5>>
+  func.return
+}
+
+// -----
+
+// CHECK: quant.conv: winograd weights must have shape [O, C, 4, 4]
+func.func @main(%a: tensor<1x4x6x6xsi8, #quant.scale<0.5>>) {
+  %r = quant.conv %a weight <"00", "int8", [8, 4, 3, 3]> winograd true tops ["t"] : tensor<1x4x6x6xsi8, #quant.scale<0.5>> -> tensor<1x8x4x4xsi8, #quant.scale<0.5>>
+  func.return
+}

@@ -76,6 +76,8 @@ func.func @main() {
   tile.conv %u, %q, %kernel bias %bias : !bias pad [1, 1, 1, 1] shift 7 : !u, !q, !kernel
 // CHECK-NEXT: tile.conv %f, %g, %kernel_f accumulate true :
   tile.conv %f, %g, %kernel_f accumulate true : !f, !f, !kernel_f
+// CHECK-NEXT: tile.conv %f, %g, %kernel_f winograd true :
+  tile.conv %f, %g, %kernel_f winograd true : !f, !f, !kernel_f
 // CHECK-NEXT: tile.depthwise %small, %q, %taps bias %bias :
   tile.depthwise %small, %q, %taps bias %bias : !bias stride [2, 2] pad [0, 1, 1, 0] dilation [2, 1] shift 3 : !small, !q, !taps
 // CHECK-NEXT: tile.max_pool %small, %q kernel [2, 2] stride [2, 2] :

@@ -1,0 +1,83 @@
+"""The search of opt level 2: options of its passes, tried and judged by the cycle model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.passes import ModulePass
+
+from bmnetu.pipeline import run_pipeline
+from dialects.bm1684.chip import BM1684
+from dialects.bm1684.cycles import schedule
+from passes.convert_quant_to_tile import ConvertQuantToTilePass
+from passes.quant.quant_cut_strips import QuantCutStripsPass
+from passes.support.encode import command_groups
+from passes.support.program import LayerError, main_function
+from passes.tile.tile_keep_local import TileKeepLocalPass
+from passes.verify_layers import VerifyLayersPass
+
+Passes = tuple[ModulePass, ...]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An option of a pass, and the values that are tried in place of its own."""
+
+    item: type[ModulePass]
+    option: str
+    values: tuple[Any, ...]
+
+
+CHOICES = (
+    Choice(ConvertQuantToTilePass, "fold", (False,)),
+    Choice(QuantCutStripsPass, "margin", (80, 125)),
+    Choice(ConvertQuantToTilePass, "share", (1, 4)),
+    Choice(TileKeepLocalPass, "reserve", (BM1684.lane_bytes // 4, BM1684.lane_bytes // 2)),
+)
+"""In the order in which they are tried; each keeps the best value before the next one's turn."""
+
+
+def search(module: ModuleOp, passes: Passes, budget: int) -> Passes:
+    """The passes with the options that take fewest cycles, ``budget`` candidates tried at most.
+
+    The first candidate is ``passes`` itself. The same module, passes and budget give the same
+    answer, whatever the machine. The module stays as it is.
+    """
+    candidates = [(i, choice) for choice in CHOICES for i, p in enumerate(passes)
+                  if type(p) is choice.item]  # fmt: skip
+    if budget < 2 or not candidates:
+        return passes
+    first = min(i for i, _ in candidates)
+    begun = module.clone()
+    run_pipeline(begun, passes[:first], lambda item: None)
+    best, least = passes, _cycles(begun, passes[first:])
+    tried = 1
+    for i, choice in candidates:
+        for value in choice.values:
+            if tried == budget:
+                return best
+            changed = replace(best[i], **{choice.option: value})  # pyright: ignore
+            candidate = (*best[:i], changed, *best[i + 1 :])
+            cycles = _cycles(begun, candidate[first:])
+            tried += 1
+            if cycles is not None and (least is None or cycles < least):
+                best, least = candidate, cycles
+    return best
+
+
+def _cycles(module: ModuleOp, passes: Passes) -> int | None:
+    """Cycles of the network after these passes; None where they do not serve it."""
+    copy = module.clone()
+    try:
+        run_pipeline(copy, _compiling(passes), lambda item: None)
+    except LayerError:
+        return None
+    groups = command_groups(main_function(copy))
+    return schedule([op.instruction for op in group.commands] for group in groups).total
+
+
+def _compiling(passes: Sequence[ModulePass]) -> Passes:
+    return tuple(p for p in passes if not isinstance(p, VerifyLayersPass))

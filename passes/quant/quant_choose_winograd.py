@@ -1,0 +1,191 @@
+"""quant-choose-winograd: 3x3 convolutions by F(2x2, 3x3), where that is wished and near enough."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from xdsl.context import Context
+from xdsl.dialects.builtin import ArrayAttr, BoolAttr, ModuleOp, StringAttr
+from xdsl.dialects.func import FuncOp
+from xdsl.ir import Attribute, Operation
+from xdsl.passes import ModulePass
+
+from dialects.blob import BlobAttr
+from dialects.bm1684.chip import BM1684
+from dialects.bm1684.cycles.tiu import (
+    STEP_PIXELS,
+    ceil_div,
+    float_conv_step,
+    float_winograd_halves,
+    int8_conv_step,
+    winograd_step,
+    winograd_tiles,
+)
+from dialects.bm1684.layout import rows_of
+from dialects.execute import execute
+from dialects.quant import types, winograd
+from dialects.quant.base import int_attr, ints
+from dialects.quant.compute import ConvOp
+from dialects.quant.reference import evaluate
+from dialects.quant.strips import STRIPS
+from passes.support.inputs import random_inputs
+from passes.support.program import layer_name, main_function
+
+Array = NDArray[Any]
+
+REPORT = "winograd"
+"""The function's attribute with a line for every layer that was looked at."""
+LEAST_COSINE = 0.999
+LARGEST_ERROR = 2.5e-4
+"""Of a float result, relative to max(1, |direct|): a quarter of what the compare allows."""
+LARGEST_PAD = 1
+FEW_CHANNELS = 16
+"""Below, opt 2 folds taps into channels, which is faster still."""
+WEIGHT_BYTES_A_CYCLE = 53
+"""What the DMA engine brings from DDR."""
+LARGEST_SIDE = 2047
+"""Rows and columns of a padded input that the command takes."""
+
+
+def wishes(op: ConvOp, everywhere: bool) -> bool:
+    """Whether a layer is to be winograd: by its own word, or by that for all where it is faster."""
+    own = op.use_winograd
+    return everywhere and _is_faster(op) if own is None else bool(own.value.data)
+
+
+def obstacle(op: ConvOp) -> str | None:
+    """Why a convolution cannot be winograd."""
+    _, _, height, width = types.shape_of(op.x)
+    top, bottom, left, right = pads = ints(op.pad)
+    if op.kernel != (3, 3) or {*ints(op.stride), *ints(op.dilation), op.group.value.data} != {1}:
+        return "winograd is for 3x3 kernels of stride, dilation and group 1"
+    if max(pads) > LARGEST_PAD or op.weight.shape[1] > BM1684.limits.channels:
+        return "winograd is for a padding of at most 1 and at most 4095 channels"
+    if max(height + top + bottom, width + left + right) > LARGEST_SIDE:
+        return f"winograd is for at most {LARGEST_SIDE} rows and columns"
+    return None
+
+
+def _is_faster(op: ConvOp) -> bool:
+    """By the engine that takes longer; the transformed weights are 16/9 as many."""
+    if obstacle(op) is not None:
+        return False
+    images, outputs, height, width = types.shape_of(op.y)
+    channels, bias, is_float = op.weight.shape[1], op.bias is not None, types.is_float(op.x)
+    if channels < FEW_CHANNELS:
+        return False
+    if not is_float and images == 1:
+        height = ceil_div(height, STRIPS)
+    tiles, steps = winograd_tiles(height, width), ceil_div(height * width, STEP_PIXELS)
+    if is_float:
+        forms = (float_winograd_halves(channels, bias) / 2, float_conv_step(9, channels, 1, bias))
+    else:
+        forms = (winograd_step(channels, bias), float(int8_conv_step(9, channels, 1, bias)))
+    blocks = (images if is_float else ceil_div(images, STRIPS)) * rows_of(outputs)
+    taps = outputs * channels * (4 if is_float else 1) / WEIGHT_BYTES_A_CYCLE
+    winograd_cycles = max(blocks * tiles * forms[0], 16 * taps)
+    return winograd_cycles < max(blocks * steps * forms[1], 9 * taps)
+
+
+def transformed(op: ConvOp) -> ConvOp | None:
+    """The convolution as winograd; None when its integers leave no room."""
+    weight, changes = op.weight.array, dict[str, Attribute](winograd=BoolAttr.from_bool(True))
+    if types.is_float(op.x):
+        changes["weight"] = BlobAttr.of(winograd.transform(weight).astype(np.float32))
+    else:
+        bias = None if op.bias is None else op.bias.array
+        found = winograd.integers(weight, bias, op.shift.value.data)
+        if found is None:
+            return None
+        changes |= {"weight": BlobAttr.of(found.weight), "shift": int_attr(found.shift)}
+        if found.bias is not None:
+            changes["bias"] = BlobAttr.of(found.bias)
+    new = op.clone()
+    new.location = op.location
+    new.use_winograd = None
+    new.properties.update(changes)
+    return new
+
+
+@dataclass
+class _Trial:
+    """A run of the network in which every candidate is computed both ways."""
+
+    candidates: set[Operation]
+    chosen: dict[ConvOp, ConvOp] = field(default_factory=dict[ConvOp, ConvOp])
+    lines: list[str] = field(default_factory=list[str])
+
+    def evaluate(self, op: Operation, inputs: Sequence[Array]) -> Sequence[Array]:
+        direct = evaluate(op, inputs)
+        if not isinstance(op, ConvOp) or op not in self.candidates:
+            return direct
+        reason, new = obstacle(op), None
+        if reason is None:
+            new = transformed(op)
+            reason = None if new is not None else "its coefficients leave no room for winograd's"
+        if new is None:
+            self.lines.append(f"{layer_name(op)}: direct, {reason}")
+            return direct
+        found = evaluate(new, inputs)
+        near, words = _compare(found[0], direct[0])
+        if not near:
+            new.erase()
+            self.lines.append(f"{layer_name(op)}: direct, winograd's {words} is not near enough")
+            return direct
+        self.lines.append(f"{layer_name(op)}: winograd, {words}")
+        self.chosen[op] = new
+        return found
+
+
+def _compare(got: Array, wanted: Array) -> tuple[bool, str]:
+    """Whether a result is near enough to the direct form's, and how near it is."""
+    a, b = got.astype(np.float64).ravel(), wanted.astype(np.float64).ravel()
+    norm = float(np.linalg.norm(a) * np.linalg.norm(b))
+    cosine = float(a @ b) / norm if norm else float(np.array_equal(a, b))
+    near, words = cosine >= LEAST_COSINE, f"cosine {cosine:.6f}"
+    if got.dtype == np.float32:
+        error = float(np.max(np.abs(a - b) / np.maximum(1, np.abs(b)), initial=0.0))
+        return bool(near and error <= LARGEST_ERROR), f"{words}, largest error {error:.2g}"
+    return bool(near), words
+
+
+@dataclass(frozen=True)
+class QuantChooseWinogradPass(ModulePass):
+    """Replaces convolutions whose ``use_winograd`` says so, or (with ``everywhere``) all others
+    that are faster so, by their winograd form.
+
+    Both forms are computed on made-up inputs; a layer whose cosine falls below 0.999, or whose
+    float error grows too large, stays direct. The function's attribute ``winograd`` says a line of
+    each.
+    """
+
+    name = "quant-choose-winograd"
+
+    everywhere: bool = False
+    seed: int = 0
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        function = main_function(op)
+        convolutions = [inner for inner in function.body.block.ops if isinstance(inner, ConvOp)]
+        candidates: set[Operation] = {c for c in convolutions if wishes(c, self.everywhere)}
+        if candidates:
+            self._replace(function, candidates)
+        for inner in function.body.block.ops:
+            if isinstance(inner, ConvOp):
+                inner.use_winograd = None
+
+    def _replace(self, function: FuncOp, candidates: set[Operation]) -> None:
+        block = function.body.block
+        tensors = [(types.shape_of(arg), types.dtype_of(arg)) for arg in block.args]
+        trial = _Trial(candidates)
+        execute(function, random_inputs(tensors, self.seed), trial.evaluate)
+        for old, new in trial.chosen.items():
+            block.insert_op_before(new, old)
+            old.y.replace_all_uses_with(new.y)
+            old.detach()
+            old.erase()
+        function.attributes[REPORT] = ArrayAttr([StringAttr(line) for line in trial.lines])
