@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC
+from math import prod
 
 from xdsl.dialects.builtin import IntegerAttr, MemRefType, StringAttr, i64
 from xdsl.ir import Attribute
@@ -110,7 +111,8 @@ class ViewOp(TileOp):
 
 
 class TransferOp(TileOp, ABC):
-    """Copies ``src`` to ``dst``, element by element; the shapes are equal, the strides free."""
+    """Copies ``src`` to ``dst``, element by element in the order n, c, h, w. The shapes may differ,
+    but hold equally many; strides are free."""
 
     dst = operand_def(AnyMemRef)
     src = operand_def(AnyMemRef)
@@ -119,9 +121,9 @@ class TransferOp(TileOp, ABC):
     def verify_(self) -> None:
         super().verify_()
         dst, src = Ref.of(self.dst), Ref.of(self.src)
-        same = dst.shape == src.shape and dst.layout.unit == src.layout.unit
-        require(same, self, "both sides must have one shape and one unit")
-        require(max(dst.shape) <= 65535, self, "a dimension is above 65535")
+        same = prod(dst.shape) == prod(src.shape) and dst.layout.unit == src.layout.unit
+        require(same, self, "both sides must hold equally many elements of one unit")
+        require(max(*dst.shape, *src.shape) <= 65535, self, "a dimension is above 65535")
 
 
 @irdl_op_definition

@@ -82,17 +82,17 @@ class TileBuilder:
     ) -> SSAValue:
         """An aligned tensor in local memory, start lane 0."""
         layout = aligned(shape, unit, pack)
-        ref = Ref(element, _four(shape), layout, LMEM)
+        ref = Ref(element, four(shape), layout, LMEM)
         return self.alloc(ref, local_bytes(shape, layout))
 
     def ddr(self, element: Attribute, shape: Sequence[int], unit: int, pack: int = 1) -> SSAValue:
         """A contiguous tensor in DDR."""
-        ref = Ref(element, _four(shape), contiguous(shape, unit, pack), DDR)
+        ref = Ref(element, four(shape), contiguous(shape, unit, pack), DDR)
         return self.alloc(ref, ddr_bytes(ref))
 
     def constant(self, array: Array) -> SSAValue:
         """Constant data in DDR as a [1, 1, rows, units] or given-rank contiguous memref."""
-        shape = _four(array.shape)
+        shape = four(array.shape)
         unit = array.dtype.itemsize
         ref = Ref(i32 if unit == 4 else si8, shape, contiguous(shape, unit), DDR)
         return self.add(tile.ConstantOp, [], {"blob": BlobAttr.of(array)}, ref).results[0]
@@ -137,7 +137,7 @@ class TileBuilder:
             steps[1] = lane // BM1684.lanes
             place = type(place)(Space.LMEM, lane % BM1684.lanes)
         offset = sum(b * s for b, s in zip(steps, layout.strides, strict=True)) * layout.unit
-        return self.view(source, ref.with_(shape=_four(extent), place=place), offset)
+        return self.view(source, ref.with_(shape=four(extent), place=place), offset)
 
     def words(self, source: SSAValue) -> SSAValue:
         """The same storage as 32-bit words (one a pack of images)."""
@@ -228,7 +228,8 @@ class TileBuilder:
         self.add(tile.ObserveOp, [ref], properties)
 
 
-def _four(shape: Sequence[int]) -> tuple[int, int, int, int]:
+def four(shape: Sequence[int]) -> tuple[int, int, int, int]:
+    """Four extents as a tuple of four."""
     n, c, h, w = shape
     return (n, c, h, w)
 

@@ -1,82 +1,229 @@
-"""Softmax along any axis: the axis lies along H, everything beside it spreads over lanes and W."""
+"""Softmax along any axis of a tensor in DDR.
+
+Either the positions beside the axis spread over the lanes and the axis lies along H or W, or,
+where there are few positions, the axis itself spreads over the lanes; then maximum and sum go
+across them.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from math import prod
 
+import numpy as np
 from xdsl.dialects.builtin import f32
 from xdsl.ir import Attribute, SSAValue
 
 from dialects.bm1684 import tile
 from dialects.bm1684.chip import BM1684
+from dialects.bm1684.cycles.tiu import STEP_PIXELS, ceil_div
 from dialects.bm1684.layout import DDR, Layout, Ref, align
 from dialects.quant import compute, types
 from dialects.quant.base import i64s, int_attr
-from passes.kernels.builder import TileBuilder, float_bits
+from passes.kernels.builder import TileBuilder, float_bits, four
 from passes.kernels.float_functions import exp
 from passes.kernels.tiling import CannotLower, ranges
+from passes.kernels.weights import CONV_FLOAT, load_weights
 
+H, W = 2, 3
+"""Axes of a local tensor."""
 BUFFERS = 6
-"""Buffers of the input's size that are alive at a time."""
+"""Buffers of a tile's size that are alive at a time."""
+POINT_CYCLES = 50
+"""Cycles of 16 values: the difference, its power of e, the product."""
+ACROSS_CYCLES = 8 * BM1684.lanes
+"""Cycles of a position whose maximum and sum go across the lanes, with its transfers."""
+LOWEST = -1e30
+"""Stands where the last lane has fewer values than the others: its power of e counts nothing."""
 
 
-def _along_rows(b: TileBuilder, x: SSAValue, rows: int) -> SSAValue:
-    """[1, c, 1, w] seen as [1, c, rows, w] by a row stride of 0."""
-    ref = Ref.of(x)
-    n, c, _, w = ref.layout.strides
-    shape = (1, ref.shape[1], rows, ref.shape[3])
-    return b.view(x, ref.with_(shape=shape, layout=Layout(4, 1, (n, c, 0, w))))
+@dataclass(frozen=True)
+class Vectors:
+    """``positions`` vectors of ``rows`` values in DDR. Offsets and steps in words: ``begin`` of the
+    first value, ``step`` from value to value, ``next`` from vector to vector."""
+
+    begin: int
+    rows: int
+    positions: int
+    step: int
+    next: int
+
+    def part(self, first: int, count: int) -> Vectors:
+        """Some of the vectors."""
+        begin = self.begin + first * self.next
+        return Vectors(begin, self.rows, count, self.step, self.next)
 
 
-def softmax_rows(b: TileBuilder, x: SSAValue) -> SSAValue:
-    """Softmax over H of a local [1, c, h, w] tensor; absolute error below 1e-6."""
-    _, c, rows, w = Ref.of(x).shape
-    extreme = b.local(f32, (1, c, 1, w))
-    kernel: dict[str, Attribute] = {"kernel": i64s([rows, 1])}
-    b.add(tile.MaxPoolOp, [extreme, x], dict(kernel))
-    shifted = b.local(f32, (1, c, rows, w))
-    b.arith("sub", shifted, x, _along_rows(b, extreme, rows))
-    powers = exp(b, shifted)
-    total = b.local(f32, (1, c, 1, w))
-    factor = {"factor": int_attr(float_bits(1.0))}
-    b.add(tile.AveragePoolOp, [total, powers], {**kernel, **factor})
-    b.scalar("div", total, total, first=1.0)
-    return b.arith("mul", powers, powers, _along_rows(b, total, rows))
+def _vectors(op: compute.SoftmaxOp) -> Iterator[Vectors]:
+    """All vectors of a tensor, in runs of equal steps."""
+    shape, axis = types.shape_of(op.x), op.axis.value.data
+    outer, rows, inner = prod(shape[:axis]), shape[axis], prod(shape[axis + 1 :])
+    if inner == 1:
+        yield Vectors(0, rows, outer, 1, rows)
+        return
+    for block in range(outer):
+        yield Vectors(block * rows * inner, rows, inner, inner, 1)
 
 
 def lower_softmax(b: TileBuilder, op: compute.SoftmaxOp, source: SSAValue, dest: SSAValue) -> None:
-    """Softmax of a DDR tensor, cut beside the axis."""
-    shape, axis = types.shape_of(op.x), op.axis.value.data
-    outer, rows, inner = prod(shape[:axis]), shape[axis], prod(shape[axis + 1 :])
-    most = b.budget // BUFFERS // 4 // align(rows, 32)
-    if most < 1 or rows > BM1684.limits.height:
-        raise CannotLower(f"a softmax over {rows} values does not fit local memory")
-    for block in range(outer):
-        for c, cn, w, wn in _cuts(inner, most):
-            _tile(b, source, dest, (block * rows * inner + c * w, rows, inner), (cn, wn, w))
+    """Softmax of a DDR tensor; absolute error below 1e-6."""
+    for vectors in _vectors(op):
+        tiles = _upright(b, vectors), _across(b, vectors)
+        forms = [form for form in tiles if form is not None]
+        if not forms:
+            raise CannotLower(f"a softmax over {vectors.rows} values does not fit local memory")
+        for emit in min(forms, key=lambda form: form[0])[1]:
+            emit(source, dest)
 
 
-def _cuts(inner: int, most: int) -> list[tuple[int, int, int, int]]:
-    """(first lane run, runs, row width, width) pieces that cover ``inner`` positions."""
-    lanes = BM1684.lanes
-    width = max(1, min(most, -(-inner // lanes)))
-    whole = inner // width
-    pieces = [(begin, extent, width, width) for begin, extent in ranges(whole, lanes)]
-    rest = inner - whole * width
-    return [*pieces, (whole, 1, width, rest)] if rest else pieces
+Emit = Callable[[SSAValue, SSAValue], None]
+Form = tuple[int, list[Emit]]
+"""Estimated cycles, and what makes each tile out of source and destination."""
 
 
-def _tile(
+def _softmax(
     b: TileBuilder,
-    source: SSAValue,
-    dest: SSAValue,
-    where: tuple[int, int, int],
-    extent: tuple[int, int, int],
-) -> None:
-    begin, rows, inner = where
-    lanes, width, step = extent
-    shape = (1, lanes, rows, width)
-    ref = Ref(f32, shape, Layout(4, 1, (lanes * step, step, inner, 1)), DDR)
-    x = b.local(f32, shape)
-    b.load(x, b.view(source, ref, begin * 4))
-    b.store(b.view(dest, ref, begin * 4), softmax_rows(b, x))
+    x: SSAValue,
+    axis: int,
+    extreme: Callable[[SSAValue], SSAValue],
+    total: Callable[[SSAValue], SSAValue],
+) -> SSAValue:
+    """``e^(x - extreme) / total`` of a local tensor; both have extent 1 along ``axis``, H or W."""
+    count = Ref.of(x).shape[axis]
+    shifted = b.local(f32, Ref.of(x).shape)
+    b.arith("sub", shifted, x, _along(b, extreme(x), axis, count))
+    powers = exp(b, shifted)
+    sums = total(powers)
+    b.scalar("div", sums, sums, first=1.0)
+    return b.arith("mul", powers, powers, _along(b, sums, axis, count))
+
+
+def _along(b: TileBuilder, x: SSAValue, axis: int, count: int) -> SSAValue:
+    """A tensor of extent 1 along an axis seen ``count`` times, by a stride of 0."""
+    ref = Ref.of(x)
+    shape, strides = list(ref.shape), list(ref.layout.strides)
+    shape[axis], strides[axis] = count, 0
+    n, c, h, w = strides
+    return b.view(x, Ref(f32, four(shape), Layout(4, 1, (n, c, h, w)), ref.place))
+
+
+def _pooled(b: TileBuilder, x: SSAValue, axis: int, add: bool) -> SSAValue:
+    """The largest value, or the sum, along H or W."""
+    shape, kernel = list(Ref.of(x).shape), [1, 1]
+    kernel[axis - H], shape[axis] = shape[axis], 1
+    result = b.local(f32, shape)
+    window: dict[str, Attribute] = {"kernel": i64s(kernel)}
+    if add:
+        window["factor"] = int_attr(float_bits(1.0))
+    b.add(tile.AveragePoolOp if add else tile.MaxPoolOp, [result, x], window)
+    return result
+
+
+# -- the axis along H or W -------------------------------------------------------------------------
+
+
+def _upright(b: TileBuilder, v: Vectors) -> Form | None:
+    """Tiles of positions over the lanes: [1, lanes, rows, width], or [1, lanes, width, rows] where
+    vectors lie in one piece."""
+    most = b.budget // BUFFERS // 4 // align(v.rows, 32)
+    if most < 1 or v.rows > BM1684.limits.height:
+        return None
+    tiles: list[Emit] = []
+    cycles = 0
+    for begin, lanes, step, width in _cuts(v.positions, most):
+        cycles += ceil_div(v.rows * width, STEP_PIXELS) * POINT_CYCLES
+        cycles += ceil_div(width, STEP_PIXELS) * 2 * v.rows
+        axis, (h, w), (dh, dw) = H, (v.rows, width), (v.step, v.next)
+        if v.step == 1:
+            axis, (h, w), (dh, dw) = W, (w, h), (dw, dh)
+        ref = Ref(f32, (1, lanes, h, w), Layout(4, 1, (0, step * v.next, dh, dw)), DDR)
+        tiles.append(_upright_tile(b, ref, axis, 4 * (v.begin + begin * step * v.next)))
+    return cycles, tiles
+
+
+def _cuts(positions: int, most: int) -> Iterator[tuple[int, int, int, int]]:
+    """(first run, runs, positions from run to run, positions of a run) of pieces, a run a lane."""
+    lanes = BM1684.lanes
+    width = max(1, min(most, ceil_div(positions, lanes)))
+    whole = positions // width
+    for begin, extent in ranges(whole, lanes):
+        yield begin, extent, width, width
+    if rest := positions - whole * width:
+        yield whole, 1, width, rest
+
+
+def _upright_tile(b: TileBuilder, ref: Ref, axis: int, at: int) -> Emit:
+    def emit(source: SSAValue, dest: SSAValue) -> None:
+        x = b.local(f32, ref.shape)
+        b.load(x, b.view(source, ref, at))
+        result = _softmax(
+            b, x, axis, lambda y: _pooled(b, y, axis, False), lambda y: _pooled(b, y, axis, True)
+        )
+        b.store(b.view(dest, ref, at), result)
+
+    return emit
+
+
+# -- the axis across the lanes ---------------------------------------------------------------------
+
+
+def _across(b: TileBuilder, v: Vectors) -> Form | None:
+    """Tiles [positions, lanes, rows of a lane, 1]."""
+    height = ceil_div(v.rows, BM1684.lanes)
+    most = min(b.budget // BUFFERS // 4 // align(height, 32), BM1684.limits.batch)
+    if most < 1:
+        return None
+    cycles = ceil_div(height, STEP_PIXELS) * POINT_CYCLES + 2 * height + ACROSS_CYCLES
+    parts = [v.part(*span) for span in ranges(v.positions, most)]
+    return v.positions * cycles, [_across_tile(b, part, height) for part in parts]
+
+
+def _across_tile(b: TileBuilder, v: Vectors, height: int) -> Emit:
+    lanes = ceil_div(v.rows, height)
+    rest = v.rows - (lanes - 1) * height
+    layout = Layout(4, 1, (v.next, height * v.step, v.step, 1))
+
+    def boxes(ddr: SSAValue, local: SSAValue) -> Iterator[tuple[SSAValue, SSAValue]]:
+        """The full lanes, then the last one when it has fewer values."""
+        full = lanes if rest == height else lanes - 1
+        for lane, count, rows in ((0, full, height), (full, lanes - full, rest)):
+            if count:
+                shape = (v.positions, count, rows, 1)
+                at = 4 * (v.begin + lane * height * v.step)
+                far = b.view(ddr, Ref(f32, shape, layout, DDR), at)
+                yield far, b.window(local, (0, lane, 0, 0), shape)
+
+    def largest(x: SSAValue) -> SSAValue:
+        gathered = _in_one_lane(b, _pooled(b, x, H, False))
+        return _to_lanes(b, _pooled(b, gathered, H, False), lanes)
+
+    def emit(source: SSAValue, dest: SSAValue) -> None:
+        x = b.local(f32, (v.positions, lanes, height, 1))
+        if rest < height:
+            end = b.window(x, (0, lanes - 1, rest, 0), (v.positions, 1, height - rest, 1))
+            b.fill(end, float_bits(LOWEST))
+        for far, near in boxes(source, x):
+            b.load(near, far)
+        result = _softmax(b, x, H, largest, lambda y: _to_lanes(b, _pooled(b, y, H, True), lanes))
+        for far, near in boxes(dest, result):
+            b.store(far, near)
+
+    return emit
+
+
+def _in_one_lane(b: TileBuilder, x: SSAValue) -> SSAValue:
+    """[n, c, 1, 1] as [n, 1, c, 1]."""
+    n, c, _, _ = Ref.of(x).shape
+    result = b.local(f32, (n, 1, c, 1))
+    b.copy(result, x)
+    return result
+
+
+def _to_lanes(b: TileBuilder, x: SSAValue, lanes: int) -> SSAValue:
+    """The sum over the channels of [n, c, 1, 1] in every lane: a convolution with ones."""
+    n, c, _, _ = Ref.of(x).shape
+    ones, _ = load_weights(b, CONV_FLOAT, np.ones((lanes, c, 1, 1), np.float32), None)
+    result = b.local(f32, (n, lanes, 1, 1))
+    b.add(tile.ConvOp, [result, x, ones, []], {})
+    return result

@@ -4,7 +4,7 @@
 !w = memref<1x8x6x6xf32, #tile.layout<"tensor unit=4 pack=1 strides=64,64,6,1">, #tile.place<"lmem 0">>
 !d = memref<1x8x6x5xf32, #tile.layout<"tensor unit=4 pack=1 strides=240,30,5,1">, #tile.place<"ddr">>
 
-// CHECK: tile.load: both sides must have one shape and one unit
+// CHECK: tile.load: both sides must hold equally many elements of one unit
 func.func @main() {
   %a = tile.alloc bytes 256 : !w
   %b = tile.alloc bytes 960 : !d
@@ -17,7 +17,7 @@ func.func @main() {
 !bytes = memref<1x8x6x6xsi8, #tile.layout<"tensor unit=1 pack=1 strides=288,36,6,1">, #tile.place<"ddr">>
 !words = memref<1x8x6x6xf32, #tile.layout<"tensor unit=4 pack=1 strides=288,36,6,1">, #tile.place<"ddr">>
 
-// CHECK: tile.copy: both sides must have one shape and one unit
+// CHECK: tile.copy: both sides must hold equally many elements of one unit
 func.func @main() {
   %a = tile.alloc bytes 288 : !bytes
   %b = tile.alloc bytes 1152 : !words
