@@ -123,6 +123,10 @@ class TileBuilder:
         """Whether a memref begins so many bytes into another's buffer."""
         return _place(part) == (_place(whole)[0], _place(whole)[1] + begin)
 
+    def is_input(self, source: SSAValue) -> bool:
+        """Whether a memref lies in an input of the network."""
+        return isinstance(_place(source)[0].owner, tile.InputOp)
+
     def window(self, source: SSAValue, begin: Sequence[int], extent: Sequence[int]) -> SSAValue:
         """A box of a DDR tensor, or of a local one (there c must start in the same memref's lanes).
 

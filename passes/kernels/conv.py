@@ -94,7 +94,7 @@ def conv_group(
     fold = None
     if b.fold and not depthwise and not winograd:
         groups = Ref.of(source).groups
-        fold = choose_fold(axes, weight, bias is not None, groups, is_float)
+        fold = choose_fold(axes, weight, bias is not None, groups, is_float, b.is_input(source))
     if fold is not None:
         axes, weight = (fold.height.folded, fold.width.folded), fold.weights(weight)
     outputs, inputs, kh, kw = weight.shape

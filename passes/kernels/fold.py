@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from xdsl.ir import SSAValue
 
 from dialects.bm1684.chip import BM1684
-from dialects.bm1684.cycles.gdma import LOCAL_BURST
+from dialects.bm1684.cycles.gdma import DDR_BURST, DDR_OVERHEAD, LOCAL_BURST
 from dialects.bm1684.cycles.tiu import STEP_PIXELS, ceil_div, float_conv_step, int8_conv_step
 from dialects.bm1684.layout import Ref, align, rows_of
 from passes.kernels.builder import TileBuilder
@@ -28,6 +28,10 @@ Span = tuple[int, int]
 
 BAND = BM1684.lane_bytes // 8
 """Bytes of each lane that a band of input rows may take while it is folded."""
+DDR_RATE = 2 * float(DDR_BURST / DDR_OVERHEAD)
+"""Bytes a cycle of a load without gaps."""
+SHARED = 0.25
+"""What work costs beside the other engine's: other layers want its time too."""
 UNEVEN_CHANNELS = 3
 """Input channels of a float convolution that cost more than one channel more."""
 
@@ -117,11 +121,17 @@ def _options(axis: Axis) -> Iterator[AxisFold]:
 
 
 def choose_fold(
-    axes: tuple[Axis, Axis], weight: Array, bias: bool, groups: int, is_float: bool
+    axes: tuple[Axis, Axis],
+    weight: Array,
+    bias: bool,
+    groups: int,
+    is_float: bool,
+    overlapped: bool = False,
 ) -> Fold | None:
-    """The fold with the fewest cycles of both engines together, None when none pays.
+    """The fold with the fewest cycles, None when none pays.
 
-    weight [O, I, kh, kw]; ``groups``: images, or groups of four 8-bit ones.
+    weight [O, I, kh, kw]; ``groups``: images, or groups of four 8-bit ones. ``overlapped``: the
+    input comes in bands, and both engines work side by side; else one waits for the other.
     """
     outputs, inputs = weight.shape[:2]
     if max(axis.dilation for axis in axes) > 1:
@@ -132,13 +142,19 @@ def choose_fold(
     found = [idle] if is_float and inputs == UNEVEN_CHANNELS else []
     folds = (Fold(inputs, *pair) for pair in product(_options(down), _options(across)))
     found += [f for f in folds if inputs < f.folded_channels <= BM1684.lanes]
-    best = min(found, key=lambda f: fold_cycles(f, outputs, bias, groups, is_float), default=plain)
-    price, direct = (fold_cycles(f, outputs, bias, groups, is_float) for f in (best, plain))
-    return best if price < direct else None
+    def price(fold: Fold) -> float:
+        engines = fold_cycles(fold, outputs, bias, groups, is_float)
+        return max(engines) + sum(engines) * SHARED if overlapped else sum(engines)
+
+    best = min(found, key=price, default=plain)
+    return best if price(best) < price(plain) else None
 
 
-def fold_cycles(fold: Fold, outputs: int, bias: bool, groups: int, is_float: bool) -> float:
-    """Cycles of the convolution and of the copies, of both engines together."""
+def fold_cycles(
+    fold: Fold, outputs: int, bias: bool, groups: int, is_float: bool
+) -> tuple[float, float]:
+    """Cycles of the tensor unit and of the DMA engine: convolution, copies, and the load of the
+    input."""
     height, width = fold.height.folded, fold.width.folded
     taps = height.kernel * width.kernel
     if is_float:
@@ -148,7 +164,8 @@ def fold_cycles(fold: Fold, outputs: int, bias: bool, groups: int, is_float: boo
         step = float(int8_conv_step(taps, fold.folded_channels, stride, bias))
     pixels = height.out * width.out
     cycles = groups * rows_of(outputs) * ceil_div(pixels, STEP_PIXELS) * step
-    return cycles + groups * (_moved_cycles(fold) + _phase_cycles(fold))
+    loaded = 4 * fold.channels * fold.height.axis.size * fold.width.axis.size / DDR_RATE
+    return cycles + groups * _phase_cycles(fold), groups * (loaded + _moved_cycles(fold))
 
 
 def _moved_cycles(fold: Fold) -> float:

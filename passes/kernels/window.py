@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from math import gcd, lcm
 from typing import Any
 
 from numpy.typing import NDArray
 from xdsl.ir import SSAValue
 
 from dialects.bm1684.chip import BM1684
-from dialects.bm1684.layout import Ref
+from dialects.bm1684.layout import Ref, align, aligned, rows_of
 from passes.kernels.builder import TileBuilder, float_bits
 from passes.kernels.tiling import (
     Axis,
@@ -22,6 +23,10 @@ from passes.kernels.tiling import (
     fine_weights,
     ranges,
 )
+
+BANDS = 8
+"""Bands of a tile whose input comes from outside the network."""
+STEP_WORDS = BM1684.alignment // 4
 
 Array = NDArray[Any]
 Weights = tuple[SSAValue, SSAValue | None]
@@ -77,26 +82,66 @@ def run_window(
     size = tile_size(b, p)
     if b.whole:
         size = fine_weights(p, size)
-    loaded: tuple[object, SSAValue] | None = None
+    band = band_rows(p, size) if b.whole and b.is_input(source) else size.h
+    loaded: dict[object, SSAValue] = {}
+
+    def input_of(channels: Span, batch: Span, rows: Span, columns: Span) -> SSAValue:
+        """The input under a box of outputs; the last one is kept."""
+        key = channels, batch, rows, columns
+        if key not in loaded:
+            loaded.clear()
+            if step.gather is None:
+                loaded[key] = _load(b, p, source, batch, channels, rows, columns)
+            else:
+                loaded[key] = step.gather(batch, rows, columns)
+        return loaded[key]
+
     for c0, cn in ranges(p.channels_out, size.c):
         weights = None if step.weights is None else step.weights(c0, cn)
+        channels = (0, p.channels_in) if p.dense else (c0, cn)
         for batch, rows, columns in boxes(p, size):
-            channels = (0, p.channels_in) if p.dense else (c0, cn)
-            key = (batch, channels, rows, columns)
-            if loaded is None or loaded[0] != key:
-                if step.gather is None:
-                    src = _load(b, p, source, batch, channels, rows, columns)
-                else:
-                    src = step.gather(batch, rows, columns)
-                loaded = key, src
             shape = (batch[1], cn, rows[1], columns[1])
             dst = b.local(Ref.of(dest).element, shape, 4, p.pack)
-            step.compute(dst, loaded[1], weights, _pads(p, rows, columns))
-            if step.relu:
-                b.arith("max", dst, dst, float_bits(0.0))
+            spans = [(rows[0] + first, count) for first, count in ranges(rows[1], band)]
+            inputs = ((span, input_of(channels, batch, span, columns)) for span in spans)
+            for span, src in _one_ahead(inputs):
+                into = _rows_of(b, dst, span[0] - rows[0], span[1])
+                step.compute(into, src, weights, _pads(p, span, columns))
+                if step.relu:
+                    b.arith("max", into, into, float_bits(0.0))
             row, column = region.origin
             begin = (batch[0], c0, row + rows[0], column + columns[0])
             b.store(b.window(dest, begin, shape), dst)
+
+
+def _one_ahead(items: Iterator[tuple[Span, SSAValue]]) -> Iterator[tuple[Span, SSAValue]]:
+    """Every item after the next one has been made: the engine that makes it runs ahead."""
+    held = next(items)
+    for item in items:
+        yield held
+        held = item
+    yield held
+
+
+def band_rows(p: Problem, size: TileSize) -> int:
+    """Output rows of a band, computed while the input of the next one is loaded.
+
+    A band is a tensor of its own inside of the tile's: one group of images, one row of lanes, and
+    a start that the engine takes.
+    """
+    if rows_of(size.c) > 1 or size.n > p.pack:
+        return size.h
+    step = lcm(p.multiple, STEP_WORDS // gcd(size.w, STEP_WORDS))
+    return min(size.h, align(-(-size.h // BANDS), step))
+
+
+def _rows_of(b: TileBuilder, tensor: SSAValue, first: int, count: int) -> SSAValue:
+    """Rows of a local tensor, as a tensor of their own."""
+    ref = Ref.of(tensor)
+    n, c, _, w = ref.shape
+    layout = aligned((n, c, count, w), ref.layout.unit, ref.layout.pack)
+    part = ref.with_(shape=(n, c, count, w), layout=layout)
+    return b.view(tensor, part, first * w * ref.layout.unit)
 
 
 def _pads(p: Problem, rows: Span, columns: Span) -> Pads:
