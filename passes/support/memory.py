@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from bisect import insort
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left, bisect_right, insort
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -105,6 +106,10 @@ class Arena:
             yield low, self.stop
 
 
+Price = tuple[int, ...]
+"""What is compared between places for a buffer; the least wins."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Freed:
     """A free range and when it became free: the position of its last use."""
@@ -135,13 +140,11 @@ class OverlapArena(Arena):
         self.freed.sort(key=lambda f: f.begin)
 
     def _choose(self, span: Lifetime, size: int) -> int:
-        best: tuple[tuple[int, ...], int] | None = None
+        best: tuple[Price, int] | None = None
         for run in self._runs():
             if run[-1].end - run[0].begin < size:
                 continue
-            for at in _starts(run, size):
-                under = [f for f in run if f.begin < at + size and at < f.end]
-                price = _price(span, under)
+            for price, at in _places(run, size, span.loaded):
                 if best is None or price < best[0]:
                     best = price, at
         if best is None:
@@ -170,21 +173,44 @@ class OverlapArena(Arena):
         self.freed = kept
 
 
-def _starts(run: list[_Freed], size: int) -> Iterator[int]:
-    """Places worth trying: from a border on, or up to one."""
-    for f in run:
-        if f.begin + size <= run[-1].end:
-            yield f.begin
-        if f.end - size >= run[0].begin:
-            yield f.end - size
+def _places(run: list[_Freed], size: int, loaded: bool) -> Iterator[tuple[Price, int]]:
+    """Places worth trying in a run of ranges, each from a border on or up to one, and their
+    prices."""
+    begins = [f.begin for f in run]
+    ends = [f.end for f in run]
+    first = [
+        (at, (i, bisect_left(ends, at + size) + 1))
+        for i, at in enumerate(begins)
+        if at + size <= ends[-1]
+    ]
+    last = [
+        (at - size, (bisect_right(begins, at - size) - 1, i + 1))
+        for i, at in enumerate(ends)
+        if at - size >= begins[0]
+    ]
+    for places in (first, last):
+        under = [span for _, span in places]
+        latest = _largest([f.at for f in run], under)
+        stored = _largest([f.at if f.stored else -1 for f in run], under)
+        oldest = _largest([-f.at for f in run], under)
+        prices = ((x,) for x in latest) if loaded else zip(stored, oldest, strict=True)
+        yield from zip(prices, (at for at, _ in places), strict=True)
 
 
-def _price(span: Lifetime, under: list[_Freed]) -> tuple[int, ...]:
-    latest = max(f.at for f in under)
-    if span.loaded:
-        return (latest,)
-    stored = max((f.at for f in under if f.stored), default=-1)
-    return (stored, -min(f.at for f in under))
+def _largest(values: Sequence[int], spans: Iterable[tuple[int, int]]) -> Iterator[int]:
+    """``max(values[begin:end])`` of every span; begins and ends do not shrink."""
+    ahead: deque[int] = deque()
+    """Positions of falling values."""
+    seen = 0
+    for begin, end in spans:
+        for position in range(seen, end):
+            while ahead and values[ahead[-1]] <= values[position]:
+                ahead.pop()
+            ahead.append(position)
+        seen = max(seen, end)
+        while ahead[0] < begin:
+            ahead.popleft()
+        yield values[ahead[0]]
 
 
 def allocate(spans: Iterable[Lifetime], arena: Arena) -> Iterator[tuple[tile.AllocOp, int]]:
