@@ -106,6 +106,8 @@ class Arena:
             yield low, self.stop
 
 
+HORIZON = 1024
+"""Ops after which it does not matter any more when memory became free."""
 Price = tuple[int, ...]
 """What is compared between places for a buffer; the least wins."""
 
@@ -136,8 +138,9 @@ class OverlapArena(Arena):
 
     def release(self, at: int, span: Lifetime) -> None:
         super().release(at, span)
-        self.freed.append(_Freed(at, at + self.size_of(span), span.last, span.stored))
-        self.freed.sort(key=lambda f: f.begin)
+        new = _Freed(at, at + self.size_of(span), span.last, span.stored)
+        insort(self.freed, new, key=lambda f: f.begin)
+        self.freed = list(_merged(self.freed, span.last - HORIZON))
 
     def _choose(self, span: Lifetime, size: int) -> int:
         best: tuple[Price, int] | None = None
@@ -171,6 +174,20 @@ class OverlapArena(Arena):
             if f.end > end:
                 kept.append(_Freed(max(f.begin, end), f.end, f.at, f.stored))
         self.freed = kept
+
+
+def _merged(freed: Iterable[_Freed], old: int) -> Iterator[_Freed]:
+    """The ranges, neighbours as one when both became free before ``old``."""
+    held: _Freed | None = None
+    for f in freed:
+        if held is not None and held.end == f.begin and held.at < old and f.at < old:
+            held = _Freed(held.begin, f.end, max(held.at, f.at), held.stored or f.stored)
+            continue
+        if held is not None:
+            yield held
+        held = f
+    if held is not None:
+        yield held
 
 
 def _places(run: list[_Freed], size: int, loaded: bool) -> Iterator[tuple[Price, int]]:
