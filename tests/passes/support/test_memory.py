@@ -14,7 +14,17 @@ from xdsl.ir import Block, SSAValue
 from dialects.bm1684 import tile
 from dialects.bm1684.layout import DDR, L2, LMEM, Place, Ref, Space, aligned, contiguous
 from dialects.quant.base import int_attr
-from passes.support.memory import Arena, Lifetime, OutOfMemory, OverlapArena, allocate, lifetimes
+from passes.support.memory import (
+    Arena,
+    Lifetime,
+    OutOfMemory,
+    OverlapArena,
+    _Freed,  # pyright: ignore[reportPrivateUsage]
+    _merged,  # pyright: ignore[reportPrivateUsage]
+    _places,  # pyright: ignore[reportPrivateUsage]
+    allocate,
+    lifetimes,
+)
 
 Step = tuple[str, int]
 STEPS = st.lists(
@@ -170,3 +180,46 @@ def test_buffers_that_live_together_do_not_share(
             a, b = placed[one.buffer], placed[other.buffer]
             sizes = [s.buffer.bytes.value.data for s in (one, other)]
             assert a + sizes[0] <= b or b + sizes[1] <= a
+
+
+RANGES = st.lists(
+    st.tuples(st.integers(1, 5), st.integers(0, 20), st.booleans()), min_size=1, max_size=12
+)
+
+
+@given(RANGES, st.integers(1, 20), st.booleans())
+def test_prices_of_places_are_those_of_the_ranges_under_them(
+    ranges: Sequence[tuple[int, int, bool]], size: int, loaded: bool
+) -> None:
+    run: list[_Freed] = []
+    for extent, age, stored in ranges:
+        begin = run[-1].end if run else 0
+        run.append(_Freed(begin, begin + extent, age, stored))
+    found = dict[int, tuple[int, ...]]()
+    for price, at in _places(run, size, loaded):
+        under = [f for f in run if f.begin < at + size and at < f.end]
+        if loaded:
+            assert price == (max(f.at for f in under),)
+        else:
+            stores = [f.at for f in under if f.stored]
+            assert price == (max(stores, default=-1), -min(f.at for f in under))
+        found[at] = price
+    borders = {f.begin for f in run} | {f.end - size for f in run}
+    assert found.keys() == {at for at in borders if at >= 0 and at + size <= run[-1].end}
+
+
+@given(RANGES, st.integers(0, 20))
+def test_old_neighbours_are_one_range(ranges: Sequence[tuple[int, int, bool]], old: int) -> None:
+    apart = [_Freed(10 * i, 10 * i + extent, age, stored)
+             for i, (extent, age, stored) in enumerate(ranges)]  # fmt: skip
+    assert list(_merged(apart, old)) == apart
+    touching: list[_Freed] = []
+    for extent, age, stored in ranges:
+        begin = touching[-1].end if touching else 0
+        touching.append(_Freed(begin, begin + extent, age, stored))
+    merged = list(_merged(touching, old))
+    assert all(one.end == other.begin for one, other in pairwise(merged))
+    assert not any(one.at < old and other.at < old for one, other in pairwise(merged))
+    for f in touching:
+        (over,) = (m for m in merged if m.begin <= f.begin < m.end)
+        assert over.at >= f.at if f.at < old else over == f

@@ -1,0 +1,79 @@
+"""Bands: the first layer is computed piece by piece while its input comes in."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from dialects.bm1684.isa import CONV
+from dialects.bm1684.npu import CommandOp
+from dialects.quant import types
+from dialects.ufw import ops as ufw
+from passes.kernels.tiling import Axis, Problem, TileSize
+from passes.kernels.window import BANDS, band_rows
+from passes.support.program import main_function
+from tests.compiled import compiled
+from tests.net_maker import NetMaker
+from tests.random_nets import finished
+
+
+def problem(out: int, width: int, *, pack: int = 4, multiple: int = 1) -> Problem:
+    return Problem(4, 3, 64, Axis(out, out, 1), Axis(width, width, 1), pack, True,
+                   multiple=multiple)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("out", "width", "channels", "images", "multiple", "rows"),
+    [
+        (112, 112, 64, 4, 1, 14),
+        (112, 113, 64, 4, 1, 32),  # a band starts at a multiple of 32 words
+        (112, 112, 65, 4, 1, 112),  # another row of lanes lies behind all of the first
+        (112, 112, 64, 5, 1, 112),  # and another group of images
+        (100, 16, 64, 4, 2, 14),
+        (5, 32, 64, 4, 1, 1),
+    ],
+)
+def test_rows_of_a_band(
+    out: int, width: int, channels: int, images: int, multiple: int, rows: int
+) -> None:
+    p = problem(out, width, multiple=multiple)
+    assert band_rows(p, TileSize(images, channels, out, width)) == rows
+
+
+def run(integer: bool, batch: int, outputs: int, stride: int, group: int) -> list[CommandOp]:
+    """Compiles two convolutions, the first with so many groups, compared, at opt 2."""
+    net = NetMaker(Random(0), integer)
+    shape = (batch, 3 * group, 45, 40)
+    kind = types.int_tensor(shape, 0.02, False) if integer else types.float_tensor(shape)
+    net.values.append(net.block.insert_arg(kind, 0))
+    for x, inputs, outs, g in ((0, shape[1], outputs, group), (1, outputs, 8, 1)):
+        settings = net.coefficients((outs, inputs // g, 5, 5), outs, inputs // g * 25)
+        weight = settings.pop("weight")
+        net.add(ufw.ConvolutionOp(
+            net.values[x], net.top(False), weight, stride=[stride] * 2, pad=[2, 2],
+            dilation=[1, 1], group=g, **settings,
+        ))  # fmt: skip
+    module = finished(net)
+    findings = compiled(module, 2, "INT8" if integer else "FP32")
+    assert findings.ok, findings.verdict()
+    return [op for op in main_function(module).body.block.ops if isinstance(op, CommandOp)]
+
+
+@pytest.mark.parametrize("integer", [False, True])
+@pytest.mark.parametrize(
+    ("batch", "outputs", "stride"), [(1, 24, 1), (4, 24, 2), (4, 70, 1), (5, 24, 1)]
+)
+def test_one_row_of_lanes_and_one_group_is_cut(
+    integer: bool, batch: int, outputs: int, stride: int
+) -> None:
+    commands = [op.instruction for op in run(integer, batch, outputs, stride, 1)]
+    first = [i for i in commands if i.kind is CONV and i["res0_c"] == outputs]
+    alone = outputs > 64 or batch > (4 if integer else 1) or (integer and batch == 1)
+    assert (len(first) > 1) == (not alone)
+    assert len(first) <= BANDS
+
+
+def test_groups_are_cut_one_by_one() -> None:
+    commands = [op.instruction for op in run(True, 4, 24, 1, 3)]
+    assert len([i for i in commands if i.kind is CONV and i["res0_c"] == 8]) > 4
