@@ -51,7 +51,10 @@ OPT_LEVELS: dict[int, OptLevel] = {
     1: OVERLAPPED,
     2: replace(
         OVERLAPPED,
-        quant={"FP32": "quant-fuse-relu", "INT8": "keep-reference,quant-cut-strips"},
+        quant={
+            "FP32": "quant-fuse-relu,quant-slice-batch",
+            "INT8": "keep-reference,quant-slice-batch,quant-cut-strips",
+        },
         tile=(
             "convert-quant-to-tile{share=2 whole=true fold=true},tile-keep-local,"
             "tile-allocate-ddr,tile-allocate-local{overlap=true}"

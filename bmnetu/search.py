@@ -14,6 +14,7 @@ from dialects.bm1684.chip import BM1684
 from dialects.bm1684.cycles import schedule
 from passes.convert_quant_to_tile import ConvertQuantToTilePass
 from passes.quant.quant_cut_strips import QuantCutStripsPass
+from passes.quant.quant_slice_batch import QuantSliceBatchPass
 from passes.support.encode import command_groups
 from passes.support.program import LayerError, main_function
 from passes.tile.tile_keep_local import TileKeepLocalPass
@@ -34,6 +35,7 @@ class Choice:
 CHOICES = (
     Choice(ConvertQuantToTilePass, "fold", (False,)),
     Choice(QuantCutStripsPass, "margin", (80, 125)),
+    Choice(QuantSliceBatchPass, "room", (BM1684.lane_bytes // 64, BM1684.lane_bytes // 4)),
     Choice(ConvertQuantToTilePass, "share", (1, 4)),
     Choice(TileKeepLocalPass, "reserve", (BM1684.lane_bytes // 4, BM1684.lane_bytes // 2)),
 )

@@ -11,6 +11,7 @@ from passes.npu.npu_hoist_loads import NpuHoistLoadsPass
 from passes.quant.quant_choose_winograd import QuantChooseWinogradPass
 from passes.quant.quant_cut_strips import QuantCutStripsPass
 from passes.quant.quant_fuse_relu import QuantFuseReluPass
+from passes.quant.quant_slice_batch import QuantSliceBatchPass
 from passes.tile.tile_allocate_ddr import TileAllocateDdrPass
 from passes.tile.tile_allocate_local import TileAllocateLocalPass
 from passes.tile.tile_keep_local import TileKeepLocalPass
@@ -23,6 +24,7 @@ ALL_PASSES: tuple[type[ModulePass], ...] = (
     ConvertUfwToQuantPass,
     QuantChooseWinogradPass,
     QuantFuseReluPass,
+    QuantSliceBatchPass,
     QuantCutStripsPass,
     ConvertQuantToTilePass,
     TileKeepLocalPass,

@@ -17,7 +17,7 @@ from dialects.bm1684 import tile
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import DDR, Ref, contiguous, si8, ui8
 from dialects.quant import compute, movement, strips, types
-from dialects.quant.base import QuantOp, i64s, int_attr
+from dialects.quant.base import IMAGES, QuantOp, i64s, int_attr
 from dialects.quant.scale import ScaleAttr
 from passes.kernels.builder import TileBuilder, ddr_bytes
 from passes.kernels.conv import lower_conv
@@ -147,9 +147,9 @@ class _Lowering:
                 self._compute(op, sources, self.dest(result))
             except CannotLower as error:
                 raise LayerError(op.location, str(error)) from None
-        if not isinstance(op, strips.StripOp):
-            height = op.attributes.get(strips.IMAGE_HEIGHT)
-            self.b.observe(self.buffers[result], op.top, types.shape_of(result), height)
+        if op.top and not isinstance(op, strips.StripOp):
+            height, images = (op.attributes.get(x) for x in (strips.IMAGE_HEIGHT, IMAGES))
+            self.b.observe(self.buffers[result], op.top, types.shape_of(result), height, images)
 
     def _compute(self, op: QuantOp, sources: Sequence[SSAValue], dest: SSAValue) -> None:
         if type(op) in MANY_OPERANDS:

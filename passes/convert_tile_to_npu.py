@@ -12,7 +12,14 @@ from xdsl.passes import ModulePass
 
 from dialects.bm1684 import tile
 from dialects.bm1684.layout import Ref, Space
-from dialects.bm1684.npu import CommandOp, LocalBox, Observation, ObserveAttr, command_op
+from dialects.bm1684.npu import (
+    CommandOp,
+    Images,
+    LocalBox,
+    Observation,
+    ObserveAttr,
+    command_op,
+)
 from dialects.quant import types
 from dialects.quant.base import ints
 from passes.commands import lower_compute, lower_transfer
@@ -61,6 +68,7 @@ class _Emitter:
             packed=ref.layout.pack > 1,
             local=LocalBox(words.shape, words.layout.strides) if local else None,
             height=None if op.height is None else op.height.value.data,
+            images=None if op.images is None else Images(*ints(op.images)),
         )
         old = () if command.observe is None else command.observe.data
         command.observe = ArrayAttr([*old, ObserveAttr(seen)])

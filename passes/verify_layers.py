@@ -16,11 +16,13 @@ from xdsl.utils.exceptions import PassFailedException
 
 from dialects.bm1684 import tile
 from dialects.bm1684.model import ModelError, Npu
+from dialects.bm1684.npu import Observation
 from passes.support.inputs import random_inputs
 from passes.support.program import location_text, main_function, reference_module
 from passes.verification.findings import Difference, Findings
 from passes.verification.npu import (
     NetworkTensor,
+    Parts,
     Program,
     Site,
     Sites,
@@ -66,17 +68,20 @@ def verify_program(
         {o.top for many in watched.values() for o in many},
         findings.add,
     )
-    digests: dict[str, bytes] = {}
+    digests: dict[Observation, bytes] = {}
+    parts = Parts()
 
     def first(site: Site, npu: Npu) -> None:
         for at in watched.get(site, ()):
             value = read_tensor(npu, at)
-            digests[at.top] = _digest(value)
-            walker.observe(at.top, value)
+            digests[at] = _digest(value)
+            whole = parts.add(at, value)
+            if whole is not None:
+                walker.observe(at.top, whole)
 
     def second(site: Site, npu: Npu) -> None:
         for at in watched.get(site, ()):
-            if digests.get(at.top) != _digest(read_tensor(npu, at)):
+            if digests.get(at) != _digest(read_tensor(npu, at)):
                 where = sites.location(*site)
                 _fail(
                     findings, where, f'tensor "{at.top}" depends on memory that nothing has written'

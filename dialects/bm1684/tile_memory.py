@@ -19,7 +19,7 @@ from xdsl.utils.exceptions import VerifyException
 
 from dialects.blob import BlobAttr
 from dialects.bm1684.layout import Ref
-from dialects.quant.base import I64S, require
+from dialects.quant.base import I64S, require, require_ints
 from dialects.quant.scale import ScaleAttr
 
 I64 = IntegerAttr.constr(i64)
@@ -161,11 +161,21 @@ class FillOp(TileOp):
 class ObserveOp(TileOp):
     """A marker: from here on ``ref`` (in DDR) holds the whole tensor named ``top``, in the
     network's ``shape``, elements row-major, 8-bit ones packed four images a word. With ``height``
-    the four images are the strips of one image of so many rows."""
+    the four images are the strips of one image of so many rows; with ``images`` they are a part of
+    the batch: its first one, and how many the batch has."""
 
     name = "tile.observe"
     ref = operand_def(AnyMemRef)
     top = prop_def(StringAttr)
     shape = prop_def(I64S)
     height = opt_prop_def(I64)
-    assembly_format = "$ref $top `shape` $shape (`height` $height^)? attr-dict `:` type($ref)"
+    images = opt_prop_def(I64S)
+    assembly_format = (
+        "$ref $top `shape` $shape (`height` $height^)? (`images` $images^)? attr-dict"
+        " `:` type($ref)"
+    )
+
+    def verify_(self) -> None:
+        super().verify_()
+        if self.images is not None:
+            require_ints(self, "images", self.images, 2, 0)

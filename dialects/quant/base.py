@@ -21,6 +21,9 @@ from xdsl.utils.exceptions import VerifyException
 from dialects.quant import types
 
 AnyTensor = TensorType[Attribute]
+IMAGES = "quant.images"
+"""An attribute of ops that compute some images of a batch: the first of them, and how many the
+batch has."""
 I64S = DenseArrayBase.constr(i64)
 
 
@@ -43,7 +46,7 @@ class QuantOp(IRDLOperation, ABC):
     """One op of the quant level.
 
     ``tops`` names the result as the network does (the blob's unique name); the compare finds the
-    tensor by it.
+    tensor by it. A result that the network does not have is named "".
     """
 
     tops = prop_def(ArrayAttr[StringAttr])

@@ -16,10 +16,10 @@
 // CHECK: tile.load
 // CHECK-DAG: %[[W:.*]] = tile.view %[[B]] : {{.*}} -> memref<4x3x3x3xsi8, #tile.layout<"weights unit=4 pack=4 strides=9,1,3,1">
 // CHECK-DAG: %[[BIAS:.*]] = tile.view %[[B]] offset 36 {{.*}} -> memref<1x4x1x1xsi16
+// CHECK: %[[OUT:.*]] = tile.alloc bytes 512 : memref<5x4x8x8xui8
 // CHECK: %[[IN:.*]] = tile.alloc bytes 512 : memref<5x3x8x8xsi8, #tile.layout<"tensor unit=4 pack=4 strides=64,64,8,1">, #tile.place<"lmem 0">>
 // CHECK: tile.load
-// CHECK: %[[OUT:.*]] = tile.alloc bytes 512 : memref<5x4x8x8xui8
-// CHECK-NEXT: tile.conv %[[OUT]], %[[IN]], %[[W]] bias %[[BIAS]] : {{.*}} pad [1, 1, 1, 1] shift 9
+// CHECK: tile.conv %[[OUT]], %[[IN]], %[[W]] bias %[[BIAS]] : {{.*}} pad [1, 1, 1, 1] shift 9
 // CHECK: tile.store
 // CHECK-NEXT: tile.observe %[[CONV]] "conv" shape [5, 4, 8, 8]
 

@@ -223,12 +223,19 @@ class TileBuilder:
         return dst
 
     def observe(
-        self, ref: SSAValue, top: str, shape: Sequence[int], height: Attribute | None = None
+        self,
+        ref: SSAValue,
+        top: str,
+        shape: Sequence[int],
+        height: Attribute | None = None,
+        images: Attribute | None = None,
     ) -> None:
-        """``height``: rows of the image when the tensor holds its four strips."""
+        """``height``: rows of the image when the tensor holds its four strips. ``images``: the
+        first of the batch and how many that has, when the tensor holds only some."""
         properties: dict[str, Attribute] = {"top": StringAttr(top), "shape": i64s(shape)}
-        if height is not None:
-            properties["height"] = height
+        for name, value in (("height", height), ("images", images)):
+            if value is not None:
+                properties[name] = value
         self.add(tile.ObserveOp, [ref], properties)
 
 

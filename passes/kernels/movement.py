@@ -160,15 +160,20 @@ def part_of(op: Operation) -> int | None:
         same = not _packed(op.x) or types.shape_of(op.x)[0] == types.shape_of(op.y)[0]
         return 0 if same else None
     if isinstance(op, movement.SliceOp):
-        return _begin(op.x, op.axis.value.data, op.begin.value.data)
+        return _begin(op.x, op.axis.value.data, op.begin.value.data, op.y)
     return None
 
 
-def _begin(whole: SSAValue, axis: int, begin: int) -> int | None:
-    """The byte where elements ``begin``... along an axis lie, None where they do not lie
-    together."""
+def _begin(whole: SSAValue, axis: int, begin: int, part: SSAValue) -> int | None:
+    """The byte where a part of a tensor begins, elements ``begin``... along an axis; None where
+    they do not lie together, or share words with others."""
     shape = _words(whole, types.shape_of(whole))
-    if prod(shape[:axis]) > 1 or (_packed(whole) and axis == 0):
+    if _packed(whole) and axis == 0:
+        end, images = begin + types.shape_of(part)[0], types.shape_of(whole)[0]
+        if begin % 4 or (end % 4 and end < images):
+            return None
+        begin //= 4
+    elif prod(shape[:axis]) > 1:
         return None
     return 4 * begin * prod(shape[axis + 1 :])
 
@@ -183,7 +188,7 @@ def homes_in_concats(block: Block, outputs: set[SSAValue]) -> dict[SSAValue, tup
             continue
         axis, begin = op.axis.value.data, 0
         for x in op.xs:
-            at = _begin(op.y, axis, begin)
+            at = _begin(op.y, axis, begin, x)
             begin += types.shape_of(x)[axis]
             free = isinstance(x.owner, Operation) and part_of(x.owner) is None
             if at is not None and free and x not in homes and x not in outputs:
@@ -220,7 +225,7 @@ def lower_concat(
     """One strided copy an operand that was not made in its place."""
     axis, begin = op.axis.value.data, 0
     for x, source in zip(op.xs, sources, strict=True):
-        at = _begin(op.y, axis, begin)
+        at = _begin(op.y, axis, begin, x)
         if at is None or not b.is_at(source, dest, at):
             _copy_slice(b, op.y, x, axis, begin, source, dest, into=True)
         begin += types.shape_of(x)[axis]

@@ -89,7 +89,7 @@ def _quantize(op: QuantizeOp, result: Attribute, before: Operation) -> SSAValue:
         operands=[op.x],
         result_types=[result],
         properties={"tops": op.tops},
-        attributes={IMAGE_HEIGHT: int_attr(types.shape_of(op.x)[2])},
+        attributes={**op.attributes, IMAGE_HEIGHT: int_attr(types.shape_of(op.x)[2])},
         location=op.location,
     )
     block = before.parent_block()

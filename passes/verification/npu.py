@@ -117,6 +117,26 @@ def read_tensor(npu: Npu, at: Observation) -> Array:
     return data.view(np.dtype(at.dtype)).reshape(at.shape)
 
 
+class Parts:
+    """Puts tensors together whose images are observed part by part."""
+
+    def __init__(self) -> None:
+        self._wholes: dict[str, Array] = {}
+        self._missing: dict[str, int] = {}
+
+    def add(self, at: Observation, value: Array) -> Array | None:
+        """The whole tensor once its last part has come."""
+        if at.images is None:
+            return value
+        first, count = at.images.first, value.shape[0]
+        if at.top not in self._wholes:
+            self._wholes[at.top] = np.empty((at.images.total, *value.shape[1:]), value.dtype)
+            self._missing[at.top] = at.images.total
+        self._wholes[at.top][first : first + count] = value
+        self._missing[at.top] -= count
+        return self._wholes.pop(at.top) if self._missing[at.top] == 0 else None
+
+
 def _local_words(npu: Npu, offset: int, box: LocalBox) -> Array:
     """The words of a box in local memory, in row-major order."""
     g, c, h, w = np.ogrid[tuple(slice(n) for n in box.extents)]

@@ -1,0 +1,209 @@
+"""quant-slice-batch: layers whose batch does not fit local memory run on a few images at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from xdsl.context import Context
+from xdsl.dialects.builtin import ArrayAttr, ModuleOp, StringAttr
+from xdsl.ir import Attribute, Block, Operation, SSAValue
+from xdsl.passes import ModulePass
+
+from dialects.bm1684.chip import BM1684
+from dialects.bm1684.layout import aligned, local_bytes
+from dialects.quant import compute, movement, types
+from dialects.quant.base import IMAGES, QuantOp, i64s, int_attr, ints
+from passes.kernels.tiling import ranges
+from passes.support.program import main_function
+
+Span = tuple[int, int]
+UNNAMED = ArrayAttr([StringAttr("")])
+"""The top of a tensor that the network does not have."""
+
+
+def _off_axis_0(op: Any) -> bool:
+    return op.axis.value.data != 0
+
+
+_IMAGE_BY_IMAGE: dict[type[Operation], Callable[[Any], bool]] = {
+    compute.SoftmaxOp: _off_axis_0,
+    movement.ConcatOp: _off_axis_0,
+    movement.SliceOp: _off_axis_0,
+    movement.TransposeOp: lambda op: ints(op.order)[0] == 0,
+    movement.BroadcastOp: lambda op: types.shape_of(op.x)[0] == types.shape_of(op.y)[0],
+}
+"""When an image of the result is made of the same image of the operands; others always do, where
+all their tensors have as many."""
+
+
+def _serves(op: Operation, images: int) -> bool:
+    """Whether a layer can run on a part of the batch."""
+    if not isinstance(op, QuantOp) or not _IMAGE_BY_IMAGE.get(type(op), lambda op: True)(op):
+        return False
+    values = (*op.operands, *op.results)
+    return all(types.shape_of(value)[0] == images for value in values)
+
+
+def _bytes(value: SSAValue, images: int) -> int:
+    """Bytes of each lane that so many images of a tensor take."""
+    c, h, *rest = (*types.shape_of(value)[1:], 1, 1)
+    w = 1
+    for extent in rest:
+        w *= extent
+    shape = (images, c, h, w)
+    return local_bytes(shape, aligned(shape, 4, 1 if types.is_float(value) else 4))
+
+
+def need_of(op: Operation, images: int) -> int:
+    """Bytes of each lane that the tensors of a layer take."""
+    values = dict.fromkeys((*op.operands, *op.results))
+    return sum(_bytes(value, images) for value in values)
+
+
+def weights_of(op: Operation) -> int:
+    """Bytes of each lane that a layer's weights take. Layers without any go with the others,
+    unless they alone take too much."""
+    if not isinstance(op, compute.ConvOp):
+        return BM1684.lane_bytes // 2
+    return op.weight.array.nbytes // BM1684.lanes
+
+
+def _runs(block: Block) -> Iterator[list[Operation]]:
+    """Runs of layers that follow each other and can be cut alike."""
+    run: list[Operation] = []
+    for op in block.ops:
+        images = types.shape_of(op.results[0])[0] if op.results else 0
+        if run and not (images == types.shape_of(run[0].results[0])[0] and _serves(op, images)):
+            yield run
+            run = []
+        if images and _serves(op, images):
+            run.append(op)
+    if run:
+        yield run
+
+
+def _plan(run: Sequence[Operation], room: int) -> tuple[Sequence[Operation], int] | None:
+    """The layers of a run from the first to the last whose tensors need more than ``room`` bytes of
+    each lane, and more than their weights; and how many images of them fit. None where all fit, or
+    are one word of images."""
+    images = types.shape_of(run[0].results[0])[0]
+    large = [i for i, op in enumerate(run) if need_of(op, images) > max(room, weights_of(op))]
+    if not large:
+        return None
+    chosen = run[large[0] : large[-1] + 1]
+    values = [value for op in chosen for value in (*op.operands, *op.results)]
+    least = 1 if all(types.is_float(value) for value in values) else BM1684.int8_images_per_word
+    part = least
+    while 2 * part < images and all(need_of(op, 2 * part) <= room for op in chosen):
+        part *= 2
+    return (chosen, part) if part < images else None
+
+
+@dataclass
+class _Slicer:
+    """Replaces layers by copies of them, ``part`` images each."""
+
+    layers: Sequence[Operation]
+    part: int
+
+    def run(self) -> None:
+        first, last = self.layers[0], self.layers[-1]
+        block, after = first.parent_block(), last.next_op
+        assert block is not None
+        assert after is not None
+        inside = set(self.layers)
+        kept = [
+            value
+            for op in self.layers
+            for value in op.results
+            if any(use.operation not in inside for use in value.uses)
+        ]
+        parts: dict[SSAValue, list[SSAValue]] = {value: [] for value in kept}
+        total = types.shape_of(first.results[0])[0]
+        for span in ranges(total, self.part):
+            made = self._slice(block, first, span, total)
+            for value, found in parts.items():
+                found.append(made[value])
+        for value, found in parts.items():
+            whole = movement.ConcatOp.create(
+                operands=found,
+                result_types=[value.type],
+                properties={"tops": UNNAMED, "axis": int_attr(0)},
+                location=_location(value),
+            )
+            block.insert_op_before(whole, after)
+            value.replace_all_uses_with(whole.y)
+        for op in reversed(self.layers):
+            op.detach()
+            op.erase()
+
+    def _slice(
+        self, block: Block, before: Operation, span: Span, total: int
+    ) -> dict[SSAValue, SSAValue]:
+        """All layers on some images; returns what became of each value."""
+        made: dict[SSAValue, SSAValue] = {}
+
+        def part_of(value: SSAValue, op: Operation) -> SSAValue:
+            if value not in made:
+                properties: dict[str, Attribute] = {
+                    "tops": UNNAMED,
+                    "axis": int_attr(0),
+                    "begin": int_attr(span[0]),
+                }
+                new = movement.SliceOp.create(
+                    operands=[value],
+                    result_types=[_images(value, span[1])],
+                    properties=properties,
+                    location=op.location,
+                )
+                block.insert_op_before(new, before)
+                made[value] = new.y
+            return made[value]
+
+        for op in self.layers:
+            new = type(op).create(
+                operands=[part_of(x, op) for x in op.operands],
+                result_types=[_images(value, span[1]) for value in op.results],
+                properties=dict(op.properties),
+                attributes={**op.attributes, IMAGES: i64s([span[0], total])},
+                location=op.location,
+            )
+            block.insert_op_before(new, before)
+            made.update(zip(op.results, new.results, strict=True))
+        return made
+
+
+def _images(value: SSAValue, count: int) -> Attribute:
+    """The type of so many images of a tensor."""
+    return types.like(value, (count, *types.shape_of(value)[1:]))
+
+
+def _location(value: SSAValue) -> Any:
+    owner = value.owner
+    assert isinstance(owner, Operation)
+    return owner.location
+
+
+@dataclass(frozen=True)
+class QuantSliceBatchPass(ModulePass):
+    """Runs layers on a part of the batch after the other, so that their tensors stay in local
+    memory.
+
+    Before: tensors of N images. After: from the first layer to the last whose operands and results
+    together need more than ``room`` bytes of each lane, and more than the layer's weights, copies
+    of the layers on as many images as fit (8 bit: four at least, one word); slices before them and
+    concatenations behind, which need no copy. The layers behind stay whole: their weights are
+    loaded once.
+    """
+
+    name = "quant-slice-batch"
+
+    room: int = BM1684.lane_bytes // 16
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        for run in list(_runs(main_function(op).body.block)):
+            found = _plan(run, self.room)
+            if found is not None:
+                _Slicer(*found).run()

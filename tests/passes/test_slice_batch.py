@@ -1,0 +1,128 @@
+"""Slices of the batch: the same network with every layer on a few images at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Operation
+from xdsl.parser import Parser
+
+from bmnetu.pipeline import new_context, parse_pipeline, pipeline_text, run_pipeline
+from dialects.bm1684.npu import CommandOp
+from dialects.execute import execute, names_of
+from dialects.quant import reference, types
+from dialects.quant.base import IMAGES, ints
+from passes.quant import quant_slice_batch
+from passes.quant.quant_slice_batch import need_of
+from passes.support.program import main_function
+from passes.verify_layers import VerifyLayersPass
+from tests.random_nets import random_module
+
+LARGEST_BATCH = 10
+
+
+def few_images(integer: bool, seeds: Iterable[int]) -> Iterator[tuple[int, ModuleOp]]:
+    """Random networks that are quick to run image by image."""
+    for seed in seeds:
+        module = random_module(seed, integer)
+        values = (value for op in module.walk() for value in op.results)
+        if max(types.shape_of(value)[0] for value in values) <= LARGEST_BATCH:
+            yield seed, module
+
+
+EVERYWHERE = "quant-slice-batch{room=0}"
+
+
+@pytest.fixture(autouse=True)
+def weights_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quant_slice_batch, "weights_of", lambda op: 0)  # pyright: ignore
+
+
+def sliced(module: ModuleOp) -> list[Operation]:
+    return [op for op in module.walk() if IMAGES in op.attributes]
+
+
+def random_inputs(module: ModuleOp, seed: int) -> list[Any]:
+    rng = np.random.default_rng(seed)
+    return [
+        rng.integers(-128, 256, types.shape_of(arg)).astype(types.dtype_of(arg))
+        for arg in main_function(module).body.block.args
+    ]
+
+
+def results(module: ModuleOp, inputs: Sequence[Any]) -> list[Any]:
+    return list(execute(main_function(module), inputs, reference.evaluate))
+
+
+def lowered(module: ModuleOp, *passes: str) -> ModuleOp:
+    run_pipeline(module, parse_pipeline(",".join(passes)), lambda p: None)
+    return module
+
+
+@pytest.mark.parametrize("integer", [False, True])
+def test_a_network_in_slices_computes_the_same(integer: bool) -> None:
+    kinds: set[str] = set()
+    for seed, module in few_images(integer, range(24)):
+        lowered(module, "convert-ufw-to-quant")
+        inputs = random_inputs(module, seed)
+        wanted = results(module, inputs)
+        lowered(module, EVERYWHERE).verify()
+        kinds |= {op.name for op in sliced(module)}
+        for got, expected in zip(results(module, inputs), wanted, strict=True):
+            np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
+    assert len(kinds) > 8
+
+
+@pytest.mark.parametrize("integer", [False, True])
+def test_the_npu_computes_slices(integer: bool) -> None:
+    seen = 0
+    for _, module in few_images(integer, range(10)):
+        text = pipeline_text(2, "INT8" if integer else "FP32", verify=True)
+        passes = parse_pipeline(text.replace("quant-slice-batch", EVERYWHERE))
+        run_pipeline(module, passes, lambda p: None)
+        assert isinstance(passes[-1], VerifyLayersPass)
+        commands = [op for op in module.walk() if isinstance(op, CommandOp)]
+        tops = {o.top for op in commands for o in op.observations if o.images}
+        seen += len(tops & {tensor.top for tensor in passes[-1].findings.tensors})
+    assert seen > 10
+
+
+@pytest.mark.parametrize("room", [0, 5000])
+@pytest.mark.parametrize("integer", [False, True])
+def test_slices_cover_the_batch_once_and_fit(integer: bool, room: int) -> None:
+    for _, module in few_images(integer, range(24)):
+        lowered(module, "convert-ufw-to-quant", f"quant-slice-batch{{room={room}}}")
+        covered: dict[str, int] = {}
+        for op in sliced(module):
+            first, total = ints(cast(Any, op.attributes[IMAGES]))
+            images, (top,) = types.shape_of(op.results[0])[0], names_of(op, "tops")
+            assert first == covered.get(top, 0)
+            covered[top] = first + images
+            values = (*op.operands, *op.results)
+            least = 1 if all(types.is_float(value) for value in values) else 4
+            assert images <= 4 or need_of(op, images) <= room
+            assert images % least == 0 or first + images == total
+        totals = {
+            top: ints(cast(Any, op.attributes[IMAGES]))[1]
+            for op in sliced(module)
+            for top in names_of(op, "tops")
+        }
+        assert covered == totals
+
+
+def test_images_of_a_word_are_joined_without_a_copy() -> None:
+    """What slices of four images make lies in its place of the whole from the start."""
+    net = """builtin.module {{ func.func @main(%x: {0}) -> {0} attributes {{
+      input_names = ["x"], output_names = ["y"]}} {{
+      %y = quant.max_pool %x kernel [3, 3] stride [1, 1] pad [1, 1, 1, 1] tops ["y"] : {0} -> {0}
+      func.return %y : {0} }} }}""".format("tensor<9x8x20x20xsi8, #quant.scale<0.5>>")
+    module = Parser(new_context(), net).parse_module()
+    lowered(module, EVERYWHERE, "convert-quant-to-tile")
+    kinds = [op.name for op in module.walk()]
+    assert kinds.count("tile.max_pool") == 3
+    assert "tile.copy" not in kinds
+    assert kinds.count("tile.load") == kinds.count("tile.store") == 3
