@@ -1,13 +1,15 @@
 """The command lines ``bmnetu`` and ``bmnetu-calibrate``: the only place that touches the terminal.
 
 Exit codes: 0 done; 2 bad usage; 3 a file that cannot be read or written; 4 a layer or shape that
-cannot be compiled; 5 compare failed; 70 a bug of ours; 130 interrupted.
+cannot be compiled; 5 compare failed; 70 a bug of ours; 130 interrupted, by Ctrl-C or SIGTERM.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
@@ -141,6 +143,7 @@ def _run_tool(tool: Tool, argv: Sequence[str] | None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     terminal = Terminal(tool.name)
     try:
+        _end_as_ctrl_c()
         values = parse(tool.flags, words)
         if values["help"]:
             terminal.say(help_text(tool.name, tool.purpose, tool.flags))
@@ -165,6 +168,12 @@ def _run_tool(tool: Tool, argv: Sequence[str] | None) -> int:
     except Exception as error:
         return _report_bug(tool, words, error, terminal)
     return 0
+
+
+def _end_as_ctrl_c() -> None:
+    """SIGTERM ends a run as Ctrl-C does: files and processes are cleaned up."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def _report_bug(tool: Tool, words: list[str], error: Exception, terminal: Terminal) -> int:

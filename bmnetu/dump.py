@@ -3,35 +3,45 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Attribute, Operation
 from xdsl.printer import Printer
 
 from bmnetu.files import write_atomically
-from dialects.blob import BlobAttr
+from dialects.blob import BlobAttr, with_data
 
 WEIGHTS = "weights.npz"
 
 
-def module_text(module: ModuleOp) -> str:
-    """The module as text that can be run again, with locations."""
+def module_text(module: Operation) -> str:
+    """The module, or a function of it, as text that can be run again, with locations."""
     stream = io.StringIO()
     Printer(stream, print_debuginfo=True).print_op(module)
     return stream.getvalue() + "\n"
 
 
-def blobs_of(module: ModuleOp) -> dict[str, NDArray[Any]]:
-    """The data of all blobs in a module, by digest."""
+def blobs_of(module: Operation) -> dict[str, NDArray[Any]]:
+    """The data of all blobs in a module or function, by digest."""
     found: dict[str, NDArray[Any]] = {}
     for op in module.walk():
         for attribute in op.properties.values():
             if isinstance(attribute, BlobAttr) and attribute.data.array is not None:
                 found[attribute.data.digest] = attribute.data.array
     return found
+
+
+def fill_blobs(module: Operation, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Gives every blob of a module its data, looked up by digest. Raises BlobError."""
+    for op in module.walk():
+        for name, attribute in op.properties.items():
+            if isinstance(attribute, BlobAttr):
+                op.properties[name] = cast(Attribute, with_data(attribute, arrays))
 
 
 class Dumper:

@@ -12,21 +12,27 @@ import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from bmnetu.errors import UsageError
 
 MAX_DIMENSION = (1 << 31) - 1
 MAX_RANK = 8
+MAX_SIDE = 1 << 14
+"""The largest side of an image."""
 _BOOLEANS = {"0": False, "1": True, "false": False, "true": True}
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A type of value: its word in the help, and text to value (ValueError says what it wants)."""
+    """A type of value: its word in the help, and text to value (ValueError says what it wants).
+
+    ``join`` stands between the values of a sequence that is given from Python.
+    """
 
     word: str
     read: Callable[[str], Any]
+    join: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,25 @@ def _read_names(text: str) -> tuple[str, ...]:
     if not all(names):
         raise ValueError("names with a comma between them")
     return names
+
+
+def _read_numbers(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(number) for number in text.split(","))
+    except ValueError:
+        raise ValueError("numbers with a comma between them") from None
+
+
+def _read_size(text: str) -> tuple[int, ...]:
+    """``HxW`` or one number."""
+    numbers = text.lower().split("x")
+    if len(numbers) > 2 or not all(_is_side(number) for number in numbers):
+        raise ValueError(f"a size like 224x224 or 224, of 1 to {MAX_SIDE}")
+    return tuple(int(number) for number in numbers)
+
+
+def _is_side(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 5 and 1 <= int(text) <= MAX_SIDE
 
 
 def _integer(word: str, low: int, high: int) -> Kind:
@@ -112,7 +137,9 @@ def read_shapes(text: str) -> tuple[tuple[int, ...], ...]:
     return tuple(shapes)
 
 
-PATH, NAME, NAMES = Kind("PATH", _read_path), Kind("NAME", _read_name), Kind("A,B", _read_names)
+PATH, NAME = Kind("PATH", _read_path), Kind("NAME", _read_name)
+NAMES = Kind("A,B", _read_names, ",")
+SIZE, NUMBERS = Kind("HxW|N", _read_size, "x"), Kind("X,...", _read_numbers, ",")
 BOOLEAN, SHAPES = Kind("true|false", _read_boolean), Kind("[N,C,H,W],...", read_shapes)
 COUNT, SEED = _integer("N", 1, 1 << 16), _integer("N", 0, (1 << 32) - 1)
 LEVEL, VERBOSITY = Kind("0|1|2", _integer("", 0, 2).read), _integer("0..4", 0, 4)
@@ -159,12 +186,25 @@ COMPILE_FLAGS = (
 CALIBRATE_FLAGS = (
     Flag("model", PATH, "The prototxt.", necessary=True),
     Flag("weight", PATH, "The weights: caffemodel or fp32umodel.", necessary=True),
-    Flag("data", PATH, "The calibration data: a folder of images, or an npz with one array an"
-         " input.", necessary=True),
+    Flag("data", PATH, "The calibration data: a folder of images, an LMDB of Caffe's Datum, or an"
+         " npy or npz with one array an input.", necessary=True),
     Flag("outdir", PATH, "The folder for NET.int8umodel and NET_deploy_int8_unique_top.prototxt.",
          necessary=True),
     Flag("th_method", _choice("KL", "MAX"), "How thresholds are chosen.", "KL"),
     Flag("iterations", COUNT, "At most this many batches of the data are run.", 200),
+    Flag("resize", SIZE, "Resize images to H x W, or to a shorter side of N; then -crop, -color,"
+         " and (x - mean) * scale. Each of these flags goes before the prototxt's transform_param;"
+         " arrays are only changed when a flag is given.", default_text="the input's size"),
+    Flag("crop", SIZE, "Crop the centre, of the input's H x W.", default_text="none"),
+    Flag("color", _choice("bgr", "rgb", "gray"), "The order of the input's channels; gray makes"
+         " them equal.", default_text="bgr, gray for one channel"),
+    Flag("mean", NUMBERS, "Subtracted from the values, which are 0 to 255 in an image: one number,"
+         " or one a channel of the input.", default_text="0"),
+    Flag("scale", NUMBERS, "Then multiplied with: one number, or one a channel.",
+         default_text="1"),
+    Flag("workers", COUNT, "How many processes compute. The result does not depend on it.", 1),
+    Flag("dask", NAME, "The address of a Dask scheduler, as in tcp://host:8786, whose workers"
+         " compute. They read -data at the same path.", default_text="none"),
     Flag("keep_bn", BOOLEAN, "Keep BatchNorm and Scale as integer layers, not folded.", False),
     Flag("net_name", NAME, "NET in the names of the files.", default_text="the prototxt's"),
     Flag("v", VERBOSITY, "How much to tell.", 0),
@@ -213,9 +253,15 @@ def check_values(flags: Sequence[Flag], values: Mapping[str, Any]) -> dict[str, 
     for name, value in values.items():
         flag, _ = _find(known, name)
         if value is not None:
-            text = ",".join(value) if flag.kind is NAMES and not isinstance(value, str) else value
-            found[name] = _read(flag, str(text), f"{name}={value!r}")
+            found[name] = _read(flag, _text(flag.kind, value), f"{name}={value!r}")
     return found
+
+
+def _text(kind: Kind, value: object) -> str:
+    """A value given from Python, as the command line has it."""
+    if kind.join and isinstance(value, (list, tuple)):
+        return kind.join.join(map(str, cast(Sequence[object], value)))
+    return str(value)
 
 
 def help_text(tool: str, purpose: str, flags: Sequence[Flag]) -> str:

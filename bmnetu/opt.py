@@ -8,13 +8,13 @@ import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
-from xdsl.ir import Attribute, Dialect
+from xdsl.ir import Dialect
 from xdsl.passes import ModulePass
 from xdsl.transforms.canonicalize import CanonicalizePass
 from xdsl.transforms.common_subexpression_elimination import CommonSubexpressionElimination
@@ -23,10 +23,11 @@ from xdsl.utils.exceptions import DiagnosticException, ParseError
 from xdsl.utils.target import Target
 from xdsl.xdsl_opt_main import xDSLOptMain
 
+from bmnetu.dump import fill_blobs
 from bmnetu.errors import BmnetuError, InputFileError, UnsupportedError, UsageError
 from bmnetu.frontend import load_network
 from bmnetu.pipeline import DIALECTS
-from dialects.blob import BlobAttr, BlobError, with_data
+from dialects.blob import BlobError
 from passes import ALL_PASSES
 from passes.support.disassembly import disassemble
 from passes.support.program import LayerError
@@ -56,14 +57,6 @@ def read_weights(path: Path) -> dict[str, NDArray[Any]]:
             return {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise InputFileError(f"{path}: not a weights.npz of a dump ({error})") from None
-
-
-def fill_blobs(module: ModuleOp, arrays: dict[str, NDArray[Any]]) -> None:
-    """Gives every blob of the module its data, looked up by digest."""
-    for op in module.walk():
-        for name, attribute in op.properties.items():
-            if isinstance(attribute, BlobAttr):
-                op.properties[name] = cast(Attribute, with_data(attribute, arrays))
 
 
 class BmnetuOpt(xDSLOptMain):

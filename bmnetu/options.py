@@ -53,6 +53,13 @@ class CalibrateOptions:
     outdir: Path
     th_method: str = "KL"
     iterations: int = 200
+    resize: tuple[int, ...] | None = None
+    crop: tuple[int, ...] | None = None
+    color: str | None = None
+    mean: tuple[float, ...] | None = None
+    scale: tuple[float, ...] | None = None
+    workers: int = 1
+    dask: str | None = None
     keep_bn: bool = False
     net_name: str | None = None
     v: int = 0

@@ -6,13 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from bmnetu.calibration.accumulate import accumulate
 from bmnetu.calibration.choice import Choice
-from bmnetu.calibration.data import open_data
+from bmnetu.calibration.contract import contract_of
+from bmnetu.calibration.crew import Crew
+from bmnetu.calibration.data import CalibrationData, open_data
+from bmnetu.calibration.look import Look, oddities
 from bmnetu.calibration.net import FloatNet
 from bmnetu.calibration.plan import make_plan
 from bmnetu.calibration.quantized import QuantizedNet, layer_name, quantize_net
 from bmnetu.calibration.scales import Numbers, Thresholds
 from bmnetu.calibration.store import write_together
+from bmnetu.calibration.transform import to_record
 from bmnetu.calibration.umodel import int8_net, prototxt_bytes, umodel_bytes
 from bmnetu.errors import UsageError
 from bmnetu.files import file_stem
@@ -49,7 +54,7 @@ def calibrate_network(options: CalibrateOptions, report: Report) -> CalibrationR
     for note in network.notes:
         report(f"note: {note}")
     net = FloatNet(network, options.keep_bn)
-    data = open_data(options.data, net.shapes, options.iterations)
+    data = _data(net, options, report)
     inputs, layers = list(net.inputs.values()), list(net.layers)
     plan = make_plan(inputs, layers, net.floats)
     choice = Choice(net, plan, data, options.th_method)
@@ -59,7 +64,23 @@ def calibrate_network(options: CalibrateOptions, report: Report) -> CalibrationR
     for note in quantized.notes:
         report(f"note: {note}")
     _tell(net, quantized, report)
-    return _store(net, quantized, options)
+    return _store(net, quantized, data, options)
+
+
+def _data(net: FloatNet, options: CalibrateOptions, report: Report) -> CalibrationData:
+    """The data, looked at."""
+
+    def note(sentence: str) -> None:
+        report(f"note: {sentence}")
+
+    contract = contract_of(options, net.message, net.shapes, note)
+    crew = Crew(options.workers, options.dask)
+    data = open_data(options.data, net.shapes, options.iterations, contract, crew)
+    what = data.contract.line() if data.contract else "preprocess: none, the arrays are the inputs"
+    report(what)
+    for oddity in oddities(accumulate(None, data, Look, "reading"), data):
+        note(oddity)
+    return data
 
 
 def _tell(net: FloatNet, quantized: QuantizedNet, report: Report) -> None:
@@ -80,8 +101,12 @@ def _line(name: str, numbers: Numbers, made: str) -> str:
     return f"{name}  {numbers.threshold:12.6g}  {kind:8}  {made}"
 
 
-def _store(net: FloatNet, quantized: QuantizedNet, options: CalibrateOptions) -> CalibrationResult:
+def _store(
+    net: FloatNet, quantized: QuantizedNet, data: CalibrationData, options: CalibrateOptions
+) -> CalibrationResult:
     message = int8_net(net, quantized)
+    if data.contract is not None:
+        message.preprocess.CopyFrom(to_record(data.contract))
     stem = file_stem(message.name)
     umodel = options.outdir / f"{stem}.int8umodel"
     prototxt = options.outdir / f"{stem}_deploy_int8_unique_top.prototxt"

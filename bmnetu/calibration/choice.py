@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import isfinite
 
 from xdsl.ir import SSAValue
 
+from bmnetu.calibration.accumulate import accumulate
 from bmnetu.calibration.data import CalibrationData
 from bmnetu.calibration.net import FloatNet
 from bmnetu.calibration.plan import Plan
-from bmnetu.calibration.statistics import Histograms, Ranges, run
+from bmnetu.calibration.statistics import Histograms, Ranges
 from bmnetu.calibration.thresholds import kl_threshold
 from bmnetu.errors import InputFileError
 from bmnetu.frontend.scales import FULL_SCALE_SIGNED, FULL_SCALE_UNSIGNED
@@ -36,15 +38,15 @@ class Choice:
 
     def __init__(self, net: FloatNet, plan: Plan, data: CalibrationData, method: str) -> None:
         self._net, self._plan, self._method = net, plan, method
-        ranges = Ranges()
-        run(net.function, data.batches(), ranges.watch)
+        ranges = accumulate(net.function, data, Ranges, "ranges")
         self.faulty = sorted(ranges.faulty)
         self._largest = ranges.largest
         wanted = [net.names[value] for value in plan.measured if self._strategy(value) == "KL"]
         alive = {name: ranges.largest[name] for name in wanted if ranges.largest[name] > DEAD_BELOW}
         self._histograms = Histograms(alive)
         if alive:
-            run(net.function, data.batches(), self._histograms.watch)
+            gather = partial(Histograms, alive)
+            self._histograms = accumulate(net.function, data, gather, "histograms")
 
     def threshold(self, value: SSAValue) -> float:
         """Raises :class:`InputFileError` when it is not a number that INT8 can hold."""

@@ -1,4 +1,4 @@
-"""Calibration data: a folder of images, an .npy or an .npz, read batch by batch."""
+"""Calibration data: images, an LMDB, an .npy or an .npz, read batch by batch."""
 
 from __future__ import annotations
 
@@ -10,24 +10,37 @@ from typing import Protocol
 import numpy as np
 
 from bmnetu.calibration.arrays import open_npy, open_npz
+from bmnetu.calibration.crew import ALONE, Crew
+from bmnetu.calibration.datums import Datums, is_lmdb, open_datums
+from bmnetu.calibration.faults import reading
 from bmnetu.calibration.images import open_images
+from bmnetu.calibration.preprocess import Preprocess
 from bmnetu.errors import InputFileError
 from dialects.blob import Array
 from dialects.ufw.shapes import Shape
 
 
 class Source(Protocol):
-    """The samples of one net input, in order."""
+    """The samples of one net input, in order. It can be pickled, to be read in other processes."""
 
     @property
     def count(self) -> int:
         """How many samples there are, at least one."""
         ...
 
-    def read(self, size: int) -> Iterator[Array]:
-        """All samples as finite float32 arrays of ``size`` samples, the last one of what is left.
+    @property
+    def labels(self) -> Array | None:
+        """The class of every sample, if the source has them. Raises :class:`InputFileError`."""
+        ...
 
-        Raises :class:`InputFileError`.
+    def name(self, index: int) -> str:
+        """A sample's name for messages."""
+        ...
+
+    def read(self, start: int, stop: int) -> Array:
+        """The samples from start to before stop, or the last one, as finite float32 numbers.
+
+        Reading forwards is quick. Raises :class:`InputFileError`.
         """
         ...
 
@@ -36,48 +49,99 @@ class Source(Protocol):
 class CalibrationData:
     """Samples for every net input, in batches of the inputs' own shapes.
 
-    Nothing is held in memory but one batch; every walk reads the files again.
+    Nothing is held in memory but one batch; every walk reads the files again. ``count`` is the
+    number of batches, ``contract`` what was done to the samples (None: nothing), ``crew`` who
+    computes over them.
     """
 
     inputs: Mapping[str, Shape]
     sources: Mapping[str, Source]
     count: int
+    contract: Preprocess | None = None
+    crew: Crew = ALONE
+
+    def batch(self, index: int) -> dict[str, Array]:
+        """A batch by input name; the last one repeats its samples when there are too few."""
+        return {
+            name: np.resize(self.sources[name].read(index * size, (index + 1) * size), shape)
+            for name, shape in self.inputs.items()
+            for size in shape[:1]
+        }
 
     def batches(self) -> Iterator[dict[str, Array]]:
-        """The batches by input name; a last one that is not full repeats its samples."""
-        walks = {name: self.sources[name].read(shape[0]) for name, shape in self.inputs.items()}
-        for _ in range(self.count):
-            yield {name: np.resize(next(walks[name]), shape) for name, shape in self.inputs.items()}
+        """All batches in order."""
+        return map(self.batch, range(self.count))
+
+    def labels(self) -> Array | None:
+        """The class of every sample in the batches, without repeated ones; None: not known."""
+        name, shape = next(iter(self.inputs.items()))
+        found = self.sources[name].labels
+        return None if found is None else found[: self.count * shape[0]]
+
+    @property
+    def fragile(self) -> bool:
+        """Whether a damaged file can kill the process that reads it."""
+        return any(isinstance(source, Datums) for source in self.sources.values())
 
 
-def open_data(path: Path, inputs: Mapping[str, Shape], limit: int) -> CalibrationData:
+def holds_arrays(path: Path) -> bool:
+    """Whether the data are an .npy or .npz."""
+    return path.is_file() and path.suffix in (".npy", ".npz")
+
+
+def open_data(
+    path: Path,
+    inputs: Mapping[str, Shape],
+    limit: int,
+    contract: Preprocess | None = None,
+    crew: Crew = ALONE,
+) -> CalibrationData:
     """The data at a path for the net's inputs, at most ``limit`` batches.
 
-    A folder holds images and an .npy one array, both for a net of one input; an .npz holds one
-    array an input. Raises :class:`InputFileError` with one sentence.
+    A folder holds images or an LMDB and an .npy one array, all for a net of one input; an .npz
+    holds one array an input. Without a contract arrays are the inputs as they are, and images are
+    resized to the input. Raises :class:`InputFileError` with one sentence.
     """
-    sources = _open(path, inputs)
+    if contract is None and not holds_arrays(path):
+        contract = _default(path, inputs)
+    sources = _open(path, inputs, contract)
     counts = {name: -(-sources[name].count // shape[0]) for name, shape in inputs.items()}
     if len(set(counts.values())) > 1:
         told = ", ".join(f'{count} of "{name}"' for name, count in counts.items())
         raise InputFileError(f"{path}: has a different number of batches for the inputs: {told}")
-    return CalibrationData(inputs, sources, min(limit, *counts.values()))
+    return CalibrationData(inputs, sources, min(limit, *counts.values()), contract, crew)
 
 
-def _open(path: Path, inputs: Mapping[str, Shape]) -> Mapping[str, Source]:
+def _default(path: Path, inputs: Mapping[str, Shape]) -> Preprocess:
+    """What is done to images when nobody says it."""
     if not path.exists():
         raise InputFileError(
-            f"{path}: no such file or folder; images, an .npy or an .npz are wanted"
+            f"{path}: no such file or folder; images, an LMDB, an .npy or an .npz are wanted"
         )
-    if path.suffix == ".npz" and path.is_file():
-        return open_npz(path, inputs)
-    if not path.is_dir() and path.suffix != ".npy":
-        raise InputFileError(f"{path}: is neither a folder of images nor an .npy or .npz")
+    if not (path.is_dir() or is_lmdb(path)):
+        raise InputFileError(f"{path}: is neither a folder of images nor an LMDB, .npy or .npz")
+    _check_alone(path, inputs)
+    with reading(path, "images"):
+        return Preprocess().resolved(next(iter(inputs.values())))
+
+
+def _open(
+    path: Path, inputs: Mapping[str, Shape], contract: Preprocess | None
+) -> Mapping[str, Source]:
+    if path.is_file() and path.suffix == ".npz":
+        return open_npz(path, inputs, contract)
+    _check_alone(path, inputs)
+    ((name, shape),) = inputs.items()
+    if contract is None or holds_arrays(path):
+        return {name: open_npy(path, name, shape, contract)}
+    opener = open_datums if is_lmdb(path) else open_images
+    return {name: opener(path, contract, shape[1])}
+
+
+def _check_alone(path: Path, inputs: Mapping[str, Shape]) -> None:
     if len(inputs) != 1:
         names = ", ".join(inputs)
         raise InputFileError(
             f"{path}: gives one input, the net has {len(inputs)} ({names}); "
             "give an .npz with one array an input"
         )
-    ((name, shape),) = inputs.items()
-    return {name: open_images(path, shape) if path.is_dir() else open_npy(path, name, shape)}

@@ -9,8 +9,12 @@ from pathlib import Path
 from bmnetu.errors import InputFileError
 
 
+class MisfitError(ValueError):
+    """What is wrong with a sample or a contract, without saying which."""
+
+
 @contextmanager
-def reading(path: Path, what: str) -> Generator[None]:
+def reading(path: Path | str, what: str) -> Generator[None]:
     """Turns whatever a decoder raises over a faulty file into :class:`InputFileError`.
 
     Decoders of images, zip files and array headers raise errors of any type on hostile files.
@@ -19,6 +23,8 @@ def reading(path: Path, what: str) -> Generator[None]:
         yield
     except InputFileError:
         raise
+    except MisfitError as error:
+        raise InputFileError(f"{path}: {error}") from error
     except Exception as error:
         reason = (str(error).splitlines() or [""])[0] or type(error).__name__
         raise InputFileError(f"{path}: cannot be read as {what}: {reason}") from error

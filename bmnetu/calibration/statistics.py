@@ -1,27 +1,14 @@
-"""What the blobs hold on the calibration data: ranges and histograms, one batch at a time."""
+"""What the blobs hold on the calibration data: ranges and histograms."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
-from xdsl.dialects.func import FuncOp
 
 from dialects.blob import Array
-from dialects.execute import execute
-from dialects.ufw.reference import evaluate
 
 BINS = 2048
-Batch = Mapping[str, Array]
-Watch = Callable[[str, Array], None]
-
-
-def run(function: FuncOp, batches: Iterable[Batch], watch: Watch) -> None:
-    """Shows ``watch`` every blob of the net, by name, for every batch of inputs."""
-    for batch in batches:
-        for name, array in batch.items():
-            watch(name, array)
-        execute(function, batch, evaluate, watch)
 
 
 class Ranges:
@@ -38,7 +25,15 @@ class Ranges:
             self.faulty.add(name)
             finite = array[np.isfinite(array)]
             low, high = float(finite.min(initial=0)), float(finite.max(initial=0))
-        self.largest[name] = max(self.largest.get(name, 0.0), -low, high)
+        self._raise(name, max(-low, high))
+
+    def merge(self, other: Ranges) -> None:
+        for name, largest in other.largest.items():
+            self._raise(name, largest)
+        self.faulty |= other.faulty
+
+    def _raise(self, name: str, largest: float) -> None:
+        self.largest[name] = max(self.largest.get(name, 0.0), largest)
 
 
 class Histograms:
@@ -57,3 +52,7 @@ class Histograms:
         magnitude = np.abs(array[np.isfinite(array) & (array != 0)])
         bins = (magnitude * np.float32(BINS / self.largest[name])).astype(np.int32)
         self.counts[name] += np.bincount(np.minimum(bins, BINS - 1), minlength=BINS)
+
+    def merge(self, other: Histograms) -> None:
+        for name, counts in other.counts.items():
+            self.counts[name] += counts

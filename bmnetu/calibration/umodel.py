@@ -46,10 +46,11 @@ def umodel_bytes(net: NetParameter) -> bytes:
 
 
 def prototxt_bytes(net: NetParameter) -> bytes:
-    """The prototxt's contents: the net without blobs and activation records."""
+    """The prototxt's contents: the net without blobs and records."""
     text = NetParameter()
     text.CopyFrom(net)
     text.ClearField("activation")
+    text.ClearField("preprocess")
     for layer in text.layer:
         layer.ClearField("blobs")
     return MessageToString(text).encode()

@@ -7,16 +7,26 @@ from dataclasses import dataclass, replace
 
 from bmnetu.errors import InputFileError, UsageError
 from bmnetu.frontend.text import TextFile
-from bmnetu.frontend.ufw_pb2 import BlobShape, DummyDataParameter, LayerParameter, NetParameter
+from bmnetu.frontend.ufw_pb2 import (
+    BlobShape,
+    DummyDataParameter,
+    LayerParameter,
+    NetParameter,
+    TransformationParameter,
+)
 
 
 @dataclass(frozen=True)
 class Input:
-    """A net input; ``shape`` is empty when the prototxt gives none, ``where`` is file:line."""
+    """A net input; ``shape`` is empty when the prototxt gives none, ``where`` is file:line.
+
+    ``transform`` is what the layer's transform_param says of its data.
+    """
 
     name: str
     shape: tuple[int, ...]
     where: str
+    transform: TransformationParameter | None = None
 
 
 def declared_inputs(net: NetParameter, text: TextFile) -> list[Input]:
@@ -53,7 +63,10 @@ def input_tops(layer: LayerParameter, text: TextFile, line: int) -> list[Input]:
         )
     if len(shapes) < len(layer.top):
         shapes = (shapes or [()]) * len(layer.top)
-    return [Input(top, shape, where) for top, shape in zip(layer.top, shapes, strict=True)]
+    transform = layer.transform_param if layer.HasField("transform_param") else None
+    return [
+        Input(top, shape, where, transform) for top, shape in zip(layer.top, shapes, strict=True)
+    ]
 
 
 def _dummy_shapes(param: DummyDataParameter) -> list[tuple[int, ...]]:

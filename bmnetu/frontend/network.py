@@ -99,6 +99,8 @@ def as_compiled(topology: Topology, inputs: Sequence[Input], name: str) -> NetPa
     for blob in inputs:
         layer = net.layer.add(name=blob.name, type=INPUT_TYPES[0], top=[blob.name])
         layer.input_param.shape.append(BlobShape(dim=blob.shape))
+        if blob.transform is not None:
+            layer.transform_param.CopyFrom(blob.transform)
     for each in topology.layers:
         layer = LayerParameter()
         layer.CopyFrom(each.param)

@@ -18,7 +18,7 @@ from bmnetu.frontend.blobs import (
     to_array,
 )
 from bmnetu.frontend.topology import Layer
-from bmnetu.frontend.ufw_pb2 import ActivationScale, BlobProto, WeightFile
+from bmnetu.frontend.ufw_pb2 import ActivationScale, BlobProto, Preprocess, WeightFile
 from dialects.blob import Array
 from dialects.ufw.layer import MAX_SHIFT
 
@@ -31,6 +31,9 @@ class FileBlobs:
     def __init__(self, path: Path, file: WeightFile) -> None:
         self.path = path
         self.activations: list[ActivationScale] = list(file.activation)
+        self.preprocess: Preprocess | None = (
+            file.preprocess if file.HasField("preprocess") else None
+        )
         self.blobs: dict[str, list[BlobProto]] = {}
         self.integer = False
         self._taken: set[str] = set()

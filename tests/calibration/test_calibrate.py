@@ -300,7 +300,7 @@ def test_numbers_that_are_not_finite_are_noted(tmp_path: Path) -> None:
 def test_every_blob_and_every_shift_is_reported(tmp_path: Path) -> None:
     found = calibrated(tmp_path, FOLDED)
     rows = [line.split() for line in found.lines if not line.startswith("note: ")]
-    assert [row[0] for row in rows] == ["blob", *found.records()]
+    assert [row[0] for row in rows] == ["preprocess:", "blob", *found.records()]
     shift = found.layers()["Convolution_x"].blobs[0].right_shift_num
     (conv,) = [line for line in found.lines if "Convolution_x" in line]
     assert f"right shift {shift}" in conv

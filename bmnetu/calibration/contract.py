@@ -1,0 +1,75 @@
+"""The preprocess contract of a calibration: what the flags and the prototxt wish, made one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from bmnetu.calibration.data import holds_arrays
+from bmnetu.calibration.faults import MisfitError
+from bmnetu.calibration.preprocess import Preprocess
+from bmnetu.calibration.transform import from_transform
+from bmnetu.errors import InputFileError, UsageError
+from bmnetu.frontend.ufw_pb2 import NetParameter
+from bmnetu.options import CalibrateOptions
+from dialects.ufw.shapes import Shape
+
+
+def contract_of(
+    options: CalibrateOptions,
+    net: NetParameter,
+    shapes: Mapping[str, Shape],
+    note: Callable[[str], None],
+) -> Preprocess | None:
+    """The contract for the net's input; None when nobody gives one.
+
+    Each flag goes before the prototxt, with a note. The prototxt's transform_param does not count
+    for arrays, which may be the inputs already. Raises :class:`UsageError` for flags and
+    :class:`InputFileError` for a transform_param that do not fit the net.
+    """
+    flags = _flags(options)
+    transforms = [layer for layer in net.layer if layer.HasField("transform_param")]
+    if not flags.given() and not transforms:
+        return None
+    if len(shapes) != 1:
+        if flags.given():
+            raise UsageError(f"{_names(flags)}: the net has {len(shapes)} inputs, one is wanted")
+        note("transform_param has no effect: the net has several inputs")
+        return None
+    if holds_arrays(options.data) and transforms:
+        if not flags.given():
+            note(
+                f"{options.data}: arrays are fed as they are, transform_param has no effect; the "
+                "flags -resize, -crop, -color, -mean and -scale have"
+            )
+            return None
+        transforms = []
+    wished = Preprocess()
+    for layer in transforms:
+        where = f'{options.model}: layer "{layer.name}"'
+        try:
+            wished = from_transform(layer.transform_param)
+            wished.over(flags).resolved(next(iter(shapes.values())))
+        except MisfitError as error:
+            raise InputFileError(f"{where}: {error}") from error
+        for name, value in flags.given().items():
+            if wished.given().get(name, value) != value:
+                note(f"-{name} goes before what transform_param says ({where})")
+    try:
+        return flags.over(wished).resolved(next(iter(shapes.values())))
+    except MisfitError as error:
+        raise UsageError(f"{_names(flags)}: {error}") from error
+
+
+def _flags(options: CalibrateOptions) -> Preprocess:
+    crop = options.crop or ()
+    return Preprocess(
+        options.resize or (),
+        crop * 2 if len(crop) == 1 else crop,
+        options.color or "",
+        options.mean or (),
+        options.scale or (),
+    )
+
+
+def _names(flags: Preprocess) -> str:
+    return ", ".join(f"-{name}" for name in flags.given())

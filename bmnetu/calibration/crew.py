@@ -1,0 +1,159 @@
+"""Who computes over the batches: this process, processes of its own, or a Dask cluster.
+
+Whoever computes, results come in the order of the batches, and a batch is computed by one thread of
+the BLAS library: its sums depend on the number of threads.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Protocol, TypeVar
+
+from threadpoolctl import threadpool_limits  # pyright: ignore[reportMissingTypeStubs]
+
+from bmnetu.errors import InputFileError, UsageError
+
+AHEAD = 2
+"""How many batches a worker is given before their results are asked for."""
+DASK_PATIENCE = "10s"
+"""How long a scheduler may take to answer."""
+
+ResultT_co = TypeVar("ResultT_co", covariant=True)
+ResultT = TypeVar("ResultT")
+
+
+class Job(Protocol[ResultT_co]):
+    """Work on one batch. It can be pickled; copies of it work in other processes."""
+
+    def run(self, index: int) -> ResultT_co: ...
+
+
+@dataclass(frozen=True)
+class Crew:
+    """How many processes compute, or the address of the Dask scheduler whose workers do."""
+
+    workers: int = 1
+    dask: str | None = None
+
+    @contextmanager
+    def results(
+        self, job: Job[ResultT], count: int, apart: bool = False
+    ) -> Generator[Iterator[ResultT]]:
+        """The job's results for the batches 0 to ``count``, in order.
+
+        ``apart`` keeps this process away from the data, also with one worker. Raises what the job
+        raises for the first batch that fails, and :class:`InputFileError` when a worker dies.
+        """
+        if self.dask is not None:
+            with _dask(self.dask, job) as (submit, workers):
+                yield _in_order(submit, count, AHEAD * workers)
+        elif self.workers > 1 or apart:
+            with _processes(self.workers, job) as submit:
+                yield _in_order(submit, count, AHEAD * self.workers)
+        else:
+            yield (_alone(job, index) for index in range(count))
+
+
+ALONE = Crew()
+"""This process."""
+
+
+class _Future(Protocol[ResultT_co]):
+    def result(self) -> ResultT_co: ...
+
+
+def _in_order(
+    submit: Callable[[int], _Future[ResultT]], count: int, ahead: int
+) -> Iterator[ResultT]:
+    """Results in the order of the batches; never more than ``ahead`` batches are under way."""
+    waiting: deque[_Future[ResultT]] = deque()
+    for index in range(count):
+        waiting.append(submit(index))
+        if len(waiting) >= ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+# -- in every process that computes ----------------------------------------------------------------
+
+_at_work = threading.Lock()
+_jobs: list[Job[Any]] = []
+"""The job of this worker process."""
+
+
+def _alone(job: Job[ResultT], index: int) -> ResultT:
+    """Runs a batch; one at a time in a process, whose threads (Dask has some) share the data."""
+    with _at_work, threadpool_limits(1, "blas"):
+        return job.run(index)
+
+
+def _begin(job: Job[Any]) -> None:
+    """Begins a worker process: the parent alone answers Ctrl-C, and a worker dies with it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _jobs[:] = [job]
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _work(index: int) -> Any:
+    return _alone(_jobs[0], index)
+
+
+# -- crews -----------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _processes(workers: int, job: Job[ResultT]) -> Generator[Callable[[int], _Future[ResultT]]]:
+    if "forkserver" in multiprocessing.get_all_start_methods():
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["bmnetu.calibration.calibrate"])
+    else:
+        context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, context, _begin, (job,))
+    try:
+        yield lambda index: pool.submit(_work, index)
+    except BrokenProcessPool as error:
+        raise InputFileError(
+            "a worker process ended: the data are damaged, or memory is too small for -workers="
+            f"{workers}"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _dask(
+    address: str, job: Job[ResultT]
+) -> Generator[tuple[Callable[[int], _Future[ResultT]], int]]:
+    try:
+        distributed: Any = import_module("distributed")
+    except ImportError as error:
+        raise UsageError(f"-dask={address}: wants pip install 'bmnetu[dask]'") from error
+    try:
+        client = distributed.Client(address, timeout=DASK_PATIENCE)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"-dask={address}: no Dask scheduler answers there ({error})") from error
+    with client:
+        workers = len(client.scheduler_info(n_workers=-1)["workers"])
+        if not workers:
+            raise UsageError(f"-dask={address}: the cluster has no workers")
+        sent = client.scatter(job, broadcast=True, hash=False)
+        yield (lambda index: client.submit(_alone, sent, index, pure=False)), workers
