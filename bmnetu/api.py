@@ -70,8 +70,9 @@ def calibrate(
     """Chooses thresholds over calibration data and writes an int8umodel and its prototxt into
     outdir.
 
-    data: a folder of images, an .npy or an .npz. ``flags``: the flags of bmnetu-calibrate by name.
-    Returns the paths of what was written.
+    data: a folder of images, an LMDB, an .npy or an .npz. ``flags``: the flags of bmnetu-calibrate
+    by name; with ``workers`` above 1 the caller stands under ``if __name__ == "__main__"``, as
+    multiprocessing wants it. Returns the paths of what was written.
     """
     from bmnetu.calibration import calibrate_network  # Pillow is needed here only
 

@@ -199,3 +199,32 @@ def test_wrong_values_from_python(values: dict[str, Any], sentence: str) -> None
 
 def test_a_given_none_is_the_default() -> None:
     assert check_values(COMPILE_FLAGS, {"opt": None})["opt"] == 1
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("-resize=224x256", (224, 256)), ("-resize=224X256", (224, 256)), ("-crop=7", (7,)),
+        ("-mean=104,117.5,-1e2", (104, 117.5, -100)), ("-scale=0.017", (0.017,)),
+        ("-color=RGB", "rgb"),
+    ],
+)  # fmt: skip
+def test_values_of_the_contract(word: str, expected: object) -> None:
+    name = word.partition("=")[0].removeprefix("-")
+    assert parse(CALIBRATE_FLAGS, [word])[name] == expected
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["-resize=0", "-resize=1x2x3", "-resize=99999", "-resize=x", "-resize=-3", "-mean=", "-mean=1,",
+     "-scale=a"],
+)  # fmt: skip
+def test_values_that_the_contract_refuses(word: str) -> None:
+    with pytest.raises(UsageError, match="wants"):
+        parse(CALIBRATE_FLAGS, [word])
+
+
+@pytest.mark.parametrize("size", ["20x30", (20, 30), [20, 30]])
+def test_sequences_are_given_from_python(size: object) -> None:
+    found = check_values(CALIBRATE_FLAGS, {"resize": size, "mean": (1, 2.5, 3), "scale": 4})
+    assert (found["resize"], found["mean"], found["scale"]) == ((20, 30), (1, 2.5, 3), (4,))

@@ -86,8 +86,8 @@ def accumulate(
     """
     job = _Pass(PortableFunction(function) if function is not None else None, data, make)
     found = make()
-    apart = function is None and data.fragile
-    with data.crew.results(job, data.count, apart) as results:
+    fragile = data.fragile if function is None else None
+    with data.crew.results(job, data.count, fragile) as results:
         for part in progress(results, data.count, what):
             found.merge(part)
     return found

@@ -121,8 +121,10 @@ class StoredArray:
     def _values(self, start: int, stop: int) -> Array:
         with np.errstate(over="ignore"):
             values = self.numbers(start, stop).astype(np.float32)
-        if not np.isfinite(values).all():
-            raise InputFileError(f"{self.what} has numbers that are not finite")
+        bad = ~np.isfinite(values).reshape(len(values), -1).all(axis=1)
+        if bad.any():
+            at = start + int(bad.argmax())
+            raise InputFileError(f"{self.name(at)} has numbers that are not finite")
         return values
 
 

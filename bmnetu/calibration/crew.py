@@ -12,16 +12,19 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import CancelledError, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any, Protocol, TypeVar
 
 from threadpoolctl import threadpool_limits  # pyright: ignore[reportMissingTypeStubs]
 
 from bmnetu.errors import InputFileError, UsageError
+from bmnetu.version import VERSION
 
 AHEAD = 2
 """How many batches a worker is given before their results are asked for."""
@@ -45,20 +48,25 @@ class Crew:
     workers: int = 1
     dask: str | None = None
 
+    def __post_init__(self) -> None:
+        if self.dask is not None and self.workers != 1:
+            raise UsageError("-workers and -dask: one of both can be given")
+
     @contextmanager
     def results(
-        self, job: Job[ResultT], count: int, apart: bool = False
+        self, job: Job[ResultT], count: int, fragile: Path | None = None
     ) -> Generator[Iterator[ResultT]]:
         """The job's results for the batches 0 to ``count``, in order.
 
-        ``apart`` keeps this process away from the data, also with one worker. Raises what the job
-        raises for the first batch that fails, and :class:`InputFileError` when a worker dies.
+        ``fragile`` is a file whose reading may end a process, which must not be this one. Raises
+        what the job raises for the first batch that fails, and :class:`InputFileError` when a
+        process ends.
         """
         if self.dask is not None:
             with _dask(self.dask, job) as (submit, workers):
                 yield _in_order(submit, count, AHEAD * workers)
-        elif self.workers > 1 or apart:
-            with _processes(self.workers, job) as submit:
+        elif self.workers > 1 or fragile:
+            with _processes(self.workers, job, fragile) as submit:
                 yield _in_order(submit, count, AHEAD * self.workers)
         else:
             yield (_alone(job, index) for index in range(count))
@@ -121,7 +129,9 @@ def _work(index: int) -> Any:
 
 
 @contextmanager
-def _processes(workers: int, job: Job[ResultT]) -> Generator[Callable[[int], _Future[ResultT]]]:
+def _processes(
+    workers: int, job: Job[ResultT], fragile: Path | None
+) -> Generator[Callable[[int], _Future[ResultT]]]:
     if "forkserver" in multiprocessing.get_all_start_methods():
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["bmnetu.calibration.calibrate"])
@@ -132,8 +142,9 @@ def _processes(workers: int, job: Job[ResultT]) -> Generator[Callable[[int], _Fu
         yield lambda index: pool.submit(_work, index)
     except BrokenProcessPool as error:
         raise InputFileError(
-            "a worker process ended: the data are damaged, or memory is too small for -workers="
-            f"{workers}"
+            f"{fragile}: is damaged: it ended the process that read it"
+            if fragile
+            else f"-workers={workers}: a process ended; memory may be too small for so many"
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
@@ -152,8 +163,24 @@ def _dask(
     except (OSError, ValueError) as error:
         raise UsageError(f"-dask={address}: no Dask scheduler answers there ({error})") from error
     with client:
-        workers = len(client.scheduler_info(n_workers=-1)["workers"])
-        if not workers:
-            raise UsageError(f"-dask={address}: the cluster has no workers")
+        workers = len(_agreeing(client, address))
         sent = client.scatter(job, broadcast=True, hash=False)
-        yield (lambda index: client.submit(_alone, sent, index, pure=False)), workers
+        try:
+            yield (lambda index: client.submit(_alone, sent, index, pure=False)), workers
+        except (OSError, CancelledError, distributed.KilledWorker) as error:
+            raise InputFileError(
+                f"-dask={address}: workers ended; memory may be too small or the data damaged"
+            ) from error
+
+
+def _agreeing(client: Any, address: str) -> dict[str, Any]:
+    """The cluster's workers, which have to have this bmnetu."""
+    found = client.run(resolve_name, "bmnetu.version:VERSION", on_error="return")
+    if not found:
+        raise UsageError(f"-dask={address}: the cluster has no workers")
+    for worker, version in found.items():
+        if version != VERSION:
+            raise UsageError(
+                f"-dask={address}: worker {worker} has not bmnetu {VERSION}, but {version!r}"
+            )
+    return found

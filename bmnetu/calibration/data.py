@@ -79,9 +79,10 @@ class CalibrationData:
         return None if found is None else found[: self.count * shape[0]]
 
     @property
-    def fragile(self) -> bool:
-        """Whether a damaged file can kill the process that reads it."""
-        return any(isinstance(source, Datums) for source in self.sources.values())
+    def fragile(self) -> Path | None:
+        """A file that can end the process that reads it, if it is damaged."""
+        found = (source.path for source in self.sources.values() if isinstance(source, Datums))
+        return next(found, None)
 
 
 def holds_arrays(path: Path) -> bool:

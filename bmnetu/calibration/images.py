@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from bmnetu.calibration.faults import reading
 from bmnetu.calibration.preprocess import Preprocess
@@ -50,7 +50,11 @@ def decoded(file: Path | IO[bytes]) -> Generator[Image.Image]:
     """An image file, opened; one of absurd size is an error."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with Image.open(file) as picture:
+        try:
+            picture = Image.open(file)
+        except UnidentifiedImageError as error:
+            raise ValueError("its format is none that Pillow knows") from error
+        with picture:
             yield picture
 
 

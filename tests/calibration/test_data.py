@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -88,6 +89,51 @@ def test_one_array_alone_fits_a_single_input(tmp_path: Path) -> None:
 def test_a_compressed_npz_is_read_in_pieces(tmp_path: Path) -> None:
     np.savez_compressed(tmp_path / "x.npz", allow_pickle=False, data=SAMPLES)
     assert np.array_equal(batches(tmp_path / "x.npz", ONE)[0], SAMPLES[:2])
+
+
+def test_samples_are_not_kept(tmp_path: Path) -> None:
+    """Sixteen megabytes are read with one megabyte of memory."""
+    np.save(tmp_path / "x.npy", np.zeros((200, 3, 80, 80), np.float32))
+    data = open_data(tmp_path / "x.npy", {"data": (1, 3, 80, 80)}, 1000)
+    tracemalloc.start()
+    count = sum(1 for _ in data.batches())
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert count == 200
+    assert peak < 1_000_000
+
+
+def test_batches_can_be_read_in_any_order(tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "x.npz", allow_pickle=False, data=SAMPLES)
+    data = open_data(tmp_path / "x.npz", ONE, 9)
+    for index in (1, 0, 2, 0):
+        wanted = np.resize(SAMPLES[2 * index : 2 * index + 2], (2, 3, 4, 5))
+        assert np.array_equal(data.batch(index)["data"], wanted)
+
+
+@pytest.mark.parametrize("name", ["label", "labels"])
+def test_an_npz_can_hold_labels(tmp_path: Path, name: str) -> None:
+    labels = np.array([3, 1, 4, 1, 5], np.uint8)
+    path = npz(tmp_path / "x.npz", images=SAMPLES, **{name: labels})
+    assert np.array_equal(batches(path, ONE)[0], SAMPLES[:2])
+    for limit, count in ((9, 5), (2, 4)):
+        found = open_data(path, ONE, limit).labels()
+        assert found is not None
+        assert found.tolist() == labels[:count].tolist()
+
+
+@pytest.mark.parametrize("labels", [np.zeros(4, np.int64), np.zeros(5), np.zeros((5, 1), np.int64)])
+def test_labels_that_do_not_fit_are_refused(tmp_path: Path, labels: Array) -> None:
+    data = open_data(npz(tmp_path / "x.npz", data=SAMPLES, labels=labels), ONE, 9)
+    with pytest.raises(InputFileError, match=r'array "labels" is .*, 5 integers are wanted'):
+        data.labels()
+
+
+def test_an_input_may_be_called_label(tmp_path: Path) -> None:
+    path = npz(tmp_path / "x.npz", label=SAMPLES)
+    data = open_data(path, {"label": ONE["data"]}, 9)
+    assert np.array_equal(data.batch(0)["label"], SAMPLES[:2])
+    assert data.labels() is None
 
 
 def member(content: bytes) -> Callable[[Path], Path]:
