@@ -71,8 +71,7 @@ def calibrate(
     outdir.
 
     data: a folder of images, an LMDB, an .npy or an .npz. ``flags``: the flags of bmnetu-calibrate
-    by name; with ``workers`` above 1 the caller stands under ``if __name__ == "__main__"``, as
-    multiprocessing wants it. Returns the paths of what was written.
+    by name. Returns the paths of what was written.
     """
     from bmnetu.calibration import calibrate_network  # Pillow is needed here only
 

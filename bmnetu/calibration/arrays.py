@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
 from typing import IO, Any
@@ -177,9 +177,8 @@ def _array(
         raise InputFileError(f"{what} has no samples")
     if contract is not None and prod(found.shape[1:]) > wanted[1] * MAX_PIXELS:
         raise InputFileError(f"{what} is {show(found.shape)}: its images are too large")
-    return StoredArray(
-        file, what, found.shape, found.dtype, found.start, contract, wanted[1], classes
-    )
+    channels = 0 if contract is None else wanted[1]
+    return replace(found, contract=contract, channels=channels, classes=classes)
 
 
 def _described(file: ArrayFile, what: str) -> StoredArray:

@@ -28,36 +28,37 @@ def contract_of(
     """
     flags = _flags(options)
     transforms = [layer for layer in net.layer if layer.HasField("transform_param")]
-    if not flags.given() and not transforms:
-        return None
     if len(shapes) != 1:
         if flags.given():
             raise UsageError(f"{_names(flags)}: the net has {len(shapes)} inputs, one is wanted")
-        note("transform_param has no effect: the net has several inputs")
+        if transforms:
+            note("transform_param has no effect: the net has several inputs")
         return None
-    if holds_arrays(options.data) and transforms:
+    if transforms and holds_arrays(options.data):
         if not flags.given():
             note(
                 f"{options.data}: arrays are fed as they are, transform_param has no effect; the "
                 "flags -resize, -crop, -color, -mean and -scale have"
             )
-            return None
         transforms = []
+    if not flags.given() and not transforms:
+        return None
     wished = Preprocess()
-    for layer in transforms:
-        where = f'{options.model}: layer "{layer.name}"'
-        try:
+    where = "".join(f'{options.model}: layer "{layer.name}"' for layer in transforms)
+    try:
+        for layer in transforms:
             wished = from_transform(layer.transform_param)
-            wished.over(flags).resolved(next(iter(shapes.values())))
-        except MisfitError as error:
-            raise InputFileError(f"{where}: {error}") from error
-        for name, value in flags.given().items():
-            if wished.given().get(name, value) != value:
-                note(f"-{name} goes before what transform_param says ({where})")
+    except MisfitError as error:
+        raise InputFileError(f"{where}: {error}") from error
+    for name, value in flags.given().items():
+        if wished.given().get(name, value) != value:
+            note(f"-{name} goes before what transform_param says ({where})")
     try:
         return flags.over(wished).resolved(next(iter(shapes.values())))
     except MisfitError as error:
-        raise UsageError(f"{_names(flags)}: {error}") from error
+        if flags.given():
+            raise UsageError(f"{_names(flags)}: {error}") from error
+        raise InputFileError(f"{where}: {error}") from error
 
 
 def _flags(options: CalibrateOptions) -> Preprocess:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from pkgutil import resolve_name
+from types import ModuleType
 from typing import Any, Protocol, TypeVar
 
 from threadpoolctl import threadpool_limits  # pyright: ignore[reportMissingTypeStubs]
@@ -109,7 +111,6 @@ def _alone(job: Job[ResultT], index: int) -> ResultT:
 def _begin(job: Job[Any]) -> None:
     """Begins a worker process: the parent alone answers Ctrl-C, and a worker dies with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _jobs[:] = [job]
 
@@ -138,8 +139,13 @@ def _processes(
     else:
         context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, context, _begin, (job,))
+
+    def submit(index: int) -> _Future[ResultT]:
+        with _nobody_as_main():  # it may start a process
+            return pool.submit(_work, index)
+
     try:
-        yield lambda index: pool.submit(_work, index)
+        yield submit
     except BrokenProcessPool as error:
         raise InputFileError(
             f"{fragile}: is damaged: it ended the process that read it"
@@ -148,6 +154,17 @@ def _processes(
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _nobody_as_main() -> Generator[None]:
+    """Processes that are started do not import the caller's script, which may have no guard."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 @contextmanager

@@ -62,11 +62,11 @@ class CalibrationData:
 
     def batch(self, index: int) -> dict[str, Array]:
         """A batch by input name; the last one repeats its samples when there are too few."""
-        return {
-            name: np.resize(self.sources[name].read(index * size, (index + 1) * size), shape)
-            for name, shape in self.inputs.items()
-            for size in shape[:1]
-        }
+        found: dict[str, Array] = {}
+        for name, shape in self.inputs.items():
+            samples = self.sources[name].read(index * shape[0], (index + 1) * shape[0])
+            found[name] = np.resize(samples, shape)
+        return found
 
     def batches(self) -> Iterator[dict[str, Array]]:
         """All batches in order."""

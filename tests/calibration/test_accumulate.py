@@ -6,6 +6,8 @@ import multiprocessing
 import os
 import pickle
 import signal
+import subprocess
+import sys
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any, cast
@@ -224,3 +226,17 @@ def test_an_interrupt_ends_the_pass(files: Files, crew: Crew) -> None:
 @pytest.mark.parametrize("crew", [ALONE, Crew(2)], ids=["alone", "processes"])
 def test_the_blas_library_has_one_thread(files: Files, crew: Crew) -> None:
     assert accumulate(None, data_of(files, crew), Threads).most == 1
+
+
+def test_a_script_needs_no_guard_for_its_processes(files: Files) -> None:
+    script = files.folder / "script.py"
+    script.write_text(
+        "import bmnetu\n"
+        "print('once')\n"
+        f"bmnetu.calibrate({str(files.model)!r}, {str(files.weight)!r}, "
+        f"{str(files.folder / 'data.npz')!r}, {str(files.folder / 'out')!r}, workers=2)\n"
+    )
+    environment = {"PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True,
+                          check=False)  # fmt: skip
+    assert (done.stdout, done.stderr, done.returncode) == ("once\n", "", 0)

@@ -152,8 +152,27 @@ def test_a_transform_that_does_not_fit_names_the_layer(tmp_path: Path) -> None:
 
 
 def test_flags_that_do_not_fit_are_named(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="-mean, -scale: mean has 2 values"):
-        calibrated(tmp_path, images(tmp_path), mean=(1, 2), scale=3)
+    data = images(tmp_path)
+    for transform in ("", TRANSFORM):
+        with pytest.raises(UsageError, match="-mean, -scale: mean has 2 values"):
+            calibrated(tmp_path, data, transform, mean=(1, 2), scale=3)
+
+
+def test_a_flag_can_complete_the_prototxt(tmp_path: Path) -> None:
+    found = calibrated(tmp_path, images(tmp_path), "transform_param { resize: 9 }", crop="8x10")
+    assert contract(found) == Preprocess((9,), (8, 10), "bgr", (0,), (1,))
+
+
+def test_bad_data_leave_a_result_as_it_was(tmp_path: Path) -> None:
+    data = images(tmp_path)
+    before = calibrated(tmp_path, data).result
+    kept = before.umodel.read_bytes(), before.prototxt.read_bytes()
+    whole = (data / "1.png").read_bytes()
+    (data / "1.png").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputFileError, match=r"1\.png: cannot be read as an image: "):
+        calibrated(tmp_path, data, mean=5)
+    assert (before.umodel.read_bytes(), before.prototxt.read_bytes()) == kept
+    assert len(list(before.umodel.parent.iterdir())) == 2
 
 
 @pytest.mark.parametrize("name", FLAGS)

@@ -129,6 +129,11 @@ def test_labels_that_do_not_fit_are_refused(tmp_path: Path, labels: Array) -> No
         data.labels()
 
 
+def test_an_input_can_have_one_dimension(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.arange(5.0))
+    assert batches(tmp_path / "x.npy", {"a": (5,)})[0].tolist() == [0, 1, 2, 3, 4]
+
+
 def test_an_input_may_be_called_label(tmp_path: Path) -> None:
     path = npz(tmp_path / "x.npz", label=SAMPLES)
     data = open_data(path, {"label": ONE["data"]}, 9)

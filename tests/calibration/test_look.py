@@ -62,7 +62,9 @@ def test_odd_ranges_are_told(
     assert found.endswith(sentence)
     numbers = re.findall(r"-?[\d.]+(?:e-?\d+)?", found.split(" to ", 1)[0])
     if "before" in found:
-        assert float(numbers[0]) == pytest.approx((NORMAL * factor + shift).min(), rel=1e-3, abs=1e-4)
+        assert float(numbers[0]) == pytest.approx(
+            (NORMAL * factor + shift).min(), rel=1e-3, abs=1e-4
+        )
 
 
 @pytest.mark.parametrize("contract", [None, COMMON])
