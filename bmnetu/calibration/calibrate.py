@@ -75,7 +75,8 @@ def _data(net: FloatNet, options: CalibrateOptions, report: Report) -> Calibrati
 
     contract = contract_of(options, net.message, net.shapes, note)
     crew = Crew(options.workers, options.dask)
-    data = open_data(options.data, net.shapes, options.iterations, contract, crew)
+    path = options.data.absolute() if options.dask else options.data  # workers are elsewhere
+    data = open_data(path, net.shapes, options.iterations, contract, crew)
     what = data.contract.line() if data.contract else "preprocess: none, the arrays are the inputs"
     report(what)
     for oddity in oddities(accumulate(None, data, Look, "reading"), data):

@@ -133,7 +133,7 @@ def test_a_dask_cluster_gives_the_same_bits_in_the_same_order(files: Files, clus
 def test_the_umodel_is_the_same(
     files: Files, cluster: str, crew: dict[str, object], tmp_path: Path
 ) -> None:
-    path = files.folder / "data.npz"
+    path = Path(os.path.relpath(files.folder / "data.npz"))
     flags = crew if "workers" in crew else {"dask": cluster}
     alone = files.calibrate(path, outdir=tmp_path / "alone").result
     spread = files.calibrate(path, outdir=tmp_path / "spread", **flags).result
