@@ -18,6 +18,7 @@ JOBS = [
         for batch in (1, 4)
     ),
     *(Job(network, "INT8", 2, batch) for network in TRAINED[:3] for batch in (1, 4)),
+    *(Job("caffe/onet", prec, 2, 21) for prec in ("FP32", "INT8")),
     Job("prototxt/mobilenet_v2_deploy", "INT8", 1, 1),
     Job("prototxt/mobilenet_v2_deploy", "INT8", 2, 1),
     Job("prototxt/squeezenet_v1.1_deploy", "INT8", 1, 4),
