@@ -11,7 +11,7 @@ from xdsl.passes import ModulePass
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import Engine
 from dialects.bm1684.npu import CommandOp, InstructionAttr
-from passes.support.footprint import Footprint
+from passes.support.footprint import Footprint, History
 from passes.support.program import main_function
 
 
@@ -20,12 +20,12 @@ class _Queue:
     """The commands of one engine in the current group, and what it knows of the other engine: the
     largest id that one of its commands has waited for."""
 
-    footprints: list[Footprint] = field(default_factory=list[Footprint])
+    history: History = field(default_factory=History)
     known: int = 0
 
     @property
     def last(self) -> int:
-        return len(self.footprints)
+        return len(self.history.footprints)
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class NpuAssignWaitsPass(ModulePass):
                 own.known = other.last
                 wait = other.last
             else:
-                wait = footprint.last_conflict(other.footprints, own.known)
+                wait = other.history.last_conflict(footprint, own.known)
                 own.known = max(own.known, wait)
-            own.footprints.append(footprint)
+            own.history.append(footprint)
             command.command = InstructionAttr(instruction.with_ids(own.last, wait))

@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import Instruction
 from dialects.bm1684.model import Access, accesses
 from dialects.bm1684.model.access import Space
+
+GRANULE = BM1684.alignment
+"""Bytes of local memory that :class:`History` keeps as one."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,38 @@ class Footprint:
 
 
 def _share_lanes(a: Access, b: Access) -> bool:
-    """Always outside local memory."""
+    """Always outside local memory. Lanes wrap behind the last one."""
     if a.space is not Space.LMEM:
         return True
-    return a.first_lane < b.first_lane + b.lanes and b.first_lane < a.first_lane + a.lanes
+    behind = (b.first_lane - a.first_lane) % BM1684.lanes
+    return behind < a.lanes or -behind % BM1684.lanes < b.lanes
+
+
+class History:
+    """The footprints of an engine's commands in order, and the last command (its position + 1)
+    that touched each granule of local memory, and each other memory at all."""
+
+    def __init__(self) -> None:
+        self.footprints: list[Footprint] = []
+        granules = BM1684.lane_bytes // GRANULE
+        self._last = {space: np.zeros(granules if space is Space.LMEM else 1, np.int64)
+                      for space in Space}  # fmt: skip
+
+    def append(self, footprint: Footprint) -> None:
+        """One more command."""
+        self.footprints.append(footprint)
+        for access in footprint.touched:
+            self._last[access.space][_granules(access)] = len(self.footprints)
+
+    def last_conflict(self, footprint: Footprint, beyond: int) -> int:
+        """As :meth:`Footprint.last_conflict` of all commands so far; quick where none touched the
+        same memory lately."""
+        touched = (int(self._last[a.space][_granules(a)].max(initial=0)) for a in footprint.touched)
+        latest = max(touched, default=0)
+        return footprint.last_conflict(self.footprints[:latest], beyond) if latest > beyond else 0
+
+
+def _granules(access: Access) -> slice:
+    if access.space is not Space.LMEM:
+        return slice(0, 1)
+    return slice(access.start // GRANULE, (access.stop - 1) // GRANULE + 1)
