@@ -12,11 +12,8 @@ from xdsl.passes import ModulePass
 
 from dialects.bm1684.isa import Direction, Engine
 from dialects.bm1684.npu import CommandOp
-from passes.support.footprint import Footprint
+from passes.support.footprint import Footprint, History
 from passes.support.program import main_function
-
-WINDOW = 256
-"""TIU commands that are searched for a dependency; older ones count as one."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +51,7 @@ class NpuHoistLoadsPass(ModulePass):
     name = "npu-hoist-loads"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
-        computed: list[Footprint] = []
+        computed = History()
         queue: list[_Transfer] = []
         for command in list(main_function(op).body.block.ops):
             if not isinstance(command, CommandOp):
@@ -63,9 +60,7 @@ class NpuHoistLoadsPass(ModulePass):
             if command.instruction.engine is Engine.TIU:
                 computed.append(footprint)
                 continue
-            beyond = max(0, len(computed) - WINDOW)
-            after = max(footprint.last_conflict(computed, beyond), beyond)
-            transfer = _Transfer(command, footprint, after)
+            transfer = _Transfer(command, footprint, computed.last_conflict(footprint, 0))
             _insert(queue, transfer)
 
 
