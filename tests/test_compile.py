@@ -116,13 +116,13 @@ def test_a_precision_that_the_umodel_does_not_have(tmp_path: Path) -> None:
 def test_a_layer_that_does_not_fit_is_named(tmp_path: Path) -> None:
     model = tmp_path / "net.prototxt"
     model.write_text(
-        'layer { name: "in" type: "Input" top: "in" input_param { shape { dim: 200000 } } }\n'
+        'layer { name: "in" type: "Input" top: "in" input_param { shape { dim: 5000000 } } }\n'
         'layer { name: "big" type: "Softmax" bottom: "in" top: "t" softmax_param { axis: 0 } }\n'
     )
     weight = PIPELINE / "Inputs" / FILES["FP32"][1]
     with pytest.raises(bmnetu.UnsupportedError) as caught:
         bmnetu.compile(model, weight, tmp_path / "out")
     assert str(caught.value) == (
-        f'{model}:2: layer "big": a softmax over 200000 values does not fit local memory'
+        f'{model}:2: layer "big": a softmax over 5000000 values does not fit local memory'
     )
     assert not (tmp_path / "out").exists()

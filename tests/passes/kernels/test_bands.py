@@ -44,7 +44,7 @@ def test_rows_of_a_band(
 def run(integer: bool, batch: int, outputs: int, stride: int, group: int) -> list[CommandOp]:
     """Compiles two convolutions, the first with so many groups, compared, at opt 2."""
     net = NetMaker(Random(0), integer)
-    shape = (batch, 3 * group, 45, 40)
+    shape = (batch, 3 * group, 20, 24)
     kind = types.int_tensor(shape, 0.02, False) if integer else types.float_tensor(shape)
     net.values.append(net.block.insert_arg(kind, 0))
     for x, inputs, outs, g in ((0, shape[1], outputs, group), (1, outputs, 8, 1)):
