@@ -103,8 +103,10 @@ def _integer(word: str, low: int, high: int) -> Kind:
     return Kind(word, read)
 
 
-def _choice(*names: str) -> Kind:
+def _choice(*names: str, **synonyms: str) -> Kind:
+    """One of some names in any case. ``synonyms`` are other spellings of scripts, not shown."""
     known = {name.lower(): name for name in names}
+    known |= {other.lower(): name for other, name in synonyms.items()}
 
     def read(text: str) -> str:
         if text.lower() not in known:
@@ -190,7 +192,10 @@ CALIBRATE_FLAGS = (
          " npy or npz with one array an input.", necessary=True),
     Flag("outdir", PATH, "The folder for NET.int8umodel and NET_deploy_int8_unique_top.prototxt.",
          necessary=True),
-    Flag("th_method", _choice("KL", "MAX"), "How thresholds are chosen.", "KL"),
+    Flag("th_method", _choice("KL", "MAX", "PERCENTILE", "MSE", "ADMM", "ACIQ",
+                              PERCENTILE9999="PERCENTILE"),
+         "How thresholds are chosen; th_strategy, th_scale and threshold of"
+         " a layer in the prototxt go before it.", "KL"),
     Flag("iterations", COUNT, "At most this many batches of the data are run.", 200),
     Flag("resize", SIZE, "Resize images to H x W, or to a shorter side of N; then -crop, -color,"
          " and (x - mean) * scale. Each of these flags goes before the prototxt's transform_param;"
@@ -206,6 +211,11 @@ CALIBRATE_FLAGS = (
     Flag("dask", NAME, "The address of a Dask scheduler, as in tcp://host:8786, whose workers"
          " compute. They read -data at the same path.", default_text="none"),
     Flag("keep_bn", BOOLEAN, "Keep BatchNorm and Scale as integer layers, not folded.", False),
+    Flag("equalize", BOOLEAN, "Scale channels of consecutive layers so that 8 bits fit all of them"
+         " better; the float net stays equal, blobs between such layers get other units.", True),
+    Flag("adaptive_rounding", BOOLEAN, "Round weights so that their errors cancel on the data.",
+         True),
+    Flag("bias_correction", BOOLEAN, "Biases take up the mean error on the data.", False),
     Flag("net_name", NAME, "NET in the names of the files.", default_text="the prototxt's"),
     Flag("v", VERBOSITY, "How much to tell.", 0),
     *_COMMON,

@@ -61,6 +61,9 @@ class CalibrateOptions:
     workers: int = 1
     dask: str | None = None
     keep_bn: bool = False
+    equalize: bool = True
+    adaptive_rounding: bool = True
+    bias_correction: bool = False
     net_name: str | None = None
     v: int = 0
 

@@ -177,7 +177,10 @@ def test_values_from_python_are_checked_alike() -> None:
         Path("m"), Path("w"), Path("o"), ((1, 3, 8, 8), (2, 4)), opt=2, prec="INT8",
         input_as_fp32=("a", "b"), output_as_fp32=("c",),
     )
-    assert calibrate_options(model="m", weight="w", data="d", outdir="o").th_method == "KL"
+    paths = {"model": "m", "weight": "w", "data": "d", "outdir": "o"}
+    assert calibrate_options(**paths).th_method == "KL"
+    script = calibrate_options(**paths, th_method="percentile9999")
+    assert script.th_method == "PERCENTILE"
 
 
 @pytest.mark.parametrize(

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
 from bmnetu.calibration.accumulate import accumulate
-from bmnetu.calibration.choice import Choice
+from bmnetu.calibration.channels import Channels
+from bmnetu.calibration.choice import DEAD_BELOW, Choice
 from bmnetu.calibration.contract import contract_of
 from bmnetu.calibration.crew import Crew
 from bmnetu.calibration.data import CalibrationData, open_data
+from bmnetu.calibration.equalize import equalize
 from bmnetu.calibration.look import Look, oddities
 from bmnetu.calibration.net import FloatNet
 from bmnetu.calibration.plan import make_plan
 from bmnetu.calibration.quantized import QuantizedNet, layer_name, quantize_net
+from bmnetu.calibration.refine import refine, sample_batches
 from bmnetu.calibration.scales import Numbers, Thresholds
+from bmnetu.calibration.statistics import Histograms
 from bmnetu.calibration.store import write_together
 from bmnetu.calibration.transform import to_record
 from bmnetu.calibration.umodel import int8_net, prototxt_bytes, umodel_bytes
@@ -57,10 +63,20 @@ def calibrate_network(options: CalibrateOptions, report: Report) -> CalibrationR
     data = _data(net, options, report)
     inputs, layers = list(net.inputs.values()), list(net.layers)
     plan = make_plan(inputs, layers, net.floats)
-    choice = Choice(net, plan, data, options.th_method)
-    quantized = quantize_net(inputs, layers, Thresholds(plan, layers, choice.threshold))
-    for name in choice.faulty:
+    channels = accumulate(net.function, data, Channels, "ranges")
+    for name in sorted(channels.faulty):
         report(f'note: blob "{name}" has numbers that are not finite; they do not count')
+    if options.equalize:
+        equalize(net, channels)
+    largest = {net.names[value]: channels.largest(net.names[value]) for value in plan.measured}
+    gather = partial(Histograms, {name: top for name, top in largest.items() if top > DEAD_BELOW})
+    histograms = accumulate(net.function, data, gather, "histograms")
+    choice = Choice(net, plan, channels, histograms, options.th_method)
+    quantized = quantize_net(inputs, layers, Thresholds(plan, list(net.names), choice), choice)
+    steps = {"rounding": options.adaptive_rounding, "correction": options.bias_correction}
+    if any(steps.values()):
+        sample = list(islice(data.batches(), sample_batches(net.function)))
+        refine(net, quantized, sample, **steps)
     for note in quantized.notes:
         report(f"note: {note}")
     _tell(net, quantized, report)

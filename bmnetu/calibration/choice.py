@@ -1,22 +1,26 @@
-"""The threshold of every measured blob: from the data, as the prototxt and the method say."""
+"""What the data say of every blob: its threshold, as prototxt and method want it, and its noise."""
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache
 from math import isfinite
 
+import numpy as np
 from xdsl.ir import SSAValue
 
-from bmnetu.calibration.accumulate import accumulate
-from bmnetu.calibration.data import CalibrationData
+from bmnetu.calibration.channels import Channels
+from bmnetu.calibration.coefficients import Coefficients, coefficients_of
+from bmnetu.calibration.histogram import Histogram
 from bmnetu.calibration.net import FloatNet
 from bmnetu.calibration.plan import Plan
-from bmnetu.calibration.statistics import Histograms, Ranges
-from bmnetu.calibration.thresholds import kl_threshold
+from bmnetu.calibration.statistics import Histograms
+from bmnetu.calibration.thresholds import threshold
 from bmnetu.errors import InputFileError
 from bmnetu.frontend.scales import FULL_SCALE_SIGNED, FULL_SCALE_UNSIGNED
 from bmnetu.frontend.ufw_pb2 import LayerParameter
+from dialects.blob import Array
 from dialects.ufw import ops
+from dialects.ufw.layer import LayerOp
 
 DEAD_BELOW = 1e-12
 """A blob that stays below this on all data is dead: its threshold is 1."""
@@ -30,23 +34,23 @@ _STRATEGIES = {LayerParameter.USE_KL: "KL", LayerParameter.USE_MAX: "MAX"}
 
 
 class Choice:
-    """Runs a net over the data and gives the threshold of a measured value.
+    """The thresholds of measured values and what they cost: see ``scales.Measured``.
 
-    ``method`` is KL or MAX; th_strategy, th_scale and threshold of the layer that makes the blob
-    go before it. ``faulty`` names the blobs with numbers that are not finite.
+    th_strategy, th_scale and threshold of the layer that makes the blob go before ``method``.
     """
 
-    def __init__(self, net: FloatNet, plan: Plan, data: CalibrationData, method: str) -> None:
-        self._net, self._plan, self._method = net, plan, method
-        ranges = accumulate(net.function, data, Ranges, "ranges")
-        self.faulty = sorted(ranges.faulty)
-        self._largest = ranges.largest
-        wanted = [net.names[value] for value in plan.measured if self._strategy(value) == "KL"]
-        alive = {name: ranges.largest[name] for name in wanted if ranges.largest[name] > DEAD_BELOW}
-        self._histograms = Histograms(alive)
-        if alive:
-            gather = partial(Histograms, alive)
-            self._histograms = accumulate(net.function, data, gather, "histograms")
+    def __init__(
+        self, net: FloatNet, plan: Plan, channels: Channels, counted: Histograms, method: str
+    ) -> None:
+        self._net, self._channels, self._method = net, channels, method
+        self._histograms: dict[SSAValue, Histogram] = {}
+        for value in plan.measured:
+            name = net.names[value]
+            full_scale = FULL_SCALE_UNSIGNED if value in plan.unsigned else FULL_SCALE_SIGNED
+            if name in counted.counts:
+                largest, counts = counted.largest[name], counted.counts[name]
+                self._histograms[value] = Histogram(counts, largest, full_scale)
+        self.coefficients = cache(self._coefficients)
 
     def threshold(self, value: SSAValue) -> float:
         """Raises :class:`InputFileError` when it is not a number that INT8 can hold."""
@@ -63,22 +67,38 @@ class Choice:
             )
         return found
 
-    def _measured(self, value: SSAValue) -> float:
+    def is_fixed(self, value: SSAValue) -> bool:
+        return self._settings(value).HasField("threshold")
+
+    def noise(self, value: SSAValue, thresholds: Array) -> Array:
+        histogram = self._histograms.get(value)
+        return np.zeros(len(thresholds)) if histogram is None else histogram.noise(thresholds)
+
+    def alive(self, value: SSAValue) -> float:
+        histogram = self._histograms.get(value)
+        return 0.0 if histogram is None else histogram.counts.sum() / self.count(value)
+
+    def energy(self, value: SSAValue) -> float:
+        return float(self._channels.squares[self._net.names[value]].sum())
+
+    def count(self, value: SSAValue) -> int:
         name = self._net.names[value]
-        largest = self._largest[name]
-        if largest <= DEAD_BELOW:
+        return self._channels.counts[name] * len(self._channels.squares[name])
+
+    def _coefficients(self, op: LayerOp) -> Coefficients | None:
+        if not op.operands:
+            return None
+        return coefficients_of(op, self._channels.mean_square(self._net.names[op.operands[0]]))
+
+    def _measured(self, value: SSAValue) -> float:
+        histogram = self._histograms.get(value)
+        if histogram is None:
             return 1.0
-        if name not in self._histograms.counts:
-            return largest
-        full_scale = FULL_SCALE_UNSIGNED if value in self._plan.unsigned else FULL_SCALE_SIGNED
-        return kl_threshold(self._histograms.counts[name], largest, full_scale + 1)
+        return threshold(self._strategy(value), histogram)
 
     def _settings(self, value: SSAValue) -> LayerParameter:
         return self._net.makers.get(value, LayerParameter())
 
     def _strategy(self, value: SSAValue) -> str:
-        settings = self._settings(value)
-        if settings.HasField("threshold"):
-            return ""
         usual = "MAX" if isinstance(value.owner, BOUNDED) else self._method
-        return _STRATEGIES.get(settings.th_strategy, usual)
+        return _STRATEGIES.get(self._settings(value).th_strategy, usual)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bmnetu.calibration.scales import Numbers
+from bmnetu.calibration.histogram import Histogram
+from bmnetu.calibration.statistics import BINS
 from dialects.ufw import ops
 from dialects.ufw.layer import MAX_SHIFT, LayerOp, shape_of
 from passes.ufw.ufw_fold_batch_norm import affine_of
@@ -17,47 +18,80 @@ Array = NDArray[Any]
 
 LARGEST_WEIGHT = 127
 BIAS_RANGE = (-32768, 32767)
-BIAS_OVERFLOW = 0.03
-"""The part of a layer's biases that may overflow 16 bits before the shift is lowered."""
+
+UNSEEN = 1e-3
+"""What a channel counts at least, as a part of the mean: other data may use it."""
 
 
 @dataclass(frozen=True)
 class Integers:
-    """``y = sat((sum weight * x + bias + 2^(shift-1)) >> shift)``."""
+    """``y = sat((sum weight * x + bias + 2^(shift-1)) >> shift)``.
+
+    ``clipped`` biases exceed 16 bits.
+    """
 
     weight: Array
     bias: Array | None
     shift: int
+    clipped: int = 0
 
 
-def largest_shift(largest: float) -> int:
-    """The largest r up to 31 with ``largest * 2^r <= 127``; -1 when there is none."""
-    shift = MAX_SHIFT
-    while shift >= 0 and largest * 2.0**shift > LARGEST_WEIGHT:
-        shift -= 1
-    return shift
+class Coefficients:
+    """A layer's real weights and bias, and what rounding them costs.
 
-
-def integers(weight: Array, bias: Array | None) -> Integers | None:
-    """Coefficients in result steps, float64, as integers; None when a weight exceeds 127.
-
-    Rounded half to even.
+    ``power`` is ``E x^2`` of the number that meets a weight, broadcast to the weights.
     """
-    shift = largest_shift(float(np.abs(weight).max(initial=0.0)))
-    if shift < 0:
-        return None
-    low, high = BIAS_RANGE
-    if bias is not None:
-        while shift and _overflow(np.rint(bias * 2.0**shift)) > BIAS_OVERFLOW:
-            shift -= 1
-        bias = np.clip(np.rint(bias * 2.0**shift), low, high).astype(np.int16)
-    return Integers(np.rint(weight * 2.0**shift).astype(np.int8), bias, shift)
 
+    def __init__(self, weight: Array, bias: Array | None, power: Array | float = 1.0) -> None:
+        self.weight, self.bias = weight, bias
+        self._outputs = weight.shape[0]
+        magnitude = np.abs(weight)
+        self._peak = float(magnitude.max(initial=0.0))
+        power = np.broadcast_to(power, weight.shape)
+        floor = UNSEEN * float(power.mean()) if power.any() else 1.0
+        heard = np.where(weight == 0, 0.0, power + floor)
+        counts, _ = np.histogram(
+            magnitude.ravel(), BINS, (0.0, self._peak or 1.0), weights=heard.ravel()
+        )
+        self._weights = Histogram(counts, self._peak or 1.0, LARGEST_WEIGHT)
 
-def _overflow(bias: Array) -> float:
-    """The part of the biases that do not fit 16 bits."""
-    low, high = BIAS_RANGE
-    return float(np.mean((bias < low) | (bias > high)))
+    def shifts(self, ratios: Array, results: Array) -> tuple[Array, Array]:
+        """(shift, mean square error of a result) at every candidate for the scales.
+
+        ``ratios`` are input scale / result scale, ``results`` the result scales. The weights are
+        ``w * ratio * 2^shift``, in 8 bits; the bias is ``b / result * 2^shift``, in 16. The shift
+        may clip the largest weights, or round all of them more coarsely so that biases fit,
+        whichever costs least, the largest of equals. The error is infinite where weights exceed
+        8 bits without a shift.
+        """
+        shifts = np.arange(MAX_SHIFT, -1, -1)
+        factors = 2.0 ** shifts[:, None]
+        errors = self._error(ratios * factors, factors / results)
+        errors[:, self._peak * ratios > LARGEST_WEIGHT + 0.5] = np.inf
+        best = errors.argmin(axis=0)
+        return shifts[best], errors.min(axis=0)
+
+    def _error(self, weight_factors: Array, bias_factors: Array) -> Array:
+        weights = self._weights.noise((LARGEST_WEIGHT / weight_factors).ravel())
+        error = weights.reshape(weight_factors.shape) / self._outputs
+        if self.bias is not None:
+            beyond = np.abs(self.bias) - (BIAS_RANGE[1] / bias_factors)[..., None]
+            error = error + np.mean(np.maximum(beyond, 0.0) ** 2, axis=-1)
+        return error
+
+    def integers(self, ratio: float, result: float) -> Integers | None:
+        """As integers, rounded half to even; None when a weight exceeds 8 bits."""
+        shifts, errors = self.shifts(np.array([ratio]), np.array([result]))
+        if not np.isfinite(errors[0]):
+            return None
+        shift, bias, clipped = int(shifts[0]), None, 0
+        if self.bias is not None:
+            wide = np.rint(self.bias / result * 2.0**shift)
+            bias = np.clip(wide, *BIAS_RANGE).astype(np.int16)
+            clipped = int(np.count_nonzero(wide != bias))
+        weight = np.rint(self.weight * (ratio * 2.0**shift))
+        weight = np.clip(weight, -LARGEST_WEIGHT, LARGEST_WEIGHT).astype(np.int8)
+        return Integers(weight, bias, shift, clipped)
 
 
 def real_coefficients(op: LayerOp) -> tuple[Array, Array | None] | None:
@@ -76,12 +110,24 @@ def real_coefficients(op: LayerOp) -> tuple[Array, Array | None] | None:
     return weight.array.astype(np.float64), None if bias is None else bias.array.astype(np.float64)
 
 
-def integer_coefficients(op: LayerOp, x: Numbers, y: Numbers) -> Integers | None:
-    """The layer's coefficients from scale to scale; None when it has none, or none that fit."""
+def power_of_inputs(op: LayerOp, power: Array) -> Array | float:
+    """``E x^2`` of each channel of the layer's input, as :class:`Coefficients` wants it."""
+    match op:
+        case ops.ConvolutionOp():
+            outputs, inputs = op.weight.shape[:2]
+            groups = op.group.value.data
+            return np.repeat(power.reshape(groups, inputs, 1, 1), outputs // groups, axis=0)
+        case ops.InnerProductOp() if op.axis.value.data == 1:
+            return np.repeat(power, op.weight.shape[1] // len(power))
+        case ops.BatchNormOp():
+            return power
+        case _:
+            return float(power.mean())
+
+
+def coefficients_of(op: LayerOp, power: Array) -> Coefficients | None:
+    """What becomes integers; None for a layer without any. ``power`` is of the input's channels."""
     if isinstance(op, ops.PReLUOp):
-        return integers(op.slope.array.astype(np.float64), None)
+        return Coefficients(op.slope.array.astype(np.float64), None)
     found = real_coefficients(op)
-    if found is None:
-        return None
-    weight, bias = found
-    return integers(weight * (x.scale / y.scale), None if bias is None else bias / y.scale)
+    return None if found is None else Coefficients(*found, power_of_inputs(op, power))

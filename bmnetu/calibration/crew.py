@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import socket
 import sys
 import threading
 from collections import deque
@@ -22,6 +23,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 from types import ModuleType
 from typing import Any, Protocol, TypeVar
+from urllib.parse import urlsplit
 
 from threadpoolctl import threadpool_limits  # pyright: ignore[reportMissingTypeStubs]
 
@@ -30,8 +32,8 @@ from bmnetu.version import VERSION
 
 AHEAD = 2
 """How many batches a worker is given before their results are asked for."""
-DASK_PATIENCE = "10s"
-"""How long a scheduler may take to answer."""
+DASK_PATIENCE = 10
+"""Seconds that a scheduler may take to answer."""
 
 ResultT_co = TypeVar("ResultT_co", covariant=True)
 ResultT = TypeVar("ResultT")
@@ -176,6 +178,7 @@ def _dask(
     except ImportError as error:
         raise UsageError(f"-dask={address}: wants pip install 'bmnetu[dask]'") from error
     try:
+        _knock(address)
         client = distributed.Client(address, timeout=DASK_PATIENCE)
     except (OSError, ValueError) as error:
         raise UsageError(f"-dask={address}: no Dask scheduler answers there ({error})") from error
@@ -188,6 +191,14 @@ def _dask(
             raise InputFileError(
                 f"-dask={address}: workers ended; memory may be too small or the data damaged"
             ) from error
+
+
+def _knock(address: str) -> None:
+    """Raises OSError or ValueError when nobody listens at an address: Dask would try for long."""
+    place = urlsplit(address if "://" in address else f"tcp://{address}")
+    if not place.hostname or not place.port:
+        raise ValueError("an address is like tcp://host:8786")
+    socket.create_connection((place.hostname, place.port), DASK_PATIENCE).close()
 
 
 def _agreeing(client: Any, address: str) -> dict[str, Any]:

@@ -27,6 +27,7 @@ class FloatNet:
 
     def __init__(self, network: Network, keep_bn: bool) -> None:
         self.message: NetParameter = network.net
+        self.module = network.module
         self.function: FuncOp = main_function(network.module)
         block = self.function.body.block
         params = [layer for layer in network.net.layer if layer.type not in INPUT_TYPES]

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from xdsl.dialects.builtin import NameLoc
 from xdsl.ir import SSAValue
 
-from bmnetu.calibration.coefficients import Integers, integer_coefficients, real_coefficients
+from bmnetu.calibration.coefficients import Coefficients, Integers
 from bmnetu.calibration.plan import MOVING
-from bmnetu.calibration.scales import Numbers, Thresholds
+from bmnetu.calibration.scales import Measured, Numbers, Thresholds
 from dialects.ufw import ops
 from dialects.ufw.layer import LayerOp
 
@@ -34,14 +34,14 @@ def layer_name(op: LayerOp) -> str:
 
 
 def quantize_net(
-    inputs: Sequence[SSAValue], layers: Sequence[LayerOp], thresholds: Thresholds
+    inputs: Sequence[SSAValue], layers: Sequence[LayerOp], thresholds: Thresholds, data: Measured
 ) -> QuantizedNet:
     """Settles every layer in turn: integer coefficients, or float where there are none that fit."""
     net = QuantizedNet({value: thresholds.numbers(value) for value in inputs})
     for op in layers:
         results = [thresholds.numbers(result) for result in op.results]
         is_float = op in thresholds.plan.floats
-        if not is_float and not _settle(net, op, results):
+        if not is_float and not _settle(net, op, results, data.coefficients(op)):
             is_float = True
             net.notes.append(f'layer "{layer_name(op)}" stays float: its weights exceed 8 bits')
         if is_float:
@@ -53,11 +53,20 @@ def quantize_net(
     return net
 
 
-def _settle(net: QuantizedNet, op: LayerOp, results: Sequence[Numbers]) -> bool:
+def _settle(
+    net: QuantizedNet, op: LayerOp, results: Sequence[Numbers], found: Coefficients | None
+) -> bool:
     """Adds the layer's integer coefficients, if it has any; False when they do not fit."""
-    if real_coefficients(op) is None and not isinstance(op, ops.PReLUOp):
+    if found is None:
         return True
-    found = integer_coefficients(op, net.numbers[op.operands[0]], results[0])
-    if found is not None:
-        net.coefficients[op] = found
-    return found is not None
+    y = results[0].scale
+    if isinstance(op, ops.PReLUOp):
+        integers = found.integers(1.0, 1.0)
+    else:
+        integers = found.integers(net.numbers[op.operands[0]].scale / y, y)
+    if integers is not None:
+        net.coefficients[op] = integers
+        if integers.clipped:
+            clipped = f"{integers.clipped} of its biases exceed 16 bits and are clipped"
+            net.notes.append(f'layer "{layer_name(op)}": {clipped}')
+    return integers is not None

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from xdsl.ir import SSAValue
 
+from bmnetu.calibration.coefficients import Coefficients
 from bmnetu.calibration.plan import Plan, is_product, sum_factors
 from bmnetu.frontend.scales import FULL_SCALE_SIGNED, FULL_SCALE_UNSIGNED
+from dialects.blob import Array
 from dialects.ufw import ops
 from dialects.ufw.layer import MAX_SHIFT, LayerOp
 
 LARGEST_RATIO = 64
 """No operand's step may be worth more result steps than this: multipliers are below 128."""
+OCTAVES: Array = np.arange(-16, 17) / 32
+"""Where around a method's threshold the search looks, in powers of two: one octave holds every
+use that a shift can make of the weights."""
 
 
 @dataclass(frozen=True)
@@ -38,48 +45,139 @@ class Numbers:
         return self.threshold / self.full_scale
 
 
+class Measured(Protocol):
+    """What the data say of a blob."""
+
+    def threshold(self, value: SSAValue) -> float:
+        """What the prototxt or the method says."""
+        ...
+
+    def is_fixed(self, value: SSAValue) -> bool:
+        """Whether the prototxt gives the threshold itself."""
+        ...
+
+    def noise(self, value: SSAValue, thresholds: Array) -> Array:
+        """The sum of square errors of the value at each threshold."""
+        ...
+
+    def alive(self, value: SSAValue) -> float:
+        """The part of the value's numbers that are not zero."""
+        ...
+
+    def energy(self, value: SSAValue) -> float:
+        """The sum of the value's squares."""
+        ...
+
+    def count(self, value: SSAValue) -> int:
+        """How many numbers of the value were seen."""
+        ...
+
+    def coefficients(self, op: LayerOp) -> Coefficients | None:
+        """The layer's coefficients; None when it has none."""
+        ...
+
+
 class Thresholds:
     """The threshold of every class of values that share a scale, rounded to float32.
 
-    ``choose`` gives the threshold of a measured value.
+    A class starts from the largest threshold that its measured values ask for. Where a layer's
+    integer coefficients or multipliers make it, it moves by up to half an octave to where clipping
+    and rounding of the values and rounding of the coefficients cost least together. A class is
+    settled after those that its layers read.
     """
 
-    def __init__(
-        self, plan: Plan, layers: Sequence[LayerOp], choose: Callable[[SSAValue], float]
-    ) -> None:
+    def __init__(self, plan: Plan, values: Sequence[SSAValue], data: Measured) -> None:
         self.plan = plan
+        self._data = data
         self._found: dict[SSAValue, float] = {}
-        for value in plan.measured:
-            self._raise(value, choose(value))
-        for op in layers:
-            self._adjust(op)
+        self._members: dict[SSAValue, list[SSAValue]] = defaultdict(list)
+        for value in values:
+            self._members[plan.root(value)].append(value)
+        self._measured = set(plan.measured)
 
     def numbers(self, value: SSAValue) -> Numbers:
         """How the value is held as an integer."""
-        return Numbers(self._found[self.plan.root(value)], value in self.plan.unsigned)
-
-    def _raise(self, value: SSAValue, threshold: float) -> None:
         root = self.plan.root(value)
-        self._found[root] = max(self._found.get(root, 0.0), float(np.float32(threshold)))
+        if root not in self._found:
+            self._settle(root)
+        return Numbers(self._found[root], value in self.plan.unsigned)
 
-    def _adjust(self, op: LayerOp) -> None:
-        """Makes the result's scale one that integer arithmetic can reach from its operands'."""
-        operands = [self.numbers(x) for x in op.operands]
+    def _settle(self, root: SSAValue) -> None:
+        measured = [value for value in self._members[root] if value in self._measured]
+        wanted = max((self._data.threshold(value) for value in measured), default=0.0)
+        self._found[root] = _float32(wanted)  # what a class that reads itself sees meanwhile
+        makers = [
+            value.owner
+            for value in self._members[root]
+            if isinstance(value.owner, LayerOp) and value.owner not in self.plan.floats
+        ]
+        full_scale = Numbers(1.0, root in self.plan.unsigned).full_scale
+        for op in makers:
+            if is_product(op):
+                operands = [self.numbers(x) for x in op.operands]
+                wanted = product_threshold(operands, self.numbers(root))
+                measured = []
+        least = max((self._least(op, full_scale) for op in makers), default=0.0)
+        wanted = max(wanted, least)
+        free = bool(measured) and not any(self._data.is_fixed(value) for value in measured)
+        candidates = (wanted * 2.0**OCTAVES).astype(np.float32).astype(np.float64)
+        candidates = candidates[candidates >= least]
+        if free and len(candidates):
+            wanted = self._best(candidates, full_scale, measured, makers) or wanted
+        self._found[root] = _float32(wanted)
+
+    def _least(self, op: LayerOp, full_scale: int) -> float:
+        """The least threshold that integer arithmetic can reach from the operands'."""
         if isinstance(op, ops.ConcatOp):
-            self._raise(op.top, max(x.threshold for x in operands))
-            return
-        if is_product(op):
-            result = self.numbers(op.results[0])
-            root = self.plan.root(op.results[0])
-            self._found[root] = float(np.float32(product_threshold(operands, result)))
-            return
+            return max(self.numbers(x).threshold for x in op.operands)
         factors = sum_factors(op)
-        if isinstance(op, (ops.EltwiseOp, ops.ReLUOp)):
-            factors = factors or [1.0] * len(operands)
-        if factors is not None:
-            coarsest = max(abs(f) * x.scale for f, x in zip(factors, operands, strict=True))
-            result = self.numbers(op.results[0])
-            self._raise(op.results[0], coarsest / LARGEST_RATIO * result.full_scale)
+        if isinstance(op, (ops.EltwiseOp, ops.ReLUOp)) and not is_product(op):
+            factors = factors or [1.0] * len(op.operands)
+        if factors is None:
+            return 0.0
+        scales = (abs(f) * self.numbers(x).scale for f, x in zip(factors, op.operands, strict=True))
+        return max(scales) / LARGEST_RATIO * full_scale
+
+    def _best(
+        self,
+        candidates: Array,
+        full_scale: int,
+        measured: Sequence[SSAValue],
+        makers: Sequence[LayerOp],
+    ) -> float | None:
+        """The candidate of least cost; None where no layer's rounding depends on it."""
+        costs = [
+            cost for op in makers if (cost := self._cost(op, candidates / full_scale)) is not None
+        ]
+        if not costs:
+            return None
+        alive = float(np.mean([self._data.alive(value) for value in measured]))
+        noise = [self._data.noise(value, candidates) for value in measured]
+        total = np.sum(noise, axis=0) + alive * np.sum(costs, axis=0)
+        best = int(total.argmin())
+        return float(candidates[best]) if np.isfinite(total[best]) else None
+
+    def _cost(self, op: LayerOp, scales: Array) -> Array | None:
+        """What rounding the layer's coefficients costs at each scale of its result."""
+        if isinstance(op, ops.PReLUOp):
+            return None
+        coefficients = self._data.coefficients(op)
+        if coefficients is not None:
+            ratios = self.numbers(op.operands[0]).scale / scales
+            return coefficients.shifts(ratios, scales)[1] * self._data.count(op.results[0])
+        factors = sum_factors(op)
+        if factors is None:
+            return None
+        operands = list(zip(factors, op.operands, strict=True))
+        ratios = np.array([f * self.numbers(x).scale / scales for f, x in operands])
+        shifts = np.floor(np.log2(127.5 / np.abs(ratios).max(axis=0))).clip(0, 7)
+        off = np.rint(ratios * 2.0**shifts) / 2.0**shifts / ratios - 1
+        energy = np.array([f * f * self._data.energy(x) for f, x in operands])
+        return np.sum(off**2 * energy[:, None], axis=0)
+
+
+def _float32(value: float) -> float:
+    return float(np.float32(value))
 
 
 def product_threshold(operands: Sequence[Numbers], wanted: Numbers) -> float:

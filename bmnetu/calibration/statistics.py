@@ -1,4 +1,4 @@
-"""What the blobs hold on the calibration data: ranges and histograms."""
+"""What the blobs hold on the calibration data: histograms."""
 
 from __future__ import annotations
 
@@ -9,31 +9,6 @@ import numpy as np
 from dialects.blob import Array
 
 BINS = 2048
-
-
-class Ranges:
-    """The largest magnitude of each blob. ``faulty`` are blobs with numbers that are not finite;
-    those numbers do not count."""
-
-    def __init__(self) -> None:
-        self.largest: dict[str, float] = {}
-        self.faulty: set[str] = set()
-
-    def watch(self, name: str, array: Array) -> None:
-        low, high = float(array.min()), float(array.max())
-        if not (np.isfinite(low) and np.isfinite(high)):
-            self.faulty.add(name)
-            finite = array[np.isfinite(array)]
-            low, high = float(finite.min(initial=0)), float(finite.max(initial=0))
-        self._raise(name, max(-low, high))
-
-    def merge(self, other: Ranges) -> None:
-        for name, largest in other.largest.items():
-            self._raise(name, largest)
-        self.faulty |= other.faulty
-
-    def _raise(self, name: str, largest: float) -> None:
-        self.largest[name] = max(self.largest.get(name, 0.0), largest)
 
 
 class Histograms:

@@ -1,56 +1,102 @@
-"""The Kullback-Leibler choice of a threshold."""
+"""The methods that choose a blob's threshold from the histogram of its magnitudes."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from math import erf, exp, pi, sqrt
+
 import numpy as np
 
+from bmnetu.calibration.histogram import Histogram
+from bmnetu.calibration.kl import kl_threshold
 from dialects.blob import Array
 
-EMPTY = 1e-4
-"""The count of a level that got none, when something is clipped into it."""
+Method = Callable[[Histogram], float]
+
+PERCENTILE = 0.9999
+"""The part of the numbers that PERCENTILE keeps."""
+ROUNDS = 100
+SETTLED = 1e-6
+"""ADMM makes at most so many steps, and ends with one that changes less than this part."""
+LAPLACE_BELOW = 0.75
+"""``E|x| / sqrt(E x^2)`` is 0.707 for a Laplace distribution, 0.798 for a normal one."""
 
 
-def kl_threshold(counts: Array, largest: float, levels: int) -> float:
-    """The threshold whose ``levels`` steps lose least of what the histogram tells.
+def largest(histogram: Histogram) -> float:
+    """Nothing is clipped."""
+    return histogram.largest
 
-    ``counts`` are the magnitudes in equal bins from 0 to ``largest``. A candidate keeps the first
-    i bins, i from ``levels`` on, and clips what is beyond into the last of them; its steps are
-    equal parts of the i bins. The candidate with the least divergence wins, the widest of equals;
-    its threshold is the middle of its last bin.
+
+def kl(histogram: Histogram) -> float:
+    """Least Kullback-Leibler divergence: see :func:`bmnetu.calibration.kl.kl_threshold`."""
+    return kl_threshold(histogram.counts, histogram.largest, histogram.full_scale + 1)
+
+
+def percentile(histogram: Histogram) -> float:
+    """9999 of 10000 numbers are kept; the end of the bin in which the last of them lies."""
+    kept: Array = np.cumsum(histogram.counts)
+    place = int(np.count_nonzero(kept < PERCENTILE * kept[-1]))
+    return histogram.largest * (place + 1) / len(kept)
+
+
+def mean_square(histogram: Histogram) -> float:
+    """Least mean square error of clipping and rounding."""
+    candidates = histogram.candidates
+    return float(candidates[np.argmin(histogram.noise(candidates))])
+
+
+def admm(histogram: Histogram) -> float:
+    """Alternates between the best integers q for a step and the best step for them, from the
+    maximum on: ``step = sum(x q) / sum(q^2)`` (Leng et al. 2018)."""
+    x, counts, full_scale = histogram.centres, histogram.counts, histogram.full_scale
+    step = histogram.largest / full_scale
+    for _ in range(ROUNDS):
+        q = np.minimum(np.rint(x / step), full_scale)
+        energy = float(np.dot(counts, q * q))
+        found = float(np.dot(counts, x * q)) / energy if energy else step
+        if abs(found - step) <= SETTLED * step:
+            break
+        step = found
+    return step * full_scale
+
+
+def aciq(histogram: Histogram) -> float:
+    """Least error if the numbers were Laplace or normal, whichever is nearer (Banner et al. 2018).
+
+    With x = threshold / b or threshold / sigma, clipping costs 2 b^2 exp(-x), or sigma^2 ((1 + x^2)
+    erfc(x / sqrt 2) - x sqrt(2 / pi) exp(-x^2 / 2)); rounding costs step^2 / 12.
     """
-    bins = len(counts)
-    if not counts.any() or bins < levels:
-        return largest
-    kept = np.arange(levels, bins + 1)[::-1]
-    best = int(kept[np.argmin(_divergences(counts.astype(np.float64), kept, levels))])
-    return (best - 0.5) * largest / bins
+    mean, square = histogram.moment(1), histogram.moment(2)
+    if mean < LAPLACE_BELOW * sqrt(square):
+        cost, unit = _laplace, mean
+    else:
+        cost, unit = _normal, sqrt(square)
+    candidates = histogram.candidates
+    clipped = unit**2 * np.array([cost(t / unit) for t in candidates.tolist()])
+    return float(candidates[np.argmin(clipped + (candidates / histogram.full_scale) ** 2 / 12)])
 
 
-def _divergences(counts: Array, kept: Array, levels: int) -> Array:
-    """``sum p log(p / q) - p + q`` of every candidate, p and q as counts.
-
-    p are the kept counts, clipped ones in the last bin. A level of count S with n non-empty bins
-    stands for q = S / n in each of them, so that sums up to its borders suffice. Counts of chance
-    alone give a level a divergence of about (n - 1) / 2; that is taken off, so that few data do
-    not call for steps as fine as their gaps.
-    """
-    sums, filled, terms = (_before(v) for v in (counts, counts > 0, _xlogx(counts)))
-    borders = -(-np.arange(levels + 1) * kept[:, None] // levels)
-    level_sum = np.diff(sums[borders], axis=1)
-    level_filled = np.diff(filled[borders], axis=1)
-    clipped = sums[-1] - sums[kept]
-    last = counts[kept - 1]
-    chance = (level_filled.sum(axis=1) - (level_sum > 0).sum(axis=1)) / 2
-    level_filled[:, -1] += (last == 0) & (clipped > 0)
-    log_q = np.log(np.where(level_sum > 0, level_sum / np.maximum(level_filled, 1), EMPTY))
-    log_p = terms[kept] - _xlogx(last) + _xlogx(last + clipped)
-    return log_p - (level_sum * log_q).sum(axis=1) - clipped * log_q[:, -1] - clipped - chance
+def _laplace(x: float) -> float:
+    return 2 * exp(-x)
 
 
-def _xlogx(x: Array) -> Array:
-    return x * np.log(np.maximum(x, 1))
+def _normal(x: float) -> float:
+    return (1 + x * x) * (1 - erf(x / sqrt(2))) - x * sqrt(2 / pi) * exp(-x * x / 2)
 
 
-def _before(values: Array) -> Array:
-    """Sums of the values before each index, from 0 to their count."""
-    return np.concatenate([[0.0], np.cumsum(values)])
+METHODS: Mapping[str, Method] = {
+    "KL": kl,
+    "MAX": largest,
+    "PERCENTILE": percentile,
+    "MSE": mean_square,
+    "ADMM": admm,
+    "ACIQ": aciq,
+}
+"""By the name in ``-th_method``. Every method gets a histogram with at least one number."""
+
+
+def threshold(method: str, histogram: Histogram) -> float:
+    """The threshold that a method chooses; the largest magnitude of an empty histogram."""
+    if not histogram.counts.any():
+        return histogram.largest
+    return METHODS[method](histogram)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from google.protobuf.text_format import MessageToString
 
+from bmnetu.calibration.coefficients import Integers
 from bmnetu.calibration.net import FloatNet
 from bmnetu.calibration.quantized import QuantizedNet
 from bmnetu.frontend.blobs import float_blob, integer_blob
@@ -65,15 +66,17 @@ def _layer(
     del layer.bottom[:], layer.top[:]
     layer.bottom.extend(net.names[value] for value in op.operands)
     layer.top.extend(op.top_names)
+    found = quantized.coefficients.get(op)
     match op:
         case ops.ConvolutionOp():
-            layer.convolution_param.bias_term = op.bias is not None
+            layer.convolution_param.bias_term = _has_bias(op, found)
         case ops.InnerProductOp():
-            layer.inner_product_param.bias_term = op.bias is not None
+            layer.inner_product_param.bias_term = _has_bias(op, found)
             layer.inner_product_param.ClearField("transpose")
+        case ops.ScaleOp() if op.weight is not None:
+            layer.scale_param.bias_term = _has_bias(op, found)
         case _:
             pass
-    found = quantized.coefficients.get(op)
     if found is None:
         layer.blobs.extend(_float_blobs(op))
         return layer
@@ -81,6 +84,12 @@ def _layer(
     if found.bias is not None:
         layer.blobs.append(integer_blob(found.bias))
     return layer
+
+
+def _has_bias(
+    op: ops.ConvolutionOp | ops.InnerProductOp | ops.ScaleOp, found: Integers | None
+) -> bool:
+    return (op if found is None else found).bias is not None
 
 
 def _float_blobs(op: LayerOp) -> Sequence[BlobProto]:

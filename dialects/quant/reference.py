@@ -23,7 +23,8 @@ from dialects.quant.winograd import winograd_sums
 Array = NDArray[Any]
 
 
-def _padded(x: Array, pad: Sequence[int], fill: float) -> Array:
+def padded(x: Array, pad: Sequence[int], fill: float) -> Array:
+    """[N, C, H, W] with ``fill`` around its maps: rows above, below, columns left, right."""
     top, bottom, left, right = pad
     if not any(pad):
         return x
@@ -42,7 +43,7 @@ def windows(
 def _products(x: Array, weight: Array, op: compute.ConvOp) -> Array:
     """sum x*w as an array [N, O, oh, ow] of x's dtype (float64 or float32)."""
     group, (_, per_group, kh, kw) = op.group.value.data, weight.shape
-    view = windows(_padded(x, ints(op.pad), 0), (kh, kw), ints(op.stride), ints(op.dilation))
+    view = windows(padded(x, ints(op.pad), 0), (kh, kw), ints(op.stride), ints(op.dilation))
     n, _, oh, ow = view.shape[:4]
     outputs = weight.shape[0] // group
     if per_group == 1:
@@ -66,7 +67,7 @@ def _products(x: Array, weight: Array, op: compute.ConvOp) -> Array:
 
 def _sums(x: Array, weight: Array, op: compute.ConvOp) -> Array:
     if op.winograd.value.data:
-        return winograd_sums(_padded(x, ints(op.pad), 0), weight)
+        return winograd_sums(padded(x, ints(op.pad), 0), weight)
     return _products(x, weight, op)
 
 
@@ -93,7 +94,7 @@ def _pool_windows(op: compute.PoolOp, x: Array, fill: float) -> tuple[Array, Arr
         over[axis] = max(0, int(starts[-1]) + kernel[axis] - end)
         counts.append(np.minimum(starts + kernel[axis], end) - starts)
     grown = (pad[0], pad[1] + over[0], pad[2], pad[3] + over[1])
-    view = windows(_padded(x, grown, fill), kernel, stride, (1, 1))
+    view = windows(padded(x, grown, fill), kernel, stride, (1, 1))
     return view[:, :, : out[2], : out[3]], np.outer(counts[0], counts[1])
 
 

@@ -8,21 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from xdsl.context import Context
-from xdsl.ir import SSAValue
 
 from bmnetu.calibration import CalibrationResult, calibrate_network
+from bmnetu.calibration.integer_net import IntegerNet
 from bmnetu.frontend import Network, Precision, load_network
 from bmnetu.frontend.ufw_pb2 import ActivationScale, LayerParameter, NetParameter
 from bmnetu.options import calibrate_options
 from dialects.blob import Array
 from dialects.execute import execute
-from dialects.quant import reference as quant
-from dialects.quant import types
-from dialects.quant.arithmetic import quantize
 from dialects.ufw import reference as ufw
 from dialects.ufw.layer import shape_of
-from passes.convert_ufw_to_quant import ConvertUfwToQuantPass
 from passes.support.program import main_function, names
 from tests.networks import random_weights
 
@@ -119,24 +114,7 @@ class Calibrated:
 
     def int8_outputs(self, inputs: Arrays) -> dict[str, Array]:
         """The same in integer arithmetic, as real numbers."""
-        module = self.load().module
-        ConvertUfwToQuantPass().apply(Context(), module)
-        module.verify()
-        function = main_function(module)
-        block = function.body.block
-        held = {
-            name: quantize(inputs[name], types.scale_of(arg) or 1.0, types.dtype_of(arg))
-            for name, arg in zip(names(function, "input_names"), block.args, strict=True)
-        }
-        assert block.last_op is not None
-        found = execute(function, held, quant.evaluate)
-        results = [real(a, v) for a, v in zip(found, block.last_op.operands, strict=True)]
-        return dict(zip(names(function, "output_names"), results, strict=True))
-
-
-def real(array: Array, value: SSAValue) -> Array:
-    """An integer tensor as real numbers; a float one as it is."""
-    return array if types.is_float(value) else array * np.float32(types.scale_of(value) or 1.0)
+        return IntegerNet(self.load().module).run(inputs)
 
 
 def batch(arrays: Arrays, index: int, size: int = 1) -> dict[str, Array]:

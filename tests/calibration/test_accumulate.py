@@ -20,9 +20,10 @@ from hypothesis import strategies as st
 from threadpoolctl import threadpool_info  # pyright: ignore[reportMissingTypeStubs]
 
 from bmnetu.calibration.accumulate import PortableFunction, accumulate
+from bmnetu.calibration.channels import Channels
 from bmnetu.calibration.crew import ALONE, Crew
 from bmnetu.calibration.data import CalibrationData, open_data
-from bmnetu.calibration.statistics import Histograms, Ranges
+from bmnetu.calibration.statistics import Histograms
 from bmnetu.dump import module_text
 from bmnetu.errors import InputFileError, UsageError
 from bmnetu.frontend import load_network
@@ -157,11 +158,8 @@ def test_a_process_that_ends_is_told(files: Files) -> None:
         accumulate(None, data_of(files, Crew(2)), Deadly)
 
 
-@pytest.mark.parametrize("address", ["nowhere", "tcp://127.0.0.1:1"])
-def test_a_missing_scheduler_is_told(
-    files: Files, address: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("bmnetu.calibration.crew.DASK_PATIENCE", "0.3s")
+@pytest.mark.parametrize("address", ["nowhere", "127.0.0.1:1", "tcp://127.0.0.1:1", "tcp://x:y"])
+def test_a_missing_scheduler_is_told(files: Files, address: str) -> None:
     with pytest.raises(UsageError, match=f"-dask={address}: no Dask scheduler answers"):
         accumulate(None, data_of(files, Crew(dask=address)), Sums)
 
@@ -200,15 +198,18 @@ def test_merged_statistics_are_those_of_all_data(parts: int, seed: int) -> None:
     array[4] = 0
     magnitudes = np.abs(array[np.isfinite(array)])
     largest = {"a": float(magnitudes.max())}
-    ranges, histograms = Ranges(), Histograms(largest)
+    channels, histograms = Channels(), Histograms(largest)
     for part in np.array_split(array, parts):
-        one, other = Ranges(), Histograms(largest)
+        one, other = Channels(), Histograms(largest)
         one.watch("a", part)
         other.watch("a", part)
-        ranges.merge(one)
+        channels.merge(one)
         histograms.merge(other)
-    assert ranges.largest == largest
-    assert ranges.faulty == {"a"}
+    assert channels.largest("a") == largest["a"]
+    assert channels.faulty == {"a"}
+    known = np.where(np.isfinite(array), array, 0).astype(np.float64)
+    assert np.array_equal(channels.peaks["a"], np.abs(known).max(axis=0))
+    assert np.allclose(channels.mean_square("a"), (known**2).mean(axis=0))
     wanted, _ = np.histogram(magnitudes[magnitudes > 0], 2048, (0, largest["a"]))
     moved = np.abs(np.cumsum(histograms.counts["a"]) - np.cumsum(wanted)).max()
     assert histograms.counts["a"].sum() == wanted.sum() == 54

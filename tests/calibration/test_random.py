@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import bmnetu
+from bmnetu.calibration.integer_module import integer_module
+from bmnetu.calibration.integer_net import IntegerNet
 from tests.calibration.harness import Files, batch, data_layer, layer
 
 Draw = Callable[[st.SearchStrategy[int]], int]
@@ -114,3 +117,17 @@ def test_a_random_net_compiles(
     result = files.calibrate(files.samples(2)).result
     compiled = bmnetu.compile(result.prototxt, result.umodel, folder, prec="INT8", opt=opt)
     assert compiled.bmodel is not None
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(text=nets(), keep_bn=st.booleans())
+def test_the_net_that_is_refined_is_the_one_that_is_written(
+    tmp_path_factory: pytest.TempPathFactory, text: str, keep_bn: bool
+) -> None:
+    files = Files.of(tmp_path_factory.mktemp("net"), text)
+    with mock.patch("bmnetu.calibration.calibrate.refine") as refine:
+        calibrated = files.calibrate(files.samples(2), keep_bn=keep_bn)
+    net, quantized, sample = refine.call_args.args
+    found = IntegerNet(integer_module(net, quantized)).run(sample[1])
+    for name, array in calibrated.int8_outputs(sample[1]).items():
+        assert np.array_equal(found[name], array)
