@@ -38,7 +38,7 @@ SAMPLE_BYTES = 1 << 29
 FLOAT_BYTES = 4
 MOST_WINDOWS = 4096
 """Windows of one image whose products are taken."""
-LARGEST_PIECE = 576
+LARGEST_PIECE = 1152
 """Weights of an output whose rounding is chosen together: the products of all pairs are held."""
 
 

@@ -79,7 +79,7 @@ def test_one_sample_corrects_nothing(tmp_path: Path) -> None:
 def test_a_cut_row_is_rounded_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = Files.of(tmp_path, NET)
     whole = files.calibrate(files.samples()).layers()["InnerProduct_out"]
-    monkeypatch.setattr(refine, "LARGEST_PIECE", 600)
+    monkeypatch.setattr(refine, "LARGEST_PIECE", 300)
     cut = files.calibrate(files.samples()).layers()["InnerProduct_out"]
     one, other = (np.array(each.blobs[0].int32_data) for each in (whole, cut))
     assert 0 < np.mean(one != other) < 0.5
