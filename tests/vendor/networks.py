@@ -61,7 +61,10 @@ def int8_files(network: str, work: Path) -> tuple[Path, Path]:
         shape = tuple(inputs.input_param.shape[0].dim)
         data = np.random.default_rng(1).standard_normal((8, *shape[1:]), np.float32)
         np.savez(work / "data.npz", data)
-        bmnetu.calibrate(prototxt, weights, work / "data.npz", folder, th_method="MAX")
+        bmnetu.calibrate(
+            prototxt, weights, work / "data.npz", folder,
+            th_method="MAX", equalize=False, adaptive_rounding=False,
+        )  # fmt: skip
     return next(folder.glob("*.prototxt")), next(folder.glob("*.int8umodel"))
 
 
