@@ -52,8 +52,8 @@ OPT_LEVELS: dict[int, OptLevel] = {
     2: replace(
         OVERLAPPED,
         quant={
-            "FP32": "quant-fuse-relu,quant-slice-batch",
-            "INT8": "keep-reference,quant-slice-batch,quant-cut-strips",
+            "FP32": "quant-fuse-relu,quant-slice-batch,quant-slice-rows",
+            "INT8": "keep-reference,quant-slice-batch,quant-slice-rows,quant-cut-strips",
         },
         tile=(
             "convert-quant-to-tile{share=2 whole=true fold=true},tile-keep-local,"

@@ -15,6 +15,7 @@ from dialects.bm1684.cycles import schedule
 from passes.convert_quant_to_tile import ConvertQuantToTilePass
 from passes.quant.quant_cut_strips import QuantCutStripsPass
 from passes.quant.quant_slice_batch import QuantSliceBatchPass
+from passes.quant.quant_slice_rows import QuantSliceRowsPass
 from passes.support.encode import command_groups
 from passes.support.program import LayerError, main_function
 from passes.tile.tile_keep_local import TileKeepLocalPass
@@ -36,6 +37,7 @@ CHOICES = (
     Choice(ConvertQuantToTilePass, "fold", (False,)),
     Choice(QuantCutStripsPass, "margin", (80, 125)),
     Choice(QuantSliceBatchPass, "room", (BM1684.lane_bytes // 64, BM1684.lane_bytes // 4)),
+    Choice(QuantSliceRowsPass, "room", (BM1684.lane_bytes // 4, BM1684.lane_bytes)),
     Choice(ConvertQuantToTilePass, "share", (1, 4)),
     Choice(TileKeepLocalPass, "reserve", (BM1684.lane_bytes // 4, BM1684.lane_bytes // 2)),
 )

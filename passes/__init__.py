@@ -12,6 +12,7 @@ from passes.quant.quant_choose_winograd import QuantChooseWinogradPass
 from passes.quant.quant_cut_strips import QuantCutStripsPass
 from passes.quant.quant_fuse_relu import QuantFuseReluPass
 from passes.quant.quant_slice_batch import QuantSliceBatchPass
+from passes.quant.quant_slice_rows import QuantSliceRowsPass
 from passes.tile.tile_allocate_ddr import TileAllocateDdrPass
 from passes.tile.tile_allocate_local import TileAllocateLocalPass
 from passes.tile.tile_keep_local import TileKeepLocalPass
@@ -25,6 +26,7 @@ ALL_PASSES: tuple[type[ModulePass], ...] = (
     QuantChooseWinogradPass,
     QuantFuseReluPass,
     QuantSliceBatchPass,
+    QuantSliceRowsPass,
     QuantCutStripsPass,
     ConvertQuantToTilePass,
     TileKeepLocalPass,

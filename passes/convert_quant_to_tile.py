@@ -17,11 +17,12 @@ from dialects.bm1684 import tile
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import DDR, Ref, contiguous, si8, ui8
 from dialects.quant import compute, movement, strips, types
-from dialects.quant.base import IMAGES, QuantOp, i64s, int_attr
+from dialects.quant.base import PART, QuantOp, i64s, int_attr
 from dialects.quant.scale import ScaleAttr
 from passes.kernels.builder import TileBuilder, ddr_bytes
 from passes.kernels.conv import lower_conv
 from passes.kernels.movement import (
+    Home,
     copy_words,
     homes_in_concats,
     lower_broadcast,
@@ -30,6 +31,7 @@ from passes.kernels.movement import (
     lower_slice,
     lower_transpose,
     part_of,
+    rows_of,
 )
 from passes.kernels.pointwise import (
     lower_dequantize,
@@ -89,11 +91,20 @@ def storage(value: SSAValue) -> Ref:
     n, c, h = (*shape, 1, 1)[:3]
     four = (n, c, h, prod(shape[3:]))
     element: Attribute = types.tensor_type(value).element_type
-    readers = {type(use.operation) for use in value.uses}
-    if isinstance(value, BlockArgument) and readers == {strips.SplitStripsOp}:
+    if isinstance(value, BlockArgument) and _is_only_split(value):
         return Ref(element, four, contiguous(four, 1), DDR)
     packed = element in (si8, ui8)
     return Ref(element, four, contiguous(four, 4, 4 if packed else 1), DDR)
+
+
+def _is_only_split(value: SSAValue) -> bool:
+    """Whether nothing but the cut into strips, perhaps of some rows, reads a tensor."""
+    readers = [use.operation for use in value.uses]
+    return bool(readers) and all(
+        isinstance(op, strips.SplitStripsOp)
+        or (rows_of(op) is not None and _is_only_split(op.results[0]))
+        for op in readers
+    )
 
 
 @dataclass
@@ -103,10 +114,8 @@ class _Lowering:
     b: TileBuilder
     buffers: dict[SSAValue, SSAValue]
     outputs: dict[SSAValue, SSAValue]
-    homes: dict[SSAValue, tuple[SSAValue, int]] = field(
-        default_factory=dict[SSAValue, tuple[SSAValue, int]]
-    )
-    """Tensors that are made inside of another: that one, and the byte where they begin."""
+    homes: dict[SSAValue, Home] = field(default_factory=dict[SSAValue, Home])
+    """Where tensors lie that are made inside of another."""
 
     def network_tensor(self, kind: type[tile.BufferOp], value: SSAValue, name: str) -> SSAValue:
         ref = storage(value)
@@ -131,25 +140,37 @@ class _Lowering:
         if value in self.outputs:
             return self.outputs.pop(value)
         if value in self.homes:
-            whole, begin = self.homes[value]
-            return self.b.view(self.dest(whole), ref, begin)
+            home = self.homes[value]
+            return self._part(self.dest(home.whole), ref, home.byte, home.row)
         return self.b.alloc(ref, ddr_bytes(ref))
+
+    def _part(self, whole: SSAValue, part: Ref, byte: int | None, row: int | None) -> SSAValue:
+        """A part of a tensor in DDR, from a byte on or from a row of every channel on; rows keep
+        the steps of the whole."""
+        if row is None:
+            return self.b.view(whole, part, byte or 0)
+        layout = Ref.of(whole).layout
+        byte = row * layout.strides[2] * layout.unit
+        return self.b.view(whole, part.with_(layout=layout), byte)
 
     def lower(self, op: QuantOp) -> None:
         self.b.location = op.location
         result = op.results[0]
         sources = [self.buffers[x] for x in op.operands]
-        begin = None if result in self.outputs or result in self.homes else part_of(op)
-        if begin is not None:
-            self.buffers[result] = self.b.view(sources[0], storage(result), begin)
+        byte = row = None
+        if result not in self.outputs and result not in self.homes:
+            row = rows_of(op)
+            byte = part_of(op) if row is None else None
+        if byte is not None or row is not None:
+            self.buffers[result] = self._part(sources[0], storage(result), byte, row)
         else:
             try:
                 self._compute(op, sources, self.dest(result))
             except CannotLower as error:
                 raise LayerError(op.location, str(error)) from None
         if op.top and not isinstance(op, strips.StripOp):
-            height, images = (op.attributes.get(x) for x in (strips.IMAGE_HEIGHT, IMAGES))
-            self.b.observe(self.buffers[result], op.top, types.shape_of(result), height, images)
+            height, part = (op.attributes.get(x) for x in (strips.IMAGE_HEIGHT, PART))
+            self.b.observe(self.buffers[result], op.top, types.shape_of(result), height, part)
 
     def _compute(self, op: QuantOp, sources: Sequence[SSAValue], dest: SSAValue) -> None:
         if type(op) in MANY_OPERANDS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from xdsl.context import Context
@@ -14,10 +15,10 @@ from dialects.bm1684 import tile
 from dialects.bm1684.layout import Ref, Space
 from dialects.bm1684.npu import (
     CommandOp,
-    Images,
     LocalBox,
     Observation,
     ObserveAttr,
+    Part,
     command_op,
 )
 from dialects.quant import types
@@ -68,10 +69,15 @@ class _Emitter:
             packed=ref.layout.pack > 1,
             local=LocalBox(words.shape, words.layout.strides) if local else None,
             height=None if op.height is None else op.height.value.data,
-            images=None if op.images is None else Images(*ints(op.images)),
+            parts=() if op.part is None else _parts(ints(op.part)),
         )
         old = () if command.observe is None else command.observe.data
         command.observe = ArrayAttr([*old, ObserveAttr(seen)])
+
+
+def _parts(flat: Sequence[int]) -> tuple[Part, ...]:
+    """Axis, first index and whole extent, one axis after the other."""
+    return tuple(map(Part, flat[::3], flat[1::3], flat[2::3]))
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ def verify_program(
         findings.add,
     )
     digests: dict[Observation, bytes] = {}
-    parts = Parts()
+    parts = Parts(findings.fail)
 
     def first(site: Site, npu: Npu) -> None:
         for at in watched.get(site, ()):

@@ -68,9 +68,10 @@ class LocalBox:
 
 
 @dataclass(frozen=True)
-class Images:
-    """A part of a batch: its first image, and how many images the batch has."""
+class Part:
+    """What a part of a tensor has of one axis: its first index, of ``total`` in the whole."""
 
+    axis: int
     first: int
     total: int
 
@@ -80,8 +81,8 @@ class Observation:
     """A tensor that is final: its name, address, network shape and numpy dtype. ``packed``: 8-bit
     elements, four images a 32-bit word (4N), the batch padded to a multiple of four. With ``local``
     it lies in local memory and the address is a byte offset in each lane, else in DDR. With
-    ``height`` its four images are the strips of one image of so many rows; with ``images`` it is a
-    part of the tensor of that name."""
+    ``height`` its four images are the strips of one image of so many rows; with ``parts`` it is
+    that part of the tensor of that name."""
 
     top: str
     address: int
@@ -90,7 +91,7 @@ class Observation:
     packed: bool
     local: LocalBox | None = None
     height: int | None = None
-    images: Images | None = None
+    parts: tuple[Part, ...] = ()
 
     @property
     def nbytes(self) -> int:
@@ -102,7 +103,7 @@ class Observation:
 
 @irdl_attr_definition
 class ObserveAttr(Data[Observation]):
-    """``#npu.observe<"top", address, [shape], "dtype", packed strips 224 images 4 of 16 "extents
+    """``#npu.observe<"top", address, [shape], "dtype", packed strips 224 part 0 4 of 16 "extents
     strides">``: final after the command it stands on; the last string only for a tensor in local
     memory.
     """
@@ -128,19 +129,21 @@ class ObserveAttr(Data[Observation]):
             height = parser.parse_integer() if strips else None
             if strips and (not packed or shape[:1] != [4] or len(shape) != 4):
                 parser.raise_error("strips are the four images of a packed tensor of rank 4")
-            images = None
-            if parser.parse_optional_keyword("images") is not None:
-                first = parser.parse_integer()
+            parts: list[Part] = []
+            whole = (1, shape[1], height, shape[3]) if height is not None else tuple(shape)
+            while parser.parse_optional_keyword("part") is not None:
+                axis, first = parser.parse_integer(), parser.parse_integer()
                 parser.parse_keyword("of")
-                images = Images(first, parser.parse_integer())
-                if not 0 <= first < first + (1 if strips else shape[0]) <= images.total:
-                    parser.raise_error("a part of a batch lies in it")
+                parts.append(Part(axis, first, parser.parse_integer()))
+                inside = 0 <= axis < len(whole) and 0 <= first <= parts[-1].total - whole[axis]
+                if not inside:
+                    parser.raise_error("a part of a tensor lies in it")
             text = parser.parse_optional_str_literal()
             try:
                 local = None if text is None else LocalBox.parse(text)
             except ValueError:
                 parser.raise_error(f"{text!r} is no box in local memory")
-        return Observation(top, address, tuple(shape), dtype, packed, local, height, images)
+        return Observation(top, address, tuple(shape), dtype, packed, local, height, tuple(parts))
 
     def print_parameter(self, printer: Printer) -> None:
         at = self.data
@@ -151,8 +154,8 @@ class ObserveAttr(Data[Observation]):
             printer.print_string_literal(at.dtype)
             printer.print_string(", packed" if at.packed else "")
             printer.print_string("" if at.height is None else f" strips {at.height}")
-            if at.images is not None:
-                printer.print_string(f" images {at.images.first} of {at.images.total}")
+            for part in at.parts:
+                printer.print_string(f" part {part.axis} {part.first} of {part.total}")
             if at.local is not None:
                 printer.print_string(" ")
                 printer.print_string_literal(str(at.local))

@@ -161,21 +161,22 @@ class FillOp(TileOp):
 class ObserveOp(TileOp):
     """A marker: from here on ``ref`` (in DDR) holds the whole tensor named ``top``, in the
     network's ``shape``, elements row-major, 8-bit ones packed four images a word. With ``height``
-    the four images are the strips of one image of so many rows; with ``images`` they are a part of
-    the batch: its first one, and how many the batch has."""
+    the four images are the strips of one image of so many rows; with ``part`` it is a part of
+    that tensor: for each axis that is cut the axis, the first index, and the extent of the
+    whole."""
 
     name = "tile.observe"
     ref = operand_def(AnyMemRef)
     top = prop_def(StringAttr)
     shape = prop_def(I64S)
     height = opt_prop_def(I64)
-    images = opt_prop_def(I64S)
+    part = opt_prop_def(I64S)
     assembly_format = (
-        "$ref $top `shape` $shape (`height` $height^)? (`images` $images^)? attr-dict"
+        "$ref $top `shape` $shape (`height` $height^)? (`part` $part^)? attr-dict"
         " `:` type($ref)"
     )
 
     def verify_(self) -> None:
         super().verify_()
-        if self.images is not None:
-            require_ints(self, "images", self.images, 2, 0)
+        if self.part is not None:
+            require_ints(self, "part", self.part, len(self.part) // 3 * 3, 0)

@@ -21,9 +21,9 @@ from xdsl.utils.exceptions import VerifyException
 from dialects.quant import types
 
 AnyTensor = TensorType[Attribute]
-IMAGES = "quant.images"
-"""An attribute of ops that compute some images of a batch: the first of them, and how many the
-batch has."""
+PART = "quant.part"
+"""An attribute of ops that compute a part of a tensor: for each axis that is cut the axis, the
+first index of the part, and the extent of the whole."""
 I64S = DenseArrayBase.constr(i64)
 
 

@@ -66,3 +66,18 @@ func.func @main() attributes {input_names = ["x"], output_names = ["y"], coeff_s
   tile.observe %b "kept" shape [1, 8, 6, 6] : !w
   func.return
 }
+
+// -----
+
+!all = memref<1x64x1x32xf32, #tile.layout<"tensor unit=4 pack=1 strides=32,32,32,1">, #tile.place<"lmem 0">>
+!tail = memref<1x1x8x1xf32, #tile.layout<"tensor unit=4 pack=1 strides=32,32,1,1">, #tile.place<"lmem 62">>
+
+// The steps over images and rows of lanes end with local memory, where there is but one of each.
+
+// CHECK: npu.gdma <"fill {{.*}} dst_nstride=0x18 dst_cstride=0x18 dst_hstride=0x1 {{.*}}">
+func.func @main() attributes {input_names = [], output_names = [], coeff_size = 0 : i64, context_address = 4379906048 : i64, context_size = 0 : i64} {
+  %all = tile.alloc bytes 128 address 524160 : !all
+  %tail = tile.view %all offset 32 : !all -> !tail
+  tile.fill %tail value 7 : !tail
+  func.return
+}

@@ -7,12 +7,12 @@
 // Four images of both layers fit, six do not.
 
 // CHECK: %[[A:.*]] = quant.slice %x axis 0 begin 0 tops [""] : tensor<6x16x30x20xsi8, {{.*}}> -> tensor<4x16x30x20xsi8, {{.*}}>
-// CHECK-NEXT: %[[A1:.*]] = quant.conv %[[A]] {{.*}} tops ["c1"] {quant.images = array<i64: 0, 6>}
-// CHECK-NEXT: %[[A2:.*]] = quant.conv %[[A1]] {{.*}} tops ["c2"] {quant.images = array<i64: 0, 6>}
+// CHECK-NEXT: %[[A1:.*]] = quant.conv %[[A]] {{.*}} tops ["c1"] {quant.part = array<i64: 0, 0, 6>}
+// CHECK-NEXT: %[[A2:.*]] = quant.conv %[[A1]] {{.*}} tops [""] {quant.part = array<i64: 0, 0, 6>}
 // CHECK-NEXT: %[[B:.*]] = quant.slice %x axis 0 begin 4 tops [""] : tensor<6x16x30x20xsi8, {{.*}}> -> tensor<2x16x30x20xsi8, {{.*}}>
-// CHECK-NEXT: %[[B1:.*]] = quant.conv %[[B]] {{.*}} tops ["c1"] {quant.images = array<i64: 4, 6>}
-// CHECK-NEXT: %[[B2:.*]] = quant.conv %[[B1]] {{.*}} tops ["c2"] {quant.images = array<i64: 4, 6>}
-// CHECK-NEXT: %[[C:.*]] = quant.concat(%[[A2]], %[[B2]]) axis 0 tops [""]
+// CHECK-NEXT: %[[B1:.*]] = quant.conv %[[B]] {{.*}} tops ["c1"] {quant.part = array<i64: 0, 4, 6>}
+// CHECK-NEXT: %[[B2:.*]] = quant.conv %[[B1]] {{.*}} tops [""] {quant.part = array<i64: 0, 4, 6>}
+// CHECK-NEXT: %[[C:.*]] = quant.concat(%[[A2]], %[[B2]]) axis 0 tops ["c2"]
 // CHECK-NEXT: func.return %[[C]]
 // WHOLE-NOT: quant.slice
 func.func @main(%x: !x) -> !y {

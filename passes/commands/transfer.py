@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from xdsl.ir import Operation, SSAValue
 
 from dialects.bm1684 import isa, tile
+from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import Direction, Format, Instruction
-from dialects.bm1684.layout import Ref, Space
+from dialects.bm1684.layout import Ref, Space, rows_of
 from passes.commands.place import Addresses
 
 _FORMATS = {4: Format.FP32, 2: Format.INT16, 1: Format.INT8}
@@ -21,9 +22,15 @@ _DIRECTIONS = {
 
 
 def _side(side: str, value: SSAValue, addresses: Addresses) -> dict[str, int]:
+    """The fields of one side. In the vendor's simulator all steps over images and rows of lanes
+    have to end in local memory; where there is but one, its step is of no other use."""
     ref = Ref.of(value)
     fields = isa.start(side, addresses.of(value))
-    for axis, size, stride in zip("nchw", ref.shape, ref.layout.strides, strict=True):
+    strides = ref.layout.strides
+    if ref.place.space is Space.LMEM and ref.shape[0] == rows_of(ref.shape[1], ref.place.lane) == 1:
+        room = (BM1684.lane_bytes - addresses.offset(value)) // ref.layout.unit
+        strides = (min(strides[0], room), min(strides[1], room), *strides[2:])
+    for axis, size, stride in zip("nchw", ref.shape, strides, strict=True):
         fields[f"{side}_{axis}size"] = size
         fields[f"{side}_{axis}stride"] = stride
     return fields

@@ -228,12 +228,12 @@ class TileBuilder:
         top: str,
         shape: Sequence[int],
         height: Attribute | None = None,
-        images: Attribute | None = None,
+        part: Attribute | None = None,
     ) -> None:
-        """``height``: rows of the image when the tensor holds its four strips. ``images``: the
-        first of the batch and how many that has, when the tensor holds only some."""
+        """``height``: rows of the image when the tensor holds its four strips. ``part``: what
+        it is a part of, as the attribute of the layer says."""
         properties: dict[str, Attribute] = {"top": StringAttr(top), "shape": i64s(shape)}
-        for name, value in (("height", height), ("images", images)):
+        for name, value in (("height", height), ("part", part)):
             if value is not None:
                 properties[name] = value
         self.add(tile.ObserveOp, [ref], properties)

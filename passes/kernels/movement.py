@@ -10,12 +10,15 @@ from math import prod
 from xdsl.ir import Block, Operation, SSAValue
 
 from dialects.bm1684.chip import BM1684
-from dialects.bm1684.layout import DDR, Layout, Ref, i32, si8
-from dialects.quant import movement, types
-from dialects.quant.base import ints
+from dialects.bm1684.layout import DDR, Layout, Ref, aligned, i32, local_bytes, si8
+from dialects.quant import compute, movement, strips, types
+from dialects.quant.base import QuantOp, ints
 from passes.kernels.builder import TileBuilder
+from passes.kernels.tiling import ranges
 
 Strides = tuple[int, ...]
+ROWS = 2
+"""The axis of rows."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,17 @@ def _side(b: TileBuilder, buffer: SSAValue, box: Box, strides: Strides, begin: i
     return b.view(buffer, ref, begin * box.unit)
 
 
+STRIDED: tuple[type[Operation], ...] = (
+    compute.ConvOp,
+    compute.MaxPoolOp,
+    compute.AveragePoolOp,
+    strips.SplitStripsOp,
+    strips.JoinStripsOp,
+    strips.QuantizeStripsOp,
+)
+"""Layers that read and write rows of a larger tensor as they lie in DDR."""
+
+
 def _packed(value: SSAValue) -> bool:
     """True for 8-bit tensors: they lie as 4N."""
     return not types.is_float(value)
@@ -178,22 +192,54 @@ def _begin(whole: SSAValue, axis: int, begin: int, part: SSAValue) -> int | None
     return 4 * begin * prod(shape[axis + 1 :])
 
 
-def homes_in_concats(block: Block, outputs: set[SSAValue]) -> dict[SSAValue, tuple[SSAValue, int]]:
-    """Operands of concatenations that can be made in their place: the result, and the byte where
-    they begin. Network inputs and outputs have a place of their own, and so has what is made
-    without a copy."""
-    homes: dict[SSAValue, tuple[SSAValue, int]] = {}
+def rows_of(op: Operation) -> int | None:
+    """For a slice that needs no copy because those that read it can read rows of its operand: the
+    first row."""
+    if not isinstance(op, movement.SliceOp) or op.axis.value.data != ROWS or op.top:
+        return None
+    if not all(isinstance(use.operation, STRIDED) for use in op.y.uses):
+        return None
+    return op.begin.value.data
+
+
+@dataclass(frozen=True)
+class Home:
+    """The place of a tensor inside of another: the byte where it begins, or the first of its rows
+    of every channel."""
+
+    whole: SSAValue
+    byte: int | None = None
+    row: int | None = None
+
+
+def homes_in_concats(block: Block, outputs: set[SSAValue]) -> dict[SSAValue, Home]:
+    """Operands of concatenations that can be made in their place. Network inputs and outputs have a
+    place of their own, and so has what is made without a copy."""
+    homes: dict[SSAValue, Home] = {}
     for op in block.ops:
         if not isinstance(op, movement.ConcatOp):
             continue
         axis, begin = op.axis.value.data, 0
         for x in op.xs:
-            at = _begin(op.y, axis, begin, x)
+            home = _home(op, axis, begin, x)
+            if home is not None and x not in homes and x not in outputs:
+                homes[x] = home
             begin += types.shape_of(x)[axis]
-            free = isinstance(x.owner, Operation) and part_of(x.owner) is None
-            if at is not None and free and x not in homes and x not in outputs:
-                homes[x] = (op.y, at)
     return homes
+
+
+def _home(op: movement.ConcatOp, axis: int, begin: int, x: SSAValue) -> Home | None:
+    """The place of an operand, if it can be made there."""
+    owner = x.owner
+    if not isinstance(owner, QuantOp) or part_of(owner) is not None or rows_of(owner) is not None:
+        return None
+    at = _begin(op.y, axis, begin, x)
+    if at is not None:
+        return Home(op.y, byte=at)
+    able = all(isinstance(u.operation, (*STRIDED, movement.ConcatOp)) for u in x.uses)
+    if axis == ROWS and able and not owner.top and isinstance(owner, (*STRIDED, movement.SliceOp)):
+        return Home(op.y, row=begin)
+    return None
 
 
 def lower_transpose(
@@ -226,15 +272,41 @@ def lower_concat(
     axis, begin = op.axis.value.data, 0
     for x, source in zip(op.xs, sources, strict=True):
         at = _begin(op.y, axis, begin, x)
+        if axis == ROWS:
+            at = 4 * begin * prod(types.shape_of(op.y)[3:])
         if at is None or not b.is_at(source, dest, at):
             _copy_slice(b, op.y, x, axis, begin, source, dest, into=True)
         begin += types.shape_of(x)[axis]
 
 
 def lower_slice(b: TileBuilder, op: movement.SliceOp, source: SSAValue, dest: SSAValue) -> None:
-    """One strided copy."""
+    """One strided copy; rows of whole tensors are copied by the tensor unit."""
     axis, begin = op.axis.value.data, op.begin.value.data
+    if b.whole and axis == ROWS and len(types.shape_of(op.y)) == 4:
+        _copy_rows(b, source, dest, begin)
+        return
     _copy_slice(b, op.x, op.y, axis, begin, source, dest, into=False)
+
+
+def _copy_rows(b: TileBuilder, source: SSAValue, dest: SSAValue, begin: int) -> None:
+    """Loads a tensor, or as many rows of a part of its channels as fit, and stores rows of it."""
+    whole, part = Ref.of(b.words(source)), Ref.of(b.words(dest))
+    (n, channels, height, width), count = whole.shape, part.shape[2]
+    if local_bytes(whole.shape, aligned(whole.shape, 4)) <= b.budget // 2:
+        cuts = [((0, channels), (0, height), (0, count))]
+    else:
+        cuts = [
+            (cut, (begin + first, rows), (first, rows))
+            for cut in ranges(channels, BM1684.lanes)
+            for first, rows in ranges(count, max(1, b.budget // (8 * n * width)))
+        ]
+    for (c0, cn), (loaded, rows), (first, made) in cuts:
+        src = b.local(i32, (n, cn, rows, width))
+        b.load(src, b.window(b.words(source), (0, c0, loaded, 0), (n, cn, rows, width)))
+        result = b.local(i32, (n, cn, made, width))
+        skip = begin + first - loaded
+        b.arith("copy", result, b.window(src, (0, 0, skip, 0), (n, cn, made, width)))
+        b.store(b.window(b.words(dest), (0, c0, first, 0), (n, cn, made, width)), result)
 
 
 def _copy_slice(

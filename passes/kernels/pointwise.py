@@ -172,8 +172,15 @@ def lower_eltwise(
     b: TileBuilder, op: compute.EltwiseOp, sources: Sequence[SSAValue], dest: SSAValue
 ) -> None:
     """Sum, product, maximum."""
-    emit = _float_eltwise(op) if types.is_float(op.y) else _int_eltwise(op)
-    _each(b, sources, dest, len(sources) + 3, emit)
+    if types.is_float(op.y):
+        _each(b, sources, dest, len(sources) + 2 - _is_plain(op), _float_eltwise(op))
+    else:
+        _each(b, sources, dest, len(sources) + 3, _int_eltwise(op))
+
+
+def _is_plain(op: compute.EltwiseOp) -> bool:
+    """Whether no operand has a factor."""
+    return op.coefficients is None or set(op.coefficients.iter_values()) <= {1.0}
 
 
 def _int_eltwise(op: compute.EltwiseOp) -> Callable[[Flat, Chunk | None, list[SSAValue]], SSAValue]:
@@ -208,7 +215,8 @@ def _float_eltwise(
     merge = {"sum": "add", "product": "mul", "max": "max"}[kind]
 
     def emit(flat: Flat, chunk: Chunk | None, xs: list[SSAValue]) -> SSAValue:
-        b, dst, scratch = flat.b, flat.local(chunk, f32), flat.local(chunk, f32)
+        b, dst = flat.b, flat.local(chunk, f32)
+        scratch = dst if _is_plain(op) else flat.local(chunk, f32)
         result = xs[0]
         if kind == "sum" and factors[0] != 1:
             result = b.scalar("mul", dst, result, factors[0])

@@ -50,9 +50,17 @@ class _Part:
     rows: Span
 
 
-def _parts(b: TileBuilder, channels: int, rows: int, width: int, images: int) -> Iterator[_Part]:
-    """Cuts strips into parts; ``images``: how many buffers of the part's size are alive."""
-    limit = BM1684.limits.channels // BM1684.lanes * BM1684.lanes
+def _parts(
+    b: TileBuilder,
+    channels: int,
+    rows: int,
+    width: int,
+    images: int,
+    most: int = BM1684.limits.channels,
+) -> Iterator[_Part]:
+    """Cuts strips into parts of ``most`` channels; ``images``: how many buffers of the part's size
+    are alive."""
+    limit = most // BM1684.lanes * BM1684.lanes
 
     def fits(c: int, r: int) -> bool:
         one = rows_of(c) * align(r * width * 4, BM1684.alignment)
@@ -123,14 +131,15 @@ def _split_bytes(
     (c0, cn), (begin, count) = part.channels, part.rows
     ref = Ref.of(source)
     height, width = ref.shape[2:]
+    channel, line = ref.layout.strides[1:3]
     target = _words(b, cn, count, width)
     row = aligned((1, cn, count, width), 4).strides[1]
     near = Layout(1, 1, (1, row * 4, width * 4, 4))
     present = _present(height, rows, part)
     for first, last, size in _runs(present):
         shape = (last - first, cn, size, width)
-        far = Layout(1, 1, (rows * width, height * width, width, 1))
-        at = (c0 * height + first * rows + begin) * width
+        far = Layout(1, 1, (rows * line, channel, line, 1))
+        at = c0 * channel + (first * rows + begin) * line
         src = b.view(source, Ref(si8, shape, far, DDR), at)
         dst = b.view(target, Ref(si8, shape, near, LMEM), first)
         b.load(dst, src)
@@ -192,6 +201,7 @@ def lower_quantize_strips(
     many lanes busy; the transfers turn rows and channels."""
     _, channels, height, width = types.shape_of(op.x)
     rows = types.shape_of(op.y)[2]
+    channel, line = Ref.of(source).layout.strides[1:3]
     for part in _parts(b, rows, channels, width, 3):
         (begin, count), (c0, cn) = part.channels, part.rows
         result = _words(b, count, cn, width)
@@ -199,8 +209,8 @@ def lower_quantize_strips(
             if not size:
                 continue
             x = b.local(f32, (1, size, cn, width))
-            first = (c0 * height + k * rows + begin) * width
-            far = Layout(4, 1, (0, width, height * width, 1))
+            first = c0 * channel + (k * rows + begin) * line
+            far = Layout(4, 1, (0, line, channel, 1))
             b.load(x, b.view(source, Ref(f32, (1, size, cn, width), far, DDR), 4 * first))
             bits = rounded(b, x, types.scale_of(op.y) or 1.0, types.is_unsigned(op.y))
             into = b.window(result, (0, 0, 0, 0), (1, size, cn, width))
@@ -218,10 +228,13 @@ def lower_quantize_strips(
 
 
 def lower_join_strips(b: TileBuilder, op: JoinStripsOp, source: SSAValue, dest: SSAValue) -> None:
-    """Shifts each strip down to byte 0, where the one image of a word lies."""
+    """Shifts each strip down to byte 0, where the one image of a word lies; rows of a larger tensor
+    by rows of lanes, as they may lie in local memory."""
     _, channels, rows, width = types.shape_of(op.x)
     height = types.shape_of(op.y)[2]
-    for part in _parts(b, channels, rows, width, 6):
+    in_rows = Ref.of(dest).layout.strides[1] != height * width
+    most = BM1684.lanes if in_rows else BM1684.limits.channels
+    for part in _parts(b, channels, rows, width, 6, most):
         (_, cn), (begin, count) = part.channels, part.rows
         strips = _words(b, cn, count, width)
         b.load(strips, _box(b, source, part, begin, count))

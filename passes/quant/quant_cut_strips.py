@@ -23,8 +23,8 @@ from dialects.quant.strips import (
     StripOp,
 )
 from passes.strips.plan import Group, plan_strips
-from passes.strips.window import RowWindow, row_window
 from passes.support.program import main_function
+from passes.support.row_window import RowWindow, row_window
 
 _Strips = dict[int, SSAValue]
 

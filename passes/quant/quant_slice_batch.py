@@ -7,20 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from xdsl.context import Context
-from xdsl.dialects.builtin import ArrayAttr, ModuleOp, StringAttr
-from xdsl.ir import Attribute, Block, Operation, SSAValue
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Block, Operation, SSAValue
 from xdsl.passes import ModulePass
 
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import aligned, local_bytes
 from dialects.quant import compute, movement, types
-from dialects.quant.base import IMAGES, QuantOp, i64s, int_attr, ints
+from dialects.quant.base import QuantOp, ints
 from passes.kernels.tiling import ranges
+from passes.slices.copies import Copies, Part, results_read_outside
 from passes.support.program import main_function
-
-Span = tuple[int, int]
-UNNAMED = ArrayAttr([StringAttr("")])
-"""The top of a tensor that the network does not have."""
 
 
 def _off_axis_0(op: Any) -> bool:
@@ -101,89 +98,15 @@ def _plan(run: Sequence[Operation], room: int) -> tuple[Sequence[Operation], int
     return (chosen, part) if part < images else None
 
 
-@dataclass
-class _Slicer:
-    """Replaces layers by copies of them, ``part`` images each."""
-
-    layers: Sequence[Operation]
-    part: int
-
-    def run(self) -> None:
-        first, last = self.layers[0], self.layers[-1]
-        block, after = first.parent_block(), last.next_op
-        assert block is not None
-        assert after is not None
-        inside = set(self.layers)
-        kept = [
-            value
-            for op in self.layers
-            for value in op.results
-            if any(use.operation not in inside for use in value.uses)
-        ]
-        parts: dict[SSAValue, list[SSAValue]] = {value: [] for value in kept}
-        total = types.shape_of(first.results[0])[0]
-        for span in ranges(total, self.part):
-            made = self._slice(block, first, span, total)
-            for value, found in parts.items():
-                found.append(made[value])
-        for value, found in parts.items():
-            whole = movement.ConcatOp.create(
-                operands=found,
-                result_types=[value.type],
-                properties={"tops": UNNAMED, "axis": int_attr(0)},
-                location=_location(value),
-            )
-            block.insert_op_before(whole, after)
-            value.replace_all_uses_with(whole.y)
-        for op in reversed(self.layers):
-            op.detach()
-            op.erase()
-
-    def _slice(
-        self, block: Block, before: Operation, span: Span, total: int
-    ) -> dict[SSAValue, SSAValue]:
-        """All layers on some images; returns what became of each value."""
-        made: dict[SSAValue, SSAValue] = {}
-
-        def part_of(value: SSAValue, op: Operation) -> SSAValue:
-            if value not in made:
-                properties: dict[str, Attribute] = {
-                    "tops": UNNAMED,
-                    "axis": int_attr(0),
-                    "begin": int_attr(span[0]),
-                }
-                new = movement.SliceOp.create(
-                    operands=[value],
-                    result_types=[_images(value, span[1])],
-                    properties=properties,
-                    location=op.location,
-                )
-                block.insert_op_before(new, before)
-                made[value] = new.y
-            return made[value]
-
-        for op in self.layers:
-            new = type(op).create(
-                operands=[part_of(x, op) for x in op.operands],
-                result_types=[_images(value, span[1]) for value in op.results],
-                properties=dict(op.properties),
-                attributes={**op.attributes, IMAGES: i64s([span[0], total])},
-                location=op.location,
-            )
-            block.insert_op_before(new, before)
-            made.update(zip(op.results, new.results, strict=True))
-        return made
-
-
-def _images(value: SSAValue, count: int) -> Attribute:
-    """The type of so many images of a tensor."""
-    return types.like(value, (count, *types.shape_of(value)[1:]))
-
-
-def _location(value: SSAValue) -> Any:
-    owner = value.owner
-    assert isinstance(owner, Operation)
-    return owner.location
+def _cut(layers: Sequence[Operation], count: int) -> None:
+    """Replaces layers by copies of them, ``count`` images each."""
+    values = dict.fromkeys(value for op in layers for value in (*op.operands, *op.results))
+    kept = results_read_outside(layers)
+    parts = [
+        Part(dict.fromkeys(values, span), dict.fromkeys(kept, span))
+        for span in ranges(types.shape_of(layers[0].results[0])[0], count)
+    ]
+    Copies(layers, 0, lambda op, part, held: part.needed[op.results[0]]).run(parts)
 
 
 @dataclass(frozen=True)
@@ -206,4 +129,4 @@ class QuantSliceBatchPass(ModulePass):
         for run in list(_runs(main_function(op).body.block)):
             found = _plan(run, self.room)
             if found is not None:
-                _Slicer(*found).run()
+                _cut(*found)

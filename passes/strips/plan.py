@@ -18,7 +18,7 @@ from dialects.quant import types
 from dialects.quant.base import QuantOp
 from dialects.quant.strips import STRIPS
 from passes.strips.cost import JOIN, SPLIT, exchange_cycles, layer_cycles, steps
-from passes.strips.window import RowWindow, row_window
+from passes.support.row_window import RowWindow, row_window
 
 
 def _height(value: SSAValue) -> int:
@@ -57,10 +57,18 @@ class Group:
         )
 
 
+def _strip_window(op: Operation) -> RowWindow | None:
+    """The window of a layer that strips can serve: of a single 8-bit image, made row by row."""
+    values = (*op.operands, *op.results)
+    if any(types.is_float(value) or types.shape_of(value)[:1] != (1,) for value in values):
+        return None
+    window = row_window(op)
+    return window if window is not None and window.out > 1 else None
+
+
 def _serves(op: Operation) -> bool:
     """Whether strips can serve a layer."""
-    window = row_window(op) if isinstance(op, QuantOp) else None
-    return window is not None and window.out > 1
+    return isinstance(op, QuantOp) and _strip_window(op) is not None
 
 
 def _on_strips(op: Operation, window: RowWindow, rows: int) -> float:
@@ -90,8 +98,8 @@ class Plan:
 
     def place(self, op: Operation) -> None:
         """Finds the layer's place."""
-        window = row_window(op)
-        if window is None or window.out < 2:
+        window = _strip_window(op)
+        if window is None:
             self._whole.update((*op.operands, *op.results))
             return
         offers = [self._stay_whole(op), self._join_group(op, window, Group())]

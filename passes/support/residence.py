@@ -1,9 +1,10 @@
-"""Tensors in DDR that could stay in local memory: who stores and loads which of their channels."""
+"""Tensors in DDR that could stay in local memory: who stores and loads which part of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise, product
 
 from xdsl.ir import Block, Operation, SSAValue
 
@@ -13,22 +14,49 @@ from dialects.bm1684.layout import LMEM, Ref, Space, aligned, contiguous, rows_o
 
 
 @dataclass(frozen=True)
-class Channels:
-    """A range of a tensor's channels: all of each, in every group of images."""
+class Range:
+    """Indices ``begin`` to ``end - 1``."""
 
     begin: int
     end: int
 
-    def overlaps(self, other: Channels) -> bool:
+    def overlaps(self, other: Range) -> bool:
         return self.begin < other.end and other.begin < self.end
+
+
+@dataclass(frozen=True)
+class Box:
+    """Some channels of a tensor and of each some rows, in every group of images."""
+
+    channels: Range
+    rows: Range
+
+    def overlaps(self, other: Box) -> bool:
+        return self.channels.overlaps(other.channels) and self.rows.overlaps(other.rows)
+
+    def is_covered(self, parts: Sequence[Box]) -> bool:
+        """Whether the parts together hold all of it."""
+        edges = [
+            sorted({axis.begin, axis.end} | {e for p in others for e in (p.begin, p.end)})
+            for axis, others in (
+                (self.channels, [part.channels for part in parts]),
+                (self.rows, [part.rows for part in parts]),
+            )
+        ]
+        cells = (
+            Box(Range(*c), Range(*r)) for c, r in product(pairwise(edges[0]), pairwise(edges[1]))
+        )
+        return all(
+            any(part.overlaps(cell) for part in parts) for cell in cells if cell.overlaps(self)
+        )
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """A transfer between channels of a tensor and all of a local buffer."""
+    """A transfer between a part of a tensor and all of a local buffer."""
 
     transfer: tile.StoreOp | tile.LoadOp
-    channels: Channels
+    box: Box
     local: tile.AllocOp
 
 
@@ -49,32 +77,46 @@ class Tensor:
         """The tensor's 32-bit words, four 8-bit images in one."""
         return Ref.of(self.buffer.ref).as_words()
 
-    def local(self, channels: Channels) -> Ref:
-        """Words of some channels in local memory, from lane 0 on."""
-        g, _, h, w = self.words.shape
-        shape = (g, channels.end - channels.begin, h, w)
+    def local(self, box: Box) -> Ref:
+        """Words of a part in local memory, from lane 0 on."""
+        g, _, _, w = self.words.shape
+        channels, rows = box.channels, box.rows
+        shape = (g, channels.end - channels.begin, rows.end - rows.begin, w)
         return self.words.with_(shape=shape, layout=aligned(shape, 4), place=LMEM)
 
     @property
-    def channels(self) -> Channels:
-        """All of them."""
-        return Channels(0, self.words.shape[1])
+    def whole(self) -> Box:
+        """All of it."""
+        _, c, h, _ = self.words.shape
+        return Box(Range(0, c), Range(0, h))
 
-    def range_of(self, begin: int, size: int) -> Channels | None:
-        """The channels in a range of bytes; None when it holds parts of channels, or its first
-        one does not lie in lane 0."""
+    def box_of(self, far: Ref, begin: int) -> Box | None:
+        """The part that a memref from a byte on holds; None when it is none, or when it would not
+        lie as a tensor of its own in the whole one in local memory: its first channel does not lie
+        in lane 0, or rows lie in more than one row of lanes or do not begin where the engine takes
+        a tensor."""
         g, c, h, w = self.words.shape
-        plane = 4 * h * w
-        whole = begin == 0 and size == g * c * plane
-        if whole:
-            return self.channels
-        found = Channels(begin // plane, (begin + size) // plane)
-        good = g == 1 and not begin % plane and not size % plane
-        return found if good and not found.begin % BM1684.lanes else None
+        plane, words = 4 * h * w, far.as_words()
+        if _is_contiguous(words):
+            size = 4 * words.groups * words.shape[1] * words.shape[2] * words.shape[3]
+            if begin == 0 and size == g * c * plane:
+                return self.whole
+            found = Range(begin // plane, (begin + size) // plane)
+            if g == 1 and not begin % plane and not size % plane and size:
+                return None if found.begin % BM1684.lanes else Box(found, self.whole.rows)
+        _, count, height, width = words.shape
+        first, (row, rest) = begin // plane, divmod(begin % plane, 4 * w)
+        steps = (self.words.layout.strides[1], w, 1)
+        rows = words.layout.unit == 4 and words.layout.strides[1:] == steps and width == w
+        in_lanes = g == 1 and count <= BM1684.lanes and not first % BM1684.lanes
+        if not rows or not in_lanes or rest or 4 * w * row % BM1684.alignment:
+            return None
+        return Box(Range(first, first + count), Range(row, row + height))
 
-    def local_offset(self, channels: Channels) -> int:
-        """Bytes in each lane from the tensor's first channel to the first of a range."""
-        return rows_of(channels.begin) * self.local(self.channels).layout.strides[1] * 4
+    def local_offset(self, box: Box) -> int:
+        """Bytes in each lane from the whole tensor's first word to that of a part."""
+        layout, width = self.local(self.whole).layout, self.words.shape[3]
+        return 4 * (rows_of(box.channels.begin) * layout.strides[1] + box.rows.begin * width)
 
 
 def _is_contiguous(words: Ref) -> bool:
@@ -135,18 +177,16 @@ class Flow:
         ddr: SSAValue,
         local: SSAValue,
     ) -> Part | None:
-        """A transfer as a part of its tensor; None when it moves anything but whole channels
-        between their place in DDR and all of a local buffer."""
+        """A transfer as a part of its tensor; None when it moves anything but that between its
+        place in DDR and all of a local buffer."""
         far, near, buffer = Ref.of(ddr), Ref.of(local), self.base[local]
-        size = 4 * far.groups * far.shape[1] * far.shape[2] * far.shape[3]
-        channels = tensor.range_of(self.offset[ddr], size)
-        if channels is None or not isinstance(buffer, tile.AllocOp) or self.offset[local]:
+        box = tensor.box_of(far, self.offset[ddr])
+        if box is None or not isinstance(buffer, tile.AllocOp) or self.offset[local]:
             return None
-        wanted = tensor.local(channels)
-        packed = far.shape == wanted.shape and _is_contiguous(far)
-        if not packed or near != wanted or Ref.of(buffer.ref).as_words() != wanted:
+        wanted = tensor.local(box)
+        if far.shape != wanted.shape or near != wanted:
             return None
-        return Part(transfer, channels, buffer)
+        return Part(transfer, box, buffer) if Ref.of(buffer.ref).as_words() == wanted else None
 
     def _keeps(self, part: Part) -> bool:
         """Whether the buffer that a store reads holds the data for good, and nothing else."""
@@ -162,7 +202,7 @@ class Flow:
             part = self.part(tensor, load, load.src, load.dst)
             if part is None or self.writes[part.local] != [load]:
                 continue
-            needed = [p for p in tensor.stored if p.channels.overlaps(part.channels)]
+            needed = [p for p in tensor.stored if p.box.overlaps(part.box)]
             if self._covers(tensor, part, needed):
                 yield part, needed
 
@@ -170,10 +210,5 @@ class Flow:
         """Whether these stores, and no others, wrote all that a load reads, before it."""
         if len(needed) != len(tensor.stores) and len(tensor.stored) != len(tensor.stores):
             return False  # a store of another form may have written some of it
-        at = load.channels.begin
-        for part in sorted(needed, key=lambda p: p.channels.begin):
-            if part.channels.begin > at:
-                return False
-            at = max(at, part.channels.end)
         before = all(self.position[p.transfer] < self.position[load.transfer] for p in needed)
-        return before and at >= load.channels.end
+        return before and load.box.is_covered([part.box for part in needed])

@@ -10,7 +10,15 @@ from xdsl.passes import ModulePass
 
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import Space, align
-from passes.support.memory import Arena, Lifetime, OutOfMemory, OverlapArena, allocate, lifetimes
+from passes.support.memory import (
+    Arena,
+    Lifetime,
+    OutOfMemory,
+    OverlapArena,
+    allocate,
+    lifetimes,
+    place_longest_first,
+)
 from passes.support.program import LayerError, main_function
 
 
@@ -20,7 +28,8 @@ class TileAllocateLocalPass(ModulePass):
 
     Before: buffers without addresses. After: no two buffers that are alive at one op overlap. With
     ``overlap`` loaded buffers take the memory that has been free for longest, so that loads run
-    ahead of the computations; where that leaves no room, every buffer takes the lowest gap.
+    ahead of the computations; where that leaves no room, every buffer takes the lowest gap, and
+    where that leaves none either, those that live longest are placed first.
     """
 
     name = "tile-allocate-local"
@@ -36,10 +45,20 @@ class TileAllocateLocalPass(ModulePass):
             *([] if fits else [(local, BM1684.lane_bytes)]),
         ):
             failed = _place(spans, size, overlap=False)
-            if failed is not None:
+            if failed is not None and not _place_longest_first(spans, size):
                 wanted = align(failed.buffer.bytes.value.data, BM1684.alignment)
                 sentence = f"no room in {size} bytes of memory for {wanted} bytes"
                 raise LayerError(failed.buffer.location, sentence)
+
+
+def _place_longest_first(spans: list[Lifetime], size: int) -> bool:
+    try:
+        places = place_longest_first(spans, Arena(0, size, BM1684.alignment))
+    except OutOfMemory:
+        return False
+    for span, offset in places.items():
+        span.buffer.address = IntegerAttr(offset, i64)
+    return True
 
 
 def _place(spans: list[Lifetime], size: int, overlap: bool) -> Lifetime | None:

@@ -57,9 +57,9 @@ def _shortcuts(flow: Flow) -> list[_Shortcut]:
 
 def _home_of(tensor: Tensor) -> _Home:
     for part in tensor.stored:
-        if part.channels == tensor.channels:
+        if part.box == tensor.whole:
             return _Home(tensor, part.local)
-    ref = tensor.local(tensor.channels)
+    ref = tensor.local(tensor.whole)
     size = int_attr(local_bytes(ref.shape, ref.layout))
     buffer = tile.AllocOp.build(properties={"bytes": size}, result_types=[ref.type])
     buffer.location = tensor.buffer.location
@@ -155,7 +155,7 @@ def _move_in(flow: Flow, home: _Home, loads: Iterable[Part]) -> None:
         part.transfer.erase()
     for part in (*home.kept, *loads):
         if part.local is not home.buffer:
-            offset = home.tensor.local_offset(part.channels)
+            offset = home.tensor.local_offset(part.box)
             view = _view(home.buffer.ref, offset, Ref.of(part.local.ref), part.local)
             part.local.ref.replace_all_uses_with(view)
 
@@ -181,21 +181,19 @@ def _observed(
     flow: Flow, tensor: Tensor, home: _Home | None, observe: tile.ObserveOp
 ) -> SSAValue | None:
     """Where the compare finds in local memory what it finds in DDR; None when not in one piece."""
-    words, value = Ref.of(observe.ref).as_words(), observe.ref
-    size = 4 * words.groups * words.shape[1] * words.shape[2] * words.shape[3]
-    channels = tensor.range_of(flow.offset[value], size)
-    if channels is None or len(tensor.stored) != len(tensor.stores):
+    box = tensor.box_of(Ref.of(observe.ref), flow.offset[observe.ref])
+    if box is None or len(tensor.stored) != len(tensor.stores):
         return None
-    parts = [part for part in tensor.stored if part.channels.overlaps(channels)]
-    whole, local = Ref.of(tensor.buffer.ref), tensor.local(channels)
+    parts = [part for part in tensor.stored if part.box.overlaps(box)]
+    whole, local = Ref.of(tensor.buffer.ref), tensor.local(box)
     like = whole.with_(
         shape=(whole.shape[0], *local.shape[1:]),
         layout=replace(whole.layout, strides=local.layout.strides),
         place=local.place,
     )
     if home is not None and home.kept.issuperset(parts):
-        return _view(home.buffer.ref, tensor.local_offset(channels), like, observe)
-    if len(parts) == 1 and parts[0].channels == channels:
+        return _view(home.buffer.ref, tensor.local_offset(box), like, observe)
+    if len(parts) == 1 and parts[0].box == box:
         return _view(parts[0].local.ref, 0, like, observe)
     return None
 

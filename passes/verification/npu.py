@@ -21,6 +21,7 @@ from dialects.quant import types
 from dialects.quant.base import ints
 from dialects.quant.reference import join_strips
 from passes.support.encode import Group, command_groups, integer, weights_image
+from passes.verification.findings import Difference
 
 Array = NDArray[Any]
 Site = tuple[int, Engine, int]
@@ -118,23 +119,36 @@ def read_tensor(npu: Npu, at: Observation) -> Array:
 
 
 class Parts:
-    """Puts tensors together whose images are observed part by part."""
+    """Puts tensors together that are observed part by part. Parts may overlap (halos that are
+    computed twice), and must agree there; ``fail`` gets a sentence where they do not."""
 
-    def __init__(self) -> None:
-        self._wholes: dict[str, Array] = {}
-        self._missing: dict[str, int] = {}
+    def __init__(self, fail: Callable[[str], None]) -> None:
+        self._fail = fail
+        self._wholes: dict[str, tuple[Array, Array]] = {}
 
     def add(self, at: Observation, value: Array) -> Array | None:
         """The whole tensor once its last part has come."""
-        if at.images is None:
+        if not at.parts:
             return value
-        first, count = at.images.first, value.shape[0]
+        shape, box = list(value.shape), [slice(None)] * value.ndim
+        for part in at.parts:
+            box[part.axis] = slice(part.first, part.first + shape[part.axis])
+            shape[part.axis] = part.total
         if at.top not in self._wholes:
-            self._wholes[at.top] = np.empty((at.images.total, *value.shape[1:]), value.dtype)
-            self._missing[at.top] = at.images.total
-        self._wholes[at.top][first : first + count] = value
-        self._missing[at.top] -= count
-        return self._wholes.pop(at.top) if self._missing[at.top] == 0 else None
+            self._wholes[at.top] = np.empty(shape, value.dtype), np.zeros(shape, bool)
+        whole, known = self._wholes[at.top]
+        here = tuple(box)
+        twice = known[here]
+        if twice.any():
+            difference = Difference.between(value[twice], whole[here][twice])
+            if difference.index:
+                self._fail(f'tensor "{at.top}": two slices compute a common element differently,'
+                           f" {difference.npu:g} and {difference.cpu:g}")
+        whole[here], known[here] = value, True
+        if not known.all():
+            return None
+        del self._wholes[at.top]
+        return whole
 
 
 def _local_words(npu: Npu, offset: int, box: LocalBox) -> Array:

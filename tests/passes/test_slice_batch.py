@@ -15,7 +15,7 @@ from bmnetu.pipeline import new_context, parse_pipeline, pipeline_text, run_pipe
 from dialects.bm1684.npu import CommandOp
 from dialects.execute import execute, names_of
 from dialects.quant import reference, types
-from dialects.quant.base import IMAGES, ints
+from dialects.quant.base import PART, ints
 from passes.quant import quant_slice_batch
 from passes.quant.quant_slice_batch import need_of
 from passes.support.program import main_function
@@ -43,7 +43,7 @@ def weights_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def sliced(module: ModuleOp) -> list[Operation]:
-    return [op for op in module.walk() if IMAGES in op.attributes]
+    return [op for op in module.walk() if PART in op.attributes]
 
 
 def random_inputs(module: ModuleOp, seed: int) -> list[Any]:
@@ -86,7 +86,7 @@ def test_the_npu_computes_slices(integer: bool) -> None:
         run_pipeline(module, passes, lambda p: None)
         assert isinstance(passes[-1], VerifyLayersPass)
         commands = [op for op in module.walk() if isinstance(op, CommandOp)]
-        tops = {o.top for op in commands for o in op.observations if o.images}
+        tops = {o.top for op in commands for o in op.observations if o.parts}
         seen += len(tops & {tensor.top for tensor in passes[-1].findings.tensors})
     assert seen > 10
 
@@ -98,7 +98,7 @@ def test_slices_cover_the_batch_once_and_fit(integer: bool, room: int) -> None:
         lowered(module, "convert-ufw-to-quant", f"quant-slice-batch{{room={room}}}")
         covered: dict[str, int] = {}
         for op in sliced(module):
-            first, total = ints(cast(Any, op.attributes[IMAGES]))
+            _, first, total = ints(cast(Any, op.attributes[PART]))
             images, (top,) = types.shape_of(op.results[0])[0], names_of(op, "tops")
             assert first == covered.get(top, 0)
             covered[top] = first + images
@@ -107,7 +107,7 @@ def test_slices_cover_the_batch_once_and_fit(integer: bool, room: int) -> None:
             assert images <= 4 or need_of(op, images) <= room
             assert images % least == 0 or first + images == total
         totals = {
-            top: ints(cast(Any, op.attributes[IMAGES]))[1]
+            top: ints(cast(Any, op.attributes[PART]))[2]
             for op in sliced(module)
             for top in names_of(op, "tops")
         }

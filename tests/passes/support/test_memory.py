@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -24,6 +25,7 @@ from passes.support.memory import (
     _places,  # pyright: ignore[reportPrivateUsage]
     allocate,
     lifetimes,
+    place_longest_first,
 )
 
 Step = tuple[str, int]
@@ -223,3 +225,40 @@ def test_old_neighbours_are_one_range(ranges: Sequence[tuple[int, int, bool]], o
     for f in touching:
         (over,) = (m for m in merged if m.begin <= f.begin < m.end)
         assert over.at >= f.at if f.at < old else over == f
+
+
+LIVES = st.lists(
+    st.tuples(st.integers(0, 900), st.integers(0, 30), st.integers(0, 12)), min_size=1, max_size=40
+)
+
+
+@given(LIVES)
+def test_buffers_that_are_alive_together_lie_apart(lives: Sequence[tuple[int, int, int]]) -> None:
+    spans = [replace(span_of(size), first=at, last=at + length) for size, at, length in lives]
+    arena = Arena(256, 256 + 4096, 128)
+    try:
+        places = place_longest_first(spans, arena)
+    except OutOfMemory:
+        assert sum(arena.size_of(span) for span in spans) > 4096
+        return
+    assert len(places) == len(spans)
+    for span, at in places.items():
+        assert at % 128 == 0
+        assert 256 <= at <= at + arena.size_of(span) <= 256 + 4096
+        for other, there in places.items():
+            together = span.first <= other.last and other.first <= span.last
+            apart = at + arena.size_of(span) <= there or there + arena.size_of(other) <= at
+            assert other is span or apart or not together
+
+
+def test_the_order_of_use_may_leave_gaps_that_age_does_not() -> None:
+    """Two buffers live on around a third one that ends; a large one comes after it."""
+    spans = [
+        replace(span_of(1024), first=0, last=9),
+        replace(span_of(1024), first=1, last=2),
+        replace(span_of(1024), first=2, last=9),
+        replace(span_of(2048), first=5, last=6),
+    ]
+    with pytest.raises(OutOfMemory):
+        list(allocate(spans, Arena(0, 4096, 128)))
+    assert len(place_longest_first(spans, Arena(0, 4096, 128))) == 4

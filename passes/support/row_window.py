@@ -1,4 +1,4 @@
-"""What the rows of a layer's result need of its operand's rows, as far as strips can give it."""
+"""What the rows of a layer's result need of its operands' rows."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _rows(op: Operation) -> tuple[int, int]:
 def _conv(op: compute.ConvOp) -> RowWindow | None:
     extent = (op.kernel[0] - 1) * ints(op.dilation)[0] + 1
     if op.weight.shape[1] > BM1684.limits.channels:
-        return None
+        return None  # such a layer runs row by row already
     multiple = 2 if op.winograd.value.data else 1
     return RowWindow(
         *_rows(op), ints(op.stride)[0], ints(op.pad)[0], extent, multiple=multiple
@@ -67,7 +67,7 @@ def _pool(op: compute.PoolOp) -> RowWindow | None:
     average = isinstance(op, compute.AveragePoolOp)
     if average and (out - 1) * stride + extent > height + top + bottom:
         return None  # the last window is clipped: it has a divisor of its own
-    lowest = 0 if average or types.is_unsigned(op.x) else -128
+    lowest = 0 if average or types.is_unsigned(op.x) else -128  # of 8 bit; floats have no strips
     return RowWindow(height, out, stride, top, extent, lowest)
 
 
@@ -75,7 +75,9 @@ def _pointwise(op: Operation) -> RowWindow:
     return RowWindow(*_rows(op))
 
 
-def _along_channels(op: movement.ConcatOp | movement.SliceOp) -> RowWindow | None:
+def _along_channels(
+    op: movement.ConcatOp | movement.SliceOp | compute.SoftmaxOp,
+) -> RowWindow | None:
     return _pointwise(op) if op.axis.value.data == 1 else None
 
 
@@ -87,19 +89,23 @@ _TABLE: dict[type[Operation], Callable[[Any], RowWindow | None]] = {
     compute.RequantizeOp: _pointwise,
     compute.PReluOp: _pointwise,
     compute.LookupOp: _pointwise,
+    compute.QuantizeOp: _pointwise,
+    compute.DequantizeOp: _pointwise,
+    compute.SigmoidOp: _pointwise,
+    compute.TanhOp: _pointwise,
+    compute.PowerOp: _pointwise,
+    compute.SoftmaxOp: _along_channels,
     movement.ConcatOp: _along_channels,
     movement.SliceOp: _along_channels,
 }
 
 
 def row_window(op: Operation) -> RowWindow | None:
-    """The window of a layer that strips can serve; None for any other layer: float, of another
-    batch than 1, or one whose result is not made row by row."""
+    """The window of a layer on tensors of rank 4; None for any other layer, and for one whose
+    result is not made row by row."""
     if type(op) not in _TABLE:
         return None
-    for value in (*op.operands, *op.results):
-        shape = types.shape_of(value)
-        if types.is_float(value) or len(shape) != 4 or shape[0] != 1:
-            return None
+    if any(len(types.shape_of(value)) != 4 for value in (*op.operands, *op.results)):
+        return None
     window = _TABLE[type(op)](op)
     return window if window is not None and window.pad < window.extent else None

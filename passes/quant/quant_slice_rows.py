@@ -1,0 +1,69 @@
+"""quant-slice-rows: layers whose image does not fit local memory run on some rows at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Attribute, Operation
+from xdsl.passes import ModulePass
+
+from dialects.bm1684.chip import BM1684
+from dialects.quant import compute
+from dialects.quant.base import i64s, ints
+from passes.slices.copies import Copies, Part, Span
+from passes.slices.plan_rows import plan_rows, rows_read
+from passes.support.program import main_function
+from passes.support.row_window import RowWindow, row_window
+
+ROWS = 2
+"""The axis."""
+
+
+def _window(op: Operation) -> RowWindow:
+    window = row_window(op)
+    assert window is not None
+    return window
+
+
+def _reads(op: Operation, part: Part, held: Span | None) -> Span:
+    """The rows under a window; rows behind that a stride leaves over need not be cut off."""
+    window = _window(op)
+    first, count = rows_read(window, part.needed[op.results[0]])
+    if held is not None and held[0] == first and isinstance(op, compute.ConvOp):
+        if 0 <= held[1] - count < window.stride:
+            return held
+    return first, count
+
+
+def _pads(op: Operation, part: Part) -> Mapping[str, Attribute]:
+    """Padding is left at the edges of the image."""
+    if not isinstance(op, (compute.ConvOp, compute.PoolOp)):
+        return {}
+    window, (first, count) = _window(op), part.needed[op.results[0]]
+    _, bottom, left, right = ints(op.pad)
+    begin = first * window.stride - window.pad
+    below = begin + (count - 1) * window.stride + window.extent - window.height
+    return {"pad": i64s([max(0, -begin), max(0, min(below, bottom)), left, right])}
+
+
+@dataclass(frozen=True)
+class QuantSliceRowsPass(ModulePass):
+    """Runs layers on some rows of their images after the other, so that their tensors stay in
+    local memory.
+
+    Before: tensors of H rows. After: where it costs less by the plan of ``passes/slices``, copies
+    of the layers on as many rows as fit ``room`` bytes of each lane; rows that two slices need
+    (halos) are computed twice. Slices of their inputs before them and concatenations behind need
+    no copy.
+    """
+
+    name = "quant-slice-rows"
+
+    room: int = BM1684.lane_bytes // 2
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        for segment in plan_rows(main_function(op).body.block, self.room):
+            Copies(segment.layers, ROWS, _reads, _pads).run(segment.parts)

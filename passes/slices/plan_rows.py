@@ -1,0 +1,241 @@
+"""Which layers run in slices of rows, and in how many.
+
+A run of layers is cut into segments. The tensors inside a segment stay in local memory, and so do
+small ones between two segments; large ones go through DDR there. A segment whose tensors do not fit
+runs slice by slice, and rows that two slices need (halos) are computed twice. Dynamic programming
+finds the cuts that cost least, each segment the time of the slower engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from xdsl.ir import Block, BlockArgument, Operation, SSAValue
+
+from dialects.bm1684.chip import BM1684
+from dialects.quant.base import QuantOp
+from passes.slices.copies import Part, Span, results_read_outside
+from passes.slices.cost import DDR_BYTES, LayerCost, TensorCost
+from passes.support.row_window import RowWindow, row_window
+
+LONGEST = 24
+"""Layers of a segment, at most."""
+BEHIND = 8
+"""Layers behind the last large one that may run in its slices."""
+SLICE_CYCLES = 1000
+"""What a slice costs beside its work: the first load and the last store wait."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Layers that run in ``parts``."""
+
+    layers: Sequence[Operation]
+    parts: Sequence[Part]
+
+
+def rows_read(window: RowWindow, result: Span) -> Span:
+    """The rows of its operands that a layer reads for rows of its result."""
+    first, count = result
+    begin = first * window.stride - window.pad
+    end = begin + (count - 1) * window.stride + window.extent
+    low, high = max(begin, 0), min(end, window.height)
+    return low, high - low
+
+
+@dataclass(frozen=True, eq=False)
+class _Layer:
+    """A layer that can be cut along its rows."""
+
+    op: Operation
+    window: RowWindow
+
+    @staticmethod
+    def of(op: Operation) -> _Layer | None:
+        window = row_window(op) if isinstance(op, QuantOp) else None
+        if window is None or window.out < 2:
+            return None
+        behind = (window.out - 1) * window.stride - window.pad >= window.height
+        return None if behind else _Layer(op, window)
+
+    @cached_property
+    def operands(self) -> tuple[SSAValue, ...]:
+        return tuple(dict.fromkeys(self.op.operands))
+
+    @cached_property
+    def result(self) -> SSAValue:
+        return self.op.results[0]
+
+    @cached_property
+    def cost(self) -> LayerCost:
+        return LayerCost.of(self.op)
+
+
+def _runs(block: Block) -> Iterator[list[_Layer]]:
+    """Runs of layers that follow each other and can be cut along their rows."""
+    run: list[_Layer] = []
+    for op in block.ops:
+        layer = _Layer.of(op)
+        if layer is not None:
+            run.append(layer)
+        elif run:
+            yield run
+            run = []
+    if run:
+        yield run
+
+
+def _hull(a: Span | None, b: Span) -> Span:
+    if a is None:
+        return b
+    first = min(a[0], b[0])
+    return first, max(sum(a), sum(b)) - first
+
+
+def _needed(layers: Sequence[_Layer], wanted: Mapping[SSAValue, Span]) -> dict[SSAValue, Span]:
+    """The rows of every tensor that these rows of the results need."""
+    found = dict(wanted)
+    for layer in reversed(layers):
+        first, count = found[layer.result]
+        odd = first % layer.window.multiple
+        found[layer.result] = first - odd, count + odd
+        read = rows_read(layer.window, found[layer.result])
+        for x in layer.operands:
+            found[x] = _hull(found.get(x), read)
+    return found
+
+
+def _wanted(layers: Sequence[_Layer], count: int, index: int) -> dict[SSAValue, Span]:
+    """The rows of all results in the ``index``-th of ``count`` slices: about even parts. All rows
+    are computed, also those that nobody reads, as the compare wants them."""
+    last = layers[-1].window.out
+    step = -(-last // count)
+    edges = min(index * step, last), min((index + 1) * step, last)
+    found: dict[SSAValue, Span] = {}
+    for layer in layers:
+        first, end = (layer.window.out * edge // last for edge in edges)
+        found[layer.result] = first, end - first
+    return found
+
+
+def _slices(layers: Sequence[_Layer], count: int) -> int:
+    """How many slices there are when about ``count`` are wanted."""
+    last = layers[-1].window.out
+    return -(-last // -(-last // count))
+
+
+@dataclass
+class _Planner:
+    """The best segments of one run of layers."""
+
+    run: Sequence[_Layer]
+    room: int
+
+    def __post_init__(self) -> None:
+        self._tensors: dict[SSAValue, TensorCost] = {}
+
+    def segments(self) -> Iterator[Segment]:
+        """Those that run in slices, last one first."""
+        least: list[tuple[float, int, int]] = [(0.0, 0, 1)]
+        for end in range(1, len(self.run) + 1):
+            offers = (
+                (least[begin][0] + cycles, begin, count)
+                for begin in range(max(0, end - LONGEST), end)
+                for cycles, count in [self._offer(self.run[begin:end])]
+            )
+            least.append(min(offers))
+        end = len(self.run)
+        while end:
+            _, begin, count = least[end]
+            if count > 1:
+                yield self._segment(self.run[begin:end], count)
+            end = begin
+
+    def is_large(self, layer: _Layer) -> bool:
+        """Whether the tensors of a layer need more room than there is."""
+        return self._peak([layer], _needed([layer], _wanted([layer], 1, 0))) > self.room
+
+    def _segment(self, layers: Sequence[_Layer], count: int) -> Segment:
+        ops = [layer.op for layer in layers]
+        kept = results_read_outside(ops)
+        parts: list[Part] = []
+        for index in range(count):
+            wanted = _wanted(layers, count, index)
+            needed = _needed(layers, wanted)
+            parts.append(Part(needed, {value: wanted[value] for value in kept}))
+        return Segment(ops, parts)
+
+    def _tensor(self, value: SSAValue) -> TensorCost:
+        if value not in self._tensors:
+            self._tensors[value] = TensorCost.of(value)
+        return self._tensors[value]
+
+    def _offer(self, layers: Sequence[_Layer]) -> tuple[float, int]:
+        """The cycles of a segment and its number of slices. A layer alone runs tile by tile where
+        it does not fit; several cost too much then."""
+        whole = _needed(layers, _wanted(layers, 1, 0))
+        fits = self._peak(layers, whole) <= BM1684.lane_bytes
+        if len(layers) == 1 or (fits and not any(map(self.is_large, layers))):
+            return self._cycles(layers, 1), 1
+        weights = sum(layer.cost.lane_weights for layer in layers)
+        rows, count = min(layer.window.out for layer in layers), 2
+        while count <= rows // 2:
+            made = _slices(layers, count)
+            parts = [_needed(layers, _wanted(layers, made, i)) for i in {0, made // 2, made - 1}]
+            if max(self._peak(layers, part) for part in parts) + weights <= self.room:
+                return self._cycles(layers, made), made
+            count *= 2
+        return float("inf"), 1
+
+    def _peak(self, layers: Sequence[_Layer], rows: Mapping[SSAValue, Span]) -> int:
+        """Bytes of each lane that the tensors of one slice take at most."""
+        last = {value: i for i, layer in enumerate(layers)
+                for value in (*layer.operands, layer.result)}  # fmt: skip
+        live: dict[SSAValue, int] = {}
+        peak = 0
+        for i, layer in enumerate(layers):
+            for value in (*layer.operands, layer.result):
+                if value not in live:
+                    live[value] = self._tensor(value).lane_bytes(rows[value][1])
+            scratch = 2 * live[layer.result] if layer.cost.wide else 0
+            peak = max(peak, sum(live.values()) + scratch)
+            live = {value: size for value, size in live.items() if last[value] > i}
+        return peak
+
+    def _cycles(self, layers: Sequence[_Layer], count: int) -> float:
+        """Cycles of a segment in so many slices; those in the middle count as one alike."""
+        inside = {layer.result for layer in layers}
+        kept = results_read_outside([layer.op for layer in layers])
+        alike = {0: 1} if count == 1 else {0: 1, count - 1: 1}
+        if count > 2:
+            alike[count // 2] = count - 2
+        work = moved = 0.0
+        for index, times in alike.items():
+            wanted = _wanted(layers, count, index)
+            rows = _needed(layers, wanted)
+            work += times * sum(layer.cost.cycles_a_row * rows[layer.result][1] for layer in layers)
+            border = {value: span[1] for value, span in rows.items() if value not in inside}
+            border |= {value: wanted[value][1] for value in kept}
+            for value, height in border.items():
+                tensor = self._tensor(value)
+                if isinstance(value, BlockArgument) or tensor.whole_bytes > self.room // 2:
+                    moved += times * height * tensor.ddr_bytes_a_row
+                elif count > 1:
+                    work += times * height * tensor.turn_cycles_a_row
+        moved += count * sum(layer.cost.weights for layer in layers)
+        return max(work, moved / DDR_BYTES) + SLICE_CYCLES * count
+
+
+def plan_rows(block: Block, room: int) -> list[Segment]:
+    """The segments that run in slices, each of whose tensors take at most ``room`` bytes of a
+    lane."""
+    found: list[Segment] = []
+    for run in _runs(block):
+        planner = _Planner(run, room)
+        large = [i for i, layer in enumerate(run) if planner.is_large(layer)]
+        if large:
+            planner.run = run[large[0] : large[-1] + 1 + BEHIND]
+            found += reversed(list(planner.segments()))
+    return found

@@ -1,0 +1,67 @@
+"""Parts of a tensor: what covers what, and which are tensors of their own in local memory."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from xdsl.dialects.builtin import f32
+from xdsl.ir import Block
+
+from dialects.bm1684 import tile
+from dialects.bm1684.layout import DDR, Layout, Ref, contiguous
+from dialects.quant.base import int_attr
+from passes.support.residence import Box, Range, Tensor
+
+RANGES = st.tuples(st.integers(0, 6), st.integers(1, 5)).map(lambda r: Range(r[0], r[0] + r[1]))
+BOXES = st.builds(Box, RANGES, RANGES)
+
+
+def cells(box: Box) -> set[tuple[int, int]]:
+    rows = range(box.rows.begin, box.rows.end)
+    return {(c, r) for c in range(box.channels.begin, box.channels.end) for r in rows}
+
+
+@given(BOXES, st.lists(BOXES, max_size=6))
+def test_a_box_is_covered_by_all_its_cells(box: Box, parts: list[Box]) -> None:
+    held: set[tuple[int, int]] = set()
+    for part in parts:
+        held |= cells(part)
+    assert box.is_covered(parts) == (cells(box) <= held)
+
+
+def tensor(channels: int) -> Tensor:
+    """A float tensor of 40 rows of 32 words, 128 bytes each."""
+    shape = (1, channels, 40, 32)
+    ref = Ref(f32, shape, contiguous(shape, 4), DDR)
+    op = tile.AllocOp.build(
+        properties={"bytes": int_attr(4 * channels * 40 * 32)}, result_types=[ref.type]
+    )
+    Block([op])
+    return Tensor(op)
+
+
+def rows(
+    whole: Tensor, channel: int, count: int, row: int, height: int, width: int = 32
+) -> Box | None:
+    layout = Layout(4, 1, (whole.words.layout.strides[0], 40 * 32, 32, 1))
+    far = Ref(f32, (1, count, height, width), layout, DDR)
+    return whole.box_of(far, 4 * 32 * (40 * channel + row))
+
+
+def test_rows_of_one_row_of_lanes_are_a_part() -> None:
+    whole = tensor(128)
+    assert rows(whole, 64, 64, 8, 16) == Box(Range(64, 128), Range(8, 24))
+    assert rows(whole, 0, 64, 0, 40) == Box(Range(0, 64), Range(0, 40))
+    assert rows(whole, 0, 128, 8, 16) is None
+    assert rows(whole, 32, 64, 8, 16) is None
+    assert rows(whole, 0, 64, 8, 16, width=30) is None
+
+
+def test_rows_begin_where_the_engine_takes_a_tensor() -> None:
+    shape = (1, 8, 40, 20)
+    ref = Ref(f32, shape, contiguous(shape, 4), DDR)
+    op = tile.AllocOp.build(properties={"bytes": int_attr(25600)}, result_types=[ref.type])
+    Block([op])
+    part = ref.with_(shape=(1, 8, 8, 20))
+    assert Tensor(op).box_of(part, 4 * 20 * 8) == Box(Range(0, 8), Range(8, 16))
+    assert Tensor(op).box_of(part, 4 * 20 * 4) is None

@@ -1,0 +1,171 @@
+"""Slices of rows: the same network with layers on some rows of their images at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from random import Random
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Operation, SSAValue
+from xdsl.parser import Parser
+
+from bmnetu.pipeline import new_context, parse_pipeline, pipeline_text, run_pipeline
+from dialects.bm1684 import tile
+from dialects.bm1684.npu import CommandOp, Observation, Part
+from dialects.execute import execute
+from dialects.quant import reference, types
+from dialects.quant.base import PART, ints
+from passes.slices import plan_rows
+from passes.support.program import main_function
+from passes.verification.npu import Parts
+from passes.verify_layers import VerifyLayersPass
+from tests.net_maker import NetMaker
+from tests.random_nets import finished
+
+ROOM = 3000
+SLICED = f"quant-slice-rows{{room={ROOM}}}"
+
+
+@pytest.fixture(autouse=True)
+def slices_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan_rows, "SLICE_CYCLES", 0)
+
+
+def sliced(module: ModuleOp) -> list[Operation]:
+    return [op for op in module.walk() if PART in op.attributes]
+
+
+def lowered(module: ModuleOp, *passes: str) -> ModuleOp:
+    run_pipeline(module, parse_pipeline(",".join(passes)), lambda p: None)
+    return module
+
+
+def image_net(seed: int, integer: bool) -> ModuleOp:
+    """A random network of layers that work row by row."""
+    rng = Random(seed)
+    net = NetMaker(rng, integer)
+    shape = rng.choice([1, 2]), rng.choice([3, 8, 70]), rng.choice([24, 31]), rng.choice([16, 20])
+    kind = types.int_tensor(shape, 0.02, False) if integer else types.float_tensor(shape)
+    net.values.append(net.block.insert_arg(kind, 0))
+    while net.count < 7:
+        layers = [net.convolution, net.pooling, net.eltwise, net.activation, net.concat]
+        rng.choice([net.convolution, *layers])()
+    return finished(net)
+
+
+def sliced_nets(integer: bool, count: int) -> Iterator[tuple[int, ModuleOp, ModuleOp]]:
+    """Seeds, networks, and the same networks in slices."""
+    found = 0
+    for seed in range(200):
+        module = lowered(image_net(seed, integer), "convert-ufw-to-quant")
+        copy = lowered(module.clone(), SLICED)
+        if len(sliced(copy)) > 3:
+            found += 1
+            yield seed, module, copy
+        if found == count:
+            return
+
+
+def results(module: ModuleOp, seed: int) -> list[Any]:
+    rng = np.random.default_rng(seed)
+    inputs = [
+        rng.integers(-128, 256, types.shape_of(arg)).astype(types.dtype_of(arg))
+        for arg in main_function(module).body.block.args
+    ]
+    return list(execute(main_function(module), inputs, reference.evaluate))
+
+
+@pytest.mark.parametrize("integer", [False, True])
+def test_a_network_in_slices_computes_the_same(integer: bool) -> None:
+    kinds: set[str] = set()
+    for seed, module, copy in sliced_nets(integer, 12):
+        copy.verify()
+        kinds |= {op.name for op in sliced(copy)}
+        for got, wanted in zip(results(copy, seed), results(module, seed), strict=True):
+            np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-5)
+    assert len(kinds) > 3
+
+
+@pytest.mark.parametrize("integer", [False, True])
+def test_every_row_is_computed(integer: bool) -> None:
+    for _, _, copy in sliced_nets(integer, 12):
+        covered: dict[tuple[str, int], set[int]] = {}
+        for op in sliced(copy):
+            axis, first, total = ints(cast(Any, op.attributes[PART]))
+            rows, layer = types.shape_of(op.results[0])[2], f"{op.name} {op.location}"
+            assert axis == 2
+            covered.setdefault((layer, total), set()).update(range(first, first + rows))
+        assert covered
+        assert all(rows == set(range(total)) for (_, total), rows in covered.items())
+
+
+@pytest.mark.parametrize("integer", [False, True])
+def test_the_npu_computes_slices(integer: bool) -> None:
+    seen = 0
+    for seed, _, _ in sliced_nets(integer, 6):
+        module = image_net(seed, integer)
+        text = pipeline_text(2, "INT8" if integer else "FP32", verify=True)
+        passes = parse_pipeline(text.replace("quant-slice-rows", SLICED))
+        run_pipeline(module, passes, lambda p: None)
+        assert isinstance(passes[-1], VerifyLayersPass)
+        commands = [op for op in module.walk() if isinstance(op, CommandOp)]
+        tops = {o.top for op in commands for o in op.observations if o.parts}
+        seen += len(tops & {tensor.top for tensor in passes[-1].findings.tensors})
+    assert seen > 4
+
+
+NET = """builtin.module {{ func.func @main(%x: {0}) -> {0} attributes {{
+  input_names = ["x"], output_names = ["c"]}} {{
+  %a = quant.max_pool %x kernel [3, 3] stride [1, 1] pad [1, 1, 1, 1] tops ["a"] : {0} -> {0}
+  %b = quant.max_pool %a kernel [3, 3] stride [1, 1] pad [1, 1, 1, 1] tops ["b"] : {0} -> {0}
+  %c = quant.eltwise "sum"(%a, %b) tops ["c"] : {0}, {0} -> {0}
+  func.return %c : {0} }} }}"""
+
+
+def test_tensors_of_a_slice_stay_in_local_memory() -> None:
+    module = Parser(new_context(), NET.format("tensor<1x8x96x64xf32>")).parse_module()
+    level = "convert-quant-to-tile{share=2 whole=true}"
+    lowered(module, "quant-slice-rows{room=60000}", level, "tile-keep-local")
+    assert not moved_through_ddr(module)
+
+
+def moved_through_ddr(module: ModuleOp) -> list[Operation]:
+    """Transfers from and to anything in DDR but inputs, outputs and constants."""
+    found: list[Operation] = []
+    for op in module.walk():
+        far = op.src if isinstance(op, tile.LoadOp) else None
+        far = op.dst if isinstance(op, tile.StoreOp) else far
+        if far is not None and isinstance(_buffer(far), tile.AllocOp):
+            found.append(op)
+    return found
+
+
+def _buffer(value: SSAValue) -> Any:
+    while isinstance(value.owner, tile.ViewOp):
+        value = value.owner.source
+    return value.owner
+
+
+def part(first: int) -> Observation:
+    return Observation("t", 0, (1, 1, 3, 2), "int8", False, parts=(Part(2, first, 5),))
+
+
+def test_parts_make_the_whole() -> None:
+    whole = np.arange(10, dtype=np.int8).reshape(1, 1, 5, 2)
+    parts = Parts(pytest.fail)
+    assert parts.add(part(0), whole[:, :, :3]) is None
+    made = parts.add(part(2), whole[:, :, 2:])
+    assert made is not None
+    np.testing.assert_array_equal(made, whole)
+
+
+def test_a_halo_that_differs_is_told() -> None:
+    whole = np.arange(10, dtype=np.int8).reshape(1, 1, 5, 2)
+    told: list[str] = []
+    parts = Parts(told.append)
+    parts.add(part(0), whole[:, :, :3])
+    parts.add(part(2), whole[:, :, 2:] + np.int8(1))
+    assert told == ['tensor "t": two slices compute a common element differently, 5 and 4']
