@@ -23,7 +23,7 @@ def _silent(line: str) -> None:
 
 def compile(
     model: PathLike,
-    weight: PathLike,
+    weight: PathLike | None,
     outdir: PathLike,
     prec: str | None = None,
     shapes: Sequence[Sequence[int]] | None = None,
@@ -37,11 +37,11 @@ def compile(
 ) -> CompileResult:
     """Compiles a UFW network into ``outdir/compilation.bmodel``.
 
-    model, weight: prototxt and umodel (or caffemodel). prec: "FP32" or "INT8" (None: what the
-    umodel holds). shapes: one list a network input, reshapes the whole network. opt: 0, 1, 2. cmp:
-    compare every layer's NPU result with the CPU's. ``flags``: the command line's other flags by
-    name. ``report`` gets the lines that the command line prints. Raises UsageError, InputFileError,
-    UnsupportedError, CompareError.
+    model, weight: prototxt and umodel (or caffemodel); or an .onnx and None. prec: "FP32" or "INT8"
+    (None: what the umodel holds). shapes: one list a network input, reshapes the whole network.
+    opt: 0, 1, 2. cmp: compare every layer's NPU result with the CPU's. ``flags``: the command
+    line's other flags by name. ``report`` gets the lines that the command line prints. Raises
+    UsageError, InputFileError, UnsupportedError, CompareError.
     """
     options = compile_options(
         model=model,
@@ -60,7 +60,7 @@ def compile(
 
 def calibrate(
     model: PathLike,
-    weight: PathLike,
+    weight: PathLike | None,
     data: PathLike,
     outdir: PathLike,
     *,

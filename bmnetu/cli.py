@@ -105,6 +105,7 @@ def _compile(values: dict[str, Any], terminal: Terminal) -> None:
             options.net_name,
             shapes=options.shapes,
             max_n=options.max_n,
+            report=terminal.report,
         )
         return
     from bmnetu.driver import compile_network

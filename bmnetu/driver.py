@@ -61,8 +61,8 @@ def _check_precision(options: CompileOptions, network: Network) -> None:
     wanted, found = options.prec, str(network.precision)
     if wanted == "INT8" and found == "FP32":
         raise UsageError(
-            f"-prec=INT8, but {options.weight} holds float weights: make an int8umodel with"
-            " bmnetu-calibrate first"
+            f"-prec=INT8, but {options.weight or options.model} holds float weights: make an"
+            " int8umodel with bmnetu-calibrate first"
         )
     if wanted == "FP32" and found == "INT8":
         raise UsageError(f"-prec=FP32, but {options.weight} is an int8umodel: use -prec=INT8")

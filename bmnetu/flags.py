@@ -37,7 +37,10 @@ class Kind:
 
 @dataclass(frozen=True)
 class Flag:
-    """One flag. ``default_text`` is for the help where the default is not a plain value."""
+    """One flag. ``default_text`` is for the help where the default is not a plain value.
+
+    ``spared_by`` is an ending of -model with which a necessary flag is not wanted.
+    """
 
     name: str
     kind: Kind
@@ -46,6 +49,7 @@ class Flag:
     default_text: str = ""
     necessary: bool = False
     alias: str = ""
+    spared_by: str = ""
 
 
 def _read_path(text: str) -> Path:
@@ -152,8 +156,9 @@ _COMMON = (
 )
 
 COMPILE_FLAGS = (
-    Flag("model", PATH, "The UFW prototxt.", necessary=True),
-    Flag("weight", PATH, "The weights: fp32umodel, int8umodel or caffemodel.", necessary=True),
+    Flag("model", PATH, "The UFW prototxt, or an .onnx.", necessary=True),
+    Flag("weight", PATH, "The weights: fp32umodel, int8umodel or caffemodel.", necessary=True,
+         spared_by=".onnx"),
     Flag("outdir", PATH, "The folder for compilation.bmodel.", necessary=True),
     Flag("shapes", SHAPES, "The shapes of all inputs, in their order; the whole net is reshaped.",
          default_text="the prototxt's"),
@@ -167,7 +172,7 @@ COMPILE_FLAGS = (
          default_text="FP32, or INT8 for an int8umodel"),
     Flag("cmp", BOOLEAN, "Compare what the NPU will compute with the CPU, layer by layer.", True),
     Flag("mode", _choice("compile", "GenUmodel"), "compile, or GenUmodel: make an fp32umodel and"
-         " its prototxt from a caffemodel.", "compile"),
+         " its prototxt from a caffemodel or an .onnx.", "compile"),
     Flag("use_wino", BOOLEAN, "Winograd for all convolutions; use_winograd in the prototxt wins.",
          default_text="from the model"),
     Flag("target", NAME, "The chip.", "BM1684"),
@@ -186,8 +191,9 @@ COMPILE_FLAGS = (
 )
 
 CALIBRATE_FLAGS = (
-    Flag("model", PATH, "The prototxt.", necessary=True),
-    Flag("weight", PATH, "The weights: caffemodel or fp32umodel.", necessary=True),
+    Flag("model", PATH, "The prototxt, or an .onnx.", necessary=True),
+    Flag("weight", PATH, "The weights: caffemodel or fp32umodel.", necessary=True,
+         spared_by=".onnx"),
     Flag("data", PATH, "The calibration data: a folder of images, an LMDB of Caffe's Datum, or an"
          " npy or npz with one array an input.", necessary=True),
     Flag("outdir", PATH, "The folder for NET.int8umodel and NET_deploy_int8_unique_top.prototxt.",
@@ -248,7 +254,11 @@ def parse(flags: Sequence[Flag], words: Sequence[str]) -> dict[str, Any]:
 
 def require_necessary(flags: Sequence[Flag], values: Mapping[str, Any]) -> None:
     """Raise UsageError that names all necessary flags without a value."""
-    missing = [f"-{flag.name}" for flag in flags if flag.necessary and values[flag.name] is None]
+    ending = Path(values["model"] or "").suffix.lower()
+    missing = [
+        f"-{flag.name}" for flag in flags
+        if flag.necessary and values[flag.name] is None and (flag.spared_by or "-") != ending
+    ]
     if missing:
         raise UsageError(f"{', '.join(missing)} must be given: -help tells more")
 
@@ -279,7 +289,9 @@ def help_text(tool: str, purpose: str, flags: Sequence[Flag]) -> str:
     necessary = " ".join(f"-{f.name}={f.kind.word}" for f in flags if f.necessary)
     lines = [f"usage: {tool} {necessary} [-flag=value ...]", "", *textwrap.wrap(purpose, 96), ""]
     for flag in flags:
-        note = "Necessary." if flag.necessary else f"Default: {_default_text(flag)}."
+        note = f"Default: {_default_text(flag)}."
+        if flag.necessary:
+            note = "Necessary." + (f" Not with an {flag.spared_by}." if flag.spared_by else "")
         lines.append(f"  -{flag.name}={flag.kind.word}")
         lines += textwrap.wrap(f"{flag.help} {note}", 96, initial_indent=" " * 6,
                                subsequent_indent=" " * 6)

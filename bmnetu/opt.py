@@ -92,16 +92,24 @@ class BmnetuOpt(xDSLOptMain):
                 fill_blobs(module, read_weights(Path(self.args.weights)))
             return module
 
-        def prototxt(stream: IO[bytes]) -> ModuleOp:
-            stream.close()
-            if self.args.umodel is None:
-                raise UsageError("a .prototxt needs its weights: --umodel FILE")
-            network = load_network(Path(self.args.input_file), Path(self.args.umodel))
+        def load(weight: Path | None) -> ModuleOp:
+            network = load_network(Path(self.args.input_file), weight)
             for note in network.notes:
                 print(f"bmnetu-opt: note: {note}", file=sys.stderr)
             return network.module
 
+        def prototxt(stream: IO[bytes]) -> ModuleOp:
+            stream.close()
+            if self.args.umodel is None:
+                raise UsageError("a .prototxt needs its weights: --umodel FILE")
+            return load(Path(self.args.umodel))
+
+        def onnx(stream: IO[bytes]) -> ModuleOp:
+            stream.close()
+            return load(None)
+
         self.available_frontends["mlir"] = dump
+        self.available_frontends["onnx"] = onnx
         self.available_frontends["prototxt"] = prototxt
 
     def register_all_arguments(self, arg_parser: argparse.ArgumentParser) -> None:

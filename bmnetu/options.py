@@ -21,7 +21,7 @@ class CompileOptions:
     """
 
     model: Path
-    weight: Path
+    weight: Path | None
     outdir: Path
     shapes: Shapes | None = None
     net_name: str | None = None
@@ -48,7 +48,7 @@ class CalibrateOptions:
     """A calibration. The names and meanings are those of the flags (``bmnetu-calibrate -help``)."""
 
     model: Path
-    weight: Path
+    weight: Path | None
     data: Path
     outdir: Path
     th_method: str = "KL"

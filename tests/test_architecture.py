@@ -30,6 +30,12 @@ PASS_FILES = [
 """Passes: those between two dialects, and those on one. Other rooms of the floor hold no pass."""
 
 
+OTHERS_ON_ONNX = [
+    path for path in SOURCES
+    if path.parent != ROOT / "bmnetu" / "frontend" / "onnx" and "onnx" in path.read_text()
+]
+
+
 def name_of(path: Path) -> str:
     """A path for messages and test ids."""
     return str(path.relative_to(ROOT))
@@ -82,6 +88,15 @@ def test_imports_go_down_the_stairs_only(path: Path) -> None:
 def test_imports_are_absolute(path: Path) -> None:
     wrong = {module for module in imported(path) if module.startswith(".")}
     assert not wrong, f"{name_of(path)} imports relatively: {sorted(wrong)}"
+
+
+@pytest.mark.parametrize("path", OTHERS_ON_ONNX, ids=name_of)
+def test_one_room_imports_the_onnx_package(path: Path) -> None:
+    """Which is an extra: the others import neither the package nor, as they load, the room."""
+    body = ast.parse(path.read_text()).body
+    loaded = {node.module or "" for node in body if isinstance(node, ast.ImportFrom)}
+    assert not {name for name in imported(path) if name.split(".")[0] == "onnx"}
+    assert not {name for name in loaded if name.startswith("bmnetu.frontend.onnx")}
 
 
 @pytest.mark.parametrize("path", LEAVES, ids=name_of)

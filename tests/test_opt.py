@@ -14,6 +14,7 @@ from bmnetu.opt import GENERAL_PASSES, main
 from bmnetu.pipeline import OPT_LEVELS, pipeline_text
 from passes import ALL_PASSES
 from tests.broken import FILES, PIPELINE
+from tests.frontend.onnx.graphs import Net, node
 
 Capture = pytest.CaptureFixture[str]
 CASES = [(precision, opt) for precision in FILES for opt in OPT_LEVELS]
@@ -101,6 +102,11 @@ def test_the_assembly_names_layers_and_final_tensors(capsys: Capture) -> None:
     assert finals[4:] == ["fc/product", "fc", "prob/dequantize", "prob"]
     ids = [int(line.split()[2]) for line in lines if line.startswith("0 gdma")]
     assert ids == list(range(1, len(ids) + 1))
+
+
+def test_an_onnx_needs_no_weights(capsys: Capture, tmp_path: Path) -> None:
+    net = Net([node("Relu", "x", "y"), node("Tanh", "y", "z")], outputs=["z"])
+    assert "quant.tanh" in opt(capsys, net.write(tmp_path), "-p", "convert-ufw-to-quant")
 
 
 def test_general_passes_are_there(capsys: Capture, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from math import prod
@@ -9,8 +10,9 @@ from typing import Protocol
 
 import numpy as np
 
+from bmnetu.frontend.scales import Scales
 from bmnetu.frontend.topology import Layer
-from bmnetu.frontend.ufw_pb2 import BlobProto, BlobShape
+from bmnetu.frontend.ufw_pb2 import BlobProto, BlobShape, LayerParameter, Preprocess
 from dialects.blob import Array
 from dialects.ufw.shapes import Shape, show
 
@@ -62,6 +64,44 @@ class BlobSource(Protocol):
     def take(self, layer: Layer, wanted: tuple[Wanted, ...]) -> Coefficients:
         """The layer's coefficients. Raises :class:`InputFileError` when they do not fit."""
         ...
+
+
+class Weights(BlobSource, Protocol):
+    """All that comes with a net beside its layers."""
+
+    @property
+    def preprocess(self) -> Preprocess | None:
+        """What was done to the calibration data, where a umodel says so."""
+        ...
+
+    def scales(self) -> Scales | None:
+        """The scales of an INT8 net's blobs; None for a float net."""
+        ...
+
+    def messages(self, layer: LayerParameter) -> Sequence[BlobProto]:
+        """The blobs that the layer took, as a umodel has them."""
+        ...
+
+
+class ArrayWeights:
+    """The weights of a float net as arrays by layer name; see :class:`Weights`."""
+
+    preprocess = None
+
+    def __init__(self) -> None:
+        self.arrays: dict[str, tuple[Array, ...]] = {}
+
+    def is_integer(self, layer: Layer) -> bool:
+        return False
+
+    def take(self, layer: Layer, wanted: tuple[Wanted, ...]) -> Coefficients:
+        return Coefficients(self.arrays[layer.name])
+
+    def scales(self) -> None:
+        return None
+
+    def messages(self, layer: LayerParameter) -> Sequence[BlobProto]:
+        return [float_blob(array) for array in self.arrays.get(layer.name, ())]
 
 
 def is_integer(blob: BlobProto) -> bool:

@@ -45,7 +45,7 @@ def build_module(
     the first layer whose shapes do not fit, and :class:`InputFileError` for a faulty file.
     """
     check_types(topology.layers)
-    block = Block(arg_types=[kinds(blob.name).type(_input_shape(blob)) for blob in inputs])
+    block = Block(arg_types=[kinds(blob.name).type(input_shape(blob)) for blob in inputs])
     values: dict[str, SSAValue] = {}
     for blob, arg in zip(inputs, block.args, strict=True):
         arg.name_hint = _hint(blob.name)
@@ -115,7 +115,8 @@ def _check_count(layer: Layer, what: str, count: int, allowed: tuple[int, int]) 
     raise InputFileError(layer.fault(f"has {count} {what}(s), {wanted} is wanted"))
 
 
-def _input_shape(blob: Input) -> tuple[int, ...]:
+def input_shape(blob: Input) -> tuple[int, ...]:
+    """The shape of an input. Raises :class:`UnsupportedError` for one that no tensor can have."""
     try:
         return checked(blob.shape)
     except VerifyException as error:

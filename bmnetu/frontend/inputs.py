@@ -1,8 +1,8 @@
-"""The inputs of a net: ``input`` with its shapes, ``Input`` layers and ``DummyData``."""
+"""The inputs of a net: ``input`` with its shapes, ``Input``, ``DummyData`` and ``Data`` layers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from bmnetu.errors import InputFileError, UsageError
@@ -48,25 +48,46 @@ def declared_inputs(net: NetParameter, text: TextFile) -> list[Input]:
     return [Input(name, tuple(shape.dim), where) for name, shape in zip(names, found, strict=True)]
 
 
-def input_tops(layer: LayerParameter, text: TextFile, line: int) -> list[Input]:
-    """The tops of an Input or DummyData layer: one shape for all, or one for each."""
+def input_tops(
+    layer: LayerParameter, text: TextFile, line: int, read: Container[str]
+) -> list[Input]:
+    """The tops of an Input, DummyData or Data layer: one shape for all, or one for each.
+
+    ``read`` are the blobs that are read: the label of a Data layer stands only where it is.
+    """
     where = f"{text.path}:{line}"
     if not layer.top:
         raise InputFileError(f'{where}: layer "{layer.name}" ({layer.type}) has no top')
+    tops = list(layer.top)
     if layer.type == "Input":
         shapes = [tuple(shape.dim) for shape in layer.input_param.shape]
+    elif layer.type == "Data":
+        tops = [top for i, top in enumerate(tops) if i == 0 or top in read]
+        batch = layer.data_param.batch_size or 1
+        shapes = [_image_shape(batch, layer.transform_param), *[(batch,)] * (len(tops) - 1)]
     else:
         shapes = _dummy_shapes(layer.dummy_data_param)
-    if len(shapes) not in (0, 1, len(layer.top)):
+    if len(shapes) not in (0, 1, len(tops)):
         raise InputFileError(
-            f'{where}: layer "{layer.name}" gives {len(shapes)} shapes for {len(layer.top)} tops'
+            f'{where}: layer "{layer.name}" gives {len(shapes)} shapes for {len(tops)} tops'
         )
-    if len(shapes) < len(layer.top):
-        shapes = (shapes or [()]) * len(layer.top)
+    if len(shapes) < len(tops):
+        shapes = (shapes or [()]) * len(tops)
     transform = layer.transform_param if layer.HasField("transform_param") else None
-    return [
-        Input(top, shape, where, transform) for top, shape in zip(layer.top, shapes, strict=True)
-    ]
+    return [Input(top, shape, where, transform) for top, shape in zip(tops, shapes, strict=True)]
+
+
+def _image_shape(batch: int, transform: TransformationParameter) -> tuple[int, ...]:
+    """N x C x H x W of transformed images; empty where the transformation does not say it all."""
+    means = max([transform, *transform.transform_op], key=lambda each: len(each.mean_value))
+    colored = transform.force_color or len(means.mean_value) == 3
+    channels = 1 if transform.force_gray else 3 if colored else 0
+    sizes = [tuple(transform.resize), (transform.resize_param.height, transform.resize_param.width)]
+    for each in transform.transform_op:
+        sizes += [(each.resize_h, each.resize_w), (each.crop_h, each.crop_w)]
+    sizes += [(transform.crop_h, transform.crop_w), (transform.crop_size,) * 2]
+    known = [size for size in sizes if len(size) == 2 and all(size)]
+    return (batch, channels, *known[-1]) if known and channels else ()
 
 
 def _dummy_shapes(param: DummyDataParameter) -> list[tuple[int, ...]]:

@@ -9,14 +9,18 @@ from pathlib import Path
 
 from xdsl.dialects.builtin import ModuleOp
 
-from bmnetu.errors import InputFileError
+from bmnetu.errors import UsageError
+from bmnetu.frontend.blobs import Weights
 from bmnetu.frontend.importer import build_module
 from bmnetu.frontend.inputs import Input, reshaped
-from bmnetu.frontend.scales import Scales, prototxt_scale_note
+from bmnetu.frontend.scales import prototxt_scale_note
 from bmnetu.frontend.topology import INPUT_TYPES, Topology, read_topology
 from bmnetu.frontend.ufw_pb2 import BlobShape, LayerParameter, NetParameter
-from bmnetu.frontend.weights import FileBlobs, read_weights
+from bmnetu.frontend.weights import read_weights
 from dialects.ufw.ops import Top
+
+ONNX = ".onnx"
+"""How the name of a model ends that is no prototxt and has its weights itself."""
 
 
 class Precision(StrEnum):
@@ -38,23 +42,57 @@ class Network:
     net: NetParameter
 
 
+Files = tuple[Topology, Weights]
+"""What the user's files say."""
+
+
 def load_network(
     model: Path,
-    weight: Path,
+    weight: Path | None,
     *,
     shapes: Sequence[Sequence[int]] | None = None,
     max_n: int | None = None,
     net_name: str | None = None,
 ) -> Network:
-    """Reads a prototxt and a caffemodel, fp32umodel or int8umodel.
+    """Reads a prototxt and a caffemodel, fp32umodel or int8umodel; or an .onnx and no weight.
 
     ``shapes`` are one shape an input, in order; ``max_n`` is the batch of every input. Raises
     :class:`InputFileError` for a faulty file, :class:`UnsupportedError` for what cannot be
     compiled, :class:`UsageError` when the shapes do not fit the inputs.
     """
-    topology = read_topology(model)
-    weights = read_weights(weight)
-    scales = _scales(weights)
+    return build_network(read_files(model, weight, shapes, max_n), shapes, max_n, net_name)
+
+
+def read_files(
+    model: Path,
+    weight: Path | None,
+    shapes: Sequence[Sequence[int]] | None,
+    max_n: int | None,
+) -> Files:
+    """The layers and the weights of a net; an ONNX net is made of UFW layers for these shapes."""
+    if model.suffix.lower() != ONNX:
+        if weight is None:
+            raise UsageError(f"-weight must be given: {model} has no weights")
+        return read_topology(model), read_weights(weight)
+    if weight is not None:
+        raise UsageError(f"-weight={weight}: leave it out, {model} has its weights itself")
+    try:
+        from bmnetu.frontend.onnx import read_onnx
+    except ImportError as error:
+        raise UsageError(f"-model={model}: wants pip install 'bmnetu[onnx]'") from error
+    return read_onnx(model, shapes, max_n)
+
+
+def build_network(
+    files: Files,
+    shapes: Sequence[Sequence[int]] | None,
+    max_n: int | None,
+    net_name: str | None,
+) -> Network:
+    """The net of the files; see :func:`load_network`."""
+    topology, weights = files
+    model = topology.path
+    scales = weights.scales()
     inputs = reshaped(topology.inputs, shapes, max_n)
     notes = list(topology.notes)
     used, unread = _split_unread(topology, inputs)
@@ -69,18 +107,6 @@ def load_network(
     module = build_module(topology, used, weights, kinds, name)
     precision = Precision.INT8 if scales else Precision.FP32
     return Network(module, precision, tuple(notes), as_compiled(topology, used, name))
-
-
-def _scales(weights: FileBlobs) -> Scales | None:
-    """The scales of an int8umodel; None for a float file."""
-    if weights.activations:
-        return Scales(weights.path, weights.activations)
-    if weights.integer:
-        raise InputFileError(
-            f"{weights.path}: has integer weights but no activation scales that bmnetu knows; "
-            "calibrate the float model with bmnetu-calibrate"
-        )
-    return None
 
 
 def _split_unread(topology: Topology, inputs: Sequence[Input]) -> tuple[list[Input], list[Input]]:

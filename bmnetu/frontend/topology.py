@@ -13,7 +13,7 @@ from bmnetu.frontend.text import TextFile, read_text
 from bmnetu.frontend.ufw_pb2 import LayerParameter, NetParameter
 from bmnetu.frontend.upgrade import upgraded
 
-INPUT_TYPES = ("Input", "DummyData")
+INPUT_TYPES = ("Input", "DummyData", "Data")
 ONLY_CONSUME = ("Accuracy", "SoftmaxWithLoss", "HDF5Output")
 """Layers of training and testing; so are all whose type ends with "Loss"."""
 
@@ -57,13 +57,13 @@ def read_topology(path: Path) -> Topology:
     net = NetParameter()
     text = read_text(path, net)
     notes: list[str] = []
-    params = _inference_layers(net, text, notes)
+    params = _without_consumers(_inference_layers(net, text, notes), text, notes)
+    read = {bottom for param, _ in params for bottom in param.bottom}
     inputs = declared_inputs(net, text)
     for param, line in params:
         if param.type in INPUT_TYPES:
-            inputs += input_tops(param, text, line)
+            inputs += input_tops(param, text, line, read)
     params = [(param, line) for param, line in params if param.type not in INPUT_TYPES]
-    params = _without_consumers(params, text, notes)
     names = _Names(text, inputs, [param for param, _ in params])
     layers = [names.connect(param, line) for param, line in params]
     if not layers:

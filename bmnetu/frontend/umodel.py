@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from google.protobuf.text_format import MessageToString
 
 from bmnetu.errors import UsageError
 from bmnetu.files import file_stem, write_atomically
-from bmnetu.frontend.network import Network, Precision, load_network
+from bmnetu.frontend.blobs import Weights
+from bmnetu.frontend.network import Precision, build_network, read_files
 from bmnetu.frontend.ufw_pb2 import NetParameter
-from bmnetu.frontend.weights import read_weights
 
 
 def write_umodel(path: Path, net: NetParameter) -> None:
@@ -20,44 +20,54 @@ def write_umodel(path: Path, net: NetParameter) -> None:
 
 
 def write_prototxt(path: Path, net: NetParameter) -> None:
-    """Writes a net's layers, without weights and activation records, as text."""
+    """Writes a net's layers, without weights and records, as text."""
     text = NetParameter()
     text.CopyFrom(net)
     text.ClearField("activation")
+    text.ClearField("preprocess")
     for layer in text.layer:
         layer.ClearField("blobs")
     write_atomically(path, MessageToString(text).encode())
 
 
 def generate_umodel(
-    model: Path,
-    weight: Path,
-    outdir: Path,
+    model: str | Path,
+    weight: str | Path | None,
+    outdir: str | Path,
     net_name: str | None = None,
     *,
     shapes: Sequence[Sequence[int]] | None = None,
     max_n: int | None = None,
+    report: Callable[[str], None] = lambda line: None,
 ) -> tuple[Path, Path]:
-    """Turns a caffemodel into ``NET.fp32umodel`` and ``NET_test_fp32.prototxt``.
+    """Turns a caffemodel, or an .onnx without ``weight``, into ``NET.fp32umodel`` and
+    ``NET_test_fp32.prototxt``.
 
-    NET is ``net_name``, by default the name in the prototxt; ``shapes`` and ``max_n`` reshape
-    the inputs. Everything is checked as for compiling. Returns the paths of umodel and prototxt.
+    NET is ``net_name``, by default the name in the model; ``shapes`` and ``max_n`` reshape the
+    inputs. Everything is checked as for compiling. ``report`` gets lines for the user. Returns the
+    paths of umodel and prototxt.
     """
-    network = load_network(model, weight, shapes=shapes, max_n=max_n, net_name=net_name)
+    outdir = Path(outdir)
+    files = read_files(Path(model), None if weight is None else Path(weight), shapes, max_n)
+    network = build_network(files, shapes, max_n, net_name)
     if network.precision is not Precision.FP32:
         raise UsageError(f"{weight}: is an int8umodel already; -mode=GenUmodel wants float weights")
+    for note in network.notes:
+        report(f"note: {note}")
     stem = file_stem(network.net.name)
     umodel, prototxt = outdir / f"{stem}.fp32umodel", outdir / f"{stem}_test_fp32.prototxt"
-    write_umodel(umodel, with_weights(network, weight))
+    write_umodel(umodel, with_weights(network.net, files[1]))
     write_prototxt(prototxt, network.net)
+    report(f"wrote {umodel} and {prototxt}")
     return umodel, prototxt
 
 
-def with_weights(network: Network, weight: Path) -> NetParameter:
-    """The net as compiled, with the blobs of a weight file."""
-    blobs = read_weights(weight).blobs
+def with_weights(compiled: NetParameter, weights: Weights) -> NetParameter:
+    """The net as compiled, with its weights and the record of the preprocessing."""
     net = NetParameter()
-    net.CopyFrom(network.net)
+    net.CopyFrom(compiled)
+    if weights.preprocess is not None:
+        net.preprocess.CopyFrom(weights.preprocess)
     for layer in net.layer:
-        layer.blobs.extend(blobs.get(layer.name, []))
+        layer.blobs.extend(weights.messages(layer))
     return net

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from google.protobuf.message import DecodeError
@@ -17,8 +18,15 @@ from bmnetu.frontend.blobs import (
     is_integer,
     to_array,
 )
+from bmnetu.frontend.scales import Scales
 from bmnetu.frontend.topology import Layer
-from bmnetu.frontend.ufw_pb2 import ActivationScale, BlobProto, Preprocess, WeightFile
+from bmnetu.frontend.ufw_pb2 import (
+    ActivationScale,
+    BlobProto,
+    LayerParameter,
+    Preprocess,
+    WeightFile,
+)
 from dialects.blob import Array
 from dialects.ufw.layer import MAX_SHIFT
 
@@ -26,7 +34,7 @@ _WANTED = "a caffemodel or umodel"
 
 
 class FileBlobs:
-    """The blobs of a weight file by layer name; see :class:`BlobSource`."""
+    """The blobs of a weight file by layer name; see :class:`Weights`."""
 
     def __init__(self, path: Path, file: WeightFile) -> None:
         self.path = path
@@ -36,7 +44,7 @@ class FileBlobs:
         )
         self.blobs: dict[str, list[BlobProto]] = {}
         self.integer = False
-        self._taken: set[str] = set()
+        self._taken: dict[str, str] = {}
         for layer in (*file.layers, *file.layer):
             if not layer.blobs:
                 continue
@@ -53,7 +61,7 @@ class FileBlobs:
             raise InputFileError(
                 layer.fault("another layer with weights has the same name; rename one")
             )
-        self._taken.add(layer.name)
+        self._taken[layer.name] = layer.param.type
         blobs = self.blobs.get(layer.name)
         if blobs is None:
             raise InputFileError(layer.fault(f"{self.path} has no weights of this layer"))
@@ -70,6 +78,29 @@ class FileBlobs:
             return Coefficients(tuple(arrays), self._shift(blobs[0]) if integer else None)
         except MisfitError as error:
             raise InputFileError(layer.fault(f"{error} ({self.path})")) from error
+
+    def scales(self) -> Scales | None:
+        """Raises :class:`InputFileError` for integer weights without scales."""
+        if self.activations:
+            return Scales(self.path, self.activations)
+        if self.integer:
+            raise InputFileError(
+                f"{self.path}: has integer weights but no activation scales that bmnetu knows; "
+                "calibrate the float model with bmnetu-calibrate"
+            )
+        return None
+
+    def messages(self, layer: LayerParameter) -> Sequence[BlobProto]:
+        """The blobs that the layer took, without what a training left in them."""
+        if self._taken.get(layer.name) != layer.type:
+            return []
+        found: list[BlobProto] = []
+        for blob in self.blobs[layer.name]:
+            found.append(BlobProto())
+            found[-1].CopyFrom(blob)
+            for gradients in ("diff", "double_diff", "int8_diff", "int32_diff"):
+                found[-1].ClearField(gradients)
+        return found
 
     def _array(self, blob: BlobProto, wanted: Wanted, integer: bool) -> Array:
         if not integer:

@@ -54,6 +54,40 @@ def test_whitelisted_blobs_are_outputs_too(tmp_path: Path) -> None:
         read(tmp_path, text + 'output_whitelist: "z"')
 
 
+DATA = (
+    'layer { name: "d" type: "Data" top: "data" top: "label" data_param { source: "lmdb" '
+    "batch_size: %d backend: LMDB } transform_param { %s } }\n"
+) + layer("ReLU")
+
+
+@pytest.mark.parametrize(
+    ("batch", "transform", "shape"),
+    [
+        (4, "crop_size: 7 force_color: true", (4, 3, 7, 7)),
+        (0, "crop_h: 6 crop_w: 7 force_gray: true", (1, 1, 6, 7)),
+        (1, "mean_value: [1, 2, 3] resize_param { height: 5 width: 6 }", (1, 3, 5, 6)),
+        (1, "mean_value: [1, 2, 3] resize: [8, 9]", (1, 3, 8, 9)),
+        (1, "transform_op { op: RESIZE resize_h: 9 resize_w: 9 } transform_op { op: STAND "
+         "mean_value: [1, 2, 3] } transform_op { op: CROP crop_h: 8 crop_w: 7 }", (1, 3, 8, 7)),
+        (1, "crop_size: 7", ()),
+        (1, "force_color: true", ()),
+        (1, "force_color: true transform_op { op: RESIZE resize_side: 9 }", ()),
+    ],
+)  # fmt: skip
+def test_a_data_layer_is_an_input(
+    tmp_path: Path, batch: int, transform: str, shape: tuple[int, ...]
+) -> None:
+    """Its label is none, unless somebody reads it."""
+    found = read(tmp_path, DATA % (batch, transform))
+    assert [(blob.name, blob.shape) for blob in found.inputs] == [("data", shape)]
+    assert found.inputs[0].transform is not None
+    found = read(
+        tmp_path,
+        DATA % (batch, transform) + layer("TanH", name="t", bottom="label", top="t"),
+    )
+    assert [(blob.name, blob.shape) for blob in found.inputs][1] == ("label", (batch or 1,))
+
+
 PHASES = [
     ("", True),
     ("include { phase: TEST }", True),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bmnetu.errors import UnsupportedError
-from bmnetu.frontend import load_network, write_umodel
+from bmnetu.frontend import generate_umodel, load_network, write_umodel
 from tests.frontend.samples import layers_of, run
 from tests.networks import random_weights
 
@@ -42,6 +42,18 @@ def test_trained_nets_against_opencv(name: str) -> None:
     assert sorted(outputs) == sorted(OPENCV[name])
     for output, wanted in OPENCV[name].items():
         np.testing.assert_allclose(outputs[output].ravel(), wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", OPENCV)
+def test_generated_umodels_mean_the_same(name: str, tmp_path: Path) -> None:
+    stem = MODELS / "caffe" / name
+    model, weight = stem.with_suffix(".prototxt"), stem.with_suffix(".caffemodel")
+    umodel, prototxt = generate_umodel(model, weight, tmp_path)
+    first, second = load_network(model, weight), load_network(prototxt, umodel)
+    assert first.net == second.net
+    wanted = run(first)
+    found = run(second)
+    assert all(np.array_equal(found[output], wanted[output]) for output in OPENCV[name])
 
 
 TOPOLOGIES = {

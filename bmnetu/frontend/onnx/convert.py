@@ -1,0 +1,209 @@
+"""An .onnx file as a topology of UFW layers and their weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from onnx import TensorProto, ValueInfoProto
+from xdsl.ir import Block
+from xdsl.utils.exceptions import VerifyException
+
+from bmnetu.errors import InputFileError, UnsupportedError
+from bmnetu.frontend.blobs import ArrayWeights
+from bmnetu.frontend.importer import input_shape
+from bmnetu.frontend.inputs import Input, reshaped
+from bmnetu.frontend.onnx.file import OnnxFile, read_file, to_array
+from bmnetu.frontend.onnx.fold import FOLDS, SHAPE_ONLY, fold
+from bmnetu.frontend.onnx.graph import NO_PADS, Blob, Graph, Site, fresh
+from bmnetu.frontend.onnx.node import Node, Refusal
+from bmnetu.frontend.onnx.operators import OPERATORS
+from bmnetu.frontend.topology import Layer, Topology
+from bmnetu.frontend.ufw_pb2 import LayerParameter, NetParameter
+from dialects.blob import Array
+from dialects.ufw.layer import Top
+
+
+def read_onnx(
+    path: Path, shapes: Sequence[Sequence[int]] | None, max_n: int | None
+) -> tuple[Topology, ArrayWeights]:
+    """Reads a net for inputs of these shapes; see :func:`load_network`.
+
+    Raises :class:`InputFileError` for a faulty file, :class:`UnsupportedError` that lists every
+    node which cannot be compiled, :class:`UsageError` when the shapes do not fit the inputs.
+    """
+    file = read_file(path)
+    nodes = _live(file)
+    read = {name for node in nodes for name in node.inputs} | set(file.outputs)
+    notes: list[str] = []
+    inputs = reshaped(_inputs(file, read, notes), shapes, max_n)
+    if shapes is None and max_n is None:
+        notes += [
+            f'{path}: input "{blob.name}" has any batch; 1 is taken without -shapes'
+            for blob in inputs if _shape(file.inputs[blob.name])[0] == 0
+        ]  # fmt: skip
+    conversion = _Conversion(file, nodes, inputs)
+    for node in nodes:
+        conversion.convert(node)
+    conversion.name_outputs()
+    if conversion.refusals:
+        raise UnsupportedError(_listed(path, conversion.refusals))
+    graph = conversion.graph
+    net = NetParameter()
+    taken = {bottom for layer in graph.layers for bottom in layer.bottoms}
+    outputs = tuple(
+        top for layer in graph.layers for top in layer.tops if top in graph.outputs
+    )
+    if taken & graph.outputs:
+        net.output_whitelist.extend(outputs)
+    topology = Topology(path, net, tuple(inputs), tuple(graph.layers), outputs, tuple(notes))
+    return topology, graph.weights
+
+
+def _listed(path: Path, refusals: Sequence[str]) -> str:
+    if len(refusals) == 1:
+        return refusals[0]
+    lines = "\n  ".join(refusals)
+    return f"{path}: {len(refusals)} nodes cannot be compiled:\n  {lines}"
+
+
+def _live(file: OnnxFile) -> list[Node]:
+    """The nodes that take part in the outputs, in order."""
+    makers: dict[str, Node] = {}
+    for node in file.nodes:
+        for name in filter(None, node.outputs):
+            if name in makers or name in file.inputs or name in file.tensors:
+                raise InputFileError(node.fault(f'makes "{name}", which is already there'))
+            makers[name] = node
+    todo, live = list(file.outputs), set[int]()
+    while todo:
+        node = makers.get(todo.pop())
+        if node is not None and node.number not in live:
+            live.add(node.number)
+            todo += node.inputs
+    return [node for node in file.nodes if node.number in live]
+
+
+def _inputs(file: OnnxFile, read: set[str], notes: list[str]) -> list[Input]:
+    """The inputs that are read; a batch without a size is 1, other sizes have to be known."""
+    found: list[Input] = []
+    for name, value in file.inputs.items():
+        if name not in read:
+            notes.append(f'{file.path}: input "{name}" is left out: no node reads it')
+            continue
+        kind = value.type.tensor_type
+        if kind.elem_type != TensorProto.FLOAT:
+            known = kind.elem_type in TensorProto.DataType.values()
+            what = TensorProto.DataType.Name(kind.elem_type) if known else "no tensor"
+            raise UnsupportedError(f'{file.path}: input "{name}" is {what}; FLOAT can be compiled')
+        shape = _shape(value)
+        if shape and shape[0] == 0:
+            shape = (1, *shape[1:])
+        found.append(Input(name, () if 0 in shape else shape, str(file.path)))
+    return found
+
+
+def _shape(value: ValueInfoProto) -> tuple[int, ...]:
+    """The declared shape; 0 where a size is not known."""
+    return tuple(max(dim.dim_value, 0) for dim in value.type.tensor_type.shape.dim)
+
+
+class _Conversion:
+    """A walk over the nodes. A node that cannot be compiled is noted, and the walk goes on with
+    those which do not depend on it.
+    """
+
+    def __init__(self, file: OnnxFile, nodes: Sequence[Node], inputs: Sequence[Input]) -> None:
+        self.file = file
+        self.refusals: list[str] = []
+        self.lost: set[str] = set()
+        names = {name for node in nodes for name in (*node.inputs, *node.outputs)}
+        given = {blob.name for blob in inputs}
+        read = {name for node in nodes for name in node.inputs}
+        self.graph = Graph(read, set(file.outputs), blobs=names | given, names=given)
+        block = Block(arg_types=[Top(blob.name).type(input_shape(blob)) for blob in inputs])
+        for blob, value in zip(inputs, block.args, strict=True):
+            self.graph.known[blob.name] = Blob(blob.name, value)
+
+    def convert(self, node: Node) -> None:
+        """Makes the node's outputs known, or lost."""
+        if node.op not in OPERATORS and node.op not in FOLDS:
+            self.refuse(node, node.fault("this operator cannot be compiled"))
+            return
+        for name in node.inputs:
+            self.find(node, name)
+        if self.lost.intersection(node.inputs):
+            self.lost.update(node.outputs)
+            return
+        try:
+            self.graph.known.update(self.results(node))
+        except (Refusal, VerifyException) as error:
+            self.refuse(node, node.fault(str(error)))
+        except UnsupportedError as error:
+            self.refuse(node, error.message)
+
+    def refuse(self, node: Node, sentence: str) -> None:
+        self.refusals.append(sentence)
+        self.lost.update(node.outputs)
+
+    def find(self, node: Node, name: str) -> None:
+        """Looks for a tensor that a node reads."""
+        known = self.graph.known
+        if not name or name in known or name in self.lost:
+            return
+        if name not in self.file.tensors:
+            raise InputFileError(node.fault(f'reads "{name}", which no node makes before'))
+        known[name] = to_array(self.file.path, self.file.tensors[name])
+
+    def results(self, node: Node) -> dict[str, Blob | Array]:
+        """What stands for the node's outputs."""
+        inputs = [self.graph.known.get(name) if name else None for name in node.inputs]
+        if node.op in SHAPE_ONLY:
+            inputs = [_any_of_shape(each) for each in inputs]
+        arrays = [each for each in inputs if not isinstance(each, Blob)]
+        if node.op in FOLDS and len(arrays) == len(inputs):
+            found = fold(node, arrays)
+        else:
+            found = self.layers(node)
+        for name in node.outputs[len(found) :]:
+            if name in self.graph.read or name in self.graph.outputs:
+                raise Refusal(f'its output "{name}" is used')
+        return {name: each for name, each in zip(node.outputs, found, strict=False) if name}
+
+    def layers(self, node: Node) -> Sequence[Blob]:
+        """The node as layers."""
+        operator = OPERATORS.get(node.op)
+        if operator is None:
+            raise Refusal("can be compiled with constant inputs only")
+        least, most = operator.inputs
+        if not least <= len(node.inputs) <= most:
+            raise InputFileError(node.fault(f"has {len(node.inputs)} input(s)"))
+        if not node.outputs[0]:
+            raise Refusal("its first output is left out")
+        made = operator.convert(Site(node, self.graph))
+        return made if isinstance(made, list) else [made]
+
+    def name_outputs(self) -> None:
+        """Gives every output of the net a layer that makes a blob of its name."""
+        graph = self.graph
+        made = {top for layer in graph.layers for top in layer.tops}
+        for name in dict.fromkeys(self.file.outputs):
+            if name in self.lost or name in made:
+                continue
+            found = graph.known.get(name)
+            if not isinstance(found, Blob):
+                what = "is a constant" if name in graph.known else "is made by no node"
+                raise InputFileError(f'{self.file.path}: output "{name}" {what}')
+            if found.pads != NO_PADS or found.name == name:
+                what = "an input of the net" if found.name == name else "made by a Pad"
+                self.refusals.append(f'{self.file.path}: output "{name}" is {what}')
+                continue
+            param = LayerParameter(name=fresh(name, graph.names), type="Split")
+            layer = Layer(param, 0, f"{self.file.path}:0", (found.name,), (name,))
+            graph.add(layer, [found], [])
+
+
+def _any_of_shape(found: Blob | Array | None) -> Array | None:
+    """An array that only has its shape in common with the tensor, and takes no memory."""
+    return np.broadcast_to(np.float32(0), found.shape) if isinstance(found, Blob) else found

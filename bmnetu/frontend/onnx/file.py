@@ -1,0 +1,144 @@
+"""Reads an .onnx file: hostile until looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+from google.protobuf.message import DecodeError
+from onnx import (
+    AttributeProto,
+    GraphProto,
+    ModelProto,
+    TensorProto,
+    ValueInfoProto,
+    defs,
+    numpy_helper,
+)
+
+from bmnetu.errors import InputFileError, UnsupportedError
+from bmnetu.files import read_bytes
+from bmnetu.frontend.onnx.node import DOMAINS, Node
+from dialects.blob import Array
+from dialects.ufw.shapes import show
+
+OLDEST = 6
+"""The first operator set whose operators are known here."""
+
+MAX_NUMBERS = 1 << 29
+"""The largest constant tensor: as floats it fills the largest file."""
+
+NUMBERS = {
+    TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BOOL,
+    TensorProto.INT8, TensorProto.INT16, TensorProto.INT32, TensorProto.INT64,
+    TensorProto.UINT8, TensorProto.UINT16, TensorProto.UINT32, TensorProto.UINT64,
+}  # fmt: skip
+"""What a constant may hold."""
+
+
+@dataclass(frozen=True)
+class OnnxFile:
+    """What a file says: nodes in order, constants (``tensors``) and inputs by name, outputs."""
+
+    path: Path
+    name: str
+    nodes: tuple[Node, ...]
+    tensors: dict[str, TensorProto]
+    inputs: dict[str, ValueInfoProto]
+    outputs: tuple[str, ...]
+
+
+def read_file(path: Path) -> OnnxFile:
+    """Reads a file and nothing beside it.
+
+    Raises :class:`InputFileError` for a damaged file or one whose tensors lie elsewhere,
+    :class:`UnsupportedError` for an operator set that is not known.
+    """
+    data = read_bytes(path, "an ONNX net")
+    try:
+        model = ModelProto.FromString(data)
+    except DecodeError as error:
+        raise InputFileError(f"{path}: is damaged or cut short, or is no ONNX net") from error
+    graph = model.graph
+    _check_names(path, graph)
+    if not graph.node:
+        raise InputFileError(f"{path}: has no nodes; an ONNX net is wanted")
+    opset = _opset(path, model)
+    nodes = tuple(Node.of(node, i, str(path), opset) for i, node in enumerate(graph.node, 1))
+    for node in nodes:
+        for tensor in _tensors(node):
+            _check_place(path, tensor)
+    for tensor in graph.initializer:
+        _check_place(path, tensor)
+    tensors = {tensor.name: tensor for tensor in graph.initializer}
+    inputs = {value.name: value for value in graph.input if value.name not in tensors}
+    outputs = tuple(value.name for value in graph.output)
+    if not outputs:
+        raise InputFileError(f"{path}: has no outputs; an ONNX net is wanted")
+    return OnnxFile(path, graph.name, nodes, tensors, inputs, outputs)
+
+
+def _check_names(path: Path, graph: GraphProto) -> None:
+    """Protobuf gives bytes for a text that is not UTF-8."""
+    for text in _names(graph):
+        if not isinstance(text, str):
+            raise InputFileError(f"{path}: is damaged: a name is not UTF-8 ({text!r})")
+
+
+def _names(graph: GraphProto) -> Iterator[object]:
+    yield graph.name
+    for node in graph.node:
+        yield from (node.name, node.domain, node.op_type, *node.input, *node.output)
+        for attribute in node.attribute:
+            yield from (attribute.name, attribute.t.name)
+            yield from (tensor.name for tensor in attribute.tensors)
+    yield from (tensor.name for tensor in graph.initializer)
+    yield from (value.name for value in (*graph.input, *graph.output))
+
+
+def _opset(path: Path, model: ModelProto) -> int:
+    newest = defs.onnx_opset_version()
+    found = [item.version for item in model.opset_import if item.domain in DOMAINS]
+    if len(found) != 1:
+        raise InputFileError(f"{path}: is damaged: it does not say which operator set it uses")
+    if not OLDEST <= found[0] <= newest:
+        raise UnsupportedError(
+            f"{path}: operator set {found[0]} cannot be compiled; export the net with one of "
+            f"{OLDEST} to {newest}"
+        )
+    return found[0]
+
+
+def _tensors(node: Node) -> Iterator[TensorProto]:
+    for attribute in node.proto.attribute:
+        if attribute.type == AttributeProto.TENSOR:
+            yield attribute.t
+        yield from attribute.tensors
+
+
+def _check_place(path: Path, tensor: TensorProto) -> None:
+    if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
+        raise InputFileError(
+            f'{path}: tensor "{tensor.name}" lies in another file, which is not read; save the '
+            "net as one file (onnx.save with save_as_external_data=False)"
+        )
+
+
+def to_array(path: Path, tensor: TensorProto) -> Array:
+    """The numbers of a tensor. Raises :class:`InputFileError`."""
+    where = f'{path}: tensor "{tensor.name}"'
+    if tensor.data_type not in NUMBERS or tensor.HasField("segment"):
+        raise InputFileError(f"{where} holds no numbers that are known here")
+    shape = tuple(tensor.dims)
+    if min(shape, default=0) < 0 or prod(shape) > MAX_NUMBERS:
+        raise InputFileError(f"{where} has the shape {list(shape)}, which no tensor can have")
+    damage = f"{where} is damaged: its numbers do not fill {show(shape)}"
+    try:
+        array = numpy_helper.to_array(tensor)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise InputFileError(damage) from error
+    if array.shape != shape:
+        raise InputFileError(damage)
+    return array

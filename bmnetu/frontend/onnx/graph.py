@@ -1,0 +1,263 @@
+"""The net that grows while the nodes of an ONNX graph are turned into layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from xdsl.ir import SSAValue
+
+from bmnetu.errors import InputFileError
+from bmnetu.frontend.blobs import ArrayWeights
+from bmnetu.frontend.importer import import_layer
+from bmnetu.frontend.onnx.node import Node, Refusal
+from bmnetu.frontend.site import LayerSite
+from bmnetu.frontend.topology import Layer
+from bmnetu.frontend.ufw_pb2 import LayerParameter
+from dialects.blob import Array
+from dialects.ufw.layer import Top, shape_of
+from dialects.ufw.shapes import Shape
+
+Pads = tuple[int, int, int, int]
+NO_PADS: Pads = (0, 0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Blob:
+    """What a layer makes. ``pads`` are zeros that a Pad put around it: top, left, bottom, right;
+    they are no layer's work yet.
+    """
+
+    name: str
+    value: SSAValue
+    pads: Pads = NO_PADS
+
+    @property
+    def plain_shape(self) -> Shape:
+        """The shape without the zeros."""
+        return shape_of(self.value)
+
+    @property
+    def shape(self) -> Shape:
+        """The shape as ONNX sees it."""
+        if self.pads == NO_PADS:
+            return self.plain_shape
+        *rest, height, width = self.plain_shape
+        top, left, bottom, right = self.pads
+        return (*rest, height + top + bottom, width + left + right)
+
+
+@dataclass
+class Graph:
+    """The layers so far, their weights, and what is known of every ONNX tensor.
+
+    ``read`` are the tensors that somebody reads; ``outputs`` those of the net.
+    """
+
+    read: set[str]
+    outputs: set[str]
+    blobs: set[str]
+    known: dict[str, Blob | Array] = field(default_factory=dict[str, "Blob | Array"])
+    layers: list[Layer] = field(default_factory=list[Layer])
+    weights: ArrayWeights = field(default_factory=ArrayWeights)
+    names: set[str] = field(default_factory=set[str])
+    """Names of layers; ``blobs`` are those of blobs and of all ONNX tensors."""
+
+    def add(self, layer: Layer, bottoms: Sequence[Blob], arrays: Sequence[Array]) -> list[Blob]:
+        """Adds a layer; what it makes. Raises what :func:`import_layer` raises."""
+        self.weights.arrays[layer.name] = tuple(arrays)
+        tops = [Top(name) for name in layer.tops]
+        values = [bottom.value for bottom in bottoms]
+        op = import_layer(LayerSite(layer, values, tops, self.weights))
+        self.layers.append(layer)
+        return [Blob(name, value) for name, value in zip(layer.tops, op.results, strict=True)]
+
+
+def fresh(wanted: str, taken: set[str]) -> str:
+    """The name, or the name with a number, that is not taken; it is taken then."""
+    name, number = wanted, 1
+    while name in taken:
+        name, number = f"{wanted}_{number}", number + 1
+    taken.add(name)
+    return name
+
+
+@dataclass(frozen=True)
+class Site:
+    """What a conversion sees: the node, what it reads, and how to add layers for it.
+
+    Conversions raise :class:`Refusal` for what is no UFW layer and :class:`InputFileError` for
+    what no valid file has.
+    """
+
+    node: Node
+    graph: Graph
+
+    # -- what the node reads ---------------------------------------------------------------------
+
+    def given(self, index: int) -> Blob | Array | None:
+        """An input; None for one that is left out."""
+        names = self.node.inputs
+        name = names[index] if index < len(names) else ""
+        return self.graph.known[name] if name else None
+
+    def either(self, index: int) -> Blob | Array:
+        """An input that must be there."""
+        found = self.given(index)
+        if found is None:
+            raise InputFileError(self.node.fault(f"has no input {index + 1}"))
+        if isinstance(found, Blob):
+            return self._without_pads(found)
+        return found
+
+    def padded(self, index: int) -> Blob:
+        """An input that a layer makes, which may have zeros around it."""
+        found = self.given(index)
+        if found is None:
+            raise InputFileError(self.node.fault(f"has no input {index + 1}"))
+        if not isinstance(found, Blob):
+            raise Refusal(f'its input "{self.node.inputs[index]}" is a constant')
+        return found
+
+    def blob(self, index: int) -> Blob:
+        """An input that a layer makes."""
+        return self._without_pads(self.padded(index))
+
+    def blobs(self) -> list[Blob]:
+        """All inputs, which layers make."""
+        return [self.blob(i) for i in range(len(self.node.inputs))]
+
+    def constant(self, index: int) -> Array | None:
+        """An input whose numbers are known; None for one that is left out."""
+        found = self.given(index)
+        if isinstance(found, Blob):
+            raise Refusal(f'its input "{self.node.inputs[index]}" is not a constant')
+        return found
+
+    def coefficients(self, index: int) -> Array | None:
+        """A constant as float32 numbers. Raises for numbers that are not finite."""
+        found = self.constant(index)
+        return None if found is None else self.floats(found, self.node.inputs[index])
+
+    def weights(self, index: int) -> Array:
+        """Coefficients that must be there."""
+        found = self.coefficients(index)
+        if found is None:
+            raise InputFileError(self.node.fault(f"has no input {index + 1}"))
+        return found
+
+    def floats(self, array: Array, what: str) -> Array:
+        """Finite float32 numbers."""
+        with np.errstate(over="ignore"):
+            found = np.asarray(array, np.float32)
+        if not np.isfinite(found).all():
+            raise InputFileError(self.node.fault(f'"{what}" has numbers that are not finite'))
+        return found
+
+    def integers(self, name: str, index: int) -> tuple[int, ...] | None:
+        """A list of integers: an attribute in old files, an input in new ones; None: neither."""
+        found = self.node.integers(name)
+        array = None if found is not None else self.constant(index)
+        if array is None:
+            return found
+        if array.dtype.kind not in "iu" or array.ndim > 1:
+            raise InputFileError(self.node.fault(f"{name} is no list of integers"))
+        return tuple(int(number) for number in array.ravel())
+
+    def axis(self, axis: int, rank: int) -> int:
+        """An axis that may count from the end."""
+        if not -rank <= axis < rank:
+            raise InputFileError(
+                self.node.fault(f"axis {axis} is outside a tensor of {rank} dimensions")
+            )
+        return axis % rank
+
+    def _without_pads(self, blob: Blob) -> Blob:
+        if blob.pads == NO_PADS:
+            return blob
+        raise Refusal(f"it reads zeros that a Pad put around \"{blob.name}\"; only a Conv can")
+
+    # -- what it becomes -------------------------------------------------------------------------
+
+    def layer(
+        self,
+        kind: str,
+        bottoms: Blob | Sequence[Blob],
+        *arrays: Array | None,
+        part: str = "",
+        **settings: Any,
+    ) -> Blob:
+        """A layer with one top. ``part`` names one that is not the node's last."""
+        top = self.node.outputs[0]
+        return self.layers(kind, bottoms, [top], *arrays, part=part, **settings)[0]
+
+    def layers(
+        self,
+        kind: str,
+        bottoms: Blob | Sequence[Blob],
+        tops: Iterable[str],
+        *arrays: Array | None,
+        part: str = "",
+        **settings: Any,
+    ) -> list[Blob]:
+        """A layer with any tops: names of the node's outputs, or of unwanted blobs."""
+        node, graph = self.node, self.graph
+        bottoms = [bottoms] if isinstance(bottoms, Blob) else list(bottoms)
+        suffix = f"_{part}" if part else ""
+        names = [
+            top if top in node.outputs and not part else fresh(f"{top}{suffix}", graph.blobs)
+            for top in tops
+        ]
+        param = self._message(fresh(f"{node.name}{suffix}", graph.names), kind, settings)
+        inputs = tuple(bottom.name for bottom in bottoms)
+        layer = Layer(param, node.number, node.where, inputs, tuple(names))
+        return graph.add(layer, bottoms, [array for array in arrays if array is not None])
+
+    def _message(self, name: str, kind: str, settings: Mapping[str, Any]) -> LayerParameter:
+        try:
+            return LayerParameter(name=name, type=kind, **settings)
+        except (ValueError, TypeError) as error:
+            raise Refusal(f"a setting is outside what a layer can have ({error})") from error
+
+    def reshaped(self, blob: Blob, shape: Sequence[int], part: str = "") -> Blob:
+        """The blob in another shape; the batch stays open where it does not change."""
+        shape, old = tuple(shape), blob.shape
+        if shape == old:
+            return blob
+        if not shape:
+            raise Refusal("its result has no dimension")
+        if len(shape) == 2 < len(old) and shape[0] == old[0]:
+            return self.layer("Flatten", blob, part=part)
+        dims = [0, *shape[1:]] if shape[0] == old[0] else shape
+        return self.layer("Reshape", blob, part=part, reshape_param={"shape": {"dim": dims}})
+
+    def pieces(
+        self, blob: Blob, axis: int, sizes: Sequence[int], tops: Sequence[str], keep: set[int]
+    ) -> list[Blob]:
+        """The blob cut along an axis; the pieces that are not to be kept are silenced."""
+        points = [sum(sizes[:i]) for i in range(1, len(sizes))]
+        param = {"axis": axis, "slice_point": points}
+        found = self.layers("Slice", blob, tops, slice_param=param)
+        unwanted = [piece for i, piece in enumerate(found) if i not in keep]
+        if unwanted:
+            self.layers("Silence", unwanted, [], part="silence")
+        return found
+
+
+Made = Blob | list[Blob]
+Conversion = Callable[[Site], Made]
+"""A node as layers: what stands for its outputs, in their order."""
+
+
+def with_pads(blob: Blob, pads: Pads) -> Blob:
+    """The blob with zeros around those that it has."""
+    top, left, bottom, right = (old + new for old, new in zip(blob.pads, pads, strict=True))
+    return replace(blob, pads=(top, left, bottom, right))
+
+
+def pair(values: Sequence[int]) -> list[int]:
+    """A setting for height and width as a prototxt has it: one number where both are alike."""
+    height, width = values
+    return [height] if height == width else [height, width]

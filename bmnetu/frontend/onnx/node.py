@@ -1,0 +1,95 @@
+"""A node of an ONNX graph: its names, and its attributes with their types checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from onnx import AttributeProto, NodeProto
+
+from bmnetu.errors import InputFileError
+
+DOMAINS = ("", "ai.onnx")
+"""The names of ONNX's own set of operators."""
+
+
+class Refusal(ValueError):
+    """The node cannot be made of UFW layers; the message goes on after the node's name."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """One node. ``number`` is its place in the graph, from 1; ``where`` is file:number.
+
+    An optional input or output that is left out has an empty name. Attributes have the types of
+    ONNX's text: the methods raise :class:`InputFileError` for another one.
+    """
+
+    proto: NodeProto
+    number: int
+    where: str
+    name: str
+    op: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    opset: int
+
+    @staticmethod
+    def of(proto: NodeProto, number: int, where: str, opset: int) -> Node:
+        """Without a name, the node is called as its first output."""
+        domain = "" if proto.domain in DOMAINS else f"{proto.domain}."
+        name = proto.name or next(filter(None, proto.output), f"node{number}")
+        return Node(
+            proto,
+            number,
+            f"{where}:{number}",
+            name,
+            f"{domain}{proto.op_type}",
+            tuple(proto.input),
+            tuple(proto.output),
+            opset,
+        )
+
+    def fault(self, sentence: str) -> str:
+        """A message that names file, place and node."""
+        return f'{self.where}: node "{self.name}" ({self.op}): {sentence}'
+
+    def has(self, name: str) -> bool:
+        return any(attribute.name == name for attribute in self.proto.attribute)
+
+    def integer(self, name: str, default: int) -> int:
+        found = self._find(name, AttributeProto.INT)
+        return default if found is None else found.i
+
+    def number_of(self, name: str, default: float) -> float:
+        found = self._find(name, AttributeProto.FLOAT)
+        return default if found is None else found.f
+
+    def text(self, name: str, default: str) -> str:
+        found = self._find(name, AttributeProto.STRING)
+        return default if found is None else found.s.decode("utf-8", "replace")
+
+    def integers(self, name: str) -> tuple[int, ...] | None:
+        """None where the node does not have it."""
+        found = self._find(name, AttributeProto.INTS)
+        return None if found is None else tuple(found.ints)
+
+    def several(
+        self, name: str, count: int, default: int, fits: Callable[[int], bool] = lambda x: x > 0
+    ) -> tuple[int, ...]:
+        """That many integers, all ``default`` where the node does not say."""
+        found = self.integers(name)
+        found = (default,) * count if found is None else found
+        if len(found) != count or not all(map(fits, found)):
+            raise InputFileError(
+                self.fault(f"{name} is {list(found)}; {count} valid numbers are wanted")
+            )
+        return found
+
+    def _find(self, name: str, kind: AttributeProto.AttributeType) -> AttributeProto | None:
+        for attribute in self.proto.attribute:
+            if attribute.name == name:
+                if attribute.type != kind:
+                    raise InputFileError(self.fault(f"attribute {name} has a wrong type"))
+                return attribute
+        return None

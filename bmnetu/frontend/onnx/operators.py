@@ -1,0 +1,68 @@
+"""The one table of ONNX operators: to add one, write its conversion and add a row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bmnetu.frontend.onnx import arithmetic, functions, movement, windows
+from bmnetu.frontend.onnx.graph import Conversion
+
+ANY = 2**31
+
+
+@dataclass(frozen=True)
+class Operator:
+    """How a node becomes layers; how many inputs it may have (least, most)."""
+
+    convert: Conversion
+    inputs: tuple[int, int] = (1, 1)
+
+
+OPERATORS: dict[str, Operator] = {
+    "Add": Operator(arithmetic.add, (2, 2)),
+    "AveragePool": Operator(windows.average_pool),
+    "BatchNormalization": Operator(functions.batch_normalization, (5, 5)),
+    "Cast": Operator(movement.cast),
+    "Clip": Operator(functions.clip, (1, 3)),
+    "Concat": Operator(movement.concat, (1, ANY)),
+    "Conv": Operator(windows.convolution, (2, 3)),
+    "Div": Operator(arithmetic.divide, (2, 2)),
+    "Dropout": Operator(movement.dropout, (1, 3)),
+    "Flatten": Operator(movement.flatten),
+    "Gather": Operator(movement.gather, (2, 2)),
+    "Gemm": Operator(windows.gemm, (2, 3)),
+    "GlobalAveragePool": Operator(windows.global_average_pool),
+    "GlobalMaxPool": Operator(windows.global_max_pool),
+    "HardSigmoid": Operator(functions.hard_sigmoid),
+    "HardSwish": Operator(functions.hard_swish),
+    "Identity": Operator(movement.identity),
+    "LeakyRelu": Operator(functions.leaky_relu),
+    "MatMul": Operator(windows.matmul, (2, 2)),
+    "Max": Operator(arithmetic.maximum, (1, ANY)),
+    "MaxPool": Operator(windows.max_pool),
+    "Mean": Operator(arithmetic.mean, (1, ANY)),
+    "Min": Operator(arithmetic.minimum, (1, ANY)),
+    "Mul": Operator(arithmetic.multiply, (2, 2)),
+    "Neg": Operator(functions.negate),
+    "PRelu": Operator(functions.prelu, (2, 2)),
+    "Pad": Operator(movement.pad, (1, 4)),
+    "Pow": Operator(arithmetic.power, (2, 2)),
+    "Reciprocal": Operator(functions.reciprocal),
+    "ReduceMax": Operator(windows.reduce_max, (1, 2)),
+    "ReduceMean": Operator(windows.reduce_mean, (1, 2)),
+    "Relu": Operator(functions.relu),
+    "Reshape": Operator(movement.reshape, (2, 2)),
+    "Sigmoid": Operator(functions.sigmoid),
+    "Slice": Operator(movement.slices, (1, 5)),
+    "Softmax": Operator(functions.softmax),
+    "Split": Operator(movement.split, (1, 2)),
+    "Sqrt": Operator(functions.square_root),
+    "Squeeze": Operator(movement.squeeze, (1, 2)),
+    "Sub": Operator(arithmetic.subtract, (2, 2)),
+    "Sum": Operator(arithmetic.total, (1, ANY)),
+    "Tanh": Operator(functions.tanh),
+    "Transpose": Operator(movement.transpose),
+    "Unsqueeze": Operator(movement.unsqueeze, (1, 2)),
+}
+
+

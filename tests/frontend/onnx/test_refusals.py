@@ -1,0 +1,143 @@
+"""What is no UFW layer is refused by the name of its node, all at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper
+
+from bmnetu.errors import InputFileError, UnsupportedError
+from bmnetu.frontend import load_network
+from tests.frontend.onnx.graphs import Net, node, numbers
+
+REFUSED: dict[str, tuple[Net, str]] = {
+    "operator": (Net([node("Elu", "x", "y")]), "this operator cannot be compiled"),
+    "domain": (
+        Net([node("Relu", "x", "y", domain="com.microsoft")]),
+        r'node "Relu_y" \(com.microsoft.Relu\): this operator',
+    ),
+    "constants only": (Net([node("Exp", "x", "y")]), "with constant inputs only"),
+    "one dimension": (
+        Net([node("Conv", "x w", "y")], {"w": numbers(4, 3, 3)}, {"x": (1, 3, 8)}),
+        "its input is 1x3x8; N x C x H x W can be compiled",
+    ),
+    "weights": (
+        Net([node("Conv", "x w", "y")], inputs={"x": (1, 3, 8, 8), "w": (4, 3, 3, 3)}),
+        'its input "w" is not a constant',
+    ),
+    "constant": (
+        Net([node("Conv", "c w", "z"), node("Add", "x z", "y")],
+            {"c": numbers(1, 3, 6, 7), "w": numbers(3, 3, 1, 1)}),
+        'its input "c" is a constant',
+    ),
+    "uneven and dilated": (
+        Net([node("Conv", "x w", "y", pads=[0, 0, 1, 0], dilations=[2, 2])],
+            {"w": numbers(4, 3, 2, 2)}),
+        "its pads 0 and 1 differ, and dilation is 2",
+    ),
+    "negative": (
+        Net([node("Conv", "x w", "y", pads=[-1, 0, 0, 0])], {"w": numbers(4, 3, 2, 2)}),
+        "its pads are negative",
+    ),
+    "dilated pooling": (
+        Net([node("MaxPool", "x", "y", kernel_shape=[2, 2], dilations=[2, 2])]), "dilations"
+    ),
+    "indices": (
+        Net([node("MaxPool", "x", "y i", kernel_shape=[2, 2])], outputs=["y", "i"]),
+        'its output "i" is used',
+    ),
+    "rounding": (
+        Net([node("MaxPool", "x", "y", kernel_shape=[2, 2], pads=[0, 0, 1, 0])]),
+        "Caffe has no rounding with 6x6 of them",
+    ),
+    "mean of channels": (Net([node("ReduceMean", "x", "y", axes=[1])]), r"goes over axes \[1\]"),
+    "mean of all": (Net([node("ReduceMean", "x", "y")]), r"goes over axes \[0, 1, 2, 3\]"),
+    "least": (Net([node("Min", "a b", "y")], inputs={"a": (2, 3), "b": (2, 3)}),
+              "the least of tensors"),
+    "quotient": (Net([node("Div", "a b", "y")], inputs={"a": (2, 3), "b": (2, 3)}),
+                 "divides by a tensor"),
+    "growth": (Net([node("Add", "x c", "y")], {"c": numbers(4, 1, 1, 1)}), "makes 2x3x6x7 larger"),
+    "broadcast": (
+        Net([node("Add", "a b", "y")], inputs={"a": (2, 3, 1), "b": (1, 3, 4)}),
+        "2x3x1 and 1x3x4 cannot be combined",
+    ),
+    "slopes": (Net([node("PRelu", "x c", "y")], {"c": numbers(6, 7)}), "one a channel can be"),
+    "steps": (
+        Net([node("Slice", "x a b c d", "y")],
+            {"a": np.array([0]), "b": np.array([9]), "c": np.array([2]), "d": np.array([2])}),
+        r"steps \[2\]",
+    ),
+    "neighbours": (
+        Net([node("Gather", "x i", "y", axis=1)], {"i": np.array([2, 1])}), "no neighbours in order"
+    ),
+    "half": (Net([node("Cast", "x", "y", to=TensorProto.FLOAT16)]), "only numbers of FLOAT"),
+    "reflected": (
+        Net([node("Pad", "x p", "y", mode="reflect")], {"p": np.array([0, 0, 1, 1, 0, 0, 1, 1])}),
+        "only zeros around a tensor",
+    ),
+    "pad and relu": (
+        Net([node("Pad", "x p", "q"), node("Relu", "q", "y")],
+            {"p": np.array([0, 0, 1, 1, 0, 0, 1, 1])}),
+        'reads zeros that a Pad put around "x"; only a Conv can',
+    ),
+    "pad at the end": (
+        Net([node("Pad", "x p", "y")], {"p": np.array([0, 0, 1, 1, 0, 0, 1, 1])}),
+        'output "y" is made by a Pad',
+    ),
+    "training": (
+        Net([node("BatchNormalization", "x c c c c", "y", training_mode=1)],
+            {"c": np.ones(3, np.float32)}),
+        "training_mode",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_refusal(tmp_path: Path, name: str) -> None:
+    net, sentence = REFUSED[name]
+    with pytest.raises(UnsupportedError, match=sentence) as caught:
+        load_network(net.write(tmp_path), None)
+    assert "net.onnx" in caught.value.message
+    assert "\n" not in caught.value.message
+
+
+def test_all_that_do_not_depend_on_each_other_are_listed(tmp_path: Path) -> None:
+    net = Net(
+        [
+            node("Elu", "x", "a"), node("Relu", "a", "b"), node("Celu", "b", "c"),
+            node("ReduceMean", "x", "d", axes=[1]), node("Concat", "c d", "y", axis=1),
+        ]
+    )  # fmt: skip
+    with pytest.raises(UnsupportedError) as caught:
+        load_network(net.write(tmp_path), None)
+    first, *lines = caught.value.message.splitlines()
+    assert first.endswith("net.onnx: 3 nodes cannot be compiled:")
+    assert [line.split('"')[1] for line in lines] == ["Elu_a", "Celu_c", "ReduceMean_d"]
+
+
+def test_what_takes_no_part_is_not_looked_at(tmp_path: Path) -> None:
+    net = Net([node("Relu", "x", "y"), node("Elu", "z", "a")], inputs={"x": (1, 3), "z": ("N", 4)})
+    network = load_network(net.write(tmp_path), None)
+    assert [layer.name for layer in network.net.layer] == ["x", "Relu_y"]
+    assert [note.split(": ", 1)[1] for note in network.notes] == [
+        'input "z" is left out: no node reads it'
+    ]
+
+
+def test_inputs_that_are_no_floats(tmp_path: Path) -> None:
+    model = Net([node("Cast", "x", "f", to=1), node("Relu", "f", "y")]).model()
+    model.graph.input[0].CopyFrom(helper.make_tensor_value_info("x", TensorProto.UINT8, [1, 3]))
+    path = tmp_path / "net.onnx"
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(UnsupportedError, match='input "x" is UINT8; FLOAT can be compiled'):
+        load_network(path, None)
+
+
+def test_sizes_that_are_not_known(tmp_path: Path) -> None:
+    path = Net([node("Relu", "x", "y")], inputs={"x": ("N", 3, "H", "W")}).write(tmp_path)
+    with pytest.raises(InputFileError, match='input "x" has no shape; give it with -shapes'):
+        load_network(path, None)
+    shape = load_network(path, None, shapes=[[2, 3, 5, 5]]).net.layer[0].input_param.shape[0]
+    assert list(shape.dim) == [2, 3, 5, 5]
