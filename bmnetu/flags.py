@@ -166,7 +166,7 @@ COMPILE_FLAGS = (
     Flag("opt", LEVEL, "Optimization level: 0 one layer at a time, 1 graph rewriting and tiling,"
          " 2 layer groups that stay in local memory.", 1),
     Flag("opt_budget", COUNT, "With -opt=2: how many ways of cutting and grouping the layers are"
-         " tried. The estimated cycles decide; the same number gives the same bmodel.", 2),
+         " tried. The estimated cycles decide; the same number gives the same bmodel.", 3),
     Flag("dyn", BOOLEAN, "Dynamic compilation.", False),
     Flag("prec", _choice("FP32", "INT8"), "The data type of the umodel.",
          default_text="FP32, or INT8 for an int8umodel"),

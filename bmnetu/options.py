@@ -26,7 +26,7 @@ class CompileOptions:
     shapes: Shapes | None = None
     net_name: str | None = None
     opt: int = 1
-    opt_budget: int = 2
+    opt_budget: int = 3
     dyn: bool = False
     prec: str | None = None
     cmp: bool = True

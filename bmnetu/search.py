@@ -24,6 +24,10 @@ from passes.verify_layers import VerifyLayersPass
 Passes = tuple[ModulePass, ...]
 
 
+NO_SLICES = 1 << 40
+"""More bytes than any tensor has."""
+
+
 @dataclass(frozen=True)
 class Choice:
     """An option of a pass, and the values that are tried in place of its own."""
@@ -34,10 +38,10 @@ class Choice:
 
 
 CHOICES = (
+    Choice(QuantSliceRowsPass, "room", (NO_SLICES,)),
     Choice(ConvertQuantToTilePass, "fold", (False,)),
     Choice(QuantCutStripsPass, "margin", (80, 125)),
     Choice(QuantSliceBatchPass, "room", (BM1684.lane_bytes // 64, BM1684.lane_bytes // 4)),
-    Choice(QuantSliceRowsPass, "room", (BM1684.lane_bytes // 4, BM1684.lane_bytes)),
     Choice(ConvertQuantToTilePass, "share", (1, 4)),
     Choice(TileKeepLocalPass, "reserve", (BM1684.lane_bytes // 4, BM1684.lane_bytes // 2)),
 )
@@ -47,8 +51,8 @@ CHOICES = (
 def search(module: ModuleOp, passes: Passes, budget: int) -> Passes:
     """The passes with the options that take fewest cycles, ``budget`` candidates tried at most.
 
-    The first candidate is ``passes`` itself. The same module, passes and budget give the same
-    answer, whatever the machine. The module stays as it is.
+    The first candidate is ``passes`` itself; settings that change nothing do not count. The same
+    module, passes and budget give the same answer, whatever the machine. The module stays as it is.
     """
     candidates = [(i, choice) for choice in CHOICES for i, p in enumerate(passes)
                   if type(p) is choice.item]  # fmt: skip
@@ -64,12 +68,26 @@ def search(module: ModuleOp, passes: Passes, budget: int) -> Passes:
             if tried == budget:
                 return best
             changed = replace(best[i], **{choice.option: value})  # pyright: ignore
+            if _same(begun, best[first:i], best[i], changed):
+                continue
             candidate = (*best[:i], changed, *best[i + 1 :])
             cycles = _cycles(begun, candidate[first:])
             tried += 1
             if cycles is not None and (least is None or cycles < least):
                 best, least = candidate, cycles
     return best
+
+
+def _same(module: ModuleOp, before: Passes, one: ModulePass, other: ModulePass) -> bool:
+    """Whether two settings of a pass of the quant level have the same result."""
+    if not one.name.startswith("quant-"):
+        return False
+    begun = module.clone()
+    run_pipeline(begun, before, lambda item: None)
+    results = [begun, begun.clone()]
+    for result, item in zip(results, (one, other), strict=True):
+        run_pipeline(result, (item,), lambda item: None)
+    return results[0].is_structurally_equivalent(results[1])
 
 
 def _cycles(module: ModuleOp, passes: Passes) -> int | None:

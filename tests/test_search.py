@@ -9,9 +9,10 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
 
 from bmnetu import search as searching
-from bmnetu.pipeline import parse_pipeline, pipeline_text
+from bmnetu.pipeline import parse_pipeline, pipeline_text, run_pipeline
 from bmnetu.search import CHOICES, search
 from passes.convert_quant_to_tile import ConvertQuantToTilePass
+from passes.quant.quant_slice_rows import QuantSliceRowsPass
 from tests.random_nets import random_module
 
 CANDIDATES = 1 + sum(len(choice.values) for choice in CHOICES)
@@ -32,11 +33,31 @@ def test_no_more_candidates_than_the_budget(
         return 1000 - len(seen)
 
     monkeypatch.setattr(searching, "_cycles", count)
+    monkeypatch.setattr(searching, "_same", lambda *given: False)  # pyright: ignore
     passes = passes_of("INT8")
     found = search(random_module(3, integer=True), passes, budget)
     assert len(seen) == (0 if budget == 1 else min(budget, CANDIDATES))
     assert (found == passes) == (budget == 1)
     assert [type(p) for p in found] == [type(p) for p in passes]
+
+
+def test_settings_that_change_nothing_are_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of this network is cut into slices of rows, whatever the room."""
+    seen: list[Sequence[ModulePass]] = []
+
+    def count(module: ModuleOp, passes: Sequence[ModulePass]) -> int:
+        seen.append(passes)
+        return 1000
+
+    monkeypatch.setattr(searching, "_cycles", count)
+    module = random_module(3, integer=True)
+    lowered = parse_pipeline("convert-ufw-to-quant")
+    run_pipeline(module, lowered, lambda p: None)
+    search(module, passes_of("INT8")[2:], 100)
+    rooms = {p.room for passes in seen for p in passes if isinstance(p, QuantSliceRowsPass)}
+    assert rooms == {QuantSliceRowsPass().room}
+    folds = {p.fold for passes in seen for p in passes if isinstance(p, ConvertQuantToTilePass)}
+    assert folds == {True, False}
 
 
 @pytest.mark.parametrize("precision", ["FP32", "INT8"])

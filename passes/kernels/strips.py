@@ -35,6 +35,7 @@ from dialects.quant.strips import (
 from passes.kernels.builder import TileBuilder
 from passes.kernels.pointwise import rounded
 from passes.kernels.tiling import TilingError, ranges
+from passes.kernels.window import is_rows
 
 BYTE = 8
 """Bits from one strip to the next."""
@@ -232,8 +233,7 @@ def lower_join_strips(b: TileBuilder, op: JoinStripsOp, source: SSAValue, dest: 
     by rows of lanes, as they may lie in local memory."""
     _, channels, rows, width = types.shape_of(op.x)
     height = types.shape_of(op.y)[2]
-    in_rows = Ref.of(dest).layout.strides[1] != height * width
-    most = BM1684.lanes if in_rows else BM1684.limits.channels
+    most = BM1684.lanes if is_rows(Ref.of(dest)) else BM1684.limits.channels
     for part in _parts(b, channels, rows, width, 6, most):
         (_, cn), (begin, count) = part.channels, part.rows
         strips = _words(b, cn, count, width)

@@ -82,6 +82,8 @@ def run_window(
     size = tile_size(b, p)
     if b.whole:
         size = fine_weights(p, size)
+        if is_rows(Ref.of(dest)) and len(list(boxes(p, size))) == 1:
+            size = replace(size, c=min(size.c, BM1684.lanes))
     band = band_rows(p, size) if b.whole and b.is_input(source) else size.h
     loaded: dict[object, SSAValue] = {}
 
@@ -121,6 +123,12 @@ def _one_ahead(items: Iterator[tuple[Span, SSAValue]]) -> Iterator[tuple[Span, S
         yield held
         held = item
     yield held
+
+
+def is_rows(ref: Ref) -> bool:
+    """Whether a tensor is some rows of a larger one. Such a part may lie in its place of the whole
+    in local memory by rows of lanes."""
+    return ref.layout.strides[1] != ref.shape[2] * ref.layout.strides[2]
 
 
 def band_rows(p: Problem, size: TileSize) -> int:

@@ -38,12 +38,14 @@ class TensorCost:
     ``turn_cycles_a_row``: of making strips of a single 8-bit image and whole rows of strips."""
 
     whole_bytes: int
-    ddr_bytes_a_row: float
+    row_bytes: int
+    """In DDR, an 8-bit image in a word of its own."""
     turn_cycles_a_row: float
     lanes_rows: int
     """Rows of lanes, of all words of images."""
     line_bytes: int
     in_strips: bool
+    is_input: bool
 
     @staticmethod
     def of(value: SSAValue) -> TensorCost:
@@ -52,10 +54,16 @@ class TensorCost:
         strips = not is_float and n == 1
         groups = n if is_float else ceil_div(n, BM1684.int8_images_per_word)
         rows, line = groups * rows_of(c), w * WORD
-        plain = isinstance(value, BlockArgument) and strips
         turn = (SPLIT + JOIN) * rows * w / STEP_PIXELS / STRIPS if strips else 0.0
         whole = rows * align(h * line, BM1684.alignment)
-        return TensorCost(whole, groups * c * w * (1 if plain else WORD), turn, rows, line, strips)
+        is_input = isinstance(value, BlockArgument)
+        return TensorCost(whole, groups * c * line, turn, rows, line, strips, is_input)
+
+    def ddr_bytes_a_row(self, joined: bool) -> float:
+        """Of a single 8-bit image as four strips, unless it is ``joined``; one that enters the
+        network lies there byte by byte."""
+        quarter = self.in_strips and (self.is_input or not joined)
+        return self.row_bytes / STRIPS if quarter else self.row_bytes
 
     def lane_bytes(self, rows: int) -> int:
         """Bytes of each lane that so many rows take; a single 8-bit image is cut into strips."""

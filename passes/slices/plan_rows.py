@@ -24,6 +24,8 @@ LONGEST = 24
 """Layers of a segment, at most."""
 BEHIND = 8
 """Layers behind the last large one that may run in its slices."""
+SHARED = 0.25
+"""What of the faster engine's time counts: the two never overlap wholly."""
 SLICE_CYCLES = 1000
 """What a slice costs beside its work: the first load and the last store wait."""
 
@@ -126,6 +128,19 @@ def _slices(layers: Sequence[_Layer], count: int) -> int:
     return -(-last // -(-last // count))
 
 
+def _cuts(
+    layers: Sequence[_Layer], inside: set[SSAValue], rows: Mapping[SSAValue, Span]
+) -> Iterator[SSAValue]:
+    """Tensors made in a slice of which a layer reads less than there is: a sum, say, whose other
+    operand has gone through windows."""
+    for layer in layers:
+        first, count = rows_read(layer.window, rows[layer.result])
+        for value in layer.operands:
+            begin, held = rows[value]
+            if value in inside and (begin < first or held - count >= layer.window.stride):
+                yield value
+
+
 @dataclass
 class _Planner:
     """The best segments of one run of layers."""
@@ -216,16 +231,19 @@ class _Planner:
             wanted = _wanted(layers, count, index)
             rows = _needed(layers, wanted)
             work += times * sum(layer.cost.cycles_a_row * rows[layer.result][1] for layer in layers)
-            border = {value: span[1] for value, span in rows.items() if value not in inside}
-            border |= {value: wanted[value][1] for value in kept}
-            for value, height in border.items():
+            border = [(value, span[1]) for value, span in rows.items() if value not in inside]
+            border += [(value, wanted[value][1]) for value in kept]
+            for value, height in border:
                 tensor = self._tensor(value)
                 if isinstance(value, BlockArgument) or tensor.whole_bytes > self.room // 2:
-                    moved += times * height * tensor.ddr_bytes_a_row
+                    moved += times * height * tensor.ddr_bytes_a_row(count > 1)
                 elif count > 1:
                     work += times * height * tensor.turn_cycles_a_row
+            if any(self._tensor(value).in_strips for value in _cuts(layers, inside, rows)):
+                return float("inf")  # the strips would have to be joined and split for the cut
         moved += count * sum(layer.cost.weights for layer in layers)
-        return max(work, moved / DDR_BYTES) + SLICE_CYCLES * count
+        engines = work, moved / DDR_BYTES
+        return max(engines) + SHARED * min(engines) + SLICE_CYCLES * count
 
 
 def plan_rows(block: Block, room: int) -> list[Segment]:
