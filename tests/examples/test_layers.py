@@ -52,6 +52,13 @@ def test_gradients_are_slopes(case: str) -> None:
             assert slope == pytest.approx(wanted, rel=1e-2, abs=1e-2)
 
 
+def test_of_equal_pixels_one_gets_the_gradient() -> None:
+    pool = layers.MaxPool()
+    pool.forward(np.ones((1, 1, 2, 2), np.float32), training=True)
+    gradient = pool.backward(np.full((1, 1, 1, 1), 3, np.float32))
+    np.testing.assert_array_equal(gradient[0, 0], [[3, 0], [0, 0]])
+
+
 def _slope(array: Array, way: Array, result: Callable[[], float]) -> float:
     """How fast the result grows as the array moves that way."""
     found: list[float] = []
