@@ -44,6 +44,8 @@ def main() -> None:
     parser.add_argument("--opt", type=int, default=1, help="the compiler's -opt")
     parser.add_argument("--images", type=int, help="how many test images; by default all")
     arguments = parser.parse_args()
+    if arguments.images is not None and arguments.images < 1:
+        parser.error("--images: a positive number is wanted")
     try:
         learnt, _ = data.load(arguments.data, "train")
         images, labels = data.load(arguments.data, "t10k")
