@@ -3,11 +3,31 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from dialects.blob import Array
 
 EMPTY = 1e-4
 """The count of a level that got none, when something is clipped into it."""
+REACH = 16
+"""The neighbours of a bin, on each side: as many as the widest of 127 steps in 2048 bins has."""
+STANDING_OUT = 4
+"""A bin counts for at most so many times the median of its neighbours and itself."""
+
+
+def without_spikes(counts: Array) -> Array:
+    """Counts without the share of constants, such as what a black background becomes in every
+    channel.
+
+    One number that is often repeated is held by one step whatever the threshold, as zero is; the
+    divergence would see its lonely bin as a shape to be kept, and clip to get steps as fine as a
+    bin. Empty bins are no neighbours: numbers on a grid stay as they are.
+    """
+    width = 2 * REACH + 1
+    near = np.sort(sliding_window_view(np.pad(counts, REACH), width), axis=1)
+    filled = np.count_nonzero(near, axis=1)
+    median = near[np.arange(len(counts)), np.minimum(width - (filled + 1) // 2, width - 1)]
+    return np.minimum(counts, STANDING_OUT * median)
 
 
 def kl_threshold(counts: Array, largest: float, levels: int) -> float:

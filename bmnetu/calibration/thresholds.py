@@ -8,7 +8,7 @@ from math import erf, exp, pi, sqrt
 import numpy as np
 
 from bmnetu.calibration.histogram import Histogram
-from bmnetu.calibration.kl import kl_threshold
+from bmnetu.calibration.kl import kl_threshold, without_spikes
 from dialects.blob import Array
 
 Method = Callable[[Histogram], float]
@@ -29,7 +29,8 @@ def largest(histogram: Histogram) -> float:
 
 def kl(histogram: Histogram) -> float:
     """Least Kullback-Leibler divergence: see :func:`bmnetu.calibration.kl.kl_threshold`."""
-    return kl_threshold(histogram.counts, histogram.largest, histogram.full_scale + 1)
+    counts = without_spikes(histogram.counts)
+    return kl_threshold(counts, histogram.largest, histogram.full_scale + 1)
 
 
 def percentile(histogram: Histogram) -> float:

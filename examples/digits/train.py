@@ -8,58 +8,40 @@ the same machine.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+import sys
 from pathlib import Path
 from typing import cast
 
 import numpy as np
-from layers import Adam, Array, BatchNorm, Convolution, InnerProduct, MaxPool, Parameter, ReLU
 from PIL import Image
-from sklearn.datasets import load_digits  # pyright: ignore[reportMissingTypeStubs]
+from sklearn.datasets import load_digits  # pyright: ignore
+
+sys.path.append(str(Path(__file__).parents[2]))
 
 from bmnetu.frontend import write_umodel
-from bmnetu.frontend.blobs import float_blob
-from bmnetu.frontend.ufw_pb2 import NetParameter
+from examples.layers import Array, BatchNorm, Convolution, InnerProduct, MaxPool, ReLU, Scale
+from examples.training import LARGEST_PIXEL, Network, accuracy, train, umodel
 
 HERE = Path(__file__).parent
-LARGEST_PIXEL = 255
 TEST_IMAGES = 500
 CALIBRATION_IMAGES = 64
 EPOCHS = 15
-BATCH = 64
 
 
-class Network:
-    """The layers of digits.prototxt; BatchNorm here is BatchNorm and Scale there."""
-
-    def __init__(self, random: np.random.Generator) -> None:
-        self.conv1, self.bn1 = Convolution(random, 1, 16), BatchNorm(16)
-        self.conv2, self.bn2 = Convolution(random, 16, 24), BatchNorm(24)
-        self.conv3, self.bn3 = Convolution(random, 24, 32), BatchNorm(32)
-        self.fc = InnerProduct(random, 32 * 2 * 2, 10)
-        self.layers = [
-            self.conv1, self.bn1, ReLU(),
-            self.conv2, self.bn2, ReLU(), MaxPool(),
-            self.conv3, self.bn3, ReLU(), MaxPool(),
-            self.fc,
-        ]  # fmt: skip
-
-    def parameters(self) -> list[Parameter]:
-        return [parameter for layer in self.layers for parameter in layer.parameters]
-
-    def forward(self, x: Array, training: bool) -> Array:
-        for layer in self.layers:
-            x = layer.forward(x, training)
-        return x
-
-    def backward(self, gradient: Array) -> None:
-        for layer in reversed(self.layers):
-            gradient = layer.backward(gradient)
-
-
-def probabilities(scores: Array) -> Array:
-    power = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return power / power.sum(axis=1, keepdims=True)
+def digits(random: np.random.Generator) -> Network:
+    """The layers of digits.prototxt."""
+    network: Network = {}
+    for number, (inputs, outputs) in enumerate([(1, 16), (16, 24), (24, 32)], start=1):
+        name = f"conv{number}"
+        network[name] = Convolution(random, inputs, outputs, kernel=3, pad=1)
+        network |= {
+            f"{name}/bn": BatchNorm(outputs),
+            f"{name}/scale": Scale(outputs),
+            f"{name}/relu": ReLU(),
+        }
+        if number > 1:
+            network[f"pool{number - 1}"] = MaxPool()
+    return network | {"fc": InnerProduct(random, 32 * 2 * 2, 10)}
 
 
 def shifted(images: Array, random: np.random.Generator) -> Array:
@@ -67,48 +49,6 @@ def shifted(images: Array, random: np.random.Generator) -> Array:
     padded = np.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1)))
     moves = random.integers(0, 3, (len(images), 2))
     return np.stack([p[:, y : y + 8, x : x + 8] for p, (y, x) in zip(padded, moves, strict=True)])
-
-
-def batches(count: int, random: np.random.Generator) -> Iterator[Array]:
-    """The indices of one epoch's batches, all of the same size."""
-    order = random.permutation(count)
-    for start in range(0, count - BATCH + 1, BATCH):
-        yield order[start : start + BATCH]
-
-
-def train(images: Array, labels: Array, random: np.random.Generator) -> Network:
-    """images: N x 1 x 8 x 8 from 0 to 1."""
-    network = Network(random)
-    optimizer = Adam(network.parameters(), steps=EPOCHS * (len(images) // BATCH))
-    for _ in range(EPOCHS):
-        for chosen in batches(len(images), random):
-            x = shifted(images[chosen], random)
-            gradient = probabilities(network.forward(x, training=True))
-            gradient[np.arange(BATCH), labels[chosen]] -= 1
-            network.backward(gradient / BATCH)
-            optimizer.step()
-    return network
-
-
-def umodel(network: Network) -> NetParameter:
-    """The weights by layer name; the first convolution takes pixels up to 255 instead of 1."""
-    net = NetParameter(name="digits")
-
-    def add(name: str, *arrays: Array) -> None:
-        blobs = [float_blob(array) for array in arrays]
-        net.layer.add(name=name, blobs=blobs)
-
-    pairs = [
-        ("conv1", network.conv1, network.bn1, LARGEST_PIXEL),
-        ("conv2", network.conv2, network.bn2, 1),
-        ("conv3", network.conv3, network.bn3, 1),
-    ]
-    for name, convolution, norm, divisor in pairs:
-        add(name, convolution.weight.value / divisor)
-        add(f"{name}/bn", norm.mean, norm.variance, np.ones(1))
-        add(f"{name}/scale", norm.factor.value, norm.addend.value)
-    add("fc", network.fc.weight.value, network.fc.bias.value)
-    return net
 
 
 def save_images(folder: Path, images: Array) -> None:
@@ -134,11 +74,11 @@ def main() -> None:
     pixels, labels = load()
     order = random.permutation(len(pixels))
     test, rest = order[:TEST_IMAGES], order[TEST_IMAGES:]
-    real = (pixels / np.float32(LARGEST_PIXEL))[:, None]
-    network = train(real[rest], labels[rest], random)
-    guesses = network.forward(real[test], training=False).argmax(axis=1)
-    print(f"accuracy on {len(test)} test images: {np.mean(guesses == labels[test]):.1%}")
-    write_umodel(HERE / "digits.fp32umodel", umodel(network))
+    network = digits(random)
+    train(network, pixels[rest, None], labels[rest], random, epochs=EPOCHS, augment=shifted)
+    right = accuracy(network, pixels[test, None], labels[test])
+    print(f"accuracy on {len(test)} test images: {right:.1%}")
+    write_umodel(HERE / "digits.fp32umodel", umodel("digits", network))
     save_images(HERE / "calibration", pixels[rest[:CALIBRATION_IMAGES]])
     np.savez_compressed(HERE / "test.npz", images=pixels[test], labels=labels[test])
 

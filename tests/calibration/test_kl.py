@@ -9,17 +9,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bmnetu.calibration.kl import EMPTY, kl_threshold
+from bmnetu.calibration.histogram import Histogram
+from bmnetu.calibration.kl import EMPTY, REACH, STANDING_OUT, kl_threshold, without_spikes
 from bmnetu.calibration.statistics import BINS, Histograms
+from bmnetu.calibration.thresholds import kl
 from dialects.blob import Array
 
 
-def threshold(values: Array, levels: int = 128) -> float:
+def threshold(values: Array, full_scale: int = 127) -> float:
     """The threshold of a sample, through its histogram."""
     largest = float(np.abs(values).max())
     histograms = Histograms({"x": largest})
     histograms.watch("x", values.astype(np.float32))
-    return kl_threshold(histograms.counts["x"], largest, levels)
+    return kl(Histogram(histograms.counts["x"], largest, full_scale))
 
 
 def divergence(counts: list[int], kept: int, levels: int) -> float:
@@ -55,10 +57,10 @@ def test_uniform_numbers_are_kept_whole() -> None:
     assert found == pytest.approx(1, rel=0.01)
 
 
-@pytest.mark.parametrize("levels", [128, 256])
-def test_a_rare_outlier_is_clipped(levels: int) -> None:
+@pytest.mark.parametrize("full_scale", [127, 255])
+def test_a_rare_outlier_is_clipped(full_scale: int) -> None:
     values = np.random.default_rng(0).normal(0, 1, 1_000_000)
-    found = threshold(np.append(values, 100.0), levels)
+    found = threshold(np.append(values, 100.0), full_scale)
     assert 4 < found < 15
 
 
@@ -91,6 +93,32 @@ def test_the_threshold_is_the_middle_of_the_last_bin() -> None:
 def test_zeros_do_not_count() -> None:
     values = np.random.default_rng(0).exponential(1, 20_000)
     assert threshold(values) == threshold(np.append(values, np.zeros(100_000)))
+
+
+@pytest.mark.parametrize("full_scale", [127, 255])
+@pytest.mark.parametrize("seed", range(3))
+def test_constants_do_not_call_for_fine_steps(seed: int, full_scale: int) -> None:
+    """Half of all numbers are those of a background, one a channel; the others are normal."""
+    random = np.random.default_rng(seed)
+    values = np.abs(random.normal(0, 1, 100_000))
+    background = np.repeat(random.uniform(0, 1, 20), 5_000)
+    assert threshold(np.append(values, background), full_scale) > 3
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=80))
+def test_a_bin_that_stands_out_counts_as_its_neighbours_do(counts: list[int]) -> None:
+    found = without_spikes(np.array(counts))
+    for i, count in enumerate(counts):
+        near = sorted(n for n in counts[max(i - REACH, 0) : i + REACH + 1] if n)
+        most = STANDING_OUT * near[len(near) // 2] if near else 0
+        assert found[i] == min(count, most)
+
+
+def test_a_grid_has_no_spikes() -> None:
+    counts = np.zeros(BINS, np.int64)
+    counts[::8] = np.random.default_rng(0).integers(500, 900, BINS // 8)
+    np.testing.assert_array_equal(without_spikes(counts), counts)
 
 
 def test_histograms_count_every_finite_number_once() -> None:
