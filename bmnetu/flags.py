@@ -216,6 +216,11 @@ CALIBRATE_FLAGS = (
     Flag("adaptive_rounding", BOOLEAN, "Round weights so that their errors cancel on the data.",
          True),
     Flag("bias_correction", BOOLEAN, "Biases take up the mean error on the data.", False),
+    Flag("fpfwd_inputs", NAMES, "Layers that stay float with all before them.", (), "none"),
+    Flag("fpfwd_outputs", NAMES, "Layers that stay float with all behind them.", (), "none"),
+    Flag("fpfwd_blocks", NAMES, "Layers that stay float, each with what follows up to the next"
+         " layer that computes. Naming an Input layer keeps that input of the net float.",
+         (), "none"),
     Flag("net_name", NAME, "NET in the names of the files.", default_text="the prototxt's"),
     Flag("v", VERBOSITY, "How much to tell.", 0),
     *_COMMON,

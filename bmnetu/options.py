@@ -64,6 +64,9 @@ class CalibrateOptions:
     equalize: bool = True
     adaptive_rounding: bool = True
     bias_correction: bool = False
+    fpfwd_inputs: tuple[str, ...] = ()
+    fpfwd_outputs: tuple[str, ...] = ()
+    fpfwd_blocks: tuple[str, ...] = ()
     net_name: str | None = None
     v: int = 0
 

@@ -15,6 +15,7 @@ from bmnetu.calibration.contract import contract_of
 from bmnetu.calibration.crew import Crew
 from bmnetu.calibration.data import CalibrationData, open_data
 from bmnetu.calibration.equalize import equalize
+from bmnetu.calibration.islands import keep_float
 from bmnetu.calibration.look import Look, oddities
 from bmnetu.calibration.net import FloatNet
 from bmnetu.calibration.plan import make_plan
@@ -59,6 +60,7 @@ def calibrate_network(options: CalibrateOptions, report: Report) -> CalibrationR
         raise UsageError(f"{options.weight}: is an int8umodel already; float weights are wanted")
     for note in network.notes:
         report(f"note: {note}")
+    keep_float(network, options)
     net = FloatNet(network, options.keep_bn)
     data = _data(net, options, report)
     inputs, layers = list(net.inputs.values()), list(net.layers)
