@@ -14,7 +14,7 @@ from bmnetu.frontend.importer import build_module
 from bmnetu.frontend.inputs import Input, reshaped
 from bmnetu.frontend.scales import Scales, prototxt_scale_note
 from bmnetu.frontend.topology import INPUT_TYPES, Topology, read_topology
-from bmnetu.frontend.ufw_pb2 import BlobShape, LayerParameter, NetParameter
+from bmnetu.frontend.ufw_pb2 import BlobShape, LayerParameter, NetParameter, Preprocess
 from bmnetu.frontend.weights import FileBlobs, read_weights
 from dialects.ufw.ops import Top
 
@@ -29,13 +29,14 @@ class Network:
     """A net as loaded: its ufw module, its precision and remarks for the user.
 
     ``net`` is the prototxt as it is compiled: V2 layers of the TEST phase, unique tops, Input
-    layers with the shapes in use, no weights.
+    layers with the shapes in use, no weights. ``preprocess`` is what the weights' file records.
     """
 
     module: ModuleOp
     precision: Precision
     notes: tuple[str, ...]
     net: NetParameter
+    preprocess: Preprocess | None = None
 
 
 def load_network(
@@ -68,7 +69,8 @@ def load_network(
     kinds = scales.top if scales else Top
     module = build_module(topology, used, weights, kinds, name)
     precision = Precision.INT8 if scales else Precision.FP32
-    return Network(module, precision, tuple(notes), as_compiled(topology, used, name))
+    return Network(module, precision, tuple(notes), as_compiled(topology, used, name),
+                   weights.preprocess)  # fmt: skip
 
 
 def _scales(weights: FileBlobs) -> Scales | None:

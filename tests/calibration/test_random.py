@@ -129,7 +129,7 @@ def test_the_net_that_is_refined_is_the_one_that_is_written(
     tmp_path_factory: pytest.TempPathFactory, text: str, keep_bn: bool
 ) -> None:
     files = Files.of(tmp_path_factory.mktemp("net"), text)
-    with mock.patch("bmnetu.calibration.calibrate.refine") as refine:
+    with mock.patch("bmnetu.calibration.quantizer.refine") as refine:
         calibrated = files.calibrate(files.samples(2), keep_bn=keep_bn)
     net, quantized, sample = refine.call_args.args
     found = IntegerNet(integer_module(net, quantized)).run(sample[1])
