@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from xdsl.ir import SSAValue
+
 from bmnetu.calibration.accumulate import merged
 from bmnetu.calibration.closeness import decibels
 from bmnetu.calibration.data import CalibrationData
@@ -16,9 +18,9 @@ from bmnetu.calibration.quantized import QuantizedNet
 from bmnetu.calibration.quantizer import Quantizer
 from bmnetu.calibration.sensitivity import Cost, Part
 from bmnetu.errors import AccuracyError
-from dialects.ufw.layer import LayerOp
+from dialects.ufw import ops
 
-LEAST_GAIN = 0.02
+LEAST_GAIN = 0.05
 """A layer is chosen when it takes away at least this part of the noise at the outputs."""
 PATIENCE = 8
 """So many layers in a row that do not help, in the order of the ranking, end the search."""
@@ -81,7 +83,7 @@ class FloatChoice:
         self, found: Mixed, part: Part, parts: Sequence[Part], budget: int
     ) -> Mixed | None:
         """The net with one more part in float, or with its readers too, if that is better."""
-        readers = [each for each in parts if each not in found.parts and _reads(each, part)]
+        readers = [x for x in dict.fromkeys(_readers(part, parts)) if x not in found.parts]
         for more in ([part], [part, *readers]) if readers else ([part],):
             wanted = (*found.parts, *more)
             if len(wanted) > budget:
@@ -104,10 +106,12 @@ class FloatChoice:
         return Mixed(parts, quantized, found.noise, found.cosine)
 
 
-def _reads(reader: Part, maker: Part) -> bool:
-    makers: set[object] = set(maker.layers)
-    return reader is not maker and any(
-        isinstance(value.owner, LayerOp) and value.owner in makers
-        for op in reader.layers
-        for value in op.operands
-    )
+def _readers(maker: Part, parts: Sequence[Part]) -> list[Part]:
+    """The parts that read what one makes; a concatenation is float when its operands are."""
+    blobs: set[SSAValue] = {value for op in maker.layers for value in op.results}
+    found: list[Part] = []
+    for part in parts:
+        if part is maker or not any(x in blobs for op in part.layers for x in op.operands):
+            continue
+        found += _readers(part, parts) if isinstance(part.layers[0], ops.ConcatOp) else [part]
+    return found

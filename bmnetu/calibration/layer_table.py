@@ -149,7 +149,7 @@ def table_lines(rows: Sequence[Row]) -> list[str]:
     layers = max(len("layer"), *(len(row.layer) for row in rows))
     blobs = max(len("blob"), *(len(row.blob) for row in rows))
     head = f"{'layer':{layers}}  {'blob':{blobs}}  held as   "
-    over = f"{'':{len(head)}}{'range':>28}  {'isolated':>16}  {'accumulated':>16}"
+    over = f"{'':{len(head)}}{'range':>29}  {'isolated':>16}  {'accumulated':>16}"
     errors = f"  {'SQNR dB':>7}  {'cosine':>7}"
     lines = [over, f"{head}{'threshold':>10}  {'used':>6}  {'saturated':>8}{errors * 2}"]
     for row in rows:
