@@ -151,7 +151,7 @@ def test_the_cost_of_one_layer_is_its_own_error(tmp_path: Path) -> None:
 def test_the_result_does_not_depend_on_the_workers(tmp_path: Path) -> None:
     files = planted(tmp_path, BOUNDED)
     data = files.samples(4)
-    flags = {"layer_table": True, "float_budget": 1}
+    flags = {"layer_table": True, "sensitivity": True}
     one = files.calibrate(data, outdir=tmp_path / "a", **flags)
     two = files.calibrate(data, outdir=tmp_path / "b", workers=2, **flags)
     assert one.lines == two.lines
