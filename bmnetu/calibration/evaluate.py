@@ -67,9 +67,7 @@ def evaluate_network(options: EvaluateOptions, report: Callable[[str], None]) ->
     return evaluation
 
 
-def _loaded(
-    model: Path, weight: Path, wanted: Precision, report: Callable[[str], None]
-) -> Network:
+def _loaded(model: Path, weight: Path, wanted: Precision, report: Callable[[str], None]) -> Network:
     network = load_network(model, weight)
     if network.precision is not wanted:
         raise UsageError(f"{weight}: is {network.precision}, {wanted} weights are wanted here")

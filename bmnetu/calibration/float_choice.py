@@ -79,9 +79,7 @@ class FloatChoice:
             )
         return found
 
-    def _better(
-        self, found: Mixed, part: Part, parts: Sequence[Part], budget: int
-    ) -> Mixed | None:
+    def _better(self, found: Mixed, part: Part, parts: Sequence[Part], budget: int) -> Mixed | None:
         """The net with one more part in float, or with its readers too, if that is better."""
         readers = [x for x in dict.fromkeys(_readers(part, parts)) if x not in found.parts]
         for more in ([part], [part, *readers]) if readers else ([part],):

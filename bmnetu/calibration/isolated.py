@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
 
-import numpy as np
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Operation, SSAValue
 
 from bmnetu.calibration.integer_net import IntegerNet, held, real
 from dialects.blob import Array
 from dialects.execute import execute, names_of
-from dialects.quant import reference, types
+from dialects.quant import reference
 from dialects.ufw.reference import evaluate
 
 
@@ -25,7 +24,8 @@ def float_blobs(function: FuncOp, batch: Mapping[str, Array]) -> dict[str, Array
 def blob_values(int8: IntegerNet, names: Container[str]) -> dict[str, SSAValue]:
     """The value of every blob that the integer net has, by its name, the inputs first.
 
-    Blobs of layers that compute nothing have none.
+    Blobs of layers that compute nothing have none, nor has what a ReLU that is part of the layer
+    before it reads: that layer makes the ReLU's blob.
     """
     function = int8.function
     inputs = names_of(function, "input_names")
@@ -33,11 +33,6 @@ def blob_values(int8: IntegerNet, names: Container[str]) -> dict[str, SSAValue]:
     for op in function.body.block.ops:
         found |= {name: op.results[0] for name in names_of(op, "tops") if name in names}
     return found
-
-
-def as_wanted(array: Array, value: SSAValue) -> Array:
-    """A float blob as the integer net wants it: without what the ReLU behind it takes away."""
-    return np.maximum(array, 0) if types.is_unsigned(value) else array
 
 
 def isolated_tensors(int8: IntegerNet, blobs: Mapping[str, Array]) -> dict[str, Array]:
@@ -58,9 +53,7 @@ def isolated_tensors(int8: IntegerNet, blobs: Mapping[str, Array]) -> dict[str, 
     return found
 
 
-def own_errors(
-    function: FuncOp, int8: IntegerNet, blobs: Mapping[str, Array]
-) -> dict[str, Array]:
+def own_errors(function: FuncOp, int8: IntegerNet, blobs: Mapping[str, Array]) -> dict[str, Array]:
     """What the integer form of each layer alone adds to each of its blobs, by name.
 
     That is its integer result less its float result, both of the same rounded operands: what
@@ -80,7 +73,7 @@ def own_errors(
         for i, name in enumerate(names_of(op, "tops")):
             if name in values:
                 value = values[name]
-                errors[name] = real(found[name], value) - as_wanted(results[i], value)
+                errors[name] = real(found[name], value) - results[i]
                 results[i] = real(held(blobs[name], value), value)
         return results
 

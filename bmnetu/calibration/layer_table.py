@@ -15,7 +15,7 @@ from bmnetu.calibration.accumulate import merged
 from bmnetu.calibration.closeness import Closeness
 from bmnetu.calibration.data import CalibrationData
 from bmnetu.calibration.integer_net import IntegerNet, real
-from bmnetu.calibration.isolated import as_wanted, blob_values, float_blobs, isolated_tensors
+from bmnetu.calibration.isolated import blob_values, float_blobs, isolated_tensors
 from bmnetu.calibration.net import FloatNet
 from bmnetu.calibration.portable import PortableFunction
 from bmnetu.frontend.scales import FULL_SCALE_SIGNED, FULL_SCALE_UNSIGNED
@@ -82,14 +82,12 @@ class _Comparison:
         values = blob_values(self.int8, blobs)
         found = {name: Held() for name in values}
         for name, array in isolated_tensors(self.int8, blobs).items():
-            wanted = as_wanted(blobs[name], values[name])
-            found[name].isolated.add(wanted, real(array, values[name]))
+            found[name].isolated.add(blobs[name], real(array, values[name]))
 
         def watch(name: str, array: Array) -> None:
             value = values.get(name)
             if value is not None:
-                wanted = as_wanted(blobs[name], value)
-                found[name].accumulated.add(wanted, real(array, value))
+                found[name].accumulated.add(blobs[name], real(array, value))
                 if not types.is_float(value):
                     found[name].watch(array, full_scale(value))
 

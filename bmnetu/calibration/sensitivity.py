@@ -13,7 +13,7 @@ from bmnetu.calibration.closeness import decibels
 from bmnetu.calibration.data import CalibrationData
 from bmnetu.calibration.integer_net import IntegerNet
 from bmnetu.calibration.islands import blocks
-from bmnetu.calibration.isolated import as_wanted, blob_values, float_blobs, own_errors
+from bmnetu.calibration.isolated import float_blobs, own_errors
 from bmnetu.calibration.net import FloatNet
 from bmnetu.calibration.outputs import OutputErrors
 from bmnetu.calibration.portable import PortableFunction
@@ -71,22 +71,18 @@ class _Propagation:
         function = self.net.function
         real = float_blobs(function, self.data.batch(index))
         errors = own_errors(function, self.int8, real)
-        values = blob_values(self.int8, real)
         outputs = {name: real[name] for name in names_of(function, "output_names")}
         found: dict[str, OutputErrors] = {}
         for part, blobs in self.parts.items():
             mine = {name: errors[name] for name in blobs & errors.keys()}
-            changed = _changed(function, real, mine, values)
+            changed = _changed(function, real, mine)
             found[part] = OutputErrors()
             found[part].watch(0, outputs, {name: changed.get(name, real[name]) for name in outputs})
         return Found(found)
 
 
 def _changed(
-    function: FuncOp,
-    real: Mapping[str, Array],
-    errors: Mapping[str, Array],
-    values: Mapping[str, SSAValue],
+    function: FuncOp, real: Mapping[str, Array], errors: Mapping[str, Array]
 ) -> dict[str, Array]:
     """The blobs that change when these errors are added, each where its blob is made."""
     block = function.body.block
@@ -102,9 +98,7 @@ def _changed(
             continue
         arrays = [changed.get(name, real[name]) for name in operands]
         for top, array in zip(tops, evaluate(op, arrays), strict=True):
-            if top in errors:
-                array = as_wanted(array, values[top]) + errors[top]
-            changed[top] = array
+            changed[top] = array + errors[top] if top in errors else array
     return changed
 
 
