@@ -25,8 +25,8 @@ def contract_of(
 
     Each flag goes before the prototxt, with a note. The prototxt's transform_param does not count
     for arrays, which may be the inputs already, nor where a contract is ``recorded``, which stands
-    in for it. Raises :class:`UsageError` for flags and
-    :class:`InputFileError` for a transform_param that do not fit the net.
+    in for it. Raises :class:`UsageError` for flags and :class:`InputFileError` for a
+    transform_param that do not fit the net.
     """
     flags = _flags(options)
     transforms = [layer for layer in net.layer if layer.HasField("transform_param")]

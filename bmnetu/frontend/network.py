@@ -69,8 +69,8 @@ def load_network(
     kinds = scales.top if scales else Top
     module = build_module(topology, used, weights, kinds, name)
     precision = Precision.INT8 if scales else Precision.FP32
-    return Network(module, precision, tuple(notes), as_compiled(topology, used, name),
-                   weights.preprocess)  # fmt: skip
+    compiled = as_compiled(topology, used, name)
+    return Network(module, precision, tuple(notes), compiled, weights.preprocess)
 
 
 def _scales(weights: FileBlobs) -> Scales | None:
