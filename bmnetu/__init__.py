@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from bmnetu.errors import (
+    AccuracyError,
     BmnetuError,
     CompareError,
     InputFileError,
@@ -15,10 +16,11 @@ from bmnetu.errors import (
 from bmnetu.version import VERSION as __version__
 
 if TYPE_CHECKING:
-    from bmnetu.api import calibrate, compile, generate_umodel, verify
+    from bmnetu.api import calibrate, compile, evaluate, generate_umodel, verify
     from bmnetu.result import CompileResult, LayerResult
 
 __all__ = [
+    "AccuracyError",
     "BmnetuError",
     "CompareError",
     "CompileResult",
@@ -29,6 +31,7 @@ __all__ = [
     "__version__",
     "calibrate",
     "compile",
+    "evaluate",
     "generate_umodel",
     "verify",
 ]
@@ -36,6 +39,7 @@ __all__ = [
 _LATE = {
     "calibrate": "bmnetu.api",
     "compile": "bmnetu.api",
+    "evaluate": "bmnetu.api",
     "generate_umodel": "bmnetu.api",
     "verify": "bmnetu.api",
     "CompileResult": "bmnetu.result",

@@ -9,10 +9,10 @@ from typing import Any
 from bmnetu.driver import compile_network
 from bmnetu.emit import verify
 from bmnetu.frontend import generate_umodel
-from bmnetu.options import calibrate_options, compile_options
+from bmnetu.options import calibrate_options, compile_options, evaluate_options
 from bmnetu.result import CompileResult
 
-__all__ = ["calibrate", "compile", "generate_umodel", "verify"]
+__all__ = ["calibrate", "compile", "evaluate", "generate_umodel", "verify"]
 
 PathLike = str | Path
 
@@ -77,3 +77,32 @@ def calibrate(
 
     options = calibrate_options(model=model, weight=weight, data=data, outdir=outdir, **flags)
     return calibrate_network(options, report)
+
+
+def evaluate(
+    model: PathLike,
+    weight: PathLike,
+    int8_model: PathLike,
+    int8_weight: PathLike,
+    data: PathLike,
+    *,
+    report: Callable[[str], None] = _silent,
+    **flags: Any,
+) -> Any:
+    """Runs a float net, and its INT8 form on the CPU reference, over data.
+
+    data: a folder of images, an LMDB, an .npy or an .npz, with labels or without. ``flags``: the
+    flags of bmnetu-calibrate eval by name. Returns the scores of every output. Raises AccuracyError
+    when max_drop or min_cosine is missed.
+    """
+    from bmnetu.calibration import evaluate_network  # Pillow is needed here only
+
+    options = evaluate_options(
+        model=model,
+        weight=weight,
+        int8_model=int8_model,
+        int8_weight=int8_weight,
+        data=data,
+        **flags,
+    )
+    return evaluate_network(options, report)

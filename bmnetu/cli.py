@@ -1,7 +1,8 @@
 """The command lines ``bmnetu`` and ``bmnetu-calibrate``: the only place that touches the terminal.
 
 Exit codes: 0 done; 2 bad usage; 3 a file that cannot be read or written; 4 a layer or shape that
-cannot be compiled; 5 compare failed; 70 a bug of ours; 130 interrupted, by Ctrl-C or SIGTERM.
+cannot be compiled; 5 compare failed, or an accuracy missed; 70 a bug of ours; 130 interrupted, by
+Ctrl-C or SIGTERM.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from bmnetu.errors import BmnetuError, InputFileError, UnsupportedError
 from bmnetu.flags import (
     CALIBRATE_FLAGS,
     COMPILE_FLAGS,
+    EVALUATE_FLAGS,
     Flag,
     help_text,
     parse,
@@ -27,6 +29,7 @@ from bmnetu.flags import (
 from bmnetu.options import (
     CalibrateOptions,
     CompileOptions,
+    EvaluateOptions,
     check_supported,
     options_from,
 )
@@ -82,8 +85,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def calibrate_main(argv: Sequence[str] | None = None) -> int:
-    """``bmnetu-calibrate``: make an int8umodel. Returns the exit code."""
-    return _run_tool(CALIBRATE, argv)
+    """``bmnetu-calibrate``: make an int8umodel, or evaluate one. Returns the exit code."""
+    words = sys.argv[1:] if argv is None else argv
+    if words and words[0] == "eval":
+        return _run_tool(EVALUATE, words[1:])
+    return _run_tool(CALIBRATE, words)
 
 
 def _compile(values: dict[str, Any], terminal: Terminal) -> None:
@@ -122,6 +128,13 @@ def _calibrate(values: dict[str, Any], terminal: Terminal) -> None:
     calibrate_network(options_from(CalibrateOptions, values), terminal.report)
 
 
+def _evaluate(values: dict[str, Any], terminal: Terminal) -> None:
+    require_necessary(EVALUATE_FLAGS, values)
+    from bmnetu.calibration import evaluate_network
+
+    evaluate_network(options_from(EvaluateOptions, values), terminal.report)
+
+
 COMPILE = Tool(
     "bmnetu",
     "Compiles a UFW network into outdir/compilation.bmodel for the Sophon BM1684, and compares"
@@ -133,9 +146,18 @@ COMPILE = Tool(
 CALIBRATE = Tool(
     "bmnetu-calibrate",
     "Chooses the thresholds of a float network by running it over data, and writes an int8umodel"
-    " and its prototxt for bmnetu -prec=INT8.",
+    " and its prototxt for bmnetu -prec=INT8. bmnetu-calibrate eval -help tells how to compare both"
+    " nets.",
     CALIBRATE_FLAGS,
     _calibrate,
+)
+
+EVALUATE = Tool(
+    "bmnetu-calibrate eval",
+    "Runs a float network, and its INT8 form on the CPU reference, over data: top-1 and top-5"
+    " accuracy and the difference where the data have labels, and how far both agree.",
+    EVALUATE_FLAGS,
+    _evaluate,
 )
 
 

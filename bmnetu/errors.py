@@ -42,3 +42,9 @@ class CompareError(BmnetuError):
     """What the NPU would compute differs from what the CPU computes."""
 
     exit_code: ClassVar[int] = 5
+
+
+class AccuracyError(BmnetuError):
+    """An accuracy that was asked for is not reached."""
+
+    exit_code: ClassVar[int] = 5

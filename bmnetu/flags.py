@@ -18,6 +18,7 @@ from bmnetu.errors import UsageError
 
 MAX_DIMENSION = (1 << 31) - 1
 MAX_RANK = 8
+MAX_COUNT = 1 << 16
 MAX_SIDE = 1 << 14
 """The largest side of an image."""
 _BOOLEANS = {"0": False, "1": True, "false": False, "true": True}
@@ -107,6 +108,19 @@ def _integer(word: str, low: int, high: int) -> Kind:
     return Kind(word, read)
 
 
+def _number(word: str, low: float, high: float) -> Kind:
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = float("nan")
+        if not low <= value <= high:
+            raise ValueError(f"a number from {low} to {high}")
+        return value
+
+    return Kind(word, read)
+
+
 def _choice(*names: str, **synonyms: str) -> Kind:
     """One of some names in any case. ``synonyms`` are other spellings of scripts, not shown."""
     known = {name.lower(): name for name in names}
@@ -147,7 +161,8 @@ PATH, NAME = Kind("PATH", _read_path), Kind("NAME", _read_name)
 NAMES = Kind("A,B", _read_names, ",")
 SIZE, NUMBERS = Kind("HxW|N", _read_size, "x"), Kind("X,...", _read_numbers, ",")
 BOOLEAN, SHAPES = Kind("true|false", _read_boolean), Kind("[N,C,H,W],...", read_shapes)
-COUNT, SEED = _integer("N", 1, 1 << 16), _integer("N", 0, (1 << 32) - 1)
+COUNT, SEED = _integer("N", 1, MAX_COUNT), _integer("N", 0, (1 << 32) - 1)
+COSINE, DROP = _number("X", 0, 1), _number("POINTS", 0, 100)
 LEVEL, VERBOSITY = Kind("0|1|2", _integer("", 0, 2).read), _integer("0..4", 0, 4)
 
 _COMMON = (
@@ -190,6 +205,22 @@ COMPILE_FLAGS = (
     *_COMMON,
 )
 
+_CONTRACT_FLAGS = (
+    Flag("resize", SIZE, "Resize images to H x W, or to a shorter side of N; then -crop, -color,"
+         " and (x - mean) * scale. Each of these flags goes before what the model says;"
+         " arrays are only changed when a flag is given.", default_text="the input's size"),
+    Flag("crop", SIZE, "Crop the centre, of the input's H x W.", default_text="none"),
+    Flag("color", _choice("bgr", "rgb", "gray"), "The order of the input's channels; gray makes"
+         " them equal.", default_text="bgr, gray for one channel"),
+    Flag("mean", NUMBERS, "Subtracted from the values, which are 0 to 255 in an image: one number,"
+         " or one a channel of the input.", default_text="0"),
+    Flag("scale", NUMBERS, "Then multiplied with: one number, or one a channel.",
+         default_text="1"),
+    Flag("workers", COUNT, "How many processes compute. The result does not depend on it.", 1),
+    Flag("dask", NAME, "The address of a Dask scheduler, as in tcp://host:8786, whose workers"
+         " compute. They read -data at the same path.", default_text="none"),
+)
+
 CALIBRATE_FLAGS = (
     Flag("model", PATH, "The prototxt, or an .onnx.", necessary=True),
     Flag("weight", PATH, "The weights: caffemodel or fp32umodel.", necessary=True,
@@ -203,26 +234,49 @@ CALIBRATE_FLAGS = (
          "How thresholds are chosen; th_strategy, th_scale and threshold of"
          " a layer in the prototxt go before it.", "KL"),
     Flag("iterations", COUNT, "At most this many batches of the data are run.", 200),
-    Flag("resize", SIZE, "Resize images to H x W, or to a shorter side of N; then -crop, -color,"
-         " and (x - mean) * scale. Each of these flags goes before the prototxt's transform_param;"
-         " arrays are only changed when a flag is given.", default_text="the input's size"),
-    Flag("crop", SIZE, "Crop the centre, of the input's H x W.", default_text="none"),
-    Flag("color", _choice("bgr", "rgb", "gray"), "The order of the input's channels; gray makes"
-         " them equal.", default_text="bgr, gray for one channel"),
-    Flag("mean", NUMBERS, "Subtracted from the values, which are 0 to 255 in an image: one number,"
-         " or one a channel of the input.", default_text="0"),
-    Flag("scale", NUMBERS, "Then multiplied with: one number, or one a channel.",
-         default_text="1"),
-    Flag("workers", COUNT, "How many processes compute. The result does not depend on it.", 1),
-    Flag("dask", NAME, "The address of a Dask scheduler, as in tcp://host:8786, whose workers"
-         " compute. They read -data at the same path.", default_text="none"),
+    *_CONTRACT_FLAGS,
     Flag("keep_bn", BOOLEAN, "Keep BatchNorm and Scale as integer layers, not folded.", False),
     Flag("equalize", BOOLEAN, "Scale channels of consecutive layers so that 8 bits fit all of them"
          " better; the float net stays equal, blobs between such layers get other units.", True),
     Flag("adaptive_rounding", BOOLEAN, "Round weights so that their errors cancel on the data.",
          True),
     Flag("bias_correction", BOOLEAN, "Biases take up the mean error on the data.", False),
+    Flag("fpfwd_inputs", NAMES, "Layers that stay float with all before them.", (), "none"),
+    Flag("fpfwd_outputs", NAMES, "Layers that stay float with all behind them.", (), "none"),
+    Flag("fpfwd_blocks", NAMES, "Layers that stay float, each with what follows up to the next"
+         " layer that computes. Naming an Input layer keeps that input of the net float.",
+         (), "none"),
+    Flag("layer_table", BOOLEAN, "Print how every blob is held and what that costs, and write it"
+         " to NET_layers.json. The first 32 samples are run.", False),
+    Flag("sensitivity", BOOLEAN, "Print what each layer alone costs at the net's outputs, the worst"
+         " first. The first 32 samples are run.", False),
+    Flag("float_budget", COUNT, "Keep at most this many of the worst layers float, each with what"
+         " follows up to the next layer that computes, where that helps.", default_text="none,"
+         " any number with -target_cosine"),
+    Flag("target_cosine", COSINE, "Keep layers float, from the worst on, until every output has at"
+         " least this cosine to the float net's. Exit code 5 and no files when it is not reached.",
+         default_text="none"),
     Flag("net_name", NAME, "NET in the names of the files.", default_text="the prototxt's"),
+    Flag("v", VERBOSITY, "How much to tell.", 0),
+    *_COMMON,
+)
+
+EVALUATE_FLAGS = (
+    Flag("model", PATH, "The float net's prototxt.", necessary=True),
+    Flag("weight", PATH, "Its weights: caffemodel or fp32umodel.", necessary=True,
+         spared_by=".onnx"),
+    Flag("int8_model", PATH, "The INT8 prototxt.", necessary=True),
+    Flag("int8_weight", PATH, "The int8umodel.", necessary=True),
+    Flag("data", PATH, "The data: a folder of images, an LMDB of Caffe's Datum, or an npy or npz"
+         " with one array an input. An LMDB and an npz with an array label have labels.",
+         necessary=True),
+    Flag("iterations", COUNT, "At most this many batches of the data are run.", MAX_COUNT,
+         default_text="all"),
+    *_CONTRACT_FLAGS,
+    Flag("max_drop", DROP, "With labels: exit code 5 when INT8 loses more than so many percentage"
+         " points of top-1 accuracy.", default_text="none"),
+    Flag("min_cosine", COSINE, "Exit code 5 when an output has a smaller cosine to FP32's.",
+         default_text="none"),
     Flag("v", VERBOSITY, "How much to tell.", 0),
     *_COMMON,
 )

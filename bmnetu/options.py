@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from bmnetu.errors import UnsupportedError
-from bmnetu.flags import CALIBRATE_FLAGS, COMPILE_FLAGS, check_values, require_necessary
+from bmnetu.flags import (
+    CALIBRATE_FLAGS,
+    COMPILE_FLAGS,
+    EVALUATE_FLAGS,
+    MAX_COUNT,
+    check_values,
+    require_necessary,
+)
 
 Shapes = tuple[tuple[int, ...], ...]
 
@@ -43,15 +50,13 @@ class CompileOptions:
     stop_after: str | None = None
 
 
-@dataclass(frozen=True)
-class CalibrateOptions:
-    """A calibration. The names and meanings are those of the flags (``bmnetu-calibrate -help``)."""
+@dataclass(frozen=True, kw_only=True)
+class DataOptions:
+    """A float net and the data that it is run over, by whom."""
 
     model: Path
     weight: Path | None
     data: Path
-    outdir: Path
-    th_method: str = "KL"
     iterations: int = 200
     resize: tuple[int, ...] | None = None
     crop: tuple[int, ...] | None = None
@@ -60,15 +65,42 @@ class CalibrateOptions:
     scale: tuple[float, ...] | None = None
     workers: int = 1
     dask: str | None = None
+    v: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrateOptions(DataOptions):
+    """A calibration. The names and meanings are those of the flags (``bmnetu-calibrate -help``)."""
+
+    outdir: Path
+    th_method: str = "KL"
     keep_bn: bool = False
     equalize: bool = True
     adaptive_rounding: bool = True
     bias_correction: bool = False
+    fpfwd_inputs: tuple[str, ...] = ()
+    fpfwd_outputs: tuple[str, ...] = ()
+    fpfwd_blocks: tuple[str, ...] = ()
+    layer_table: bool = False
+    sensitivity: bool = False
+    float_budget: int | None = None
+    target_cosine: float | None = None
     net_name: str | None = None
-    v: int = 0
 
 
-OptionsT = TypeVar("OptionsT", CompileOptions, CalibrateOptions)
+@dataclass(frozen=True, kw_only=True)
+class EvaluateOptions(DataOptions):
+    """An evaluation. The names and meanings are those of the flags (``bmnetu-calibrate eval
+    -help``)."""
+
+    int8_model: Path
+    int8_weight: Path
+    iterations: int = MAX_COUNT
+    max_drop: float | None = None
+    min_cosine: float | None = None
+
+
+OptionsT = TypeVar("OptionsT", CompileOptions, CalibrateOptions, EvaluateOptions)
 
 
 def options_from(options: type[OptionsT], values: Mapping[str, Any]) -> OptionsT:
@@ -91,6 +123,13 @@ def calibrate_options(**values: Any) -> CalibrateOptions:
     found = check_values(CALIBRATE_FLAGS, values)
     require_necessary(CALIBRATE_FLAGS, found)
     return options_from(CalibrateOptions, found)
+
+
+def evaluate_options(**values: Any) -> EvaluateOptions:
+    """As :func:`compile_options`, for an evaluation."""
+    found = check_values(EVALUATE_FLAGS, values)
+    require_necessary(EVALUATE_FLAGS, found)
+    return options_from(EvaluateOptions, found)
 
 
 def check_supported(options: CompileOptions) -> None:

@@ -221,8 +221,8 @@ def test_calibrate(fake: Callable[..., None], capsys: pytest.CaptureFixture[str]
     fake("bmnetu.calibration", calibrate_network=calibrate_network)
     words = ["-model=m", "-weight=w", "-data=d", "-outdir=o", "-th_method=max", "-keep_bn"]
     assert calibrate_main(words) == 0
-    path = [Path(name) for name in "mwdo"]
-    assert seen == [CalibrateOptions(*path, th_method="MAX", keep_bn=True)]
+    path = dict(zip(("model", "weight", "data", "outdir"), map(Path, "mwdo"), strict=True))
+    assert seen == [CalibrateOptions(**path, th_method="MAX", keep_bn=True)]
     assert capsys.readouterr().err == "bmnetu-calibrate: note: 7 images\n"
     assert calibrate_main(["-model=m"]) == 2
 

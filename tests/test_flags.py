@@ -227,6 +227,14 @@ def test_values_that_the_contract_refuses(word: str) -> None:
         parse(CALIBRATE_FLAGS, [word])
 
 
+@pytest.mark.parametrize("word", ["-target_cosine=2", "-target_cosine=nan", "-target_cosine=x",
+                                  "-float_budget=0", "-float_budget=1.5"])  # fmt: skip
+def test_goals_that_cannot_be(word: str) -> None:
+    with pytest.raises(UsageError, match="wants a"):
+        parse(CALIBRATE_FLAGS, [word])
+    assert parse(CALIBRATE_FLAGS, ["-target_cosine=0.995"])["target_cosine"] == 0.995
+
+
 @pytest.mark.parametrize("size", ["20x30", (20, 30), [20, 30]])
 def test_sequences_are_given_from_python(size: object) -> None:
     found = check_values(CALIBRATE_FLAGS, {"resize": size, "mean": (1, 2.5, 3), "scale": 4})

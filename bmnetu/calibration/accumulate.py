@@ -2,56 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, Self, TypeVar
+from pathlib import Path
+from typing import Generic, Protocol, Self, TypeVar
 
-from xdsl.context import Context
 from xdsl.dialects.func import FuncOp
-from xdsl.parser import Parser
 
+from bmnetu.calibration.crew import Job
 from bmnetu.calibration.data import CalibrationData
+from bmnetu.calibration.portable import PortableFunction
 from bmnetu.calibration.progress import progress
-from bmnetu.dump import blobs_of, fill_blobs, module_text
-from bmnetu.pipeline import DIALECTS
 from dialects.blob import Array
 from dialects.execute import execute
 from dialects.ufw.reference import evaluate
-from passes.support.program import main_function
 
 
-class Accumulator(Protocol):
-    """What is gathered over the batches. It can be pickled."""
-
-    def watch(self, name: str, array: Array) -> None:
-        """Takes in a blob of a batch, its inputs first."""
-        ...
+class Mergeable(Protocol):
+    """What is found over some batches. It can be pickled."""
 
     def merge(self, other: Self) -> None:
         """Takes in what another one has of the batches that follow."""
         ...
 
 
+class Accumulator(Mergeable, Protocol):
+    """What is gathered of the blobs."""
+
+    def watch(self, name: str, array: Array) -> None:
+        """Takes in a blob of a batch, its inputs first."""
+        ...
+
+
+MergeableT = TypeVar("MergeableT", bound=Mergeable)
 AccumulatorT = TypeVar("AccumulatorT", bound=Accumulator)
-
-
-class PortableFunction:
-    """A function that can be pickled: as text with its weights, which is exact."""
-
-    def __init__(self, function: FuncOp) -> None:
-        self.function = function
-
-    def __reduce__(self) -> tuple[Callable[..., PortableFunction], tuple[Any, ...]]:
-        return _unpacked, (module_text(self.function), blobs_of(self.function))
-
-
-def _unpacked(text: str, weights: Mapping[str, Array]) -> PortableFunction:
-    context = Context()
-    for dialect in DIALECTS:
-        context.load_dialect(dialect)
-    module = Parser(context, text).parse_module()
-    fill_blobs(module, weights)
-    return PortableFunction(main_function(module))
 
 
 @dataclass(frozen=True)
@@ -85,8 +69,17 @@ def accumulate(
     is the title of the progress bar.
     """
     job = _Pass(PortableFunction(function) if function is not None else None, data, make)
-    found = make()
-    fragile = data.fragile if function is None else None
+    return merged(job, data, make(), what, data.fragile if function is None else None)
+
+
+def merged(
+    job: Job[MergeableT],
+    data: CalibrationData,
+    found: MergeableT,
+    what: str,
+    fragile: Path | None = None,
+) -> MergeableT:
+    """``found``, with what the job gives for each batch of the data merged into it in order."""
     with data.crew.results(job, data.count, fragile) as results:
         for part in progress(results, data.count, what):
             found.merge(part)

@@ -10,17 +10,21 @@ from pathlib import Path
 
 from bmnetu.calibration.accumulate import accumulate
 from bmnetu.calibration.channels import Channels
-from bmnetu.calibration.choice import DEAD_BELOW, Choice
-from bmnetu.calibration.contract import contract_of
-from bmnetu.calibration.crew import Crew
-from bmnetu.calibration.data import CalibrationData, open_data
+from bmnetu.calibration.checked_data import open_checked
+from bmnetu.calibration.choice import DEAD_BELOW
+from bmnetu.calibration.data import CalibrationData
 from bmnetu.calibration.equalize import equalize
-from bmnetu.calibration.look import Look, oddities
+from bmnetu.calibration.float_choice import FloatChoice
+from bmnetu.calibration.integer_module import integer_module
+from bmnetu.calibration.integer_net import IntegerNet
+from bmnetu.calibration.islands import keep_float
+from bmnetu.calibration.layer_table import Row, layer_table, table_json, table_lines
 from bmnetu.calibration.net import FloatNet
-from bmnetu.calibration.plan import make_plan
-from bmnetu.calibration.quantized import QuantizedNet, layer_name, quantize_net
-from bmnetu.calibration.refine import refine, sample_batches
-from bmnetu.calibration.scales import Numbers, Thresholds
+from bmnetu.calibration.quantized import QuantizedNet, layer_name
+from bmnetu.calibration.quantizer import Quantizer, measured
+from bmnetu.calibration.refine import sample_batches
+from bmnetu.calibration.scales import Numbers
+from bmnetu.calibration.sensitivity import Cost, sensitivity, sensitivity_lines
 from bmnetu.calibration.statistics import Histograms
 from bmnetu.calibration.store import write_together
 from bmnetu.calibration.transform import to_record
@@ -31,6 +35,8 @@ from bmnetu.frontend import Precision, load_network
 from bmnetu.options import CalibrateOptions
 
 Report = Callable[[str], None]
+LOOKED_AT = 32
+"""At most so many samples are run for the table, the ranking and the choice of float layers."""
 
 
 @dataclass(frozen=True)
@@ -38,66 +44,81 @@ class CalibrationResult:
     """What a calibration wrote and chose.
 
     ``thresholds`` maps every blob to its threshold, ``float_layers`` names the layers that compute
-    in float.
+    in float. ``layers`` is what -layer_table prints, and writes to the file ``table``; ``costs``
+    what -sensitivity prints, the worst first.
     """
 
     umodel: Path
     prototxt: Path
     thresholds: dict[str, float]
     float_layers: tuple[str, ...]
+    table: Path | None = None
+    layers: tuple[Row, ...] = ()
+    costs: tuple[Cost, ...] = ()
 
 
 def calibrate_network(options: CalibrateOptions, report: Report) -> CalibrationResult:
     """Chooses the thresholds of a float net and writes it with integer weights.
 
-    Writes NET.int8umodel and NET_deploy_int8_unique_top.prototxt into outdir. ``report`` gets
-    lines for the user. Raises the exceptions of :mod:`bmnetu.errors`; then outdir holds nothing
-    new.
+    Writes NET.int8umodel and NET_deploy_int8_unique_top.prototxt into outdir, NET_layers.json if
+    wished. ``report`` gets lines for the user. Raises the exceptions of :mod:`bmnetu.errors`; then
+    outdir holds nothing new.
     """
     network = load_network(options.model, options.weight, net_name=options.net_name)
     if network.precision is not Precision.FP32:
-        raise UsageError(f"{options.weight}: is an int8umodel already; float weights are wanted")
+        weights = options.weight or options.model
+        raise UsageError(f"{weights}: is an int8umodel already; float weights are wanted")
     for note in network.notes:
         report(f"note: {note}")
+    keep_float(network, options)
     net = FloatNet(network, options.keep_bn)
-    data = _data(net, options, report)
-    inputs, layers = list(net.inputs.values()), list(net.layers)
-    plan = make_plan(inputs, layers, net.floats)
+    data = open_checked(options, net.message, net.shapes, report)
+    quantizer = _gathered(net, data, options, report)
+    quantized = quantizer.quantized(net.floats)
+    few = data.limited(LOOKED_AT)
+    costs: tuple[Cost, ...] = ()
+    searches = _searches(options)
+    if options.sensitivity or searches:
+        costs = sensitivity(net, IntegerNet(integer_module(net, quantized)), few)
+    if searches:
+        search = FloatChoice(quantizer, few, report)
+        mixed = search.choose(quantized, costs, options.float_budget, options.target_cosine)
+        net.keep_float(op for part in mixed.parts for op in part.layers)
+        quantized = mixed.quantized
+    for note in quantized.notes:
+        report(f"note: {note}")
+    _tell(net, quantized, report)
+    rows: tuple[Row, ...] = ()
+    if options.layer_table:
+        rows = layer_table(net, IntegerNet(integer_module(net, quantized)), few)
+    for line in (table_lines(rows) if rows else []) + (sensitivity_lines(costs) if costs else []):
+        report(line)
+    if searches:
+        chosen = [layer_name(op) for op in net.layers if op in net.floats]
+        report(f"float layers: {', '.join(chosen) or 'none'}")
+    return _store(net, quantized, data, options, rows, costs)
+
+
+def _searches(options: CalibrateOptions) -> bool:
+    return options.float_budget is not None or options.target_cosine is not None
+
+
+def _gathered(
+    net: FloatNet, data: CalibrationData, options: CalibrateOptions, report: Report
+) -> Quantizer:
+    """What the data say of the net, whose channels are equalised then."""
     channels = accumulate(net.function, data, Channels, "ranges")
     for name in sorted(channels.faulty):
         report(f'note: blob "{name}" has numbers that are not finite; they do not count')
     if options.equalize:
         equalize(net, channels)
-    largest = {net.names[value]: channels.largest(net.names[value]) for value in plan.measured}
+    counted = net.names if _searches(options) else measured(net, net.floats)
+    largest = {net.names[value]: channels.largest(net.names[value]) for value in counted}
     gather = partial(Histograms, {name: top for name, top in largest.items() if top > DEAD_BELOW})
     histograms = accumulate(net.function, data, gather, "histograms")
-    choice = Choice(net, plan, channels, histograms, options.th_method)
-    quantized = quantize_net(inputs, layers, Thresholds(plan, list(net.names), choice), choice)
-    steps = {"rounding": options.adaptive_rounding, "correction": options.bias_correction}
-    if any(steps.values()):
-        sample = list(islice(data.batches(), sample_batches(net.function)))
-        refine(net, quantized, sample, **steps)
-    for note in quantized.notes:
-        report(f"note: {note}")
-    _tell(net, quantized, report)
-    return _store(net, quantized, data, options)
-
-
-def _data(net: FloatNet, options: CalibrateOptions, report: Report) -> CalibrationData:
-    """The data, looked at."""
-
-    def note(sentence: str) -> None:
-        report(f"note: {sentence}")
-
-    contract = contract_of(options, net.message, net.shapes, note)
-    crew = Crew(options.workers, options.dask)
-    path = options.data.absolute() if options.dask else options.data  # workers are elsewhere
-    data = open_data(path, net.shapes, options.iterations, contract, crew)
-    what = data.contract.line() if data.contract else "preprocess: none, the arrays are the inputs"
-    report(what)
-    for oddity in oddities(accumulate(None, data, Look, "reading"), data):
-        note(oddity)
-    return data
+    refined = options.adaptive_rounding or options.bias_correction
+    sample = list(islice(data.batches(), sample_batches(net.function))) if refined else []
+    return Quantizer(net, channels, histograms, sample, options)
 
 
 def _tell(net: FloatNet, quantized: QuantizedNet, report: Report) -> None:
@@ -119,7 +140,12 @@ def _line(name: str, numbers: Numbers, made: str) -> str:
 
 
 def _store(
-    net: FloatNet, quantized: QuantizedNet, data: CalibrationData, options: CalibrateOptions
+    net: FloatNet,
+    quantized: QuantizedNet,
+    data: CalibrationData,
+    options: CalibrateOptions,
+    rows: tuple[Row, ...],
+    costs: tuple[Cost, ...],
 ) -> CalibrationResult:
     message = int8_net(net, quantized)
     if data.contract is not None:
@@ -127,7 +153,11 @@ def _store(
     stem = file_stem(message.name)
     umodel = options.outdir / f"{stem}.int8umodel"
     prototxt = options.outdir / f"{stem}_deploy_int8_unique_top.prototxt"
-    write_together({umodel: umodel_bytes(message), prototxt: prototxt_bytes(message)})
+    files = {umodel: umodel_bytes(message), prototxt: prototxt_bytes(message)}
+    table = options.outdir / f"{stem}_layers.json" if rows else None
+    if table is not None:
+        files[table] = table_json(message.name, data.limited(LOOKED_AT).samples, rows)
+    write_together(files)
     thresholds = {name: quantized.numbers[value].threshold for value, name in net.names.items()}
     floats = tuple(layer_name(op) for op in quantized.floats)
-    return CalibrationResult(umodel, prototxt, thresholds, floats)
+    return CalibrationResult(umodel, prototxt, thresholds, floats, table, rows, costs)

@@ -75,7 +75,7 @@ class Coefficients:
         weights = self._weights.noise((LARGEST_WEIGHT / weight_factors).ravel())
         error = weights.reshape(weight_factors.shape) / self._outputs
         if self.bias is not None:
-            beyond = np.abs(self.bias) - (BIAS_RANGE[1] / bias_factors)[..., None]
+            beyond = np.abs(self.bias).ravel() - (BIAS_RANGE[1] / bias_factors)[..., None]
             error = error + np.mean(np.maximum(beyond, 0.0) ** 2, axis=-1)
         return error
 

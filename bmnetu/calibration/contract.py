@@ -10,21 +10,23 @@ from bmnetu.calibration.preprocess import Preprocess
 from bmnetu.calibration.transform import from_transform
 from bmnetu.errors import InputFileError, UsageError
 from bmnetu.frontend.ufw_pb2 import NetParameter
-from bmnetu.options import CalibrateOptions
+from bmnetu.options import DataOptions
 from dialects.ufw.shapes import Shape
 
 
 def contract_of(
-    options: CalibrateOptions,
+    options: DataOptions,
     net: NetParameter,
     shapes: Mapping[str, Shape],
     note: Callable[[str], None],
+    recorded: Preprocess | None = None,
 ) -> Preprocess | None:
     """The contract for the net's input; None when nobody gives one.
 
     Each flag goes before the prototxt, with a note. The prototxt's transform_param does not count
-    for arrays, which may be the inputs already. Raises :class:`UsageError` for flags and
-    :class:`InputFileError` for a transform_param that do not fit the net.
+    for arrays, which may be the inputs already, nor where a contract is ``recorded``, which stands
+    in for it. Raises :class:`UsageError` for flags and :class:`InputFileError` for a
+    transform_param that do not fit the net.
     """
     flags = _flags(options)
     transforms = [layer for layer in net.layer if layer.HasField("transform_param")]
@@ -34,6 +36,8 @@ def contract_of(
         if transforms:
             note("transform_param has no effect: the net has several inputs")
         return None
+    if recorded is not None:
+        transforms = []
     if transforms and holds_arrays(options.data):
         if not flags.given():
             note(
@@ -41,9 +45,9 @@ def contract_of(
                 "flags -resize, -crop, -color, -mean and -scale have"
             )
         transforms = []
-    if not flags.given() and not transforms:
+    if not flags.given() and not transforms and recorded is None:
         return None
-    wished = Preprocess()
+    wished = recorded or Preprocess()
     where = "".join(f'{options.model}: layer "{layer.name}"' for layer in transforms)
     try:
         for layer in transforms:
@@ -61,7 +65,7 @@ def contract_of(
         raise InputFileError(f"{where}: {error}") from error
 
 
-def _flags(options: CalibrateOptions) -> Preprocess:
+def _flags(options: DataOptions) -> Preprocess:
     crop = options.crop or ()
     return Preprocess(
         options.resize or (),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -77,6 +77,17 @@ class CalibrationData:
         name, shape = next(iter(self.inputs.items()))
         found = self.sources[name].labels
         return None if found is None else found[: self.count * shape[0]]
+
+    @property
+    def samples(self) -> int:
+        """How many samples are in the batches, without repeated ones."""
+        name, shape = next(iter(self.inputs.items()))
+        return min(self.sources[name].count, self.count * shape[0])
+
+    def limited(self, samples: int) -> CalibrationData:
+        """The first batches that hold so many samples, at least one batch."""
+        size = next(iter(self.inputs.values()))[0]
+        return replace(self, count=min(self.count, max(1, samples // size)))
 
     @property
     def fragile(self) -> Path | None:

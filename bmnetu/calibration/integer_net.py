@@ -9,6 +9,7 @@ from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import SSAValue
 
+from bmnetu.calibration.portable import PortableFunction
 from dialects.blob import Array
 from dialects.execute import Observe, execute
 from dialects.quant import reference, types
@@ -18,11 +19,20 @@ from passes.support.program import main_function, names
 
 
 class IntegerNet:
-    """The integer arithmetic of a loaded INT8 net. The module is converted in place."""
+    """The integer arithmetic of a loaded INT8 net. The module is converted in place.
+
+    It can be pickled.
+    """
 
     def __init__(self, module: ModuleOp) -> None:
         ConvertUfwToQuantPass().apply(Context(), module)
-        self.function = main_function(module)
+        self.__setstate__(PortableFunction(main_function(module)))
+
+    def __getstate__(self) -> PortableFunction:
+        return PortableFunction(self.function)
+
+    def __setstate__(self, portable: PortableFunction) -> None:
+        self.function = portable.function
         self.output_names = names(self.function, "output_names")
         last = self.function.body.block.last_op
         assert last is not None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable, Mapping
 from functools import cached_property
+from typing import Any
 
 from xdsl.context import Context
 from xdsl.dialects.func import FuncOp
-from xdsl.ir import Operation, SSAValue
+from xdsl.ir import Block, Operation, SSAValue
 
 from bmnetu.frontend import Network
 from bmnetu.frontend.topology import INPUT_TYPES
@@ -17,12 +19,15 @@ from dialects.ufw.shapes import Shape
 from passes.support.program import main_function, names
 from passes.ufw.ufw_fold_batch_norm import UfwFoldBatchNormPass
 
+Node = Operation | SSAValue
+"""A layer, or an input of the net."""
+
 
 class FloatNet:
     """A loaded net and the prototxt's message of every layer that stays.
 
     BatchNorm, Scale and Bias are folded into the Convolution or InnerProduct before them, unless
-    ``keep_bn``.
+    ``keep_bn``. ``floats`` are the layers, and the inputs, that stay float whatever the data says.
     """
 
     def __init__(self, network: Network, keep_bn: bool) -> None:
@@ -30,8 +35,8 @@ class FloatNet:
         self.module = network.module
         self.function: FuncOp = main_function(network.module)
         block = self.function.body.block
-        params = [layer for layer in network.net.layer if layer.type not in INPUT_TYPES]
-        messages = dict(zip(_layers(self.function), params, strict=True))
+        messages = messages_of(network)
+        feeders = {op: op.operands[0].owner for op in _layers(self.function) if op.operands}
         if not keep_bn:
             UfwFoldBatchNormPass().apply(Context(), network.module)
         self.layers: dict[LayerOp, LayerParameter] = {
@@ -40,6 +45,19 @@ class FloatNet:
         self.inputs: dict[str, SSAValue] = dict(
             zip(names(self.function, "input_names"), block.args, strict=True)
         )
+        self.floats: set[Node] = {op for op in self.layers if _has_no_integers(op)}
+        self.keep_float(
+            _folded_into(node, self.layers, feeders)
+            for node, message in messages.items()
+            if message.forward_with_float
+        )
+
+    def keep_float(self, nodes: Iterable[Node]) -> None:
+        """Adds to the floats, and marks their messages."""
+        for node in nodes:
+            self.floats.add(node)
+            if isinstance(node, LayerOp):
+                self.layers[node].forward_with_float = True
 
     @property
     def shapes(self) -> dict[str, Shape]:
@@ -59,17 +77,32 @@ class FloatNet:
         """The message of the layer that makes a blob; none for inputs."""
         return {value: param for op, param in self.layers.items() for value in op.results}
 
-    @cached_property
-    def floats(self) -> set[Operation]:
-        """The layers that stay float whatever the data says."""
-        return {op for op, param in self.layers.items() if _stays_float(op, param)}
+
+def messages_of(network: Network) -> dict[Node, LayerParameter]:
+    """The prototxt's message of every input and layer of a net as it was loaded."""
+    function = main_function(network.module)
+    of_inputs = [each for each in network.net.layer if each.type in INPUT_TYPES]
+    of_layers = [each for each in network.net.layer if each.type not in INPUT_TYPES]
+    nodes: list[Node] = [*function.body.block.args, *_layers(function)]
+    return dict(zip(nodes, of_inputs + of_layers, strict=True))
+
+
+def _folded_into(
+    node: Node, layers: Container[Node], feeders: Mapping[Any, Operation | Block]
+) -> Node:
+    """The layer that a layer was folded into, or itself."""
+    while isinstance(node, Operation) and node not in layers:
+        feeder = feeders[node]
+        assert isinstance(feeder, Operation)
+        node = feeder
+    return node
 
 
 def _layers(function: FuncOp) -> list[LayerOp]:
     return [op for op in function.body.block.ops if isinstance(op, LayerOp)]
 
 
-def _stays_float(op: LayerOp, param: LayerParameter) -> bool:
-    """Softmax, a two-input Scale with a bias, and what the prototxt wants in float."""
+def _has_no_integers(op: LayerOp) -> bool:
+    """Softmax, and a two-input Scale with a bias."""
     two_inputs = isinstance(op, ops.ScaleOp) and op.operand is not None and op.bias is not None
-    return isinstance(op, ops.SoftmaxOp) or two_inputs or param.forward_with_float
+    return isinstance(op, ops.SoftmaxOp) or two_inputs

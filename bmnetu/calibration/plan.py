@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 
 from xdsl.ir import Operation, SSAValue
@@ -56,10 +56,10 @@ class Plan:
 
     ``unsigned`` are the values that cannot be negative. ``measured`` are those whose threshold the
     data gives; all others share the scale of one of them, see :meth:`root`. ``floats`` are the
-    layers that stay float whatever the data says.
+    layers, and the inputs, that stay float whatever the data says.
     """
 
-    floats: set[Operation]
+    floats: Set[Operation | SSAValue]
     unsigned: set[SSAValue] = field(default_factory=set[SSAValue])
     measured: list[SSAValue] = field(default_factory=list[SSAValue])
     _leaders: dict[SSAValue, SSAValue] = field(default_factory=dict[SSAValue, SSAValue])
@@ -106,10 +106,13 @@ class Plan:
         """Operands that nobody else reads are made in the concatenation's own scale."""
         if all(bottom in self.unsigned for bottom in op.bottoms):
             self.unsigned.add(op.top)
+        if op in self.floats:
+            self.measured.append(op.top)
+            return
         for bottom in op.bottoms:
             root = self.root(bottom)
             same_sign = (bottom in self.unsigned) == (op.top in self.unsigned)
-            if same_sign and op not in self.floats and self._follows(bottom) and root != op.top:
+            if same_sign and self._follows(bottom) and root != op.top:
                 self._leaders[root] = op.top
 
     def _follows(self, value: SSAValue) -> bool:
@@ -132,9 +135,9 @@ class Plan:
 
 
 def make_plan(
-    inputs: Sequence[SSAValue], layers: Sequence[LayerOp], floats: set[Operation]
+    inputs: Sequence[SSAValue], layers: Sequence[LayerOp], floats: Set[Operation | SSAValue]
 ) -> Plan:
-    """The plan of a net: its inputs, its layers in order, and those that must stay float."""
+    """The plan of a net: its inputs, its layers in order, and what of both must stay float."""
     plan = Plan(floats, measured=list(inputs))
     for op in layers:
         plan.add(op)

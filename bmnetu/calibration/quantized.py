@@ -37,10 +37,13 @@ def quantize_net(
     inputs: Sequence[SSAValue], layers: Sequence[LayerOp], thresholds: Thresholds, data: Measured
 ) -> QuantizedNet:
     """Settles every layer in turn: integer coefficients, or float where there are none that fit."""
-    net = QuantizedNet({value: thresholds.numbers(value) for value in inputs})
+    floats = thresholds.plan.floats
+    net = QuantizedNet(
+        {value: replace(thresholds.numbers(value), is_float=value in floats) for value in inputs}
+    )
     for op in layers:
         results = [thresholds.numbers(result) for result in op.results]
-        is_float = op in thresholds.plan.floats
+        is_float = op in floats
         if not is_float and not _settle(net, op, results, data.coefficients(op)):
             is_float = True
             net.notes.append(f'layer "{layer_name(op)}" stays float: its weights exceed 8 bits')

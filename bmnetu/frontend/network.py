@@ -15,7 +15,7 @@ from bmnetu.frontend.importer import build_module
 from bmnetu.frontend.inputs import Input, reshaped
 from bmnetu.frontend.scales import prototxt_scale_note
 from bmnetu.frontend.topology import INPUT_TYPES, Topology, read_topology
-from bmnetu.frontend.ufw_pb2 import BlobShape, LayerParameter, NetParameter
+from bmnetu.frontend.ufw_pb2 import BlobShape, LayerParameter, NetParameter, Preprocess
 from bmnetu.frontend.weights import read_weights
 from dialects.ufw.ops import Top
 
@@ -33,13 +33,14 @@ class Network:
     """A net as loaded: its ufw module, its precision and remarks for the user.
 
     ``net`` is the prototxt as it is compiled: V2 layers of the TEST phase, unique tops, Input
-    layers with the shapes in use, no weights.
+    layers with the shapes in use, no weights. ``preprocess`` is what the weights' file records.
     """
 
     module: ModuleOp
     precision: Precision
     notes: tuple[str, ...]
     net: NetParameter
+    preprocess: Preprocess | None = None
 
 
 Files = tuple[Topology, Weights]
@@ -106,7 +107,8 @@ def build_network(
     kinds = scales.top if scales else Top
     module = build_module(topology, used, weights, kinds, name)
     precision = Precision.INT8 if scales else Precision.FP32
-    return Network(module, precision, tuple(notes), as_compiled(topology, used, name))
+    compiled = as_compiled(topology, used, name)
+    return Network(module, precision, tuple(notes), compiled, weights.preprocess)
 
 
 def _split_unread(topology: Topology, inputs: Sequence[Input]) -> tuple[list[Input], list[Input]]:

@@ -101,7 +101,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
 @pytest.fixture(scope="module")
 def cluster() -> Generator[str]:
     local: Any = distributed.LocalCluster
-    with local(n_workers=1, threads_per_worker=2, dashboard_address=None) as cluster:
+    with local(n_workers=1, threads_per_worker=2, dashboard_address=":0") as cluster:
         yield cluster.scheduler_address
 
 

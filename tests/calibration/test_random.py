@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from bmnetu.calibration.integer_module import integer_module
 from bmnetu.calibration.integer_net import IntegerNet
 from tests.calibration.harness import Files, batch, data_layer, layer
 
+FLOATS = ("fpfwd_inputs", "fpfwd_outputs", "fpfwd_blocks")
 Draw = Callable[[st.SearchStrategy[int]], int]
 SHAPE = (2, 6, 5, 7)
 
@@ -108,13 +110,15 @@ def test_a_random_net_runs_in_integers(
 
 
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(text=nets(), opt=st.sampled_from([0, 1]))
+@given(text=nets(), opt=st.sampled_from([0, 1]), data=st.data())
 def test_a_random_net_compiles(
-    tmp_path_factory: pytest.TempPathFactory, text: str, opt: int
+    tmp_path_factory: pytest.TempPathFactory, text: str, opt: int, data: st.DataObject
 ) -> None:
     folder: Path = tmp_path_factory.mktemp("net")
     files = Files.of(folder, text)
-    result = files.calibrate(files.samples(2)).result
+    layers = st.sampled_from(re.findall(r'name: "(\w+)"', text))
+    floats = {name: data.draw(st.lists(layers, max_size=1), name) for name in FLOATS}
+    result = files.calibrate(files.samples(2), **floats).result
     compiled = bmnetu.compile(result.prototxt, result.umodel, folder, prec="INT8", opt=opt)
     assert compiled.bmodel is not None
 
@@ -125,7 +129,7 @@ def test_the_net_that_is_refined_is_the_one_that_is_written(
     tmp_path_factory: pytest.TempPathFactory, text: str, keep_bn: bool
 ) -> None:
     files = Files.of(tmp_path_factory.mktemp("net"), text)
-    with mock.patch("bmnetu.calibration.calibrate.refine") as refine:
+    with mock.patch("bmnetu.calibration.quantizer.refine") as refine:
         calibrated = files.calibrate(files.samples(2), keep_bn=keep_bn)
     net, quantized, sample = refine.call_args.args
     found = IntegerNet(integer_module(net, quantized)).run(sample[1])

@@ -1,0 +1,41 @@
+"""The data that the flags name, looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from bmnetu.calibration.accumulate import accumulate
+from bmnetu.calibration.contract import contract_of
+from bmnetu.calibration.crew import Crew
+from bmnetu.calibration.data import CalibrationData, open_data
+from bmnetu.calibration.look import Look, oddities
+from bmnetu.calibration.preprocess import Preprocess
+from bmnetu.frontend.ufw_pb2 import NetParameter
+from bmnetu.options import DataOptions
+from dialects.ufw.shapes import Shape
+
+
+def open_checked(
+    options: DataOptions,
+    net: NetParameter,
+    shapes: Mapping[str, Shape],
+    report: Callable[[str], None],
+    recorded: Preprocess | None = None,
+) -> CalibrationData:
+    """The data, after one reading. ``report`` gets the contract and notes on what looks odd.
+
+    Raises what :func:`contract_of` and :func:`open_data` raise.
+    """
+
+    def note(sentence: str) -> None:
+        report(f"note: {sentence}")
+
+    contract = contract_of(options, net, shapes, note, recorded)
+    crew = Crew(options.workers, options.dask)
+    path = options.data.absolute() if options.dask else options.data  # workers are elsewhere
+    data = open_data(path, shapes, options.iterations, contract, crew)
+    what = data.contract.line() if data.contract else "preprocess: none, the arrays are the inputs"
+    report(what)
+    for oddity in oddities(accumulate(None, data, Look, "reading"), data):
+        note(oddity)
+    return data

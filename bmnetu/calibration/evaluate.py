@@ -1,0 +1,179 @@
+"""Evaluation: a float net and its INT8 form over data, and what is lost between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from math import prod
+from pathlib import Path
+
+from xdsl.dialects.func import FuncOp
+from xdsl.ir import SSAValue
+
+from bmnetu.calibration.accumulate import merged
+from bmnetu.calibration.checked_data import open_checked
+from bmnetu.calibration.integer_net import IntegerNet
+from bmnetu.calibration.outputs import Outputs
+from bmnetu.calibration.plan import MOVING
+from bmnetu.calibration.portable import PortableFunction
+from bmnetu.calibration.scores import OutputScore, Scores, score_of
+from bmnetu.calibration.transform import from_record
+from bmnetu.errors import AccuracyError, InputFileError, UsageError
+from bmnetu.frontend import Network, Precision, load_network
+from bmnetu.options import EvaluateOptions
+from dialects.blob import Array
+from dialects.ufw import ops
+from dialects.ufw.layer import LayerOp, shape_of
+from passes.support.program import main_function, names
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation found over ``samples`` samples."""
+
+    samples: int
+    outputs: tuple[OutputScore, ...]
+
+
+def evaluate_network(options: EvaluateOptions, report: Callable[[str], None]) -> Evaluation:
+    """Runs a float net, and its INT8 form on the CPU reference, over data.
+
+    The contract that the int8umodel records is that of the data, unless flags say otherwise.
+    ``report`` gets lines for the user. Raises the exceptions of :mod:`bmnetu.errors`,
+    :class:`AccuracyError` for a threshold that is missed.
+    """
+    real = _loaded(options.model, options.weight, Precision.FP32, report)
+    int8 = _loaded(options.int8_model, options.int8_weight, Precision.INT8, report)
+    function = main_function(real.module)
+    shapes = _shapes(function)
+    _check_twins(options, function, main_function(int8.module))
+    recorded = from_record(int8.preprocess) if int8.preprocess is not None else None
+    data = open_checked(options, real.net, shapes, report, recorded)
+    labels = data.labels()
+    classes = _class_outputs(function)
+    if labels is not None:
+        _check_labels(options, labels, function, classes)
+    elif options.max_drop is not None:
+        raise UsageError(f"-max_drop: {options.data} has no labels; -min_cosine needs none")
+    make = partial(Scores, classes=classes, labels=labels if classes else None)
+    job = Outputs(PortableFunction(function), IntegerNet(int8.module), data, make)
+    found = merged(job, data, make(), "evaluating")
+    scores = tuple(score_of(name, found) for name in found.outputs)
+    evaluation = Evaluation(data.samples, scores)
+    for line in evaluation_lines(evaluation):
+        report(line)
+    _judge(evaluation, options)
+    return evaluation
+
+
+def _loaded(
+    model: Path, weight: Path | None, wanted: Precision, report: Callable[[str], None]
+) -> Network:
+    network = load_network(model, weight)
+    if network.precision is not wanted:
+        found = f"{weight or model}: is {network.precision}"
+        raise UsageError(f"{found}, {wanted} weights are wanted here")
+    for note in network.notes:
+        report(f"note: {note}")
+    return network
+
+
+def _shapes(function: FuncOp) -> dict[str, tuple[int, ...]]:
+    args = zip(names(function, "input_names"), function.body.block.args, strict=True)
+    return {name: shape_of(value) for name, value in args}
+
+
+def _results(function: FuncOp) -> dict[str, SSAValue]:
+    last = function.body.block.last_op
+    assert last is not None
+    return dict(zip(names(function, "output_names"), last.operands, strict=True))
+
+
+def _check_twins(options: EvaluateOptions, real: FuncOp, int8: FuncOp) -> None:
+    """Raises InputFileError unless both nets have the same inputs and outputs."""
+    for what, of in (("inputs", _shapes), ("outputs", _described_outputs)):
+        if of(real) != of(int8):
+            raise InputFileError(
+                f"{options.int8_model}: has the {what} {_listed(of(int8))}, {options.model} has "
+                f"{_listed(of(real))}; both have to be forms of one net"
+            )
+
+
+def _described_outputs(function: FuncOp) -> dict[str, tuple[int, ...]]:
+    return {name: shape_of(value) for name, value in _results(function).items()}
+
+
+def _listed(shapes: Mapping[str, Sequence[int]]) -> str:
+    return ", ".join(f'"{name}" {"x".join(map(str, each))}' for name, each in shapes.items())
+
+
+def _class_outputs(function: FuncOp) -> tuple[str, ...]:
+    """The outputs that choose a class: N x C with C at least 2, and of these only the softmaxes
+    where there are some."""
+    batch = next(iter(_shapes(function).values()))[0]
+    found: dict[str, bool] = {}
+    for name, value in _results(function).items():
+        shape = shape_of(value)
+        if len(shape) > 1 and shape[0] == batch and shape[1] == prod(shape[1:]) > 1:
+            found[name] = _is_softmax(value)
+    some = any(found.values())
+    return tuple(name for name, softmax in found.items() if softmax or not some)
+
+
+def _is_softmax(value: SSAValue) -> bool:
+    owner = value.owner
+    while isinstance(owner, LayerOp) and isinstance(owner, MOVING):
+        owner = owner.operands[0].owner
+    return isinstance(owner, ops.SoftmaxOp)
+
+
+def _check_labels(
+    options: EvaluateOptions, labels: Array, function: FuncOp, classes: Sequence[str]
+) -> None:
+    """Raises unless every output that chooses a class knows all labels."""
+    results = _results(function)
+    if not classes and options.max_drop is not None:
+        raise UsageError("-max_drop: no output of the net is N x classes; -min_cosine needs none")
+    for name in classes:
+        count = shape_of(results[name])[1]
+        wrong = [label for label in labels if not 0 <= label < count]
+        if wrong:
+            raise InputFileError(
+                f'{options.data}: has label {wrong[0]}, output "{name}" of {options.model} has '
+                f"the classes 0 to {count - 1}"
+            )
+
+
+def evaluation_lines(found: Evaluation) -> list[str]:
+    """What was found as text: a line an output, and one a rank of its classes."""
+    lines = [f"{found.samples} samples, INT8 beside FP32"]
+    for output in found.outputs:
+        line = f'output "{output.name}": SQNR {output.closeness.sqnr:.1f} dB'
+        line += f", cosine {output.closeness.cosine:.6f}"
+        if output.agreement is not None:
+            line += f", the same class {output.agreement:.2f} %"
+        lines.append(line)
+        for rank, accuracy in output.top.items():
+            lines.append(
+                f'output "{output.name}": top-{rank} FP32 {accuracy.fp32:.2f} %, '
+                f"INT8 {accuracy.int8:.2f} %, drop {accuracy.drop:.2f} points"
+            )
+    return lines
+
+
+def _judge(found: Evaluation, options: EvaluateOptions) -> None:
+    """Raises AccuracyError for the first threshold that an output misses."""
+    for output in found.outputs:
+        cosine = output.closeness.cosine
+        if options.min_cosine is not None and cosine < options.min_cosine:
+            raise AccuracyError(
+                f'output "{output.name}" has cosine {cosine:.6f} to FP32, '
+                f"-min_cosine={options.min_cosine:g} is wanted"
+            )
+        drop = output.top[1].drop if output.top else 0.0
+        if options.max_drop is not None and drop > options.max_drop:
+            raise AccuracyError(
+                f'output "{output.name}" loses {drop:.2f} points of top-1 accuracy, '
+                f"-max_drop={options.max_drop:g} is allowed"
+            )

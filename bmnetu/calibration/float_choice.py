@@ -1,0 +1,115 @@
+"""Chooses the layers that stay float: the worst that help, by measurement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from xdsl.ir import SSAValue
+
+from bmnetu.calibration.accumulate import merged
+from bmnetu.calibration.closeness import decibels
+from bmnetu.calibration.data import CalibrationData
+from bmnetu.calibration.integer_module import integer_module
+from bmnetu.calibration.integer_net import IntegerNet
+from bmnetu.calibration.outputs import OutputErrors, Outputs
+from bmnetu.calibration.portable import PortableFunction
+from bmnetu.calibration.quantized import QuantizedNet
+from bmnetu.calibration.quantizer import Quantizer
+from bmnetu.calibration.sensitivity import Cost, Part
+from bmnetu.errors import AccuracyError
+from dialects.ufw import ops
+
+LEAST_GAIN = 0.05
+"""A layer is chosen when it takes away at least this part of the noise at the outputs."""
+PATIENCE = 8
+"""So many layers in a row that do not help, in the order of the ranking, end the search."""
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """A net with some parts in float, and how close its outputs are to the float net's."""
+
+    parts: tuple[Part, ...]
+    quantized: QuantizedNet
+    noise: float
+    cosine: float
+
+    def line(self) -> str:
+        return f"SQNR {decibels(self.noise):.1f} dB, cosine {self.cosine:.6f}"
+
+
+@dataclass
+class FloatChoice:
+    """The search. ``report`` gets a line a decision."""
+
+    quantizer: Quantizer
+    data: CalibrationData
+    report: Callable[[str], None]
+
+    def choose(
+        self, start: QuantizedNet, costs: Sequence[Cost], budget: int | None, target: float | None
+    ) -> Mixed:
+        """The mixed net: parts are tried from the worst on, and kept when they help.
+
+        A part that does not help alone is tried with those that read it, as what lies between two
+        layers is rounded unless both are float. Ends at ``budget`` parts, or when the cosine of
+        every output is at least ``target``. Raises :class:`AccuracyError` when it is not reached.
+        """
+        parts = [cost.part for cost in costs if cost.part.layers]
+        budget = len(parts) if budget is None else budget
+        found = self._measured((), start)
+        self.report(f"all in 8 bits: {found.line()}")
+        misses = 0
+        for part in parts:
+            done = target is not None and found.cosine >= target
+            if done or len(found.parts) >= budget or misses >= PATIENCE:
+                break
+            if part in found.parts:
+                continue
+            better = self._better(found, part, parts, budget)
+            misses = misses + 1 if better is None else 0
+            found = better or found
+        if target is not None and found.cosine < target:
+            names = ", ".join(part.name for part in found.parts) or "none"
+            raise AccuracyError(
+                f"-target_cosine={target:g} is not reached: {found.cosine:.6f} is the best, with "
+                f"{len(found.parts)} of at most {budget} layers in float ({names}); allow more "
+                "with -float_budget, or ask for less"
+            )
+        return found
+
+    def _better(self, found: Mixed, part: Part, parts: Sequence[Part], budget: int) -> Mixed | None:
+        """The net with one more part in float, or with its readers too, if that is better."""
+        readers = [x for x in dict.fromkeys(_readers(part, parts)) if x not in found.parts]
+        for more in ([part], [part, *readers]) if readers else ([part],):
+            wanted = (*found.parts, *more)
+            if len(wanted) > budget:
+                continue
+            floats = {op for each in wanted for op in each.layers}
+            quantized = self.quantizer.quantized(self.quantizer.net.floats | floats)
+            trial = self._measured(wanted, quantized)
+            helps = trial.noise <= found.noise * (1 - LEAST_GAIN)
+            names = " and ".join(each.name for each in more)
+            self.report(f"{names} in float: {trial.line()}{'' if helps else '; not chosen'}")
+            if helps:
+                return trial
+        return None
+
+    def _measured(self, parts: tuple[Part, ...], quantized: QuantizedNet) -> Mixed:
+        net = self.quantizer.net
+        int8 = IntegerNet(integer_module(net, quantized))
+        job = Outputs(PortableFunction(net.function), int8, self.data, OutputErrors)
+        found = merged(job, self.data, OutputErrors(), "measuring")
+        return Mixed(parts, quantized, found.noise, found.cosine)
+
+
+def _readers(maker: Part, parts: Sequence[Part]) -> list[Part]:
+    """The parts that read what one makes; a concatenation is float when its operands are."""
+    blobs: set[SSAValue] = {value for op in maker.layers for value in op.results}
+    found: list[Part] = []
+    for part in parts:
+        if part is maker or not any(x in blobs for op in part.layers for x in op.operands):
+            continue
+        found += _readers(part, parts) if isinstance(part.layers[0], ops.ConcatOp) else [part]
+    return found

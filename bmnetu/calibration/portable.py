@@ -1,0 +1,34 @@
+"""Functions that go to other processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from xdsl.context import Context
+from xdsl.dialects.func import FuncOp
+from xdsl.parser import Parser
+
+from bmnetu.dump import blobs_of, fill_blobs, module_text
+from bmnetu.pipeline import DIALECTS
+from dialects.blob import Array
+from passes.support.program import main_function
+
+
+class PortableFunction:
+    """A function that can be pickled: as text with its weights, which is exact."""
+
+    def __init__(self, function: FuncOp) -> None:
+        self.function = function
+
+    def __reduce__(self) -> tuple[Callable[..., PortableFunction], tuple[Any, ...]]:
+        return _unpacked, (module_text(self.function), blobs_of(self.function))
+
+
+def _unpacked(text: str, weights: Mapping[str, Array]) -> PortableFunction:
+    context = Context()
+    for dialect in DIALECTS:
+        context.load_dialect(dialect)
+    module = Parser(context, text).parse_module()
+    fill_blobs(module, weights)
+    return PortableFunction(main_function(module))
