@@ -56,6 +56,19 @@ def random_module(seed: int, integer: bool, layers: int = 6) -> ModuleOp:
     return finished(net)
 
 
+def random_image_module(seed: int, integer: bool) -> ModuleOp:
+    """A random network of layers that work row by row."""
+    rng = Random(seed)
+    net = NetMaker(rng, integer)
+    shape = rng.choice([1, 2]), rng.choice([3, 8, 70]), rng.choice([24, 31]), rng.choice([16, 20])
+    kind = types.int_tensor(shape, 0.02, False) if integer else types.float_tensor(shape)
+    net.values.append(net.block.insert_arg(kind, 0))
+    while net.count < 7:
+        layers = [net.convolution, net.pooling, net.eltwise, net.activation, net.concat]
+        rng.choice([net.convolution, *layers])()
+    return finished(net)
+
+
 def finished(net: NetMaker) -> ModuleOp:
     """The module of a network that is as large as it gets."""
     inputs = [arg.type for arg in net.block.args]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from random import Random
 from typing import Any, cast
 
 import numpy as np
@@ -22,8 +21,7 @@ from passes.slices import plan_rows
 from passes.support.program import main_function
 from passes.verification.npu import Parts
 from passes.verify_layers import VerifyLayersPass
-from tests.net_maker import NetMaker
-from tests.random_nets import finished
+from tests.random_nets import random_image_module
 
 ROOM = 3000
 SLICED = f"quant-slice-rows{{room={ROOM}}}"
@@ -43,24 +41,11 @@ def lowered(module: ModuleOp, *passes: str) -> ModuleOp:
     return module
 
 
-def image_net(seed: int, integer: bool) -> ModuleOp:
-    """A random network of layers that work row by row."""
-    rng = Random(seed)
-    net = NetMaker(rng, integer)
-    shape = rng.choice([1, 2]), rng.choice([3, 8, 70]), rng.choice([24, 31]), rng.choice([16, 20])
-    kind = types.int_tensor(shape, 0.02, False) if integer else types.float_tensor(shape)
-    net.values.append(net.block.insert_arg(kind, 0))
-    while net.count < 7:
-        layers = [net.convolution, net.pooling, net.eltwise, net.activation, net.concat]
-        rng.choice([net.convolution, *layers])()
-    return finished(net)
-
-
 def sliced_nets(integer: bool, count: int) -> Iterator[tuple[int, ModuleOp, ModuleOp]]:
     """Seeds, networks, and the same networks in slices."""
     found = 0
     for seed in range(200):
-        module = lowered(image_net(seed, integer), "convert-ufw-to-quant")
+        module = lowered(random_image_module(seed, integer), "convert-ufw-to-quant")
         copy = lowered(module.clone(), SLICED)
         if len(sliced(copy)) > 3:
             found += 1
@@ -106,7 +91,7 @@ def test_every_row_is_computed(integer: bool) -> None:
 def test_the_npu_computes_slices(integer: bool) -> None:
     seen = 0
     for seed, _, _ in sliced_nets(integer, 6):
-        module = image_net(seed, integer)
+        module = random_image_module(seed, integer)
         text = pipeline_text(2, "INT8" if integer else "FP32", verify=True)
         passes = parse_pipeline(text.replace("quant-slice-rows", SLICED))
         run_pipeline(module, passes, lambda p: None)

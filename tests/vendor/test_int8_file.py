@@ -60,7 +60,7 @@ def test_the_umodel_keeps_the_layers_or_not(
         assert all(len(blob.int32_data) and not blob.data for blob in blobs)
 
 
-@pytest.mark.parametrize("opt", [0, 1, 2])
+@pytest.mark.parametrize("opt", [0, 2])
 @pytest.mark.parametrize("form", ["unmerged", "folded"])
 def test_it_compiles_and_the_runtime_agrees(
     form: str, opt: int, forms: dict[str, Int8Files], tmp_path: Path

@@ -14,12 +14,10 @@ JOBS = [
         Job(network, prec, opt, batch)
         for network in TRAINED
         for prec in ("FP32", "INT8")
-        for opt in (0, 1)
-        for batch in (1, 4)
+        for opt, batch in ((0, 1), (1, 4))
     ),
     *(Job(network, "INT8", 2, batch) for network in TRAINED[:3] for batch in (1, 4)),
-    *(Job("caffe/onet", prec, 2, 21) for prec in ("FP32", "INT8")),
-    Job("prototxt/mobilenet_v2_deploy", "INT8", 1, 1),
+    Job("caffe/onet", "INT8", 2, 21),
     Job("prototxt/mobilenet_v2_deploy", "INT8", 2, 1),
     Job("prototxt/squeezenet_v1.1_deploy", "INT8", 1, 4),
 ]
