@@ -280,25 +280,31 @@ def lower_concat(
 
 
 def lower_slice(b: TileBuilder, op: movement.SliceOp, source: SSAValue, dest: SSAValue) -> None:
-    """One strided copy; rows of whole tensors are copied by the tensor unit."""
+    """One strided copy; the tensor unit copies rows, which may lie in local memory."""
     axis, begin = op.axis.value.data, op.begin.value.data
-    if b.whole and axis == ROWS and len(types.shape_of(op.y)) == 4:
-        _copy_rows(b, source, dest, begin)
+    rows = axis == ROWS and len(types.shape_of(op.y)) == 4
+    if b.whole and rows and _copy_rows(b, source, dest, begin):
         return
     _copy_slice(b, op.x, op.y, axis, begin, source, dest, into=False)
 
 
-def _copy_rows(b: TileBuilder, source: SSAValue, dest: SSAValue, begin: int) -> None:
-    """Loads a tensor, or as many rows of a part of its channels as fit, and stores rows of it."""
-    whole, part = Ref.of(b.words(source)), Ref.of(b.words(dest))
+def _copy_rows(b: TileBuilder, source: SSAValue, dest: SSAValue, begin: int) -> bool:
+    """Loads a tensor, or as many rows of a part of its channels as fit, and stores rows of it;
+    False where not even one row fits."""
+    whole, part, limits = Ref.of(b.words(source)), Ref.of(b.words(dest)), BM1684.limits
     (n, channels, height, width), count = whole.shape, part.shape[2]
-    if local_bytes(whole.shape, aligned(whole.shape, 4)) <= b.budget // 2:
+    plane = b.budget // (2 * n) // BM1684.alignment * BM1684.alignment
+    most = min(plane // (4 * width), limits.height)
+    if not most or width > limits.width:
+        return False
+    fits = channels <= limits.channels and height <= limits.height
+    if fits and local_bytes(whole.shape, aligned(whole.shape, 4)) <= b.budget // 2:
         cuts = [((0, channels), (0, height), (0, count))]
     else:
         cuts = [
             (cut, (begin + first, rows), (first, rows))
             for cut in ranges(channels, BM1684.lanes)
-            for first, rows in ranges(count, max(1, b.budget // (8 * n * width)))
+            for first, rows in ranges(count, most)
         ]
     for (c0, cn), (loaded, rows), (first, made) in cuts:
         src = b.local(i32, (n, cn, rows, width))
@@ -307,6 +313,7 @@ def _copy_rows(b: TileBuilder, source: SSAValue, dest: SSAValue, begin: int) -> 
         skip = begin + first - loaded
         b.arith("copy", result, b.window(src, (0, 0, skip, 0), (n, cn, made, width)))
         b.store(b.window(b.words(dest), (0, c0, first, 0), (n, cn, made, width)), result)
+    return True
 
 
 def _copy_slice(

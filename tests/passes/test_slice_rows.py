@@ -11,7 +11,13 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation, SSAValue
 from xdsl.parser import Parser
 
-from bmnetu.pipeline import new_context, parse_pipeline, pipeline_text, run_pipeline
+from bmnetu.pipeline import (
+    OPT_LEVELS,
+    new_context,
+    parse_pipeline,
+    pipeline_text,
+    run_pipeline,
+)
 from dialects.bm1684 import tile
 from dialects.bm1684.npu import CommandOp, Observation, Part
 from dialects.execute import execute
@@ -132,6 +138,24 @@ def _buffer(value: SSAValue) -> Any:
     while isinstance(value.owner, tile.ViewOp):
         value = value.owner.source
     return value.owner
+
+
+SLICE = """builtin.module {{ func.func @main(%x: tensor<{0}>) -> tensor<{1}> attributes {{
+  input_names = ["x"], output_names = ["y"]}} {{
+  %y = quant.slice %x axis 2 begin 1 tops ["y"] : tensor<{0}> -> tensor<{1}>
+  func.return %y : tensor<{1}> }} }}"""
+EXTREMES = [(1, 3, 9, 7), (1, 4100, 3, 1), (300, 2, 6, 5), (1, 2, 3, 70000), (1, 1, 70000, 2)]
+
+
+@pytest.mark.parametrize("element", ["f32", "si8, #quant.scale<0.5>"])
+@pytest.mark.parametrize("shape", EXTREMES)
+def test_rows_of_any_shape(shape: tuple[int, int, int, int], element: str) -> None:
+    n, c, h, w = shape
+    whole, rows = (f"{n}x{c}x{height}x{w}x{element}" for height in (h, h - 2))
+    module = Parser(new_context(), SLICE.format(whole, rows)).parse_module()
+    level = OPT_LEVELS[2]
+    text = f"keep-reference,{level.tile},convert-tile-to-npu,{level.npu},verify-layers"
+    lowered(module, text)
 
 
 def part(first: int) -> Observation:
