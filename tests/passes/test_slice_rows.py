@@ -144,11 +144,18 @@ SLICE = """builtin.module {{ func.func @main(%x: tensor<{0}>) -> tensor<{1}> att
   input_names = ["x"], output_names = ["y"]}} {{
   %y = quant.slice %x axis 2 begin 1 tops ["y"] : tensor<{0}> -> tensor<{1}>
   func.return %y : tensor<{1}> }} }}"""
-EXTREMES = [(1, 3, 9, 7), (1, 4100, 3, 1), (300, 2, 6, 5), (1, 2, 3, 70000), (1, 1, 70000, 2)]
+SI8 = "si8, #quant.scale<0.5>"
 
 
-@pytest.mark.parametrize("element", ["f32", "si8, #quant.scale<0.5>"])
-@pytest.mark.parametrize("shape", EXTREMES)
+@pytest.mark.parametrize(
+    ("shape", "element"),
+    [
+        ((1, 3, 9, 7), SI8),
+        ((1, 4100, 3, 1), "f32"),
+        ((300, 2, 6, 5), SI8),
+        ((1, 2, 3, 70000), "f32"),
+    ],
+)
 def test_rows_of_any_shape(shape: tuple[int, int, int, int], element: str) -> None:
     n, c, h, w = shape
     whole, rows = (f"{n}x{c}x{height}x{w}x{element}" for height in (h, h - 2))
