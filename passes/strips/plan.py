@@ -27,24 +27,27 @@ def _height(value: SSAValue) -> int:
 
 @dataclass(eq=False)
 class Group:
-    """Layers on common strips. ``shares``: the rows of each tensor's strips, in units. ``wholes``:
-    further numbers of units that must be whole."""
+    """Layers on common strips. ``shares``: the rows of each tensor's strips, in units. ``step``: of
+    which the unit is a multiple, so that all rows are whole numbers."""
 
     shares: dict[SSAValue, Fraction] = field(default_factory=dict[SSAValue, Fraction])
     layers: list[tuple[Operation, RowWindow]] = field(
         default_factory=list[tuple[Operation, RowWindow]]
     )
-    wholes: set[Fraction] = field(default_factory=set[Fraction])
+    step: int = 1
     unit: int = 1
 
     def rows(self, value: SSAValue) -> int:
         """Rows of a tensor's strips."""
         return int(self.shares[value] * self.unit)
 
+    def step_with(self, more: dict[SSAValue, Fraction], whole: Fraction) -> int:
+        """The step that also serves these tensors, and makes ``whole`` whole."""
+        return lcm(self.step, *(number.denominator for number in (*more.values(), whole)))
+
     def unit_with(self, more: dict[SSAValue, Fraction], whole: Fraction) -> int:
         """The least unit that also serves these tensors, and makes ``whole`` whole."""
-        numbers = (*self.shares.values(), *self.wholes, *more.values(), whole)
-        step = lcm(*(number.denominator for number in numbers))
+        step = self.step_with(more, whole)
         need = max(-(-_height(v) // STRIPS) / share for v, share in more.items())
         least = max(Fraction(self.unit), need)
         return -(-least // step) * step
@@ -109,9 +112,9 @@ class Plan:
             self._whole.update((*op.operands, *op.results))
             return
         group = best.group
-        group.unit = best.unit
+        whole = best.shares[op.results[0]] / window.multiple
+        group.unit, group.step = best.unit, group.step_with(best.shares, whole)
         group.shares |= best.shares
-        group.wholes.add(best.shares[op.results[0]] / window.multiple)
         group.layers.append((op, window))
         self.placed[op] = group
         for value in best.shares:
