@@ -35,8 +35,8 @@ Report = Callable[[str], None]
 
 
 COLLECTIONS = (200_000, 50, 1000)
-"""Thresholds of Python's garbage collector: a network's ops are many and live long, and looking
-through them again and again takes a sixth of the time of a large one."""
+"""Thresholds of Python's garbage collector: a network's ops are many and live long, and to look
+through them again and again took a sixth of a large compilation."""
 
 
 @contextmanager

@@ -43,7 +43,7 @@ class Layer(ABC):
     @abstractmethod
     def forward(self, x: Array, training: bool) -> Array: ...
 
-    def learn(self, gradient: Array) -> None:  # noqa: B027
+    def learn(self, gradient: Array) -> None:  # noqa: B027  some layers have nothing to learn
         """Nothing, where there are no parameters."""
 
     @abstractmethod

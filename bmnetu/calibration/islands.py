@@ -9,6 +9,7 @@ from xdsl.dialects.func import ReturnOp
 from xdsl.ir import Block, Operation
 
 from bmnetu.calibration.net import Node, messages_of
+from bmnetu.calibration.plan import MOVING
 from bmnetu.errors import UsageError
 from bmnetu.frontend import Network
 from bmnetu.options import CalibrateOptions
@@ -24,13 +25,7 @@ CARRIES_ON = (
     ops.SigmoidOp,
     ops.TanHOp,
     ops.PowerOp,
-    ops.PoolingOp,
-    ops.DropoutOp,
-    ops.FlattenOp,
-    ops.ReshapeOp,
-    ops.PermuteOp,
-    ops.SliceOp,
-    ops.SplitOp,
+    *MOVING,
 )
 """Layers that, with one bottom, belong to the layer before them. All others compute anew."""
 

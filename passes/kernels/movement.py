@@ -15,10 +15,9 @@ from dialects.quant import compute, movement, strips, types
 from dialects.quant.base import QuantOp, ints
 from passes.kernels.builder import TileBuilder
 from passes.kernels.tiling import ranges
+from passes.support.row_window import ROWS
 
 Strides = tuple[int, ...]
-ROWS = 2
-"""The axis of rows."""
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,7 @@ from dialects.quant.base import i64s, ints
 from passes.slices.copies import Copies, Part, Span
 from passes.slices.plan_rows import plan_rows, rows_read
 from passes.support.program import main_function
-from passes.support.row_window import RowWindow, row_window
-
-ROWS = 2
-"""The axis."""
+from passes.support.row_window import ROWS, RowWindow, row_window
 
 
 def _window(op: Operation) -> RowWindow:

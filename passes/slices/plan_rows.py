@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from xdsl.ir import Block, BlockArgument, Operation, SSAValue
+from xdsl.ir import Block, Operation, SSAValue
 
 from dialects.bm1684.chip import BM1684
 from dialects.quant.base import QuantOp
@@ -235,7 +235,7 @@ class _Planner:
             border += [(value, wanted[value][1]) for value in kept]
             for value, height in border:
                 tensor = self._tensor(value)
-                if isinstance(value, BlockArgument) or tensor.whole_bytes > self.room // 2:
+                if tensor.is_input or tensor.whole_bytes > self.room // 2:
                     moved += times * height * tensor.ddr_bytes_a_row(count > 1)
                 elif count > 1:
                     work += times * height * tensor.turn_cycles_a_row

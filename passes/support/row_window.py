@@ -12,6 +12,9 @@ from dialects.bm1684.chip import BM1684
 from dialects.quant import compute, movement, types
 from dialects.quant.base import ints
 
+ROWS = 2
+"""The axis of rows."""
+
 
 @dataclass(frozen=True)
 class RowWindow:

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
 import numpy as np
 import pytest
 from xdsl.dialects.builtin import ModuleOp
-from xdsl.ir import Operation
 from xdsl.parser import Parser
 
-from bmnetu.pipeline import new_context, parse_pipeline, pipeline_text, run_pipeline
-from dialects.bm1684.npu import CommandOp
-from dialects.execute import execute
-from dialects.quant import reference, types
+from bmnetu.pipeline import new_context
+from dialects.quant import types
 from dialects.quant.base import PART, ints
 from passes.quant import quant_slice_batch
 from passes.quant.quant_slice_batch import need_of
-from passes.support.program import main_function
-from passes.verify_layers import VerifyLayersPass
+from tests.passes.slices import (
+    compared,
+    lowered,
+    observed_parts,
+    random_inputs,
+    results,
+    sliced,
+)
 from tests.random_nets import random_module
 
 LARGEST_BATCH = 10
@@ -42,27 +45,6 @@ def weights_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quant_slice_batch, "weights_of", lambda op: 0)  # pyright: ignore
 
 
-def sliced(module: ModuleOp) -> list[Operation]:
-    return [op for op in module.walk() if PART in op.attributes]
-
-
-def random_inputs(module: ModuleOp, seed: int) -> list[Any]:
-    rng = np.random.default_rng(seed)
-    return [
-        rng.integers(-128, 256, types.shape_of(arg)).astype(types.dtype_of(arg))
-        for arg in main_function(module).body.block.args
-    ]
-
-
-def results(module: ModuleOp, inputs: Sequence[Any]) -> list[Any]:
-    return list(execute(main_function(module), inputs, reference.evaluate))
-
-
-def lowered(module: ModuleOp, *passes: str) -> ModuleOp:
-    run_pipeline(module, parse_pipeline(",".join(passes)), lambda p: None)
-    return module
-
-
 @pytest.mark.parametrize("integer", [False, True])
 def test_a_network_in_slices_computes_the_same(integer: bool) -> None:
     kinds: set[str] = set()
@@ -81,13 +63,8 @@ def test_a_network_in_slices_computes_the_same(integer: bool) -> None:
 def test_the_npu_computes_slices(integer: bool) -> None:
     seen = 0
     for _, module in few_images(integer, range(6)):
-        text = pipeline_text(2, "INT8" if integer else "FP32", verify=True)
-        passes = parse_pipeline(text.replace("quant-slice-batch", EVERYWHERE))
-        run_pipeline(module, passes, lambda p: None)
-        assert isinstance(passes[-1], VerifyLayersPass)
-        commands = [op for op in module.walk() if isinstance(op, CommandOp)]
-        tops = {o.top for op in commands for o in op.observations if o.parts}
-        seen += len(tops & {tensor.top for tensor in passes[-1].findings.tensors})
+        findings = compared(module, integer, "quant-slice-batch", EVERYWHERE)
+        seen += len(observed_parts(module) & {tensor.top for tensor in findings.tensors})
     assert seen > 2
 
 

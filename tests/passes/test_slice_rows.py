@@ -11,22 +11,21 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation, SSAValue
 from xdsl.parser import Parser
 
-from bmnetu.pipeline import (
-    OPT_LEVELS,
-    new_context,
-    parse_pipeline,
-    pipeline_text,
-    run_pipeline,
-)
+from bmnetu.pipeline import OPT_LEVELS, new_context
 from dialects.bm1684 import tile
-from dialects.bm1684.npu import CommandOp, Observation, Part
-from dialects.execute import execute
-from dialects.quant import reference, types
+from dialects.bm1684.npu import Observation, Part
+from dialects.quant import types
 from dialects.quant.base import PART, ints
 from passes.slices import plan_rows
-from passes.support.program import main_function
 from passes.verification.npu import Parts
-from passes.verify_layers import VerifyLayersPass
+from tests.passes.slices import (
+    compared,
+    lowered,
+    observed_parts,
+    random_inputs,
+    results,
+    sliced,
+)
 from tests.random_nets import random_image_module
 
 ROOM = 3000
@@ -36,15 +35,6 @@ SLICED = f"quant-slice-rows{{room={ROOM}}}"
 @pytest.fixture(autouse=True)
 def slices_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan_rows, "SLICE_CYCLES", 0)
-
-
-def sliced(module: ModuleOp) -> list[Operation]:
-    return [op for op in module.walk() if PART in op.attributes]
-
-
-def lowered(module: ModuleOp, *passes: str) -> ModuleOp:
-    run_pipeline(module, parse_pipeline(",".join(passes)), lambda p: None)
-    return module
 
 
 def sliced_nets(integer: bool, count: int) -> Iterator[tuple[int, ModuleOp, ModuleOp]]:
@@ -60,22 +50,14 @@ def sliced_nets(integer: bool, count: int) -> Iterator[tuple[int, ModuleOp, Modu
             return
 
 
-def results(module: ModuleOp, seed: int) -> list[Any]:
-    rng = np.random.default_rng(seed)
-    inputs = [
-        rng.integers(-128, 256, types.shape_of(arg)).astype(types.dtype_of(arg))
-        for arg in main_function(module).body.block.args
-    ]
-    return list(execute(main_function(module), inputs, reference.evaluate))
-
-
 @pytest.mark.parametrize("integer", [False, True])
 def test_a_network_in_slices_computes_the_same(integer: bool) -> None:
     kinds: set[str] = set()
     for seed, module, copy in sliced_nets(integer, 12):
         copy.verify()
         kinds |= {op.name for op in sliced(copy)}
-        for got, wanted in zip(results(copy, seed), results(module, seed), strict=True):
+        inputs = random_inputs(module, seed)
+        for got, wanted in zip(results(copy, inputs), results(module, inputs), strict=True):
             np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-5)
     assert len(kinds) > 3
 
@@ -98,13 +80,8 @@ def test_the_npu_computes_slices(integer: bool) -> None:
     seen = 0
     for seed, _, _ in sliced_nets(integer, 6):
         module = random_image_module(seed, integer)
-        text = pipeline_text(2, "INT8" if integer else "FP32", verify=True)
-        passes = parse_pipeline(text.replace("quant-slice-rows", SLICED))
-        run_pipeline(module, passes, lambda p: None)
-        assert isinstance(passes[-1], VerifyLayersPass)
-        commands = [op for op in module.walk() if isinstance(op, CommandOp)]
-        tops = {o.top for op in commands for o in op.observations if o.parts}
-        seen += len(tops & {tensor.top for tensor in passes[-1].findings.tensors})
+        findings = compared(module, integer, "quant-slice-rows", SLICED)
+        seen += len(observed_parts(module) & {tensor.top for tensor in findings.tensors})
     assert seen > 4
 
 

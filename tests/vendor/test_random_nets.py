@@ -10,10 +10,10 @@ import pytest
 from bmnetu.bmodel import write
 from bmnetu.emit import bmodel_of
 from bmnetu.pipeline import OPT_LEVELS, parse_pipeline, pipeline_text, run_pipeline
-from dialects.bm1684.npu import CommandOp
 from passes.slices import plan_rows
 from passes.verify_layers import VerifyLayersPass
 from tests.compiled import random_findings
+from tests.passes.slices import compared, observed_parts
 from tests.passes.test_winograd import network, winograd_commands
 from tests.random_nets import random_image_module
 from tests.vendor.runtime import Array, replay, run_bmodel
@@ -68,18 +68,13 @@ def test_slices_of_rows(integer: bool, tmp_path: Path, monkeypatch: pytest.Monke
     parts = 0
     for seed in range(6):
         module = random_image_module(seed, integer)
-        text = pipeline_text(2, PRECISIONS[integer], verify=True)
-        passes = parse_pipeline(text.replace("quant-slice-rows", "quant-slice-rows{room=3000}"))
-        verify = passes[-1]
-        assert isinstance(verify, VerifyLayersPass)
-        run_pipeline(module, passes, lambda item: None)
-        commands = [op for op in module.walk() if isinstance(op, CommandOp)]
-        found = sum(bool(o.parts) for op in commands for o in op.observations)
+        findings = compared(module, integer, "quant-slice-rows", "quant-slice-rows{room=3000}")
+        found = len(observed_parts(module))
         if not found:
             continue
         parts += found
         path = tmp_path / f"{seed}.bmodel"
         path.write_bytes(write(bmodel_of(module)))
-        compare(run_bmodel(path, verify.findings.inputs), verify.findings.outputs)
-        compare(replay(path, verify.findings.inputs, seed, seed + 1), verify.findings.outputs)
+        compare(run_bmodel(path, findings.inputs), findings.outputs)
+        compare(replay(path, findings.inputs, seed, seed + 1), findings.outputs)
     assert parts > 4
