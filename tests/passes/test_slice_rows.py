@@ -100,6 +100,27 @@ def test_tensors_of_a_slice_stay_in_local_memory() -> None:
     assert not moved_through_ddr(module)
 
 
+JOINED = """builtin.module { func.func @main(%x: !whole) -> !whole attributes {
+  input_names = ["x"], output_names = ["y"]} {
+  %a = quant.slice %x axis 2 begin 0 tops [""] : !whole -> !half
+  %b = quant.max_pool %a kernel [1, 1] stride [1, 1] tops [""] : !half -> !half
+  %c = quant.slice %x axis 2 begin 8 tops [""] : !whole -> !half
+  %d = quant.max_pool %c kernel [1, 1] stride [1, 1] tops [""] : !half -> !half
+  %e = quant.concat(%b, %d) axis 2 tops ["e"] : !half, !half -> !whole
+  %y = quant.max_pool %e kernel [3, 3] stride [1, 1] pad [1, 1, 1, 1] tops ["y"] : !whole -> !whole
+  func.return %y : !whole } }"""
+
+
+def test_rows_of_many_channels_are_joined_in_local_memory() -> None:
+    """Such a part takes two rows of lanes, and is made and stored by each of them."""
+    text = JOINED.replace("!whole", "tensor<1x128x16x8xf32>").replace(
+        "!half", "tensor<1x128x8x8xf32>"
+    )
+    module = Parser(new_context(), text).parse_module()
+    lowered(module, "convert-quant-to-tile{share=2 whole=true}", "tile-keep-local")
+    assert not moved_through_ddr(module)
+
+
 def moved_through_ddr(module: ModuleOp) -> list[Operation]:
     """Transfers from and to anything in DDR but inputs, outputs and constants."""
     found: list[Operation] = []
