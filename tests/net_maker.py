@@ -116,12 +116,12 @@ class NetMaker:
         group = self.rng.choice([1, 1, 1, c, *[g for g in (2, 3, 5) if c % g == 0]])
         out = group if group == c else self.rng.choice([1, 3, 16, 64, 65, 130]) * group
         kernel = [self.rng.choice([1, 1, 2, 3, 5, 7]) for _ in "hw"]
-        dilation = [self.rng.choice([1, 1, 1, 2, 3]) for _ in "hw"]
+        dilation = [self.rng.choice([1, 1, 1, 1, 2, 3, 18]) for _ in "hw"]
         pad = [self.rng.choice([0, 0, 1, 1, 2, 2, 3, 3, 17]) for _ in "hw"]
         for axis, size in enumerate((h, w)):
             if (kernel[axis] - 1) * dilation[axis] + 1 > size + 2 * pad[axis]:
                 kernel[axis] = 1
-        stride = [self.rng.choice([1, 1, 2, 3]) for _ in "hw"]
+        stride = [self.rng.choice([1, 1, 1, 2, 2, 3, 16]) for _ in "hw"]
         if n * out * (h + 2 * pad[0]) * (w + 2 * pad[1]) > MAX_ELEMENTS * 2:
             return
         fan_in = c // group * kernel[0] * kernel[1]

@@ -143,7 +143,7 @@ def _corrected(
     outputs, groups = weight.shape[0], op.group.value.data
     real = real_coefficients(layer)
     bias = np.zeros(outputs) if real is None or real[1] is None else real[1].ravel() / unit
-    if bias.size != outputs or len(images) < 2:
+    if bias.size != outputs or len(images) < 2 or wanted[0].size != prod(types.shape_of(op.y)):
         return found
     rows = weight.reshape(groups, outputs // groups, -1).astype(np.float64)
     sums = [

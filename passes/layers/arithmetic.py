@@ -17,6 +17,7 @@ from dialects.quant.arithmetic import quantize
 from dialects.quant.base import i64s, int_attr, ints
 from dialects.ufw import ops as ufw
 from passes.layers.converter import SAME_SCALE, Converter
+from passes.layers.wide_window import cut_stride, subsampled
 
 Array = NDArray[Any]
 MAX_SUM_SHIFT = 7
@@ -206,15 +207,19 @@ def _pooling(c: Converter, op: ufw.PoolingOp) -> None:
     x = c.value(op.bottom)
     pad_h, pad_w = ints(op.pad)
     kind = compute.MaxPoolOp if op.kind.data == "max" else compute.AveragePoolOp
+    stride, steps = cut_stride(ints(op.stride))
+    n, channels, *sizes = types.shape_of(op.top)
+    dense = [(size - 1) * step + 1 for size, step in zip(sizes, steps, strict=True)]
     value = c.add(
         kind,
         [x],
-        types.like(x, types.shape_of(op.top)),
+        types.like(x, (n, channels, *dense)),
+        "" if steps == (1, 1) else "dense",
         kernel=op.kernel,
-        stride=op.stride,
+        stride=i64s(stride),
         pad=i64s([pad_h, pad_h, pad_w, pad_w]),
     )
-    c.finish(op, value)
+    c.finish(op, subsampled(c, value, steps))
 
 
 def _dropout(c: Converter, op: ufw.DropoutOp) -> None:

@@ -16,10 +16,11 @@ from xdsl.ir import Operation, SSAValue
 from dialects.blob import BlobAttr
 from dialects.bm1684.chip import BM1684
 from dialects.quant import compute, movement, types
-from dialects.quant.base import i64s, int_attr, ints
+from dialects.quant.base import i64s, int_attr, ints, window_size
 from dialects.ufw import ops as ufw
 from passes.layers.arithmetic import multiply, plain_sum
 from passes.layers.converter import Converter
+from passes.layers.wide_window import cut_dilation, cut_stride, subsampled
 
 Array = NDArray[Any]
 
@@ -46,20 +47,27 @@ def _shift(op: Any) -> Any:
 
 def _convolution(c: Converter, op: ufw.ConvolutionOp) -> None:
     pad_h, pad_w = ints(op.pad)
+    stride, steps = cut_stride(ints(op.stride))
+    weight, dilation = cut_dilation(op.weight, ints(op.dilation))
+    n, _, height, width = types.shape_of(op.bottom)
+    kh, kw = weight.shape[2:]
+    rows = window_size(height, kh, stride[0], 2 * pad_h, dilation[0])
+    columns = window_size(width, kw, stride[1], 2 * pad_w, dilation[1])
     value = c.add(
         compute.ConvOp,
         [_operand(c, op)],
-        _result(c, op, types.shape_of(op.top)),
-        weight=op.weight,
+        _result(c, op, (n, op.weight.shape[0], rows, columns)),
+        "" if steps == (1, 1) else "dense",
+        weight=weight,
         bias=op.bias,
-        stride=op.stride,
+        stride=i64s(stride),
         pad=i64s([pad_h, pad_h, pad_w, pad_w]),
-        dilation=op.dilation,
+        dilation=i64s(dilation),
         group=int_attr(op.group.value.data),
         shift=_shift(op),
         use_winograd=op.use_winograd,
     )
-    c.finish(op, value)
+    c.finish(op, subsampled(c, value, steps))
 
 
 def _factor(count: int) -> tuple[int, int]:

@@ -58,7 +58,8 @@ def test_a_network_in_slices_computes_the_same(integer: bool) -> None:
         kinds |= {op.name for op in sliced(copy)}
         inputs = random_inputs(module, seed)
         for got, wanted in zip(results(copy, inputs), results(module, inputs), strict=True):
-            np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-5)
+            largest = float(np.abs(wanted).max())  # sums of fewer rows are added in another order
+            np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-6 * largest)
     assert len(kinds) > 3
 
 

@@ -1,0 +1,61 @@
+"""Windows whose stride or dilation is above the chip's fields, in terms of smaller ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from xdsl.ir import SSAValue
+
+from dialects.blob import Array, BlobAttr
+from dialects.bm1684.chip import BM1684
+from dialects.quant import compute, types
+from dialects.quant.base import i64s
+from passes.layers.converter import Converter
+
+Steps = tuple[int, int]
+
+
+def cut_stride(stride: Sequence[int]) -> tuple[Steps, Steps]:
+    """(stride of the window, of the :func:`subsampled` results behind it) for height and width.
+
+    Where no two factors fit, as for 17, the first is the stride itself, which no command takes.
+    """
+    (h, rows), (w, columns) = (_factors(step, BM1684.limits.stride) for step in stride)
+    return (h, w), (rows, columns)
+
+
+def _factors(whole: int, limit: int) -> tuple[int, int]:
+    """Two factors up to the limit, the first the largest; (whole, 1) where there are none."""
+    fits = (n for n in range(limit, 0, -1) if whole % n == 0 and whole // n <= limit)
+    first = next(fits, whole)
+    return first, whole // first
+
+
+def subsampled(c: Converter, value: SSAValue, steps: Steps) -> SSAValue:
+    """Every steps[0]-th row and steps[1]-th column, from the first on: a pooling of one pixel."""
+    if steps == (1, 1):
+        return value
+    n, channels, *sizes = types.shape_of(value)
+    kept = [-(-size // step) for size, step in zip(sizes, steps, strict=True)]
+    result = types.like(value, (n, channels, *kept))
+    return c.add(compute.MaxPoolOp, [value], result, kernel=i64s([1, 1]), stride=i64s(steps))
+
+
+def cut_dilation(weight: BlobAttr, dilation: Sequence[int]) -> tuple[BlobAttr, Steps]:
+    """The same window with a dilation that fits: zeros stand between the weights for the rest."""
+    limit = BM1684.limits.dilation
+    (h, rows), (w, columns) = (_divided(whole, limit) for whole in dilation)
+    if (rows, columns) == (1, 1):
+        return weight, (h, w)
+    old: Array = weight.array
+    kh, kw = old.shape[2:]
+    spread = np.zeros((*old.shape[:2], (kh - 1) * rows + 1, (kw - 1) * columns + 1), old.dtype)
+    spread[:, :, ::rows, ::columns] = old
+    return BlobAttr.of(spread), (h, w)
+
+
+def _divided(whole: int, limit: int) -> tuple[int, int]:
+    """The largest divisor up to the limit, and what it leaves: 1 where the whole fits."""
+    divisor = max(n for n in range(1, limit + 1) if whole % n == 0)
+    return divisor, whole // divisor
