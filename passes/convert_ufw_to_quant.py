@@ -49,7 +49,7 @@ class ConvertUfwToQuantPass(ModulePass):
     def _input(self, c: Converter, value: SSAValue, name: str) -> None:
         kind = types.tensor_type(value)
         if name in self.float_inputs and not types.is_float(kind):
-            plain = types.float_tensor(kind.get_shape(), types.scale_of(kind))
+            plain = types.float_like(kind)
             c.top = name
             c.values[value] = c.fit(c.block.insert_arg(plain, len(c.block.args)), kind, "quantize")
         else:

@@ -37,7 +37,8 @@ def integer_module(net: FloatNet, quantized: QuantizedNet) -> ModuleOp:
 
 def _retype(value: SSAValue, numbers: Numbers) -> None:
     element = f32 if numbers.is_float else UI8 if numbers.unsigned else SI8
-    kind = Top("", element, ScaleAttr.of(numbers.scale)).type(shape_of(value))
+    scale = ScaleAttr.of(numbers.scale, numbers.is_float and numbers.unsigned)
+    kind = Top("", element, scale).type(shape_of(value))
     Rewriter.replace_value_with_new_type(value, kind)
 
 

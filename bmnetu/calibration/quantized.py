@@ -51,7 +51,7 @@ def quantize_net(
             net.floats.append(op)
         moved = isinstance(op, (*MOVING, ops.ConcatOp))
         if is_float or (moved and any(net.numbers[x].is_float for x in op.operands)):
-            results = [replace(result, unsigned=False, is_float=True) for result in results]
+            results = [replace(result, is_float=True) for result in results]
         net.numbers.update(zip(op.results, results, strict=True))
     return net
 

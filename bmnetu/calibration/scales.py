@@ -28,7 +28,7 @@ use that a shift can make of the weights."""
 class Numbers:
     """How a blob is held: 8-bit steps of threshold / 127 (signed) or / 255, or float32.
 
-    A float's threshold is the one it gets, signed, where an INT8 layer reads it.
+    A float's threshold and sign are those it gets where an INT8 layer reads it.
     """
 
     threshold: float

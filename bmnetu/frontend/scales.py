@@ -44,10 +44,10 @@ class Scales:
                 "was it calibrated with another prototxt? Run bmnetu-calibrate again"
             )
         full_scale = FULL_SCALE_UNSIGNED if record.is_unsigned else FULL_SCALE_SIGNED
-        scale = ScaleAttr.of(record.threshold / full_scale) if record.threshold else None
+        scale = record.threshold / full_scale
         if record.is_float:
-            return Top(name, f32, scale)
-        return Top(name, UI8 if record.is_unsigned else SI8, scale)
+            return Top(name, f32, ScaleAttr.of(scale, record.is_unsigned) if scale else None)
+        return Top(name, UI8 if record.is_unsigned else SI8, ScaleAttr.of(scale))
 
 
 def prototxt_scale_note(blob: str, wanted: float, scales: Scales) -> str | None:

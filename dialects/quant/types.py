@@ -33,7 +33,7 @@ def shape_of(value: SSAValue | Attribute) -> tuple[int, ...]:
 def scale_of(value: SSAValue | Attribute) -> float | None:
     """The real value of one integer step, or None when the tensor carries no scale."""
     encoding = tensor_type(value).encoding
-    return encoding.data if isinstance(encoding, ScaleAttr) else None
+    return encoding.data.scale if isinstance(encoding, ScaleAttr) else None
 
 
 def is_float(value: SSAValue | Attribute) -> bool:
@@ -44,6 +44,12 @@ def is_float(value: SSAValue | Attribute) -> bool:
 def is_unsigned(value: SSAValue | Attribute) -> bool:
     """True for uint8 tensors."""
     return tensor_type(value).element_type == ui8
+
+
+def becomes_unsigned(value: SSAValue | Attribute) -> bool:
+    """True for uint8 tensors, and for float ones that become uint8 where they are quantised."""
+    encoding = tensor_type(value).encoding
+    return is_unsigned(value) or (isinstance(encoding, ScaleAttr) and encoding.data.unsigned)
 
 
 def is_valid(value: SSAValue | Attribute) -> bool:
@@ -65,9 +71,18 @@ def dtype_name(element: Attribute) -> str:
     return np.dtype(_DTYPES[element]).name
 
 
-def float_tensor(shape: Sequence[int], scale: float | None = None) -> TensorType[Any]:
-    """``tensor<...xf32>``, with the scale it gets where it is quantised."""
-    return TensorType(f32, list(shape), *(() if scale is None else (ScaleAttr.of(scale),)))
+def float_tensor(shape: Sequence[int]) -> TensorType[Any]:
+    """``tensor<...xf32>``, without a scale."""
+    return TensorType(f32, list(shape))
+
+
+def float_like(value: SSAValue | Attribute, shape: Sequence[int] | None = None) -> TensorType[Any]:
+    """``tensor<...xf32>`` with the scale and the sign that the value has, or gets."""
+    scale = scale_of(value)
+    shape = shape_of(value) if shape is None else shape
+    if scale is None:
+        return float_tensor(shape)
+    return TensorType(f32, list(shape), ScaleAttr.of(scale, becomes_unsigned(value)))
 
 
 def int_tensor(shape: Sequence[int], scale: float, unsigned: bool) -> TensorType[Any]:

@@ -84,13 +84,18 @@ def verify_tensor(value: SSAValue) -> None:
     kind = tensor_type(value)
     checked(kind.get_shape())
     if isinstance(kind.encoding, ScaleAttr):
+        scale = kind.encoding.data.scale
         require(
-            np.isfinite(kind.encoding.data) and kind.encoding.data > 0,
-            f"a scale must be positive and finite, it is {kind.encoding.data}",
+            np.isfinite(scale) and scale > 0,
+            f"a scale must be positive and finite, it is {scale}",
         )
         require(
             kind.element_type in (f32, SI8, UI8),
             f"a tensor holds f32, si8 or ui8, not {kind.element_type}",
+        )
+        require(
+            kind.element_type == f32 or not kind.encoding.data.unsigned,
+            f"the sign of a scale is for f32, {kind.element_type} has its own",
         )
         return
     require(

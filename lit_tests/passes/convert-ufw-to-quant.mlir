@@ -12,7 +12,7 @@
 
 // With float borders the converters stand in the IR.
 
-// FLOAT: %[[X:.*]]: tensor<1x3x8x8xf32, #quant.scale<0.5>>) -> tensor<1x4x8x8xf32, #quant.scale<0.25>>
+// FLOAT: %[[X:.*]]: tensor<1x3x8x8xf32, #quant.scale<0.5>>) -> tensor<1x4x8x8xf32, #quant.scale<0.25, unsigned>>
 // FLOAT-NEXT: %[[Q:.*]] = quant.quantize %[[X]] tops ["x/quantize"]
 // FLOAT-NEXT: %[[Y:.*]] = quant.conv %[[Q]]
 // FLOAT-NEXT: %[[F:.*]] = quant.dequantize %[[Y]] tops ["relu/dequantize"]
@@ -21,6 +21,26 @@ func.func @main(%x: !q) -> !u attributes {input_names = ["x"], output_names = ["
   %conv = ufw.convolution ["conv"] %x weight <"2c1046f7afedf198", "int8", [4, 3, 3, 3]> bias <"764b9769ead158a8", "int16", [4]> pad [1, 1] right_shift 9 : (!q) -> !u
   %relu = ufw.relu ["relu"] %conv : (!u) -> !u
   func.return %relu : !u
+}
+
+// -----
+
+!q = tensor<1x3x8x8xsi8, #quant.scale<0.5>>
+!f = tensor<1x3x8x8xf32, #quant.scale<0.25, unsigned>>
+!p = tensor<1x3x4x4xf32, #quant.scale<0.25, unsigned>>
+!y = tensor<1x4x2x2xsi8, #quant.scale<0.5>>
+
+// What a float island makes gets the sign that its scale says where it becomes integers.
+
+// CHECK: quant.prelu %{{.*}} tops ["relu"] : tensor<1x3x8x8xf32, #quant.scale<0.5>> -> tensor<1x3x8x8xf32, #quant.scale<0.25, unsigned>>
+// CHECK-NEXT: %[[P:.*]] = quant.max_pool
+// CHECK-NEXT: %[[Q:.*]] = quant.quantize %[[P]] tops ["conv/quantize"] : tensor<1x3x4x4xf32, #quant.scale<0.25, unsigned>> -> tensor<1x3x4x4xui8, #quant.scale<0.25>>
+// CHECK-NEXT: quant.conv %[[Q]]
+func.func @main(%x: !q) -> !y attributes {input_names = ["q"], output_names = ["conv"]} {
+  %relu = ufw.relu ["relu"] %x : (!q) -> !f
+  %pool = ufw.pooling max ["pool"] %relu kernel [2, 2] stride [2, 2] : (!f) -> !p
+  %conv = ufw.convolution ["conv"] %pool weight <"2c1046f7afedf198", "int8", [4, 3, 3, 3]> bias <"764b9769ead158a8", "int16", [4]> right_shift 9 : (!p) -> !y
+  func.return %conv : !y
 }
 
 // -----

@@ -44,7 +44,7 @@ def plain_sum(
         return c.add(
             compute.EltwiseOp,
             [c.as_float(x) for x in xs],
-            types.float_tensor(types.shape_of(top), types.scale_of(top)),
+            types.float_like(top),
             kind=kind,
             coefficients=DenseArrayBase.from_list(f32, list(factors)) if weighted else None,
         )
@@ -68,7 +68,7 @@ def multiply(c: Converter, op: Any, xs: Sequence[SSAValue]) -> SSAValue:
     """The product of all xs, pair by pair; integers keep one power of two between the scales."""
     top, kind = op.results[0], StringAttr("product")
     if types.is_float(top) or any(types.is_float(x) for x in xs):
-        result = types.float_tensor(types.shape_of(top), types.scale_of(top))
+        result = types.float_like(top)
         return c.add(compute.EltwiseOp, [c.as_float(x) for x in xs], result, kind=kind)
     value = xs[0]
     for i, x in enumerate(xs[1:]):
@@ -94,7 +94,7 @@ def multiply(c: Converter, op: Any, xs: Sequence[SSAValue]) -> SSAValue:
 def _maximum(c: Converter, op: Any, xs: Sequence[SSAValue]) -> SSAValue:
     wanted = types.tensor_type(op.results[0])
     if any(types.is_float(x) for x in xs):
-        wanted = types.float_tensor(types.shape_of(op.results[0]), types.scale_of(op.results[0]))
+        wanted = types.float_like(op.results[0])
     fitted = [c.fit(x, wanted, f"operand{i}") for i, x in enumerate(xs)]
     return c.add(compute.EltwiseOp, fitted, wanted, kind=StringAttr("max"))
 
@@ -123,7 +123,7 @@ def _relu(c: Converter, op: ufw.ReLUOp) -> None:
         _pass_on(c, op, x)
     elif types.is_float(x) or types.is_float(op.top):
         x = c.as_float(x)
-        result = types.float_tensor(types.shape_of(x), types.scale_of(op.top))
+        result = types.float_like(op.top)
         blob = BlobAttr.of(np.array([slope], np.float32))
         c.finish(op, c.add(compute.PReluOp, [x], result, slope=blob))
     elif slope == 0:
@@ -151,7 +151,7 @@ def _prelu(c: Converter, op: ufw.PReLUOp) -> None:
     x = c.value(op.bottom)
     if op.right_shift is None:
         x = c.as_float(x)
-        result = types.float_tensor(types.shape_of(x), types.scale_of(op.top))
+        result = types.float_like(op.top)
         c.finish(op, c.add(compute.PReluOp, [x], result, slope=op.slope))
         return
     x = c.as_integer(x)
@@ -188,7 +188,7 @@ def _function(c: Converter, op: Any) -> None:
         c.finish(op, c.add(compute.LookupOp, [x], kind, table=BlobAttr.of(table)))
         return
     x = c.as_float(c.value(op.bottom))
-    result = types.float_tensor(types.shape_of(x), types.scale_of(op.results[0]))
+    result = types.float_like(op.results[0])
     if isinstance(op, ufw.PowerOp):
         settings = {"power": op.power, "scale": op.scale, "offset": op.shift}
         c.finish(op, c.add(compute.PowerOp, [x], result, **settings))
@@ -199,7 +199,7 @@ def _function(c: Converter, op: Any) -> None:
 
 def _softmax(c: Converter, op: ufw.SoftmaxOp) -> None:
     x = c.as_float(c.value(op.bottom))
-    result = types.float_tensor(types.shape_of(x), types.scale_of(op.top))
+    result = types.float_like(op.top)
     c.finish(op, c.add(compute.SoftmaxOp, [x], result, axis=int_attr(op.axis.value.data)))
 
 

@@ -73,12 +73,12 @@ class Converter:
         if types.is_float(value):
             return value
         if value not in self._floats:
-            result = types.float_tensor(types.shape_of(value), types.scale_of(value))
+            result = types.float_like(value)
             self._floats[value] = self.add(compute.DequantizeOp, [value], result, "dequantize")
         return self._floats[value]
 
     def as_integer(self, value: SSAValue) -> SSAValue:
-        """The value as 8-bit integers; a float is quantised, signed, with the scale it carries."""
+        """The value as 8-bit integers; a float is quantised with the scale and sign it carries."""
         if not types.is_float(value):
             return value
         scale = types.scale_of(value)
@@ -86,7 +86,7 @@ class Converter:
             raise self.error(
                 "an INT8 layer reads a float tensor without a scale; calibrate the network again"
             )
-        result = types.int_tensor(types.shape_of(value), scale, unsigned=False)
+        result = types.int_tensor(types.shape_of(value), scale, types.becomes_unsigned(value))
         return self.add(compute.QuantizeOp, [value], result, "quantize")
 
     def fit(self, value: SSAValue, wanted: TensorType[Any], step: str = "fit") -> SSAValue:

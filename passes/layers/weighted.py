@@ -35,7 +35,7 @@ def _result(c: Converter, op: Any, shape: Sequence[int]) -> TensorType[Any]:
     """The declared type with another shape. Raises LayerError when integers meet a float result."""
     top = op.results[0]
     if op.right_shift is None:
-        return types.float_tensor(shape, types.scale_of(top))
+        return types.float_like(top, shape)
     if types.is_float(top):
         raise c.error("the layer has integer weights but its result has no scale")
     return types.like(top, shape)
@@ -183,7 +183,7 @@ def _shifted(c: Converter, op: ufw.ScaleOp, product: SSAValue, axis: int) -> Non
     value = c.add(
         compute.ConvOp,
         [x],
-        types.float_tensor(four, types.scale_of(op.top)),
+        types.float_like(op.top, four),
         "sum",
         weight=BlobAttr.of(np.ones((channels, 1, 1, 1), np.float32)),
         bias=BlobAttr.of(op.bias.array.reshape(-1)),

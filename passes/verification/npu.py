@@ -196,7 +196,7 @@ def network_tensors(
         if isinstance(op, kind):
             ref = Ref.of(op.ref)
             dtype, packed = types.dtype_name(ref.element), ref.layout.pack > 1
-            scale = None if op.scale is None else float(op.scale.data)
+            scale = None if op.scale is None else float(op.scale.data.scale)
             shape = ints(op.shape)
             found.append(
                 NetworkTensor(

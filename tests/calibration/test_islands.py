@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 import bmnetu
+from bmnetu.calibration.integer_net import IntegerNet
 from bmnetu.calibration.islands import blocks, keep_float
 from bmnetu.calibration.net import FloatNet
 from bmnetu.calibration.quantized import layer_name
 from bmnetu.errors import UsageError
 from bmnetu.frontend import load_network
 from bmnetu.options import calibrate_options
+from dialects.blob import Array
 from tests.calibration.harness import Files, batch, data_layer, layer
 
 CONV = "convolution_param { num_output: 4 kernel_size: 3 pad: 1 }"
@@ -104,6 +106,23 @@ def test_float_layers_from_end_to_end_leave_nothing_to_round(tmp_path: Path) -> 
     real = found.float_outputs(one)
     for name, array in found.int8_outputs(one).items():
         assert np.allclose(array, real[name], atol=1e-5), name
+
+
+def test_what_a_float_relu_makes_is_rounded_without_a_sign(tmp_path: Path) -> None:
+    files = Files.of(tmp_path, JOINED)
+    data = files.samples(8)
+    found = files.calibrate(data, fpfwd_blocks="Convolution_a", equalize=False)
+    record = found.records()["r"]
+    assert record.is_float
+    assert record.is_unsigned
+    net = IntegerNet(found.load().module)
+    held: dict[str, Array] = {}
+    net.run(batch(data, 3, 2), held.__setitem__)
+    assert held["r"].dtype == np.float32
+    assert held["b/quantize"].dtype == np.uint8
+    wanted = np.rint(held["r"] * np.float32(255 / record.threshold)).clip(0, 255)
+    assert np.abs(held["b/quantize"] - wanted).max() <= 1
+    assert held["b/quantize"].max() > 127
 
 
 def test_an_unknown_layer_names_near_ones_and_leaves_nothing(tmp_path: Path) -> None:

@@ -114,20 +114,21 @@ def test_int8_data_is_read_too(tmp_path: Path) -> None:
     assert (conv.weight.array == i8(3, 2, 1, 1)).all()
 
 
-def test_a_float_island(tmp_path: Path) -> None:
+@pytest.mark.parametrize("unsigned", [False, True])
+def test_a_float_island(tmp_path: Path, unsigned: bool) -> None:
     net = umodel()
     fc = blobs_of(net, "fc")
     del fc.blobs[:]
     fc.blobs.append(float_blob(np.ones((2, 48), np.float32)))
     record(net, "fc")
-    net.activation.add(blob="fc", threshold=4.0, is_float=True)
+    net.activation.add(blob="fc", threshold=4.0, is_float=True, is_unsigned=unsigned)
     op = layers_of(loaded(tmp_path, TEXT, net))[-2]
     assert isinstance(op, ops.InnerProductOp)
     assert op.weight.array.dtype == np.float32
     assert op.right_shift is None
     kind = tensor_type(op.top)
     assert kind.element_type == f32
-    assert kind.encoding == ScaleAttr.of(4 / 127)
+    assert kind.encoding == ScaleAttr.of(4 / (255 if unsigned else 127), unsigned)
 
 
 def test_the_umodel_s_input_scale_wins(tmp_path: Path) -> None:

@@ -204,6 +204,8 @@ WRONG: list[tuple[str, Build]] = [
     ("more than 2^31 elements",
      lambda x: ops.ConcatOp([value(65536, 32768)] * 2, T)),
     ("without a #quant.scale holds f32", lambda x: ops.ReLUOp(x, Top("t", UI8))),
+    ("the sign of a scale is for f32",
+     lambda x: ops.ReLUOp(x, Top("t", SI8, ScaleAttr.of(1.0, unsigned=True)))),
     ("a scale must be positive", lambda x: ops.ReLUOp(x, Top("t", SI8, ScaleAttr.of(-1.0)))),
 ]  # fmt: skip
 
