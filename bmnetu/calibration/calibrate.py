@@ -83,7 +83,7 @@ def calibrate_network(options: CalibrateOptions, report: Report) -> CalibrationR
     if searches:
         search = FloatChoice(quantizer, few, report)
         mixed = search.choose(quantized, costs, options.float_budget, options.target_cosine)
-        net.keep_float(op for part in mixed.parts for op in part.layers)
+        net.keep_float(node for part in mixed.parts for node in part.nodes)
         quantized = mixed.quantized
     for note in quantized.notes:
         report(f"note: {note}")
@@ -94,7 +94,8 @@ def calibrate_network(options: CalibrateOptions, report: Report) -> CalibrationR
     for line in (table_lines(rows) if rows else []) + (sensitivity_lines(costs) if costs else []):
         report(line)
     if searches:
-        chosen = [layer_name(op) for op in net.layers if op in net.floats]
+        chosen = [name for name, value in net.inputs.items() if value in net.floats]
+        chosen += [layer_name(op) for op in net.layers if op in net.floats]
         report(f"float layers: {', '.join(chosen) or 'none'}")
     return _store(net, quantized, data, options, rows, costs)
 

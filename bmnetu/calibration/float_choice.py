@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from xdsl.ir import SSAValue
+from xdsl.ir import Operation, SSAValue
 
 from bmnetu.calibration.accumulate import merged
 from bmnetu.calibration.closeness import decibels
@@ -22,8 +22,8 @@ from dialects.ufw import ops
 
 LEAST_GAIN = 0.05
 """A layer is chosen when it takes away at least this part of the noise at the outputs."""
-PATIENCE = 8
-"""So many layers in a row that do not help, in the order of the ranking, end the search."""
+PATIENCE = 4
+"""So many layers in a row that do not help, in the order of the ranking, end this search."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,11 @@ class Mixed:
     quantized: QuantizedNet
     noise: float
     cosine: float
+
+    @property
+    def layers(self) -> int:
+        """How many parts are layers, which the budget counts."""
+        return _layers(self.parts)
 
     def line(self) -> str:
         return f"SQNR {decibels(self.noise):.1f} dB, cosine {self.cosine:.6f}"
@@ -53,17 +58,19 @@ class FloatChoice:
         """The mixed net: parts are tried from the worst on, and kept when they help.
 
         A part that does not help alone is tried with those that read it, as what lies between two
-        layers is rounded unless both are float. Ends at ``budget`` parts, or when the cosine of
-        every output is at least ``target``. Raises :class:`AccuracyError` when it is not reached.
+        layers is rounded unless both are float; an input only so. Ends at ``budget`` layers, or
+        when the cosine of every output is at least ``target``. Where single parts do not lead
+        there, the fewest of the worst that do so together. Raises :class:`AccuracyError` when it is
+        not reached.
         """
-        parts = [cost.part for cost in costs if cost.part.layers]
+        parts = [cost.part for cost in costs]
         budget = len(parts) if budget is None else budget
         found = self._measured((), start)
         self.report(f"all in 8 bits: {found.line()}")
         misses = 0
         for part in parts:
             done = target is not None and found.cosine >= target
-            if done or len(found.parts) >= budget or misses >= PATIENCE:
+            if done or found.layers >= budget or misses >= PATIENCE:
                 break
             if part in found.parts:
                 continue
@@ -71,10 +78,12 @@ class FloatChoice:
             misses = misses + 1 if better is None else 0
             found = better or found
         if target is not None and found.cosine < target:
+            found = self._together(found, parts, budget, target)
+        if target is not None and found.cosine < target:
             names = ", ".join(part.name for part in found.parts) or "none"
             raise AccuracyError(
                 f"-target_cosine={target:g} is not reached: {found.cosine:.6f} is the best, with "
-                f"{len(found.parts)} of at most {budget} layers in float ({names}); allow more "
+                f"{found.layers} of at most {budget} layers in float ({names}); allow more "
                 "with -float_budget, or ask for less"
             )
         return found
@@ -82,19 +91,43 @@ class FloatChoice:
     def _better(self, found: Mixed, part: Part, parts: Sequence[Part], budget: int) -> Mixed | None:
         """The net with one more part in float, or with its readers too, if that is better."""
         readers = [x for x in dict.fromkeys(_readers(part, parts)) if x not in found.parts]
-        for more in ([part], [part, *readers]) if readers else ([part],):
+        ways = [[part]] if part.layers or not readers else []
+        ways += [[part, *readers]] if readers else []
+        for more in ways:
             wanted = (*found.parts, *more)
-            if len(wanted) > budget:
+            if _layers(wanted) > budget:
                 continue
-            floats = {op for each in wanted for op in each.layers}
-            quantized = self.quantizer.quantized(self.quantizer.net.floats | floats)
-            trial = self._measured(wanted, quantized)
+            trial = self._tried(wanted)
             helps = trial.noise <= found.noise * (1 - LEAST_GAIN)
             names = " and ".join(each.name for each in more)
             self.report(f"{names} in float: {trial.line()}{'' if helps else '; not chosen'}")
             if helps:
                 return trial
         return None
+
+    def _together(
+        self, found: Mixed, parts: Sequence[Part], budget: int, target: float
+    ) -> Mixed:
+        """The fewest of the worst parts that reach the target; the best found if none do."""
+        fits = [n for n in range(len(parts) + 1) if _layers(parts[:n]) <= budget]
+        fails, reaches = 0, fits[-1]
+        best = self._tried(parts[:reaches])
+        if best.cosine < target:
+            return max(found, best, key=lambda mixed: mixed.cosine)
+        while reaches - fails > 1:
+            count = (fails + reaches) // 2
+            trial = self._tried(parts[:count])
+            self.report(f"the {count} worst in float: {trial.line()}")
+            if trial.cosine >= target:
+                best, reaches = trial, count
+            else:
+                fails = count
+        return best
+
+    def _tried(self, parts: Sequence[Part]) -> Mixed:
+        floats = {node for part in parts for node in part.nodes}
+        quantized = self.quantizer.quantized(self.quantizer.net.floats | floats)
+        return self._measured(tuple(parts), quantized)
 
     def _measured(self, parts: tuple[Part, ...], quantized: QuantizedNet) -> Mixed:
         net = self.quantizer.net
@@ -104,9 +137,15 @@ class FloatChoice:
         return Mixed(parts, quantized, found.noise, found.cosine)
 
 
+def _layers(parts: Sequence[Part]) -> int:
+    return sum(1 for part in parts if part.layers)
+
+
 def _readers(maker: Part, parts: Sequence[Part]) -> list[Part]:
     """The parts that read what one makes; a concatenation is float when its operands are."""
-    blobs: set[SSAValue] = {value for op in maker.layers for value in op.results}
+    blobs: set[SSAValue] = set()
+    for node in maker.nodes:
+        blobs.update(node.results if isinstance(node, Operation) else [node])
     found: list[Part] = []
     for part in parts:
         if part is maker or not any(x in blobs for op in part.layers for x in op.operands):

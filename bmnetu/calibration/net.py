@@ -45,6 +45,9 @@ class FloatNet:
         self.inputs: dict[str, SSAValue] = dict(
             zip(names(self.function, "input_names"), block.args, strict=True)
         )
+        self._kept: dict[Node, LayerParameter] = {
+            node: messages[node] for node in (*self.layers, *block.args)
+        }
         self.floats: set[Node] = {op for op in self.layers if _has_no_integers(op)}
         self.keep_float(
             _folded_into(node, self.layers, feeders)
@@ -56,8 +59,7 @@ class FloatNet:
         """Adds to the floats, and marks their messages."""
         for node in nodes:
             self.floats.add(node)
-            if isinstance(node, LayerOp):
-                self.layers[node].forward_with_float = True
+            self._kept[node].forward_with_float = True
 
     @property
     def shapes(self) -> dict[str, Shape]:

@@ -14,7 +14,7 @@ from bmnetu.calibration.data import CalibrationData
 from bmnetu.calibration.integer_net import IntegerNet
 from bmnetu.calibration.islands import blocks
 from bmnetu.calibration.isolated import float_blobs, own_errors
-from bmnetu.calibration.net import FloatNet
+from bmnetu.calibration.net import FloatNet, Node
 from bmnetu.calibration.outputs import OutputErrors
 from bmnetu.calibration.portable import PortableFunction
 from bmnetu.calibration.quantized import layer_name
@@ -27,11 +27,16 @@ from dialects.ufw.reference import evaluate
 @dataclass(frozen=True)
 class Part:
     """What is float or 8 bit together: a layer that computes and those that follow it up to the
-    next one, or an input of the net, which has no layers. ``blobs`` are what it makes."""
+    next one, or an input of the net. ``blobs`` are what it makes."""
 
     name: str
-    layers: tuple[LayerOp, ...]
+    nodes: tuple[Node, ...]
     blobs: frozenset[str]
+
+    @property
+    def layers(self) -> tuple[LayerOp, ...]:
+        """None for an input."""
+        return tuple(node for node in self.nodes if isinstance(node, LayerOp))
 
 
 @dataclass(frozen=True)
@@ -105,7 +110,7 @@ def _changed(
 def parts_of(net: FloatNet) -> list[Part]:
     """The inputs of the net and its blocks of layers, without those that are float."""
     inputs = [
-        Part(name, (), frozenset([name]))
+        Part(name, (value,), frozenset([name]))
         for name, value in net.inputs.items()
         if value not in net.floats
     ]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from bmnetu.calibration import float_choice
 from bmnetu.calibration.quantized import layer_name
+from bmnetu.calibration.sensitivity import Cost
 from bmnetu.errors import AccuracyError
 from dialects.blob import Array
 from tests.calibration.harness import Calibrated, Files, batch, cosine, data_layer, layer
@@ -100,11 +103,47 @@ def test_a_layer_whose_readers_round_it_again_takes_them_along(tmp_path: Path) -
     assert unseen(found) > 0.998
 
 
+def test_an_input_is_float_together_with_its_readers(tmp_path: Path) -> None:
+    """One pixel of a thousand is a hundred times the others: eight bits hold either."""
+    files = Files.of(tmp_path, CHAIN)
+    data = files.samples(8)
+    data["data"].reshape(-1)[::997] *= 100
+    found = files.calibrate(data, float_budget=1, th_method="MAX")
+    assert found.result.costs[0].part.name == "data"
+    assert "data and Convolution_a in float" in "".join(found.lines)
+    assert "float layers: data, Convolution_a, ReLU_ar" in found.lines
+    assert found.records()["data"].is_float
+    assert found.layers()["data"].forward_with_float
+    assert found.result.float_layers == ("Convolution_a", "ReLU_ar")
+
+
 def test_a_target_that_is_reached_needs_no_float_layer(tmp_path: Path) -> None:
     files = Files.of(tmp_path, BOUNDED)
     found = files.calibrate(files.samples(4), target_cosine=0.99)
     assert found.result.float_layers == ()
     assert "float layers: none" in found.lines
+
+
+def test_where_single_layers_do_not_help_the_worst_are_float_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(float_choice, "LEAST_GAIN", 1.0)
+    files = planted(tmp_path, CHAIN)
+    data = files.samples(8)
+    costs = files.calibrate(data, sensitivity=True).result.costs
+    found = files.calibrate(data, target_cosine=0.9999)
+    chosen = found.result.float_layers
+    count = next(n for n in range(1, len(costs)) if floats_of(costs[:n]) == set(chosen))
+    assert 1 < count < len(costs)
+    assert any(line.startswith(f"the {count} worst in float") for line in found.lines)
+    assert unseen(found) > 0.998
+    layers = sum(1 for cost in costs[:count] if cost.part.layers)
+    with pytest.raises(AccuracyError, match=f"at most {layers - 1} layers"):
+        files.calibrate(data, target_cosine=0.9999, float_budget=layers - 1)
+
+
+def floats_of(costs: Sequence[Cost]) -> set[str]:
+    return {layer_name(op) for cost in costs for op in cost.part.layers}
 
 
 def test_a_target_out_of_reach_says_so_and_leaves_nothing(tmp_path: Path) -> None:
