@@ -41,10 +41,15 @@ def row_major(shape: Sequence[int]) -> Strides:
 def merge_dims(box: Box) -> Box:
     """Drops dims of extent 1 and joins neighbours that are contiguous on both sides.
 
-    A last dim whose source step is too large for W is followed by one of extent 1.
+    The source is read in the order in which it lies, as gaps between its elements are paid for like
+    elements, those of the destination are not; a source that repeats elements keeps its order. A
+    last dim whose source step is too large for W is followed by one of extent 1.
     """
     dims: list[tuple[int, int, int]] = []
-    for extent, s, d in zip(box.extents, box.source, box.dest, strict=True):
+    given = list(zip(box.extents, box.source, box.dest, strict=True))
+    if all(box.source):
+        given.sort(key=lambda dim: -dim[1])
+    for extent, s, d in given:
         if extent == 1:
             continue
         if dims:

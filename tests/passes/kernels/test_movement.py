@@ -142,3 +142,9 @@ def test_packing_and_unpacking_four_images_a_word(images: int, plane: int) -> No
         words = memory[packed][begin : begin + 4 * plane : 4]
         np.testing.assert_array_equal(words, memory[flat][image * plane : (image + 1) * plane])
     np.testing.assert_array_equal(memory[back][:size], memory[flat])
+
+
+def test_a_transposition_reads_in_order() -> None:
+    """Gaps of the source are paid for like elements: NHWC from NCHW, 24 x 19 x 19."""
+    merged = merge_dims(Box((19, 19, 24), (19, 1, 361), (456, 24, 1), 4))
+    assert merged == Box((24, 361), (361, 1), (1, 24), 4)
