@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -142,6 +142,17 @@ class TileBuilder:
             place = type(place)(Space.LMEM, lane % BM1684.lanes)
         offset = sum(b * s for b, s in zip(steps, layout.strides, strict=True)) * layout.unit
         return self.view(source, ref.with_(shape=four(extent), place=place), offset)
+
+    def repeated(self, x: SSAValue, shape: Sequence[int]) -> SSAValue:
+        """A local tensor of extent 1 along H, W, or both, seen as often as ``shape`` wants, by a
+        stride of 0."""
+        ref = Ref.of(x)
+        n, c, h, w = (
+            step if old == new else 0
+            for step, old, new in zip(ref.layout.strides, ref.shape, shape, strict=True)
+        )
+        layout = replace(ref.layout, strides=(n, c, h, w))
+        return self.view(x, Ref(ref.element, four(shape), layout, ref.place))
 
     def words(self, source: SSAValue) -> SSAValue:
         """The same storage as 32-bit words (one a pack of images)."""

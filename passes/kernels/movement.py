@@ -18,6 +18,10 @@ from passes.kernels.tiling import ranges
 from passes.support.row_window import ROWS
 
 Strides = tuple[int, ...]
+Cut = tuple[int, int]
+"""First and count."""
+RowCut = tuple[Cut, Cut, Cut]
+"""Channels, the rows of the source that are loaded, the rows that are made."""
 
 
 @dataclass(frozen=True)
@@ -295,21 +299,9 @@ def lower_slice(b: TileBuilder, op: movement.SliceOp, source: SSAValue, dest: SS
 def _copy_rows(b: TileBuilder, source: SSAValue, dest: SSAValue, begin: int) -> bool:
     """Loads a tensor, or as many rows of a part of its channels as fit, and stores rows of it;
     False where not even one row fits."""
-    whole, part, limits = Ref.of(b.words(source)), Ref.of(b.words(dest)), BM1684.limits
-    (n, channels, height, width), count = whole.shape, part.shape[2]
-    plane = b.budget // (2 * n) // BM1684.alignment * BM1684.alignment
-    most = min(plane // (4 * width), limits.height)
-    if not most or width > limits.width:
-        return False
-    fits = channels <= limits.channels and height <= limits.height
-    if fits and local_bytes(whole.shape, aligned(whole.shape, 4)) <= b.budget // 2:
-        cuts = [((0, channels), (0, height), (0, count))]
-    else:
-        cuts = [
-            (cut, (begin + first, rows), (first, rows))
-            for cut in ranges(channels, BM1684.lanes)
-            for first, rows in ranges(count, most)
-        ]
+    shape = Ref.of(b.words(source)).shape
+    n, _, _, width = shape
+    cuts = _row_cuts(b, shape, begin, Ref.of(b.words(dest)).shape[2])
     for (c0, cn), (loaded, rows), (first, made) in cuts:
         src = b.local(i32, (n, cn, rows, width))
         b.load(src, b.window(b.words(source), (0, c0, loaded, 0), (n, cn, rows, width)))
@@ -317,7 +309,25 @@ def _copy_rows(b: TileBuilder, source: SSAValue, dest: SSAValue, begin: int) -> 
         skip = begin + first - loaded
         b.arith("copy", result, b.window(src, (0, 0, skip, 0), (n, cn, made, width)))
         b.store(b.window(b.words(dest), (0, c0, first, 0), (n, cn, made, width)), result)
-    return True
+    return bool(cuts)
+
+
+def _row_cuts(b: TileBuilder, shape: Sequence[int], begin: int, count: int) -> list[RowCut]:
+    """Cuts of the rows ``begin``... of a tensor, two of which local memory holds: of all channels
+    and rows where these fit; none where not even one row does."""
+    (n, channels, height, width), limits = shape, BM1684.limits
+    plane = b.budget // (2 * n) // BM1684.alignment * BM1684.alignment
+    most = min(plane // (4 * width), limits.height)
+    if not most or width > limits.width:
+        return []
+    fits = channels <= limits.channels and height <= limits.height
+    if fits and local_bytes(shape, aligned(shape, 4)) <= b.budget // 2:
+        return [((0, channels), (0, height), (0, count))]
+    return [
+        (cut, (begin + first, rows), (first, rows))
+        for cut in ranges(channels, BM1684.lanes)
+        for first, rows in ranges(count, most)
+    ]
 
 
 def _copy_slice(
@@ -360,7 +370,8 @@ def _copy_images(
 def lower_broadcast(
     b: TileBuilder, op: movement.BroadcastOp, source: SSAValue, dest: SSAValue
 ) -> None:
-    """A copy with source strides 0."""
+    """A copy with source strides of 0; by the tensor unit, at opt 2, where only rows and columns
+    repeat."""
     small, large = types.shape_of(op.x), types.shape_of(op.y)
     if _packed(op.x) and small[0] != large[0]:
         for image in range(large[0]):
@@ -369,8 +380,30 @@ def lower_broadcast(
             box = Box((1, *large[1:]), _zeroed(small, large, 4), strides, 1, 0, at)
             copy_box(b, source, dest, box)
         return
+    if b.whole and _repeat_pixels(b, source, dest):
+        return
     small, large = _words(op.x, small), _words(op.x, large)
     copy_box(b, source, dest, Box(tuple(large), _zeroed(small, large, 1), row_major(large), 4))
+
+
+def _repeat_pixels(b: TileBuilder, source: SSAValue, dest: SSAValue) -> bool:
+    """Repeats rows and columns in local memory, where the result may stay; False where images or
+    channels repeat, or not even one row fits."""
+    small, large = Ref.of(b.words(source)).shape, Ref.of(b.words(dest)).shape
+    pixels = all(a in (1, z) for a, z in zip(small[2:], large[2:], strict=True))
+    if small[:2] != large[:2] or not pixels:
+        return False
+    cuts = _row_cuts(b, large, 0, large[2])
+    for (c0, cn), _, (first, rows) in cuts:
+        loaded = (0, 1) if small[2] == 1 else (first, rows)
+        extent = (small[0], cn, loaded[1], small[3])
+        src = b.local(i32, extent)
+        b.load(src, b.window(b.words(source), (0, c0, loaded[0], 0), extent))
+        box = (large[0], cn, rows, large[3])
+        result = b.local(i32, box)
+        b.arith("copy", result, b.repeated(src, box))
+        b.store(b.window(b.words(dest), (0, c0, first, 0), box), result)
+    return bool(cuts)
 
 
 def _zeroed(small: Sequence[int], large: Sequence[int], step: int) -> Strides:

@@ -21,7 +21,7 @@ from dialects.bm1684.cycles.tiu import STEP_PIXELS, ceil_div
 from dialects.bm1684.layout import DDR, Layout, Ref, align
 from dialects.quant import compute, types
 from dialects.quant.base import i64s, int_attr
-from passes.kernels.builder import TileBuilder, float_bits, four
+from passes.kernels.builder import TileBuilder, float_bits
 from passes.kernels.float_functions import exp
 from passes.kernels.tiling import CannotLower, ranges
 from passes.kernels.weights import CONV_FLOAT, load_weights
@@ -90,22 +90,13 @@ def _softmax(
     total: Callable[[SSAValue], SSAValue],
 ) -> SSAValue:
     """``e^(x - extreme) / total`` of a local tensor; both have extent 1 along ``axis``, H or W."""
-    count = Ref.of(x).shape[axis]
-    shifted = b.local(f32, Ref.of(x).shape)
-    b.arith("sub", shifted, x, _along(b, extreme(x), axis, count))
+    shape = Ref.of(x).shape
+    shifted = b.local(f32, shape)
+    b.arith("sub", shifted, x, b.repeated(extreme(x), shape))
     powers = exp(b, shifted)
     sums = total(powers)
     b.scalar("div", sums, sums, first=1.0)
-    return b.arith("mul", powers, powers, _along(b, sums, axis, count))
-
-
-def _along(b: TileBuilder, x: SSAValue, axis: int, count: int) -> SSAValue:
-    """A tensor of extent 1 along an axis seen ``count`` times, by a stride of 0."""
-    ref = Ref.of(x)
-    shape, strides = list(ref.shape), list(ref.layout.strides)
-    shape[axis], strides[axis] = count, 0
-    n, c, h, w = strides
-    return b.view(x, Ref(f32, four(shape), Layout(4, 1, (n, c, h, w)), ref.place))
+    return b.arith("mul", powers, powers, b.repeated(sums, shape))
 
 
 def _pooled(b: TileBuilder, x: SSAValue, axis: int, add: bool) -> SSAValue:

@@ -8,13 +8,19 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from xdsl.ir import SSAValue
+from xdsl.dialects.builtin import ArrayAttr, FunctionType, ModuleOp, StringAttr
+from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.ir import Block, Region, SSAValue
+from xdsl.passes import ModulePass
 
+from bmnetu.pipeline import parse_pipeline, pipeline_text, run_pipeline
 from dialects.bm1684 import tile
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import Ref, si8
+from dialects.quant import movement, types
 from passes.kernels.builder import TileBuilder
 from passes.kernels.movement import Box, copy_box, merge_dims, pack, row_major, unpack
+from passes.verify_layers import VerifyLayersPass
 from tests.passes.kernels.tile_memory import Array, new_builder, run_copies
 
 
@@ -148,3 +154,36 @@ def test_a_transposition_reads_in_order() -> None:
     """Gaps of the source are paid for like elements: NHWC from NCHW, 24 x 19 x 19."""
     merged = merge_dims(Box((19, 19, 24), (19, 1, 361), (456, 24, 1), 4))
     assert merged == Box((24, 361), (361, 1), (1, 24), 4)
+
+
+@pytest.mark.parametrize("small", [(2, 70, 1, 1), (2, 70, 6, 1), (2, 70, 1, 5), (2, 1, 1, 1)])
+@pytest.mark.parametrize("integer", [False, True])
+def test_the_tensor_unit_repeats_pixels(small: tuple[int, ...], integer: bool) -> None:
+    """At opt 2; where channels repeat the DMA engine does it."""
+    kinds = [
+        types.int_tensor(shape, 0.02, False) if integer else types.float_tensor(shape)
+        for shape in (small, (2, 70, 6, 5))
+    ]
+    block = Block(arg_types=kinds[:1])
+    op = movement.BroadcastOp.create(
+        operands=[block.args[0]], result_types=kinds[1:],
+        properties={"tops": ArrayAttr([StringAttr("y")])},
+    )  # fmt: skip
+    block.add_ops([op, ReturnOp(op.y)])
+    function = FuncOp("main", FunctionType.from_lists(kinds[:1], kinds[1:]), Region(block))
+    function.attributes["input_names"] = ArrayAttr([StringAttr("x")])
+    function.attributes["output_names"] = ArrayAttr([StringAttr("y")])
+    module = ModuleOp([function])
+    text = pipeline_text(2, "INT8", verify=True)
+    passes = parse_pipeline(text[text.index("keep-reference") :])
+    copies: list[int] = []
+
+    def count(item: ModulePass) -> None:
+        if item.name == "convert-quant-to-tile":
+            copies.append(sum(isinstance(op, tile.CopyOp) for op in module.walk()))
+
+    run_pipeline(module, passes, count)
+    verify = passes[-1]
+    assert isinstance(verify, VerifyLayersPass)
+    assert verify.findings.ok, verify.findings.verdict()
+    assert (copies == [0]) == (small[1] == 70)
