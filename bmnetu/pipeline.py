@@ -37,7 +37,7 @@ KEEP_AFTER = {"FP32": "", "INT8": "keep-reference"}
 FUSED = {"FP32": "keep-reference,ufw-fold-batch-norm", "INT8": ""}
 OVERLAPPED = OptLevel(
     ufw=FUSED,
-    quant={"FP32": "quant-fuse-relu", "INT8": "keep-reference"},
+    quant={"FP32": "quant-fuse-relu", "INT8": "keep-reference,quant-merge-groups"},
     tile=("convert-quant-to-tile{share=2},tile-allocate-ddr,tile-allocate-local{overlap=true}"),
     npu="npu-hoist-loads,npu-assign-waits",
 )
@@ -53,7 +53,10 @@ OPT_LEVELS: dict[int, OptLevel] = {
         OVERLAPPED,
         quant={
             "FP32": "quant-fuse-relu,quant-slice-batch,quant-slice-rows",
-            "INT8": "keep-reference,quant-slice-batch,quant-slice-rows,quant-cut-strips",
+            "INT8": (
+                "keep-reference,quant-merge-groups,"
+                "quant-slice-batch,quant-slice-rows,quant-cut-strips"
+            ),
         },
         tile=(
             "convert-quant-to-tile{share=2 whole=true fold=true},tile-keep-local,"

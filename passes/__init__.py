@@ -11,6 +11,7 @@ from passes.npu.npu_hoist_loads import NpuHoistLoadsPass
 from passes.quant.quant_choose_winograd import QuantChooseWinogradPass
 from passes.quant.quant_cut_strips import QuantCutStripsPass
 from passes.quant.quant_fuse_relu import QuantFuseReluPass
+from passes.quant.quant_merge_groups import QuantMergeGroupsPass
 from passes.quant.quant_slice_batch import QuantSliceBatchPass
 from passes.quant.quant_slice_rows import QuantSliceRowsPass
 from passes.tile.tile_allocate_ddr import TileAllocateDdrPass
@@ -25,6 +26,7 @@ ALL_PASSES: tuple[type[ModulePass], ...] = (
     ConvertUfwToQuantPass,
     QuantChooseWinogradPass,
     QuantFuseReluPass,
+    QuantMergeGroupsPass,
     QuantSliceBatchPass,
     QuantSliceRowsPass,
     QuantCutStripsPass,

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from xdsl.ir import SSAValue
 
 from dialects.bm1684.chip import BM1684
-from dialects.bm1684.cycles.gdma import DDR_BURST, DDR_OVERHEAD, LOCAL_BURST
+from dialects.bm1684.cycles.gdma import LOCAL_BURST, PEAK_BYTES
 from dialects.bm1684.cycles.tiu import STEP_PIXELS, ceil_div, float_conv_step, int8_conv_step
 from dialects.bm1684.layout import Ref, align, rows_of
 from passes.kernels.builder import TileBuilder
@@ -28,8 +28,6 @@ Span = tuple[int, int]
 
 BAND = BM1684.lane_bytes // 8
 """Bytes of each lane that a band of input rows may take while it is folded."""
-DDR_RATE = 2 * float(DDR_BURST / DDR_OVERHEAD)
-"""Bytes a cycle of a load without gaps."""
 SHARED = 0.25
 """What work costs beside the other engine's: other layers want its time too."""
 UNEVEN_CHANNELS = 3
@@ -164,7 +162,7 @@ def fold_cycles(
         step = float(int8_conv_step(taps, fold.folded_channels, stride, bias))
     pixels = height.out * width.out
     cycles = groups * rows_of(outputs) * ceil_div(pixels, STEP_PIXELS) * step
-    loaded = 4 * fold.channels * fold.height.axis.size * fold.width.axis.size / DDR_RATE
+    loaded = 4 * fold.channels * fold.height.axis.size * fold.width.axis.size / PEAK_BYTES
     return cycles + groups * _phase_cycles(fold), groups * (loaded + _moved_cycles(fold))
 
 

@@ -16,6 +16,7 @@ from xdsl.passes import ModulePass
 
 from dialects.blob import BlobAttr
 from dialects.bm1684.chip import BM1684
+from dialects.bm1684.cycles.gdma import PEAK_BYTES
 from dialects.bm1684.cycles.tiu import (
     STEP_PIXELS,
     ceil_div,
@@ -45,8 +46,6 @@ LARGEST_ERROR = 2.5e-4
 LARGEST_PAD = 1
 FEW_CHANNELS = 16
 """Below, opt 2 folds taps into channels, which is faster still."""
-WEIGHT_BYTES_A_CYCLE = 53
-"""What the DMA engine brings from DDR."""
 LARGEST_SIDE = 2047
 """Rows and columns of a padded input that the command takes."""
 
@@ -86,7 +85,7 @@ def _is_faster(op: ConvOp) -> bool:
     else:
         forms = (winograd_step(channels, bias), float(int8_conv_step(9, channels, 1, bias)))
     blocks = (images if is_float else ceil_div(images, STRIPS)) * rows_of(outputs)
-    taps = outputs * channels * (4 if is_float else 1) / WEIGHT_BYTES_A_CYCLE
+    taps = outputs * channels * (4 if is_float else 1) / PEAK_BYTES
     winograd_cycles = max(blocks * tiles * forms[0], 16 * taps)
     return winograd_cycles < max(blocks * steps * forms[1], 9 * taps)
 

@@ -10,7 +10,6 @@ from typing import Any
 from xdsl.ir import BlockArgument, Operation, SSAValue
 
 from dialects.bm1684.chip import BM1684
-from dialects.bm1684.cycles.gdma import DDR_BURST, DDR_OVERHEAD
 from dialects.bm1684.cycles.tiu import (
     STEP_PIXELS,
     ceil_div,
@@ -28,8 +27,6 @@ WORD = 4
 """Bytes."""
 FUNCTION_CYCLES = 60
 """Cycles a step of sigmoid, tanh, power and softmax; about."""
-DDR_BYTES = float(2 * DDR_BURST / DDR_OVERHEAD)
-"""Bytes of DDR a cycle."""
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,10 @@ from functools import cached_property
 from xdsl.ir import Block, Operation, SSAValue
 
 from dialects.bm1684.chip import BM1684
+from dialects.bm1684.cycles.gdma import PEAK_BYTES
 from dialects.quant.base import QuantOp
 from passes.slices.copies import Part, Span, results_read_outside
-from passes.slices.cost import DDR_BYTES, LayerCost, TensorCost
+from passes.slices.cost import LayerCost, TensorCost
 from passes.support.row_window import RowWindow, row_window
 
 LONGEST = 24
@@ -242,7 +243,7 @@ class _Planner:
             if any(self._tensor(value).in_strips for value in _cuts(layers, inside, rows)):
                 return float("inf")  # the strips would have to be joined and split for the cut
         moved += count * sum(layer.cost.weights for layer in layers)
-        engines = work, moved / DDR_BYTES
+        engines = work, moved / PEAK_BYTES
         return max(engines) + SHARED * min(engines) + SLICE_CYCLES * count
 
 

@@ -20,6 +20,8 @@ DDR_BURST = np.float32(29.565)
 """Bytes a cycle between DDR and the chip, before the doubling of gapless transfers."""
 DDR_OVERHEAD = np.float32(1.1079546)
 """What refresh and turning the bus around cost."""
+PEAK_BYTES = float(2 * DDR_BURST / DDR_OVERHEAD)
+"""Bytes a cycle of a long transfer without gaps between DDR and the chip."""
 LOCAL_BURST = np.float32(32)
 START_CYCLES = {
     Direction.SYSTEM_TO_LOCAL: 124,

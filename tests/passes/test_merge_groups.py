@@ -1,0 +1,103 @@
+"""Groups of a convolution that are merged: the same integers, in fewer cycles."""
+
+from __future__ import annotations
+
+from random import Random
+
+import numpy as np
+import pytest
+from xdsl.dialects.builtin import ModuleOp
+
+from bmnetu.pipeline import parse_pipeline, pipeline_text, run_pipeline
+from dialects.bm1684.cycles import schedule
+from dialects.bm1684.npu import CommandOp
+from dialects.execute import execute
+from dialects.quant import reference, types
+from dialects.quant.compute import ConvOp
+from dialects.ufw import ops as ufw
+from passes.support.inputs import random_inputs
+from passes.support.program import main_function
+from passes.verify_layers import VerifyLayersPass
+from tests.net_maker import NetMaker
+from tests.random_nets import finished
+
+MERGE = "quant-merge-groups"
+
+
+def grouped(
+    groups: int, channels: int, outputs: int, images: int = 1, integer: bool = True
+) -> ModuleOp:
+    """A 3x3 convolution of so many groups of ``channels`` to ``outputs`` channels each."""
+    net = NetMaker(Random(groups), integer)
+    shape = (images, groups * channels, 14, 15)
+    kind = types.int_tensor(shape, 0.02, False) if integer else types.float_tensor(shape)
+    x = net.block.insert_arg(kind, 0)
+    weights = (groups * outputs, channels, 3, 3)
+    settings = net.coefficients(weights, weights[0], channels * 9)
+    weight = settings.pop("weight")
+    net.add(
+        ufw.ConvolutionOp(
+            x, net.top(False), weight, stride=[1, 1], pad=[1, 1], dilation=[1, 1], group=groups,
+            **settings,
+        )
+    )  # fmt: skip
+    return finished(net)
+
+
+def run(module: ModuleOp, text: str) -> ModuleOp:
+    run_pipeline(module, parse_pipeline(text), lambda item: None)
+    return module
+
+
+def convolution(module: ModuleOp) -> ConvOp:
+    (found,) = (op for op in module.walk() if isinstance(op, ConvOp))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("groups", "channels", "outputs"),
+    [(32, 4, 4), (32, 4, 6), (24, 1, 2), (6, 10, 3), (5, 3, 3), (16, 1, 3)],
+)
+def test_the_same_integers(groups: int, channels: int, outputs: int) -> None:
+    plain = run(grouped(groups, channels, outputs, 2), "convert-ufw-to-quant")
+    merged = run(plain.clone(), MERGE)
+    merged.verify()
+    op = convolution(merged)
+    assert op.group.value.data < groups
+    assert groups % op.group.value.data == 0
+    args = main_function(plain).body.block.args
+    inputs = random_inputs([(types.shape_of(x), types.dtype_of(x)) for x in args], 1)
+    (got,), (wanted,) = (execute(main_function(m), inputs, reference.evaluate)
+                         for m in (merged, plain))  # fmt: skip
+    assert wanted.min() < wanted.max()
+    np.testing.assert_array_equal(got, wanted)
+
+
+@pytest.mark.parametrize(
+    ("groups", "channels", "outputs", "integer"),
+    [(64, 1, 1, True), (2, 96, 128, True), (1, 8, 8, True), (32, 4, 4, False)],
+)
+def test_what_stays(groups: int, channels: int, outputs: int, integer: bool) -> None:
+    """Depthwise ones, wide groups, float ones."""
+    module = grouped(groups, channels, outputs, integer=integer)
+    run(module, f"convert-ufw-to-quant,{MERGE}")
+    assert convolution(module).group.value.data == groups
+
+
+def compiled(module: ModuleOp, text: str) -> int:
+    """Cycles of a network, which is compared."""
+    passes = parse_pipeline(text)
+    verify = passes[-1]
+    assert isinstance(verify, VerifyLayersPass)
+    run_pipeline(module, passes, lambda item: None)
+    assert verify.findings.ok, verify.findings.verdict()
+    return schedule([[op.instruction for op in module.walk() if isinstance(op, CommandOp)]]).total
+
+
+@pytest.mark.parametrize("images", [1, 4])
+@pytest.mark.parametrize("opt", [1, 2])
+def test_it_takes_fewer_cycles(opt: int, images: int) -> None:
+    text = pipeline_text(opt, "INT8", verify=True)
+    assert MERGE in text
+    before = compiled(grouped(32, 4, 4, images), text.replace(f"{MERGE},", ""))
+    assert compiled(grouped(32, 4, 4, images), text) < before / 2
