@@ -10,6 +10,7 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
 
 from dialects.blob import Array, BlobAttr
+from dialects.bm1684.chip import BM1684
 from dialects.bm1684.cycles.gdma import PEAK_BYTES, START_CYCLES
 from dialects.bm1684.cycles.tiu import STEP_PIXELS, ceil_div, int8_conv_step
 from dialects.bm1684.isa import Direction
@@ -23,9 +24,9 @@ from passes.support.program import main_function
 
 def best_merge(op: ConvOp) -> int:
     """How many neighbouring groups to compute as one: a divisor of their number."""
-    groups = op.group.value.data
-    merges = [m for m in range(1, groups + 1) if groups % m == 0]
-    return min(merges, key=lambda m: cycles(op, m))
+    groups, most = op.group.value.data, BM1684.limits.channels // op.weight.shape[1]
+    merges = [m for m in range(1, min(groups, most) + 1) if groups % m == 0]
+    return min(merges, key=lambda m: cycles(op, m), default=1)
 
 
 def cycles(op: ConvOp, merge: int) -> float:

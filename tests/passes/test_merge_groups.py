@@ -75,10 +75,17 @@ def test_the_same_integers(groups: int, channels: int, outputs: int) -> None:
 
 @pytest.mark.parametrize(
     ("groups", "channels", "outputs", "integer"),
-    [(64, 1, 1, True), (2, 96, 128, True), (1, 8, 8, True), (32, 4, 4, False)],
+    [
+        (64, 1, 1, True),
+        (2, 96, 128, True),
+        (2, 2500, 1, True),
+        (2, 4100, 1, True),
+        (1, 8, 8, True),
+        (32, 4, 4, False),
+    ],
 )
 def test_what_stays(groups: int, channels: int, outputs: int, integer: bool) -> None:
-    """Depthwise ones, wide groups, float ones."""
+    """Depthwise ones, wide groups, those whose channels a command could not count, float ones."""
     module = grouped(groups, channels, outputs, integer=integer)
     run(module, f"convert-ufw-to-quant,{MERGE}")
     assert convolution(module).group.value.data == groups

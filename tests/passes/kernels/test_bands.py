@@ -75,5 +75,6 @@ def test_one_row_of_lanes_and_one_group_is_cut(
 
 
 def test_groups_are_cut_one_by_one() -> None:
-    commands = [op.instruction for op in run(True, 4, 24, 1, 3)]
+    """Float ones, which are not merged."""
+    commands = [op.instruction for op in run(False, 1, 24, 1, 3)]
     assert len([i for i in commands if i.kind is CONV and i["res0_c"] == 8]) > 4
