@@ -55,7 +55,8 @@ class AxisFold:
         """The axis of the folded convolution; it needs no padding."""
         a = self.axis
         kernel = ceil_div(a.kernel + self.lead - a.pad, self.taps)
-        shape = Axis(0, a.out, kernel, a.stride // self.step, self.taps // self.step)
+        dilation = self.taps // self.step if kernel > 1 else 1
+        shape = Axis(0, a.out, kernel, a.stride // self.step, dilation)
         return Axis(shape.span(a.out), a.out, kernel, shape.stride, shape.dilation)
 
     def inside(self, tap: int, begin: int, count: int) -> Span:
@@ -115,7 +116,9 @@ class Fold:
 def _options(axis: Axis) -> Iterator[AxisFold]:
     for step in sorted({1, axis.stride}):
         for times in range(1, ceil_div(axis.kernel + step, step) + 1):
-            yield AxisFold(axis, step, times * step)
+            fold = AxisFold(axis, step, times * step)
+            if fold.folded.dilation <= BM1684.limits.dilation:
+                yield fold
 
 
 def choose_fold(
@@ -140,6 +143,7 @@ def choose_fold(
     found = [idle] if is_float and inputs == UNEVEN_CHANNELS else []
     folds = (Fold(inputs, *pair) for pair in product(_options(down), _options(across)))
     found += [f for f in folds if inputs < f.folded_channels <= BM1684.lanes]
+
     def price(fold: Fold) -> float:
         engines = fold_cycles(fold, outputs, bias, groups, is_float)
         return max(engines) + sum(engines) * SHARED if overlapped else sum(engines)

@@ -120,3 +120,20 @@ def test_three_float_channels_get_an_idle_one() -> None:
     found = choose_fold((axis, axis), np.ones((32, 3, 3, 3), np.float32), True, 1, is_float=True)
     assert found is not None
     assert (found.folded_channels, found.moves) == (4, False)
+
+
+@pytest.mark.parametrize("integer", [False, True])
+@pytest.mark.parametrize(
+    ("shape", "kernel", "stride"),
+    [
+        ((1, 1, 50, 52), 33, 1),
+        ((4, 3, 17, 17), 17, 1),
+        ((2, 1, 70, 70), 64, 2),
+        ((1, 2, 40, 40), 31, 3),
+    ],
+)
+def test_taps_beyond_the_largest_dilation(
+    shape: tuple[int, ...], kernel: int, stride: int, integer: bool
+) -> None:
+    """Folded taps are as many rows apart as there are of them."""
+    run(shape, kernel, stride, 2, integer)
