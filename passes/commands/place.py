@@ -10,7 +10,7 @@ from xdsl.ir import Attribute, SSAValue
 from dialects.bm1684 import tile
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import Precision, StrideMode
-from dialects.bm1684.layout import Ref, Space, aligned, i32, si8, si16, ui8, ui16
+from dialects.bm1684.layout import Place, Ref, Space, aligned, i32, si8, si16, ui8, ui16
 
 _PRECISIONS: dict[Attribute, Precision] = {
     si8: Precision.INT8,
@@ -38,14 +38,18 @@ class Addresses:
 
     def of(self, value: SSAValue) -> int:
         """The absolute address of a memref's first element."""
-        place, start = Ref.of(value).place, self.found[value]
-        if place.space is Space.LMEM:
-            return BM1684.local_address(place.lane, start)
-        return start + (BM1684.l2_base if place.space is Space.L2 else 0)
+        return absolute(Ref.of(value).place, self.found[value])
 
     def offset(self, value: SSAValue) -> int:
-        """The byte offset inside a lane, or inside L2."""
+        """The byte in DDR, in L2, or in each lane."""
         return self.found[value]
+
+
+def absolute(place: Place, start: int) -> int:
+    """The absolute address of a byte of DDR or L2, or of each lane."""
+    if place.space is Space.LMEM:
+        return BM1684.local_address(place.lane, start)
+    return start + (BM1684.l2_base if place.space is Space.L2 else 0)
 
 
 def precision(element: Attribute) -> Precision:
