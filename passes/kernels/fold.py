@@ -305,7 +305,7 @@ def _margins(axis: AxisFold, box: Span) -> tuple[int, int]:
     """Folded elements at both ends of a box that some tap's copy leaves out."""
     inside = [axis.inside(tap, *box) for tap in range(axis.taps)]
     before = max(min(first - box[0], box[1]) for first, _ in inside)
-    after = max(min(sum(box) - first - count, box[1]) for first, count in inside)
+    after = max(min(max(sum(box) - first - count, 0), box[1]) for first, count in inside)
     return before, after
 
 

@@ -54,14 +54,14 @@ def test_the_folded_axis_adds_up_the_same_products(one: AxisFold, seed: int) -> 
 
 
 def run(
-    shape: tuple[int, ...], kernel: int, stride: int, pad: int, integer: bool
+    shape: tuple[int, ...], kernel: int, stride: int, pad: int, integer: bool, outputs: int = 70
 ) -> list[CommandOp]:
-    """Compiles one convolution with 70 outputs at opt 2, compared; returns its commands."""
+    """Compiles one convolution at opt 2, compared; returns its commands."""
     net = NetMaker(Random(kernel), integer)
     kind = types.int_tensor(shape, 0.02, False) if integer else types.float_tensor(shape)
     x = net.block.insert_arg(kind, 0)
     net.values.append(x)
-    settings = net.coefficients((70, shape[1], kernel, kernel), 70, shape[1] * kernel**2)
+    settings = net.coefficients((outputs, shape[1], kernel, kernel), outputs, shape[1] * kernel**2)
     weight = settings.pop("weight")
     net.add(ufw.ConvolutionOp(
         x, net.top(False), weight, stride=[stride] * 2, pad=[pad] * 2, dilation=[1, 1], group=1,
@@ -120,6 +120,12 @@ def test_three_float_channels_get_an_idle_one() -> None:
     found = choose_fold((axis, axis), np.ones((32, 3, 3, 3), np.float32), True, 1, is_float=True)
     assert found is not None
     assert (found.folded_channels, found.moves) == (4, False)
+
+
+@pytest.mark.parametrize("integer", [False, True])
+@pytest.mark.parametrize("shape", [(2, 3, 31, 2), (1, 1, 31, 34)])
+def test_bands_that_lie_in_the_padding(shape: tuple[int, ...], integer: bool) -> None:
+    run(shape, 5, 1, 17, integer, outputs=3)
 
 
 @pytest.mark.parametrize("integer", [False, True])
