@@ -111,18 +111,22 @@ class FloatChoice:
         """The fewest of the worst parts that reach the target; the best found if none do."""
         fits = [n for n in range(len(parts) + 1) if _layers(parts[:n]) <= budget]
         fails, reaches = 0, fits[-1]
-        best = self._tried(parts[:reaches])
+        best = self._worst(parts[:reaches])
         if best.cosine < target:
             return max(found, best, key=lambda mixed: mixed.cosine)
         while reaches - fails > 1:
             count = (fails + reaches) // 2
-            trial = self._tried(parts[:count])
-            self.report(f"the {count} worst in float: {trial.line()}")
+            trial = self._worst(parts[:count])
             if trial.cosine >= target:
                 best, reaches = trial, count
             else:
                 fails = count
         return best
+
+    def _worst(self, parts: Sequence[Part]) -> Mixed:
+        trial = self._tried(parts)
+        self.report(f"the {len(parts)} worst in float: {trial.line()}")
+        return trial
 
     def _tried(self, parts: Sequence[Part]) -> Mixed:
         floats = {node for part in parts for node in part.nodes}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
 import numpy as np
 from xdsl.ir import SSAValue
@@ -14,6 +15,9 @@ from dialects.quant.base import i64s
 from passes.layers.converter import Converter
 
 Steps = tuple[int, int]
+
+MOST_WEIGHTS = 1 << 26
+"""No kernel is spread to more elements."""
 
 
 def cut_stride(stride: Sequence[int]) -> tuple[Steps, Steps]:
@@ -43,15 +47,18 @@ def subsampled(c: Converter, value: SSAValue, steps: Steps) -> SSAValue:
 
 
 def cut_dilation(weight: BlobAttr, dilation: Sequence[int]) -> tuple[BlobAttr, Steps]:
-    """The same window with a dilation that fits: zeros stand between the weights for the rest."""
+    """The same window with a dilation that fits: zeros stand between the weights for the rest.
+
+    A kernel that would grow beyond MOST_WEIGHTS stays, with a dilation that no command takes.
+    """
     limit = BM1684.limits.dilation
     (h, rows), (w, columns) = (_divided(whole, limit) for whole in dilation)
-    if (rows, columns) == (1, 1):
-        return weight, (h, w)
-    old: Array = weight.array
-    kh, kw = old.shape[2:]
-    spread = np.zeros((*old.shape[:2], (kh - 1) * rows + 1, (kw - 1) * columns + 1), old.dtype)
-    spread[:, :, ::rows, ::columns] = old
+    kh, kw = weight.shape[2:]
+    shape = (*weight.shape[:2], (kh - 1) * rows + 1, (kw - 1) * columns + 1)
+    if (rows, columns) == (1, 1) or prod(shape) > MOST_WEIGHTS:
+        return weight, (dilation[0], dilation[1])
+    spread: Array = np.zeros(shape, weight.array.dtype)
+    spread[:, :, ::rows, ::columns] = weight.array
     return BlobAttr.of(spread), (h, w)
 
 

@@ -13,7 +13,7 @@ from xdsl.dialects.builtin import ArrayAttr, FunctionType, ModuleOp, StringAttr
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Block, Region, SSAValue
 
-from dialects.blob import Array
+from dialects.blob import Array, BlobAttr
 from dialects.bm1684.chip import BM1684
 from dialects.execute import execute
 from dialects.quant import compute, types
@@ -116,6 +116,17 @@ def fits(module: ModuleOp) -> bool:
     dilations = [max(ints(op.dilation)) for op in windows if isinstance(op, compute.ConvOp)]
     strides = [max(ints(op.stride)) for op in windows]
     return max(strides) <= limits.stride and max(dilations, default=1) <= limits.dilation
+
+
+def test_a_kernel_does_not_grow_without_bounds() -> None:
+    weight = BlobAttr.of(np.ones((8, 8, 3, 3), np.int8))
+    found, dilation = wide_window.cut_dilation(weight, (1000003, 1))
+    assert found == weight
+    assert dilation == (1000003, 1)
+    found, dilation = wide_window.cut_dilation(weight, (19, 34))
+    assert found.shape == (8, 8, 39, 35)
+    assert dilation == (1, 2)
+    assert found.array.sum() == weight.array.sum()
 
 
 def test_factors() -> None:
