@@ -77,4 +77,6 @@ def test_slices_of_rows(integer: bool, tmp_path: Path, monkeypatch: pytest.Monke
         path.write_bytes(write(bmodel_of(module)))
         compare(run_bmodel(path, findings.inputs), findings.outputs)
         compare(replay(path, findings.inputs, seed, seed + 1), findings.outputs)
+        if parts > 4:
+            break
     assert parts > 4
