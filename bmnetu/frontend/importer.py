@@ -30,6 +30,8 @@ from dialects.ufw.shapes import checked
 
 NET_NAME = "bmnetu.net_name"
 """The module's attribute that holds the net's name."""
+HINT_LENGTH = 40
+"""Characters of a blob's name that the name of its value shows."""
 
 
 def build_module(
@@ -128,6 +130,9 @@ def _names(names: Iterable[str]) -> ArrayAttr[StringAttr]:
 
 
 def _hint(name: str) -> str:
-    """The blob's name as an SSA name, for readable dumps."""
-    word = re.sub(r"[^\w]", "_", name, flags=re.ASCII)
-    return word if word[:1].isalpha() else f"_{word}"
+    """A value's name in dumps: like the blob's, but such as MLIR text allows, and short.
+
+    It is for readers only. xDSL drops a number after the last underscore and makes hints unique.
+    """
+    word = re.sub(r"\W", "_", name[:HINT_LENGTH], flags=re.ASCII)
+    return word if word[:1].isalpha() else f"t{word}"
