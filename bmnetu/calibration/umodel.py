@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from google.protobuf.text_format import MessageToString
 
 from bmnetu.calibration.coefficients import Integers
 from bmnetu.calibration.net import FloatNet
@@ -39,22 +38,6 @@ def int8_net(net: FloatNet, quantized: QuantizedNet) -> NetParameter:
     first = next(iter(net.inputs.values()))
     result.int8_scale = FULL_SCALE_SIGNED / quantized.numbers[first].threshold
     return result
-
-
-def umodel_bytes(net: NetParameter) -> bytes:
-    """The int8umodel's contents."""
-    return net.SerializeToString(deterministic=True)
-
-
-def prototxt_bytes(net: NetParameter) -> bytes:
-    """The prototxt's contents: the net without blobs and records."""
-    text = NetParameter()
-    text.CopyFrom(net)
-    text.ClearField("activation")
-    text.ClearField("preprocess")
-    for layer in text.layer:
-        layer.ClearField("blobs")
-    return MessageToString(text).encode()
 
 
 def _layer(

@@ -41,6 +41,7 @@ class QuantFuseReluPass(ModulePass):
     """
 
     name = "quant-fuse-relu"
+    level = "quant"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         PatternRewriteWalker(_FuseRelu(), apply_recursively=False).rewrite_region(
