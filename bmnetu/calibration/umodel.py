@@ -10,8 +10,8 @@ from bmnetu.calibration.coefficients import Integers
 from bmnetu.calibration.net import FloatNet
 from bmnetu.calibration.quantized import QuantizedNet
 from bmnetu.frontend.blobs import float_blob, integer_blob
+from bmnetu.frontend.inputs import INPUT_TYPES
 from bmnetu.frontend.scales import FULL_SCALE_SIGNED
-from bmnetu.frontend.topology import INPUT_TYPES
 from bmnetu.frontend.ufw_pb2 import ActivationScale, BlobProto, LayerParameter, NetParameter
 from dialects.ufw import ops
 from dialects.ufw.layer import LayerOp

@@ -260,14 +260,17 @@ class RequantizeOp(PointwiseOp):
 class PReluOp(PointwiseOp):
     """x where x >= 0, else x times the slope of its channel (axis 1) or the one slope.
 
-    Integer: ``x < 0: y = sat((x * slope) >>r shift)``, int8 slopes, the input's type is kept.
+    Integer: ``x < 0: y = sat((x * slope) >>r shift)``, int8 slopes, the input's type is kept. Float
+    with ``upper`` and the one slope 0: ``min(max(x, 0), upper)``.
     """
 
     name = "quant.prelu"
     slope = prop_def(BlobAttr)
     shift = prop_def(_I64, default_value=_ZERO)
+    upper = opt_prop_def(FloatAttr)
     assembly_format = (
-        "$x `slope` $slope (`shift` $shift^)? `tops` $tops attr-dict `:` type($x) `->` type($y)"
+        "$x `slope` $slope (`shift` $shift^)? (`upper` $upper^)?"
+        " `tops` $tops attr-dict `:` type($x) `->` type($y)"
     )
 
     def verify_(self) -> None:
@@ -278,6 +281,8 @@ class PReluOp(PointwiseOp):
         channels = shape[1] if len(shape) > 1 else 1
         require(self.slope.shape in ((1,), (channels,)), self, f"slope must be [1] or [{channels}]")
         require(types.is_float(self.x) or self.x.type == self.y.type, self, "keeps the type")
+        plain = types.is_float(self.x) and self.slope.shape == (1,)
+        require(self.upper is None or plain, self, "upper is for floats and one slope")
 
 
 @irdl_op_definition
