@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -35,3 +36,24 @@ def interruptible() -> Generator[None]:
         yield
     finally:
         restore()
+
+
+@contextmanager
+def uninterrupted() -> Generator[None]:
+    """Signals that come within count at the end."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are handled by the main thread
+        return
+    came: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+
+    before = {number: signal.signal(number, note) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])

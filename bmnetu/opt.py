@@ -61,7 +61,7 @@ class NpuAsmTarget(Target):
 class _Kept(io.StringIO):
     """A stream whose text is there when it is closed."""
 
-    text: str | None = None
+    text = ""
 
     def close(self) -> None:
         if not self.closed:
@@ -73,6 +73,7 @@ class BmnetuOpt(xDSLOptMain):
     """xDSL's optimiser driver with our dialects, passes, frontend and disassembler."""
 
     version_format = "bmnetu-opt on xdsl {xdsl_version}"
+    output: IO[str]
 
     def register_all_dialects(self) -> None:
         def factory(dialect: Dialect) -> Callable[[], Dialect]:
@@ -101,22 +102,23 @@ class BmnetuOpt(xDSLOptMain):
         self.pipeline = replace(self.pipeline, callback=check)
 
     def prepare_output(self) -> IO[str]:
-        """A file is kept in memory until all is done: a run that fails writes nothing."""
+        return self.output
+
+    def run(self) -> None:
+        """Runs it all; a file is kept in memory until then, so that a failure writes nothing."""
+        path = Path(self.args.output_file or "")
         if self.args.output_file is None:
             if sys.__stdout__ is None:
                 raise InputFileError("stdout is closed; -o FILE writes the module to a file")
-            return super().prepare_output()
-        path = Path(self.args.output_file)
-        if path.exists() and not path.is_file():
-            return super().prepare_output()  # a device; or a folder, and the error says so
-        OutputFolder(path.parent).check(path.name)
-        return self.kept
-
-    def run(self) -> None:
-        self.kept = _Kept()
+            self.output = sys.stdout
+        elif path.exists() and not path.is_file():
+            self.output = path.open("w")  # a device; or a folder, and the error says so
+        else:
+            OutputFolder(path.parent).check(path.name)
+            self.output = _Kept()
         super().run()
-        if self.kept.text is not None:
-            write_atomically(Path(self.args.output_file), self.kept.text.encode())
+        if isinstance(self.output, _Kept):
+            write_atomically(path, self.output.text.encode())
 
     def register_all_targets(self) -> None:
         super().register_all_targets()
