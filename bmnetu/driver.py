@@ -22,7 +22,7 @@ from bmnetu.frontend import Network, load_network
 from bmnetu.options import CompileOptions, check_supported
 from bmnetu.pipeline import parse_pipeline, pipeline_text, run_pipeline
 from bmnetu.profile import profile, write_profile
-from bmnetu.result import CompileResult, LayerLines, layers_of
+from bmnetu.result import CompileResult, LayerLines, summary
 from bmnetu.search import search
 from dialects.blob import BlobError
 from dialects.execute import names_of
@@ -177,11 +177,8 @@ class _Compilation:
         self.lines.flush()
         if not found.ok:
             raise CompareError(f"compare failed: {found.verdict()}")
-        worst = max((t.isolated.error for t in found.tensors), default=0.0)
-        self.report(
-            f"compare passed: {len(layers_of(found))} layers, {len(found.tensors)} tensors,"
-            f" NPU against CPU, largest error {worst:g}"
-        )
+        for line in summary(found):
+            self.report(line)
 
     def _store(self, module: ModuleOp, text: str) -> CompileResult:
         outdir = self.options.outdir

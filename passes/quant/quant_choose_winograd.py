@@ -119,7 +119,8 @@ class _Trial:
     lines: list[str] = field(default_factory=list[str])
 
     def evaluate(self, op: Operation, inputs: Sequence[Array]) -> Sequence[Array]:
-        direct = evaluate(op, inputs)
+        raw = _evaluate(op, inputs)
+        direct = [_where_defined(array, array) for array in raw]
         if not isinstance(op, ConvOp) or op not in self.candidates:
             return direct
         reason, new = obstacle(op), None
@@ -129,7 +130,7 @@ class _Trial:
         if new is None:
             self.lines.append(f"{layer_name(op)}: direct, {reason}")
             return direct
-        found = evaluate(new, inputs)
+        found = [_where_defined(a, b) for a, b in zip(_evaluate(new, inputs), raw, strict=True)]
         near, words = _compare(found[0], direct[0])
         if not near:
             new.erase()
@@ -138,6 +139,18 @@ class _Trial:
         self.lines.append(f"{layer_name(op)}: winograd, {words}")
         self.chosen[op] = new
         return found
+
+
+def _evaluate(op: Operation, inputs: Sequence[Array]) -> Sequence[Array]:
+    with np.errstate(all="ignore"):
+        return evaluate(op, inputs)
+
+
+def _where_defined(array: Array, direct: Array) -> Array:
+    """The numbers, with zeros where the direct form has none that is finite: the made-up input
+    lies outside of a layer's domain there. The layers behind go on with these."""
+    finite = np.isfinite(direct)
+    return array if finite.all() else np.where(finite, array, 0).astype(array.dtype)
 
 
 def _compare(got: Array, wanted: Array) -> tuple[bool, str]:
