@@ -18,6 +18,7 @@ from bmnetu.bmodel import (
     read,
     tensor_bytes,
 )
+from bmnetu.compare_data import Given, given_data
 from bmnetu.errors import BmnetuError, InputFileError
 from bmnetu.files import read_bytes
 from dialects.bm1684 import tile
@@ -75,12 +76,18 @@ def check_written(written: Bmodel, module: ModuleOp, path: Path) -> None:
         raise BmnetuError(f"{path}: the file does not hold what was compiled")
 
 
-def verify(bmodel: Bmodel | str | Path, module: ModuleOp, seed: int = 0) -> Findings:
+def verify(
+    bmodel: Bmodel | str | Path,
+    module: ModuleOp,
+    seed: int = 0,
+    cmp_data: Given | str | None = None,
+) -> Findings:
     """Runs a bmodel's commands and weights against the reference that a module carries.
 
     ``module``: npu level with ``@reference``, as a compilation leaves it (it says where each
-    tensor lies and which layer a command belongs to). Raises InputFileError when they do not
-    belong together.
+    tensor lies and which layer a command belongs to). ``cmp_data``: the input, real numbers: a
+    file, or arrays by input name; without it ``seed`` makes one up. Raises InputFileError when
+    bmodel and module do not belong together.
     """
     name = "the bmodel"
     if not isinstance(bmodel, Bmodel):
@@ -91,6 +98,8 @@ def verify(bmodel: Bmodel | str | Path, module: ModuleOp, seed: int = 0) -> Find
     same = [len(x) for g in program.groups for x in g] == [len(x) for g in own.groups for x in g]
     if not same or len(program.coeff) != len(own.coeff) or program.ddr_bytes != own.ddr_bytes:
         raise InputFileError(f"{name}: this bmodel was not made from that module")
+    shapes = {t.name: t.shape for t in network_tensors(main_function(module), tile.InputOp)}
+    data = given_data(Path(cmp_data) if isinstance(cmp_data, str) else cmp_data, shapes)
     findings = Findings()
-    verify_program(module, program, findings, seed=seed)
+    verify_program(module, program, findings, data, seed)
     return findings

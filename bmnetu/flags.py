@@ -28,12 +28,14 @@ _BOOLEANS = {"0": False, "1": True, "false": False, "true": True}
 class Kind:
     """A type of value: its word in the help, and text to value (ValueError says what it wants).
 
-    ``join`` stands between the values of a sequence that is given from Python.
+    ``join`` stands between the values of a sequence that is given from Python; with ``arrays`` a
+    numpy array, or several by name, may be given from Python in place of a path.
     """
 
     word: str
     read: Callable[[str], Any]
     join: str = ""
+    arrays: bool = False
 
 
 @dataclass(frozen=True)
@@ -158,6 +160,7 @@ def read_shapes(text: str) -> tuple[tuple[int, ...], ...]:
 
 
 PATH, NAME = Kind("PATH", _read_path), Kind("NAME", _read_name)
+DATA = Kind("FILE", _read_path, arrays=True)
 NAMES = Kind("A,B", _read_names, ",")
 SIZE, NUMBERS = Kind("HxW|N", _read_size, "x"), Kind("X,...", _read_numbers, ",")
 BOOLEAN, SHAPES = Kind("true|false", _read_boolean), Kind("[N,C,H,W],...", read_shapes)
@@ -168,6 +171,19 @@ LEVEL, VERBOSITY = Kind("0|1|2", _integer("", 0, 2).read), _integer("0..4", 0, 4
 _COMMON = (
     Flag("help", BOOLEAN, "Print this text.", False, alias="h"),
     Flag("version", BOOLEAN, "Print the version.", False),
+)
+
+_CONTRACT_FLAGS = (
+    Flag("resize", SIZE, "Resize images to H x W, or to a shorter side of N; then -crop, -color,"
+         " and (x - mean) * scale. Each of these flags goes before what the model says;"
+         " arrays are only changed when a flag is given.", default_text="the input's size"),
+    Flag("crop", SIZE, "Crop the centre, of the input's H x W.", default_text="none"),
+    Flag("color", _choice("bgr", "rgb", "gray"), "The order of the input's channels; gray makes"
+         " them equal.", default_text="bgr, gray for one channel"),
+    Flag("mean", NUMBERS, "Subtracted from the values, which are 0 to 255 in an image: one number,"
+         " or one a channel of the input.", default_text="0"),
+    Flag("scale", NUMBERS, "Then multiplied with: one number, or one a channel.",
+         default_text="1"),
 )
 
 COMPILE_FLAGS = (
@@ -186,6 +202,10 @@ COMPILE_FLAGS = (
     Flag("prec", _choice("FP32", "INT8"), "The data type of the umodel.",
          default_text="FP32, or INT8 for an int8umodel"),
     Flag("cmp", BOOLEAN, "Compare what the NPU will compute with the CPU, layer by layer.", True),
+    Flag("cmp_data", DATA, "Your own input for the compare, the reference files and the check of"
+         " winograd: an image, or an npy or npz with one array an input; real numbers, also for an"
+         " INT8 input.", default_text="made up"),
+    *_CONTRACT_FLAGS,
     Flag("mode", _choice("compile", "GenUmodel"), "compile, or GenUmodel: make an fp32umodel and"
          " its prototxt from a caffemodel or an .onnx.", "compile"),
     Flag("use_wino", BOOLEAN, "Winograd for all convolutions; use_winograd in the prototxt wins.",
@@ -205,17 +225,8 @@ COMPILE_FLAGS = (
     *_COMMON,
 )
 
-_CONTRACT_FLAGS = (
-    Flag("resize", SIZE, "Resize images to H x W, or to a shorter side of N; then -crop, -color,"
-         " and (x - mean) * scale. Each of these flags goes before what the model says;"
-         " arrays are only changed when a flag is given.", default_text="the input's size"),
-    Flag("crop", SIZE, "Crop the centre, of the input's H x W.", default_text="none"),
-    Flag("color", _choice("bgr", "rgb", "gray"), "The order of the input's channels; gray makes"
-         " them equal.", default_text="bgr, gray for one channel"),
-    Flag("mean", NUMBERS, "Subtracted from the values, which are 0 to 255 in an image: one number,"
-         " or one a channel of the input.", default_text="0"),
-    Flag("scale", NUMBERS, "Then multiplied with: one number, or one a channel.",
-         default_text="1"),
+_DATA_FLAGS = (
+    *_CONTRACT_FLAGS,
     Flag("workers", COUNT, "How many processes compute. The result does not depend on it.", 1),
     Flag("dask", NAME, "The address of a Dask scheduler, as in tcp://host:8786, whose workers"
          " compute. They read -data at the same path.", default_text="none"),
@@ -234,7 +245,7 @@ CALIBRATE_FLAGS = (
          "How thresholds are chosen; th_strategy, th_scale and threshold of"
          " a layer in the prototxt go before it.", "KL"),
     Flag("iterations", COUNT, "At most this many batches of the data are run.", 200),
-    *_CONTRACT_FLAGS,
+    *_DATA_FLAGS,
     Flag("keep_bn", BOOLEAN, "Keep BatchNorm and Scale as integer layers, not folded.", False),
     Flag("equalize", BOOLEAN, "Scale channels of consecutive layers so that 8 bits fit all of them"
          " better; the float net stays equal, blobs between such layers get other units.", True),
@@ -272,7 +283,7 @@ EVALUATE_FLAGS = (
          necessary=True),
     Flag("iterations", COUNT, "At most this many batches of the data are run.", MAX_COUNT,
          default_text="all"),
-    *_CONTRACT_FLAGS,
+    *_DATA_FLAGS,
     Flag("max_drop", DROP, "With labels: exit code 5 when INT8 loses more than so many percentage"
          " points of top-1 accuracy.", default_text="none"),
     Flag("min_cosine", COSINE, "Exit code 5 when an output has a smaller cosine to FP32's.",
@@ -326,7 +337,9 @@ def check_values(flags: Sequence[Flag], values: Mapping[str, Any]) -> dict[str, 
     found = {flag.name: flag.default for flag in flags}
     for name, value in values.items():
         flag, _ = _find(known, name)
-        if value is not None:
+        if flag.kind.arrays and (isinstance(value, Mapping) or hasattr(value, "__array__")):
+            found[name] = value
+        elif value is not None:
             found[name] = _read(flag, _text(flag.kind, value), f"{name}={value!r}")
     return found
 
@@ -335,6 +348,9 @@ def _text(kind: Kind, value: object) -> str:
     """A value given from Python, as the command line has it."""
     if kind.join and isinstance(value, (list, tuple)):
         return kind.join.join(map(str, cast(Sequence[object], value)))
+    if isinstance(value, (list, tuple)):
+        items = (_text(kind, item) for item in cast(Sequence[object], value))
+        return f"[{','.join(items)}]"
     return str(value)
 
 

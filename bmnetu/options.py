@@ -37,6 +37,12 @@ class CompileOptions:
     dyn: bool = False
     prec: str | None = None
     cmp: bool = True
+    cmp_data: Any = None
+    resize: tuple[int, ...] | None = None
+    crop: tuple[int, ...] | None = None
+    color: str | None = None
+    mean: tuple[float, ...] | None = None
+    scale: tuple[float, ...] | None = None
     mode: str = "compile"
     use_wino: bool | None = None
     target: str = "BM1684"

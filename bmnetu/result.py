@@ -106,8 +106,9 @@ UNDEFINED_SHOWN = 3
 """So many tensors of which nothing is known are named."""
 
 
-def summary(findings: Findings) -> list[str]:
-    """What the compare found when it passed: a line, and notes on what it left out."""
+def summary(findings: Findings, made_up: bool) -> list[str]:
+    """What the compare found when it passed, on a made-up input or the user's own: a line, and
+    notes on what it left out."""
     worst = max((t.isolated.error for t in findings.tensors), default=0.0)
     line = (
         f"compare passed: {len(layers_of(findings))} layers, {len(findings.tensors)} tensors,"
@@ -118,8 +119,8 @@ def summary(findings: Findings) -> list[str]:
     lines = [
         f"{line}, {findings.undefined} undefined elements left out",
         f"note: the CPU has no finite number for {findings.undefined} elements (outside a layer's"
-        " domain, or beyond float32), so they were not compared; -cmp_data=FILE compares on your"
-        " own input",
+        " domain, or beyond float32), so they were not compared"
+        + ("; -cmp_data=FILE compares on your own input" if made_up else ""),
     ]
     names = [f'"{t.top}"' for t in findings.unproved]
     if names:

@@ -33,8 +33,8 @@ from dialects.quant.base import int_attr, ints
 from dialects.quant.compute import ConvOp
 from dialects.quant.reference import evaluate
 from dialects.quant.strips import STRIPS
-from passes.support.inputs import random_inputs
-from passes.support.program import layer_name, main_function
+from passes.support.inputs import InputData, InputTensor
+from passes.support.program import layer_name, main_function, names
 
 Array = NDArray[Any]
 
@@ -170,15 +170,16 @@ class QuantChooseWinogradPass(ModulePass):
     """Replaces convolutions whose ``use_winograd`` says so, or (with ``everywhere``) all others
     that are faster so, by their winograd form.
 
-    Both forms are computed on made-up inputs; a layer whose cosine falls below 0.999, or whose
-    float error grows too large, stays direct. The function's attribute ``winograd`` says a line of
-    each.
+    Both forms are computed on ``data``, else on made-up inputs; a layer whose cosine falls below
+    0.999, or whose float error grows too large, stays direct. The function's attribute
+    ``winograd`` says a line of each.
     """
 
     name = "quant-choose-winograd"
 
     everywhere: bool = False
     seed: int = 0
+    data: InputData = field(default_factory=InputData, init=False, compare=False, repr=False)
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         function = main_function(op)
@@ -192,9 +193,14 @@ class QuantChooseWinogradPass(ModulePass):
 
     def _replace(self, function: FuncOp, candidates: set[Operation]) -> None:
         block = function.body.block
-        tensors = [(types.shape_of(arg), types.dtype_of(arg)) for arg in block.args]
+        tensors = [
+            InputTensor(
+                name, types.shape_of(arg), np.dtype(types.dtype_of(arg)), types.scale_of(arg)
+            )
+            for name, arg in zip(names(function, "input_names"), block.args, strict=True)
+        ]
         trial = _Trial(candidates)
-        execute(function, random_inputs(tensors, self.seed), trial.evaluate)
+        execute(function, self.data.of(tensors, self.seed), trial.evaluate)
         for old, new in trial.chosen.items():
             block.insert_op_before(new, old)
             old.y.replace_all_uses_with(new.y)
