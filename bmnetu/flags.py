@@ -186,13 +186,17 @@ _CONTRACT_FLAGS = (
          default_text="1"),
 )
 
+_SHAPES_FLAG = Flag(
+    "shapes", SHAPES, "The shapes of all inputs, in their order; the whole net is reshaped.",
+    default_text="the model's",
+)
+
 COMPILE_FLAGS = (
     Flag("model", PATH, "The UFW prototxt, or an .onnx.", necessary=True),
     Flag("weight", PATH, "The weights: fp32umodel, int8umodel or caffemodel.", necessary=True,
          spared_by=".onnx"),
     Flag("outdir", PATH, "The folder for compilation.bmodel.", necessary=True),
-    Flag("shapes", SHAPES, "The shapes of all inputs, in their order; the whole net is reshaped.",
-         default_text="the prototxt's"),
+    _SHAPES_FLAG,
     Flag("net_name", NAME, "The net's name in the bmodel.", default_text="the prototxt's"),
     Flag("opt", LEVEL, "Optimization level: 0 one layer at a time, 1 graph rewriting and tiling,"
          " 2 layer groups that stay in local memory.", 1),
@@ -240,6 +244,7 @@ CALIBRATE_FLAGS = (
          " npy or npz with one array an input.", necessary=True),
     Flag("outdir", PATH, "The folder for NET.int8umodel and NET_deploy_int8_unique_top.prototxt.",
          necessary=True),
+    _SHAPES_FLAG,
     Flag("th_method", _choice("KL", "MAX", "PERCENTILE", "MSE", "ADMM", "ACIQ",
                               PERCENTILE9999="PERCENTILE"),
          "How thresholds are chosen; th_strategy, th_scale and threshold of"
@@ -281,6 +286,7 @@ EVALUATE_FLAGS = (
     Flag("data", PATH, "The data: a folder of images, an LMDB of Caffe's Datum, or an npy or npz"
          " with one array an input. An LMDB and an npz with an array label have labels.",
          necessary=True),
+    _SHAPES_FLAG,
     Flag("iterations", COUNT, "At most this many batches of the data are run.", MAX_COUNT,
          default_text="all"),
     *_DATA_FLAGS,

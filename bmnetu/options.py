@@ -63,6 +63,7 @@ class DataOptions:
     model: Path
     weight: Path | None
     data: Path
+    shapes: Shapes | None = None
     iterations: int = 200
     resize: tuple[int, ...] | None = None
     crop: tuple[int, ...] | None = None

@@ -64,7 +64,9 @@ def calibrate_network(options: CalibrateOptions, report: Report) -> CalibrationR
     wished. ``report`` gets lines for the user. Raises the exceptions of :mod:`bmnetu.errors`; then
     outdir holds nothing new.
     """
-    network = load_network(options.model, options.weight, net_name=options.net_name)
+    network = load_network(
+        options.model, options.weight, shapes=options.shapes, net_name=options.net_name
+    )
     if network.precision is not Precision.FP32:
         weights = options.weight or options.model
         raise UsageError(f"{weights}: is an int8umodel already; float weights are wanted")
