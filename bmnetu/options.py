@@ -12,10 +12,10 @@ from bmnetu.flags import (
     CALIBRATE_FLAGS,
     COMPILE_FLAGS,
     EVALUATE_FLAGS,
-    MAX_COUNT,
     check_values,
     require_necessary,
 )
+from bmnetu.kinds import MAX_COUNT
 
 Shapes = tuple[tuple[int, ...], ...]
 
