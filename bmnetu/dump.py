@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -13,7 +12,7 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Attribute, Operation
 from xdsl.printer import Printer
 
-from bmnetu.files import write_atomically
+from bmnetu.outputs import OutputFolder
 from dialects.blob import BlobAttr, with_data
 
 WEIGHTS = "weights.npz"
@@ -47,20 +46,20 @@ def fill_blobs(module: Operation, arrays: Mapping[str, NDArray[Any]]) -> None:
 class Dumper:
     """Writes ``NN_pass.mlir`` files into a folder, and weights.npz with every blob seen so far."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: OutputFolder):
         self.folder = folder
         self.count = 0
         self.weights: dict[str, NDArray[Any]] = {}
-        folder.mkdir(parents=True, exist_ok=True)
 
     def dump(self, name: str, module: ModuleOp) -> None:
-        """Writes the module as it is now."""
-        text = module_text(module).encode()
-        write_atomically(self.folder / f"{self.count:02}_{name}.mlir", text)
-        self.count += 1
+        """Writes the module as it is now, together with the weights if there are new ones."""
+        files: dict[str, bytes] = {}
         new = blobs_of(module)
-        if new.keys() - self.weights.keys():
+        if not self.count or new.keys() - self.weights.keys():
             self.weights |= new
             stream = io.BytesIO()
             np.savez(stream, allow_pickle=False, **self.weights)
-            write_atomically(self.folder / WEIGHTS, stream.getvalue())
+            files[WEIGHTS] = stream.getvalue()
+        files[f"{self.count:02}_{name}.mlir"] = module_text(module).encode()
+        self.folder.store(files)
+        self.count += 1

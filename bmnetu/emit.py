@@ -69,10 +69,10 @@ def program_of(bmodel: Bmodel, name: str) -> Program:
     return Program(tuple((g.tiu, g.gdma) for g in stage.groups), stage.coeff, end)
 
 
-def check_written(written: Bmodel, module: ModuleOp, path: Path) -> None:
+def check_written(written: Bmodel, module: ModuleOp, name: str) -> None:
     """The file must hold the very commands and weights that were checked."""
-    if program_of(written, str(path)) != Program.of(main_function(module)):
-        raise BmnetuError(f"{path}: the file does not hold what was compiled")
+    if program_of(written, name) != Program.of(main_function(module)):
+        raise BmnetuError(f"{name}: the file does not hold what was compiled")
 
 
 def verify(bmodel: Bmodel | str | Path, module: ModuleOp, seed: int = 0) -> Findings:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-import zipfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
-import numpy as np
-from numpy.typing import NDArray
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Dialect
@@ -26,10 +23,13 @@ from xdsl.xdsl_opt_main import xDSLOptMain
 from bmnetu.dump import fill_blobs
 from bmnetu.errors import BmnetuError, InputFileError, UnsupportedError, UsageError
 from bmnetu.frontend import load_network
+from bmnetu.module_text import parse_module
 from bmnetu.pipeline import DIALECTS
+from bmnetu.weights_file import WeightsFile
 from dialects.blob import BlobError
 from passes import ALL_PASSES
 from passes.support.disassembly import disassemble
+from passes.support.precondition import check_precondition
 from passes.support.program import LayerError
 
 GENERAL_PASSES: tuple[type[ModulePass], ...] = (
@@ -48,15 +48,6 @@ class NpuAsmTarget(Target):
     def emit(self, ctx: Context, module: ModuleOp, output: IO[str]) -> None:
         for line in disassemble(module):
             output.write(line + "\n")
-
-
-def read_weights(path: Path) -> dict[str, NDArray[Any]]:
-    """The blobs of a dump's weights.npz, by digest. Raises InputFileError."""
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise InputFileError(f"{path}: not a weights.npz of a dump ({error})") from None
 
 
 class BmnetuOpt(xDSLOptMain):
@@ -78,18 +69,30 @@ class BmnetuOpt(xDSLOptMain):
         for item in (*ALL_PASSES, *GENERAL_PASSES):
             self.register_pass(item.name, factory(item))
 
+    def setup_pipeline(self) -> None:
+        super().setup_pipeline()
+        verify = self.pipeline.callback
+        assert verify is not None
+
+        def check(last: ModulePass | None, module: ModuleOp, item: ModulePass | None) -> None:
+            verify(last, module, item)
+            if item is not None:
+                check_precondition(item, module)
+
+        self.pipeline = replace(self.pipeline, callback=check)
+
     def register_all_targets(self) -> None:
         super().register_all_targets()
         self.available_targets["npu-asm"] = lambda: NpuAsmTarget
 
     def register_all_frontends(self) -> None:
         super().register_all_frontends()
-        parse_mlir = self.available_frontends["mlir"]
 
         def dump(stream: IO[bytes]) -> ModuleOp:
-            module = parse_mlir(stream)
+            name, implicit = self.get_input_name(), not self.args.no_implicit_module
+            module = parse_module(self.ctx, stream.read(), name, implicit)
             if self.args.weights is not None:
-                fill_blobs(module, read_weights(Path(self.args.weights)))
+                fill_blobs(module, WeightsFile(Path(self.args.weights)))
             return module
 
         def load(weight: Path | None) -> ModuleOp:
@@ -146,6 +149,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if "--debug" in words:
             raise
         return _explain(error)
+    except RecursionError:
+        print("bmnetu-opt: error: the module is nested too deeply", file=sys.stderr)
+        return InputFileError.exit_code
     return 0
 
 

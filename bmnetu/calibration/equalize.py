@@ -82,6 +82,8 @@ def _follow(net: FloatNet, link: Link, value: SSAValue) -> bool:
 
 
 def _passes(op: Operation, link: Link) -> bool:
+    if isinstance(op, ops.ReLUOp) and op.upper is not None:
+        return False  # min(s x, 6) is not s min(x, 6)
     if not isinstance(op, MOVED):
         return isinstance(op, PASSED)
     batch, channels = shape_of(link.before.results[0])[:2]

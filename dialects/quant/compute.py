@@ -263,7 +263,7 @@ class PReluOp(PointwiseOp):
 
     Integer: ``x < 0: y = sat((x * slope) >>r shift)``, int8 slopes, else ``y = sat((x * multiplier)
     >>r multiplier_shift)``: only with a multiplier can the result have another scale. The sign of
-    the type is kept.
+    the type is kept. Float with ``upper`` and the one slope 0: ``min(max(x, 0), upper)``.
     """
 
     name = "quant.prelu"
@@ -271,9 +271,10 @@ class PReluOp(PointwiseOp):
     shift = prop_def(_I64, default_value=_ZERO)
     multiplier = prop_def(_I64, default_value=_ONE)
     multiplier_shift = prop_def(_I64, default_value=_ZERO)
+    upper = opt_prop_def(FloatAttr)
     assembly_format = (
         "$x `slope` $slope (`shift` $shift^)? (`multiplier` $multiplier^)?"
-        " (`multiplier_shift` $multiplier_shift^)?"
+        " (`multiplier_shift` $multiplier_shift^)? (`upper` $upper^)?"
         " `tops` $tops attr-dict `:` type($x) `->` type($y)"
     )
 
@@ -290,6 +291,8 @@ class PReluOp(PointwiseOp):
         same = types.is_float(self.x) or self.x.type == self.y.type
         scaled = types.dtype_of(self.x) == types.dtype_of(self.y) and not types.is_float(self.x)
         require(same if (multiplier, shift) == (1, 0) else scaled, self, "keeps the type")
+        plain = types.is_float(self.x) and self.slope.shape == (1,)
+        require(self.upper is None or plain, self, "upper is for floats and one slope")
 
 
 @irdl_op_definition

@@ -154,6 +154,8 @@ def _prelu(op: compute.PReluOp, x: Array) -> Array:
     slope = op.slope.array
     if slope.size > 1:
         slope = slope.reshape((1, -1) + (1,) * (x.ndim - 2))
+    if op.upper is not None:
+        return np.clip(x, np.float32(0), np.float32(op.upper.value.data))
     if types.is_float(op.x):
         return np.maximum(x, 0) + slope * np.minimum(x, 0)
     product = x.astype(np.int64) * slope.astype(np.int64)

@@ -254,7 +254,10 @@ def lower_shared_prelu(
     def emit(flat: Flat, chunk: Chunk | None, xs: list[SSAValue]) -> SSAValue:
         dst = flat.local(chunk, element)
         if slope == 0:
-            return positive_part(b, op, dst, xs[0])
+            result = positive_part(b, op, dst, xs[0])
+            if op.upper is not None:
+                b.arith("min", dst, result, float_bits(op.upper.value.data))
+            return result
         negative = flat.local(chunk, element)
         b.arith("min", negative, xs[0], 0)
         if element == f32:

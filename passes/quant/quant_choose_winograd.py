@@ -163,6 +163,7 @@ class QuantChooseWinogradPass(ModulePass):
     """
 
     name = "quant-choose-winograd"
+    level = "quant"
 
     everywhere: bool = False
     seed: int = 0

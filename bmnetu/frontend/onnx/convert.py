@@ -14,12 +14,13 @@ from bmnetu.errors import InputFileError, UnsupportedError
 from bmnetu.frontend.blobs import ArrayWeights
 from bmnetu.frontend.importer import input_shape
 from bmnetu.frontend.inputs import Input, reshaped
+from bmnetu.frontend.layers import Layer
 from bmnetu.frontend.onnx.file import OnnxFile, read_file, to_array
 from bmnetu.frontend.onnx.fold import FOLDS, SHAPE_ONLY, fold
 from bmnetu.frontend.onnx.graph import NO_PADS, Blob, Graph, Site, fresh
 from bmnetu.frontend.onnx.node import Node, Refusal
 from bmnetu.frontend.onnx.operators import OPERATORS
-from bmnetu.frontend.topology import Layer, Topology
+from bmnetu.frontend.topology import Topology
 from bmnetu.frontend.ufw_pb2 import LayerParameter, NetParameter
 from dialects.blob import Array
 from dialects.ufw.layer import Top
