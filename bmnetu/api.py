@@ -81,7 +81,7 @@ def calibrate(
 
 def evaluate(
     model: PathLike,
-    weight: PathLike,
+    weight: PathLike | None,
     int8_model: PathLike,
     int8_weight: PathLike,
     data: PathLike,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -13,6 +13,7 @@ from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import DiagnosticException, VerifyException
 
 from bmnetu.bmodel import read, write
+from bmnetu.compare_data import compare_data
 from bmnetu.dump import WEIGHTS, Dumper
 from bmnetu.emit import bmodel_of, check_written, network_name
 from bmnetu.errors import BmnetuError, CompareError, UnsupportedError, UsageError
@@ -21,11 +22,12 @@ from bmnetu.options import CompileOptions, check_supported
 from bmnetu.outputs import OutputFolder
 from bmnetu.pipeline import parse_pipeline, pipeline_text, run_pipeline
 from bmnetu.profile import PROFILE_FILES, profile, profile_files
-from bmnetu.result import CompileResult, LayerLines, layers_of
+from bmnetu.result import CompileResult, LayerLines, summary
 from bmnetu.search import search
 from dialects.blob import BlobError
 from dialects.execute import names_of
 from passes.quant.quant_choose_winograd import REPORT, QuantChooseWinogradPass
+from passes.support.inputs import InputData
 from passes.support.program import LayerError, main_function, names
 from passes.verification.findings import Findings
 from passes.verify_layers import VerifyLayersPass
@@ -81,8 +83,9 @@ def compile_network(options: CompileOptions, report: Report) -> CompileResult:
         report(f"note: {note}")
     if options.prec is None and network.precision == "INT8":
         report("note: the umodel is INT8, so it is compiled with -prec=INT8")
+    data = compare_data(options, network, report)
     with user_errors():
-        return _Compilation(options, network, folder, dumper, report).run()
+        return _Compilation(options, network, folder, dumper, report, data).run()
 
 
 def _file_names(options: CompileOptions) -> list[str]:
@@ -135,6 +138,7 @@ class _Compilation:
     folder: OutputFolder
     dumper: Dumper | None
     report: Report
+    data: InputData
     findings: Findings = field(default_factory=Findings)
     lines: LayerLines = field(init=False)
 
@@ -153,12 +157,11 @@ class _Compilation:
             verify=options.cmp,
             seed=options.seed,
         )
-        passes = parse_pipeline(text)
+        passes = self._prepared(parse_pipeline(text))
         if options.opt == SEARCHED and options.stop_after in (None, "npu"):
             found = search(network.module, passes, options.opt_budget)
             if found != passes:
                 passes, text = found, ",".join(str(p.pipeline_pass_spec()) for p in found)
-        passes = self._prepared(passes)
         dumper = self.dumper
         if dumper is not None:
             dumper.dump("load", network.module)
@@ -179,9 +182,11 @@ class _Compilation:
         self._judge()
         return self._store(network.module, text)
 
-    def _prepared(self, passes: Sequence[ModulePass]) -> Sequence[ModulePass]:
-        """The passes, the compare's findings reported as they come."""
+    def _prepared(self, passes: tuple[ModulePass, ...]) -> tuple[ModulePass, ...]:
+        """The passes on the user's input, the compare's findings reported as they come."""
         for item in passes:
+            if isinstance(item, (QuantChooseWinogradPass, VerifyLayersPass)):
+                item.data.arrays.update(self.data.arrays)
             if isinstance(item, VerifyLayersPass):
                 self.findings = item.findings
                 item.findings.on_tensor = self.lines.add
@@ -195,11 +200,8 @@ class _Compilation:
         self.lines.flush()
         if not found.ok:
             raise CompareError(f"compare failed: {found.verdict()}")
-        worst = max((t.isolated.error for t in found.tensors), default=0.0)
-        self.report(
-            f"compare passed: {len(layers_of(found))} layers, {len(found.tensors)} tensors,"
-            f" NPU against CPU, largest error {worst:g}"
-        )
+        for line in summary(found, made_up=not self.data.arrays):
+            self.report(line)
 
     def _store(self, module: ModuleOp, text: str) -> CompileResult:
         outdir = self.options.outdir

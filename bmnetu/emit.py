@@ -20,6 +20,7 @@ from bmnetu.bmodel import (
     read,
     tensor_bytes,
 )
+from bmnetu.compare_data import Given, given_data
 from bmnetu.errors import BmnetuError, InputFileError
 from bmnetu.files import read_bytes
 from dialects.bm1684 import tile
@@ -108,13 +109,19 @@ def _differences(owner: str, found: object, wanted: object, names: Sequence[str]
             yield f"{owner} has {name} {theirs!r} in the file, {ours!r} in the module"
 
 
-def verify(bmodel: Bmodel | str | Path, module: ModuleOp, seed: int = 0) -> Findings:
+def verify(
+    bmodel: Bmodel | str | Path,
+    module: ModuleOp,
+    seed: int = 0,
+    cmp_data: Given | str | None = None,
+) -> Findings:
     """Runs a bmodel's commands and weights against the reference that a module carries.
 
     ``module``: npu level with ``@reference``, as a compilation leaves it (it says where each
     tensor lies and which layer a command belongs to). A border (names, shapes, types, scales,
-    places) that is not the module's is found first, and nothing runs then. Raises InputFileError
-    when they do not belong together.
+    places) that is not the module's is found first, and nothing runs then. ``cmp_data``: the
+    input, real numbers: a file, or arrays by input name; without it ``seed`` makes one up. Raises
+    InputFileError when bmodel and module do not belong together.
     """
     name = "the bmodel"
     if not isinstance(bmodel, Bmodel):
@@ -125,9 +132,11 @@ def verify(bmodel: Bmodel | str | Path, module: ModuleOp, seed: int = 0) -> Find
     same = [len(x) for g in program.groups for x in g] == [len(x) for g in own.groups for x in g]
     if not same or len(program.coeff) != len(own.coeff):
         raise InputFileError(f"{name}: this bmodel was not made from that module")
+    shapes = {t.name: t.shape for t in network_tensors(main_function(module), tile.InputOp)}
+    data = given_data(Path(cmp_data) if isinstance(cmp_data, str) else cmp_data, shapes)
     findings = Findings()
     for difference in border_differences(bmodel, bmodel_of(module)):
         findings.fail(difference)
     if findings.ok:
-        verify_program(module, program, findings, seed=seed)
+        verify_program(module, program, findings, data, seed)
     return findings

@@ -39,6 +39,11 @@ class LayerResult:
         return max(t.accumulated.error for t in self.tensors)
 
     @property
+    def undefined(self) -> int:
+        """How many elements were not compared: the CPU leaves them undefined (NaN, an infinity)."""
+        return sum(t.undefined for t in self.tensors)
+
+    @property
     def dtype(self) -> str:
         """Element type of the layer's last tensor."""
         return self.tensors[-1].dtype
@@ -50,8 +55,13 @@ class LayerResult:
         error = "equal" if exact else f"isolated {self.isolated:.3g}"
         if self.accumulated != self.isolated:
             error += f", accumulated {self.accumulated:.3g}"
+        size = sum(t.size for t in self.tensors)
+        if self.undefined:
+            error += f", {self.undefined} of {size} elements are undefined on the CPU"
         shape = "x".join(map(str, last.shape))
         verdict = "ok  " if self.ok else "FAIL"
+        if self.undefined == size:
+            verdict, error = "none", f"nothing compared, all {size} elements are undefined"
         return f"NPU=CPU {verdict} {self.name} -> {last.top} {last.dtype} {shape}: {error}"
 
 
@@ -90,6 +100,36 @@ def layers_of(findings: Findings) -> tuple[LayerResult, ...]:
         )
         for (name, where), tensors in gathered.items()
     )
+
+
+UNDEFINED_SHOWN = 3
+"""So many tensors of which nothing is known are named."""
+
+
+def summary(findings: Findings, made_up: bool) -> list[str]:
+    """What the compare found when it passed, on a made-up input or the user's own: a line, and
+    notes on what it left out."""
+    worst = max((t.isolated.error for t in findings.tensors), default=0.0)
+    line = (
+        f"compare passed: {len(layers_of(findings))} layers, {len(findings.tensors)} tensors,"
+        f" NPU against CPU, largest error {worst:g}"
+    )
+    if not findings.undefined:
+        return [line]
+    lines = [
+        f"{line}, {findings.undefined} undefined elements left out",
+        f"note: the CPU has no finite number for {findings.undefined} elements (outside a layer's"
+        " domain, or beyond float32), so they were not compared"
+        + ("; -cmp_data=FILE compares on your own input" if made_up else ""),
+    ]
+    names = [f'"{t.top}"' for t in findings.unproved]
+    if names:
+        more = f" and {len(names) - UNDEFINED_SHOWN} more" if len(names) > UNDEFINED_SHOWN else ""
+        lines.append(
+            "note: nothing is known of " + ", ".join(names[:UNDEFINED_SHOWN]) + more
+            + ": every element is undefined on this input"
+        )
+    return lines
 
 
 class LayerLines:

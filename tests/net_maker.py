@@ -233,7 +233,7 @@ class NetMaker:
                 top = self.top(like=x) if kept else self.top(unsigned=True)
                 self.add(ufw.ReLUOp(x, top))
             case "leaky":
-                self.add(ufw.ReLUOp(x, self.top(like=x), 0.1))
+                self.add(ufw.ReLUOp(x, self.sloped_top(x), self.rng.choice([0.1, -0.5, 3.0])))
             case "prelu":
                 self.prelu(x)
             case "sigmoid":
@@ -251,10 +251,15 @@ class NetMaker:
         count = self.rng.choice([1, shape[1] if len(shape) > 1 else 1])
         if self.integer and not self.island:
             slope: Array = self.data.integers(-60, 100, count).astype(np.int8)
-            self.add(ufw.PReLUOp(x, self.top(like=x), slope, right_shift=7))
+            self.add(ufw.PReLUOp(x, self.sloped_top(x), slope, right_shift=self.rng.choice([5, 7])))
         else:
             slope = self.data.standard_normal(count).astype(np.float32)
             self.add(ufw.PReLUOp(x, self.top(like=x), slope))
+
+    def sloped_top(self, x: SSAValue) -> Top:
+        """A result in the scale of x, or in one of its own."""
+        own = not types.is_float(x) and not types.is_unsigned(x) and self.rng.random() < 0.5
+        return self.top() if own else self.top(like=x)
 
     def softmax(self) -> None:
         x = self.pick()

@@ -66,7 +66,9 @@ def calibrate_network(options: CalibrateOptions, report: Report) -> CalibrationR
     outdir holds nothing new.
     """
     _folder(options).check()
-    network = load_network(options.model, options.weight, net_name=options.net_name)
+    network = load_network(
+        options.model, options.weight, shapes=options.shapes, net_name=options.net_name
+    )
     _folder(options).check(*_file_names(network.net.name, options.layer_table))
     if network.precision is not Precision.FP32:
         weights = options.weight or options.model

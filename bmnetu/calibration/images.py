@@ -59,7 +59,9 @@ def decoded(file: Path | IO[bytes]) -> Generator[Image.Image]:
 
 
 def open_images(folder: Path, contract: Preprocess, channels: int) -> Images:
-    """The images of a folder, sorted by name. Raises :class:`InputFileError`."""
+    """The images of a folder, sorted by name, or one image. Raises :class:`InputFileError`."""
+    if folder.is_file():
+        return Images([folder], contract, channels)
     with reading(folder, "a folder"):
         paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
     if not paths:

@@ -306,7 +306,8 @@ class BiasOp(BroadcastLayerOp):
 class PReLUOp(UnaryLayerOp):
     """``y = x if x > 0 else slope * x``; ``slope`` is [C], or [1] for all channels.
 
-    INT8: ``y = (slope x) >> right_shift`` for negative x; the result keeps the input's scale.
+    INT8: ``y = (slope x) >> right_shift`` for negative x: where the result has another scale than
+    the input, the slopes lead from one to the other.
     """
 
     name = "ufw.prelu"

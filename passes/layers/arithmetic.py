@@ -65,6 +65,13 @@ def plain_sum(
     )
 
 
+def product_shift(a_unsigned: bool, b_unsigned: bool) -> int:
+    """The right shift with which every product of two 8-bit numbers fits 8 bits, unsigned when
+    both are."""
+    bits = sum(8 if unsigned else 7 for unsigned in (a_unsigned, b_unsigned))
+    return bits - (8 if a_unsigned and b_unsigned else 7)
+
+
 def multiply(c: Converter, op: Any, xs: Sequence[SSAValue]) -> SSAValue:
     """The product of all xs, pair by pair; integers keep one power of two between the scales."""
     top, kind = op.results[0], StringAttr("product")
@@ -81,7 +88,7 @@ def multiply(c: Converter, op: Any, xs: Sequence[SSAValue]) -> SSAValue:
             ratio = (types.scale_of(top) or 1.0) / scale
             shift = ceil(log2(ratio) - SAME_SCALE)  # upwards: nothing that fits the top is clipped
         else:
-            shift = 8 if unsigned else 7
+            shift = product_shift(types.is_unsigned(value), types.is_unsigned(x))
         shift = min(max(shift, 0), 31)
         result = types.int_tensor(types.shape_of(top), scale * 2.0**shift, unsigned)
         exact = types.scale_of(top) or 1.0
@@ -146,11 +153,10 @@ def _relu(c: Converter, op: ufw.ReLUOp) -> None:
         settings = {"multiplier": int_attr(multiplier), "shift": int_attr(shift)}
         c.finish(op, c.add(compute.RequantizeOp, [x], result, **settings))
     else:
-        multiplier, shift = c.ratio(abs(slope))
+        ratio = (types.scale_of(x) or 1.0) / (types.scale_of(op.top) or 1.0)
+        multiplier, shift = c.ratio(abs(slope) * ratio)
         signed = multiplier if slope > 0 else -multiplier
-        blob = BlobAttr.of(np.array([signed], np.int8))
-        kind = types.tensor_type(x)
-        c.finish(op, c.add(compute.PReluOp, [x], kind, slope=blob, shift=int_attr(shift)))
+        _integer_prelu(c, op, x, BlobAttr.of(np.array([signed], np.int8)), shift)
 
 
 def _pass_on(c: Converter, op: Any, value: SSAValue) -> None:
@@ -171,9 +177,25 @@ def _prelu(c: Converter, op: ufw.PReLUOp) -> None:
     if types.is_unsigned(x):
         _pass_on(c, op, x)
         return
-    shift = int_attr(op.right_shift.value.data)
-    value = c.add(compute.PReluOp, [x], types.tensor_type(x), slope=op.slope, shift=shift)
-    c.finish(op, value)
+    _integer_prelu(c, op, x, op.slope, op.right_shift.value.data)
+
+
+def _integer_prelu(
+    c: Converter, op: ufw.ReLUOp | ufw.PReLUOp, x: SSAValue, slope: BlobAttr, shift: int
+) -> None:
+    """``slope`` and ``shift`` lead from the operand's scale to the result's; that of a float
+    result is the operand's."""
+    scale = types.scale_of(x if types.is_float(op.top) else op.top) or 1.0
+    multiplier, multiplier_shift = c.ratio((types.scale_of(x) or 1.0) / scale)
+    settings = {
+        "shift": int_attr(shift),
+        "multiplier": int_attr(multiplier),
+        "multiplier_shift": int_attr(multiplier_shift),
+    }
+    result = types.tensor_type(x)
+    if (multiplier, multiplier_shift) != (1, 0):
+        result = types.int_tensor(types.shape_of(x), scale, types.is_unsigned(x))
+    c.finish(op, c.add(compute.PReluOp, [x], result, slope=slope, **settings))
 
 
 def _function_of(op: Any) -> Callable[[Array], Array]:

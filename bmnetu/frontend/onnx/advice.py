@@ -1,0 +1,95 @@
+"""What to do in the export about an operator that cannot be compiled: one table."""
+
+from __future__ import annotations
+
+HOST = "cut the net before it (onnx.utils.extract_model) and compute the rest on the host"
+HEADS = "export the net without its post-processing, which the host computes from the raw outputs"
+FIXED = (
+    "export with fixed shapes and do_constant_folding=True, or run onnxsim on the file, so that it"
+    " is computed before"
+)
+EVAL = "export after model.eval()"
+FLOAT = "export the float net; bmnetu-calibrate makes INT8 of it"
+SHUFFLE = "write it as reshape, transpose and reshape"
+OWN_DOMAIN = (
+    "export with ONNX's own operators only: no custom ones, and no file that ONNX Runtime has"
+    " optimised or quantised"
+)
+
+ADVICE: dict[str, str] = {
+    "Abs": "write relu(x) + relu(-x)",
+    "And": FIXED,
+    "ArgMax": HEADS,
+    "BatchNormalization": EVAL,
+    "Bernoulli": EVAL,
+    "Cast": "export with float32 tensors all through",
+    "Compress": HEADS,
+    "ConstantOfShape": FIXED,
+    "Conv": "1-D: unsqueeze a height of 1 and use Conv2d",
+    "ConvInteger": FLOAT,
+    "DepthToSpace": SHUFFLE,
+    "DequantizeLinear": FLOAT,
+    "Div": "multiply with the reciprocal: a * torch.reciprocal(b)",
+    "Dropout": EVAL,
+    "DynamicQuantizeLinear": FLOAT,
+    "Einsum": "write it as matmul, reshape and transpose",
+    "Equal": FIXED,
+    "Erf": "use the tanh form, torch.nn.GELU(approximate='tanh')",
+    "Expand": "repeat with torch.cat",
+    "GatherElements": HEADS,
+    "GatherND": HEADS,
+    "Gelu": "export with operator set 17 and the tanh form, torch.nn.GELU(approximate='tanh')",
+    "Greater": FIXED,
+    "GreaterOrEqual": FIXED,
+    "If": FIXED,
+    "Less": FIXED,
+    "LessOrEqual": FIXED,
+    "Loop": FIXED,
+    "MatMulInteger": FLOAT,
+    "Min": "of tensors: write -torch.maximum(-a, -b)",
+    "Multinomial": EVAL,
+    "NonMaxSuppression": HEADS,
+    "NonZero": HEADS,
+    "Not": FIXED,
+    "OneHot": FIXED,
+    "Or": FIXED,
+    "Pad": "let the Conv or AveragePool behind it pad",
+    "QLinearConv": FLOAT,
+    "QLinearMatMul": FLOAT,
+    "QuantizeLinear": FLOAT,
+    "RandomNormal": EVAL,
+    "RandomNormalLike": EVAL,
+    "RandomUniform": EVAL,
+    "RandomUniformLike": EVAL,
+    "Range": FIXED,
+    "ReduceSum": "over height and width: the mean times their size",
+    "Reshape": FIXED,
+    "Resize": (
+        "nearest by a whole factor: repeat with torch.stack and reshape, as in"
+        " torch.stack([x, x], -1).flatten(3); else " + HOST
+    ),
+    "RoiAlign": HEADS,
+    "Scan": FIXED,
+    "ScatterElements": HEADS,
+    "ScatterND": HEADS,
+    "Shape": FIXED,
+    "Size": FIXED,
+    "Slice": "steps over height and width: max_pool2d(x, 1, step)",
+    "SpaceToDepth": SHUFFLE,
+    "SplitToSequence": "split into tensors: torch.split and an index",
+    "Swish": "write x * torch.sigmoid(x)",
+    "Tile": "repeat with torch.cat",
+    "TopK": HEADS,
+    "Unique": HEADS,
+    "Where": FIXED,
+    "Xor": FIXED,
+}
+
+
+def advice_on(op: str, known: bool) -> str:
+    """What to do about an operator; empty where the node's own sentence says it. ``known``: it can
+    be compiled, but not this one.
+    """
+    if "." in op:
+        return OWN_DOMAIN
+    return ADVICE.get(op, "" if known else HOST)
