@@ -12,7 +12,6 @@ from xdsl.ir import Operation, SSAValue
 
 from bmnetu.calibration.accumulate import merged
 from bmnetu.calibration.channels import Channels
-from bmnetu.calibration.closeness import Closeness
 from bmnetu.calibration.data import CalibrationData
 from bmnetu.calibration.gathered import gathered, ranges
 from bmnetu.calibration.integer_module import integer_module
@@ -21,7 +20,7 @@ from bmnetu.calibration.net import FloatNet
 from bmnetu.calibration.portable import PortableFunction
 from bmnetu.calibration.quantizer import Quantizer
 from bmnetu.calibration.recipe import Recipe
-from bmnetu.calibration.regions import MOVES, Regions, joined_regions, with_regions
+from bmnetu.calibration.regions import MOVES, Regions, joined_regions
 from dialects.blob import Array
 from dialects.execute import execute, names_of
 from dialects.ufw import ops
@@ -33,21 +32,20 @@ METHODS = ("KL", "MSE", "PERCENTILE", "MAX")
 """What is tried, the usual one first."""
 TRIED_BATCHES = 64
 """At most so many batches are used, spread over the data."""
-JUDGED_EVERY = 4
-"""Every fourth of them is kept for judging."""
-JUDGED_SAMPLES = 8
-"""At most so many samples, or one batch, are judged."""
-MARGIN = 0.5
-"""By so many dB another recipe has to be better than the usual one."""
-WORST, BEST = 0.0, 60.0
-"""In dB: beyond these, less or more noise of a batch does not count."""
-LEAST_PROBABILITY = 1e-6
-"""Probabilities below it are alike."""
+JUDGED_SAMPLES = 16
+"""So many samples, or one batch, are kept for judging, but at most half of the batches."""
+MARGIN = 2.5
+"""By so many dB another recipe has to be better than the usual one: less is chance with so few
+samples."""
+SURE = 0.5
+"""And by so many standard errors of the difference."""
+LEAST_ERROR = 1e-5
+"""Relative errors below it are alike."""
+LEAST_PROBABILITY = 1e-3
+"""Probabilities below it are alike: samples that are decided count little."""
 
 
-def best_recipe(
-    net: FloatNet, data: CalibrationData, usual: Recipe, report: Report
-) -> Recipe:
+def best_recipe(net: FloatNet, data: CalibrationData, usual: Recipe, report: Report) -> Recipe:
     """The recipe whose outputs are nearest to the float net's on data that it has not seen.
 
     Tried are all METHODS, equalised and not, without refined weights; then the usual recipe and the
@@ -63,14 +61,14 @@ def best_recipe(
         report(
             f"-th_method=AUTO: {settled.count} batch(es) settle recipes, {judged.count} judge them"
         )
+    report("SQNR of the worst output, by the mean size of its errors:")
     for equalize in (True, False) if usual.equalize else (False,):
         trials.run([replace(usual, method=m, equalize=equalize).plain() for m in METHODS])
     if usual.refines:
         others = [recipe for recipe in trials.ranked() if recipe != usual.plain()]
         trials.run([usual, replace(usual, method=others[0].method, equalize=others[0].equalize)])
-    best = trials.ranked()[0]
-    if trials.scores[best] < trials.scores[usual] + MARGIN:
-        best = usual
+    better = (r for r in trials.ranked() if trials.scores[r].surely_better(trials.scores[usual]))
+    best = next(better, usual)
     report(f"chosen: {best.flags()}")
     return best
 
@@ -81,23 +79,22 @@ def _parts(data: CalibrationData) -> tuple[CalibrationData, CalibrationData]:
         return data, data
     count = min(data.count, TRIED_BATCHES)
     places = [i * data.count // count for i in range(count)]
-    first = min(JUDGED_EVERY, count) - 1
-    kept = places[first::JUDGED_EVERY]
     size = next(iter(data.inputs.values()))[0]
-    judged = kept[: max(1, JUDGED_SAMPLES // size)]
-    return data.chosen([i for i in places if i not in kept]), data.chosen(judged)
+    kept = min(max(1, JUDGED_SAMPLES // size), count // 2)
+    judged = [places[(2 * i + 1) * count // (2 * kept)] for i in range(kept)]
+    return data.chosen([i for i in places if i not in judged]), data.chosen(judged)
 
 
 @dataclass
-class _Scores:
-    """By recipe, what is judged, in dB: one number a batch."""
+class _Errors:
+    """By recipe and output: of each judged sample, the length of its error and of itself."""
 
-    found: list[dict[str, list[float]]]
+    found: list[dict[str, list[tuple[float, float]]]]
 
-    def merge(self, other: _Scores) -> None:
+    def merge(self, other: _Errors) -> None:
         for mine, more in zip(self.found, other.found, strict=True):
-            for name, values in more.items():
-                mine.setdefault(name, []).extend(values)
+            for name, pairs in more.items():
+                mine.setdefault(name, []).extend(pairs)
 
 
 @dataclass(frozen=True)
@@ -110,46 +107,78 @@ class _Judgement:
     regions: Regions
     probabilities: frozenset[str]
 
-    def run(self, index: int) -> _Scores:
+    def run(self, index: int) -> _Errors:
         batch, function = self.data.batch(index), self.net.function
         outputs = names_of(function, "output_names")
         real = dict(zip(outputs, execute(function, batch, evaluate), strict=True))
-        wanted = self._judged(real, index)
-        return _Scores(
-            [_decibels(wanted, self._judged(each.run(batch), index)) for each in self.int8]
-        )
+        size, new = len(next(iter(batch.values()))), self.data.new(index)
+        apart = all(len(array) == size for array in real.values())
+        samples = [slice(i, i + 1) for i in range(new)] if apart else [slice(None)]
+        wanted = [self._judged(real, rows) for rows in samples]
+        found: list[dict[str, list[tuple[float, float]]]] = []
+        for each in self.int8:
+            held = each.run(batch)
+            pairs = zip(wanted, (self._judged(held, rows) for rows in samples), strict=True)
+            errors: dict[str, list[tuple[float, float]]] = {}
+            for x, y in pairs:
+                for name, array in x.items():
+                    lengths = _length(array - y[name]), _length(array)
+                    errors.setdefault(name, []).append(lengths)
+            found.append(errors)
+        return _Errors(found)
 
-    def _judged(self, outputs: Mapping[str, Array], index: int) -> dict[str, Array]:
-        """What is compared: probabilities as logarithms, and no samples twice."""
-        size = len(next(iter(self.data.batch(index).values())))
-        found = dict[str, Array]()
+    def _judged(self, outputs: Mapping[str, Array], rows: slice) -> dict[str, Array]:
+        """What is compared of some rows: probabilities as logarithms, and the regions."""
+        found: dict[str, Array] = {}
         for name, array in outputs.items():
-            array = array[: self.data.new(index)] if len(array) == size else array
             if name in self.probabilities:
                 array = np.log(np.maximum(array, LEAST_PROBABILITY))
-            found[name] = array
-        return with_regions(found, self.regions)
+            found[name] = array[rows]
+            for part, mask in self.regions.get(name, {}).items():
+                found[f"{name}: {part}"] = array[rows][mask[rows]]
+        return found
 
 
-def _decibels(wanted: Mapping[str, Array], found: Mapping[str, Array]) -> dict[str, list[float]]:
-    scores: dict[str, list[float]] = {}
-    for name, array in wanted.items():
-        closeness = Closeness()
-        closeness.add(array, found[name])
-        if closeness.signal:
-            scores[name] = [float(np.clip(closeness.sqnr, WORST, BEST))]
-    return scores
+def _length(array: Array) -> float:
+    return float(np.linalg.norm(np.nan_to_num(array.astype(np.float64).ravel())))
+
+
+@dataclass(frozen=True)
+class _Score:
+    """Of one recipe: the ``errors`` of the judged samples at its worst output, relative to the
+    output's size, and what they are together ``in_db``."""
+
+    errors: Array
+
+    @staticmethod
+    def of(found: Mapping[str, Sequence[tuple[float, float]]]) -> _Score:
+        parts = [np.array(pairs) for pairs in found.values()]
+        parts = [
+            pairs[:, 0] / np.sqrt(np.mean(pairs[:, 1] ** 2)) for pairs in parts if pairs[:, 1].any()
+        ]
+        return _Score(max(parts, key=np.mean, default=np.zeros(1)))
+
+    @property
+    def in_db(self) -> float:
+        return -20 * float(np.log10(max(self.errors.mean(), LEAST_ERROR)))
+
+    def surely_better(self, other: _Score) -> bool:
+        """Whether it is better by MARGIN, and by more than chance makes it."""
+        gains = other.errors - self.errors
+        chance = gains.std() / np.sqrt(max(1, len(gains) - 1))
+        better = self.in_db >= other.in_db + MARGIN
+        return bool(better and gains.mean() >= SURE * chance)
 
 
 @dataclass
 class _Trials:
-    """Recipes settled on one part of the data and judged on another; ``scores`` are in dB."""
+    """Recipes settled on one part of the data and judged on another."""
 
     net: FloatNet
     settled: CalibrationData
     judged: CalibrationData
     report: Report
-    scores: dict[Recipe, float] = field(default_factory=dict[Recipe, float])
+    scores: dict[Recipe, _Score] = field(default_factory=dict[Recipe, _Score])
     _quantizers: dict[bool, Quantizer] = field(default_factory=dict[bool, Quantizer])
     _channels: Channels | None = None
 
@@ -164,16 +193,14 @@ class _Trials:
             PortableFunction(function), int8, self.judged, joined_regions(function),
             probabilities(function),
         )  # fmt: skip
-        found = merged(job, self.judged, _Scores([{} for _ in recipes]), "judging")
+        found = merged(job, self.judged, _Errors([{} for _ in recipes]), "judging")
         for recipe, scores in zip(recipes, found.found, strict=True):
-            means = {name: float(np.mean(values)) for name, values in scores.items()}
-            worst = min(means, key=means.__getitem__, default="")
-            self.scores[recipe] = means.get(worst, BEST)
-            self.report(f'  {recipe.flags()}: {self.scores[recipe]:.1f} dB at "{worst}"')
+            self.scores[recipe] = _Score.of(scores)
+            self.report(f"  {recipe.flags()}: {self.scores[recipe].in_db:.1f} dB")
 
     def ranked(self) -> list[Recipe]:
         """The best first; of equal ones that which was tried first."""
-        return sorted(self.scores, key=lambda recipe: -self.scores[recipe])
+        return sorted(self.scores, key=lambda recipe: -self.scores[recipe].in_db)
 
     def _quantizer(self, recipe: Recipe) -> Quantizer:
         """What a recipe is settled with, gathered once for all that equalise or do not."""

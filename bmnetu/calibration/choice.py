@@ -6,13 +6,13 @@ from functools import cache
 from math import isfinite
 
 import numpy as np
-from xdsl.ir import SSAValue
+from xdsl.ir import Block, Operation, SSAValue
 
 from bmnetu.calibration.channels import Channels
 from bmnetu.calibration.coefficients import Coefficients, coefficients_of
 from bmnetu.calibration.histogram import Histogram
 from bmnetu.calibration.net import FloatNet
-from bmnetu.calibration.plan import Plan
+from bmnetu.calibration.plan import SLOPED, Plan, largest_slope
 from bmnetu.calibration.statistics import Histograms
 from bmnetu.calibration.thresholds import threshold
 from bmnetu.errors import InputFileError
@@ -31,6 +31,11 @@ BOUNDED = (ops.SoftmaxOp, ops.SigmoidOp, ops.TanHOp)
 """Layers whose largest results mean most: their threshold is the maximum."""
 
 _STRATEGIES = {LayerParameter.USE_KL: "KL", LayerParameter.USE_MAX: "MAX"}
+
+
+def _is_steep(op: Operation | Block) -> bool:
+    """Whether a slope above 1 makes the largest results, which are few and mean most."""
+    return isinstance(op, SLOPED) and largest_slope(op) > 1
 
 
 class Choice:
@@ -103,5 +108,7 @@ class Choice:
         return self._net.makers.get(value, LayerParameter())
 
     def _strategy(self, value: SSAValue) -> str:
-        usual = "MAX" if isinstance(value.owner, BOUNDED) else self._method
+        owner = value.owner
+        tailed = isinstance(owner, BOUNDED) or _is_steep(owner)
+        usual = "MAX" if tailed else self._method
         return _STRATEGIES.get(self._settings(value).th_strategy, usual)

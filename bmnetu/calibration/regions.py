@@ -32,7 +32,8 @@ Regions = Mapping[str, Mapping[str, Array]]
 def joined_regions(function: FuncOp) -> Regions:
     """The operands of the concatenations that make the outputs of a ufw function; outputs that
     nothing is joined in are left out."""
-    names = dict(zip(function.body.block.args, names_of(function, "input_names"), strict=True))
+    arguments = zip(function.body.block.args, names_of(function, "input_names"), strict=True)
+    names: dict[SSAValue, str] = dict(arguments)
     for op in function.body.block.ops:
         names |= dict(zip(op.results, names_of(op, "tops"), strict=True))
     returned = function.body.block.last_op
@@ -66,7 +67,8 @@ def _labels(
     arrays = [part for part in parts if part is not None]
     if not arrays:
         return None
-    return evaluate(op, arrays)[list(op.results).index(value)]
+    results = zip(op.results, evaluate(op, arrays), strict=True)
+    return next(array for result, array in results if result is value)
 
 
 def with_regions(outputs: Mapping[str, Array], regions: Regions) -> dict[str, Array]:
