@@ -89,7 +89,7 @@ def _compile(values: dict[str, Any], terminal: Terminal) -> None:
     from bmnetu.driver import compile_network
 
     with interruptible():
-        compile_network(options, terminal.report)
+        compile_network(options, terminal.report, terminal.progress)
     if options.stop_after is None:
         terminal.say(BANNER)
 

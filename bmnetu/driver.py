@@ -55,8 +55,11 @@ def rare_collections():
 
 
 @rare_collections()
-def compile_network(options: CompileOptions, report: Report) -> CompileResult:
-    """Compiles a network as the options say; ``report`` gets lines for the user.
+def compile_network(
+    options: CompileOptions, report: Report, progress: Report = lambda text: None
+) -> CompileResult:
+    """Compiles a network as the options say; ``report`` gets lines for the user, ``progress`` what
+    is being done.
 
     Writes compilation.bmodel and, with the compare, input_ref_data.dat and output_ref_data.dat into
     outdir; with enable_profile, compiler_profile_0.txt, .csv and .json too. Raises the exceptions
@@ -71,6 +74,7 @@ def compile_network(options: CompileOptions, report: Report) -> CompileResult:
         dump_folder = OutputFolder(options.dump_ir, "-dump_ir")
         dump_folder.check(WEIGHTS)
         dumper = Dumper(dump_folder)
+    progress(f"reading {options.model}")
     network = load_network(
         options.model,
         options.weight,
@@ -85,7 +89,7 @@ def compile_network(options: CompileOptions, report: Report) -> CompileResult:
         report("note: the umodel is INT8, so it is compiled with -prec=INT8")
     data = compare_data(options, network, report)
     with user_errors():
-        return _Compilation(options, network, folder, dumper, report, data).run()
+        return _Compilation(options, network, folder, dumper, report, progress, data).run()
 
 
 def _file_names(options: CompileOptions) -> list[str]:
@@ -138,6 +142,7 @@ class _Compilation:
     folder: OutputFolder
     dumper: Dumper | None
     report: Report
+    progress: Report
     data: InputData
     findings: Findings = field(default_factory=Findings)
     lines: LayerLines = field(init=False)
@@ -159,7 +164,7 @@ class _Compilation:
         )
         passes = self._prepared(parse_pipeline(text))
         if options.opt == SEARCHED and options.stop_after in (None, "npu"):
-            found = search(network.module, passes, options.opt_budget)
+            found = search(network.module, passes, options.opt_budget, self.progress)
             if found != passes:
                 passes, text = found, ",".join(str(p.pipeline_pass_spec()) for p in found)
         dumper = self.dumper
@@ -173,7 +178,10 @@ class _Compilation:
                 for line in names_of(main_function(network.module), REPORT):
                     self.report(line)
 
-        run_pipeline(network.module, passes, after)
+        def before(item: ModulePass) -> None:
+            self.progress(f"pass {passes.index(item) + 1} of {len(passes)}: {item.name}")
+
+        run_pipeline(network.module, passes, after, before=before)
         if options.stop_after is not None and options.stop_after != "npu":
             self.report(f"stopped after level {options.stop_after}; -dump_ir=DIR keeps the IR")
             return CompileResult(
