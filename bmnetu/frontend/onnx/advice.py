@@ -53,7 +53,7 @@ ADVICE: dict[str, str] = {
     "Not": FIXED,
     "OneHot": FIXED,
     "Or": FIXED,
-    "Pad": "let the Conv or AveragePool behind it pad",
+    "Pad": "zeros: let the Conv or AveragePool behind it pad",
     "QLinearConv": FLOAT,
     "QLinearMatMul": FLOAT,
     "QuantizeLinear": FLOAT,

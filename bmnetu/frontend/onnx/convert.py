@@ -25,6 +25,7 @@ from bmnetu.frontend.topology import Layer, Topology
 from bmnetu.frontend.ufw_pb2 import LayerParameter, NetParameter
 from dialects.blob import Array
 from dialects.ufw.layer import Top
+from dialects.ufw.shapes import show
 
 MAX_RANK = 8
 """No tensor of the net has more dimensions."""
@@ -43,7 +44,7 @@ def read_onnx(
     read = {name for node in nodes for name in node.inputs} | set(file.outputs)
     notes: list[str] = []
     refusals = Refusals(path)
-    inputs = reshaped(_inputs(file, read, notes, refusals), shapes, max_n)
+    inputs = reshaped(_inputs(file, read, notes, refusals, shapes is None), shapes, max_n)
     if shapes is None and max_n is None:
         notes += [
             f'{path}: input "{blob.name}" has any batch; 1 is taken without -shapes'
@@ -85,9 +86,11 @@ def _live(file: OnnxFile) -> list[Node]:
 
 
 def _inputs(
-    file: OnnxFile, read: set[str], notes: list[str], refusals: Refusals
+    file: OnnxFile, read: set[str], notes: list[str], refusals: Refusals, declared: bool
 ) -> list[Input]:
-    """The inputs that are read; a batch without a size is 1, other sizes have to be known."""
+    """The inputs that are read; a batch without a size is 1, other sizes have to be known.
+    ``declared``: their own shapes count.
+    """
     found: list[Input] = []
     for name, value in file.inputs.items():
         if name not in read:
@@ -103,6 +106,9 @@ def _inputs(
                 f"{where} is a scalar, a tensor without a dimension; export the net with a"
                 " constant in its place, or with a tensor of one dimension"
             )
+            continue
+        if declared and any(d.HasField("dim_value") and not d.dim_value for d in kind.shape.dim[1:]):
+            refusals.add(f"{where} is {show(shape)}, which has no numbers; give sizes with -shapes")
             continue
         if kind.elem_type != TensorProto.FLOAT:
             known = kind.elem_type in TensorProto.DataType.values()

@@ -19,6 +19,14 @@ REFUSED: dict[str, tuple[Net, str]] = {
         r'node "Relu_y" \(com.microsoft.Relu\): this operator',
     ),
     "constants only": (Net([node("Exp", "x", "y")]), "this operator cannot be compiled"),
+    "an empty input": (
+        Net([node("Relu", "x", "y")], inputs={"x": (1, 0, 4)}),
+        'input "x" is 1x0x4, which has no numbers; give sizes with -shapes',
+    ),
+    "an empty piece": (
+        Net([node("Split", "x s", "y z", axis=1)], {"s": np.array([3, 0])}, outputs=["y", "z"]),
+        "a piece has no numbers",
+    ),
     "a constant output": (
         Net([node("Exp", "c", "y"), node("Relu", "x", "z")], {"c": numbers(3)},
             outputs=["y", "z"]),
