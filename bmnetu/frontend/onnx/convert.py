@@ -107,7 +107,8 @@ def _inputs(
                 " constant in its place, or with a tensor of one dimension"
             )
             continue
-        if declared and any(d.HasField("dim_value") and not d.dim_value for d in kind.shape.dim[1:]):
+        sizes = [dim.dim_value for dim in kind.shape.dim if dim.HasField("dim_value")]
+        if declared and 0 in sizes and len(sizes) == len(shape) and shape[1:].count(0):
             refusals.add(f"{where} is {show(shape)}, which has no numbers; give sizes with -shapes")
             continue
         if kind.elem_type != TensorProto.FLOAT:
