@@ -6,7 +6,6 @@ import gc
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from xdsl.dialects.builtin import ModuleOp
@@ -15,14 +14,14 @@ from xdsl.utils.exceptions import DiagnosticException, VerifyException
 
 from bmnetu.bmodel import read, write
 from bmnetu.compare_data import compare_data
-from bmnetu.dump import Dumper
+from bmnetu.dump import WEIGHTS, Dumper
 from bmnetu.emit import bmodel_of, check_written, network_name
 from bmnetu.errors import BmnetuError, CompareError, UnsupportedError, UsageError
-from bmnetu.files import write_atomically
 from bmnetu.frontend import Network, load_network
 from bmnetu.options import CompileOptions, check_supported
+from bmnetu.outputs import OutputFolder
 from bmnetu.pipeline import parse_pipeline, pipeline_text, run_pipeline
-from bmnetu.profile import profile, write_profile
+from bmnetu.profile import PROFILE_FILES, profile, profile_files
 from bmnetu.result import CompileResult, LayerLines, summary
 from bmnetu.search import search
 from dialects.blob import BlobError
@@ -35,6 +34,9 @@ from passes.verify_layers import VerifyLayersPass
 
 Report = Callable[[str], None]
 
+BMODEL = "compilation.bmodel"
+REFERENCES = ("input_ref_data.dat", "output_ref_data.dat")
+"""What is stored in outdir, the second with the compare."""
 
 COLLECTIONS = (200_000, 50, 1000)
 """Thresholds of Python's garbage collector: a network's ops are many and live long, and to look
@@ -61,6 +63,14 @@ def compile_network(options: CompileOptions, report: Report) -> CompileResult:
     of :mod:`bmnetu.errors`; then outdir holds nothing new.
     """
     check_supported(options)
+    folder = OutputFolder(options.outdir, "-outdir")
+    if options.stop_after in (None, "npu"):
+        folder.check(*_file_names(options))
+    dumper = None
+    if options.dump_ir is not None:
+        dump_folder = OutputFolder(options.dump_ir, "-dump_ir")
+        dump_folder.check(WEIGHTS)
+        dumper = Dumper(dump_folder)
     network = load_network(
         options.model,
         options.weight,
@@ -75,7 +85,13 @@ def compile_network(options: CompileOptions, report: Report) -> CompileResult:
         report("note: the umodel is INT8, so it is compiled with -prec=INT8")
     data = compare_data(options, network, report)
     with user_errors():
-        return _Compilation(options, network, report, data).run()
+        return _Compilation(options, network, folder, dumper, report, data).run()
+
+
+def _file_names(options: CompileOptions) -> list[str]:
+    """The files that a compilation stores."""
+    names = [*REFERENCES] if options.cmp else []
+    return [*names, *(PROFILE_FILES if options.enable_profile else ()), BMODEL]
 
 
 def _check_precision(options: CompileOptions, network: Network) -> None:
@@ -119,6 +135,8 @@ class _Compilation:
 
     options: CompileOptions
     network: Network
+    folder: OutputFolder
+    dumper: Dumper | None
     report: Report
     data: InputData
     findings: Findings = field(default_factory=Findings)
@@ -144,7 +162,7 @@ class _Compilation:
             found = search(network.module, passes, options.opt_budget)
             if found != passes:
                 passes, text = found, ",".join(str(p.pipeline_pass_spec()) for p in found)
-        dumper = None if options.dump_ir is None else Dumper(options.dump_ir)
+        dumper = self.dumper
         if dumper is not None:
             dumper.dump("load", network.module)
 
@@ -192,22 +210,19 @@ class _Compilation:
             data = write(contents)
         except ValueError as error:
             raise UnsupportedError(f"{self.options.model}: {error}") from error
-        path = outdir / "compilation.bmodel"
-        check_written(read(data, str(path)), module, path)
-        outdir.mkdir(parents=True, exist_ok=True)
-        references: list[Path | None] = [None, None]
+        check_written(read(data, BMODEL), module, BMODEL)
+        files: dict[str, bytes] = {}
         if self.options.cmp:
-            for i, (name, arrays) in enumerate(
-                (("input", self.findings.inputs), ("output", self.findings.outputs))
+            for name, arrays in zip(
+                REFERENCES, (self.findings.inputs, self.findings.outputs), strict=True
             ):
-                references[i] = outdir / f"{name}_ref_data.dat"
-                raw = b"".join(np.ascontiguousarray(a).tobytes() for a in arrays.values())
-                write_atomically(outdir / f"{name}_ref_data.dat", raw)
+                files[name] = b"".join(np.ascontiguousarray(a).tobytes() for a in arrays.values())
         if self.options.enable_profile:
-            write_profile(profile(module), outdir)
-        write_atomically(path, data)
+            files |= profile_files(profile(module))
+        self.folder.store(files | {BMODEL: data})
+        references = [outdir / name if name in files else None for name in REFERENCES]
         return CompileResult(
-            bmodel=path,
+            bmodel=outdir / BMODEL,
             net_name=contents.nets[0].name,
             precision=str(self.network.precision),
             pipeline=text,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -13,16 +13,31 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Attribute, Operation
 from xdsl.printer import Printer
 
-from bmnetu.files import write_atomically
+from bmnetu.outputs import OutputFolder
 from dialects.blob import BlobAttr, with_data
 
 WEIGHTS = "weights.npz"
 
 
+class TextPrinter(Printer):
+    """xDSL's printer, which writes a string at once and not letter by letter."""
+
+    def print_bytes_literal(self, bytestring: bytes) -> None:
+        text = _ESCAPED.sub(_escape, bytestring.decode("latin-1"))
+        self.print_string(f'"{text}"')
+
+
+_ESCAPED = re.compile(r'[^ -~]|["\\]')
+
+
+def _escape(match: re.Match[str]) -> str:
+    return "\\\\" if match[0] == "\\" else f"\\{ord(match[0]):02X}"
+
+
 def module_text(module: Operation) -> str:
     """The module, or a function of it, as text that can be run again, with locations."""
     stream = io.StringIO()
-    Printer(stream, print_debuginfo=True).print_op(module)
+    TextPrinter(stream, print_debuginfo=True).print_op(module)
     return stream.getvalue() + "\n"
 
 
@@ -47,20 +62,20 @@ def fill_blobs(module: Operation, arrays: Mapping[str, NDArray[Any]]) -> None:
 class Dumper:
     """Writes ``NN_pass.mlir`` files into a folder, and weights.npz with every blob seen so far."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: OutputFolder):
         self.folder = folder
         self.count = 0
         self.weights: dict[str, NDArray[Any]] = {}
-        folder.mkdir(parents=True, exist_ok=True)
 
     def dump(self, name: str, module: ModuleOp) -> None:
-        """Writes the module as it is now."""
-        text = module_text(module).encode()
-        write_atomically(self.folder / f"{self.count:02}_{name}.mlir", text)
-        self.count += 1
+        """Writes the module as it is now, together with the weights if there are new ones."""
+        files: dict[str, bytes] = {}
         new = blobs_of(module)
-        if new.keys() - self.weights.keys():
+        if not self.count or new.keys() - self.weights.keys():
             self.weights |= new
             stream = io.BytesIO()
             np.savez(stream, allow_pickle=False, **self.weights)
-            write_atomically(self.folder / WEIGHTS, stream.getvalue())
+            files[WEIGHTS] = stream.getvalue()
+        files[f"{self.count:02}_{name}.mlir"] = module_text(module).encode()
+        self.folder.store(files)
+        self.count += 1

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
 from bmnetu.errors import InputFileError
+from bmnetu.outputs import OutputFolder
 
 MAX_FILE = 2**31 - 1
 """Protobuf and flatbuffers both count bytes in 31 bits."""
@@ -38,18 +38,14 @@ def write_atomically(path: Path, data: bytes) -> None:
 
     Makes the folder if it is missing. Raises :class:`InputFileError` when it cannot be written.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            beside.write_bytes(data)
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
-    except OSError as error:
-        raise InputFileError(f"{path}: cannot be written: {error}") from error
+    OutputFolder(path.parent).store({path.name: data})
+
+
+MAX_STEM = 150
+"""Bytes of a net's name in a file name; most file systems take 255 in all."""
 
 
 def file_stem(name: str) -> str:
     """A net's name as the beginning of a file name: other characters become underscores."""
-    return re.sub(r"[^\w.-]", "_", name).lstrip(".") or "network"
+    stem = re.sub(r"[^\w.-]", "_", name[:MAX_STEM]).lstrip(".")
+    return stem.encode()[:MAX_STEM].decode(errors="ignore") or "network"

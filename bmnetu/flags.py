@@ -7,7 +7,6 @@ repeated flags wins.
 
 from __future__ import annotations
 
-import difflib
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -35,6 +34,7 @@ from bmnetu.kinds import (
     Kind,
     choice,
 )
+from bmnetu.nearest import nearest
 
 
 @dataclass(frozen=True)
@@ -273,8 +273,8 @@ def _find(known: Mapping[str, Flag], name: str) -> tuple[Flag, bool]:
     positive = known.get(name.removeprefix("no"))
     if name.startswith("no") and positive and positive.kind is BOOLEAN:
         return positive, True
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean -{near[0]}?" if near else "-help lists all flags"
+    near = nearest(name, known)
+    hint = f"did you mean -{near}?" if near else "-help lists all flags"
     raise UsageError(f"unknown flag -{name}: {hint}")
 
 

@@ -9,12 +9,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
-from pathlib import Path
 
 from xdsl.dialects.builtin import LocationAttr, ModuleOp, NameLoc
 
 from bmnetu.emit import network_name
-from bmnetu.files import write_atomically
 from dialects.bm1684 import isa
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.cycles import PEAK_MACS, Span, macs_of, schedule, traffic_of
@@ -22,7 +20,7 @@ from dialects.bm1684.isa import Engine, Instruction
 from passes.support.encode import command_groups, integer
 from passes.support.program import location_text, main_function
 
-STEM = "compiler_profile_0"
+PROFILE_FILES = tuple(f"compiler_profile_0.{suffix}" for suffix in ("txt", "csv", "json"))
 
 
 @dataclass
@@ -205,12 +203,7 @@ def _csv(profile: Profile) -> str:
     return stream.getvalue()
 
 
-def write_profile(profile: Profile, outdir: Path) -> None:
-    """Writes compiler_profile_0.txt, .csv and .json into a folder, each atomically."""
-    contents = {
-        "txt": text(profile),
-        "csv": _csv(profile),
-        "json": json.dumps(profile.record(), indent=1) + "\n",
-    }
-    for suffix, content in contents.items():
-        write_atomically(outdir / f"{STEM}.{suffix}", content.encode())
+def profile_files(profile: Profile) -> dict[str, bytes]:
+    """compiler_profile_0.txt, .csv and .json by name."""
+    contents = (text(profile), _csv(profile), json.dumps(profile.record(), indent=1) + "\n")
+    return dict(zip(PROFILE_FILES, (content.encode() for content in contents), strict=True))

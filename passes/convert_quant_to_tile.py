@@ -193,6 +193,7 @@ class ConvertQuantToTilePass(ModulePass):
     """
 
     name = "convert-quant-to-tile"
+    level = "quant"
 
     share: int = 1
     whole: bool = False

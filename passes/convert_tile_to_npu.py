@@ -90,6 +90,7 @@ class ConvertTileToNpuPass(ModulePass):
     """
 
     name = "convert-tile-to-npu"
+    level = "tile"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         function = main_function(op)

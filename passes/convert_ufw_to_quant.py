@@ -28,6 +28,7 @@ class ConvertUfwToQuantPass(ModulePass):
     """
 
     name = "convert-ufw-to-quant"
+    level = "ufw"
 
     float_inputs: tuple[str, ...] = ()
     float_outputs: tuple[str, ...] = ()

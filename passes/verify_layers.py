@@ -138,6 +138,7 @@ class VerifyLayersPass(ModulePass):
     """
 
     name = "verify-layers"
+    level = "npu"
 
     seed: int = 0
     findings: Findings = field(default_factory=Findings, init=False, compare=False, repr=False)

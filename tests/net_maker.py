@@ -117,12 +117,12 @@ class NetMaker:
         out = group if group == c else self.rng.choice([1, 3, 16, 64, 65, 130]) * group
         kernel = [self.rng.choice([1, 1, 2, 3, 5, 7]) for _ in "hw"]
         dilation = [self.rng.choice([1, 1, 1, 1, 2, 3, 18]) for _ in "hw"]
-        pad = [self.rng.choice([0, 0, 1, 1, 2, 2, 3, 3, 17]) for _ in "hw"]
+        pad = self.sides([self.rng.choice([0, 0, 1, 1, 2, 2, 3, 3, 17]) for _ in "hw"])
         for axis, size in enumerate((h, w)):
-            if (kernel[axis] - 1) * dilation[axis] + 1 > size + 2 * pad[axis]:
+            if (kernel[axis] - 1) * dilation[axis] + 1 > size + sum(pad[2 * axis : 2 * axis + 2]):
                 kernel[axis] = 1
         stride = [self.rng.choice([1, 1, 1, 2, 2, 3, 16]) for _ in "hw"]
-        if n * out * (h + 2 * pad[0]) * (w + 2 * pad[1]) > MAX_ELEMENTS * 2:
+        if n * out * (h + sum(pad[:2])) * (w + sum(pad[2:])) > MAX_ELEMENTS * 2:
             return
         fan_in = c // group * kernel[0] * kernel[1]
         if fan_in > MAX_FAN_IN:
@@ -136,6 +136,10 @@ class NetMaker:
                 stride=stride, pad=pad, dilation=dilation, group=group, **settings,
             )
         )  # fmt: skip
+
+    def sides(self, pad: list[int]) -> list[int]:
+        """Top, bottom, left and right, mostly the same on both sides."""
+        return [max(0, p + self.rng.choice([0, 0, 0, 0, -1, -2])) for p in pad for _ in "be"]
 
     def inner_product(self) -> None:
         x = self.pick()
@@ -203,12 +207,14 @@ class NetMaker:
             return
         _, _, h, w = types.shape_of(x)
         if self.rng.random() < 0.2:
-            kernel, stride, pad = [h, w], [1, 1], [0, 0]
+            kernel, stride, pad = [h, w], [1, 1], [0, 0, 0, 0]
+        elif self.rng.random() < 0.1:
+            kernel, stride, pad = [h + 1, w], [2, 1], [0, 0, 0, 0]
         else:
             kernel = [self.rng.choice([k for k in (1, 2, 3, 5) if k <= s]) for s in (h, w)]
             stride = [min(k, self.rng.choice([1, 2, 2, 3])) for k in kernel]
-            pad = [self.rng.choice([p for p in (0, 0, 1, 2) if p < k]) for k in kernel]
-        ceil = self.rng.random() < 0.8
+            pad = self.sides([self.rng.choice([p for p in (0, 0, 1, 2) if p < k]) for k in kernel])
+        ceil = self.rng.random() < 0.8 or kernel[0] > h
         kind = self.rng.choice(list(ufw.PoolingKind))
         self.add(
             ufw.PoolingOp(x, self.top(like=x), kind, kernel, stride=stride, pad=pad, ceil_mode=ceil)
@@ -218,13 +224,16 @@ class NetMaker:
         x = self.pick()
         if x is None:
             return
-        match self.rng.choice(["relu", "leaky", "prelu", "sigmoid", "tanh", "power", "dropout"]):
+        kinds = ["relu", "relu6", "leaky", "prelu", "sigmoid", "tanh", "power", "dropout"]
+        match self.rng.choice(kinds):
+            case "relu6":
+                self.add(ufw.ReLUOp(x, self.top(unsigned=True), upper=self.rng.choice([0.5, 6.0])))
             case "relu":
                 kept = self.integer and types.is_unsigned(x)
                 top = self.top(like=x) if kept else self.top(unsigned=True)
                 self.add(ufw.ReLUOp(x, top))
             case "leaky":
-                self.add(ufw.ReLUOp(x, self.top(like=x), 0.1))
+                self.add(ufw.ReLUOp(x, self.sloped_top(x), self.rng.choice([0.1, -0.5, 3.0])))
             case "prelu":
                 self.prelu(x)
             case "sigmoid":
@@ -242,10 +251,15 @@ class NetMaker:
         count = self.rng.choice([1, shape[1] if len(shape) > 1 else 1])
         if self.integer and not self.island:
             slope: Array = self.data.integers(-60, 100, count).astype(np.int8)
-            self.add(ufw.PReLUOp(x, self.top(like=x), slope, right_shift=7))
+            self.add(ufw.PReLUOp(x, self.sloped_top(x), slope, right_shift=self.rng.choice([5, 7])))
         else:
             slope = self.data.standard_normal(count).astype(np.float32)
             self.add(ufw.PReLUOp(x, self.top(like=x), slope))
+
+    def sloped_top(self, x: SSAValue) -> Top:
+        """A result in the scale of x, or in one of its own."""
+        own = not types.is_float(x) and not types.is_unsigned(x) and self.rng.random() < 0.5
+        return self.top() if own else self.top(like=x)
 
     def softmax(self) -> None:
         x = self.pick()

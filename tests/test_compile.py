@@ -126,3 +126,35 @@ def test_a_layer_that_does_not_fit_is_named(tmp_path: Path) -> None:
         f'{model}:2: layer "big": a softmax over 5000000 values does not fit local memory'
     )
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "name"),
+    [
+        ({}, "compilation.bmodel"),
+        ({}, "input_ref_data.dat"),
+        ({"enable_profile": True}, "compiler_profile_0.json"),
+        ({"dump_ir": Path("ir")}, "weights.npz"),
+    ],
+)
+def test_places_of_files_are_tried_before_the_network_is_read(
+    flags: dict[str, Any], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    flag, folder = ("dump_ir", "ir") if "dump_ir" in flags else ("outdir", "out")
+    (tmp_path / folder / name).mkdir(parents=True)
+    with pytest.raises(bmnetu.InputFileError) as caught:
+        bmnetu.compile("no.prototxt", "no.umodel", "out", **flags)
+    assert caught.value.message == f"-{flag}={folder}: {name} cannot be written: it is a folder"
+    assert [p.name for p in tmp_path.rglob("*")] == [folder, name]
+    with pytest.raises(bmnetu.InputFileError, match=r"no\.prototxt: no such file"):
+        bmnetu.compile("no.prototxt", "no.umodel", "deep/out")
+    assert not (tmp_path / "deep").exists()
+
+
+@pytest.mark.parametrize("make", ["calibrate", "generate_umodel"])
+def test_the_other_tools_try_the_outdir_too(make: str, tmp_path: Path) -> None:
+    (tmp_path / "out").touch()
+    flags = {"data": "no.npy"} if make == "calibrate" else {}
+    with pytest.raises(bmnetu.InputFileError, match=r"-outdir=.*out: cannot be written: .* a file"):
+        getattr(bmnetu, make)("no.prototxt", "no.umodel", outdir=tmp_path / "out", **flags)

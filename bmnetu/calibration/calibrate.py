@@ -26,13 +26,14 @@ from bmnetu.calibration.refine import sample_batches
 from bmnetu.calibration.scales import Numbers
 from bmnetu.calibration.sensitivity import Cost, sensitivity, sensitivity_lines
 from bmnetu.calibration.statistics import Histograms
-from bmnetu.calibration.store import write_together
 from bmnetu.calibration.transform import to_record
-from bmnetu.calibration.umodel import int8_net, prototxt_bytes, umodel_bytes
+from bmnetu.calibration.umodel import int8_net
 from bmnetu.errors import UsageError
 from bmnetu.files import file_stem
 from bmnetu.frontend import Precision, load_network
+from bmnetu.frontend.umodel import prototxt_bytes, umodel_bytes
 from bmnetu.options import CalibrateOptions
+from bmnetu.outputs import OutputFolder
 
 Report = Callable[[str], None]
 LOOKED_AT = 32
@@ -64,9 +65,11 @@ def calibrate_network(options: CalibrateOptions, report: Report) -> CalibrationR
     wished. ``report`` gets lines for the user. Raises the exceptions of :mod:`bmnetu.errors`; then
     outdir holds nothing new.
     """
+    _folder(options).check()
     network = load_network(
         options.model, options.weight, shapes=options.shapes, net_name=options.net_name
     )
+    _folder(options).check(*_file_names(network.net.name, options.layer_table))
     if network.precision is not Precision.FP32:
         weights = options.weight or options.model
         raise UsageError(f"{weights}: is an int8umodel already; float weights are wanted")
@@ -153,14 +156,26 @@ def _store(
     message = int8_net(net, quantized)
     if data.contract is not None:
         message.preprocess.CopyFrom(to_record(data.contract))
-    stem = file_stem(message.name)
-    umodel = options.outdir / f"{stem}.int8umodel"
-    prototxt = options.outdir / f"{stem}_deploy_int8_unique_top.prototxt"
-    files = {umodel: umodel_bytes(message), prototxt: prototxt_bytes(message)}
-    table = options.outdir / f"{stem}_layers.json" if rows else None
-    if table is not None:
-        files[table] = table_json(message.name, data.limited(LOOKED_AT).samples, rows)
-    write_together(files)
+    names = _file_names(message.name, bool(rows))
+    files = {names[-2]: prototxt_bytes(message), names[-1]: umodel_bytes(message)}
+    if rows:
+        samples = data.limited(LOOKED_AT).samples
+        files = {names[0]: table_json(message.name, samples, rows)} | files
+    _folder(options).store(files)
+    *table, prototxt, umodel = (options.outdir / name for name in names)
     thresholds = {name: quantized.numbers[value].threshold for value, name in net.names.items()}
     floats = tuple(layer_name(op) for op in quantized.floats)
-    return CalibrationResult(umodel, prototxt, thresholds, floats, table, rows, costs)
+    found = table[0] if table else None
+    return CalibrationResult(umodel, prototxt, thresholds, floats, found, rows, costs)
+
+
+def _folder(options: CalibrateOptions) -> OutputFolder:
+    return OutputFolder(options.outdir, "-outdir")
+
+
+def _file_names(net: str, table: bool) -> list[str]:
+    """The files that are stored, the umodel last."""
+    endings = (["_layers.json"] if table else []) + [
+        "_deploy_int8_unique_top.prototxt", ".int8umodel"
+    ]  # fmt: skip
+    return [file_stem(net) + ending for ending in endings]

@@ -82,6 +82,8 @@ def _follow(net: FloatNet, link: Link, value: SSAValue) -> bool:
 
 
 def _passes(op: Operation, link: Link) -> bool:
+    if isinstance(op, ops.ReLUOp) and op.upper is not None:
+        return False  # min(s x, 6) is not s min(x, 6)
     if not isinstance(op, MOVED):
         return isinstance(op, PASSED)
     batch, channels = shape_of(link.before.results[0])[:2]
@@ -107,7 +109,7 @@ def _factors(net: FloatNet, channels: Channels, link: Link) -> Array:
 
     Noise of numbers rounded to a step is step^2 / 12, the step their largest range over the number
     of steps: that of the activations and of the weights before them arrives multiplied by the
-    weights behind; that of the weights behind meets the activations.
+    weights behind, and by slopes above 1; that of the weights behind meets the activations.
     """
     names = [net.names[value] for value in link.values]
     unsigned = _is_relu(link.values[0].get_user_of_unique_use())
@@ -119,7 +121,7 @@ def _factors(net: FloatNet, channels: Channels, link: Link) -> Array:
     columns = np.concatenate([_columns(op, count) for op in link.after], axis=1)
     after, gain = np.abs(columns).max(axis=1), np.square(columns).sum(axis=1)
     full_scale = FULL_SCALE_UNSIGNED if unsigned else FULL_SCALE_SIGNED
-    inputs = _row_power(link.before, channels, net)
+    inputs, stretch = _row_power(link.before, channels, net), _stretch(link, count)
     usable = (peaks > 0) & (before > 0) & (after > 0)
     if not usable.any():
         return np.ones(count)
@@ -131,7 +133,7 @@ def _factors(net: FloatNet, channels: Channels, link: Link) -> Array:
         logs = (signs * exponents) @ ranges
         factors = np.exp(np.where(usable, logs - logs[usable].mean(), 0.0))
         factors = np.clip(factors, 1 / LIMIT, LIMIT)
-        heard = factors**2 * gain
+        heard = factors**2 * gain * stretch
         noise = (
             ((peaks / factors).max() / full_scale) ** 2 * heard.sum()
             + ((before / factors).max() / LARGEST_WEIGHT) ** 2 * (heard * inputs).sum()
@@ -147,6 +149,21 @@ def _factors(net: FloatNet, channels: Channels, link: Link) -> Array:
 def _is_relu(op: Operation | None) -> bool:
     """Whether a layer before it holds its result without a sign."""
     return isinstance(op, ops.ReLUOp) and op.negative_slope.value.data == 0
+
+
+def _stretch(link: Link, count: int) -> Array:
+    """What the noise power of each channel is multiplied by on its way, where that is above 1."""
+    found = np.ones(count)
+    for op in dict.fromkeys(use.operation for value in link.values for use in value.uses):
+        slopes = np.ones(1)
+        if isinstance(op, ops.PReLUOp):
+            slopes = op.slope.array.astype(np.float64)
+        elif isinstance(op, ops.ReLUOp):
+            slopes = np.array([op.negative_slope.value.data])
+        power = np.square(slopes)
+        power = power.reshape(count, -1).max(axis=1) if power.size > 1 else power
+        found = found * np.maximum(1.0, (1 + power) / 2)
+    return found
 
 
 def _row_power(op: Weighted, channels: Channels, net: FloatNet) -> Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 
+import numpy as np
 from xdsl.ir import Operation, SSAValue
 
 from dialects.ufw import ops
@@ -19,7 +20,22 @@ MOVING = (
     ops.SliceOp,
     ops.SplitOp,
 )
-"""Layers whose results are as their input is: same scale, same sign, float when it is float."""
+"""Layers whose results are as their input is: same scale, same sign, float when it is float. None
+of their results can be larger than all of their input: they move data, or take a maximum or mean.
+"""
+
+SLOPED = (ops.ReLUOp, ops.PReLUOp)
+"""Layers that are within their input's range as far as no slope exceeds 1."""
+
+
+def largest_slope(op: Operation) -> float:
+    """The largest magnitude that a leaky ReLU or a PReLU multiplies a number by; else 1."""
+    if isinstance(op, ops.ReLUOp):
+        return max(1.0, abs(op.negative_slope.value.data))
+    if isinstance(op, ops.PReLUOp):
+        return float(np.abs(op.slope.array).max(initial=1.0))
+    return 1.0
+
 
 FUSES_RELU = (
     ops.ConvolutionOp,
@@ -74,7 +90,7 @@ class Plan:
         """Plans the results of a layer; its operands are planned."""
         if isinstance(op, ops.ReLUOp) and op.negative_slope.value.data == 0:
             self._relu(op)
-        elif isinstance(op, (*MOVING, ops.ReLUOp, ops.PReLUOp)):
+        elif isinstance(op, MOVING) or (isinstance(op, SLOPED) and self._is_within(op)):
             self._keep(op)
         elif isinstance(op, ops.ConcatOp):
             self._concat(op)
@@ -82,6 +98,10 @@ class Plan:
             if self._cannot_be_negative(op):
                 self.unsigned.update(op.results)
             self.measured.extend(op.results)
+
+    def _is_within(self, op: LayerOp) -> bool:
+        """Whether the results of a leaky ReLU or PReLU cannot exceed its operand's range."""
+        return largest_slope(op) <= 1 or op.operands[0] in self.unsigned
 
     def _keep(self, op: LayerOp) -> None:
         for result in op.results:

@@ -11,8 +11,8 @@ from xdsl.ir import SSAValue
 from bmnetu.calibration.coefficients import Coefficients, Integers
 from bmnetu.calibration.plan import MOVING
 from bmnetu.calibration.scales import Measured, Numbers, Thresholds
-from dialects.ufw import ops
 from dialects.ufw.layer import LayerOp
+from dialects.ufw.ops import ConcatOp
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def quantize_net(
             net.notes.append(f'layer "{layer_name(op)}" stays float: its weights exceed 8 bits')
         if is_float:
             net.floats.append(op)
-        moved = isinstance(op, (*MOVING, ops.ConcatOp))
+        moved = isinstance(op, (*MOVING, ConcatOp))
         if is_float or (moved and any(net.numbers[x].is_float for x in op.operands)):
             results = [replace(result, is_float=True) for result in results]
         net.numbers.update(zip(op.results, results, strict=True))
@@ -63,10 +63,7 @@ def _settle(
     if found is None:
         return True
     y = results[0].scale
-    if isinstance(op, ops.PReLUOp):
-        integers = found.integers(1.0, 1.0)
-    else:
-        integers = found.integers(net.numbers[op.operands[0]].scale / y, y)
+    integers = found.integers(net.numbers[op.operands[0]].scale / y, y)
     if integers is not None:
         net.coefficients[op] = integers
         if integers.clipped:

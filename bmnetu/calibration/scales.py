@@ -11,11 +11,12 @@ import numpy as np
 from xdsl.ir import SSAValue
 
 from bmnetu.calibration.coefficients import Coefficients
-from bmnetu.calibration.plan import Plan, is_product, sum_factors
+from bmnetu.calibration.plan import SLOPED, Plan, is_product, largest_slope, sum_factors
 from bmnetu.frontend.scales import FULL_SCALE_SIGNED, FULL_SCALE_UNSIGNED
 from dialects.blob import Array
 from dialects.ufw import ops
 from dialects.ufw.layer import MAX_SHIFT, LayerOp
+from passes.layers.arithmetic import MAX_SUM_SHIFT, product_shift
 
 LARGEST_RATIO = 64
 """No operand's step may be worth more result steps than this: multipliers are below 128."""
@@ -131,8 +132,8 @@ class Thresholds:
         if isinstance(op, ops.ConcatOp):
             return max(self.numbers(x).threshold for x in op.operands)
         factors = sum_factors(op)
-        if isinstance(op, (ops.EltwiseOp, ops.ReLUOp)) and not is_product(op):
-            factors = factors or [1.0] * len(op.operands)
+        if isinstance(op, (ops.EltwiseOp, *SLOPED)) and not is_product(op):
+            factors = factors or [largest_slope(op)] * len(op.operands)
         if factors is None:
             return 0.0
         scales = (abs(f) * self.numbers(x).scale for f, x in zip(factors, op.operands, strict=True))
@@ -169,10 +170,13 @@ class Thresholds:
         if factors is None:
             return None
         operands = list(zip(factors, op.operands, strict=True))
-        ratios = np.array([f * self.numbers(x).scale / scales for f, x in operands])
-        shifts = np.floor(np.log2(127.5 / np.abs(ratios).max(axis=0))).clip(0, 7)
-        off = np.rint(ratios * 2.0**shifts) / 2.0**shifts / ratios - 1
-        energy = np.array([f * f * self._data.energy(x) for f, x in operands])
+        steps = np.array([[self.numbers(x).scale] for _, x in operands]) / scales
+        ratios = np.array([[f] for f, _ in operands]) * steps
+        largest = np.abs(ratios).max(axis=0)
+        shifts = np.floor(np.log2(127.5 / np.maximum(largest, 2.0**-MAX_SUM_SHIFT)))
+        shifts = shifts.clip(0, MAX_SUM_SHIFT)
+        off = (np.rint(ratios * 2.0**shifts) / 2.0**shifts - ratios) / steps
+        energy = np.array([self._data.energy(x) for _, x in operands])
         return np.sum(off**2 * energy[:, None], axis=0)
 
 
@@ -187,8 +191,8 @@ def product_threshold(operands: Sequence[Numbers], wanted: Numbers) -> float:
     """
     scale, unsigned = operands[0].scale, operands[0].unsigned
     for x in operands[1:-1]:
+        scale *= x.scale * 2.0 ** product_shift(unsigned, x.unsigned)
         unsigned = unsigned and x.unsigned
-        scale *= x.scale * 2.0 ** (8 if unsigned else 7)
     full = scale * operands[-1].scale * wanted.full_scale
     shifts = (r for r in range(MAX_SHIFT) if full * 2.0**r >= wanted.threshold)
     return full * 2.0 ** next(shifts, MAX_SHIFT)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from google.protobuf.text_format import MessageToString
 
 from bmnetu.calibration.coefficients import Integers
 from bmnetu.calibration.net import FloatNet
 from bmnetu.calibration.quantized import QuantizedNet
 from bmnetu.frontend.blobs import float_blob, integer_blob
+from bmnetu.frontend.inputs import INPUT_TYPES
 from bmnetu.frontend.scales import FULL_SCALE_SIGNED
-from bmnetu.frontend.topology import INPUT_TYPES
 from bmnetu.frontend.ufw_pb2 import ActivationScale, BlobProto, LayerParameter, NetParameter
 from dialects.ufw import ops
 from dialects.ufw.layer import LayerOp
@@ -39,22 +38,6 @@ def int8_net(net: FloatNet, quantized: QuantizedNet) -> NetParameter:
     first = next(iter(net.inputs.values()))
     result.int8_scale = FULL_SCALE_SIGNED / quantized.numbers[first].threshold
     return result
-
-
-def umodel_bytes(net: NetParameter) -> bytes:
-    """The int8umodel's contents."""
-    return net.SerializeToString(deterministic=True)
-
-
-def prototxt_bytes(net: NetParameter) -> bytes:
-    """The prototxt's contents: the net without blobs and records."""
-    text = NetParameter()
-    text.CopyFrom(net)
-    text.ClearField("activation")
-    text.ClearField("preprocess")
-    for layer in text.layer:
-        layer.ClearField("blobs")
-    return MessageToString(text).encode()
 
 
 def _layer(

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from math import prod
 from typing import Protocol
 
 import numpy as np
+from google.protobuf.unknown_fields import UnknownFieldSet
 
+from bmnetu.frontend.layers import Layer
 from bmnetu.frontend.scales import Scales
-from bmnetu.frontend.topology import Layer
 from bmnetu.frontend.ufw_pb2 import BlobProto, BlobShape, LayerParameter, Preprocess
 from dialects.blob import Array
 from dialects.ufw.shapes import Shape, show
@@ -74,8 +75,17 @@ class Weights(BlobSource, Protocol):
         """What was done to the calibration data, where a umodel says so."""
         ...
 
+    @property
+    def notes(self) -> Sequence[str]:
+        """Remarks for the user."""
+        ...
+
     def scales(self) -> Scales | None:
         """The scales of an INT8 net's blobs; None for a float net."""
+        ...
+
+    def share(self, layers: Iterable[Layer]) -> None:
+        """Makes blobs that several layers share by name one."""
         ...
 
     def messages(self, layer: LayerParameter) -> Sequence[BlobProto]:
@@ -87,6 +97,7 @@ class ArrayWeights:
     """The weights of a float net as arrays by layer name; see :class:`Weights`."""
 
     preprocess = None
+    notes = ()
 
     def __init__(self) -> None:
         self.arrays: dict[str, tuple[Array, ...]] = {}
@@ -99,6 +110,9 @@ class ArrayWeights:
 
     def scales(self) -> None:
         return None
+
+    def share(self, layers: Iterable[Layer]) -> None:
+        """Arrays belong to one layer each."""
 
     def messages(self, layer: LayerParameter) -> Sequence[BlobProto]:
         return [float_blob(array) for array in self.arrays.get(layer.name, ())]
@@ -129,8 +143,32 @@ def _without_ones(shape: Shape) -> Shape:
     return shape[ones:]
 
 
+_RAW_TYPES = {0: "<f8", 1: "<f4", 2: "<f2"}
+"""The numbers of ``raw_data`` by NVIDIA Caffe's type: DOUBLE, FLOAT, FLOAT16."""
+
+_RAW_TYPE_TAG = 10
+"""Its tag, a varint there and UFW's int8_data (bytes) here."""
+
+
+def _raw_values(blob: BlobProto) -> Array:
+    """The numbers of NVIDIA Caffe's ``raw_data``. Raises :class:`MisfitError`."""
+    kind = 0
+    for field in UnknownFieldSet(blob):
+        if field.field_number == _RAW_TYPE_TAG and isinstance(field.data, int):
+            kind = field.data
+    dtype = _RAW_TYPES.get(kind)
+    if dtype is None:
+        raise MisfitError(f"it has raw_data of type {kind}; DOUBLE, FLOAT and FLOAT16 can be read")
+    if len(blob.raw_data) % np.dtype(dtype).itemsize:
+        raise MisfitError(f"its raw_data of {len(blob.raw_data)} bytes is cut short")
+    with np.errstate(over="ignore"):
+        return np.frombuffer(blob.raw_data, dtype).astype(np.float32)
+
+
 def values(blob: BlobProto) -> Array:
     """The blob's numbers, flat: float32, or int32 when it holds integers."""
+    if blob.raw_data:
+        return _raw_values(blob)
     if blob.int8_data:
         return np.frombuffer(blob.int8_data, np.int8).astype(np.int32)
     if blob.int32_data:

@@ -43,6 +43,13 @@ def _window(
     return _pair(getattr(param, repeated), repeated, default)
 
 
+def _pads(param: ConvolutionParameter | PoolingParameter, both: Pair) -> tuple[int, ...]:
+    """Top, bottom, left, right: from pad_t, pad_b, pad_l and pad_r, or the same on both sides."""
+    single = (param.pad_t, param.pad_b, param.pad_l, param.pad_r)
+    require(not (any(single) and any(both)), "has both pad and pad_l, pad_r, pad_t or pad_b")
+    return single if any(single) else shapes.four_pads(both)
+
+
 def convolution(site: LayerSite) -> ops.LayerOp:
     return _convolution(site, site.param.convolution_param.group)
 
@@ -64,7 +71,7 @@ def _convolution(site: LayerSite, group: int) -> ops.LayerOp:
     )
     kernel = _window(param, "kernel_size", "kernel_h", "kernel_w", None)
     stride = _window(param, "stride", "stride_h", "stride_w", 1)
-    pad = _window(param, "pad", "pad_h", "pad_w", 0)
+    pad = _pads(param, _window(param, "pad", "pad_h", "pad_w", 0))
     dilation = _pair(param.dilation, "dilation", 1)
     weights = (param.num_output, site.channels // group, *kernel)
     shapes.convolution(site.shape, weights, stride, pad, dilation, group)
@@ -194,7 +201,10 @@ def prelu(site: LayerSite) -> ops.LayerOp:
 
 
 def relu(site: LayerSite) -> ops.LayerOp:
-    return ops.ReLUOp(site.bottom, site.top, site.param.relu_param.negative_slope)
+    param = site.param.relu_param
+    if param.relu6 and param.negative_slope:
+        raise UnsupportedSetting("relu6 with a negative_slope")
+    return ops.ReLUOp(site.bottom, site.top, param.negative_slope, 6.0 if param.relu6 else None)
 
 
 def sigmoid(site: LayerSite) -> ops.LayerOp:
@@ -229,10 +239,10 @@ def pooling(site: LayerSite) -> ops.LayerOp:
         raise UnsupportedSetting("stochastic pooling")
     require(site.rank == 4, "pooling wants an N x C x H x W tensor")
     stride = _pooling_pair(param, "stride")
-    pad = _pooling_pair(param, "pad")
+    pad = _pads(param, _pooling_pair(param, "pad"))
     kernel = _pooling_pair(param, "kernel")
     if param.global_pooling:
-        require(pad == (0, 0) and stride == (1, 1), "global pooling has no pad and stride 1")
+        require(not any(pad) and stride == (1, 1), "global pooling has no pad and stride 1")
         kernel = (site.shape[2], site.shape[3])
     require(min(kernel) > 0, "kernel_size is missing or 0")
     ceil_mode = param.ceil_mode and param.round_mode == PoolingParameter.CEIL
@@ -258,6 +268,8 @@ _ELTWISE = {
 
 def eltwise(site: LayerSite) -> ops.LayerOp:
     param = site.param.eltwise_param
-    coefficients = list(param.coeff) or None
     operation = _ELTWISE[param.operation]
+    coefficients = list(param.coeff) or None
+    if operation is ops.EltwiseOperation.MAX:
+        coefficients = None  # Caffe looks at them in a sum alone, and forbids them in a product
     return ops.EltwiseOp(site.bottoms, site.top, operation, coefficients)

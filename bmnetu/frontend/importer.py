@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import isfinite
 
@@ -22,9 +23,12 @@ from xdsl.utils.exceptions import VerifyException
 from bmnetu.errors import InputFileError, UnsupportedError
 from bmnetu.frontend.blobs import BlobSource
 from bmnetu.frontend.importers import ANY, IMPORTERS
-from bmnetu.frontend.inputs import Input
+from bmnetu.frontend.inputs import INPUT_TYPES, Input
+from bmnetu.frontend.layers import Layer
 from bmnetu.frontend.site import LayerSite, UnsupportedSetting
-from bmnetu.frontend.topology import Layer, Topology
+from bmnetu.frontend.topology import Topology
+from bmnetu.frontend.unknown import notes_of_unknown
+from dialects.names import quoted, shown
 from dialects.ufw.ops import LayerOp, Top
 from dialects.ufw.shapes import checked
 
@@ -46,7 +50,7 @@ def build_module(
     Raises :class:`UnsupportedError` that lists every layer whose type is not supported, or for
     the first layer whose shapes do not fit, and :class:`InputFileError` for a faulty file.
     """
-    check_types(topology.layers)
+    check_known(topology)
     block = Block(arg_types=[kinds(blob.name).type(input_shape(blob)) for blob in inputs])
     values: dict[str, SSAValue] = {}
     for blob, arg in zip(inputs, block.args, strict=True):
@@ -68,14 +72,24 @@ def build_module(
     return ModuleOp([func], {NET_NAME: StringAttr(net_name)})
 
 
-def check_types(layers: Iterable[Layer]) -> None:
-    """Raises one :class:`UnsupportedError` that lists every layer of an unknown type."""
-    unknown = [layer for layer in layers if layer.param.type not in IMPORTERS]
-    if not unknown:
-        return
-    lines = [f'  {each.where}: layer "{each.name}" ({each.param.type})' for each in unknown]
-    message = f"{len(unknown)} layer(s) have a type that cannot be compiled:"
-    raise UnsupportedError("\n".join([message, *lines]))
+def check_known(topology: Topology) -> list[str]:
+    """Notes about unknown fields that have no effect.
+
+    Raises one :class:`UnsupportedError` that lists every layer of an unknown type, and with them
+    the unknown settings of the others; see :func:`notes_of_unknown` for those alone.
+    """
+    strangers = [layer for layer in topology.layers if layer.param.type not in IMPORTERS]
+    types = IMPORTERS.keys() | set(INPUT_TYPES)
+    if not strangers:
+        return notes_of_unknown(topology.unknown, types)
+    lines = [
+        f"{each.where}: layer {quoted(each.name)} ({shown(each.param.type)})" for each in strangers
+    ]
+    lines += [str(each) for each in topology.unknown if each.kind in types and each.is_error]
+    counts = Counter(shown(each.param.type) for each in strangers)
+    total = ", ".join(f"{count} {kind}" for kind, count in counts.most_common())
+    message = f"{len(strangers)} layer(s) have a type that cannot be compiled:"
+    raise UnsupportedError("\n  ".join([message, *lines, f"in all: {total}"]))
 
 
 def import_layer(site: LayerSite) -> LayerOp:
@@ -122,7 +136,7 @@ def input_shape(blob: Input) -> tuple[int, ...]:
     try:
         return checked(blob.shape)
     except VerifyException as error:
-        raise UnsupportedError(f'{blob.where}: input "{blob.name}": {error}') from error
+        raise UnsupportedError(f"{blob.where}: input {quoted(blob.name)}: {error}") from error
 
 
 def _names(names: Iterable[str]) -> ArrayAttr[StringAttr]:

@@ -9,15 +9,17 @@ from pathlib import Path
 
 from xdsl.dialects.builtin import ModuleOp
 
-from bmnetu.errors import UsageError
+from bmnetu.errors import UnsupportedError, UsageError
 from bmnetu.frontend.blobs import Weights
-from bmnetu.frontend.importer import build_module
-from bmnetu.frontend.inputs import Input, reshaped
+from bmnetu.frontend.importer import build_module, check_known
+from bmnetu.frontend.inputs import INPUT_TYPES, Input, reshaped
 from bmnetu.frontend.scales import prototxt_scale_note
-from bmnetu.frontend.topology import INPUT_TYPES, Topology, read_topology
+from bmnetu.frontend.topology import Topology, read_topology
 from bmnetu.frontend.ufw_pb2 import BlobShape, LayerParameter, NetParameter, Preprocess
 from bmnetu.frontend.weights import read_weights
+from dialects.names import quoted
 from dialects.ufw.ops import Top
+from dialects.ufw.shapes import show
 
 ONNX = ".onnx"
 """How the name of a model ends that is no prototxt and has its weights itself."""
@@ -92,23 +94,46 @@ def build_network(
 ) -> Network:
     """The net of the files; see :func:`load_network`."""
     topology, weights = files
+    weights.share(topology.layers)
     model = topology.path
     scales = weights.scales()
     inputs = reshaped(topology.inputs, shapes, max_n)
-    notes = list(topology.notes)
+    notes = [*topology.notes, *check_known(topology), *weights.notes]
     used, unread = _split_unread(topology, inputs)
     notes += [
-        f'{blob.where}: input "{blob.name}" is left out: no layer reads it' for blob in unread
+        f"{blob.where}: input {quoted(blob.name)} is left out: no layer reads it"
+        for blob in unread
     ]
     if scales and topology.net.HasField("int8_scale") and used:
         note = prototxt_scale_note(used[0].name, topology.net.int8_scale, scales)
         notes += [f"{model}: {note}"] if note else []
     name = net_name or topology.net.name or model.stem
     kinds = scales.top if scales else Top
-    module = build_module(topology, used, weights, kinds, name)
+    hints = [] if shapes else placeholder_notes(topology, used)
+    try:
+        module = build_module(topology, used, weights, kinds, name)
+    except UnsupportedError as error:
+        raise UnsupportedError("\n".join([error.message, *hints])) from error
+    notes += hints
     precision = Precision.INT8 if scales else Precision.FP32
     compiled = as_compiled(topology, used, name)
     return Network(module, precision, tuple(notes), compiled, weights.preprocess)
+
+
+def placeholder_notes(topology: Topology, inputs: Sequence[Input]) -> list[str]:
+    """A hint for every input of one pixel that windows are meant to go over: such a shape often
+    stands for one that is set at run time."""
+    params = [layer.param for layer in topology.layers]
+    kernels = [max(p.convolution_param.kernel_size, default=0) for p in params]
+    kernels += [p.pooling_param.kernel_size for p in params]
+    if max(kernels, default=0) <= 1:
+        return []
+    return [
+        f"{blob.where}: input {quoted(blob.name)} is {show(blob.shape)}; if that is a placeholder, "
+        f"give the real one with -shapes=[{blob.shape[0]},{blob.shape[1]},H,W]"
+        for blob in inputs
+        if len(blob.shape) == 4 and blob.shape[2:] == (1, 1)
+    ]
 
 
 def _split_unread(topology: Topology, inputs: Sequence[Input]) -> tuple[list[Input], list[Input]]:

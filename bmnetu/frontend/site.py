@@ -9,7 +9,7 @@ from xdsl.ir import SSAValue
 from xdsl.utils.exceptions import VerifyException
 
 from bmnetu.frontend.blobs import BlobSource, Coefficients, Role, Wanted
-from bmnetu.frontend.topology import Layer
+from bmnetu.frontend.layers import Layer
 from bmnetu.frontend.ufw_pb2 import LayerParameter
 from dialects.ufw.layer import Top, shape_of
 from dialects.ufw.shapes import Shape

@@ -1,7 +1,7 @@
 """Reads a text prototxt into messages, remembering the line of every one of them.
 
 Protobuf's own reader forgets lines and stops at the first unknown field; this one walks the
-descriptors itself. Unknown fields are skipped and reported, wrong syntax is an error.
+descriptors itself. Unknown fields and values are skipped and reported, wrong syntax is an error.
 """
 
 from __future__ import annotations
@@ -19,29 +19,52 @@ from google.protobuf.text_format import ParseError, Tokenizer
 
 from bmnetu.errors import InputFileError
 from bmnetu.files import read_bytes
+from bmnetu.frontend.encoding import as_utf8, readable
+from bmnetu.frontend.ufw_pb2 import V1LayerParameter
+from bmnetu.nearest import nearest
 
 MAX_TEXT = 64 * 2**20
 """The largest prototxt, in bytes."""
 MAX_DEPTH = 32
 """How deep messages may stand in messages."""
+MAX_UNKNOWN = 100_000
+"""How many unknown fields a prototxt may have."""
 
-_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f]")
-"""Characters that no text has, but nearly every binary file."""
 _CLOSING = {"{": "}", "<": ">"}
 
 FieldPath = tuple[str | int, ...]
 """Where a message stands: ``("layer", 3, "convolution_param")``; () is the whole file."""
 
 
+@dataclass(frozen=True)
+class Unknown:
+    """A field that its message does not have, or with ``value`` a word that its field does not.
+
+    ``where`` is the message's path; ``near`` is what was perhaps meant; ``words`` are those that
+    the field can have.
+    """
+
+    where: FieldPath
+    line: int
+    name: str
+    near: str | None
+    value: str | None = None
+    words: str = ""
+
+    def __str__(self) -> str:
+        what = self.name if self.value is None else f"{self.name}: {self.value}"
+        if self.near:
+            return f"{what} (did you mean {self.near}?)"
+        return f"{what} (it can be {self.words})" if self.words else what
+
+
 @dataclass
 class TextFile:
-    """A parsed prototxt: its messages' lines, and the unknown fields with theirs."""
+    """A parsed prototxt: its messages' lines, and what of it is not known."""
 
     path: Path
     lines: dict[FieldPath, int] = field(default_factory=dict[FieldPath, int])
-    unknown: list[tuple[FieldPath, int, str]] = field(
-        default_factory=list[tuple[FieldPath, int, str]]
-    )
+    unknown: list[Unknown] = field(default_factory=list[Unknown])
 
     def line(self, *where: str | int) -> int:
         """The line where that message begins; 1 when the file does not have it."""
@@ -50,19 +73,7 @@ class TextFile:
 
 def read_text(path: Path, message: Message) -> TextFile:
     """Fills ``message`` from the file. Raises :class:`InputFileError` with file and line."""
-    data = read_bytes(path, "a text prototxt", MAX_TEXT)
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise InputFileError(
-            f"{path}:{line}: is not UTF-8 text; a prototxt is wanted "
-            "(are -model and -weight swapped?)"
-        ) from error
-    if _CONTROL.search(text):
-        raise InputFileError(
-            f"{path}: is a binary file; a text prototxt is wanted (are -model and -weight swapped?)"
-        )
+    text = as_utf8(path, read_bytes(path, "a text prototxt", MAX_TEXT))
     parsed = TextFile(path)
     reader = _Reader(parsed, Tokenizer(re.split(r"\r\n?|\n", text)))
     try:
@@ -119,9 +130,10 @@ class _Reader:
 
     def one_field(self, message: Message, where: FieldPath) -> None:
         line, name = self.line(), self.tokens.ConsumeIdentifier()
-        found = message.DESCRIPTOR.fields_by_name.get(name)
+        fields = message.DESCRIPTOR.fields_by_name
+        found = fields.get(name)
         if found is None:
-            self.parsed.unknown.append((where, line, name))
+            self.note(Unknown(where, line, _short(name), nearest(name, fields)))
             self.skip_value(len(where))
             return
         descriptor = cast(FieldDescriptor, found)
@@ -132,7 +144,13 @@ class _Reader:
             self.listed(descriptor, lambda: self.sub_message(message, descriptor, where, line))
             return
         self.tokens.Consume(":")
-        self.listed(descriptor, lambda: self.scalar(message, descriptor))
+        self.listed(descriptor, lambda: self.scalar(message, descriptor, where))
+
+    def note(self, unknown: Unknown) -> None:
+        """Remembers what is not known."""
+        if len(self.parsed.unknown) == MAX_UNKNOWN:
+            raise self.fail(f"more than {MAX_UNKNOWN} fields are unknown: is this a prototxt?")
+        self.parsed.unknown.append(unknown)
 
     def listed(self, descriptor: FieldDescriptor, one: Callable[[], None]) -> None:
         """One value, or for a repeated field a list ``[a, b]``."""
@@ -165,8 +183,14 @@ class _Reader:
         self.parsed.lines[where] = line
         self.fields(child, where, closing)
 
-    def scalar(self, message: Message, descriptor: FieldDescriptor) -> None:
+    def scalar(self, message: Message, descriptor: FieldDescriptor, where: FieldPath) -> None:
         line, token = self.line(), self.token()
+        if descriptor.enum_type is not None and self.is_unknown_word(descriptor):
+            words = list(descriptor.enum_type.values_by_name)
+            near, listed = nearest(token, words), _short(", ".join(words))
+            self.note(Unknown(where, line, descriptor.name, near, token, listed))
+            self.tokens.NextToken()
+            return
         value = self.value(descriptor)
         try:
             if descriptor.is_repeated:
@@ -184,25 +208,28 @@ class _Reader:
             case FieldDescriptor.CPPTYPE_FLOAT | FieldDescriptor.CPPTYPE_DOUBLE:
                 return tokens.ConsumeFloat()
             case FieldDescriptor.CPPTYPE_ENUM:
-                return self.enum(descriptor)
+                return tokens.ConsumeEnum(descriptor)
             case FieldDescriptor.CPPTYPE_STRING:
                 if descriptor.type == FieldDescriptor.TYPE_BYTES:
                     return tokens.ConsumeByteString()
                 if tokens.token[:1] in ("'", '"'):
-                    return tokens.ConsumeString()
+                    return readable(tokens.ConsumeByteString())
                 return tokens.ConsumeIdentifier()
             case _:
                 return tokens.ConsumeInteger()
 
-    def enum(self, descriptor: FieldDescriptor) -> int:
-        line, token = self.line(), self.token()
-        try:
-            return self.tokens.ConsumeEnum(descriptor)
-        except ParseError as error:
-            kind = descriptor.enum_type
-            words = ", ".join(value.name for value in kind.values) if kind else ""
-            message = f"{token} is no value of {descriptor.name}; it can be {words}"
-            raise self.fail(message, line) from error
+    def is_unknown_word(self, descriptor: FieldDescriptor) -> bool:
+        """Whether the next token is a word, but none of the field's."""
+        token = self.tokens.token
+        if token[:1] in ("'", '"'):
+            if descriptor.full_name == V1LayerParameter.DESCRIPTOR.full_name + ".type":
+                raise self.fail(
+                    f"type: {self.token()} has quotes, which belongs to a 'layer': write"
+                    " 'layer {' in place of 'layers {'"
+                )
+            raise self.fail(f"{descriptor.name} takes a word without quotes, not {self.token()}")
+        kind = descriptor.enum_type
+        return token.isidentifier() and kind is not None and token not in kind.values_by_name
 
     def skip_value(self, depth: int) -> None:
         """Whatever stands after the name of an unknown field."""

@@ -12,22 +12,33 @@ from bmnetu.files import file_stem, write_atomically
 from bmnetu.frontend.blobs import Weights
 from bmnetu.frontend.network import Precision, build_network, read_files
 from bmnetu.frontend.ufw_pb2 import NetParameter
+from bmnetu.outputs import OutputFolder
 
 
 def write_umodel(path: Path, net: NetParameter) -> None:
     """Writes a net with its weights as an fp32umodel or int8umodel, in one rename."""
-    write_atomically(path, net.SerializeToString(deterministic=True))
+    write_atomically(path, umodel_bytes(net))
 
 
 def write_prototxt(path: Path, net: NetParameter) -> None:
     """Writes a net's layers, without weights and records, as text."""
+    write_atomically(path, prototxt_bytes(net))
+
+
+def umodel_bytes(net: NetParameter) -> bytes:
+    """A net with its weights, as in an fp32umodel or int8umodel."""
+    return net.SerializeToString(deterministic=True)
+
+
+def prototxt_bytes(net: NetParameter) -> bytes:
+    """A net's layers, without weights and records, as text."""
     text = NetParameter()
     text.CopyFrom(net)
     text.ClearField("activation")
     text.ClearField("preprocess")
     for layer in text.layer:
         layer.ClearField("blobs")
-    write_atomically(path, MessageToString(text).encode())
+    return MessageToString(text).encode()
 
 
 def generate_umodel(
@@ -47,7 +58,8 @@ def generate_umodel(
     inputs. Everything is checked as for compiling. ``report`` gets lines for the user. Returns the
     paths of umodel and prototxt.
     """
-    outdir = Path(outdir)
+    folder = OutputFolder(Path(outdir), "-outdir")
+    folder.check()
     files = read_files(Path(model), None if weight is None else Path(weight), shapes, max_n)
     network = build_network(files, shapes, max_n, net_name)
     if network.precision is not Precision.FP32:
@@ -55,9 +67,11 @@ def generate_umodel(
     for note in network.notes:
         report(f"note: {note}")
     stem = file_stem(network.net.name)
-    umodel, prototxt = outdir / f"{stem}.fp32umodel", outdir / f"{stem}_test_fp32.prototxt"
-    write_umodel(umodel, with_weights(network.net, files[1]))
-    write_prototxt(prototxt, network.net)
+    names = f"{stem}_test_fp32.prototxt", f"{stem}.fp32umodel"
+    folder.check(*names)
+    contents = prototxt_bytes(network.net), umodel_bytes(with_weights(network.net, files[1]))
+    folder.store(dict(zip(names, contents, strict=True)))
+    prototxt, umodel = (folder.path / name for name in names)
     report(f"wrote {umodel} and {prototxt}")
     return umodel, prototxt
 

@@ -24,7 +24,7 @@ _KEPT = {
 
 
 def upgraded(old: V1LayerParameter) -> LayerParameter:
-    """The same layer as a V2 message; learning rates and shared names are left behind."""
+    """The same layer as a V2 message, without the learning rates."""
     layer = LayerParameter(type=v2_type(V1LayerParameter.LayerType.Name(old.type)))
     for field, value in old.ListFields():
         if field.name not in _KEPT:
@@ -35,6 +35,8 @@ def upgraded(old: V1LayerParameter) -> LayerParameter:
             getattr(layer, field.name).CopyFrom(value)
         else:
             setattr(layer, field.name, value)
+    for name in old.param:
+        layer.param.add(name=name)
     return layer
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from google.protobuf.message import DecodeError
@@ -18,8 +19,9 @@ from bmnetu.frontend.blobs import (
     is_integer,
     to_array,
 )
+from bmnetu.frontend.encoding import readable
+from bmnetu.frontend.layers import Layer
 from bmnetu.frontend.scales import Scales
-from bmnetu.frontend.topology import Layer
 from bmnetu.frontend.ufw_pb2 import (
     ActivationScale,
     BlobProto,
@@ -28,6 +30,7 @@ from bmnetu.frontend.ufw_pb2 import (
     WeightFile,
 )
 from dialects.blob import Array
+from dialects.names import quoted
 from dialects.ufw.layer import MAX_SHIFT
 
 _WANTED = "a caffemodel or umodel"
@@ -38,6 +41,7 @@ class FileBlobs:
 
     def __init__(self, path: Path, file: WeightFile) -> None:
         self.path = path
+        self.notes: list[str] = []
         self.activations: list[ActivationScale] = list(file.activation)
         self.preprocess: Preprocess | None = (
             file.preprocess if file.HasField("preprocess") else None
@@ -45,13 +49,38 @@ class FileBlobs:
         self.blobs: dict[str, list[BlobProto]] = {}
         self.integer = False
         self._taken: dict[str, str] = {}
-        for layer in (*file.layers, *file.layer):
-            if not layer.blobs:
+        for name, blobs in _records(file):
+            if not blobs:
                 continue
-            if layer.name in self.blobs:
-                raise InputFileError(f'{path}: has weights of layer "{layer.name}" twice')
-            self.blobs[layer.name] = list(layer.blobs)
-            self.integer = self.integer or any(map(is_integer, layer.blobs))
+            if name in self.blobs:
+                raise InputFileError(f"{path}: has weights of layer {quoted(name)} twice")
+            self.blobs[name] = list(blobs)
+            self.integer = self.integer or any(map(is_integer, blobs))
+
+    def share(self, layers: Iterable[Layer]) -> None:
+        """Makes blobs that layers share by ``param { name }`` one memory, as Caffe does.
+
+        Each has the values of the last record in the file. Adds a note where records differ.
+        """
+        for name, places in shared_blobs(layers).items():
+            order = {layer: i for i, layer in enumerate(self.blobs)}
+            found = [
+                (order[layer], self.blobs[layer][index])
+                for layer, index in places
+                if layer in order and index < len(self.blobs[layer])
+            ]
+            if not found:
+                continue
+            last = max(found, key=lambda record: record[0])[1]
+            if any(blob != last for _, blob in found):
+                owners = ", ".join(dict.fromkeys(quoted(layer) for layer, _ in places))
+                self.notes.append(
+                    f"warning: {self.path}: layers {owners} share the weights {quoted(name)}, but "
+                    "the file has different ones; the last ones are taken, as Caffe does"
+                )
+            for layer, index in places:
+                blobs = self.blobs.setdefault(layer, [])
+                blobs[index : index + 1] = [last]
 
     def is_integer(self, layer: Layer) -> bool:
         return any(map(is_integer, self.blobs.get(layer.name, [])))
@@ -118,9 +147,38 @@ class FileBlobs:
         return shift
 
 
+def _records(file: WeightFile) -> Iterator[tuple[str, Sequence[BlobProto]]]:
+    """The layers' names and blobs, V0 and V1 layers first, in the order of the file."""
+    for old in file.layers:
+        oldest = old.HasField("layer")
+        yield readable(old.layer.name if oldest else old.name), (
+            old.layer.blobs if oldest else old.blobs
+        )
+    for layer in file.layer:
+        yield readable(layer.name), layer.blobs
+
+
+def shared_blobs(layers: Iterable[Layer]) -> dict[str, list[tuple[str, int]]]:
+    """The places (layer, number of the blob) that bear one name, where there are several."""
+    places: dict[str, list[tuple[str, int]]] = {}
+    for layer in layers:
+        for index, spec in enumerate(layer.param.param):
+            if spec.name:
+                places.setdefault(spec.name, []).append((layer.name, index))
+    return {name: found for name, found in places.items() if len(found) > 1}
+
+
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+
+
 def read_weights(path: Path) -> FileBlobs:
     """Reads a weight file. Raises :class:`InputFileError` with one sentence."""
     data = read_bytes(path, _WANTED)
+    if data.startswith(_HDF5):
+        raise InputFileError(
+            f"{path}: is an HDF5 file; {_WANTED} is wanted: Caffe's net.save('net.caffemodel') in"
+            " Python writes one"
+        )
     try:
         file = WeightFile.FromString(data)
     except DecodeError as error:
@@ -131,10 +189,8 @@ def read_weights(path: Path) -> FileBlobs:
 
 
 def _damage(path: Path, data: bytes) -> str:
-    try:
-        text = data[:4096].decode("utf-8", errors="strict")
-    except UnicodeDecodeError:
-        text = "\0"
-    if "\0" in text:
+    if b"\0" in data[:4096]:
         return f"{path}: is damaged or cut short, or is no weight file; {_WANTED} is wanted"
-    return f"{path}: is text; {_WANTED} is wanted (are -model and -weight swapped?)"
+    swapped = re.search(rb"\b(layers?|input)\b\s*[:{]", data[:65536]) is not None
+    hint = " (are -model and -weight swapped?)" if swapped else ""
+    return f"{path}: is text; {_WANTED} is wanted{hint}"

@@ -46,6 +46,7 @@ from dialects.quant.base import (
 
 _I64 = IntegerAttr.constr(i64)
 _ZERO = IntegerAttr(0, i64)
+_ONE = IntegerAttr(1, i64)
 
 
 @irdl_op_definition
@@ -260,24 +261,38 @@ class RequantizeOp(PointwiseOp):
 class PReluOp(PointwiseOp):
     """x where x >= 0, else x times the slope of its channel (axis 1) or the one slope.
 
-    Integer: ``x < 0: y = sat((x * slope) >>r shift)``, int8 slopes, the input's type is kept.
+    Integer: ``x < 0: y = sat((x * slope) >>r shift)``, int8 slopes, else ``y = sat((x * multiplier)
+    >>r multiplier_shift)``: only with a multiplier can the result have another scale. The sign of
+    the type is kept. Float with ``upper`` and the one slope 0: ``min(max(x, 0), upper)``.
     """
 
     name = "quant.prelu"
     slope = prop_def(BlobAttr)
     shift = prop_def(_I64, default_value=_ZERO)
+    multiplier = prop_def(_I64, default_value=_ONE)
+    multiplier_shift = prop_def(_I64, default_value=_ZERO)
+    upper = opt_prop_def(FloatAttr)
     assembly_format = (
-        "$x `slope` $slope (`shift` $shift^)? `tops` $tops attr-dict `:` type($x) `->` type($y)"
+        "$x `slope` $slope (`shift` $shift^)? (`multiplier` $multiplier^)?"
+        " (`multiplier_shift` $multiplier_shift^)? (`upper` $upper^)?"
+        " `tops` $tops attr-dict `:` type($x) `->` type($y)"
     )
 
     def verify_(self) -> None:
         super().verify_()
         one_kind(self)
         require_shift(self, self.shift)
+        require_shift(self, self.multiplier_shift)
         shape = types.shape_of(self.x)
         channels = shape[1] if len(shape) > 1 else 1
         require(self.slope.shape in ((1,), (channels,)), self, f"slope must be [1] or [{channels}]")
-        require(types.is_float(self.x) or self.x.type == self.y.type, self, "keeps the type")
+        multiplier, shift = self.multiplier.value.data, self.multiplier_shift.value.data
+        require(0 <= multiplier <= 127, self, "multiplier must be 0 to 127")
+        same = types.is_float(self.x) or self.x.type == self.y.type
+        scaled = types.dtype_of(self.x) == types.dtype_of(self.y) and not types.is_float(self.x)
+        require(same if (multiplier, shift) == (1, 0) else scaled, self, "keeps the type")
+        plain = types.is_float(self.x) and self.slope.shape == (1,)
+        require(self.upper is None or plain, self, "upper is for floats and one slope")
 
 
 @irdl_op_definition

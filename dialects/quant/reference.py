@@ -154,11 +154,15 @@ def _prelu(op: compute.PReluOp, x: Array) -> Array:
     slope = op.slope.array
     if slope.size > 1:
         slope = slope.reshape((1, -1) + (1,) * (x.ndim - 2))
+    if op.upper is not None:
+        return np.clip(x, np.float32(0), np.float32(op.upper.value.data))
     if types.is_float(op.x):
         return np.maximum(x, 0) + slope * np.minimum(x, 0)
     product = x.astype(np.int64) * slope.astype(np.int64)
-    scaled = saturate(rounding_shift(product, op.shift.value.data), types.dtype_of(op.y))
-    return np.where(x >= 0, x, scaled)
+    negative = saturate(rounding_shift(product, op.shift.value.data), types.dtype_of(op.y))
+    product = x.astype(np.int64) * op.multiplier.value.data
+    positive = rounding_shift(product, op.multiplier_shift.value.data)
+    return np.where(x >= 0, saturate(positive, types.dtype_of(op.y)), negative)
 
 
 def _lookup(op: compute.LookupOp, x: Array) -> Array:

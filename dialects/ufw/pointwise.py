@@ -31,7 +31,7 @@ from xdsl.utils.str_enum import StrEnum
 
 from dialects.ufw import shapes
 from dialects.ufw.layer import LayerOp, Top, UnaryLayerOp, pairs, shape_of
-from dialects.ufw.shapes import Shape, require
+from dialects.ufw.shapes import Shape, four_pads, require
 
 PLAIN_FORMAT = "$tops $bottom attr-dict `:` functional-type(operands, results)"
 
@@ -59,20 +59,29 @@ class EltwiseOperationAttr(EnumAttribute[EltwiseOperation], SpacedOpaqueSyntaxAt
 
 @irdl_op_definition
 class ReLUOp(UnaryLayerOp):
-    """``y = x if x > 0 else negative_slope * x``."""
+    """``y = x if x > 0 else negative_slope * x``; with ``upper``, ``min(max(x, 0), upper)``."""
 
     name = "ufw.relu"
 
     negative_slope = prop_def(FloatAttr[Float32Type], default_value=FloatAttr(0.0, f32))
+    upper = opt_prop_def(FloatAttr[Float32Type])
 
     traits = traits_def(Pure())
     assembly_format = (
-        "$tops $bottom (`negative_slope` $negative_slope^)? "
+        "$tops $bottom (`negative_slope` $negative_slope^)? (`upper` $upper^)? "
         "attr-dict `:` functional-type(operands, results)"
     )
 
-    def __init__(self, bottom: SSAValue, top: Top, negative_slope: float = 0.0) -> None:
-        self.setup([bottom], [top], {"negative_slope": float(negative_slope)})
+    def __init__(
+        self, bottom: SSAValue, top: Top, negative_slope: float = 0.0, upper: float | None = None
+    ) -> None:
+        limit = None if upper is None else float(upper)
+        self.setup([bottom], [top], {"negative_slope": float(negative_slope), "upper": limit})
+
+    def verify_layer(self) -> None:
+        if self.upper is not None:
+            plain = self.negative_slope.value.data == 0 and self.upper.value.data > 0
+            require(plain, "an upper limit must be positive, and goes with a negative_slope of 0")
 
 
 @irdl_op_definition
@@ -162,13 +171,14 @@ class SoftmaxOp(UnaryLayerOp):
 
 @irdl_op_definition
 class PoolingOp(UnaryLayerOp):
-    """Maximum or average over windows; kernel, stride and pad are (h, w).
+    """Maximum or average over windows; kernel and stride are (h, w), pad is top, bottom, left,
+    right (or h, w).
 
-    Result, with ``ceil_mode`` (Caffe's rule): ``ceil((H + 2 pad - k) / stride) + 1``, less one
-    when the last window would begin in the padding at the end. Without it, rounded down. Maximum
-    ignores padding. Average divides by the window's size clipped to the padded input (H + pad),
-    so padding at the start and up to ``pad`` at the end counts. Global pooling has the kernel of
-    the whole map.
+    Result, with ``ceil_mode`` (Caffe's rule): ``ceil((H + top + bottom - k) / stride) + 1``, less
+    one when the last window would begin in the padding at the end. Without it, rounded down.
+    Maximum ignores padding. Average divides by the window's size clipped to the padded input
+    (H + bottom), so padding at the start and up to ``bottom`` at the end counts. Global pooling has
+    the kernel of the whole map; a kernel larger than the padded input has one window.
     """
 
     name = "ufw.pooling"
@@ -176,7 +186,7 @@ class PoolingOp(UnaryLayerOp):
     kind = prop_def(PoolingKindAttr)
     kernel = prop_def(DenseArrayBase.constr(i64))
     stride = prop_def(DenseArrayBase.constr(i64), default_value=pairs((1, 1)))
-    pad = prop_def(DenseArrayBase.constr(i64), default_value=pairs((0, 0)))
+    pad = prop_def(DenseArrayBase.constr(i64), default_value=pairs((0, 0, 0, 0)))
     ceil_mode = prop_def(BoolAttr, default_value=BoolAttr.from_bool(True))
 
     traits = traits_def(Pure())
@@ -197,8 +207,8 @@ class PoolingOp(UnaryLayerOp):
         ceil_mode: bool = True,
     ) -> None:
         settings = {
-            "kind": PoolingKindAttr(kind), "kernel": kernel, "stride": stride, "pad": pad,
-            "ceil_mode": ceil_mode,
+            "kind": PoolingKindAttr(kind), "kernel": kernel, "stride": stride,
+            "pad": four_pads(pad), "ceil_mode": ceil_mode,
         }  # fmt: skip
         self.setup([bottom], [top], settings)
 

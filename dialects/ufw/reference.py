@@ -15,6 +15,7 @@ from xdsl.ir import Operation
 from dialects.blob import BlobAttr
 from dialects.ufw import ops
 from dialects.ufw.layer import shape_of
+from dialects.ufw.shapes import sides
 from dialects.ufw.windows import FloatArray, average_divisors, convolve, pool
 
 Inputs = Sequence[FloatArray]
@@ -99,6 +100,8 @@ def _prelu(op: ops.PReLUOp, inputs: Inputs) -> FloatArray:
 
 def _relu(op: ops.ReLUOp, inputs: Inputs) -> FloatArray:
     slope = op.negative_slope.value.data
+    if op.upper is not None:
+        return np.clip(inputs[0], np.float32(0), np.float32(op.upper.value.data))
     return _leaky(inputs[0], np.float32(slope)) if slope else np.maximum(inputs[0], 0)
 
 
@@ -129,7 +132,7 @@ def _pooling(op: ops.PoolingOp, inputs: Inputs) -> FloatArray:
     total = pool(x, np.add, 0.0, counts, kernel, stride, pad)
     rows, columns = (
         average_divisors(*window)
-        for window in zip(x.shape[2:], counts, kernel, stride, pad, strict=True)
+        for window in zip(x.shape[2:], counts, kernel, stride, sides(pad), strict=True)
     )
     return total / np.outer(rows, columns)
 

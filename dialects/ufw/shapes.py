@@ -44,16 +44,27 @@ def check_axis(axis: int, rank: int) -> None:
     require(0 <= axis < rank, f"axis {axis} is outside a tensor of {rank} dimensions")
 
 
+def four_pads(pad: Sequence[int]) -> tuple[int, ...]:
+    """Top, bottom, left, right of a pad that may be given as (h, w)."""
+    return (pad[0], pad[0], pad[1], pad[1]) if len(pad) == 2 else tuple(pad)
+
+
+def sides(pad: Sequence[int]) -> tuple[tuple[int, int], tuple[int, int]]:
+    """The pads before and after of height and of width."""
+    top, bottom, left, right = pad
+    return (top, bottom), (left, right)
+
+
 def _check_window(
     kernel: Sequence[int], stride: Sequence[int], pad: Sequence[int], dilation: Sequence[int]
 ) -> None:
-    for what, values, least in (
-        ("kernel", kernel, 1),
-        ("stride", stride, 1),
-        ("pad", pad, 0),
-        ("dilation", dilation, 1),
+    for what, values, count, least in (
+        ("kernel", kernel, 2, 1),
+        ("stride", stride, 2, 1),
+        ("pad", pad, 4, 0),
+        ("dilation", dilation, 2, 1),
     ):
-        require(len(values) == 2, f"{what} wants 2 numbers, has {len(values)}")
+        require(len(values) == count, f"{what} wants {count} numbers, has {len(values)}")
         require(min(values) >= least, f"{what} {show(values)} is smaller than {least}")
 
 
@@ -65,7 +76,10 @@ def convolution(
     dilation: Sequence[int],
     group: int,
 ) -> Shape:
-    """``[N, O, (H + 2 pad - dilation (kh - 1) - 1) / stride + 1, ...]``, rounded down."""
+    """``[N, O, (H + pads - dilation (kh - 1) - 1) / stride + 1, ...]``, rounded down.
+
+    ``pad`` is top, bottom, left, right.
+    """
     require(len(bottom) == 4, f"convolution wants an N x C x H x W tensor, has {show(bottom)}")
     require(len(weight) == 4, f"convolution wants O x I x kh x kw weights, has {show(weight)}")
     require(min(weight) > 0, f"the weights {show(weight)} are empty")
@@ -82,28 +96,33 @@ def convolution(
         f"the input has {channels}",
     )
     extents = [d * (k - 1) + 1 for k, d in zip(weight[2:], dilation, strict=True)]
-    for size, extent, p in zip(bottom[2:], extents, pad, strict=True):
+    for size, extent, (before, after) in zip(bottom[2:], extents, sides(pad), strict=True):
         require(
-            extent <= size + 2 * p,
-            f"kernel of extent {extent} is larger than the padded input ({size} + 2 * {p})",
+            extent <= size + before + after,
+            f"kernel of extent {extent} is larger than the padded input "
+            f"({size} + {before} + {after})",
         )
     maps = [
-        (size + 2 * p - extent) // s + 1
-        for size, extent, p, s in zip(bottom[2:], extents, pad, stride, strict=True)
+        (size + sum(both) - extent) // s + 1
+        for size, extent, both, s in zip(bottom[2:], extents, sides(pad), stride, strict=True)
     ]
     return checked((bottom[0], outputs, *maps))
 
 
-def _pooled(size: int, kernel: int, stride: int, pad: int, ceil_mode: bool, clip: bool) -> int:
-    span = size + 2 * pad - kernel
-    require(
-        span >= 0, f"pooling kernel {kernel} is larger than the padded input ({size} + 2 * {pad})"
-    )
+def _pooled(
+    size: int, kernel: int, stride: int, pads: tuple[int, int], ceil_mode: bool, clip: bool
+) -> int:
+    span = size + sum(pads) - kernel
     count = (-(-span // stride) if ceil_mode else span // stride) + 1
-    if clip and (count - 1) * stride >= size + pad:
+    if clip and (count - 1) * stride >= size + pads[0]:
         count -= 1
     require(
-        (count - 1) * stride - pad < size,
+        count > 0,
+        f"pooling kernel {kernel} is larger than the padded input "
+        f"({size} + {pads[0]} + {pads[1]})",
+    )
+    require(
+        (count - 1) * stride - pads[0] < size,
         f"the last pooling window begins outside the input of size {size}: "
         "the stride is larger than the kernel",
     )
@@ -117,16 +136,20 @@ def pooling(
     pad: Sequence[int],
     ceil_mode: bool,
 ) -> Shape:
-    """Caffe's rule: ``ceil((H + 2 pad - k) / stride) + 1``, less one when the last window would
-    begin in the padding at the end (looked at only when there is padding)."""
+    """Caffe's rule: ``ceil((H + pads - k) / stride) + 1``, less one when the last window would
+    begin in the padding at the end (looked at only when there is padding).
+
+    A kernel larger than the padded input has one window where that formula gives one. ``pad`` is
+    top, bottom, left, right.
+    """
     require(len(bottom) == 4, f"pooling wants an N x C x H x W tensor, has {show(bottom)}")
     _check_window(kernel, stride, pad, (1, 1))
-    for k, p in zip(kernel, pad, strict=True):
-        require(p < k, f"pooling pad {p} must be smaller than its kernel {k}")
+    for k, both in zip(kernel, sides(pad), strict=True):
+        require(max(both) < k, f"pooling pad {max(both)} must be smaller than its kernel {k}")
     clip = max(pad) > 0
     maps = [
-        _pooled(size, k, s, p, ceil_mode, clip)
-        for size, k, s, p in zip(bottom[2:], kernel, stride, pad, strict=True)
+        _pooled(size, k, s, both, ceil_mode, clip)
+        for size, k, s, both in zip(bottom[2:], kernel, stride, sides(pad), strict=True)
     ]
     return checked((*bottom[:2], *maps))
 

@@ -42,7 +42,7 @@ from dialects.ufw.layer import (
     verify_bias,
     verify_coefficients,
 )
-from dialects.ufw.shapes import Shape, require
+from dialects.ufw.shapes import Shape, four_pads, require
 
 Coefficients = BlobAttr | Array
 ONE = IntegerAttr(1, i64)
@@ -52,8 +52,9 @@ ONE = IntegerAttr(1, i64)
 class ConvolutionOp(UnaryLayerOp):
     """2-d convolution with groups; depthwise when ``group`` equals the channels.
 
-    ``weight`` is [O, I / group, kh, kw], ``bias`` [O]; stride, pad and dilation are (h, w).
-    Result: [N, O, (H + 2 pad - dilation (kh - 1) - 1) / stride + 1 rounded down, ...].
+    ``weight`` is [O, I / group, kh, kw], ``bias`` [O]; stride and dilation are (h, w), pad is top,
+    bottom, left, right (or h, w). Result:
+    [N, O, (H + top + bottom - dilation (kh - 1) - 1) / stride + 1 rounded down, ...].
     ``use_winograd`` is present only when the prototxt has it.
     """
 
@@ -62,7 +63,7 @@ class ConvolutionOp(UnaryLayerOp):
     weight = prop_def(BlobAttr)
     bias = opt_prop_def(BlobAttr)
     stride = prop_def(DenseArrayBase.constr(i64), default_value=pairs((1, 1)))
-    pad = prop_def(DenseArrayBase.constr(i64), default_value=pairs((0, 0)))
+    pad = prop_def(DenseArrayBase.constr(i64), default_value=pairs((0, 0, 0, 0)))
     dilation = prop_def(DenseArrayBase.constr(i64), default_value=pairs((1, 1)))
     group = prop_def(IntegerAttr[I64], default_value=ONE)
     right_shift = opt_prop_def(IntegerAttr[I64])
@@ -90,8 +91,9 @@ class ConvolutionOp(UnaryLayerOp):
         use_winograd: bool | None = None,
     ) -> None:
         settings = {
-            "weight": weight, "bias": bias, "stride": stride, "pad": pad, "dilation": dilation,
-            "group": group, "right_shift": right_shift, "use_winograd": use_winograd,
+            "weight": weight, "bias": bias, "stride": stride, "pad": four_pads(pad),
+            "dilation": dilation, "group": group, "right_shift": right_shift,
+            "use_winograd": use_winograd,
         }  # fmt: skip
         self.setup([bottom], [top], settings)
 
@@ -304,7 +306,8 @@ class BiasOp(BroadcastLayerOp):
 class PReLUOp(UnaryLayerOp):
     """``y = x if x > 0 else slope * x``; ``slope`` is [C], or [1] for all channels.
 
-    INT8: ``y = (slope x) >> right_shift`` for negative x; the result keeps the input's scale.
+    INT8: ``y = (slope x) >> right_shift`` for negative x: where the result has another scale than
+    the input, the slopes lead from one to the other.
     """
 
     name = "ufw.prelu"

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from dialects.ufw.shapes import sides
+
 FloatArray = NDArray[np.float32]
 Pair = Sequence[int]
 
@@ -15,9 +17,12 @@ Pair = Sequence[int]
 def convolve(
     x: FloatArray, weight: FloatArray, stride: Pair, pad: Pair, dilation: Pair, group: int
 ) -> FloatArray:
-    """Cross-correlation of x [N, C, H, W] with weight [O, C / group, kh, kw], without bias."""
-    (ph, pw), (kh, kw) = pad, weight.shape[2:]
-    padded = np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)))
+    """Cross-correlation of x [N, C, H, W] with weight [O, C / group, kh, kw], without bias.
+
+    ``pad`` is top, bottom, left, right.
+    """
+    kh, kw = weight.shape[2:]
+    padded = np.pad(x, ((0, 0), (0, 0), *sides(pad)))
     extent = (dilation[0] * (kh - 1) + 1, dilation[1] * (kw - 1) + 1)
     windows = sliding_window_view(padded, extent, axis=(2, 3))
     windows = windows[:, :, :: stride[0], :: stride[1], :: dilation[0], :: dilation[1]]
@@ -45,9 +50,10 @@ def pool(
 ) -> FloatArray:
     """Reduces every window of x [N, C, H, W] with ``ufunc``; ``empty`` stands outside the map.
 
-    ``counts`` is the number of windows, (h, w). The last window may reach past the padding.
+    ``counts`` is the number of windows, (h, w); ``pad`` is top, bottom, left, right. The last
+    window may reach past the padding.
     """
-    for axis, count, k, s, p in zip((2, 3), counts, kernel, stride, pad, strict=True):
+    for axis, count, k, s, (p, _) in zip((2, 3), counts, kernel, stride, sides(pad), strict=True):
         size = x.shape[axis]
         after = max(0, (count - 1) * s + k - p - size)
         widths = [(0, 0)] * 4
@@ -61,7 +67,7 @@ def pool(
     return np.ascontiguousarray(x)
 
 
-def average_divisors(size: int, count: int, kernel: int, stride: int, pad: int) -> FloatArray:
-    """How many rows each window counts: the padding does, but only up to ``size + pad``."""
-    start = np.arange(count) * stride - pad
-    return (np.minimum(start + kernel, size + pad) - start).astype(np.float32)
+def average_divisors(size: int, count: int, kernel: int, stride: int, pads: Pair) -> FloatArray:
+    """How many rows each window counts: the padding does, but only up to ``size + pads[1]``."""
+    start = np.arange(count) * stride - pads[0]
+    return (np.minimum(start + kernel, size + pads[1]) - start).astype(np.float32)

@@ -15,7 +15,7 @@
 // CHECK: observe [#npu.observe<"softmax", {{.*}}, [5, 4, 8, 8], "float32">]
 // CHECK: builtin.module @reference
 // ALONE: bmnetu-opt: error: there is no @reference: run keep-reference first
-// EARLY: bmnetu-opt: error: the function holds no commands
+// EARLY: bmnetu-opt: error: pass verify-layers takes a module at the npu level; this one holds quant.conv
 func.func @main(%x: !q) -> !f attributes {input_names = ["x"], output_names = ["softmax"]} {
   %conv = quant.conv %x weight <"2c1046f7afedf198", "int8", [4, 3, 3, 3]> bias <"764b9769ead158a8", "int16", [4]> pad [1, 1, 1, 1] shift 9 tops ["conv"] : !q -> !u
   %float = quant.dequantize %conv tops ["conv/dequantize"] : !u -> !f

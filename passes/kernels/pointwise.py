@@ -254,17 +254,27 @@ def lower_shared_prelu(
     def emit(flat: Flat, chunk: Chunk | None, xs: list[SSAValue]) -> SSAValue:
         dst = flat.local(chunk, element)
         if slope == 0:
-            return b.arith("max", dst, xs[0], 0)
+            result = positive_part(b, op, dst, xs[0])
+            if op.upper is not None:
+                b.arith("min", dst, result, float_bits(op.upper.value.data))
+            return result
         negative = flat.local(chunk, element)
         b.arith("min", negative, xs[0], 0)
         if element == f32:
             b.scalar("mul", negative, negative, float(slope))
         else:
             b.arith("mul", negative, negative, int(slope), op.shift.value.data)
-        b.arith("max", dst, xs[0], 0)
+        positive_part(b, op, dst, xs[0])
         return b.arith("add", dst, dst, negative)
 
     _each(b, [source], dest, 3, emit)
+
+
+def positive_part(b: TileBuilder, op: compute.PReluOp, dst: SSAValue, x: SSAValue) -> SSAValue:
+    """``max(x, 0)``, in the result's scale."""
+    multiplier, shift = op.multiplier.value.data, op.multiplier_shift.value.data
+    b.arith("max", dst, x, 0)
+    return dst if (multiplier, shift) == (1, 0) else b.arith("mul", dst, dst, multiplier, shift)
 
 
 def lower_lookup(b: TileBuilder, op: compute.LookupOp, source: SSAValue, dest: SSAValue) -> None:

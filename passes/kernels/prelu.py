@@ -11,14 +11,14 @@ from dialects.bm1684.layout import Ref
 from dialects.quant import compute, types
 from dialects.quant.base import int_attr
 from passes.kernels.builder import TileBuilder
-from passes.kernels.pointwise import lower_shared_prelu
+from passes.kernels.pointwise import lower_shared_prelu, positive_part
 from passes.kernels.tiling import Axis, Problem
 from passes.kernels.weights import DEPTHWISE_FLOAT, DEPTHWISE_INT8, load_weights
 from passes.kernels.window import Pads, Region, Step, Weights, run_window
 
 
 def lower_prelu(b: TileBuilder, op: compute.PReluOp, source: SSAValue, dest: SSAValue) -> None:
-    """``max(x, 0) + slope * min(x, 0)``; one of the two is 0, so nothing saturates."""
+    """``multiplier * max(x, 0) + slope * min(x, 0)``; one of both is 0: the sum fits."""
     slope = op.slope.array
     if slope.size == 1 or not np.any(slope != slope.flat[0]):
         lower_shared_prelu(b, op, source, dest)
@@ -43,7 +43,7 @@ def lower_prelu(b: TileBuilder, op: compute.PReluOp, source: SSAValue, dest: SSA
         b.arith("min", negative, src, 0)
         properties: dict[str, Attribute] = {"shift": int_attr(op.shift.value.data)}
         b.add(tile.DepthwiseOp, [scaled, negative, loaded[0], []], properties)
-        b.arith("max", dst, src, 0)
+        positive_part(b, op, dst, src)
         b.arith("add", dst, dst, scaled)
 
     run_window(b, problem, Region((0, 0), height, width), source, dest, Step(emit, weights))

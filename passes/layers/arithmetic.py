@@ -16,6 +16,7 @@ from dialects.quant import compute, types
 from dialects.quant.arithmetic import quantize
 from dialects.quant.base import i64s, int_attr, ints
 from dialects.ufw import ops as ufw
+from dialects.ufw.shapes import sides
 from passes.layers.converter import SAME_SCALE, Converter
 from passes.layers.wide_window import cut_stride, subsampled
 
@@ -64,6 +65,13 @@ def plain_sum(
     )
 
 
+def product_shift(a_unsigned: bool, b_unsigned: bool) -> int:
+    """The right shift with which every product of two 8-bit numbers fits 8 bits, unsigned when
+    both are."""
+    bits = sum(8 if unsigned else 7 for unsigned in (a_unsigned, b_unsigned))
+    return bits - (8 if a_unsigned and b_unsigned else 7)
+
+
 def multiply(c: Converter, op: Any, xs: Sequence[SSAValue]) -> SSAValue:
     """The product of all xs, pair by pair; integers keep one power of two between the scales."""
     top, kind = op.results[0], StringAttr("product")
@@ -80,7 +88,7 @@ def multiply(c: Converter, op: Any, xs: Sequence[SSAValue]) -> SSAValue:
             ratio = (types.scale_of(top) or 1.0) / scale
             shift = ceil(log2(ratio) - SAME_SCALE)  # upwards: nothing that fits the top is clipped
         else:
-            shift = 8 if unsigned else 7
+            shift = product_shift(types.is_unsigned(value), types.is_unsigned(x))
         shift = min(max(shift, 0), 31)
         result = types.int_tensor(types.shape_of(top), scale * 2.0**shift, unsigned)
         exact = types.scale_of(top) or 1.0
@@ -117,15 +125,27 @@ def _eltwise(c: Converter, op: ufw.EltwiseOp) -> None:
 # -- activations -----------------------------------------------------------------------------------
 
 
+def _clips(op: ufw.ReLUOp) -> bool:
+    """Whether the result's 8 bits reach beyond the layer's upper limit."""
+    if op.upper is None:
+        return False
+    full_scale = 255 if types.is_unsigned(op.top) else 127
+    largest = full_scale * (types.scale_of(op.top) or 1.0)
+    return largest > op.upper.value.data * (1 + SAME_SCALE)
+
+
 def _relu(c: Converter, op: ufw.ReLUOp) -> None:
     x, slope = c.value(op.bottom), op.negative_slope.value.data
-    if not types.is_float(x) and types.is_unsigned(x):
+    if _is_integer(c, op) and _clips(op):
+        upper = op.upper.value.data if op.upper is not None else np.inf
+        _tabled(c, op, lambda x: np.clip(x, 0, upper))
+    elif not types.is_float(x) and types.is_unsigned(x):
         _pass_on(c, op, x)
     elif types.is_float(x) or types.is_float(op.top):
         x = c.as_float(x)
         result = types.float_like(op.top)
         blob = BlobAttr.of(np.array([slope], np.float32))
-        c.finish(op, c.add(compute.PReluOp, [x], result, slope=blob))
+        c.finish(op, c.add(compute.PReluOp, [x], result, slope=blob, upper=op.upper))
     elif slope == 0:
         scale = types.scale_of(op.top) or 1.0
         multiplier, shift = c.ratio((types.scale_of(x) or 1.0) / scale)
@@ -133,11 +153,10 @@ def _relu(c: Converter, op: ufw.ReLUOp) -> None:
         settings = {"multiplier": int_attr(multiplier), "shift": int_attr(shift)}
         c.finish(op, c.add(compute.RequantizeOp, [x], result, **settings))
     else:
-        multiplier, shift = c.ratio(abs(slope))
+        ratio = (types.scale_of(x) or 1.0) / (types.scale_of(op.top) or 1.0)
+        multiplier, shift = c.ratio(abs(slope) * ratio)
         signed = multiplier if slope > 0 else -multiplier
-        blob = BlobAttr.of(np.array([signed], np.int8))
-        kind = types.tensor_type(x)
-        c.finish(op, c.add(compute.PReluOp, [x], kind, slope=blob, shift=int_attr(shift)))
+        _integer_prelu(c, op, x, BlobAttr.of(np.array([signed], np.int8)), shift)
 
 
 def _pass_on(c: Converter, op: Any, value: SSAValue) -> None:
@@ -158,9 +177,25 @@ def _prelu(c: Converter, op: ufw.PReLUOp) -> None:
     if types.is_unsigned(x):
         _pass_on(c, op, x)
         return
-    shift = int_attr(op.right_shift.value.data)
-    value = c.add(compute.PReluOp, [x], types.tensor_type(x), slope=op.slope, shift=shift)
-    c.finish(op, value)
+    _integer_prelu(c, op, x, op.slope, op.right_shift.value.data)
+
+
+def _integer_prelu(
+    c: Converter, op: ufw.ReLUOp | ufw.PReLUOp, x: SSAValue, slope: BlobAttr, shift: int
+) -> None:
+    """``slope`` and ``shift`` lead from the operand's scale to the result's; that of a float
+    result is the operand's."""
+    scale = types.scale_of(x if types.is_float(op.top) else op.top) or 1.0
+    multiplier, multiplier_shift = c.ratio((types.scale_of(x) or 1.0) / scale)
+    settings = {
+        "shift": int_attr(shift),
+        "multiplier": int_attr(multiplier),
+        "multiplier_shift": int_attr(multiplier_shift),
+    }
+    result = types.tensor_type(x)
+    if (multiplier, multiplier_shift) != (1, 0):
+        result = types.int_tensor(types.shape_of(x), scale, types.is_unsigned(x))
+    c.finish(op, c.add(compute.PReluOp, [x], result, slope=slope, **settings))
 
 
 def _function_of(op: Any) -> Callable[[Array], Array]:
@@ -173,19 +208,21 @@ def _function_of(op: Any) -> Callable[[Array], Array]:
     return lambda x: np.power(shift + scale * x, power)
 
 
+def _tabled(c: Converter, op: Any, function: Callable[[Array], Array]) -> None:
+    """The function of every 8-bit value as a table."""
+    x, top = c.value(op.bottom), op.results[0]
+    index = np.arange(256).astype(np.uint8).view(types.dtype_of(x)).astype(np.float64)
+    with np.errstate(all="ignore"):
+        real = function(index * (types.scale_of(x) or 1.0)).astype(np.float32)
+    table = quantize(real, types.scale_of(top) or 1.0, types.dtype_of(top)).view(np.uint8)
+    kind = types.tensor_type(top)
+    c.finish(op, c.add(compute.LookupOp, [x], kind, table=BlobAttr.of(table)))
+
+
 def _function(c: Converter, op: Any) -> None:
     """Sigmoid, TanH, Power: a table on 8-bit data, else computed in float."""
     if _is_integer(c, op):
-        x = c.value(op.bottom)
-        index = np.arange(256).astype(np.uint8).view(types.dtype_of(x)).astype(np.float64)
-        with np.errstate(all="ignore"):
-            real = _function_of(op)(index * (types.scale_of(x) or 1.0))
-        with np.errstate(over="ignore"):
-            real = real.astype(np.float32)
-        top = op.results[0]
-        table = quantize(real, types.scale_of(top) or 1.0, types.dtype_of(top)).view(np.uint8)
-        kind = types.tensor_type(top)
-        c.finish(op, c.add(compute.LookupOp, [x], kind, table=BlobAttr.of(table)))
+        _tabled(c, op, _function_of(op))
         return
     x = c.as_float(c.value(op.bottom))
     result = types.float_like(op.results[0])
@@ -205,19 +242,22 @@ def _softmax(c: Converter, op: ufw.SoftmaxOp) -> None:
 
 def _pooling(c: Converter, op: ufw.PoolingOp) -> None:
     x = c.value(op.bottom)
-    pad_h, pad_w = ints(op.pad)
+    pad = ints(op.pad)
     kind = compute.MaxPoolOp if op.kind.data == "max" else compute.AveragePoolOp
     stride, steps = cut_stride(ints(op.stride))
     n, channels, *sizes = types.shape_of(op.top)
+    # A kernel larger than the padded map has one window, which is clipped to it.
+    extents = zip(ints(op.kernel), types.shape_of(x)[2:], sides(pad), strict=True)
+    kernel = [min(k, size + sum(both)) for k, size, both in extents]
     dense = [(size - 1) * step + 1 for size, step in zip(sizes, steps, strict=True)]
     value = c.add(
         kind,
         [x],
         types.like(x, (n, channels, *dense)),
         "" if steps == (1, 1) else "dense",
-        kernel=op.kernel,
+        kernel=i64s(kernel),
         stride=i64s(stride),
-        pad=i64s([pad_h, pad_h, pad_w, pad_w]),
+        pad=i64s(pad),
     )
     c.finish(op, subsampled(c, value, steps))
 

@@ -46,13 +46,13 @@ def _shift(op: Any) -> Any:
 
 
 def _convolution(c: Converter, op: ufw.ConvolutionOp) -> None:
-    pad_h, pad_w = ints(op.pad)
+    pad = ints(op.pad)
     stride, steps = cut_stride(ints(op.stride))
     weight, dilation = cut_dilation(op.weight, ints(op.dilation))
     n, _, height, width = types.shape_of(op.bottom)
     kh, kw = weight.shape[2:]
-    rows = window_size(height, kh, stride[0], 2 * pad_h, dilation[0])
-    columns = window_size(width, kw, stride[1], 2 * pad_w, dilation[1])
+    rows = window_size(height, kh, stride[0], sum(pad[:2]), dilation[0])
+    columns = window_size(width, kw, stride[1], sum(pad[2:]), dilation[1])
     value = c.add(
         compute.ConvOp,
         [_operand(c, op)],
@@ -61,7 +61,7 @@ def _convolution(c: Converter, op: ufw.ConvolutionOp) -> None:
         weight=weight,
         bias=op.bias,
         stride=i64s(stride),
-        pad=i64s([pad_h, pad_h, pad_w, pad_w]),
+        pad=i64s(pad),
         dilation=i64s(dilation),
         group=int_attr(op.group.value.data),
         shift=_shift(op),

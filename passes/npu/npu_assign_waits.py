@@ -39,6 +39,7 @@ class NpuAssignWaitsPass(ModulePass):
     """
 
     name = "npu-assign-waits"
+    level = "npu"
 
     serial: bool = False
 

@@ -49,6 +49,7 @@ class NpuHoistLoadsPass(ModulePass):
     """
 
     name = "npu-hoist-loads"
+    level = "npu"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         computed = History()

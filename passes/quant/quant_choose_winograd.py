@@ -176,6 +176,7 @@ class QuantChooseWinogradPass(ModulePass):
     """
 
     name = "quant-choose-winograd"
+    level = "quant"
 
     everywhere: bool = False
     seed: int = 0

@@ -166,6 +166,7 @@ class QuantCutStripsPass(ModulePass):
     """
 
     name = "quant-cut-strips"
+    level = "quant"
 
     margin: int = 100
 

@@ -25,7 +25,7 @@ class _FuseRelu(RewritePattern):
         producer = op.x.owner
         if not isinstance(producer, (ConvOp, EltwiseOp)) or not types.is_float(op.x):
             return
-        if op.slope.array.any() or not op.x.has_one_use():
+        if op.slope.array.any() or op.upper is not None or not op.x.has_one_use():
             return
         producer.relu = BoolAttr.from_bool(True)
         producer.tops = op.tops
@@ -41,6 +41,7 @@ class QuantFuseReluPass(ModulePass):
     """
 
     name = "quant-fuse-relu"
+    level = "quant"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         PatternRewriteWalker(_FuseRelu(), apply_recursively=False).rewrite_region(

@@ -64,6 +64,7 @@ class QuantMergeGroupsPass(ModulePass):
     """
 
     name = "quant-merge-groups"
+    level = "quant"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         for conv in main_function(op).body.block.ops:

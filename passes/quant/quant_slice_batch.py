@@ -122,6 +122,7 @@ class QuantSliceBatchPass(ModulePass):
     """
 
     name = "quant-slice-batch"
+    level = "quant"
 
     room: int = BM1684.lane_bytes // 16
 

@@ -58,6 +58,7 @@ class QuantSliceRowsPass(ModulePass):
     """
 
     name = "quant-slice-rows"
+    level = "quant"
 
     room: int = BM1684.lane_bytes // 2
 

@@ -31,6 +31,7 @@ class TileAllocateDdrPass(ModulePass):
     """
 
     name = "tile-allocate-ddr"
+    level = "tile"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         function = main_function(op)

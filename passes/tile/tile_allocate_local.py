@@ -33,6 +33,7 @@ class TileAllocateLocalPass(ModulePass):
     """
 
     name = "tile-allocate-local"
+    level = "tile"
 
     overlap: bool = False
 

@@ -123,6 +123,7 @@ class TileKeepLocalPass(ModulePass):
     """
 
     name = "tile-keep-local"
+    level = "tile"
 
     reserve: int = 0
 

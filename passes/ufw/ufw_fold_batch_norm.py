@@ -61,6 +61,7 @@ class UfwFoldBatchNormPass(ModulePass):
     """
 
     name = "ufw-fold-batch-norm"
+    level = "ufw"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         for inner in list(main_function(op).body.block.ops):

@@ -60,7 +60,7 @@ def test_unknown_fields_are_skipped_and_remembered(tmp_path: Path) -> None:
         '  word: SOME\n  strings: "a" "b"\n  list: [1, { x: 2 }]\n  top: "t"\n}\nnet_wide: true\n',
     )
     assert net.layer[0].top == ["t"]
-    assert text.unknown == [
+    assert [(each.where, each.line, each.name) for each in text.unknown] == [
         (("layer", 0), 3, "far"),
         (("layer", 0), 4, "out"),
         (("layer", 0), 5, "word"),
@@ -80,11 +80,8 @@ def test_unknown_fields_are_skipped_and_remembered(tmp_path: Path) -> None:
         ("layer {\n  name: 'a\n}", 2, "String missing ending quote"),
         ("\nname: 'a\\q'", 2, "string 'a\\q' has an unknown escape"),
         ("layer 5", 1, "'{' is wanted, not '5'"),
-        (
-            "\nlayer { pooling_param { pool: MEDIAN } }",
-            2,
-            "MEDIAN is no value of pool; it can be MAX, AVE, STOCHASTIC",
-        ),
+        ("layer { pooling_param { pool: 'MAX' } }", 1, "pool takes a word without quotes"),
+        ("layers { type: 'ReLU' }", 1, "write 'layer {' in place of 'layers {'"),
         ("layer { pooling_param { stride: -1 } }", 1, "-1 does not fit stride"),
         ("layer { pooling_param { stride: 99999999999 } }", 1, "99999999999 does not fit stride"),
         ("input_dim: 9" + 5000 * "9", 1, ""),
@@ -106,14 +103,49 @@ def test_syntax_errors(tmp_path: Path, text: str, line: int, sentence: str) -> N
     assert sentence in message
 
 
-def test_not_utf8(tmp_path: Path) -> None:
-    with pytest.raises(InputFileError, match=r"net.prototxt:2: is not UTF-8 text"):
-        read(tmp_path, b'name: "a"\nlayer { name: "\xff\xfe" }')
+def test_unknown_words_are_skipped_and_remembered(tmp_path: Path) -> None:
+    net, text = read(
+        tmp_path,
+        "layer { pooling_param { pool: MEDIAN stride: 2 } }\n"
+        "layer { eltwise_param { operation: SUMM coeff: [1, 2] } }",
+    )
+    assert not net.layer[0].pooling_param.HasField("pool")
+    assert net.layer[0].pooling_param.stride == 2
+    assert [(each.line, str(each)) for each in text.unknown] == [
+        (1, "pool: MEDIAN (it can be MAX, AVE, STOCHASTIC)"),
+        (2, "operation: SUMM (did you mean SUM?)"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "name"),
+    [("utf-8", "卷积"), ("gb18030", "卷积"), ("latin-1", "é"), ("shift_jis", "畳み込み")],
+)
+def test_names_and_comments_in_any_encoding(tmp_path: Path, encoding: str, name: str) -> None:
+    text = f'# {name}\nname: "{name}"\nlayer {{ top: "{name}" bottom: "\\n{name}" }}'
+    net, parsed = read(tmp_path, text.encode(encoding))
+    assert net.layer[0].top == [net.name]
+    assert net.layer[0].bottom == ["\n" + net.name]
+    assert (net.name == name) is (encoding != "shift_jis"), "read as Chinese, but each name as one"
+    assert parsed.line("layer", 0) == 3
+
+
+def test_bytes_may_be_escaped(tmp_path: Path) -> None:
+    assert read(tmp_path, b'name: "\\326\\320"')[0].name == "中"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_wide_characters(tmp_path: Path, encoding: str) -> None:
+    with pytest.raises(InputFileError, match=r"is UTF-.* text; save it as UTF-8"):
+        read(tmp_path, 'name: "a network"\nlayer {}'.encode(encoding))
 
 
 def test_binary(tmp_path: Path) -> None:
     with pytest.raises(InputFileError, match=r"binary file.*are -model and -weight swapped"):
         read(tmp_path, b"\n\x03net\x00\x01")
+    with pytest.raises(InputFileError) as caught:
+        read(tmp_path, b"\x89PNG\r\n\x1a\n\x00\x01\x02\x03")
+    assert "swapped" not in str(caught.value)
 
 
 def test_a_byte_order_mark_is_no_harm(tmp_path: Path) -> None:

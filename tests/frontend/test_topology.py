@@ -32,13 +32,38 @@ def test_in_place_tops_become_unique(tmp_path: Path) -> None:
         + layer("ReLU", name="d", bottom="x", top="x"),
     )
     assert edges(found) == [
-        ("a", ("data",), ("x",)),
-        ("b", ("x",), ("x_1",)),
-        ("c", ("x_1",), ("x_2",)),
-        ("d", ("x_1",), ("x_3",)),
+        ("a", ("data",), ("x_1",)),
+        ("b", ("x_1",), ("x_3",)),
+        ("c", ("x_3",), ("x_2",)),
+        ("d", ("x_3",), ("x",)),
     ]
-    assert found.outputs == ("x_2", "x_3")
+    assert found.outputs == ("x_2", "x"), "an output has the name that Caffe gives it"
     assert found.layers[3].where == f"{tmp_path}/net.prototxt:5"
+
+
+def test_a_blob_that_is_no_output_keeps_its_name(tmp_path: Path) -> None:
+    found = read(
+        tmp_path,
+        data(1, 3)
+        + layer("ReLU", name="a", top="x")
+        + layer("ReLU", name="b", bottom="x", top="x")
+        + layer("ReLU", name="c", bottom="x", top="y"),
+    )
+    assert [tops for _, _, tops in edges(found)] == [("x",), ("x_1",), ("y",)]
+
+
+def test_names_that_no_runtime_can_hold(tmp_path: Path) -> None:
+    """A blob without a name, and one with a zero in it."""
+    found = read(
+        tmp_path,
+        data(1, 3) + layer("ReLU", name="", top="") + layer("ReLU", name="", bottom="", top="")
+        + layer("TanH", bottom="", top="a\\0b"),
+    )  # fmt: skip
+    assert edges(found) == [
+        ("", ("data",), ("unnamed",)),
+        ("", ("unnamed",), ("unnamed_1",)),
+        ("l", ("unnamed_1",), ("a\\0b",)),
+    ]
 
 
 def test_an_in_place_layer_on_the_input(tmp_path: Path) -> None:
@@ -88,6 +113,82 @@ def test_a_data_layer_is_an_input(
     assert [(blob.name, blob.shape) for blob in found.inputs][1] == ("label", (batch or 1,))
 
 
+READERS = [
+    ("MemoryData", "memory_data_param { batch_size: 2 channels: 3 height: 4 width: 5 }",
+     (2, 3, 4, 5)),
+    ("MemoryData", "", ()),
+    ("HDF5Data", "hdf5_data_param { source: 'list.txt' batch_size: 2 }", ()),
+    ("ImageData", "image_data_param { batch_size: 2 new_height: 4 new_width: 5 }", (2, 3, 4, 5)),
+    ("ImageData", "image_data_param { new_height: 9 new_width: 9 is_color: false } "
+     "transform_param { crop_size: 7 }", (1, 1, 7, 7)),
+    ("ImageData", "image_data_param { source: 'list.txt' }", ()),
+    ("DenseImageData", "dense_image_data_param { batch_size: 2 new_height: 4 new_width: 5 }",
+     (2, 3, 4, 5)),
+    ("AnnotatedData", "data_param { batch_size: 2 } annotated_data_param { label_map_file: 'x' } "
+     "transform_param { mean_value: [1, 2, 3] resize_param { height: 4 width: 5 } }",
+     (2, 3, 4, 5)),
+    ("VideoData", "video_data_param { batch_size: 2 new_length: 8 new_height: 9 new_width: 9 } "
+     "transform_param { crop_size: 7 }", (2, 3, 8, 7, 7)),
+    ("WindowData", "window_data_param { batch_size: 2 crop_size: 7 }", (2, 3, 7, 7)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "rest", "shape"), READERS)
+def test_layers_that_read_data_are_inputs(
+    tmp_path: Path, kind: str, rest: str, shape: tuple[int, ...]
+) -> None:
+    reader = f'layer {{ name: "d" type: "{kind}" top: "data" top: "label" {rest} }}\n'
+    (found,) = read(tmp_path, reader + layer("ReLU")).inputs
+    assert (found.name, found.shape) == ("data", shape)
+    with pytest.raises(UsageError, match=r'2 shape.* for 1 input.*: "data"'):
+        reshaped([found], [[1], [1]], None)
+    if not shape:
+        with pytest.raises(InputFileError, match=rf'layer "d" \({kind}\): input "data" has no sh'):
+            reshaped([found], None, None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "rest", "shape"),
+    [
+        ("MEMORY_DATA", "memory_data_param { batch_size: 2 channels: 3 height: 4 width: 5 }",
+         (2, 3, 4, 5)),
+        ("HDF5_DATA", "hdf5_data_param { batch_size: 2 }", ()),
+        ("IMAGE_DATA", "image_data_param { new_height: 4 new_width: 5 }", (1, 3, 4, 5)),
+        ("WINDOW_DATA", "window_data_param { crop_size: 7 }", (1, 3, 7, 7)),
+    ],
+)  # fmt: skip
+def test_old_layers_that_read_data(
+    tmp_path: Path, kind: str, rest: str, shape: tuple[int, ...]
+) -> None:
+    found = read(
+        tmp_path,
+        f'layers {{ name: "d" type: {kind} top: "data" top: "label" {rest} }}\n'
+        'layers { name: "r" type: RELU bottom: "data" top: "r" }',
+    )
+    assert [(blob.name, blob.shape) for blob in found.inputs] == [("data", shape)]
+
+
+def test_a_relu_inside_a_layer(tmp_path: Path) -> None:
+    """Intel's Caffe writes it so."""
+    fused = "convolution_param { num_output: 4 kernel_size: 3 relu: true negative_slope: 0.5 }"
+    found = read(
+        tmp_path,
+        data(1, 3, 8, 8)
+        + layer("Convolution", fused, name="c", top="c")
+        + layer("BatchNorm", "batch_norm_param { relu: true }", name="b", bottom="c", top="b")
+        + layer("TanH", bottom="b"),
+    )
+    assert [(each.name, each.param.type, each.bottoms, each.tops) for each in found.layers] == [
+        ("c", "Convolution", ("data",), ("c",)),
+        ("c/relu", "ReLU", ("c",), ("c_1",)),
+        ("b", "BatchNorm", ("c_1",), ("b",)),
+        ("b/relu", "ReLU", ("b",), ("b_1",)),
+        ("l", "TanH", ("b_1",), ("l",)),
+    ]
+    assert found.layers[1].param.relu_param.negative_slope == 0.5
+    assert not found.layers[0].param.convolution_param.HasField("relu")
+
+
 PHASES = [
     ("", True),
     ("include { phase: TEST }", True),
@@ -129,7 +230,6 @@ def test_training_layers_are_left_out(tmp_path: Path) -> None:
     assert [each.name for each in found.layers] == ["l"]
     assert found.outputs == ("a",)
     assert [note.split("net.prototxt:")[1] for note in found.notes] == [
-        "6: unknown field far is skipped",
         '5: layer "acc" (Accuracy) is left out: it is not for inference',
         '6: layer "loss" (SoftmaxWithLoss) is left out: it is not for inference',
     ]
@@ -169,8 +269,7 @@ FAULTS = [
      ':4: layer "n" (TanH): makes blob "data"'),
     ('layer { name: "s" type: "Split" bottom: "data" top: "a" top: "a" }',
      ':2: layer "s" (Split): two of its tops have the same name'),
-    (layer("ReLU", top=""), ':2: layer "l" (ReLU): a top has an empty name'),
-    (data(1, 4), ':2: input "data" is declared twice'),
+    (data(1, 4), ':2: layer "data" (Input): input "data" is declared twice'),
     ("", ": the net has no layers to compile"),
     ('layers { name: "a" type: RELU }' + layer("ReLU"), ":2: has both 'layer' and 'layers'"),
 ]  # fmt: skip
@@ -210,7 +309,7 @@ def test_inputs(tmp_path: Path, text: str, shapes: list[tuple[int, ...]]) -> Non
         ('input: "a" input_dim: 1 input_shape { dim: 1 }', "has both input_dim and input_shape"),
         ('input: "a" input_shape {} input_shape {}', "1 input(s) have 2 input_shape"),
         ('layer { name: "i" type: "Input" top: "a" input_param { shape {} shape {} } }',
-         'layer "i" gives 2 shapes for 1 tops'),
+         'layer "i" (Input) gives 2 shapes for 1 tops'),
         ('layer { name: "i" type: "Input" input_param { shape {} } }',
          'layer "i" (Input) has no top'),
     ],
@@ -231,7 +330,8 @@ def test_reshaped_inputs() -> None:
 
 
 def test_faulty_shapes() -> None:
-    with pytest.raises(UsageError, match=r"1 shape\(s\) for 2 net input\(s\) \(a, b\)"):
+    sentence = r'-shapes: 1 shape\(s\) for 2 input\(s\) of the net: "a", "b"'
+    with pytest.raises(UsageError, match=sentence):
         reshaped([A, B], [[1]], None)
     with pytest.raises(InputFileError, match='f:2: input "b" has no shape; give it with -shapes'):
         reshaped([A, B], None, None)

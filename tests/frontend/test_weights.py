@@ -182,3 +182,111 @@ def test_bytes_of_the_public_blob_fields() -> None:
         int32_data=[-1, 1], right_shift_num=3, dtype=BlobProto.INT8, bit_width=BlobProto.BITS_8
     )
     assert blob.SerializeToString() == bytes([0x72, 2, 1, 2, 0x80, 1, 6, 0x88, 1, 8, 0xB0, 1, 2])
+
+
+@pytest.mark.parametrize(("kind", "dtype"), [(0, "<f8"), (1, "<f4"), (2, "<f2"), (None, "<f8")])
+def test_raw_data_of_nvidia(tmp_path: Path, kind: int | None, dtype: str) -> None:
+    """Field 10 is its type there, DOUBLE unless it is given."""
+    net = weights()
+    wanted = weight_of(tmp_path, net)
+    for blob in conv(net).blobs:
+        raw = np.array(blob.data, dtype).tobytes()
+        dims = list(blob.shape.dim)
+        blob.Clear()
+        blob.MergeFromString(b"" if kind is None else bytes([10 << 3, kind]))
+        blob.MergeFromString(BlobProto(raw_data=raw, shape=BlobShape(dim=dims)).SerializeToString())
+    found = weight_of(tmp_path, net)
+    assert (found == (wanted.astype("f2") if kind == 2 else wanted)).all()
+
+
+@pytest.mark.parametrize(
+    ("kind", "raw", "sentence"),
+    [
+        (3, b"abcd", "has raw_data of type 3; DOUBLE, FLOAT and FLOAT16 can be read"),
+        (1, b"abc", "its raw_data of 3 bytes is cut short"),
+    ],
+)
+def test_raw_data_that_cannot_be_read(
+    tmp_path: Path, kind: int, raw: bytes, sentence: str
+) -> None:
+    net = weights()
+    blob = conv(net).blobs[0]
+    blob.Clear()
+    blob.MergeFromString(bytes([10 << 3, kind]) + BlobProto(raw_data=raw).SerializeToString())
+    with pytest.raises(InputFileError, match=sentence):
+        weight_of(tmp_path, net)
+
+
+def test_hdf5_is_named(tmp_path: Path) -> None:
+    model, weight = written(tmp_path, TEXT)
+    weight.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
+    with pytest.raises(InputFileError, match="is an HDF5 file"):
+        load_network(model, weight)
+
+
+@pytest.mark.parametrize(("text", "swapped"), [(SMALL, True), ("some words\n", False)])
+def test_text_instead_of_weights(tmp_path: Path, text: str, swapped: bool) -> None:
+    model, weight = written(tmp_path, TEXT)
+    weight.write_text(text)
+    with pytest.raises(InputFileError, match="is text; a caffemodel or umodel") as caught:
+        load_network(model, weight)
+    assert ("swapped" in str(caught.value)) is swapped
+
+
+def test_names_in_another_encoding(tmp_path: Path) -> None:
+    """A prototxt and its caffemodel, both in GBK."""
+    model, weight = written(tmp_path, data(1, 3, 5, 5) + layer("Convolution", CONV, name="NAME"))
+    wanted = layers_of(load_network(model, weight))[0]
+    for path in (model, weight):
+        path.write_bytes(path.read_bytes().replace(b"NAME", "卷积".encode("gbk")))
+    (found,) = layers_of(load_network(model, weight))
+    assert isinstance(found, ops.ConvolutionOp)
+    assert isinstance(wanted, ops.ConvolutionOp)
+    assert (found.weight.array == wanted.weight.array).all()
+
+
+SHARED = data(1, 3, 5, 5) + "".join(
+    layer("Convolution", f'param {{ name: "w" }} param {{ name: "b" }} {CONV}', name=name, top=name)
+    for name in ("one", "two", "three")
+)
+
+
+def convolutions(folder: Path, net: NetParameter) -> tuple[list[np.ndarray], tuple[str, ...]]:
+    network = loaded(folder, SHARED, net)
+    found = [op for op in layers_of(network) if isinstance(op, ops.ConvolutionOp)]
+    return [op.weight.array for op in found], network.notes
+
+
+def test_shared_weights_come_from_any_of_their_layers(tmp_path: Path) -> None:
+    net = random_weights(SHARED, 3)
+    for each in net.layer[1:]:
+        if each.name != "two":
+            each.ClearField("blobs")
+    arrays, notes = convolutions(tmp_path, net)
+    assert notes == ()
+    assert len(arrays) == 3
+    assert all((array.ravel() == net.layer[2].blobs[0].data).all() for array in arrays)
+
+
+def test_the_last_of_different_shared_weights_is_taken(tmp_path: Path) -> None:
+    net = random_weights(SHARED, 3)
+    one, two, three = (net.layer[i] for i in (1, 2, 3))
+    assert one.blobs[0] != two.blobs[0]
+    arrays, notes = convolutions(tmp_path, net)
+    assert all((array.ravel() == three.blobs[0].data).all() for array in arrays)
+    assert len(notes) == 2
+    assert 'layers "one", "two", "three" share the weights "w", but the file has dif' in notes[0]
+
+
+def test_old_shared_weights(tmp_path: Path) -> None:
+    old = 'input: "data" input_dim: [1, 3, 5, 5]\n' + "".join(
+        f'layers {{ name: "{name}" type: CONVOLUTION bottom: "data" top: "{name}" param: "w" '
+        f'param: "b" {CONV} }}\n'
+        for name in ("one", "two")
+    )
+    net = random_weights(old, 3)
+    net.layer[1].ClearField("blobs")
+    one, two = layers_of(loaded(tmp_path, old, net))
+    assert isinstance(one, ops.ConvolutionOp)
+    assert isinstance(two, ops.ConvolutionOp)
+    assert (one.weight.array == two.weight.array).all()

@@ -14,6 +14,7 @@ from bmnetu.errors import InputFileError, UnsupportedError
 from bmnetu.frontend.blobs import ArrayWeights
 from bmnetu.frontend.importer import input_shape
 from bmnetu.frontend.inputs import Input, reshaped
+from bmnetu.frontend.layers import Layer
 from bmnetu.frontend.onnx.file import OnnxFile, read_file
 from bmnetu.frontend.onnx.fold import SHAPE_ONLY, fold
 from bmnetu.frontend.onnx.graph import NO_PADS, Blob, Graph, Site, fresh
@@ -21,7 +22,7 @@ from bmnetu.frontend.onnx.infer import Kind, inferred
 from bmnetu.frontend.onnx.node import NO_OPERATOR, Node, Refusal
 from bmnetu.frontend.onnx.operators import OPERATORS
 from bmnetu.frontend.onnx.refusals import Refusals
-from bmnetu.frontend.topology import Layer, Topology
+from bmnetu.frontend.topology import Topology
 from bmnetu.frontend.ufw_pb2 import LayerParameter, NetParameter
 from dialects.blob import Array
 from dialects.ufw.layer import Top

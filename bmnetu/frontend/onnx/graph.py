@@ -12,9 +12,9 @@ from xdsl.ir import SSAValue
 from bmnetu.errors import InputFileError
 from bmnetu.frontend.blobs import ArrayWeights
 from bmnetu.frontend.importer import import_layer
+from bmnetu.frontend.layers import Layer
 from bmnetu.frontend.onnx.node import Node, Refusal
 from bmnetu.frontend.site import LayerSite
-from bmnetu.frontend.topology import Layer
 from bmnetu.frontend.ufw_pb2 import LayerParameter
 from dialects.blob import Array
 from dialects.ufw.layer import Top, shape_of

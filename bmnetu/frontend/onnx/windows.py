@@ -197,11 +197,15 @@ class _Window:
         return count - 1 if (count - 1) * stride >= size + pads[0] else count
 
     def layer(self, site: Site, x: Blob, kind: str, part: str = "") -> Blob:
-        """A Pooling with the pads of the beginning, rounded so that it has as many windows."""
-        (top, _), (left, _) = self.pads
+        """A Pooling with these pads, rounded so that it has as many windows."""
+        (top, bottom), (left, right) = self.pads
+        pads = {"pad_h": top, "pad_w": left}
+        if (top, left) != (bottom, right):
+            pads = {"pad_t": top, "pad_b": bottom, "pad_l": left, "pad_r": right}
         for ceil in (False, True):
             try:
-                found = shapes.pooling(x.shape, self.kernel, self.strides, (top, left), ceil)
+                four = (top, bottom, left, right)
+                found = shapes.pooling(x.shape, self.kernel, self.strides, four, ceil)
             except VerifyException:
                 continue
             if found[2:] == self.counts:
@@ -209,7 +213,7 @@ class _Window:
                     "pool": kind,
                     "kernel_h": self.kernel[0], "kernel_w": self.kernel[1],
                     "stride_h": self.strides[0], "stride_w": self.strides[1],
-                    "pad_h": top, "pad_w": left,
+                    **pads,
                     "round_mode": "CEIL" if ceil else "FLOOR",
                 }  # fmt: skip
                 return site.layer("Pooling", x, part=part, pooling_param=settings)
@@ -231,7 +235,7 @@ class _Window:
             inside = ends - (starts if counted else np.maximum(starts, 0))
             if inside.min(initial=1) < 1:
                 raise Refusal("a window lies outside the input")
-            found.append(average_divisors(size, count, kernel, stride, before) / inside)
+            found.append(average_divisors(size, count, kernel, stride, (before, after)) / inside)
         return found
 
 

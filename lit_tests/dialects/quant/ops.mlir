@@ -25,6 +25,8 @@ func.func @main(%q: tensor<5x4x6x6xsi8, #quant.scale<0.5>>, %u: tensor<5x4x6x6xu
   %other = quant.requantize %q multiplier 93 shift 6 tops ["other"] : tensor<5x4x6x6xsi8, #quant.scale<0.5>> -> tensor<5x4x6x6xui8, #quant.scale<0.5>>
 // CHECK-NEXT: %slopes = quant.prelu %q slope <"e0f5ec3a7d3ac5f7", "int8", [4]> shift 5 tops ["slopes"] : tensor<5x4x6x6xsi8, #quant.scale<0.5>> -> tensor<5x4x6x6xsi8, #quant.scale<0.5>>
   %slopes = quant.prelu %q slope <"e0f5ec3a7d3ac5f7", "int8", [4]> shift 5 tops ["slopes"] : tensor<5x4x6x6xsi8, #quant.scale<0.5>> -> tensor<5x4x6x6xsi8, #quant.scale<0.5>>
+// CHECK-NEXT: %steep = quant.prelu %q slope <"e0f5ec3a7d3ac5f7", "int8", [4]> shift 5 multiplier 3 multiplier_shift 4 tops ["steep"] : tensor<5x4x6x6xsi8, #quant.scale<0.5>> -> tensor<5x4x6x6xsi8, #quant.scale<2.0>>
+  %steep = quant.prelu %q slope <"e0f5ec3a7d3ac5f7", "int8", [4]> shift 5 multiplier 3 multiplier_shift 4 tops ["steep"] : tensor<5x4x6x6xsi8, #quant.scale<0.5>> -> tensor<5x4x6x6xsi8, #quant.scale<2.0>>
 // CHECK-NEXT: %leaky = quant.prelu %f slope <"4e842f2f50cc089e", "float32", [1]> tops ["leaky"] : tensor<5x4x6x6xf32> -> tensor<5x4x6x6xf32>
   %leaky = quant.prelu %f slope <"4e842f2f50cc089e", "float32", [1]> tops ["leaky"] : tensor<5x4x6x6xf32> -> tensor<5x4x6x6xf32>
 // CHECK-NEXT: %table = quant.lookup %u table <"bd2f4a52c9e3bdc9", "uint8", [256]> tops ["table"] : tensor<5x4x6x6xui8, #quant.scale<0.5>> -> tensor<5x4x6x6xsi8, #quant.scale<0.5>>

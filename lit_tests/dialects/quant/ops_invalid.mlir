@@ -192,6 +192,22 @@ func.func @main(%a: tensor<1x4x6x6xsi8, #quant.scale<0.5>>) {
 
 // -----
 
+// CHECK: quant.prelu: multiplier must be 0 to 127
+func.func @main(%a: tensor<1x4x6x6xsi8, #quant.scale<0.5>>) {
+  %r = quant.prelu %a slope <"00", "int8", [4]> multiplier 128 tops ["t"] : tensor<1x4x6x6xsi8, #quant.scale<0.5>> -> tensor<1x4x6x6xsi8, #quant.scale<0.5>>
+  func.return
+}
+
+// -----
+
+// CHECK: quant.prelu: keeps the type
+func.func @main(%a: tensor<1x4x6x6xsi8, #quant.scale<0.5>>) {
+  %r = quant.prelu %a slope <"00", "int8", [4]> tops ["t"] : tensor<1x4x6x6xsi8, #quant.scale<0.5>> -> tensor<1x4x6x6xsi8, #quant.scale<1.0>>
+  func.return
+}
+
+// -----
+
 // CHECK: quant.prelu: keeps the type
 func.func @main(%a: tensor<1x4x6x6xsi8, #quant.scale<0.5>>) {
   %r = quant.prelu %a slope <"00", "int8", [4]> tops ["t"] : tensor<1x4x6x6xsi8, #quant.scale<0.5>> -> tensor<1x4x6x6xui8, #quant.scale<0.5>>

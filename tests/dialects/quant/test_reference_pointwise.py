@@ -116,6 +116,23 @@ def test_an_integer_prelu(x: Array, slopes: list[int], shift: int) -> None:
             assert y == (value if value >= 0 else scaled)
 
 
+@given(st.integers(-128, 127), SHIFTS, st.integers(0, 127), SHIFTS)
+def test_an_integer_prelu_into_another_scale(
+    slope: int, shift: int, multiplier: int, multiplier_shift: int
+) -> None:
+    x = ALL_BYTES[0].reshape(1, 1, 256)
+    got = result_of(
+        compute.PReluOp, [x], x.shape, np.int8,
+        slope=BlobAttr.of(np.array([slope], np.int8)), shift=int_attr(shift),
+        multiplier=int_attr(multiplier), multiplier_shift=int_attr(multiplier_shift),
+    )  # fmt: skip
+    for value, y in zip(x.ravel().tolist(), got.ravel().tolist(), strict=True):
+        product = shifted(value * slope, shift)
+        if value >= 0:
+            product = shifted(value * multiplier, multiplier_shift)
+        assert y == clamped(product, np.int8)
+
+
 @pytest.mark.parametrize("count", [1, 3])
 def test_a_float_prelu(count: int) -> None:
     x, slope = noise(0, np.float32, SHAPE), noise(1, np.float32, (count,))

@@ -48,7 +48,7 @@ def slow_convolution(
     x: Floats,
     w: Floats,
     stride: tuple[int, int],
-    pad: tuple[int, int],
+    pad: Sides,
     dilation: tuple[int, int],
     group: int,
     shape: tuple[int, ...],
@@ -58,7 +58,7 @@ def slow_convolution(
     for n, o, i, j in np.ndindex(*shape):
         for c, a, b in np.ndindex(*w.shape[1:]):
             row = i * stride[0] - pad[0] + a * dilation[0]
-            column = j * stride[1] - pad[1] + b * dilation[1]
+            column = j * stride[1] - pad[2] + b * dilation[1]
             if 0 <= row < x.shape[2] and 0 <= column < x.shape[3]:
                 channel = o // per_group * w.shape[1] + c
                 y[n, o, i, j] += w[o, c, a, b] * x[n, channel, row, column]
@@ -66,6 +66,9 @@ def slow_convolution(
 
 
 SMALL = st.integers(1, 3)
+Sides = tuple[int, int, int, int]
+"""Pads: top, bottom, left, right."""
+SIDES = st.tuples(*[st.integers(0, 2)] * 4)
 PAIR = st.tuples(SMALL, SMALL)
 
 
@@ -78,7 +81,7 @@ PAIR = st.tuples(SMALL, SMALL)
     kernel=PAIR,
     stride=PAIR,
     dilation=PAIR,
-    pad=st.tuples(st.integers(0, 2), st.integers(0, 2)),
+    pad=SIDES,
 )
 def test_convolution(
     group: int,
@@ -88,7 +91,7 @@ def test_convolution(
     kernel: tuple[int, int],
     stride: tuple[int, int],
     dilation: tuple[int, int],
-    pad: tuple[int, int],
+    pad: Sides,
 ) -> None:
     x = noise(2, group * inputs, *size)
     w, b = noise(group * outputs, inputs, *kernel), noise(group * outputs)
@@ -108,22 +111,25 @@ def slow_pooling(
     kind: PoolingKind,
     kernel: tuple[int, int],
     stride: tuple[int, int],
-    pad: tuple[int, int],
+    pad: Sides,
     ceil_mode: bool,
 ) -> Floats | None:
-    """Caffe's loops; None where a window would be empty, which Caffe fills with -FLT_MAX."""
+    """Caffe's loops; None where a window would be empty, which Caffe fills with -FLT_MAX, or where
+    there is no window."""
     counts: list[int] = []
-    for size, k, s, p in zip(x.shape[2:], kernel, stride, pad, strict=True):
-        steps = (size + 2 * p - k) / s
+    for size, k, s, p in zip(x.shape[2:], kernel, stride, (pad[:2], pad[2:]), strict=True):
+        steps = (size + sum(p) - k) / s
         count = (ceil(steps) if ceil_mode else floor(steps)) + 1
-        if any(pad) and (count - 1) * s >= size + p:
+        if any(pad) and (count - 1) * s >= size + p[0]:
             count -= 1
         counts.append(count)
+    if min(counts) < 1:
+        return None
     y = np.zeros((*x.shape[:2], *counts), np.float32)
     for n, c, i, j in np.ndindex(*y.shape):
-        top, left = i * stride[0] - pad[0], j * stride[1] - pad[1]
-        bottom = min(top + kernel[0], x.shape[2] + pad[0])
-        right = min(left + kernel[1], x.shape[3] + pad[1])
+        top, left = i * stride[0] - pad[0], j * stride[1] - pad[2]
+        bottom = min(top + kernel[0], x.shape[2] + pad[1])
+        right = min(left + kernel[1], x.shape[3] + pad[3])
         area = (bottom - top) * (right - left)
         window = x[n, c, max(top, 0) : bottom, max(left, 0) : right]
         if window.size == 0:
@@ -139,7 +145,7 @@ def slow_pooling(
     size=st.tuples(st.integers(1, 8), st.integers(1, 8)),
     kernel=PAIR,
     stride=PAIR,
-    pad=st.tuples(st.integers(0, 2), st.integers(0, 2)),
+    pad=SIDES,
 )
 def test_pooling(
     kind: PoolingKind,
@@ -147,10 +153,10 @@ def test_pooling(
     size: tuple[int, int],
     kernel: tuple[int, int],
     stride: tuple[int, int],
-    pad: tuple[int, int],
+    pad: Sides,
 ) -> None:
     x = noise(2, 2, *size)
-    fits = all(p < k <= n + 2 * p for n, k, p in zip(size, kernel, pad, strict=True))
+    fits = max(pad[:2]) < kernel[0] and max(pad[2:]) < kernel[1]
     wanted = slow_pooling(x, kind, kernel, stride, pad, ceil_mode) if fits else None
     try:
         op = ops.PoolingOp(value(x), T, kind, kernel, stride=stride, pad=pad, ceil_mode=ceil_mode)
@@ -254,3 +260,8 @@ def test_integer_layers_and_strangers_are_refused() -> None:
         evaluate(op, [x])
     with pytest.raises(EvaluationError, match="no meaning in float32"):
         evaluate(xdsl_test.TestOp(), [])
+
+
+def test_a_relu_with_an_upper_limit() -> None:
+    x = noise(2, 3, 4, 5) * 10
+    close(run(ops.ReLUOp(value(x), T, upper=6.0), x)[0], np.clip(x, 0, 6))

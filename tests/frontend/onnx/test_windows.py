@@ -149,6 +149,16 @@ def test_poolings_that_networks_have(
         check(tmp_path, Net([pool], inputs={"x": (1, 2, size, size)}))
 
 
+@pytest.mark.parametrize("auto_pad", ["SAME_UPPER", "SAME_LOWER"])
+@pytest.mark.parametrize("op", ["MaxPool", "AveragePool"])
+def test_pads_of_one_side(tmp_path: Path, op: str, auto_pad: str) -> None:
+    """A pooling of 2x2 that keeps the size, as detectors have it."""
+    pool = node(op, "x", "y", kernel_shape=[2, 2], auto_pad=auto_pad)
+    layer = check(tmp_path, Net([pool])).net.layer[1].pooling_param
+    sides = [layer.pad_t, layer.pad_b, layer.pad_l, layer.pad_r]
+    assert sides == ([0, 1, 0, 1] if auto_pad == "SAME_UPPER" else [1, 0, 1, 0])
+
+
 def test_an_average_without_its_pads_is_scaled(tmp_path: Path) -> None:
     pool = node("AveragePool", "x", "y", kernel_shape=[3, 3], pads=[1, 1, 1, 1])
     assert kinds(check(tmp_path, Net([pool]))) == ["Pooling", "Scale"]

@@ -40,13 +40,17 @@ Make = Callable[[Sequence[SSAValue], Top], LayerOp]
 def converted(scales: Sequence[float], make: Make, top: Top, unsigned: bool = False) -> ModuleOp:
     """A network of one layer on INT8 inputs of these scales, at the quant level."""
     block = Block(arg_types=[types.int_tensor(SHAPE, scale, unsigned) for scale in scales])
-    layer = make(block.args, top)
+    return converted_block(block, make(block.args, top))
+
+
+def converted_block(block: Block, layer: LayerOp) -> ModuleOp:
+    """The same of a block's arguments and a layer that reads them."""
     block.add_ops([layer, ReturnOp(layer.results[0])])
     kinds = FunctionType.from_lists([a.type for a in block.args], [layer.results[0].type])
     function = FuncOp("main", kinds, Region(block))
-    inputs = [StringAttr(f"x{i}") for i in range(len(scales))]
+    inputs = [StringAttr(f"x{i}") for i in range(len(block.args))]
     function.attributes["input_names"] = ArrayAttr(inputs)
-    function.attributes["output_names"] = ArrayAttr([StringAttr(top.name)])
+    function.attributes["output_names"] = ArrayAttr([StringAttr(layer.top_names[0])])
     module = ModuleOp([function])
     module.verify()
     ConvertUfwToQuantPass().apply(Context(), module)
@@ -103,6 +107,19 @@ def test_a_product(a: float, b: float, seed: int, stretch: float) -> None:
     assert np.all(error(y, wanted) <= 2 + np.abs(wanted) / 100)
 
 
+@pytest.mark.parametrize("signs", [(0, 0, 1), (0, 1, 0), (1, 1, 0), (1, 1, 1), (0, 0, 0)])
+def test_pairs_of_a_product_of_three_fit(signs: tuple[int, ...]) -> None:
+    """The largest numbers of every sign: no pair saturates on the way."""
+    block = Block(
+        arg_types=[types.int_tensor(SHAPE, 1 / (255 if u else 127), bool(u)) for u in signs]
+    )
+    top = Top("y", UI8 if all(signs) else SI8, ScaleAttr.of(1 / (255 if all(signs) else 127)))
+    module = converted_block(block, eltwise("product")(block.args, top))
+    xs = [np.full(SHAPE, 255 if u else 127, np.uint8 if u else np.int8) for u in signs]
+    (y,) = execute(main_function(module), xs, evaluate)
+    assert y.min() >= (250 if all(signs) else 124)
+
+
 @given(st.lists(SCALES, min_size=2, max_size=3), SEEDS, st.floats(0.2, 5), st.booleans())
 @settings(max_examples=50)
 def test_a_maximum(scales: list[float], seed: int, stretch: float, unsigned: bool) -> None:
@@ -123,6 +140,19 @@ def test_equal_scales_are_not_requantised() -> None:
     y, wanted, module = both([0.05, 0.05], lambda xs, top: ufw.ConcatOp(xs, top, axis=1), 0.05, 1)
     assert [op.name for op in ops_of(module)] == ["quant.concat"]
     np.testing.assert_allclose(y, wanted, atol=1e-4)
+
+
+@given(SCALES, SEEDS, st.floats(1, 8), st.floats(1, 8), st.booleans())
+@settings(max_examples=30)
+def test_a_slope_above_1(
+    scale: float, seed: int, slope: float, stretch: float, negative: bool
+) -> None:
+    """The result has a scale of its own, so that it does not saturate."""
+    slope = -slope if negative else slope
+    y, wanted, _ = both(
+        [scale], lambda xs, top: ufw.ReLUOp(xs[0], top, slope), scale * stretch, seed
+    )
+    assert np.all(error(y, wanted) <= 1 + np.abs(wanted) / 100)
 
 
 @given(SCALES, SEEDS, st.floats(0.3, 4))

@@ -1,0 +1,62 @@
+"""What must hold of a module before a pass may run on it: texts are written by hand, too."""
+
+from __future__ import annotations
+
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.ir import Operation, SSAValue
+from xdsl.passes import ModulePass
+from xdsl.utils.exceptions import PassFailedException
+
+from dialects.bm1684 import tile
+from passes.support.program import location_text, main_function, reference_module
+
+KEPT = (tile.ConstantOp, tile.InputOp, tile.OutputOp)
+"""Ops of the tile level that stay at the npu level: where the network's tensors and weights lie."""
+
+
+def check_precondition(item: ModulePass, module: ModuleOp) -> None:
+    """The module must be at the level that the pass declares as its ``level`` (a pass without one
+    takes any), and its values must be defined before they are used.
+
+    Raises PassFailedException with one sentence.
+    """
+    reference = reference_module(module)
+    for holder in (module, reference):
+        if holder is not None:
+            _check_order(main_function(holder))
+    level = getattr(item, "level", None)
+    if level is not None:
+        for op in main_function(module).body.block.ops:
+            if not _belongs(op, level):
+                raise PassFailedException(
+                    f"pass {item.name} takes a module at the {level} level;"
+                    f" this one holds {op.name}{_place(op)}"
+                )
+
+
+def _belongs(op: Operation, level: str) -> bool:
+    kept = level == "npu" and isinstance(op, KEPT)
+    return kept or isinstance(op, ReturnOp) or op.name.startswith(f"{level}.")
+
+
+def _check_order(function: FuncOp) -> None:
+    """One block that ends with a return; its ops use only what stands before them."""
+    name = function.sym_name.data
+    if len(function.body.blocks) != 1:
+        raise PassFailedException(f"function @{name} must have one block")
+    block = function.body.block
+    if not isinstance(block.last_op, ReturnOp):
+        raise PassFailedException(f"function @{name} does not end with a return")
+    defined: set[SSAValue] = set(block.args)
+    for op in block.ops:
+        if not defined.issuperset(op.operands):
+            raise PassFailedException(
+                f"{op.name}{_place(op)} uses a value before it is defined in function @{name}"
+            )
+        defined.update(op.results)
+
+
+def _place(op: Operation) -> str:
+    where = location_text(op.location)
+    return f" ({where})" if where else ""
