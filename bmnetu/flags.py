@@ -225,12 +225,17 @@ def check_values(flags: Sequence[Flag], values: Mapping[str, Any]) -> dict[str, 
 
     None stands for the default. Raises UsageError, also for an unknown name.
     """
+    flags = [flag for flag in flags if flag not in _COMMON]
     known = {flag.name: flag for flag in flags}
     found = {flag.name: flag.default for flag in flags}
     for name, value in values.items():
-        flag, _ = _find(known, name)
+        flag, negated = _find(known, name)
+        if negated:
+            raise UsageError(f"{name}: write {flag.name}=False")
         if flag.kind.arrays and (isinstance(value, Mapping) or hasattr(value, "__array__")):
             found[name] = value
+        elif flag.kind is NAMES and isinstance(value, (list, tuple)):
+            found[name] = tuple(map(str, cast(Sequence[object], value)))
         elif value is not None:
             found[name] = _read(flag, _text(flag.kind, value), f"{name}={value!r}")
     return found
