@@ -28,6 +28,8 @@ from dialects.blob import Array
 from dialects.ufw.layer import Top
 from dialects.ufw.shapes import show
 
+ROOM, ROOM_FACTOR = 1 << 27, 4
+"""What is computed of constants takes at most so many bytes, and this times the files' size."""
 MAX_RANK = 8
 """No tensor of the net has more dimensions."""
 
@@ -135,7 +137,7 @@ class _Conversion:
     makes stands there like an input of the net where onnx knows its shape.
 
     ``lost`` are tensors of unknown shape; ``unsure`` those that come from such a shape alone, and
-    may be constants.
+    may be constants. ``made`` are the bytes that were computed of constants.
     """
 
     def __init__(
@@ -148,6 +150,7 @@ class _Conversion:
         self.file = file
         self.refusals = refusals
         self.unsure: set[str] = set()
+        self.made = 0
         self.elements = {name: v.type.tensor_type.elem_type for name, v in file.inputs.items()}
         names = {name for node in nodes for name in (*node.inputs, *node.outputs)}
         given = {blob.name for blob in inputs}
@@ -232,7 +235,8 @@ class _Conversion:
         if node.op == "Constant" and node.tensor("value") is not None:
             found = [self.file.array(node.tensor("value") or TensorProto())]
         elif len(arrays) == len(inputs):
-            found = fold(node, arrays)
+            found = fold(node, arrays, ROOM + ROOM_FACTOR * self.file.size - self.made)
+            self.made += sum(array.nbytes for array in found)
         else:
             found = self.layers(node)
         for name in node.outputs[len(found) :]:

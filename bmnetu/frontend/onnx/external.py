@@ -30,6 +30,11 @@ class Outside:
         self._left: dict[Path, int] = {}
         self._found: dict[Place, Array] = {}
 
+    @property
+    def size(self) -> int:
+        """How many bytes were read."""
+        return sum(array.nbytes for array in self._found.values())
+
     def array(self, tensor: TensorProto) -> Array:
         """The numbers of a tensor with ``data_location`` EXTERNAL, whose dtype and shape are looked
         at already. Raises :class:`InputFileError`.
