@@ -39,8 +39,13 @@ class Outside:
         """The numbers of a tensor with ``data_location`` EXTERNAL, whose dtype and shape are looked
         at already. Raises :class:`InputFileError`.
         """
-        said = {entry.key: entry.value for entry in tensor.external_data}
         where = f'{self._model}: tensor "{tensor.name}"'
+        said: dict[str, str] = {}
+        for entry in tensor.external_data:
+            pair: tuple[object, object] = (entry.key, entry.value)  # bytes where it is not UTF-8
+            if not all(isinstance(text, str) for text in pair):
+                raise InputFileError(f"{where} is damaged: its place is not UTF-8")
+            said[entry.key] = entry.value
         path = self._path(said.get("location", ""), where)
         shape = tuple(tensor.dims)
         dtype = helper.tensor_dtype_to_np_dtype(tensor.data_type)
