@@ -42,8 +42,7 @@ class Outside:
         where = f'{self._model}: tensor "{tensor.name}"'
         said: dict[str, str] = {}
         for entry in tensor.external_data:
-            pair: tuple[object, object] = (entry.key, entry.value)  # bytes where it is not UTF-8
-            if not all(isinstance(text, str) for text in pair):
+            if not (_is_text(entry.key) and _is_text(entry.value)):
                 raise InputFileError(f"{where} is damaged: its place is not UTF-8")
             said[entry.key] = entry.value
         path = self._path(said.get("location", ""), where)
@@ -104,6 +103,11 @@ class Outside:
         if len(data) != length:
             raise InputFileError(f"{where}: {path} is cut short")
         return data
+
+
+def _is_text(value: object) -> bool:
+    """Protobuf gives bytes for a text that is not UTF-8."""
+    return isinstance(value, str)
 
 
 def _number(text: str, what: str, where: str) -> int:
