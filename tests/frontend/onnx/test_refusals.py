@@ -138,7 +138,7 @@ def test_all_are_listed_also_behind_each_other_with_a_sum_and_what_to_do(tmp_pat
     ]  # fmt: skip
     assert lines[5] == "in sum, and what to do in the export:"
     assert [line.split()[:2] for line in lines[6:]] == [
-        ["2", "Elu:"], ["1", "ReduceMean"], ["1", "Resize:"], ["1", "Erf:"]
+        ["2", "Elu:"], ["1", "ReduceMean:"], ["1", "Resize:"], ["1", "Erf:"]
     ]  # fmt: skip
     assert "torch.nn.GELU(approximate='tanh')" in lines[-1]
 
