@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -95,7 +95,10 @@ COMPILE_FLAGS = (
     Flag("cmp_data", DATA, "Your own input for the compare, the reference files and the check of"
          " winograd: an image, or an npy or npz with one array an input; real numbers, also for an"
          " INT8 input.", default_text="made up"),
-    *_CONTRACT_FLAGS,
+    *(
+        replace(flag, help=f"With -cmp_data: {flag.help[0].lower()}{flag.help[1:]}")
+        for flag in _CONTRACT_FLAGS
+    ),
     Flag("mode", choice("compile", "GenUmodel"), "compile, or GenUmodel: make an fp32umodel and"
          " its prototxt from a caffemodel or an .onnx.", "compile"),
     Flag("use_wino", BOOLEAN, "Winograd for all convolutions; use_winograd in the prototxt wins.",
