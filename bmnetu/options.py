@@ -52,6 +52,7 @@ class CompileOptions:
     enable_profile: bool = False
     input_as_fp32: tuple[str, ...] = ()
     output_as_fp32: tuple[str, ...] = ()
+    print_pipeline: bool = False
     dump_ir: Path | None = None
     stop_after: str | None = None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -51,11 +51,11 @@ class CalibrationResult:
 
     umodel: Path
     prototxt: Path
-    thresholds: dict[str, float]
-    float_layers: tuple[str, ...]
+    thresholds: dict[str, float] = field(repr=False)
+    float_layers: tuple[str, ...] = field(repr=False)
     table: Path | None = None
-    layers: tuple[Row, ...] = ()
-    costs: tuple[Cost, ...] = ()
+    layers: tuple[Row, ...] = field(default=(), repr=False)
+    costs: tuple[Cost, ...] = field(default=(), repr=False)
 
 
 def calibrate_network(options: CalibrateOptions, report: Report) -> CalibrationResult:
