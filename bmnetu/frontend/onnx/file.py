@@ -14,6 +14,7 @@ from bmnetu.errors import InputFileError, UnsupportedError
 from bmnetu.files import read_bytes
 from bmnetu.frontend.onnx.external import Outside
 from bmnetu.frontend.onnx.node import DOMAINS, Node
+from bmnetu.frontend.wire import check_messages
 from dialects.blob import Array
 from dialects.ufw.shapes import show
 
@@ -61,6 +62,7 @@ def read_file(path: Path) -> OnnxFile:
     that is not known.
     """
     data = read_bytes(path, "an ONNX net")
+    check_messages(path, data, ModelProto)
     try:
         model = ModelProto.FromString(data)
     except DecodeError as error:
