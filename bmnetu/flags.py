@@ -134,10 +134,12 @@ CALIBRATE_FLAGS = (
     Flag("outdir", PATH, "The folder for NET.int8umodel and NET_deploy_int8_unique_top.prototxt.",
          necessary=True),
     _SHAPES_FLAG,
-    Flag("th_method", choice("KL", "MAX", "PERCENTILE", "MSE", "ADMM", "ACIQ",
+    Flag("th_method", choice("AUTO", "KL", "MAX", "PERCENTILE", "MSE", "ADMM", "ACIQ",
                               PERCENTILE9999="PERCENTILE"),
          "How thresholds are chosen; th_strategy, th_scale and threshold of"
-         " a layer in the prototxt go before it.", "KL"),
+         " a layer in the prototxt go before it. AUTO tries several methods, with and without"
+         " -equalize and -adaptive_rounding where these are on, on a part of the data that they"
+         " have not seen, and takes the best.", "AUTO"),
     Flag("iterations", COUNT, "At most this many batches of the data are run.", 200),
     *_DATA_FLAGS,
     Flag("keep_bn", BOOLEAN, "Keep BatchNorm and Scale as integer layers, not folded.", False),

@@ -81,7 +81,7 @@ class CalibrateOptions(DataOptions):
     """A calibration. The names and meanings are those of the flags (``bmnetu-calibrate -help``)."""
 
     outdir: Path
-    th_method: str = "KL"
+    th_method: str = "AUTO"
     keep_bn: bool = False
     equalize: bool = True
     adaptive_rounding: bool = True

@@ -42,7 +42,7 @@ class Choice:
     def __init__(
         self, net: FloatNet, plan: Plan, channels: Channels, counted: Histograms, method: str
     ) -> None:
-        self._net, self._channels, self._method = net, channels, method
+        self._net, self._channels, self._counted, self._method = net, channels, counted, method
         self._histograms: dict[SSAValue, Histogram] = {}
         for value in plan.measured:
             name = net.names[value]
@@ -94,7 +94,10 @@ class Choice:
         histogram = self._histograms.get(value)
         if histogram is None:
             return 1.0
-        return threshold(self._strategy(value), histogram)
+        key = (self._net.names[value], histogram.full_scale, self._strategy(value))
+        if key not in self._counted.thresholds:
+            self._counted.thresholds[key] = threshold(self._strategy(value), histogram)
+        return self._counted.thresholds[key]
 
     def _settings(self, value: SSAValue) -> LayerParameter:
         return self._net.makers.get(value, LayerParameter())

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from xdsl.ir import Operation
 
 from dialects.quant import compute, movement, strips, types
-from dialects.quant.arithmetic import quantize, reciprocal, rounding_shift, saturate
+from dialects.quant.arithmetic import mean_factor, quantize, rounding_shift, saturate
 from dialects.quant.base import ints
 from dialects.quant.winograd import winograd_sums
 
@@ -114,7 +114,7 @@ def _average_pool(op: compute.AveragePoolOp, x: Array) -> Array:
         return total / area.astype(np.float32)
     y = np.empty(total.shape, types.dtype_of(op.y))
     for value in np.unique(area):
-        multiplier, shift = reciprocal(int(value))
+        multiplier, shift = mean_factor(int(value), types.scale_ratio(op.x, op.y))
         where = (..., area == value)
         y[where] = saturate(rounding_shift(total[where] * multiplier, shift), types.dtype_of(op.y))
     return y
