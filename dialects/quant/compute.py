@@ -166,8 +166,8 @@ class MaxPoolOp(PoolOp):
 class AveragePoolOp(PoolOp):
     """Mean over the window. The divisor counts padding (as zeros) but not what is clipped.
 
-    Integer: ``y = sat((sum * m) >>r s)`` with (m, s) = :func:`dialects.quant.arithmetic.mean_factor`
-    of the divisor and the ratio of both scales: the result can have one of its own.
+    Integer: ``y = sat((sum * m) >>r s)``, (m, s) = :func:`dialects.quant.arithmetic.mean_factor` of
+    the divisor and the ratio of both scales: the result can have one of its own.
     """
 
     name = "quant.average_pool"
