@@ -2,22 +2,19 @@
 layer.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING
-
-from bmnetu.errors import (
-    AccuracyError,
-    BmnetuError,
-    CompareError,
-    InputFileError,
-    UnsupportedError,
-    UsageError,
-)
-from bmnetu.version import VERSION as __version__
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from bmnetu.api import calibrate, compile, evaluate, generate_umodel, verify
+    from bmnetu.errors import (
+        AccuracyError,
+        BmnetuError,
+        CompareError,
+        InputFileError,
+        UnsupportedError,
+        UsageError,
+    )
     from bmnetu.result import CompileResult, LayerResult
+    from bmnetu.version import VERSION as __version__
 
 __all__ = [
     "AccuracyError",
@@ -36,22 +33,21 @@ __all__ = [
     "verify",
 ]
 
-_LATE = {
-    "calibrate": "bmnetu.api",
-    "compile": "bmnetu.api",
-    "evaluate": "bmnetu.api",
-    "generate_umodel": "bmnetu.api",
-    "verify": "bmnetu.api",
-    "CompileResult": "bmnetu.result",
-    "LayerResult": "bmnetu.result",
-}
+_API = ("calibrate", "compile", "evaluate", "generate_umodel", "verify")
+_RESULTS = ("CompileResult", "LayerResult")
 
 
 def __getattr__(name: str) -> object:
-    """Loads the compiler where it is first used, so that ``bmnetu -help`` answers at once."""
-    if name not in _LATE:
+    """Loads a name where it is first used: ``bmnetu -help`` answers at once, and a command puts
+    Ctrl-C in hand before it imports anything."""
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_LATE[name]), name)
+    from importlib import import_module
+
+    if name == "__version__":
+        return import_module("bmnetu.version").VERSION
+    place = "api" if name in _API else "result" if name in _RESULTS else "errors"
+    return getattr(import_module(f"bmnetu.{place}"), name)
 
 
 def __dir__() -> list[str]:

@@ -2,6 +2,6 @@
 
 import sys
 
-from bmnetu.cli import main
+from bmnetu.start import bmnetu
 
-sys.exit(main())
+sys.exit(bmnetu())

@@ -7,13 +7,10 @@ Ctrl-C or SIGTERM.
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TextIO
+from typing import Any
 
 from bmnetu.bug_report import write_report
 from bmnetu.errors import BmnetuError, InputFileError, UnsupportedError
@@ -26,48 +23,21 @@ from bmnetu.flags import (
     parse,
     require_necessary,
 )
+from bmnetu.interrupts import interruptible
 from bmnetu.options import (
     CalibrateOptions,
     CompileOptions,
     EvaluateOptions,
-    check_supported,
     options_from,
 )
+from bmnetu.start import INTERRUPTED
+from bmnetu.terminal import Terminal
 from bmnetu.version import VERSION
 
 BANNER = """\
 ######################################
 # Store bmodel of BMCompiler.
 ######################################"""
-
-INTERRUPTED = 130
-
-
-class Terminal:
-    """Lines to stdout, notes and errors to stderr, each with the tool's name before it."""
-
-    def __init__(self, tool: str) -> None:
-        self.tool = tool
-
-    def report(self, line: str) -> None:
-        """A line of progress; one that starts with ``note: `` goes to stderr."""
-        if line.startswith("note: "):
-            self.note(line.removeprefix("note: "))
-        else:
-            self.say(line)
-
-    def say(self, text: str) -> None:
-        """Text to stdout."""
-        _print(text, sys.stdout)
-
-    def note(self, sentence: str) -> None:
-        """Something that the user should know."""
-        _print(f"{self.tool}: note: {sentence}", sys.stderr)
-
-    def error(self, sentence: str) -> None:
-        """Why the run ends."""
-        _print(f"{self.tool}: error: {sentence}", sys.stderr)
-
 
 @dataclass(frozen=True)
 class Tool:
@@ -100,24 +70,11 @@ def _compile(values: dict[str, Any], terminal: Terminal) -> None:
         return
     require_necessary(COMPILE_FLAGS, values)
     options = options_from(CompileOptions, values)
-    check_supported(options)
-    if options.mode == "GenUmodel":
-        from bmnetu.frontend import generate_umodel
-
-        generate_umodel(
-            options.model,
-            options.weight,
-            options.outdir,
-            options.net_name,
-            shapes=options.shapes,
-            max_n=options.max_n,
-            report=terminal.report,
-        )
-        return
     from bmnetu.driver import compile_network
 
-    compile_network(options, terminal.report)
-    if options.stop_after is None:
+    with interruptible():
+        result = compile_network(options, terminal.report, terminal.progress)
+    if result.bmodel is not None:
         terminal.say(BANNER)
 
 
@@ -125,14 +82,16 @@ def _calibrate(values: dict[str, Any], terminal: Terminal) -> None:
     require_necessary(CALIBRATE_FLAGS, values)
     from bmnetu.calibration import calibrate_network
 
-    calibrate_network(options_from(CalibrateOptions, values), terminal.report)
+    with interruptible():
+        calibrate_network(options_from(CalibrateOptions, values), terminal.report)
 
 
 def _evaluate(values: dict[str, Any], terminal: Terminal) -> None:
     require_necessary(EVALUATE_FLAGS, values)
     from bmnetu.calibration import evaluate_network
 
-    evaluate_network(options_from(EvaluateOptions, values), terminal.report)
+    with interruptible():
+        evaluate_network(options_from(EvaluateOptions, values), terminal.report)
 
 
 COMPILE = Tool(
@@ -166,7 +125,6 @@ def _run_tool(tool: Tool, argv: Sequence[str] | None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     terminal = Terminal(tool.name)
     try:
-        _end_as_ctrl_c()
         values = parse(tool.flags, words)
         if values["help"]:
             terminal.say(help_text(tool.name, tool.purpose, tool.flags))
@@ -193,12 +151,6 @@ def _run_tool(tool: Tool, argv: Sequence[str] | None) -> int:
     return 0
 
 
-def _end_as_ctrl_c() -> None:
-    """SIGTERM ends a run as Ctrl-C does: files and processes are cleaned up."""
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-
-
 def _report_bug(tool: Tool, words: list[str], error: Exception, terminal: Terminal) -> int:
     """Say where the report is; the exit code of our bugs."""
     what = f"{type(error).__name__}: {error}".splitlines()[0][:200]
@@ -208,17 +160,3 @@ def _report_bug(tool: Tool, words: list[str], error: Exception, terminal: Termin
         place = f"no report could be written ({trouble})"
     terminal.error(f"this is a bug in {tool.name} ({what}): {place}")
     return BmnetuError.exit_code
-
-
-def _print(text: str, stream: TextIO) -> None:
-    """Print text with its control characters made visible, whatever the stream's encoding.
-
-    When nobody reads any more (``bmnetu ... | head``), the rest is dropped and the run goes on.
-    """
-    shown = "".join(c if c in "\n\t" or c.isprintable() else repr(c)[1:-1] for c in text)
-    encoding = stream.encoding or "utf-8"
-    shown = shown.encode(encoding, "backslashreplace").decode(encoding)
-    try:
-        print(shown, file=stream, flush=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

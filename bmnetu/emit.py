@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from bmnetu.bmodel import (
     read,
     tensor_bytes,
 )
+from bmnetu.compare_data import Given, given_data
 from bmnetu.errors import BmnetuError, InputFileError
 from bmnetu.files import read_bytes
 from dialects.bm1684 import tile
@@ -70,17 +73,55 @@ def program_of(bmodel: Bmodel, name: str) -> Program:
 
 
 def check_written(written: Bmodel, module: ModuleOp, name: str) -> None:
-    """The file must hold the very commands and weights that were checked."""
-    if program_of(written, name) != Program.of(main_function(module)):
+    """The file must hold the very commands and weights that were checked, and the module's border:
+    names, shapes, types, scales and places of inputs and outputs."""
+    program = program_of(written, name)
+    for difference in border_differences(written, bmodel_of(module)):
+        raise BmnetuError(f"{name}: {difference}")
+    if program != Program.of(main_function(module)):
         raise BmnetuError(f"{name}: the file does not hold what was compiled")
 
 
-def verify(bmodel: Bmodel | str | Path, module: ModuleOp, seed: int = 0) -> Findings:
+def border_differences(written: Bmodel, compiled: Bmodel) -> Iterator[str]:
+    """A sentence for everything but commands and weights in which two files of one net differ."""
+    (net,), (own,) = written.nets, compiled.nets
+    yield from _differences("the net", net, own, ("name",))
+    (stage,), (kept,) = net.stages, own.stages
+    memory = ("context_address", "context_size", "coeff_address", "weights")
+    yield from _differences("the net", stage, kept, memory)
+    for what, tensors, wanted in (
+        ("input", stage.inputs, kept.inputs),
+        ("output", stage.outputs, kept.outputs),
+    ):
+        if len(tensors) != len(wanted):
+            yield f"the file has {len(tensors)} {what}s, the module {len(wanted)}"
+        for tensor, other in zip(tensors, wanted, strict=False):
+            yield from _differences(f"{what} {other.name!r}", tensor, other, TENSOR_FIELDS)
+
+
+TENSOR_FIELDS = tuple(field.name for field in fields(Tensor))
+
+
+def _differences(owner: str, found: object, wanted: object, names: Sequence[str]) -> Iterator[str]:
+    for name in names:
+        ours, theirs = getattr(wanted, name), getattr(found, name)
+        if ours != theirs:
+            yield f"{owner} has {name} {theirs!r} in the file, {ours!r} in the module"
+
+
+def verify(
+    bmodel: Bmodel | str | Path,
+    module: ModuleOp,
+    seed: int = 0,
+    cmp_data: Given | str | None = None,
+) -> Findings:
     """Runs a bmodel's commands and weights against the reference that a module carries.
 
     ``module``: npu level with ``@reference``, as a compilation leaves it (it says where each
-    tensor lies and which layer a command belongs to). Raises InputFileError when they do not
-    belong together.
+    tensor lies and which layer a command belongs to). A border (names, shapes, types, scales,
+    places) that is not the module's is found first, and nothing runs then. ``cmp_data``: the
+    input, real numbers: a file, or arrays by input name; without it ``seed`` makes one up. Raises
+    InputFileError when bmodel and module do not belong together.
     """
     name = "the bmodel"
     if not isinstance(bmodel, Bmodel):
@@ -89,8 +130,13 @@ def verify(bmodel: Bmodel | str | Path, module: ModuleOp, seed: int = 0) -> Find
     program = program_of(bmodel, name)
     own = Program.of(main_function(module))
     same = [len(x) for g in program.groups for x in g] == [len(x) for g in own.groups for x in g]
-    if not same or len(program.coeff) != len(own.coeff) or program.ddr_bytes != own.ddr_bytes:
+    if not same or len(program.coeff) != len(own.coeff):
         raise InputFileError(f"{name}: this bmodel was not made from that module")
+    shapes = {t.name: t.shape for t in network_tensors(main_function(module), tile.InputOp)}
+    data = given_data(Path(cmp_data) if isinstance(cmp_data, str) else cmp_data, shapes)
     findings = Findings()
-    verify_program(module, program, findings, seed=seed)
+    for difference in border_differences(bmodel, bmodel_of(module)):
+        findings.fail(difference)
+    if findings.ok:
+        verify_program(module, program, findings, data, seed)
     return findings

@@ -8,32 +8,33 @@ repeated flags wins.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 from bmnetu.errors import UsageError
+from bmnetu.kinds import (
+    BOOLEAN,
+    BOOLEANS,
+    COSINE,
+    COUNT,
+    DATA,
+    DROP,
+    LEVEL,
+    MAX_COUNT,
+    NAME,
+    NAMES,
+    NUMBERS,
+    PATH,
+    SEED,
+    SHAPES,
+    SIZE,
+    VERBOSITY,
+    Kind,
+    choice,
+)
 from bmnetu.nearest import nearest
-
-MAX_DIMENSION = (1 << 31) - 1
-MAX_RANK = 8
-MAX_COUNT = 1 << 16
-MAX_SIDE = 1 << 14
-"""The largest side of an image."""
-_BOOLEANS = {"0": False, "1": True, "false": False, "true": True}
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A type of value: its word in the help, and text to value (ValueError says what it wants).
-
-    ``join`` stands between the values of a sequence that is given from Python.
-    """
-
-    word: str
-    read: Callable[[str], Any]
-    join: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,121 +54,27 @@ class Flag:
     spared_by: str = ""
 
 
-def _read_path(text: str) -> Path:
-    if not text:
-        raise ValueError("a path")
-    return Path(text)
-
-
-def _read_name(text: str) -> str:
-    if not text:
-        raise ValueError("a name")
-    return text
-
-
-def _read_boolean(text: str) -> bool:
-    if text.lower() not in _BOOLEANS:
-        raise ValueError("0, 1, true or false")
-    return _BOOLEANS[text.lower()]
-
-
-def _read_names(text: str) -> tuple[str, ...]:
-    names = tuple(name.strip() for name in text.split(",")) if text else ()
-    if not all(names):
-        raise ValueError("names with a comma between them")
-    return names
-
-
-def _read_numbers(text: str) -> tuple[float, ...]:
-    try:
-        return tuple(float(number) for number in text.split(","))
-    except ValueError:
-        raise ValueError("numbers with a comma between them") from None
-
-
-def _read_size(text: str) -> tuple[int, ...]:
-    """``HxW`` or one number."""
-    numbers = text.lower().split("x")
-    if len(numbers) > 2 or not all(_is_side(number) for number in numbers):
-        raise ValueError(f"a size like 224x224 or 224, of 1 to {MAX_SIDE}")
-    return tuple(int(number) for number in numbers)
-
-
-def _is_side(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= 5 and 1 <= int(text) <= MAX_SIDE
-
-
-def _integer(word: str, low: int, high: int) -> Kind:
-    def read(text: str) -> int:
-        digits = text.removeprefix("-")
-        known = digits.isascii() and digits.isdigit() and len(digits) <= len(str(high))
-        if not known or not low <= int(text) <= high:
-            raise ValueError(f"a whole number from {low} to {high}")
-        return int(text)
-
-    return Kind(word, read)
-
-
-def _number(word: str, low: float, high: float) -> Kind:
-    def read(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = float("nan")
-        if not low <= value <= high:
-            raise ValueError(f"a number from {low} to {high}")
-        return value
-
-    return Kind(word, read)
-
-
-def _choice(*names: str, **synonyms: str) -> Kind:
-    """One of some names in any case. ``synonyms`` are other spellings of scripts, not shown."""
-    known = {name.lower(): name for name in names}
-    known |= {other.lower(): name for other, name in synonyms.items()}
-
-    def read(text: str) -> str:
-        if text.lower() not in known:
-            raise ValueError(f"{', '.join(names[:-1])} or {names[-1]}")
-        return known[text.lower()]
-
-    return Kind("|".join(names), read)
-
-
-def read_shapes(text: str) -> tuple[tuple[int, ...], ...]:
-    """``[1,3,224,224],[1,10]``, or the same in one more pair of brackets, to tuples.
-
-    Raises ValueError for anything else: 1 to 8 dimensions a shape, each from 1 to 2**31-1.
-    """
-    wanted = ValueError("shapes like [1,3,224,224],[1,10]")
-    body = "".join(text.split())
-    if body.startswith("[[") and body.endswith("]]"):
-        body = body[1:-1]
-    if not (body.startswith("[") and body.endswith("]")):
-        raise wanted
-    shapes: list[tuple[int, ...]] = []
-    for item in body[1:-1].split("],["):
-        numbers = item.split(",")
-        digits = all(n.isascii() and n.isdigit() and len(n) <= 10 for n in numbers)
-        if not digits or len(numbers) > MAX_RANK:
-            raise wanted
-        shapes.append(tuple(int(n) for n in numbers))
-        if not all(1 <= n <= MAX_DIMENSION for n in shapes[-1]):
-            raise ValueError(f"dimensions from 1 to {MAX_DIMENSION}")
-    return tuple(shapes)
-
-
-PATH, NAME = Kind("PATH", _read_path), Kind("NAME", _read_name)
-NAMES = Kind("A,B", _read_names, ",")
-SIZE, NUMBERS = Kind("HxW|N", _read_size, "x"), Kind("X,...", _read_numbers, ",")
-BOOLEAN, SHAPES = Kind("true|false", _read_boolean), Kind("[N,C,H,W],...", read_shapes)
-COUNT, SEED = _integer("N", 1, MAX_COUNT), _integer("N", 0, (1 << 32) - 1)
-COSINE, DROP = _number("X", 0, 1), _number("POINTS", 0, 100)
-LEVEL, VERBOSITY = Kind("0|1|2", _integer("", 0, 2).read), _integer("0..4", 0, 4)
-
 _COMMON = (
     Flag("help", BOOLEAN, "Print this text.", False, alias="h"),
     Flag("version", BOOLEAN, "Print the version.", False),
+)
+
+_CONTRACT_FLAGS = (
+    Flag("resize", SIZE, "Resize images to H x W, or to a shorter side of N; then -crop, -color,"
+         " and (x - mean) * scale. Each of these flags goes before what the model says;"
+         " arrays are only changed when a flag is given.", default_text="the input's size"),
+    Flag("crop", SIZE, "Crop the centre, of the input's H x W.", default_text="none"),
+    Flag("color", choice("bgr", "rgb", "gray"), "The order of the input's channels; gray makes"
+         " them equal.", default_text="bgr, gray for one channel"),
+    Flag("mean", NUMBERS, "Subtracted from the values, which are 0 to 255 in an image: one number,"
+         " or one a channel of the input.", default_text="0"),
+    Flag("scale", NUMBERS, "Then multiplied with: one number, or one a channel.",
+         default_text="1"),
+)
+
+_SHAPES_FLAG = Flag(
+    "shapes", SHAPES, "The shapes of all inputs, in their order; the whole net is reshaped.",
+    default_text="the model's",
 )
 
 COMPILE_FLAGS = (
@@ -175,18 +82,24 @@ COMPILE_FLAGS = (
     Flag("weight", PATH, "The weights: fp32umodel, int8umodel or caffemodel.", necessary=True,
          spared_by=".onnx"),
     Flag("outdir", PATH, "The folder for compilation.bmodel.", necessary=True),
-    Flag("shapes", SHAPES, "The shapes of all inputs, in their order; the whole net is reshaped.",
-         default_text="the prototxt's"),
+    _SHAPES_FLAG,
     Flag("net_name", NAME, "The net's name in the bmodel.", default_text="the prototxt's"),
     Flag("opt", LEVEL, "Optimization level: 0 one layer at a time, 1 graph rewriting and tiling,"
          " 2 layer groups that stay in local memory.", 1),
     Flag("opt_budget", COUNT, "With -opt=2: how many ways of cutting and grouping the layers are"
          " tried. The estimated cycles decide; the same number gives the same bmodel.", 3),
     Flag("dyn", BOOLEAN, "Dynamic compilation.", False),
-    Flag("prec", _choice("FP32", "INT8"), "The data type of the umodel.",
+    Flag("prec", choice("FP32", "INT8"), "The data type of the umodel.",
          default_text="FP32, or INT8 for an int8umodel"),
     Flag("cmp", BOOLEAN, "Compare what the NPU will compute with the CPU, layer by layer.", True),
-    Flag("mode", _choice("compile", "GenUmodel"), "compile, or GenUmodel: make an fp32umodel and"
+    Flag("cmp_data", DATA, "Your own input for the compare, the reference files and the check of"
+         " winograd: an image, or an npy or npz with one array an input; real numbers, also for an"
+         " INT8 input.", default_text="made up"),
+    *(
+        replace(flag, help=f"With -cmp_data: {flag.help[0].lower()}{flag.help[1:]}")
+        for flag in _CONTRACT_FLAGS
+    ),
+    Flag("mode", choice("compile", "GenUmodel"), "compile, or GenUmodel: make an fp32umodel and"
          " its prototxt from a caffemodel or an .onnx.", "compile"),
     Flag("use_wino", BOOLEAN, "Winograd for all convolutions; use_winograd in the prototxt wins.",
          default_text="from the model"),
@@ -200,22 +113,13 @@ COMPILE_FLAGS = (
     Flag("output_as_fp32", NAMES, "Outputs that stay float in an INT8 bmodel.", (), "none"),
     Flag("print_pipeline", BOOLEAN, "Print the passes of -opt and -prec for bmnetu-opt -p.", False),
     Flag("dump_ir", PATH, "A folder for the IR after each pass.", default_text="none"),
-    Flag("stop_after", _choice("ufw", "quant", "tile", "npu"), "The last level to reach.",
+    Flag("stop_after", choice("ufw", "quant", "tile", "npu"), "The last level to reach.",
          default_text="none"),
     *_COMMON,
 )
 
-_CONTRACT_FLAGS = (
-    Flag("resize", SIZE, "Resize images to H x W, or to a shorter side of N; then -crop, -color,"
-         " and (x - mean) * scale. Each of these flags goes before what the model says;"
-         " arrays are only changed when a flag is given.", default_text="the input's size"),
-    Flag("crop", SIZE, "Crop the centre, of the input's H x W.", default_text="none"),
-    Flag("color", _choice("bgr", "rgb", "gray"), "The order of the input's channels; gray makes"
-         " them equal.", default_text="bgr, gray for one channel"),
-    Flag("mean", NUMBERS, "Subtracted from the values, which are 0 to 255 in an image: one number,"
-         " or one a channel of the input.", default_text="0"),
-    Flag("scale", NUMBERS, "Then multiplied with: one number, or one a channel.",
-         default_text="1"),
+_DATA_FLAGS = (
+    *_CONTRACT_FLAGS,
     Flag("workers", COUNT, "How many processes compute. The result does not depend on it.", 1),
     Flag("dask", NAME, "The address of a Dask scheduler, as in tcp://host:8786, whose workers"
          " compute. They read -data at the same path.", default_text="none"),
@@ -229,14 +133,15 @@ CALIBRATE_FLAGS = (
          " npy or npz with one array an input.", necessary=True),
     Flag("outdir", PATH, "The folder for NET.int8umodel and NET_deploy_int8_unique_top.prototxt.",
          necessary=True),
-    Flag("th_method", _choice("AUTO", "KL", "MAX", "PERCENTILE", "MSE", "ADMM", "ACIQ",
+    _SHAPES_FLAG,
+    Flag("th_method", choice("AUTO", "KL", "MAX", "PERCENTILE", "MSE", "ADMM", "ACIQ",
                               PERCENTILE9999="PERCENTILE"),
          "How thresholds are chosen; th_strategy, th_scale and threshold of"
          " a layer in the prototxt go before it. AUTO tries several methods, with and without"
          " -equalize and -adaptive_rounding where these are on, on a part of the data that they"
          " have not seen, and takes the best.", "AUTO"),
     Flag("iterations", COUNT, "At most this many batches of the data are run.", 200),
-    *_CONTRACT_FLAGS,
+    *_DATA_FLAGS,
     Flag("keep_bn", BOOLEAN, "Keep BatchNorm and Scale as integer layers, not folded.", False),
     Flag("equalize", BOOLEAN, "Scale channels of consecutive layers so that 8 bits fit all of them"
          " better; the float net stays equal, blobs between such layers get other units.", True),
@@ -272,9 +177,10 @@ EVALUATE_FLAGS = (
     Flag("data", PATH, "The data: a folder of images, an LMDB of Caffe's Datum, or an npy or npz"
          " with one array an input. An LMDB and an npz with an array label have labels.",
          necessary=True),
+    _SHAPES_FLAG,
     Flag("iterations", COUNT, "At most this many batches of the data are run.", MAX_COUNT,
          default_text="all"),
-    *_CONTRACT_FLAGS,
+    *_DATA_FLAGS,
     Flag("max_drop", DROP, "With labels: exit code 5 when INT8 loses more than so many percentage"
          " points of top-1 accuracy.", default_text="none"),
     Flag("min_cosine", COSINE, "Exit code 5 when an output has a smaller cosine to FP32's.",
@@ -324,11 +230,18 @@ def check_values(flags: Sequence[Flag], values: Mapping[str, Any]) -> dict[str, 
 
     None stands for the default. Raises UsageError, also for an unknown name.
     """
+    flags = [flag for flag in flags if flag not in _COMMON]
     known = {flag.name: flag for flag in flags}
     found = {flag.name: flag.default for flag in flags}
     for name, value in values.items():
-        flag, _ = _find(known, name)
-        if value is not None:
+        flag, negated = _find(known, name)
+        if negated:
+            raise UsageError(f"{name}: write {flag.name}=False")
+        if flag.kind.arrays and (isinstance(value, Mapping) or hasattr(value, "__array__")):
+            found[name] = value
+        elif flag.kind is NAMES and isinstance(value, (list, tuple)):
+            found[name] = tuple(map(str, cast(Sequence[object], value)))
+        elif value is not None:
             found[name] = _read(flag, _text(flag.kind, value), f"{name}={value!r}")
     return found
 
@@ -337,6 +250,9 @@ def _text(kind: Kind, value: object) -> str:
     """A value given from Python, as the command line has it."""
     if kind.join and isinstance(value, (list, tuple)):
         return kind.join.join(map(str, cast(Sequence[object], value)))
+    if isinstance(value, (list, tuple)):
+        items = (_text(kind, item) for item in cast(Sequence[object], value))
+        return f"[{','.join(items)}]"
     return str(value)
 
 
@@ -375,7 +291,7 @@ def _find(known: Mapping[str, Flag], name: str) -> tuple[Flag, bool]:
 def _next_value(known: Mapping[str, Flag], flag: Flag, rest: list[str]) -> str:
     """The value of a flag written without ``=``: the next word, where that can be one."""
     if flag.kind is BOOLEAN:
-        return rest.pop(0) if rest and rest[0].lower() in _BOOLEANS else "true"
+        return rest.pop(0) if rest and rest[0].lower() in BOOLEANS else "true"
     after = rest[0].lstrip("-").partition("=")[0].replace("-", "_") if rest else ""
     if not rest or (rest[0].startswith("-") and after in known):
         raise UsageError(f"-{flag.name} wants a value: -{flag.name}={flag.kind.word}")

@@ -9,19 +9,34 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.parser import Parser
 from xdsl.parser.generic_parser import ParserState
 from xdsl.utils.exceptions import DiagnosticException, ParseError
-from xdsl.utils.lexer import Input
-from xdsl.utils.mlir_lexer import MLIRLexer
+from xdsl.utils.lexer import Input, Position, Token
+from xdsl.utils.mlir_lexer import MLIRLexer, MLIRToken, MLIRTokenKind, StringLiteral
 
 from bmnetu.errors import InputFileError
 
 
 class LinearLexer(MLIRLexer):
-    """xDSL's lexer, with a pattern of string literals that never tries a character twice: the
-    original takes exponential time on a literal that does not end."""
+    """xDSL's lexer with two repairs of its string literals.
+
+    The pattern never tries a character twice: the original takes exponential time on a literal that
+    does not end. What is UTF-8 is a string: the original takes escaped bytes above 127, which its
+    own printer writes for such a name, for bytes.
+    """
 
     _unescaped_characters_regex = re.compile(
         r'"(?:[^"\\\n\v\f]++|\\(?:["nt\\]|[0-9A-Fa-f]{2}))*+"'
     )
+
+
+    def _lex_string_literal(self, start_pos: Position) -> MLIRToken:
+        token = super()._lex_string_literal(start_pos)
+        if token.kind is MLIRTokenKind.BYTES_LIT:
+            try:
+                StringLiteral.from_span(token.span).bytes_contents.decode()  # pyright: ignore
+            except UnicodeDecodeError:
+                return token
+            return Token(MLIRTokenKind.STRING_LIT, token.span)
+        return token
 
 
 class TextParser(Parser):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import io
+import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
@@ -22,9 +25,14 @@ from xdsl.xdsl_opt_main import xDSLOptMain
 
 from bmnetu.dump import fill_blobs
 from bmnetu.errors import BmnetuError, InputFileError, UnsupportedError, UsageError
+from bmnetu.files import write_atomically
 from bmnetu.frontend import load_network
+from bmnetu.interrupts import interruptible
 from bmnetu.module_text import parse_module
+from bmnetu.outputs import OutputFolder
 from bmnetu.pipeline import DIALECTS
+from bmnetu.start import INTERRUPTED
+from bmnetu.terminal import Terminal, settle
 from bmnetu.weights_file import WeightsFile
 from dialects.blob import BlobError
 from passes import ALL_PASSES
@@ -50,10 +58,22 @@ class NpuAsmTarget(Target):
             output.write(line + "\n")
 
 
+class _Kept(io.StringIO):
+    """A stream whose text is there when it is closed."""
+
+    text = ""
+
+    def close(self) -> None:
+        if not self.closed:
+            self.text = self.getvalue()
+        super().close()
+
+
 class BmnetuOpt(xDSLOptMain):
     """xDSL's optimiser driver with our dialects, passes, frontend and disassembler."""
 
     version_format = "bmnetu-opt on xdsl {xdsl_version}"
+    output: IO[str]
 
     def register_all_dialects(self) -> None:
         def factory(dialect: Dialect) -> Callable[[], Dialect]:
@@ -81,6 +101,25 @@ class BmnetuOpt(xDSLOptMain):
 
         self.pipeline = replace(self.pipeline, callback=check)
 
+    def prepare_output(self) -> IO[str]:
+        return self.output
+
+    def run(self) -> None:
+        """Runs it all; a file is kept in memory until then, so that a failure writes nothing."""
+        path = Path(self.args.output_file or "")
+        if self.args.output_file is None:
+            if sys.__stdout__ is None:
+                raise InputFileError("stdout is closed; -o FILE writes the module to a file")
+            self.output = sys.stdout
+        elif path.exists() and not path.is_file():
+            self.output = path.open("w")  # a device; or a folder, and the error says so
+        else:
+            OutputFolder(path.parent).check(path.name)
+            self.output = _Kept()
+        super().run()
+        if isinstance(self.output, _Kept):
+            write_atomically(path, self.output.text.encode())
+
     def register_all_targets(self) -> None:
         super().register_all_targets()
         self.available_targets["npu-asm"] = lambda: NpuAsmTarget
@@ -98,7 +137,7 @@ class BmnetuOpt(xDSLOptMain):
         def load(weight: Path | None) -> ModuleOp:
             network = load_network(Path(self.args.input_file), weight)
             for note in network.notes:
-                print(f"bmnetu-opt: note: {note}", file=sys.stderr)
+                Terminal("bmnetu-opt").note(note)
             return network.module
 
         def prototxt(stream: IO[bytes]) -> ModuleOp:
@@ -140,30 +179,52 @@ def pass_lines() -> list[str]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit code: 0 done, 1 a pass or the verifier failed, else as ``bmnetu``."""
     words = list(sys.argv[1:] if argv is None else argv)
+    terminal = Terminal("bmnetu-opt")
     if "--list-passes" in words:
-        print("\n".join(pass_lines()))
+        terminal.say("\n".join(pass_lines()))
         return 0
     try:
-        BmnetuOpt(description="Runs bmnetu's passes on a network.", args=words).run()
+        with interruptible(), _streams():
+            BmnetuOpt(description="Runs bmnetu's passes on a network.", args=words).run()
+            sys.stdout.flush()
+    except BrokenPipeError:
+        return 0  # as in bmnetu-opt ... | head
+    except KeyboardInterrupt:
+        terminal.error("interrupted")
+        return INTERRUPTED
     except (BmnetuError, DiagnosticException, ParseError, BlobError, ValueError, OSError) as error:
         if "--debug" in words:
             raise
-        return _explain(error)
+        terminal.error(str(error) or type(error).__name__)
+        return _exit_code(error)
     except RecursionError:
-        print("bmnetu-opt: error: the module is nested too deeply", file=sys.stderr)
+        terminal.error("the module is nested too deeply")
         return InputFileError.exit_code
+    except MemoryError:
+        terminal.error("this machine has too little memory for the module")
+        return UnsupportedError.exit_code
     return 0
 
 
-def _explain(error: Exception) -> int:
-    """Says what is wrong in as few lines as it takes; the exit code."""
-    code = error.exit_code if isinstance(error, BmnetuError) else 1
+def _exit_code(error: Exception) -> int:
+    if isinstance(error, BmnetuError):
+        return error.exit_code
     if isinstance(error, LayerError):
-        code = UnsupportedError.exit_code
-    if isinstance(error, OSError):
-        code = InputFileError.exit_code
-    print(f"bmnetu-opt: error: {str(error) or type(error).__name__}", file=sys.stderr)
-    return code
+        return UnsupportedError.exit_code
+    return InputFileError.exit_code if isinstance(error, OSError) else 1
+
+
+@contextmanager
+def _streams() -> Generator[None]:
+    """xDSL prints without a care: a closed stdout or stderr becomes one that leads nowhere."""
+    before = sys.stdout, sys.stderr
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:
+        sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere
+        try:
+            yield
+        finally:
+            settle(sys.stdout)
+            sys.stdout, sys.stderr = before
 
 
 if __name__ == "__main__":

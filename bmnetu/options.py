@@ -12,10 +12,10 @@ from bmnetu.flags import (
     CALIBRATE_FLAGS,
     COMPILE_FLAGS,
     EVALUATE_FLAGS,
-    MAX_COUNT,
     check_values,
     require_necessary,
 )
+from bmnetu.kinds import MAX_COUNT
 
 Shapes = tuple[tuple[int, ...], ...]
 
@@ -37,6 +37,12 @@ class CompileOptions:
     dyn: bool = False
     prec: str | None = None
     cmp: bool = True
+    cmp_data: Any = None
+    resize: tuple[int, ...] | None = None
+    crop: tuple[int, ...] | None = None
+    color: str | None = None
+    mean: tuple[float, ...] | None = None
+    scale: tuple[float, ...] | None = None
     mode: str = "compile"
     use_wino: bool | None = None
     target: str = "BM1684"
@@ -46,6 +52,7 @@ class CompileOptions:
     enable_profile: bool = False
     input_as_fp32: tuple[str, ...] = ()
     output_as_fp32: tuple[str, ...] = ()
+    print_pipeline: bool = False
     dump_ir: Path | None = None
     stop_after: str | None = None
 
@@ -57,6 +64,7 @@ class DataOptions:
     model: Path
     weight: Path | None
     data: Path
+    shapes: Shapes | None = None
     iterations: int = 200
     resize: tuple[int, ...] | None = None
     crop: tuple[int, ...] | None = None

@@ -10,15 +10,13 @@ import errno
 import fcntl
 import os
 import re
-import signal
-import threading
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 from bmnetu.errors import InputFileError
+from bmnetu.interrupts import uninterrupted
 
 _PART = re.compile(r"\..+\.(\d+)\.part", re.DOTALL)
 
@@ -51,7 +49,7 @@ class OutputFolder:
                 for name, data in files.items()
             }
             try:
-                with _uninterrupted():
+                with uninterrupted():
                     _rename(parts)
             except OSError as error:
                 raise self._error("", error) from error
@@ -153,26 +151,3 @@ def _alive(pid: int) -> bool:
     except PermissionError:
         pass
     return True
-
-
-@contextmanager
-def _uninterrupted(
-    signals: Iterable[signal.Signals] = (signal.SIGINT, signal.SIGTERM),
-) -> Generator[None]:
-    """Signals that come within count at the end."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # signals are handled by the main thread
-        return
-    came: list[int] = []
-
-    def note(number: int, frame: FrameType | None) -> None:
-        came.append(number)
-
-    before = {number: signal.signal(number, note) for number in signals}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        if came:
-            signal.raise_signal(came[0])

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from xdsl.dialects.builtin import ModuleOp
 
-from bmnetu.bmodel import Bmodel
+from bmnetu.bmodel import Bmodel, Tensor
 from passes.verification.findings import Findings, TensorFinding
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LayerResult:
     """The compare of one layer: its largest isolated and accumulated error over all its tensors.
 
@@ -39,9 +39,17 @@ class LayerResult:
         return max(t.accumulated.error for t in self.tensors)
 
     @property
+    def undefined(self) -> int:
+        """How many elements were not compared: the CPU leaves them undefined (NaN, an infinity)."""
+        return sum(t.undefined for t in self.tensors)
+
+    @property
     def dtype(self) -> str:
         """Element type of the layer's last tensor."""
         return self.tensors[-1].dtype
+
+    def __repr__(self) -> str:
+        return f"<{self.line()}>"
 
     def line(self) -> str:
         """The layer's line in the log."""
@@ -50,15 +58,21 @@ class LayerResult:
         error = "equal" if exact else f"isolated {self.isolated:.3g}"
         if self.accumulated != self.isolated:
             error += f", accumulated {self.accumulated:.3g}"
+        size = sum(t.size for t in self.tensors)
+        if self.undefined:
+            error += f", {self.undefined} of {size} elements are undefined on the CPU"
         shape = "x".join(map(str, last.shape))
         verdict = "ok  " if self.ok else "FAIL"
+        if self.undefined == size:
+            verdict, error = "none", f"nothing compared, all {size} elements are undefined"
         return f"NPU=CPU {verdict} {self.name} -> {last.top} {last.dtype} {shape}: {error}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CompileResult:
-    """A compiled network. ``bmodel`` is the file's path, None when the run stopped before the
-    commands; ``layers`` is empty without the compare."""
+    """A compiled network, which prints as a few lines. ``bmodel`` is the file's path, None when the
+    run stopped before the commands; ``layers`` is empty without the compare. ``umodel`` and
+    ``prototxt`` are what the mode GenUmodel wrote."""
 
     bmodel: Path | None
     net_name: str
@@ -70,11 +84,40 @@ class CompileResult:
     input_ref_data: Path | None = None
     output_ref_data: Path | None = None
     notes: tuple[str, ...] = field(default=())
+    umodel: Path | None = None
+    prototxt: Path | None = None
+
+    def __repr__(self) -> str:
+        lines = [f'CompileResult: net "{self.net_name}", {self.precision}']
+        if self.contents is not None:
+            stage = self.contents.nets[0].stages[0]
+            lines.append(f"bmodel: {self.bmodel}, {len(stage.coeff)} bytes of weights")
+            lines.append(f"inputs: {_listed(stage.inputs)}")
+            lines.append(f"outputs: {_listed(stage.outputs)}")
+        elif self.umodel is not None:
+            lines += [f"umodel: {self.umodel}", f"prototxt: {self.prototxt}"]
+        else:
+            lines.append("bmodel: none")
+        compare = "not compared" if self.findings is None else repr(self.findings)
+        return "\n  ".join([*lines, compare])
 
     @property
     def layers(self) -> tuple[LayerResult, ...]:
         """One entry a layer, in the order of execution."""
         return () if self.findings is None else layers_of(self.findings)
+
+
+SHOWN = 3
+"""So many tensors are named of many."""
+
+
+def _listed(tensors: Sequence[Tensor]) -> str:
+    words = [
+        f"{each.name[:40]} {each.data_type.name.lower()} {'x'.join(map(str, each.shape))}"
+        for each in tensors[:SHOWN]
+    ]
+    more = f" and {len(tensors) - SHOWN} more" if len(tensors) > SHOWN else ""
+    return ", ".join(words) + more
 
 
 def layers_of(findings: Findings) -> tuple[LayerResult, ...]:
@@ -90,6 +133,32 @@ def layers_of(findings: Findings) -> tuple[LayerResult, ...]:
         )
         for (name, where), tensors in gathered.items()
     )
+
+
+def summary(findings: Findings, made_up: bool) -> list[str]:
+    """What the compare found when it passed, on a made-up input or the user's own: a line, and
+    notes on what it left out."""
+    worst = max((t.isolated.error for t in findings.tensors), default=0.0)
+    line = (
+        f"compare passed: {len(layers_of(findings))} layers, {len(findings.tensors)} tensors,"
+        f" NPU against CPU, largest error {worst:g}"
+    )
+    if not findings.undefined:
+        return [line]
+    lines = [
+        f"{line}, {findings.undefined} undefined elements left out",
+        f"note: the CPU has no finite number for {findings.undefined} elements (outside a layer's"
+        " domain, or beyond float32), so they were not compared"
+        + ("; -cmp_data=FILE compares on your own input" if made_up else ""),
+    ]
+    names = [f'"{t.top}"' for t in findings.unproved]
+    if names:
+        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        lines.append(
+            "note: nothing is known of " + ", ".join(names[:SHOWN]) + more
+            + ": every element is undefined on this input"
+        )
+    return lines
 
 
 class LayerLines:

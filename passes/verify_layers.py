@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
@@ -17,7 +16,7 @@ from xdsl.utils.exceptions import PassFailedException
 from dialects.bm1684 import tile
 from dialects.bm1684.model import ModelError, Npu
 from dialects.bm1684.npu import Observation
-from passes.support.inputs import random_inputs
+from passes.support.inputs import InputData, InputTensor
 from passes.support.program import location_text, main_function, reference_module
 from passes.verification.findings import Difference, Findings
 from passes.verification.npu import (
@@ -41,24 +40,21 @@ def verify_program(
     module: ModuleOp,
     program: Program,
     findings: Findings,
-    inputs: Mapping[str, Array] | None = None,
+    data: InputData | None = None,
     seed: int = 0,
 ) -> None:
     """Runs ``program`` on the NPU model beside the module's reference and records what it finds.
 
     The module is at the npu level with its ``@reference``; the program may come from a file.
     Commands are executed twice, on two different noises: what then differs depends on unwritten
-    memory.
+    memory. ``data`` is the network's input, ``seed`` that of a made-up one.
     """
     function, reference = main_function(module), reference_module(module)
     if reference is None:
         raise PassFailedException("there is no @reference: run keep-reference first")
     tensors = network_tensors(function, tile.InputOp)
-    given = dict(inputs) if inputs is not None else {
-        t.name: data
-        for t, data in zip(tensors, random_inputs([(t.shape, t.dtype) for t in tensors], seed),
-                           strict=True)
-    }
+    wanted = [InputTensor(t.name, t.shape, np.dtype(t.dtype), t.scale) for t in tensors]
+    given = (data or InputData()).of(wanted, seed)
     findings.inputs = given
     sites = Sites.of(function)
     watched = sites.observations()
@@ -126,7 +122,7 @@ def _check_outputs(
     for output, expected in zip(outputs, walker.results(), strict=True):
         value = read_tensor(npu, output.observation())
         findings.outputs[output.name] = value
-        differs = bool(Difference.between(value, expected).index)
+        differs = bool(Difference.between(value, expected.array, expected.undefined).index)
         if differs and findings.first_bad is None:
             findings.fail(f'output "{output.name}" was overwritten after it was final')
 
@@ -138,7 +134,7 @@ class VerifyLayersPass(ModulePass):
 
     Before: npu ops with ids, and ``@reference``. After: the same; ``findings`` holds what was
     found. A driver sets ``findings.on_tensor`` and reads the verdict; without one a difference is
-    an error.
+    an error. It may fill ``data``, the network's input; else one is made up.
     """
 
     name = "verify-layers"
@@ -146,8 +142,10 @@ class VerifyLayersPass(ModulePass):
 
     seed: int = 0
     findings: Findings = field(default_factory=Findings, init=False, compare=False, repr=False)
+    data: InputData = field(default_factory=InputData, init=False, compare=False, repr=False)
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
-        verify_program(op, Program.of(main_function(op)), self.findings, seed=self.seed)
+        program = Program.of(main_function(op))
+        verify_program(op, program, self.findings, self.data, self.seed)
         if self.findings.fatal and not self.findings.ok:
             raise PassFailedException(self.findings.verdict())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
+from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ import pytest
 from xdsl.dialects.builtin import ModuleOp
 
 import bmnetu
-from bmnetu.bmodel import Bmodel, CommandGroup, Stage, read, write
-from bmnetu.errors import CompareError, InputFileError
+from bmnetu.bmodel import Bmodel, CommandGroup, Stage, Tensor, Weight, read, write
+from bmnetu.emit import check_written
+from bmnetu.errors import BmnetuError, CompareError, InputFileError
 from bmnetu.result import CompileResult
 from dialects.bm1684.isa import COMMAND_BYTES, Engine, unpack
 from passes.kernels import conv
@@ -84,6 +86,65 @@ def test_verify_finds_a_missing_wait(tmp_path: Path) -> None:
     assert findings.failure is not None
     assert 'layer "conv": group 0, ' in findings.failure
     assert "no wait orders the two" in findings.failure
+
+
+def other(value: Any) -> Any:
+    """Another value of that type."""
+    if isinstance(value, IntEnum):
+        return next(kind for kind in type(value) if kind != value)
+    if isinstance(value, str):
+        return value + "x"
+    if isinstance(value, tuple):
+        return (*value[:-1], value[-1] + 1) if value else (Weight("w", 0, 1),)
+    return float(np.nextafter(np.float32(value), np.float32(9))) if value == 1.0 else value * 2
+
+
+NETS = ["name"]
+STAGES = ["context_address", "context_size", "coeff_address", "weights"]
+TENSORS = [field.name for field in fields(Tensor)]
+BORDER = [(field, "") for field in NETS + STAGES] + [
+    (field, side) for side in ("inputs", "outputs") for field in TENSORS
+]
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> CompileResult:
+    return compiled(tmp_path_factory.mktemp("sound"))
+
+
+@pytest.mark.parametrize(("field", "side"), BORDER)
+def test_verify_finds_every_change_of_the_border(
+    field: str, side: str, sound: CompileResult
+) -> None:
+    assert sound.contents is not None
+    (net,) = sound.contents.nets
+    (stage,) = net.stages
+    if side:
+        (tensor,) = getattr(stage, side)
+        changed = replace(tensor, **{field: other(getattr(tensor, field))})
+        net = replace(net, stages=(replace(stage, **{side: (changed,)}),))
+    elif field in STAGES:
+        changed = replace(stage, **{field: other(getattr(stage, field))})
+        net = replace(net, stages=(changed,))
+    else:
+        net = replace(net, **{field: other(getattr(net, field))})
+    bmodel = replace(sound.contents, nets=(net,))
+    findings = bmnetu.verify(bmodel, sound.module)
+    assert f" has {field} " in findings.verdict()
+    assert not findings.ok
+    with pytest.raises(BmnetuError, match=f"^it: .* has {field} "):
+        check_written(bmodel, sound.module, "it")
+
+
+@pytest.mark.parametrize("side", ["inputs", "outputs"])
+@pytest.mark.parametrize("count", [0, 2])
+def test_verify_counts_inputs_and_outputs(side: str, count: int, sound: CompileResult) -> None:
+    assert sound.contents is not None
+    (net,) = sound.contents.nets
+    stage = replace(net.stages[0], **{side: getattr(net.stages[0], side) * count})
+    bmodel = replace(sound.contents, nets=(replace(net, stages=(stage,)),))
+    verdict = bmnetu.verify(bmodel, sound.module).verdict()
+    assert verdict == f"the file has {count} {side}, the module 1"
 
 
 def test_verify_refuses_what_does_not_belong_together(tmp_path: Path) -> None:

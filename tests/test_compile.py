@@ -158,3 +158,17 @@ def test_the_other_tools_try_the_outdir_too(make: str, tmp_path: Path) -> None:
     flags = {"data": "no.npy"} if make == "calibrate" else {}
     with pytest.raises(bmnetu.InputFileError, match=r"-outdir=.*out: cannot be written: .* a file"):
         getattr(bmnetu, make)("no.prototxt", "no.umodel", outdir=tmp_path / "out", **flags)
+
+
+@pytest.mark.parametrize("kind", ["Eltwise", "Concat"])
+def test_a_layer_of_very_many_operands(kind: str, tmp_path: Path) -> None:
+    """Each of them takes local memory in an Eltwise, none in a Concat."""
+    model, weight = tmp_path / "net.prototxt", PIPELINE / "Inputs" / FILES["FP32"][1]
+    head = 'layer { name: "in" type: "Input" top: "in" input_param { shape { dim: 1 dim: 2 } } }'
+    bottoms = 'bottom: "in" ' * 5000
+    model.write_text(f'{head}\nlayer {{ name: "it" type: "{kind}" {bottoms} top: "t" }}')
+    if kind == "Concat":
+        bmnetu.compile(model, weight, tmp_path / "out", opt=1)
+        return
+    with pytest.raises(bmnetu.UnsupportedError, match=':2: layer "it": 5001 pieces of its tensors'):
+        bmnetu.compile(model, weight, tmp_path / "out", opt=1)

@@ -19,9 +19,9 @@ from bmnetu.flags import (
     check_values,
     help_text,
     parse,
-    read_shapes,
     require_necessary,
 )
+from bmnetu.kinds import read_shapes
 from bmnetu.options import CalibrateOptions, CompileOptions, calibrate_options, compile_options
 
 NAMES = st.sampled_from([flag.name for flag in COMPILE_FLAGS])

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from xdsl.printer import Printer
 from xdsl.utils.exceptions import ParseError
 
+from bmnetu.dump import TextPrinter
 from bmnetu.errors import InputFileError
 from bmnetu.module_text import parse_module
 from bmnetu.opt import main
@@ -97,3 +102,11 @@ def test_a_header_that_claims_something_else_is_refused(claim: str, tmp_path: Pa
         archive.writestr("one.npy", start + header + bytes(7))
     with pytest.raises(InputFileError, match=r"w\.npz: not a weights\.npz of a dump"):
         WeightsFile(path)["one"]
+
+
+@given(st.binary())
+def test_strings_are_printed_as_xdsl_prints_them(data: bytes) -> None:
+    ours, theirs = io.StringIO(), io.StringIO()
+    TextPrinter(ours).print_bytes_literal(data)
+    Printer(theirs).print_bytes_literal(data)
+    assert ours.getvalue() == theirs.getvalue()

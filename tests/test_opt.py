@@ -211,3 +211,18 @@ func.func @main(%x: tensor<1x3xf32>) -> tensor<1x3xf32>
 def test_debug_shows_where_an_error_comes_from() -> None:
     with pytest.raises(bmnetu.UsageError):
         main([files("FP32")[0], "--debug"])
+
+
+def test_a_run_that_fails_writes_no_file(capsys: Capture, tmp_path: Path) -> None:
+    out = tmp_path / "out.mlir"
+    model, weight = files("FP32")
+    failed(capsys, model, "--umodel", weight, "-p", "quant-fuse-relu", "-o", out)
+    assert not any(tmp_path.iterdir())
+    out.write_text("old")
+    failed(capsys, model, "--umodel", weight, "-p", "quant-fuse-relu", "-o", out)
+    assert out.read_text() == "old"
+    opt(capsys, model, "--umodel", weight, "-o", out)
+    assert "ufw.convolution" in out.read_text()
+    assert [p.name for p in tmp_path.iterdir()] == ["out.mlir"]
+    opt(capsys, model, "--umodel", weight, "-o", "/dev/null")
+    assert failed(capsys, model, "--umodel", weight, "-o", tmp_path)[0] == 3

@@ -17,7 +17,8 @@ _SIGNED_OFFSET = Scalar("i", 4)
 _VTABLE_ENTRY = Scalar("H", 2)
 _LENGTH = Scalar("Q", 8)
 _BUDGET = 1 << 22
-"""Bytes that may be decoded, a table counted with :data:`_TABLE_COST`. A large net has 100 kB."""
+"""Bytes that may be decoded beyond the buffer's own, a table counted with :data:`_TABLE_COST`. A
+large net has 100 kB; its names may have any length."""
 _TABLE_COST = 64
 
 TableT = TypeVar("TableT", bound=Table)
@@ -36,7 +37,7 @@ def decode(data: bytes, root: type[TableT]) -> TableT:
 class _Decoder:
     def __init__(self, data: bytes) -> None:
         self.data = data
-        self.budget = _BUDGET
+        self.budget = _BUDGET + len(data)
 
     def number(self, position: int, scalar: Scalar) -> Any:
         """The scalar at a position, which must be inside the buffer and aligned."""

@@ -13,7 +13,7 @@ from zipfile import ZipFile
 import numpy as np
 from numpy.lib import format as npy
 
-from bmnetu.calibration.faults import MisfitError, reading
+from bmnetu.calibration.faults import MisfitError, check_room, reading
 from bmnetu.calibration.preprocess import MAX_PIXELS, Preprocess
 from bmnetu.errors import InputFileError
 from dialects.blob import Array
@@ -23,6 +23,8 @@ NUMBERS = "biuf"
 """The kinds of dtypes that are real numbers."""
 LABELS = ("label.npy", "labels.npy")
 """The members of an .npz that can hold the class of every sample."""
+FLOAT_BYTES = 4
+"""What a number takes that is read."""
 _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
@@ -50,6 +52,14 @@ class ArrayFile:
         file = self._file or self.open()
         file.seek(start)
         return file.read(size)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all of it, unpacked."""
+        if not self.member:
+            return self.path.stat().st_size
+        with ZipFile(self.path) as archive:
+            return archive.getinfo(self.member).file_size
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_file": None}
@@ -87,12 +97,15 @@ class StoredArray:
         return f"{self.what}: sample {index}"
 
     def read(self, start: int, stop: int) -> Array:
-        values = self._values(start, stop)
-        contract = self.contract
-        if contract is None:
-            return values
+        if self.contract is None:
+            return self._values(start, stop)
+        return np.stack([self._image(index) for index in range(start, min(stop, self.count))])
+
+    def _image(self, index: int) -> Array:
+        assert self.contract is not None
+        (sample,) = self._values(index, index + 1)
         with reading(self.what, "images"):
-            return np.stack([contract.of_planes(sample, self.channels) for sample in values])
+            return self.contract.of_planes(sample, self.channels)
 
     @property
     def labels(self) -> Array | None:
@@ -112,6 +125,9 @@ class StoredArray:
         stop = min(stop, self.count)
         shape = (stop - start, *self.shape[1:])
         sample = prod(self.shape[1:]) * self.dtype.itemsize
+        with reading(self.what, "an array"):
+            taken = prod(shape) * (self.dtype.itemsize + FLOAT_BYTES)
+            check_room(taken, self.file.path.stat().st_size)
         with reading(self.file.path, "an array"):
             data = self.file.read(self.start + start * sample, (stop - start) * sample)
         if len(data) != prod(shape) * self.dtype.itemsize:
@@ -175,6 +191,8 @@ def _array(
         raise InputFileError(f"{what} is {show(found.shape)}, the net's input wants {sample}")
     if min(found.shape) < 1:
         raise InputFileError(f"{what} has no samples")
+    if found.start + prod(found.shape) * found.dtype.itemsize > file.size:
+        raise InputFileError(f"{what} is cut short")
     if contract is not None and prod(found.shape[1:]) > wanted[1] * MAX_PIXELS:
         raise InputFileError(f"{what} is {show(found.shape)}: its images are too large")
     channels = 0 if contract is None else wanted[1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bmnetu.calibration.auto import best_recipe
@@ -48,11 +48,11 @@ class CalibrationResult:
 
     umodel: Path
     prototxt: Path
-    thresholds: dict[str, float]
-    float_layers: tuple[str, ...]
+    thresholds: dict[str, float] = field(repr=False)
+    float_layers: tuple[str, ...] = field(repr=False)
     table: Path | None = None
-    layers: tuple[Row, ...] = ()
-    costs: tuple[Cost, ...] = ()
+    layers: tuple[Row, ...] = field(default=(), repr=False)
+    costs: tuple[Cost, ...] = field(default=(), repr=False)
 
 
 def calibrate_network(options: CalibrateOptions, report: Report) -> CalibrationResult:
@@ -63,7 +63,9 @@ def calibrate_network(options: CalibrateOptions, report: Report) -> CalibrationR
     outdir holds nothing new.
     """
     _folder(options).check()
-    network = load_network(options.model, options.weight, net_name=options.net_name)
+    network = load_network(
+        options.model, options.weight, shapes=options.shapes, net_name=options.net_name
+    )
     _folder(options).check(*_file_names(network.net.name, options.layer_table))
     if network.precision is not Precision.FP32:
         weights = options.weight or options.model

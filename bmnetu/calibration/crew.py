@@ -19,6 +19,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
+from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 from pkgutil import resolve_name
 from types import ModuleType
@@ -28,6 +29,7 @@ from urllib.parse import urlsplit
 from threadpoolctl import threadpool_limits  # pyright: ignore[reportMissingTypeStubs]
 
 from bmnetu.errors import InputFileError, UsageError
+from bmnetu.interrupts import uninterrupted
 from bmnetu.version import VERSION
 
 AHEAD = 2
@@ -138,12 +140,13 @@ def _processes(
     if "forkserver" in multiprocessing.get_all_start_methods():
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["bmnetu.calibration.calibrate"])
+        _begin_forkserver()
     else:
         context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, context, _begin, (job,))
 
     def submit(index: int) -> _Future[ResultT]:
-        with _nobody_as_main():  # it may start a process
+        with uninterrupted(), _nobody_as_main():  # it may start a process
             return pool.submit(_work, index)
 
     try:
@@ -156,6 +159,18 @@ def _processes(
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _begin_forkserver() -> None:
+    """Begins the process that forks the workers. It inherits that Ctrl-C is blocked, and they from
+    it: the parent alone answers, or every process would complain."""
+    resource_tracker.ensure_running()  # else the forkserver starts it, which unblocks Ctrl-C
+    old = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        with _nobody_as_main():
+            forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, old)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from bmnetu.calibration.arrays import open_npy, open_npz
 from bmnetu.calibration.crew import ALONE, Crew
 from bmnetu.calibration.datums import Datums, is_lmdb, open_datums
 from bmnetu.calibration.faults import reading
-from bmnetu.calibration.images import open_images
+from bmnetu.calibration.images import SUFFIXES, open_images
 from bmnetu.calibration.preprocess import Preprocess
 from bmnetu.errors import InputFileError
 from dialects.blob import Array
@@ -122,9 +122,9 @@ def open_data(
 ) -> CalibrationData:
     """The data at a path for the net's inputs, at most ``limit`` batches.
 
-    A folder holds images or an LMDB and an .npy one array, all for a net of one input; an .npz
-    holds one array an input. Without a contract arrays are the inputs as they are, and images are
-    resized to the input. Raises :class:`InputFileError` with one sentence.
+    An image, a folder of images, an LMDB and an .npy are for a net of one input; an .npz holds one
+    array an input. Without a contract arrays are the inputs as they are, and images are resized to
+    the input. Raises :class:`InputFileError` with one sentence.
     """
     if contract is None and not holds_arrays(path):
         contract = _default(path, inputs)
@@ -142,8 +142,10 @@ def _default(path: Path, inputs: Mapping[str, Shape]) -> Preprocess:
         raise InputFileError(
             f"{path}: no such file or folder; images, an LMDB, an .npy or an .npz are wanted"
         )
-    if not (path.is_dir() or is_lmdb(path)):
-        raise InputFileError(f"{path}: is neither a folder of images nor an LMDB, .npy or .npz")
+    if not (path.is_dir() or path.suffix.lower() in SUFFIXES or is_lmdb(path)):
+        raise InputFileError(
+            f"{path}: is neither an image or a folder of images, nor an LMDB, .npy or .npz"
+        )
     _check_alone(path, inputs)
     with reading(path, "images"):
         return Preprocess().resolved(next(iter(inputs.values())))

@@ -21,7 +21,7 @@ from bmnetu.calibration.scores import OutputScore, Scores, score_of
 from bmnetu.calibration.transform import from_record
 from bmnetu.errors import AccuracyError, InputFileError, UsageError
 from bmnetu.frontend import Network, Precision, load_network
-from bmnetu.options import EvaluateOptions
+from bmnetu.options import EvaluateOptions, Shapes
 from dialects.blob import Array
 from dialects.ufw import ops
 from dialects.ufw.layer import LayerOp, shape_of
@@ -43,8 +43,9 @@ def evaluate_network(options: EvaluateOptions, report: Callable[[str], None]) ->
     ``report`` gets lines for the user. Raises the exceptions of :mod:`bmnetu.errors`,
     :class:`AccuracyError` for a threshold that is missed.
     """
-    real = _loaded(options.model, options.weight, Precision.FP32, report)
-    int8 = _loaded(options.int8_model, options.int8_weight, Precision.INT8, report)
+    wished = options.shapes
+    real = _loaded(options.model, options.weight, wished, Precision.FP32, report)
+    int8 = _loaded(options.int8_model, options.int8_weight, wished, Precision.INT8, report)
     function = main_function(real.module)
     shapes = _shapes(function)
     _check_twins(options, function, main_function(int8.module))
@@ -68,9 +69,13 @@ def evaluate_network(options: EvaluateOptions, report: Callable[[str], None]) ->
 
 
 def _loaded(
-    model: Path, weight: Path | None, wanted: Precision, report: Callable[[str], None]
+    model: Path,
+    weight: Path | None,
+    shapes: Shapes | None,
+    wanted: Precision,
+    report: Callable[[str], None],
 ) -> Network:
-    network = load_network(model, weight)
+    network = load_network(model, weight, shapes=shapes)
     if network.precision is not wanted:
         found = f"{weight or model}: is {network.precision}"
         raise UsageError(f"{found}, {wanted} weights are wanted here")

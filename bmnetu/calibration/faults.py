@@ -8,6 +8,11 @@ from pathlib import Path
 
 from bmnetu.errors import InputFileError
 
+ROOM = 200_000_000
+RATIO = 8
+"""What is unpacked from a file at a time may take ROOM bytes and RATIO times the file's size: a few
+bytes can say that they are more than memory holds."""
+
 
 class MisfitError(ValueError):
     """What is wrong with a sample or a contract, without saying which."""
@@ -28,3 +33,9 @@ def reading(path: Path | str, what: str) -> Generator[None]:
     except Exception as error:
         reason = (str(error).splitlines() or [""])[0] or type(error).__name__
         raise InputFileError(f"{path}: cannot be read as {what}: {reason}") from error
+
+
+def check_room(taken: int, size: int) -> None:
+    """``taken``: bytes of memory, ``size``: bytes of the file. Raises :class:`MisfitError`."""
+    if taken > ROOM + RATIO * size:
+        raise MisfitError(f"wants {taken} bytes of memory, too many for a file of {size} bytes")

@@ -92,7 +92,8 @@ class Preprocess:
 
     def of_picture(self, picture: Image.Image, channels: int) -> Array:
         """The input channels x H x W of an image. Raises :class:`MisfitError`."""
-        fitted = self._fitted(picture.convert("L" if self.color == "gray" else "RGB"))
+        mode = "L" if self.color == "gray" else "RGB"
+        fitted = self._fitted(picture if picture.mode == mode else picture.convert(mode))
         pixels = np.atleast_3d(np.asarray(fitted, np.float32)).transpose(2, 0, 1)
         return self._standardized(pixels[::-1] if self.color == "bgr" else pixels, channels)
 
@@ -144,7 +145,7 @@ class Preprocess:
         else:
             (side,), shorter = self.resize, min(picture.size)
             width, height = (side * length // shorter for length in picture.size)
-        if width * height > MAX_PIXELS:
+        if width * max(height, picture.height) > MAX_PIXELS:  # Pillow resizes the width first
             size = _by((picture.height, picture.width))
             raise MisfitError(f"is {size}, its resize would make {height}x{width} pixels")
         return width, height

@@ -23,8 +23,10 @@ from bmnetu.frontend.encoding import as_utf8, readable
 from bmnetu.frontend.ufw_pb2 import V1LayerParameter
 from bmnetu.nearest import nearest
 
-MAX_TEXT = 64 * 2**20
+MAX_TEXT = 32 * 2**20
 """The largest prototxt, in bytes."""
+MAX_MESSAGES = 100_000
+"""How many messages a prototxt may have; a network of ten thousand layers has half of it."""
 MAX_DEPTH = 32
 """How deep messages may stand in messages."""
 MAX_UNKNOWN = 100_000
@@ -75,7 +77,8 @@ def read_text(path: Path, message: Message) -> TextFile:
     """Fills ``message`` from the file. Raises :class:`InputFileError` with file and line."""
     text = as_utf8(path, read_bytes(path, "a text prototxt", MAX_TEXT))
     parsed = TextFile(path)
-    reader = _Reader(parsed, Tokenizer(re.split(r"\r\n?|\n", text)))
+    lines = (found[1] for found in re.finditer(r"([^\r\n]*)(?:\r\n?|\n|$)", text))
+    reader = _Reader(parsed, Tokenizer(lines))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", DeprecationWarning)
@@ -181,6 +184,8 @@ class _Reader:
             where = (*where, name)
             child.SetInParent()
         self.parsed.lines[where] = line
+        if len(self.parsed.lines) > MAX_MESSAGES:
+            raise self.fail(f"more than {MAX_MESSAGES} messages, no network has so many")
         self.fields(child, where, closing)
 
     def scalar(self, message: Message, descriptor: FieldDescriptor, where: FieldPath) -> None:

@@ -66,7 +66,7 @@ def read_topology(path: Path) -> Topology:
     except ValueError as error:
         raise InputFileError(f"{path}: output_whitelist {error}") from error
     layers, outputs = names.named_as_outputs(layers, outputs)
-    return Topology(path, net, tuple(inputs), tuple(layers), outputs, tuple(notes), unknown)
+    return Topology(path, net, tuple(names.inputs), tuple(layers), outputs, tuple(notes), unknown)
 
 
 def _inference_layers(

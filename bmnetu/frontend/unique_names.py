@@ -26,13 +26,15 @@ class UniqueNames:
     def __init__(self, inputs: Sequence[Input], params: Sequence[LayerParameter]) -> None:
         self.current: dict[str, str] = {}
         self.versions: dict[str, list[str]] = {}
-        self.inputs = {blob.name for blob in inputs}
-        self.taken = {top for param in params for top in param.top} | self.inputs
+        self.given = {blob.name for blob in inputs}
+        self.taken = {top for param in params for top in param.top} | self.given
         self.later = {top: param.name for param in reversed(params) for top in param.top}
         for blob in inputs:
             if blob.name in self.current:
                 raise InputFileError(f"{blob.where}: input {quoted(blob.name)} is declared twice")
-            self.current[blob.name] = blob.name
+            self.current[blob.name] = self._usable(blob.name)
+        self.inputs = [replace(blob, name=self.current[blob.name]) for blob in inputs]
+        """The inputs under unique names."""
 
     def connect(self, param: LayerParameter, line: int, where: str) -> Layer:
         """The layer with unique names. Raises :class:`InputFileError`."""
@@ -58,17 +60,21 @@ class UniqueNames:
 
     def _produce(self, layer: Layer, top: str) -> str:
         if top not in self.current:
-            # The runtime knows names as C strings, which end at a zero character.
-            name = top.replace("\0", "\\0") or UNNAMED
-            name = name if name == top else self._numbered(name)
+            name = self._usable(top)
         elif top in layer.param.bottom:
-            name = self._numbered(self.versions.get(top, [top])[0], 1)
+            name = self._numbered(self.versions.get(top, [self.current[top]])[0], 1)
         else:
             raise InputFileError(
                 layer.fault(f"makes blob {quoted(top)}, which is already made before")
             )
         self.versions.setdefault(top, []).append(name)
         return name
+
+    def _usable(self, name: str) -> str:
+        """The name, or a readable one where the runtime could not tell it from others: it has C
+        strings, which end at a zero character."""
+        found = name.replace("\0", "\\0") or UNNAMED
+        return found if found == name else self._numbered(found)
 
     def _numbered(self, name: str, number: int = 0) -> str:
         """A free name: ``name``, ``name_1``, ... from a number on."""
@@ -98,7 +104,7 @@ class UniqueNames:
         """The layers and outputs with each output under its blob's own name."""
         renamed: dict[str, str] = {}
         for blob, names in self.versions.items():
-            if len(names) > 1 and names[-1] in outputs and blob not in self.inputs:
+            if blob not in self.given and len(names) > 1 and names[-1] in outputs:
                 renamed |= dict(zip(names, [*names[1:], names[0]], strict=True))
         if not renamed:
             return list(layers), tuple(outputs)

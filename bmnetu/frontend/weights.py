@@ -29,6 +29,7 @@ from bmnetu.frontend.ufw_pb2 import (
     Preprocess,
     WeightFile,
 )
+from bmnetu.frontend.wire import check_messages
 from dialects.blob import Array
 from dialects.names import quoted
 from dialects.ufw.layer import MAX_SHIFT
@@ -179,6 +180,7 @@ def read_weights(path: Path) -> FileBlobs:
             f"{path}: is an HDF5 file; {_WANTED} is wanted: Caffe's net.save('net.caffemodel') in"
             " Python writes one"
         )
+    check_messages(path, data, WeightFile)
     try:
         file = WeightFile.FromString(data)
     except DecodeError as error:

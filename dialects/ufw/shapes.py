@@ -15,6 +15,8 @@ Shape = tuple[int, ...]
 
 MAX_ELEMENTS = 2**31
 """No tensor may have more elements than this; the runtime counts them in 32 bits."""
+MAX_RANK = 32
+"""No tensor may have more dimensions: Caffe's limit."""
 
 
 def require(condition: bool, message: str) -> None:
@@ -31,6 +33,7 @@ def show(shape: Sequence[int]) -> str:
 def checked(shape: Sequence[int]) -> Shape:
     """The shape itself, if it has a rank, no empty dimension and not too many elements."""
     require(len(shape) >= 1, "a tensor needs at least one dimension")
+    require(len(shape) <= MAX_RANK, f"a tensor has {len(shape)} dimensions, more than {MAX_RANK}")
     require(min(shape) > 0, f"every dimension must be positive, the shape is {show(shape)}")
     require(
         prod(shape) <= MAX_ELEMENTS,

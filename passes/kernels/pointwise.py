@@ -28,6 +28,7 @@ from dialects.quant import compute, types
 from dialects.quant.base import ints
 from passes.kernels.builder import TileBuilder, float_bits
 from passes.kernels.float_functions import power, sigmoid, tanh
+from passes.kernels.tiling import CannotLower
 
 Array = NDArray[Any]
 MAGIC = 12582912.0
@@ -46,10 +47,15 @@ class Chunk:
 
 
 def chunks(words: int, budget: int, buffers: int) -> Iterator[Chunk]:
-    """Cuts a run of words into pieces whose ``buffers`` copies fit ``budget`` bytes per lane."""
+    """Cuts a run of words into pieces whose ``buffers`` copies fit ``budget`` bytes per lane.
+
+    Raises CannotLower when there are so many that none does.
+    """
     lanes = BM1684.lanes
     unit = BM1684.alignment // 4
     most = min(budget // (4 * buffers) // unit * unit, BM1684.limits.gdma_size // unit * unit)
+    if most < 1:
+        raise CannotLower(f"{buffers} pieces of its tensors do not fit local memory together")
     begin = 0
     while begin < words:
         left = words - begin

@@ -33,8 +33,8 @@ from dialects.quant.base import int_attr, ints
 from dialects.quant.compute import ConvOp
 from dialects.quant.reference import evaluate
 from dialects.quant.strips import STRIPS
-from passes.support.inputs import random_inputs
-from passes.support.program import layer_name, main_function
+from passes.support.inputs import InputData, InputTensor
+from passes.support.program import layer_name, main_function, names
 
 Array = NDArray[Any]
 
@@ -119,7 +119,8 @@ class _Trial:
     lines: list[str] = field(default_factory=list[str])
 
     def evaluate(self, op: Operation, inputs: Sequence[Array]) -> Sequence[Array]:
-        direct = evaluate(op, inputs)
+        raw = _evaluate(op, inputs)
+        direct = [_where_defined(array, array) for array in raw]
         if not isinstance(op, ConvOp) or op not in self.candidates:
             return direct
         reason, new = obstacle(op), None
@@ -129,7 +130,7 @@ class _Trial:
         if new is None:
             self.lines.append(f"{layer_name(op)}: direct, {reason}")
             return direct
-        found = evaluate(new, inputs)
+        found = [_where_defined(a, b) for a, b in zip(_evaluate(new, inputs), raw, strict=True)]
         near, words = _compare(found[0], direct[0])
         if not near:
             new.erase()
@@ -138,6 +139,18 @@ class _Trial:
         self.lines.append(f"{layer_name(op)}: winograd, {words}")
         self.chosen[op] = new
         return found
+
+
+def _evaluate(op: Operation, inputs: Sequence[Array]) -> Sequence[Array]:
+    with np.errstate(all="ignore"):
+        return evaluate(op, inputs)
+
+
+def _where_defined(array: Array, direct: Array) -> Array:
+    """The numbers, with zeros where the direct form has none that is finite: the made-up input
+    lies outside of a layer's domain there. The layers behind go on with these."""
+    finite = np.isfinite(direct)
+    return array if finite.all() else np.where(finite, array, 0).astype(array.dtype)
 
 
 def _compare(got: Array, wanted: Array) -> tuple[bool, str]:
@@ -157,9 +170,9 @@ class QuantChooseWinogradPass(ModulePass):
     """Replaces convolutions whose ``use_winograd`` says so, or (with ``everywhere``) all others
     that are faster so, by their winograd form.
 
-    Both forms are computed on made-up inputs; a layer whose cosine falls below 0.999, or whose
-    float error grows too large, stays direct. The function's attribute ``winograd`` says a line of
-    each.
+    Both forms are computed on ``data``, else on made-up inputs; a layer whose cosine falls below
+    0.999, or whose float error grows too large, stays direct. The function's attribute
+    ``winograd`` says a line of each.
     """
 
     name = "quant-choose-winograd"
@@ -167,6 +180,7 @@ class QuantChooseWinogradPass(ModulePass):
 
     everywhere: bool = False
     seed: int = 0
+    data: InputData = field(default_factory=InputData, init=False, compare=False, repr=False)
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         function = main_function(op)
@@ -180,9 +194,14 @@ class QuantChooseWinogradPass(ModulePass):
 
     def _replace(self, function: FuncOp, candidates: set[Operation]) -> None:
         block = function.body.block
-        tensors = [(types.shape_of(arg), types.dtype_of(arg)) for arg in block.args]
+        tensors = [
+            InputTensor(
+                name, types.shape_of(arg), np.dtype(types.dtype_of(arg)), types.scale_of(arg)
+            )
+            for name, arg in zip(names(function, "input_names"), block.args, strict=True)
+        ]
         trial = _Trial(candidates)
-        execute(function, random_inputs(tensors, self.seed), trial.evaluate)
+        execute(function, self.data.of(tensors, self.seed), trial.evaluate)
         for old, new in trial.chosen.items():
             block.insert_op_before(new, old)
             old.y.replace_all_uses_with(new.y)

@@ -1,14 +1,49 @@
-"""Inputs that the compiler makes up."""
+"""Inputs for runs while compiling: the user's own, or made-up ones."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dialects.quant.arithmetic import quantize
+
 Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class InputTensor:
+    """A network input; ``scale`` is the real value of one step of its integers."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    scale: float | None = None
+
+
+@dataclass
+class InputData:
+    """Real float32 numbers by input name, of the inputs' shapes; made-up ones where it is empty."""
+
+    arrays: dict[str, Array] = field(default_factory=dict[str, Array])
+
+    def of(self, tensors: Sequence[InputTensor], seed: int) -> dict[str, Array]:
+        """The inputs in the tensors' dtypes: numbers of 8 bit are ``round(real / scale)``, half to
+        even. ``seed`` is that of made-up inputs.
+        """
+        if self.arrays:
+            return {t.name: _stored(self.arrays[t.name], t) for t in tensors}
+        made = random_inputs([(t.shape, t.dtype) for t in tensors], seed)
+        return {t.name: array for t, array in zip(tensors, made, strict=True)}
+
+
+def _stored(array: Array, tensor: InputTensor) -> Array:
+    if tensor.dtype == np.float32:
+        return array.astype(np.float32)
+    return quantize(array, tensor.scale or 1.0, tensor.dtype.type)
 
 
 def random_inputs(tensors: Iterable[tuple[Sequence[int], Any]], seed: int) -> list[Array]:

@@ -17,37 +17,43 @@ FLOAT_TOLERANCE = 1e-3
 @dataclass(frozen=True)
 class Difference:
     """How far two tensors are apart: the largest error (float: |a-b| / max(1, |b|), integers:
-    |a-b|), how many elements differ, and the first one beyond the tolerance with both values."""
+    |a-b|), how many elements differ, and the first one beyond the tolerance with both values.
+    ``undefined`` elements of the second one have no meaning and are not compared."""
 
     error: float
     unequal: int
     index: tuple[int, ...] = ()
     npu: float = 0.0
     cpu: float = 0.0
+    undefined: int = 0
 
     @staticmethod
-    def between(npu: Array, cpu: Array) -> Difference:
-        """Compares an NPU tensor with a CPU one of the same shape."""
+    def between(npu: Array, cpu: Array, undefined: Array | None = None) -> Difference:
+        """Compares an NPU tensor with a CPU one of the same shape, but for ``undefined``."""
         if npu.dtype.kind == "f":
-            return _float_difference(npu, cpu.astype(np.float32))
-        gap = np.abs(npu.astype(np.int64) - cpu.astype(np.int64))
-        return _worst(gap.astype(np.float64), gap > 0, npu, cpu, int(np.count_nonzero(gap)))
+            gap, same = _float_gap(npu, cpu.astype(np.float32))
+            limit = FLOAT_TOLERANCE
+        else:
+            gap = np.abs(npu.astype(np.int64) - cpu.astype(np.int64)).astype(np.float64)
+            same, limit = gap == 0, 0.0
+        count = 0
+        if undefined is not None:
+            gap, same = np.where(undefined, 0.0, gap), same | undefined
+            count = int(np.count_nonzero(undefined))
+        error, unequal = float(gap.max(initial=0.0)), int(np.count_nonzero(~same))
+        bad = gap > limit
+        if not bad.any():
+            return Difference(error, unequal, undefined=count)
+        index = tuple(int(i) for i in np.unravel_index(int(np.argmax(bad)), gap.shape))
+        return Difference(error, unequal, index, float(npu[index]), float(cpu[index]), count)
 
 
-def _float_difference(npu: Array, cpu: Array) -> Difference:
+def _float_gap(npu: Array, cpu: Array) -> tuple[Array, Array]:
+    """The errors, and where both are the same."""
     with np.errstate(invalid="ignore", over="ignore"):
         gap = np.abs(npu.astype(np.float64) - cpu) / np.maximum(1.0, np.abs(cpu))
     same = (npu == cpu) | (np.isnan(npu) & np.isnan(cpu))
-    gap = np.where(same, 0.0, np.where(np.isnan(gap), np.inf, gap))
-    return _worst(gap, gap > FLOAT_TOLERANCE, npu, cpu, int(np.count_nonzero(~same)))
-
-
-def _worst(gap: Array, bad: Array, npu: Array, cpu: Array, unequal: int) -> Difference:
-    error = float(gap.max()) if gap.size else 0.0
-    if not bad.any():
-        return Difference(error, unequal)
-    index = tuple(int(i) for i in np.unravel_index(int(np.argmax(bad)), gap.shape))
-    return Difference(error, unequal, index, float(npu[index]), float(cpu[index]))
+    return np.where(same, 0.0, np.where(np.isnan(gap), np.inf, gap)), same
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,16 @@ class TensorFinding:
     accumulated: Difference
 
     @property
+    def size(self) -> int:
+        """How many elements it has."""
+        return int(np.prod(self.shape))
+
+    @property
+    def undefined(self) -> int:
+        """How many elements the CPU leaves undefined (NaN, an infinity): they are not compared."""
+        return self.isolated.undefined
+
+    @property
     def ok(self) -> bool:
         """Equality for integers; within the tolerance for floats."""
         limit = FLOAT_TOLERANCE if self.dtype == "float32" else 0.0
@@ -76,12 +92,12 @@ class TensorFinding:
         place = f"{self.where}: " if self.where else ""
         return (
             f'{place}layer "{self.layer}": tensor "{self.top}" at [{at}]: the NPU has {d.npu:g},'
-            f" the CPU {d.cpu:g}; {d.unequal} of {int(np.prod(self.shape))} elements differ,"
+            f" the CPU {d.cpu:g}; {d.unequal} of {self.size} elements differ,"
             f" isolated error {d.error:g}, accumulated error {self.accumulated.error:g}"
         )
 
 
-@dataclass
+@dataclass(repr=False)
 class Findings:
     """Everything the compare found. ``on_tensor`` is called for each tensor as it becomes final;
     ``failure``: a sentence about commands that could not be executed at all. ``fatal``: a
@@ -93,6 +109,9 @@ class Findings:
     outputs: dict[str, Array] = field(default_factory=dict[str, Array])
     on_tensor: Callable[[TensorFinding], None] | None = None
     fatal: bool = True
+
+    def __repr__(self) -> str:
+        return f"<Findings: {self.verdict()}>"
 
     def add(self, finding: TensorFinding) -> None:
         self.tensors.append(finding)
@@ -109,6 +128,16 @@ class Findings:
         return next((t for t in self.tensors if not t.ok), None)
 
     @property
+    def undefined(self) -> int:
+        """How many elements the CPU leaves undefined, over all tensors."""
+        return sum(t.undefined for t in self.tensors)
+
+    @property
+    def unproved(self) -> list[TensorFinding]:
+        """The tensors of which every element is undefined: the compare says nothing of them."""
+        return [t for t in self.tensors if t.undefined == t.size]
+
+    @property
     def ok(self) -> bool:
         return self.failure is None and self.first_bad is None
 
@@ -117,4 +146,7 @@ class Findings:
         bad = self.first_bad
         if bad is not None:
             return bad.sentence()
-        return self.failure or f"all {len(self.tensors)} tensors agree"
+        if self.failure is not None:
+            return self.failure
+        left_out = f", {self.undefined} undefined elements left out" if self.undefined else ""
+        return f"all {len(self.tensors)} tensors agree{left_out}"

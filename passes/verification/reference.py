@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Operation, SSAValue
 
 from dialects.execute import names_of
-from dialects.quant import reference as quant_reference
-from dialects.quant.base import QuantOp
-from dialects.ufw import reference as ufw_reference
 from passes.support.program import layer_name, location_text, names
 from passes.verification.findings import Difference, TensorFinding
+from passes.verification.known import Known, evaluate
 
 Array = NDArray[Any]
-
-
-def evaluate(op: Operation, inputs: Sequence[Array]) -> Sequence[Array]:
-    """The results of a ufw or quant op."""
-    if isinstance(op, QuantOp):
-        return quant_reference.evaluate(op, inputs)
-    return ufw_reference.evaluate(op, inputs)
 
 
 class ReferenceRun:
@@ -33,7 +23,8 @@ class ReferenceRun:
 
     Every value exists twice: ``npu`` (the NPU's own tensor where it was observed, else computed
     from such) and ``cpu`` (computed from the network's inputs alone). Where both are equal they
-    are one array, and the next op is computed once.
+    are one array, and the next op is computed once. Where the CPU leaves an element undefined, it
+    goes on with the NPU's number if that is of a usual size: what follows is compared again.
     """
 
     def __init__(
@@ -50,10 +41,10 @@ class ReferenceRun:
         self._pending: dict[str, Array] = {}
         self._report = report
         self._uses: Counter[SSAValue] = Counter(v for op in self._ops for v in op.operands)
-        self._npu: dict[SSAValue, Array] = {}
-        self._cpu: dict[SSAValue, Array] = {}
+        self._npu: dict[SSAValue, Known] = {}
+        self._cpu: dict[SSAValue, Known] = {}
         for value, name in zip(block.args, names(function, "input_names"), strict=True):
-            self._npu[value] = self._cpu[value] = inputs[name]
+            self._npu[value] = self._cpu[value] = Known.of(inputs[name])
 
     def observe(self, top: str, value: Array) -> None:
         """A tensor of the NPU is final; computes and compares as far as possible."""
@@ -70,7 +61,7 @@ class ReferenceRun:
                 return late[0]
         return None
 
-    def results(self) -> list[Array]:
+    def results(self) -> list[Known]:
         """The NPU's view of the function's results, once every tensor has come."""
         last = self._ops[-1]
         assert isinstance(last, ReturnOp)
@@ -97,15 +88,17 @@ class ReferenceRun:
             if top in self._pending:
                 got = self._pending.pop(top)
                 self._compare(op, top, got, own, all_the_way)
-                own = got
-            if own is not all_the_way and np.array_equal(own, all_the_way):
+                own, all_the_way = own.replaced(got), all_the_way.filled(got)
+            if own is not all_the_way and own.same(all_the_way):
                 own = all_the_way
             self._npu[value], self._cpu[value] = own, all_the_way
         self._release(op)
 
-    def _compare(self, op: Operation, top: str, got: Array, own: Array, all_way: Array) -> None:
-        isolated = Difference.between(got, own)
-        same = own is all_way
+    def _compare(self, op: Operation, top: str, got: Array, own: Known, all_way: Known) -> None:
+        isolated = Difference.between(got, own.array, own.undefined)
+        accumulated = isolated
+        if own is not all_way:
+            accumulated = Difference.between(got, all_way.array, all_way.undefined)
         self._report(
             TensorFinding(
                 top=top,
@@ -115,7 +108,7 @@ class ReferenceRun:
                 dtype=str(got.dtype),
                 shape=got.shape,
                 isolated=isolated,
-                accumulated=isolated if same else Difference.between(got, all_way),
+                accumulated=accumulated,
             )
         )
 

@@ -175,7 +175,7 @@ np.save(PICKLED, np.array([{}], dtype=object))
 
 FAULTY: dict[str, tuple[Callable[[Path], Path], str]] = {
     "missing": (lambda folder: folder / "none", "no such file or folder"),
-    "text": (file("x.txt", b"hello"), "neither a folder of images nor an LMDB, .npy or .npz"),
+    "text": (file("x.txt", b"hello"), "neither an image or a folder of images, nor an LMDB"),
     "empty npy": (file("x.npy", b""), "cannot be read as an array"),
     "no npy": (file("x.npy", b"hello, this is no array"), "cannot be read as an array"),
     "cut npy": (file("x.npy", npy_bytes(SAMPLES)[:-8]), 'array "data" is cut short'),
@@ -317,7 +317,7 @@ def test_an_absurdly_large_image_is_refused(tmp_path: Path) -> None:
     (tmp_path / "i").mkdir()
     header = b"P5 60000 60000 255\n"
     (tmp_path / "i" / "a.pgm").write_bytes(header + bytes(100))
-    with pytest.raises(InputFileError, match=r"a\.pgm: cannot be read as an image"):
+    with pytest.raises(InputFileError, match=r"a\.pgm: is too large for an image"):
         batches(tmp_path / "i", GREY)
 
 

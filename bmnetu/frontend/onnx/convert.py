@@ -15,15 +15,23 @@ from bmnetu.frontend.blobs import ArrayWeights
 from bmnetu.frontend.importer import input_shape
 from bmnetu.frontend.inputs import Input, reshaped
 from bmnetu.frontend.layers import Layer
-from bmnetu.frontend.onnx.file import OnnxFile, read_file, to_array
-from bmnetu.frontend.onnx.fold import FOLDS, SHAPE_ONLY, fold
+from bmnetu.frontend.onnx.file import OnnxFile, read_file
+from bmnetu.frontend.onnx.fold import SHAPE_ONLY, fold
 from bmnetu.frontend.onnx.graph import NO_PADS, Blob, Graph, Site, fresh
-from bmnetu.frontend.onnx.node import Node, Refusal
+from bmnetu.frontend.onnx.infer import Kind, inferred
+from bmnetu.frontend.onnx.node import NO_OPERATOR, Node, Refusal
 from bmnetu.frontend.onnx.operators import OPERATORS
+from bmnetu.frontend.onnx.refusals import Refusals
 from bmnetu.frontend.topology import Topology
 from bmnetu.frontend.ufw_pb2 import LayerParameter, NetParameter
 from dialects.blob import Array
 from dialects.ufw.layer import Top
+from dialects.ufw.shapes import show
+
+ROOM, ROOM_FACTOR = 1 << 27, 4
+"""What is computed of constants takes at most so many bytes, and this times the files' size."""
+MAX_RANK = 8
+"""No tensor of the net has more dimensions."""
 
 
 def read_onnx(
@@ -38,18 +46,19 @@ def read_onnx(
     nodes = _live(file)
     read = {name for node in nodes for name in node.inputs} | set(file.outputs)
     notes: list[str] = []
-    inputs = reshaped(_inputs(file, read, notes), shapes, max_n)
+    refusals = Refusals(path)
+    inputs = reshaped(_inputs(file, read, notes, refusals, shapes is None), shapes, max_n)
     if shapes is None and max_n is None:
         notes += [
             f'{path}: input "{blob.name}" has any batch; 1 is taken without -shapes'
             for blob in inputs if _shape(file.inputs[blob.name])[0] == 0
         ]  # fmt: skip
-    conversion = _Conversion(file, nodes, inputs)
+    conversion = _Conversion(file, nodes, inputs, refusals)
     for node in nodes:
         conversion.convert(node)
     conversion.name_outputs()
-    if conversion.refusals:
-        raise UnsupportedError(_listed(path, conversion.refusals))
+    if refusals.sentences:
+        raise UnsupportedError(refusals.message())
     graph = conversion.graph
     net = NetParameter()
     taken = {bottom for layer in graph.layers for bottom in layer.bottoms}
@@ -60,13 +69,6 @@ def read_onnx(
         net.output_whitelist.extend(outputs)
     topology = Topology(path, net, tuple(inputs), tuple(graph.layers), outputs, tuple(notes))
     return topology, graph.weights
-
-
-def _listed(path: Path, refusals: Sequence[str]) -> str:
-    if len(refusals) == 1:
-        return refusals[0]
-    lines = "\n  ".join(refusals)
-    return f"{path}: {len(refusals)} nodes cannot be compiled:\n  {lines}"
 
 
 def _live(file: OnnxFile) -> list[Node]:
@@ -86,19 +88,39 @@ def _live(file: OnnxFile) -> list[Node]:
     return [node for node in file.nodes if node.number in live]
 
 
-def _inputs(file: OnnxFile, read: set[str], notes: list[str]) -> list[Input]:
-    """The inputs that are read; a batch without a size is 1, other sizes have to be known."""
+def _inputs(
+    file: OnnxFile, read: set[str], notes: list[str], refusals: Refusals, declared: bool
+) -> list[Input]:
+    """The inputs that are read; a batch without a size is 1, other sizes have to be known.
+    ``declared``: their own shapes count.
+    """
     found: list[Input] = []
     for name, value in file.inputs.items():
         if name not in read:
             notes.append(f'{file.path}: input "{name}" is left out: no node reads it')
             continue
-        kind = value.type.tensor_type
+        kind, where = value.type.tensor_type, f'{file.path}: input "{name}"'
+        if not value.type.HasField("tensor_type"):
+            refusals.add(f"{where} is no tensor; export the net with tensors of FLOAT")
+            continue
+        shape = _shape(value)
+        if not shape and kind.HasField("shape"):
+            refusals.add(
+                f"{where} is a scalar, a tensor without a dimension; export the net with a"
+                " constant in its place, or with a tensor of one dimension"
+            )
+            continue
+        sizes = [dim.dim_value for dim in kind.shape.dim if dim.HasField("dim_value")]
+        if declared and 0 in sizes and len(sizes) == len(shape) and shape[1:].count(0):
+            refusals.add(f"{where} is {show(shape)}, which has no numbers; give sizes with -shapes")
+            continue
         if kind.elem_type != TensorProto.FLOAT:
             known = kind.elem_type in TensorProto.DataType.values()
-            what = TensorProto.DataType.Name(kind.elem_type) if known else "no tensor"
-            raise UnsupportedError(f'{file.path}: input "{name}" is {what}; FLOAT can be compiled')
-        shape = _shape(value)
+            what = TensorProto.DataType.Name(kind.elem_type) if known else "of an unknown type"
+            refusals.add(
+                f"{where} is {what}; FLOAT can be compiled: export the net with a float input, or"
+                " with a constant in its place"
+            )
         if shape and shape[0] == 0:
             shape = (1, *shape[1:])
         found.append(Input(name, () if 0 in shape else shape, str(file.path)))
@@ -111,31 +133,41 @@ def _shape(value: ValueInfoProto) -> tuple[int, ...]:
 
 
 class _Conversion:
-    """A walk over the nodes. A node that cannot be compiled is noted, and the walk goes on with
-    those which do not depend on it.
+    """A walk over the nodes. One that cannot be compiled is noted, and the walk goes on: what it
+    makes stands there like an input of the net where onnx knows its shape.
+
+    ``lost`` are tensors of unknown shape; ``unsure`` those that come from such a shape alone, and
+    may be constants. ``made`` are the bytes that were computed of constants.
     """
 
-    def __init__(self, file: OnnxFile, nodes: Sequence[Node], inputs: Sequence[Input]) -> None:
+    def __init__(
+        self,
+        file: OnnxFile,
+        nodes: Sequence[Node],
+        inputs: Sequence[Input],
+        refusals: Refusals,
+    ) -> None:
         self.file = file
-        self.refusals: list[str] = []
-        self.lost: set[str] = set()
+        self.refusals = refusals
+        self.unsure: set[str] = set()
+        self.made = 0
+        self.elements = {name: v.type.tensor_type.elem_type for name, v in file.inputs.items()}
         names = {name for node in nodes for name in (*node.inputs, *node.outputs)}
         given = {blob.name for blob in inputs}
+        self.lost = set(file.inputs) - given
         read = {name for node in nodes for name in node.inputs}
         self.graph = Graph(read, set(file.outputs), blobs=names | given, names=given)
-        block = Block(arg_types=[Top(blob.name).type(input_shape(blob)) for blob in inputs])
-        for blob, value in zip(inputs, block.args, strict=True):
+        self.block = Block(arg_types=[Top(blob.name).type(input_shape(blob)) for blob in inputs])
+        self.inputs = len(inputs)
+        for blob, value in zip(inputs, self.block.args, strict=True):
             self.graph.known[blob.name] = Blob(blob.name, value)
 
     def convert(self, node: Node) -> None:
-        """Makes the node's outputs known, or lost."""
-        if node.op not in OPERATORS and node.op not in FOLDS:
-            self.refuse(node, node.fault("this operator cannot be compiled"))
-            return
+        """Makes the node's outputs known, or notes why it cannot."""
         for name in node.inputs:
             self.find(node, name)
-        if self.lost.intersection(node.inputs):
-            self.lost.update(node.outputs)
+        if not {*node.inputs}.isdisjoint(self.lost | self.unsure):
+            self.convert_unknown(node)
             return
         try:
             self.graph.known.update(self.results(node))
@@ -143,19 +175,56 @@ class _Conversion:
             self.refuse(node, node.fault(str(error)))
         except UnsupportedError as error:
             self.refuse(node, error.message)
+        except InputFileError as error:
+            if not self.refusals.sentences:
+                raise
+            self.refuse(node, error.message)
+
+    def convert_unknown(self, node: Node) -> None:
+        """A node behind one whose result has an unknown shape."""
+        computed = self.lost.isdisjoint(node.inputs) and not any(
+            isinstance(self.graph.known.get(name), Blob) for name in node.inputs
+        )
+        if computed or node.op in SHAPE_ONLY:
+            self.unsure.update(filter(None, node.outputs))
+            return
+        if node.op not in OPERATORS:
+            self.refusals.add(node.fault(NO_OPERATOR), node)
+        self.lost.update(filter(None, node.outputs))
 
     def refuse(self, node: Node, sentence: str) -> None:
-        self.refusals.append(sentence)
-        self.lost.update(node.outputs)
+        """Notes a node, and lets those behind it go on with the shapes of its results."""
+        self.refusals.add(sentence, node)
+        try:
+            kinds = inferred(node, [self.kind(name) for name in node.inputs])
+        except Exception:  # a node that breaks a rule of its operator
+            kinds = None
+        for name, kind in zip(node.outputs, kinds or [None] * len(node.outputs), strict=True):
+            shape = kind.shape if kind is not None else None
+            if not name:
+                continue
+            if kind is None or not shape or len(shape) > MAX_RANK or min(shape) < 1:
+                self.lost.add(name)
+                continue
+            value = self.block.insert_arg(Top(name).type(shape), len(self.block.args))
+            self.graph.known[name] = Blob(name, value)
+            self.elements[name] = kind.element
+
+    def kind(self, name: str) -> Array | Kind | None:
+        """What is known of a tensor."""
+        found = self.graph.known[name] if name else None
+        if not isinstance(found, Blob):
+            return found
+        return Kind(self.elements.get(name, TensorProto.FLOAT), found.shape)
 
     def find(self, node: Node, name: str) -> None:
         """Looks for a tensor that a node reads."""
         known = self.graph.known
-        if not name or name in known or name in self.lost:
+        if not name or name in known or name in self.lost or name in self.unsure:
             return
         if name not in self.file.tensors:
             raise InputFileError(node.fault(f'reads "{name}", which no node makes before'))
-        known[name] = to_array(self.file.path, self.file.tensors[name])
+        known[name] = self.file.array(self.file.tensors[name])
 
     def results(self, node: Node) -> dict[str, Blob | Array]:
         """What stands for the node's outputs."""
@@ -163,8 +232,11 @@ class _Conversion:
         if node.op in SHAPE_ONLY:
             inputs = [_any_of_shape(each) for each in inputs]
         arrays = [each for each in inputs if not isinstance(each, Blob)]
-        if node.op in FOLDS and len(arrays) == len(inputs):
-            found = fold(node, arrays)
+        if node.op == "Constant" and node.tensor("value") is not None:
+            found = [self.file.array(node.tensor("value") or TensorProto())]
+        elif len(arrays) == len(inputs):
+            found = fold(node, arrays, ROOM + ROOM_FACTOR * self.file.size - self.made)
+            self.made += sum(array.nbytes for array in found)
         else:
             found = self.layers(node)
         for name in node.outputs[len(found) :]:
@@ -176,7 +248,7 @@ class _Conversion:
         """The node as layers."""
         operator = OPERATORS.get(node.op)
         if operator is None:
-            raise Refusal("can be compiled with constant inputs only")
+            raise Refusal(NO_OPERATOR)
         least, most = operator.inputs
         if not least <= len(node.inputs) <= most:
             raise InputFileError(node.fault(f"has {len(node.inputs)} input(s)"))
@@ -190,15 +262,19 @@ class _Conversion:
         graph = self.graph
         made = {top for layer in graph.layers for top in layer.tops}
         for name in dict.fromkeys(self.file.outputs):
-            if name in self.lost or name in made:
+            if name in self.lost or name in self.unsure or name in made:
                 continue
-            found = graph.known.get(name)
+            found, where = graph.known.get(name), f'{self.file.path}: output "{name}"'
+            if found is None and name not in self.file.tensors:
+                raise InputFileError(f"{where} is made by no node")
             if not isinstance(found, Blob):
-                what = "is a constant" if name in graph.known else "is made by no node"
-                raise InputFileError(f'{self.file.path}: output "{name}" {what}')
+                self.refusals.add(f"{where} is a constant; leave it out of the net's outputs")
+                continue
+            if found.value in self.block.args[self.inputs :]:
+                continue
             if found.pads != NO_PADS or found.name == name:
                 what = "an input of the net" if found.name == name else "made by a Pad"
-                self.refusals.append(f'{self.file.path}: output "{name}" is {what}')
+                self.refusals.add(f"{where} is {what}")
                 continue
             param = LayerParameter(name=fresh(name, graph.names), type="Split")
             layer = Layer(param, 0, f"{self.file.path}:0", (found.name,), (name,))

@@ -8,19 +8,13 @@ from math import prod
 from pathlib import Path
 
 from google.protobuf.message import DecodeError
-from onnx import (
-    AttributeProto,
-    GraphProto,
-    ModelProto,
-    TensorProto,
-    ValueInfoProto,
-    defs,
-    numpy_helper,
-)
+from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto, defs, numpy_helper
 
 from bmnetu.errors import InputFileError, UnsupportedError
 from bmnetu.files import read_bytes
+from bmnetu.frontend.onnx.external import Outside
 from bmnetu.frontend.onnx.node import DOMAINS, Node
+from bmnetu.frontend.wire import check_messages
 from dialects.blob import Array
 from dialects.ufw.shapes import show
 
@@ -48,15 +42,27 @@ class OnnxFile:
     tensors: dict[str, TensorProto]
     inputs: dict[str, ValueInfoProto]
     outputs: tuple[str, ...]
+    outside: Outside
+    own_size: int
+
+    @property
+    def size(self) -> int:
+        """The bytes of the file, and those that were read beside it."""
+        return self.own_size + self.outside.size
+
+    def array(self, tensor: TensorProto) -> Array:
+        """The numbers of a tensor, in this file or below its folder. Raises InputFileError."""
+        return to_array(self.path, tensor, self.outside)
 
 
 def read_file(path: Path) -> OnnxFile:
-    """Reads a file and nothing beside it.
+    """Reads a file, and nothing beside it yet.
 
-    Raises :class:`InputFileError` for a damaged file or one whose tensors lie elsewhere,
-    :class:`UnsupportedError` for an operator set that is not known.
+    Raises :class:`InputFileError` for a damaged file, :class:`UnsupportedError` for an operator set
+    that is not known.
     """
     data = read_bytes(path, "an ONNX net")
+    check_messages(path, data, ModelProto)
     try:
         model = ModelProto.FromString(data)
     except DecodeError as error:
@@ -67,17 +73,12 @@ def read_file(path: Path) -> OnnxFile:
         raise InputFileError(f"{path}: has no nodes; an ONNX net is wanted")
     opset = _opset(path, model)
     nodes = tuple(Node.of(node, i, str(path), opset) for i, node in enumerate(graph.node, 1))
-    for node in nodes:
-        for tensor in _tensors(node):
-            _check_place(path, tensor)
-    for tensor in graph.initializer:
-        _check_place(path, tensor)
     tensors = {tensor.name: tensor for tensor in graph.initializer}
     inputs = {value.name: value for value in graph.input if value.name not in tensors}
     outputs = tuple(value.name for value in graph.output)
     if not outputs:
         raise InputFileError(f"{path}: has no outputs; an ONNX net is wanted")
-    return OnnxFile(path, graph.name, nodes, tensors, inputs, outputs)
+    return OnnxFile(path, graph.name, nodes, tensors, inputs, outputs, Outside(path), len(data))
 
 
 def _check_names(path: Path, graph: GraphProto) -> None:
@@ -111,22 +112,7 @@ def _opset(path: Path, model: ModelProto) -> int:
     return found[0]
 
 
-def _tensors(node: Node) -> Iterator[TensorProto]:
-    for attribute in node.proto.attribute:
-        if attribute.type == AttributeProto.TENSOR:
-            yield attribute.t
-        yield from attribute.tensors
-
-
-def _check_place(path: Path, tensor: TensorProto) -> None:
-    if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
-        raise InputFileError(
-            f'{path}: tensor "{tensor.name}" lies in another file, which is not read; save the '
-            "net as one file (onnx.save with save_as_external_data=False)"
-        )
-
-
-def to_array(path: Path, tensor: TensorProto) -> Array:
+def to_array(path: Path, tensor: TensorProto, outside: Outside) -> Array:
     """The numbers of a tensor. Raises :class:`InputFileError`."""
     where = f'{path}: tensor "{tensor.name}"'
     if tensor.data_type not in NUMBERS or tensor.HasField("segment"):
@@ -134,6 +120,8 @@ def to_array(path: Path, tensor: TensorProto) -> Array:
     shape = tuple(tensor.dims)
     if min(shape, default=0) < 0 or prod(shape) > MAX_NUMBERS:
         raise InputFileError(f"{where} has the shape {list(shape)}, which no tensor can have")
+    if tensor.data_location == TensorProto.EXTERNAL:
+        return outside.array(tensor)
     damage = f"{where} is damaged: its numbers do not fill {show(shape)}"
     try:
         array = numpy_helper.to_array(tensor)

@@ -1,145 +1,142 @@
 """Nodes whose inputs are known: their results, computed by the onnx package.
 
-Exporters compute shapes and weights with nodes. Only the operators of one table are computed, and
-only when the table says that the result has a size that can be held.
+Exporters compute shapes and weights with nodes. Any operator is computed of which onnx says before
+how large its result is, up to a size that takes seconds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import prod
 from typing import Any
 
 import numpy as np
-from onnx import GraphProto, ValueInfoProto, helper
+from onnx import AttributeProto, GraphProto, TensorProto, ValueInfoProto, helper
 from onnx.reference import ReferenceEvaluator
 
 from bmnetu.errors import InputFileError
-from bmnetu.frontend.onnx.file import MAX_NUMBERS, NUMBERS
-from bmnetu.frontend.onnx.node import Node, Refusal
+from bmnetu.frontend.onnx.file import NUMBERS
+from bmnetu.frontend.onnx.infer import inferred
+from bmnetu.frontend.onnx.node import NO_OPERATOR, Node, Refusal
 from dialects.blob import Array
+from dialects.ufw.shapes import Shape
 
 Inputs = Sequence[Array | None]
 
-
-def _no_more(node: Node, inputs: Inputs) -> int:
-    """The result has no more numbers than all inputs together, or than the node itself."""
-    return sum(x.size for x in inputs if x is not None)
-
-
-def _shape_of(node: Node, inputs: Inputs) -> int:
-    """At most the number of dimensions."""
-    return sum(x.ndim for x in inputs if x is not None) + 1
-
-
-def _broadcast(node: Node, inputs: Inputs) -> int:
-    return prod(np.broadcast_shapes(*(x.shape for x in inputs if x is not None)))
-
-
-def _filled(node: Node, inputs: Inputs) -> int:
-    """The first input is the result's shape."""
-    return prod(_integers(inputs[0]))
-
-
-def _expanded(node: Node, inputs: Inputs) -> int:
-    shape = () if inputs[0] is None else inputs[0].shape
-    return prod(np.broadcast_shapes(shape, tuple(_integers(inputs[1]))))
-
-
-def _gathered(node: Node, inputs: Inputs) -> int:
-    data, indices = inputs[0], inputs[1]
-    if data is None or indices is None:
-        return 0
-    return indices.size * data.size // data.shape[node.integer("axis", 0)]
-
-
-def _counted(node: Node, inputs: Inputs) -> int:
-    start, limit, delta = (float(x.ravel()[0]) for x in inputs if x is not None)
-    return int((limit - start) / delta)
-
-
-def _integers(array: Array | None) -> list[int]:
-    return [] if array is None else [int(number) for number in array.ravel()]
-
-
-FOLDS: dict[str, Callable[[Node, Inputs], int]] = {
-    "Add": _broadcast,
-    "And": _broadcast,
-    "Cast": _no_more,
-    "Ceil": _no_more,
-    "Concat": _no_more,
-    "Constant": _no_more,
-    "ConstantOfShape": _filled,
-    "Div": _broadcast,
-    "Equal": _broadcast,
-    "Exp": _no_more,
-    "Expand": _expanded,
-    "Flatten": _no_more,
-    "Floor": _no_more,
-    "Gather": _gathered,
-    "Greater": _broadcast,
-    "Identity": _no_more,
-    "Less": _broadcast,
-    "Log": _no_more,
-    "Max": _broadcast,
-    "Min": _broadcast,
-    "Mod": _broadcast,
-    "Mul": _broadcast,
-    "Neg": _no_more,
-    "Not": _no_more,
-    "Or": _broadcast,
-    "Pow": _broadcast,
-    "Range": _counted,
-    "Reciprocal": _no_more,
-    "ReduceProd": _no_more,
-    "ReduceSum": _no_more,
-    "Reshape": _no_more,
-    "Shape": _shape_of,
-    "Size": _shape_of,
-    "Slice": _no_more,
-    "Split": _no_more,
-    "Sqrt": _no_more,
-    "Squeeze": _no_more,
-    "Sub": _broadcast,
-    "Sum": _broadcast,
-    "Transpose": _no_more,
-    "Unsqueeze": _no_more,
-    "Where": _broadcast,
-}
-"""An operator that is computed where its inputs are known, and how many numbers it makes at most.
-
-``Shape`` and ``Size`` ask for the shape of their input only."""
-
 SHAPE_ONLY = ("Shape", "Size")
+"""They ask for the shape of their input only, which is known of every tensor."""
+
+QUICK = {
+    "Abs", "Add", "And", "BatchNormalization", "Cast", "CastLike", "Ceil", "Clip", "Concat",
+    "Constant", "ConstantOfShape", "Cos", "CumSum", "DepthToSpace", "Div", "Dropout", "Equal",
+    "Exp", "Expand", "Flatten", "Floor", "Gather", "Greater", "GreaterOrEqual", "Identity", "Less",
+    "LessOrEqual", "Log", "Max", "Min", "Mod", "Mul", "Neg", "Not", "Or", "Pad", "Pow", "Range",
+    "Reciprocal", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "Relu",
+    "Reshape", "Round", "ScatterND", "Shape", "Sigmoid", "Sign", "Sin", "Size", "Slice",
+    "SpaceToDepth", "Split", "Sqrt", "Squeeze", "Sub", "Sum", "Tanh", "Tile", "Transpose",
+    "Unsqueeze", "Where", "Xor",
+}  # fmt: skip
+"""Operators that numpy computes at once: their results may be as large as there is room for."""
+
+HEAVY = {
+    "AffineGrid", "AveragePool", "Col2Im", "Conv", "ConvInteger", "ConvTranspose", "DFT",
+    "DeformConv", "Einsum", "GRU", "GridSample", "LSTM", "LpPool", "MaxPool", "MaxRoiPool",
+    "MaxUnpool", "NonMaxSuppression", "QLinearConv", "RNN", "RoiAlign", "STFT", "TfIdfVectorizer",
+}  # fmt: skip
+"""Operators that the package computes number by number, or with a loop over other numbers."""
+
+MOST_BYTES = 8
+NUMBERS_OF_OTHERS = 1 << 20
+NUMBERS_OF_HEAVY = 1 << 16
+PRODUCTS_OF_HEAVY = 1 << 26
+"""Inputs and results, and the product of all sizes that a heavy operator may loop over."""
+NUMBERS_OF_PRODUCT = 1 << 24
+
+RANDOM = {
+    "Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform",
+    "RandomUniformLike",
+}  # fmt: skip
 
 
-def fold(node: Node, inputs: Inputs) -> list[Array]:
-    """The results of a node of :data:`FOLDS`; a left-out input is None.
+def fold(node: Node, inputs: Inputs, room: int) -> list[Array]:
+    """The results of a node, of ``room`` bytes at most; a left-out input is None.
 
-    Raises :class:`Refusal` for a result that is too large, :class:`InputFileError` for inputs
-    that do not fit the operator.
+    Raises :class:`Refusal` where they are too large or cannot be computed, :class:`InputFileError`
+    for inputs that do not fit the operator.
     """
-    named = [f"x{i}" if x is not None else "" for i, x in enumerate(inputs)]
-    proto = helper.make_node(node.proto.op_type, named, [f"y{i}" for i in range(len(node.outputs))])
-    proto.attribute.extend(node.proto.attribute)
-    feeds = {name: x for name, x in zip(named, inputs, strict=True) if x is not None}
+    _check(node, inputs, room)
+    proto = node.anonymous([x is not None for x in inputs])
+    feeds = {name: x for name, x in zip(proto.input, inputs, strict=True) if x is not None}
     graph = GraphProto(node=[proto])
     graph.input.extend(ValueInfoProto(name=name) for name in feeds)
-    graph.output.extend(ValueInfoProto(name=name) for name in proto.output)
+    graph.output.extend(ValueInfoProto(name=name) for name in proto.output if name)
     try:
         with np.errstate(all="ignore"):
-            if FOLDS[node.op](node, inputs) > MAX_NUMBERS:
-                raise Refusal(f"it makes more than {MAX_NUMBERS} numbers")
             evaluator: Any = ReferenceEvaluator(graph, {"": node.opset})
-            found: list[object] = evaluator.run(None, feeds)
-    except (Refusal, InputFileError):
-        raise
+            results: list[object] = evaluator.run(None, feeds)
+            arrays = [np.asarray(each) for each in results]
     except Exception as error:  # whatever numpy and the evaluator raise about hostile numbers
-        raise InputFileError(node.fault(f"cannot be computed ({_short(error)})")) from error
-    arrays = [np.asarray(each) for each in found]
+        raise Refusal(f"its inputs are constants, and it cannot be computed ({_short(error)})") \
+            from error
     if any(array.dtype not in _DTYPES for array in arrays):
         raise Refusal("it makes something that is no tensor of numbers")
-    return arrays
+    found = iter(arrays)
+    return [next(found) if name else np.empty(0, np.float32) for name in proto.output]
+
+
+def _check(node: Node, inputs: Inputs, room: int) -> None:
+    """Raises unless the results are known to be small enough, and the same at every run."""
+    training = node.op == "Dropout" and len(inputs) > 2 and inputs[2] is not None
+    if node.op in RANDOM or (training and np.any(inputs[2])):
+        raise Refusal("it gives other numbers at every run")
+    for each in node.proto.attribute:
+        if each.type in (AttributeProto.GRAPH, AttributeProto.GRAPHS):
+            raise Refusal("it has a graph of its own")
+        if any(t.data_location == TensorProto.EXTERNAL for t in (each.t, *each.tensors)):
+            raise InputFileError(node.fault(f"its attribute {each.name} lies in another file"))
+    try:
+        kinds = inferred(node, inputs)
+    except Exception as error:  # whatever onnx raises about a node that breaks a rule
+        raise InputFileError(node.fault(f"cannot be computed ({_short(error)})")) from error
+    if kinds is None:
+        raise Refusal(NO_OPERATOR)
+    sizes = [x.size for x in inputs if x is not None]
+    results = [_size(node, inputs, kind.shape) for kind in kinds]
+    if node.op not in QUICK:
+        _check_work(node, sizes, results)
+    wanted = sum(n * _item_bytes(kind.element) for n, kind in zip(results, kinds, strict=True))
+    if wanted > room:
+        raise Refusal(f"it makes {sum(results)} numbers, more than the file's size allows")
+
+
+def _check_work(node: Node, sizes: Sequence[int], results: Sequence[int]) -> None:
+    """Raises for a node that would take more than seconds."""
+    limit = NUMBERS_OF_OTHERS
+    if node.op in ("Gemm", "MatMul"):
+        limit = NUMBERS_OF_PRODUCT
+    if node.op in HEAVY:
+        limit = NUMBERS_OF_HEAVY
+        kernel = prod(max(n, 1) for n in node.integers("kernel_shape") or ())
+        if prod(max(n, 1) for n in sizes) * kernel > PRODUCTS_OF_HEAVY:
+            raise Refusal(f"it computes more than {PRODUCTS_OF_HEAVY} products")
+    if max(sum(results), sum(sizes)) > limit:
+        raise Refusal(f"it makes more than {limit} numbers")
+
+
+def _item_bytes(element: int) -> int:
+    known = element in NUMBERS
+    return helper.tensor_dtype_to_np_dtype(element).itemsize if known else MOST_BYTES
+
+
+def _size(node: Node, inputs: Inputs, shape: Shape | None) -> int:
+    """How many numbers a result has at most."""
+    if shape is not None:
+        return prod(shape)
+    if node.op in ("Compress", "NonZero", "Unique"):
+        return sum(x.size * max(x.ndim, 1) for x in inputs if x is not None)
+    if node.op in SHAPE_ONLY:
+        return 1
+    raise Refusal("the size of its result is not known before it is computed")
 
 
 _DTYPES = {helper.tensor_dtype_to_np_dtype(kind) for kind in NUMBERS}

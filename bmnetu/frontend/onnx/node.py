@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from onnx import AttributeProto, NodeProto
+from onnx import AttributeProto, NodeProto, TensorProto
 
 from bmnetu.errors import InputFileError
 
 DOMAINS = ("", "ai.onnx")
 """The names of ONNX's own set of operators."""
+
+
+NO_OPERATOR = "this operator cannot be compiled"
 
 
 class Refusal(ValueError):
@@ -54,8 +57,15 @@ class Node:
         """A message that names file, place and node."""
         return f'{self.where}: node "{self.name}" ({self.op}): {sentence}'
 
-    def has(self, name: str) -> bool:
-        return any(attribute.name == name for attribute in self.proto.attribute)
+    def anonymous(self, given: Sequence[bool]) -> NodeProto:
+        """The node with names of its own for inputs that are given and outputs that are there, so
+        that it stands alone whatever names and domain the file has for it.
+        """
+        inputs = [f"x{i}" if there else "" for i, there in enumerate(given)]
+        outputs = [f"y{i}" if name else "" for i, name in enumerate(self.outputs)]
+        proto = NodeProto(op_type=self.op, input=inputs, output=outputs)
+        proto.attribute.extend(self.proto.attribute)
+        return proto
 
     def integer(self, name: str, default: int) -> int:
         found = self._find(name, AttributeProto.INT)
@@ -68,6 +78,11 @@ class Node:
     def text(self, name: str, default: str) -> str:
         found = self._find(name, AttributeProto.STRING)
         return default if found is None else found.s.decode("utf-8", "replace")
+
+    def tensor(self, name: str) -> TensorProto | None:
+        """None where the node does not have it."""
+        found = self._find(name, AttributeProto.TENSOR)
+        return None if found is None else found.t
 
     def integers(self, name: str) -> tuple[int, ...] | None:
         """None where the node does not have it."""

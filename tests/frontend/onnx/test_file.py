@@ -1,4 +1,4 @@
-"""Damaged and hostile .onnx files: one sentence, and nothing but the file is read."""
+"""Damaged and hostile .onnx files: one sentence."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from onnx import ModelProto, NodeProto, TensorProto, helper
+from onnx import ModelProto, NodeProto, TensorProto
 
 from bmnetu.errors import BmnetuError, InputFileError, UnsupportedError, UsageError
 from bmnetu.frontend import load_network
@@ -71,11 +71,6 @@ def test_files_that_are_no_nets(tmp_path: Path, data: bytes, sentence: str) -> N
         load_network(path, None)
 
 
-def outside(tensor: TensorProto) -> None:
-    tensor.data_location = TensorProto.EXTERNAL
-    tensor.external_data.add(key="location", value="/etc/passwd")
-
-
 def shaped(*dims: int) -> Callable[[TensorProto], None]:
     def change(tensor: TensorProto) -> None:
         tensor.ClearField("dims")
@@ -94,7 +89,6 @@ def kind(value: int) -> Callable[[TensorProto], None]:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (outside, r'tensor "w" lies in another file, which is not read'),
         (shaped(4, 3, 3), r'tensor "w" is damaged: its numbers do not fill 4x3x3'),
         (shaped(-4, -3, 3, 3), r'tensor "w" has the shape \[-4, -3, 3, 3\]'),
         (shaped(1 << 40), r'tensor "w" has the shape \[1099511627776\]'),
@@ -117,14 +111,6 @@ def saved(folder: Path, model: ModelProto) -> Path:
     return path
 
 
-def test_a_tensor_of_a_constant_node_lies_in_the_file_too(tmp_path: Path) -> None:
-    tensor = helper.make_tensor("t", TensorProto.FLOAT, [1], [1.0])
-    outside(tensor)
-    net = Net([node("Constant", "", "c", value=tensor), node("Add", "x c", "y")])
-    with pytest.raises(InputFileError, match='tensor "t" lies in another file'):
-        load_network(net.write(tmp_path), None)
-
-
 @pytest.mark.parametrize(
     "nodes",
     [
@@ -144,7 +130,7 @@ def test_what_is_computed_has_a_size(tmp_path: Path, nodes: list[NodeProto]) -> 
         "places": np.zeros(1 << 15, np.int64),
     }  # fmt: skip
     net = Net([*nodes, node("Add", f"x {nodes[-1].output[0]}", "y")], constants)
-    with pytest.raises(UnsupportedError, match="makes more than 536870912 numbers"):
+    with pytest.raises(UnsupportedError, match=r"numbers, more than the file's size allows"):
         load_network(net.write(tmp_path), None)
 
 

@@ -156,6 +156,27 @@ def test_from_onnx_to_int8(name: str, tmp_path: Path) -> None:
     assert main([f"-model={prototxt}", f"-weight={umodel}", f"-outdir={out}"]) == 0
 
 
+def test_open_sizes_are_given_to_a_calibration_and_an_evaluation(tmp_path: Path) -> None:
+    nodes = [
+        node("Conv", "x w", "c"), node("Relu", "c", "r"), node("GlobalAveragePool", "r", "p"),
+        node("Flatten", "p", "y"),
+    ]  # fmt: skip
+    net = Net(nodes, {"w": numbers(8, 3, 3, 3)}, {"x": ("N", 3, "H", "W")})
+    model, data = net.write(tmp_path), tmp_path / "data.npy"
+    np.save(data, numbers(6, 3, 9, 11))
+    words = [f"-model={model}", f"-data={data}"]
+    assert calibrate_main([*words, f"-outdir={tmp_path}"]) == 3
+    words.append("-shapes=[2,3,9,11]")
+    assert calibrate_main([*words, f"-outdir={tmp_path}"]) == 0
+    prototxt, umodel = tmp_path / "net_deploy_int8_unique_top.prototxt", tmp_path / "net.int8umodel"
+    shape = load_network(prototxt, umodel).net.layer[0].input_param.shape[0]
+    assert list(shape.dim) == [2, 3, 9, 11]
+    words += [f"-int8_model={prototxt}", f"-int8_weight={umodel}", "-min_cosine=0.99"]
+    assert calibrate_main(["eval", *words]) == 0
+    scores = bmnetu.evaluate(model, None, prototxt, umodel, data, shapes=[(3, 3, 9, 11)])
+    assert scores.samples == 6
+
+
 def test_a_batch_that_is_open(tmp_path: Path) -> None:
     """One without -shapes; and the files of GenUmodel take any."""
     net = resnet()

@@ -18,7 +18,20 @@ REFUSED: dict[str, tuple[Net, str]] = {
         Net([node("Relu", "x", "y", domain="com.microsoft")]),
         r'node "Relu_y" \(com.microsoft.Relu\): this operator',
     ),
-    "constants only": (Net([node("Exp", "x", "y")]), "with constant inputs only"),
+    "constants only": (Net([node("Exp", "x", "y")]), "this operator cannot be compiled"),
+    "an empty input": (
+        Net([node("Relu", "x", "y")], inputs={"x": (1, 0, 4)}),
+        'input "x" is 1x0x4, which has no numbers; give sizes with -shapes',
+    ),
+    "an empty piece": (
+        Net([node("Split", "x s", "y z", axis=1)], {"s": np.array([3, 0])}, outputs=["y", "z"]),
+        "a piece has no numbers",
+    ),
+    "a constant output": (
+        Net([node("Exp", "c", "y"), node("Relu", "x", "z")], {"c": numbers(3)},
+            outputs=["y", "z"]),
+        'output "y" is a constant',
+    ),
     "one dimension": (
         Net([node("Conv", "x w", "y")], {"w": numbers(4, 3, 3)}, {"x": (1, 3, 8)}),
         "its input is 1x3x8; N x C x H x W can be compiled",
@@ -28,8 +41,7 @@ REFUSED: dict[str, tuple[Net, str]] = {
         'its input "w" is not a constant',
     ),
     "constant": (
-        Net([node("Conv", "c w", "z"), node("Add", "x z", "y")],
-            {"c": numbers(1, 3, 6, 7), "w": numbers(3, 3, 1, 1)}),
+        Net([node("Concat", "x c", "y", axis=1)], {"c": numbers(2, 3, 6, 7)}),
         'its input "c" is a constant',
     ),
     "uneven and dilated": (
@@ -103,18 +115,87 @@ def test_a_refusal(tmp_path: Path, name: str) -> None:
     assert "\n" not in caught.value.message
 
 
-def test_all_that_do_not_depend_on_each_other_are_listed(tmp_path: Path) -> None:
+def refused(folder: Path, net: Net) -> list[str]:
+    """The lines of the refusal."""
+    with pytest.raises(UnsupportedError) as caught:
+        load_network(net.write(folder), None)
+    return caught.value.message.splitlines()
+
+
+def test_all_are_listed_also_behind_each_other_with_a_sum_and_what_to_do(tmp_path: Path) -> None:
     net = Net(
         [
-            node("Elu", "x", "a"), node("Relu", "a", "b"), node("Celu", "b", "c"),
-            node("ReduceMean", "x", "d", axes=[1]), node("Concat", "c d", "y", axis=1),
-        ]
+            node("Elu", "x", "a"), node("Relu", "a", "b"), node("Elu", "b", "c"),
+            node("ReduceMean", "x", "d", axes=[1]), node("Concat", "c d", "e", axis=1),
+            node("Resize", "e - scales", "f"), node("Conv", "f w", "g"), node("Erf", "g", "y"),
+        ],
+        {"scales": np.array([1, 1, 2, 2], np.float32), "w": numbers(4, 4, 3, 3)},
     )  # fmt: skip
+    first, *lines = refused(tmp_path, net)
+    assert first.endswith("net.onnx: 5 nodes cannot be compiled:")
+    assert [line.split('"')[1] for line in lines[:5]] == [
+        "Elu_a", "Elu_c", "ReduceMean_d", "Resize_f", "Erf_y"
+    ]  # fmt: skip
+    assert lines[5] == "in sum, and what to do in the export:"
+    assert [line.split()[:2] for line in lines[6:]] == [
+        ["2", "Elu:"], ["1", "ReduceMean:"], ["1", "Resize:"], ["1", "Erf:"]
+    ]  # fmt: skip
+    assert "torch.nn.GELU(approximate='tanh')" in lines[-1]
+
+
+def test_what_is_behind_is_looked_at_with_its_shape(tmp_path: Path) -> None:
+    """A Conv behind a Resize fits its weights, a Reshape its numbers."""
+    nodes = [
+        node("Resize", "x - - sizes", "a"), node("Conv", "a w", "b"),
+        node("Shape", "b", "s"), node("Gather", "s zero", "n", axis=0),
+        node("Unsqueeze", "n zeros", "m"), node("Concat", "m rest", "t", axis=0),
+        node("Reshape", "b t", "c"), node("Gemm", "c v", "y"),
+    ]  # fmt: skip
+    constants = {
+        "sizes": np.array([2, 3, 12, 14]), "w": numbers(4, 3, 3, 3), "zero": np.array(0),
+        "zeros": np.array([0]), "rest": np.array([-1]), "v": numbers(480, 5),
+    }  # fmt: skip
+    (line,) = refused(tmp_path, Net(nodes, constants))
+    assert 'node "Resize_a"' in line
+    wrong = refused(tmp_path, Net(nodes, {**constants, "w": numbers(4, 5, 3, 3)}))
+    assert [line.split('"')[1] for line in wrong[1:3]] == ["Resize_a", "Conv_b"]
+
+
+def test_behind_an_unknown_shape_operators_are_still_listed(tmp_path: Path) -> None:
+    """What may be a constant, as it comes from a shape, is not."""
+    nodes = [
+        node("NonZero", "x", "a"), node("Cast", "a", "b", to=1), node("Erf", "b", "c"),
+        node("Shape", "c", "s"), node("Mod", "s two", "t"), node("Range", "zero one step", "r"),
+        node("Expand", "c t", "d"), node("Elu", "d", "y"),
+    ]  # fmt: skip
+    constants = {
+        "two": np.array(2), "zero": np.array(0), "one": np.array(1), "step": np.array(1)
+    }  # fmt: skip
+    found = refused(tmp_path, Net(nodes, constants))
+    named = [line.split('"')[1] for line in found if line.startswith("  ") and '"' in line]
+    assert named == ["NonZero_a", "Erf_c", "Expand_d", "Elu_y"]
+
+
+def test_operators_of_other_domains_have_their_own_advice(tmp_path: Path) -> None:
+    (line,) = refused(tmp_path, Net([node("FusedConv", "x", "y", domain="com.microsoft")]))
+    assert "export with ONNX's own operators only" in line
+
+
+def test_scalars_and_other_types_are_told_as_such_all_at_once(tmp_path: Path) -> None:
+    model = Net(
+        [node("Mul", "x s", "a"), node("Gather", "a i", "b", axis=0), node("Elu", "b", "y")],
+        inputs={"x": (2, 3), "s": (), "i": (2,)},
+    ).model()
+    model.graph.input[2].type.tensor_type.elem_type = TensorProto.INT64
+    path = tmp_path / "net.onnx"
+    path.write_bytes(model.SerializeToString())
     with pytest.raises(UnsupportedError) as caught:
-        load_network(net.write(tmp_path), None)
+        load_network(path, None)
     first, *lines = caught.value.message.splitlines()
-    assert first.endswith("net.onnx: 3 nodes cannot be compiled:")
-    assert [line.split('"')[1] for line in lines] == ["Elu_a", "Celu_c", "ReduceMean_d"]
+    assert first.endswith("3 nodes and tensors cannot be compiled:")
+    assert 'input "s" is a scalar, a tensor without a dimension; export the net with' in lines[0]
+    assert 'input "i" is INT64; FLOAT can be compiled' in lines[1]
+    assert 'node "Elu_y"' in lines[2]
 
 
 def test_what_takes_no_part_is_not_looked_at(tmp_path: Path) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dialects.bm1684.chip import BM1684
 from passes.kernels.pointwise import chunks
 from passes.kernels.stacked import piece_channels, stack_weight
+from passes.kernels.tiling import CannotLower
 
 
 @given(
@@ -31,6 +33,11 @@ def test_chunks_cover_a_run_of_words_once(words: int, budget: int, buffers: int)
 def test_a_run_takes_few_chunks() -> None:
     assert len(list(chunks(64 * 1000 + 63, BM1684.lane_bytes, 3))) == 2
     assert len(list(chunks(63, BM1684.lane_bytes, 3))) == 1
+
+
+def test_so_many_buffers_that_none_fits() -> None:
+    with pytest.raises(CannotLower, match="5000 pieces of its tensors do not fit local memory"):
+        list(chunks(64, BM1684.lane_bytes, 5000))
 
 
 @given(st.integers(4096, 20000))

@@ -1,0 +1,111 @@
+"""What to do in the export about an operator that cannot be compiled: one table."""
+
+from __future__ import annotations
+
+HOST = "cut the net before it (onnx.utils.extract_model) and compute the rest on the host"
+HEADS = "export the net without its post-processing, which the host computes from the raw outputs"
+FIXED = (
+    "export with fixed shapes and do_constant_folding=True, or run onnxsim on the file, so that it"
+    " is computed before"
+)
+EVAL = "export after model.eval()"
+FLOAT = "export the float net; bmnetu-calibrate makes INT8 of it"
+SHUFFLE = "write it as reshape, transpose and reshape"
+ONE_SHAPE = "bring all operands to one shape, or one of them to N x C x 1 x 1"
+POOL = "1-D: unsqueeze a height of 1 and use the 2-D one; use equal pads at both ends, no dilation"
+AXES = "bring the axes to height and width with unsqueeze and permute"
+OWN_DOMAIN = (
+    "export with ONNX's own operators only: no custom ones, and no file that ONNX Runtime has"
+    " optimised or quantised"
+)
+
+ADVICE: dict[str, str] = {
+    "Abs": "write relu(x) + relu(-x)",
+    "Add": ONE_SHAPE,
+    "And": FIXED,
+    "ArgMax": HEADS,
+    "AveragePool": POOL,
+    "BatchNormalization": EVAL,
+    "Bernoulli": EVAL,
+    "Cast": "export with float32 tensors all through",
+    "Compress": HEADS,
+    "Concat": "with a constant: make the constant an input of the net",
+    "ConstantOfShape": FIXED,
+    "Conv": "1-D: unsqueeze a height of 1 and use Conv2d",
+    "ConvInteger": FLOAT,
+    "DepthToSpace": SHUFFLE,
+    "DequantizeLinear": FLOAT,
+    "Div": "multiply with the reciprocal: a * torch.reciprocal(b)",
+    "Dropout": EVAL,
+    "DynamicQuantizeLinear": FLOAT,
+    "Einsum": "write it as matmul, reshape and transpose",
+    "Equal": FIXED,
+    "Erf": "use the tanh form, torch.nn.GELU(approximate='tanh')",
+    "Expand": "repeat with torch.cat",
+    "Gather": "cut the pieces out with slices and join them with torch.cat",
+    "GatherElements": HEADS,
+    "GatherND": HEADS,
+    "Gelu": "export with operator set 17 and the tanh form, torch.nn.GELU(approximate='tanh')",
+    "Gemm": "transpose A before it; of two tensors: " + HOST,
+    "Greater": FIXED,
+    "GreaterOrEqual": FIXED,
+    "If": FIXED,
+    "Less": FIXED,
+    "LessOrEqual": FIXED,
+    "Loop": FIXED,
+    "MatMul": "of two tensors, as in attention: " + HOST,
+    "MatMulInteger": FLOAT,
+    "Max": ONE_SHAPE,
+    "MaxPool": POOL,
+    "Mean": ONE_SHAPE,
+    "Min": "of tensors: write -torch.maximum(-a, -b)",
+    "Mul": ONE_SHAPE,
+    "Multinomial": EVAL,
+    "NonMaxSuppression": HEADS,
+    "NonZero": HEADS,
+    "Not": FIXED,
+    "OneHot": FIXED,
+    "Or": FIXED,
+    "PRelu": "use torch.nn.PReLU with one slope or one a channel",
+    "Pad": "zeros: let the Conv or AveragePool behind it pad",
+    "Pow": "write x ** number",
+    "QLinearConv": FLOAT,
+    "QLinearMatMul": FLOAT,
+    "QuantizeLinear": FLOAT,
+    "RandomNormal": EVAL,
+    "RandomNormalLike": EVAL,
+    "RandomUniform": EVAL,
+    "RandomUniformLike": EVAL,
+    "Range": FIXED,
+    "ReduceMax": AXES,
+    "ReduceMean": AXES,
+    "ReduceSum": "over height and width: the mean times their size",
+    "Reshape": FIXED,
+    "Resize": (
+        "nearest by a whole factor: repeat with torch.stack and reshape, as in"
+        " torch.stack([x, x], -1).flatten(3); else " + HOST
+    ),
+    "RoiAlign": HEADS,
+    "Scan": FIXED,
+    "ScatterElements": HEADS,
+    "ScatterND": HEADS,
+    "Shape": FIXED,
+    "Size": FIXED,
+    "Slice": "steps over height and width: max_pool2d(x, 1, step)",
+    "SpaceToDepth": SHUFFLE,
+    "Split": "leave pieces without numbers out",
+    "SplitToSequence": "split into tensors: torch.split and an index",
+    "Sub": ONE_SHAPE,
+    "Sum": ONE_SHAPE,
+    "Swish": "write x * torch.sigmoid(x)",
+    "Tile": "repeat with torch.cat",
+    "TopK": HEADS,
+    "Unique": HEADS,
+    "Where": FIXED,
+    "Xor": FIXED,
+}
+
+
+def advice_on(op: str) -> str:
+    """What to do about an operator."""
+    return OWN_DOMAIN if "." in op else ADVICE.get(op, HOST)

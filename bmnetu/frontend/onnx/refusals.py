@@ -1,0 +1,37 @@
+"""All that cannot be compiled of a net, as one message: where it is, how often, and what to do."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bmnetu.frontend.onnx.advice import advice_on
+from bmnetu.frontend.onnx.node import Node
+
+
+@dataclass
+class Refusals:
+    """Sentences in the order of the nodes, and how many nodes of an operator are among them."""
+
+    path: Path
+    sentences: list[str] = field(default_factory=list[str])
+    counts: Counter[str] = field(default_factory=Counter[str])
+
+    def add(self, sentence: str, node: Node | None = None) -> None:
+        """A sentence that names file and node, or tensor."""
+        self.sentences.append(sentence)
+        if node is not None:
+            self.counts[node.op] += 1
+
+    def message(self) -> str:
+        """One sentence for one fault; else a list, and a line an operator."""
+        if len(self.sentences) == 1:
+            return "; ".join([*self.sentences, *map(advice_on, self.counts)])
+        what = "nodes" if self.counts.total() == len(self.sentences) else "nodes and tensors"
+        lines = [f"{self.path}: {len(self.sentences)} {what} cannot be compiled:"]
+        lines += [f"  {sentence}" for sentence in self.sentences]
+        lines.append("in sum, and what to do in the export:")
+        for op, count in self.counts.most_common():
+            lines.append(f"  {count} {op}: {advice_on(op)}")
+        return "\n".join(lines)

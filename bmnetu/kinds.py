@@ -1,0 +1,143 @@
+"""The kinds of values that flags have: text to value, and what is wanted in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+MAX_DIMENSION = (1 << 31) - 1
+MAX_RANK = 8
+MAX_COUNT = 1 << 16
+MAX_SIDE = 1 << 14
+"""The largest side of an image."""
+BOOLEANS = {"0": False, "1": True, "false": False, "true": True}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A type of value: its word in the help, and text to value (ValueError says what it wants).
+
+    ``join`` stands between the values of a sequence that is given from Python; with ``arrays`` a
+    numpy array, or several by name, may be given from Python in place of a path.
+    """
+
+    word: str
+    read: Callable[[str], Any]
+    join: str = ""
+    arrays: bool = False
+
+
+def _read_path(text: str) -> Path:
+    if not text:
+        raise ValueError("a path")
+    return Path(text)
+
+
+def _read_name(text: str) -> str:
+    if not text:
+        raise ValueError("a name")
+    return text
+
+
+def _read_boolean(text: str) -> bool:
+    if text.lower() not in BOOLEANS:
+        raise ValueError("0, 1, true or false")
+    return BOOLEANS[text.lower()]
+
+
+def _read_names(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(",")) if text else ()
+    if not all(names):
+        raise ValueError("names with a comma between them")
+    return names
+
+
+def _read_numbers(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(number) for number in text.split(","))
+    except ValueError:
+        raise ValueError("numbers with a comma between them") from None
+
+
+def _read_size(text: str) -> tuple[int, ...]:
+    """``HxW`` or one number."""
+    numbers = text.lower().split("x")
+    if len(numbers) > 2 or not all(_is_side(number) for number in numbers):
+        raise ValueError(f"a size like 224x224 or 224, of 1 to {MAX_SIDE}")
+    return tuple(int(number) for number in numbers)
+
+
+def _is_side(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 5 and 1 <= int(text) <= MAX_SIDE
+
+
+def integer(word: str, low: int, high: int) -> Kind:
+    def read(text: str) -> int:
+        digits = text.removeprefix("-")
+        known = digits.isascii() and digits.isdigit() and len(digits) <= len(str(high))
+        if not known or not low <= int(text) <= high:
+            raise ValueError(f"a whole number from {low} to {high}")
+        return int(text)
+
+    return Kind(word, read)
+
+
+def number(word: str, low: float, high: float) -> Kind:
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = float("nan")
+        if not low <= value <= high:
+            raise ValueError(f"a number from {low} to {high}")
+        return value
+
+    return Kind(word, read)
+
+
+def choice(*names: str, **synonyms: str) -> Kind:
+    """One of some names in any case. ``synonyms`` are other spellings of scripts, not shown."""
+    known = {name.lower(): name for name in names}
+    known |= {other.lower(): name for other, name in synonyms.items()}
+
+    def read(text: str) -> str:
+        if text.lower() not in known:
+            raise ValueError(f"{', '.join(names[:-1])} or {names[-1]}")
+        return known[text.lower()]
+
+    return Kind("|".join(names), read)
+
+
+def read_shapes(text: str) -> tuple[tuple[int, ...], ...]:
+    """``[1,3,224,224],[1,10]``, or the same in one more pair of brackets, to tuples.
+
+    Raises ValueError for anything else: 1 to 8 dimensions a shape, each from 1 to 2**31-1.
+    """
+    wanted = ValueError("shapes like [1,3,224,224],[1,10]")
+    body = "".join(text.split())
+    if body.startswith("[[") and body.endswith("]]"):
+        body = body[1:-1]
+    if not (body.startswith("[") and body.endswith("]")):
+        raise wanted
+    shapes: list[tuple[int, ...]] = []
+    for item in body[1:-1].split("],["):
+        numbers = item.split(",")
+        digits = all(n.isascii() and n.isdigit() and len(n) <= 10 for n in numbers)
+        if not digits or len(numbers) > MAX_RANK:
+            raise wanted
+        shapes.append(tuple(int(n) for n in numbers))
+        if not all(1 <= n <= MAX_DIMENSION for n in shapes[-1]):
+            raise ValueError(f"dimensions from 1 to {MAX_DIMENSION}")
+    return tuple(shapes)
+
+
+PATH, NAME = Kind("PATH", _read_path), Kind("NAME", _read_name)
+DATA = Kind("FILE", _read_path, arrays=True)
+NAMES = Kind("A,B", _read_names, ",")
+SIZE, NUMBERS = Kind("HxW|N", _read_size, "x"), Kind("X,...", _read_numbers, ",")
+BOOLEAN, SHAPES = Kind("true|false", _read_boolean), Kind("[N,C,H,W],...", read_shapes)
+COUNT, SEED = integer("N", 1, MAX_COUNT), integer("N", 0, (1 << 32) - 1)
+COSINE, DROP = number("X", 0, 1), number("POINTS", 0, 100)
+LEVEL, VERBOSITY = Kind("0|1|2", integer("", 0, 2).read), integer("0..4", 0, 4)

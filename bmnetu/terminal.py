@@ -1,0 +1,93 @@
+"""Lines to the terminal, or to whatever stdout and stderr are."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from shutil import get_terminal_size
+from time import monotonic
+from typing import TextIO
+
+PATIENCE = 2.0
+"""Seconds before progress is shown."""
+
+
+class Terminal:
+    """Lines to stdout, notes and errors to stderr, each with the tool's name before it."""
+
+    def __init__(self, tool: str) -> None:
+        self.tool = tool
+        self.begun = monotonic()
+        self.shows_progress = False
+
+    def progress(self, text: str) -> None:
+        """What is being done: one line on stderr that the next one takes the place of, where that
+        is a terminal and the run takes longer than PATIENCE."""
+        seconds = monotonic() - self.begun
+        if sys.stderr is None or not sys.stderr.isatty() or seconds < PATIENCE:
+            return
+        width = get_terminal_size().columns - 1
+        line = f"{self.tool}: {seconds:.0f} s, {text}"[:width]
+        with suppress(OSError, ValueError):
+            sys.stderr.write(f"\r{line}\x1b[K")
+            sys.stderr.flush()
+        self.shows_progress = True
+
+    def clear(self) -> None:
+        """Takes the line of progress away."""
+        if self.shows_progress:
+            self.shows_progress = False
+            with suppress(OSError, ValueError):
+                sys.stderr.write("\r\x1b[K")
+                sys.stderr.flush()
+
+    def report(self, line: str) -> None:
+        """A line of progress; one that starts with ``note: `` goes to stderr."""
+        if line.startswith("note: "):
+            self.note(line.removeprefix("note: "))
+        else:
+            self.say(line)
+
+    def say(self, text: str) -> None:
+        """Text to stdout."""
+        self.clear()
+        _print(text, sys.stdout)
+
+    def note(self, sentence: str) -> None:
+        """Something that the user should know."""
+        self.clear()
+        _print(f"{self.tool}: note: {sentence}", sys.stderr)
+
+    def error(self, sentence: str) -> None:
+        """Why the run ends."""
+        self.clear()
+        _print(f"{self.tool}: error: {sentence}", sys.stderr)
+
+
+def _print(text: str, stream: TextIO | None) -> None:
+    """Print text with its control characters made visible, whatever the stream's encoding.
+
+    Where nobody can read it (``bmnetu ... | head``, ``>&-``, a full disk), the text is dropped and
+    the run goes on.
+    """
+    if stream is None:
+        return
+    shown = "".join(c if c in "\n\t" or c.isprintable() else repr(c)[1:-1] for c in text)
+    encoding = stream.encoding or "utf-8"
+    shown = shown.encode(encoding, "backslashreplace").decode(encoding)
+    with suppress(OSError, ValueError):
+        stream.write(shown + "\n")
+    settle(stream)
+
+
+def settle(stream: TextIO) -> None:
+    """Writes out what the stream holds; where that fails, the stream leads nowhere from now on,
+    or Python would try again at the end, and complain."""
+    try:
+        stream.flush()
+    except (OSError, ValueError):
+        with suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
