@@ -15,7 +15,7 @@ from bmnetu.calibration.integer_module import integer_module
 from bmnetu.calibration.integer_net import IntegerNet
 from bmnetu.calibration.islands import keep_float
 from bmnetu.calibration.layer_table import Row, layer_table, table_json, table_lines
-from bmnetu.calibration.losses import loss_lines, losses
+from bmnetu.calibration.losses import Loss, loss_lines, losses
 from bmnetu.calibration.net import FloatNet
 from bmnetu.calibration.quantized import QuantizedNet, layer_name
 from bmnetu.calibration.recipe import AUTO, Recipe
@@ -43,7 +43,7 @@ class CalibrationResult:
 
     ``thresholds`` maps every blob to its threshold, ``float_layers`` names the layers that compute
     in float. ``layers`` is what -layer_table prints, and writes to the file ``table``; ``costs``
-    what -sensitivity prints, the worst first.
+    what -sensitivity prints, the worst first. ``losses`` are what looks lost in 8 bits.
     """
 
     umodel: Path
@@ -53,6 +53,7 @@ class CalibrationResult:
     table: Path | None = None
     layers: tuple[Row, ...] = field(default=(), repr=False)
     costs: tuple[Cost, ...] = field(default=(), repr=False)
+    losses: tuple[Loss, ...] = field(default=(), repr=False)
 
 
 def calibrate_network(options: CalibrateOptions, report: Report) -> CalibrationResult:
@@ -105,7 +106,7 @@ def calibrate_network(options: CalibrateOptions, report: Report) -> CalibrationR
         chosen = [name for name, value in net.inputs.items() if value in net.floats]
         chosen += [layer_name(op) for op in net.layers if op in net.floats]
         report(f"float layers: {', '.join(chosen) or 'none'}")
-    return _store(net, quantized, data, options, rows, costs)
+    return _store(net, quantized, data, options, rows, costs, lost)
 
 
 def _searches(options: CalibrateOptions) -> bool:
@@ -137,6 +138,7 @@ def _store(
     options: CalibrateOptions,
     rows: tuple[Row, ...],
     costs: tuple[Cost, ...],
+    lost: tuple[Loss, ...],
 ) -> CalibrationResult:
     message = int8_net(net, quantized)
     if data.contract is not None:
@@ -145,13 +147,14 @@ def _store(
     files = {names[-2]: prototxt_bytes(message), names[-1]: umodel_bytes(message)}
     if rows:
         samples = data.limited(LOOKED_AT).samples
-        files = {names[0]: table_json(message.name, samples, rows)} | files
+        records = [loss.record() for loss in lost]
+        files = {names[0]: table_json(message.name, samples, rows, records)} | files
     _folder(options).store(files)
     *table, prototxt, umodel = (options.outdir / name for name in names)
     thresholds = {name: quantized.numbers[value].threshold for value, name in net.names.items()}
     floats = tuple(layer_name(op) for op in quantized.floats)
     found = table[0] if table else None
-    return CalibrationResult(umodel, prototxt, thresholds, floats, found, rows, costs)
+    return CalibrationResult(umodel, prototxt, thresholds, floats, found, rows, costs, lost)
 
 
 def _folder(options: CalibrateOptions) -> OutputFolder:

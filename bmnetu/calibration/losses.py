@@ -47,6 +47,10 @@ class Loss:
     help: str
     left: float
 
+    def record(self) -> dict[str, str]:
+        """As NET_layers.json has it."""
+        return {"kind": self.kind, "layer": self.layer, "said": self.said, "help": self.help}
+
 
 def losses(made: Quantizer, found: QuantizedNet, rows: Sequence[Row]) -> tuple[Loss, ...]:
     """All losses, the worst first. ``rows`` are measured on some of the data."""
@@ -191,7 +195,7 @@ def _saturated(made: Quantizer, found: QuantizedNet) -> Iterator[Loss]:
         yield Loss(
             "saturated",
             layer,
-            f'{share:.1%} of blob "{name}" saturates: it reaches {largest:.3g}, the threshold is '
+            f'{share:.2%} of blob "{name}" saturates: it reaches {largest:.3g}, the threshold is '
             f"{numbers.threshold:.3g}",
             "the prototxt gives that threshold" if given else "-th_method=MAX clips less",
             1 - share,
