@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
 
 from bmnetu.driver import compile_network
 from bmnetu.emit import verify
 from bmnetu.frontend import generate_umodel
 from bmnetu.options import calibrate_options, compile_options, evaluate_options
 from bmnetu.result import CompileResult
+
+if TYPE_CHECKING:
+    from bmnetu.calibration.calibrate import CalibrationResult
+    from bmnetu.calibration.evaluate import Evaluation
 
 __all__ = ["calibrate", "compile", "evaluate", "generate_umodel", "verify"]
 
@@ -32,16 +38,19 @@ def compile(
     dyn: bool = False,
     cmp: bool = True,
     *,
+    cmp_data: Mapping[str, Any] | NDArray[Any] | PathLike | None = None,
     report: Callable[[str], None] = _silent,
     **flags: Any,
 ) -> CompileResult:
-    """Compiles a UFW network into ``outdir/compilation.bmodel``.
+    """Compiles a UFW network into ``outdir/compilation.bmodel``; the result prints as five lines.
 
     model, weight: prototxt and umodel (or caffemodel); or an .onnx and None. prec: "FP32" or "INT8"
     (None: what the umodel holds). shapes: one list a network input, reshapes the whole network.
-    opt: 0, 1, 2. cmp: compare every layer's NPU result with the CPU's. ``flags``: the command
-    line's other flags by name. ``report`` gets the lines that the command line prints. Raises
-    UsageError, InputFileError, UnsupportedError, CompareError.
+    opt: 0, 1, 2. cmp: compare every layer's NPU result with the CPU's. cmp_data: the input of that
+    compare, real numbers: an image, npy or npz, or arrays of the inputs' shapes by name, or the
+    array of a single input; None: made up. ``flags``: all other flags of the command line by name.
+    ``report`` gets the lines that the command line prints. Raises UsageError, InputFileError,
+    UnsupportedError, CompareError.
     """
     options = compile_options(
         model=model,
@@ -53,6 +62,7 @@ def compile(
         opt=opt,
         dyn=dyn,
         cmp=cmp,
+        cmp_data=cmp_data,
         **flags,
     )
     return compile_network(options, report)
@@ -66,12 +76,12 @@ def calibrate(
     *,
     report: Callable[[str], None] = _silent,
     **flags: Any,
-) -> Any:
+) -> CalibrationResult:
     """Chooses thresholds over calibration data and writes an int8umodel and its prototxt into
     outdir.
 
-    data: a folder of images, an LMDB, an .npy or an .npz. ``flags``: the flags of bmnetu-calibrate
-    by name. Returns the paths of what was written.
+    data: a folder of images, an LMDB, an .npy or an .npz. ``flags``: all other flags of
+    bmnetu-calibrate by name. Returns what was written and chosen.
     """
     from bmnetu.calibration import calibrate_network  # Pillow is needed here only
 
@@ -88,7 +98,7 @@ def evaluate(
     *,
     report: Callable[[str], None] = _silent,
     **flags: Any,
-) -> Any:
+) -> Evaluation:
     """Runs a float net, and its INT8 form on the CPU reference, over data.
 
     data: a folder of images, an LMDB, an .npy or an .npz, with labels or without. ``flags``: the

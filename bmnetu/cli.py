@@ -28,7 +28,6 @@ from bmnetu.options import (
     CalibrateOptions,
     CompileOptions,
     EvaluateOptions,
-    check_supported,
     options_from,
 )
 from bmnetu.start import INTERRUPTED
@@ -71,26 +70,11 @@ def _compile(values: dict[str, Any], terminal: Terminal) -> None:
         return
     require_necessary(COMPILE_FLAGS, values)
     options = options_from(CompileOptions, values)
-    check_supported(options)
-    if options.mode == "GenUmodel":
-        from bmnetu.frontend import generate_umodel
-
-        with interruptible():
-            generate_umodel(
-                options.model,
-                options.weight,
-                options.outdir,
-                options.net_name,
-                shapes=options.shapes,
-                max_n=options.max_n,
-                report=terminal.report,
-            )
-        return
     from bmnetu.driver import compile_network
 
     with interruptible():
-        compile_network(options, terminal.report)
-    if options.stop_after is None:
+        result = compile_network(options, terminal.report, terminal.progress)
+    if result.bmodel is not None:
         terminal.say(BANNER)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from xdsl.dialects.builtin import ModuleOp
@@ -17,7 +17,7 @@ from bmnetu.compare_data import compare_data
 from bmnetu.dump import WEIGHTS, Dumper
 from bmnetu.emit import bmodel_of, check_written, network_name
 from bmnetu.errors import BmnetuError, CompareError, UnsupportedError, UsageError
-from bmnetu.frontend import Network, load_network
+from bmnetu.frontend import Network, generate_umodel, load_network
 from bmnetu.options import CompileOptions, check_supported
 from bmnetu.outputs import OutputFolder
 from bmnetu.pipeline import parse_pipeline, pipeline_text, run_pipeline
@@ -55,22 +55,29 @@ def rare_collections():
 
 
 @rare_collections()
-def compile_network(options: CompileOptions, report: Report) -> CompileResult:
-    """Compiles a network as the options say; ``report`` gets lines for the user.
+def compile_network(
+    options: CompileOptions, report: Report, progress: Report = lambda text: None
+) -> CompileResult:
+    """Compiles a network as the options say; ``report`` gets lines for the user, ``progress`` what
+    is being done.
 
     Writes compilation.bmodel and, with the compare, input_ref_data.dat and output_ref_data.dat into
-    outdir; with enable_profile, compiler_profile_0.txt, .csv and .json too. Raises the exceptions
+    outdir; with enable_profile, compiler_profile_0.txt, .csv and .json too. With mode GenUmodel it
+    writes an fp32umodel and its prototxt only, with print_pipeline nothing. Raises the exceptions
     of :mod:`bmnetu.errors`; then outdir holds nothing new.
     """
     check_supported(options)
+    if options.mode == "GenUmodel":
+        return _generated(options, report)
     folder = OutputFolder(options.outdir, "-outdir")
-    if options.stop_after in (None, "npu"):
+    if options.stop_after in (None, "npu") and not options.print_pipeline:
         folder.check(*_file_names(options))
     dumper = None
     if options.dump_ir is not None:
         dump_folder = OutputFolder(options.dump_ir, "-dump_ir")
         dump_folder.check(WEIGHTS)
         dumper = Dumper(dump_folder)
+    progress(f"reading {options.model}")
     network = load_network(
         options.model,
         options.weight,
@@ -81,11 +88,56 @@ def compile_network(options: CompileOptions, report: Report) -> CompileResult:
     _check_precision(options, network)
     for note in network.notes:
         report(f"note: {note}")
+    if options.print_pipeline:
+        report(pipeline_of(options, network))
+        return _unfinished(network, pipeline_of(options, network))
     if options.prec is None and network.precision == "INT8":
         report("note: the umodel is INT8, so it is compiled with -prec=INT8")
     data = compare_data(options, network, report)
     with user_errors():
-        return _Compilation(options, network, folder, dumper, report, data).run()
+        return _Compilation(options, network, folder, dumper, report, progress, data).run()
+
+
+def _generated(options: CompileOptions, report: Report) -> CompileResult:
+    """-mode=GenUmodel."""
+    umodel, prototxt = generate_umodel(
+        options.model,
+        options.weight,
+        options.outdir,
+        options.net_name,
+        shapes=options.shapes,
+        max_n=options.max_n,
+        report=report,
+    )
+    return replace(
+        _unfinished(load_network(prototxt, umodel), ""), umodel=umodel, prototxt=prototxt
+    )
+
+
+def _unfinished(network: Network, pipeline: str) -> CompileResult:
+    """A network without commands."""
+    return CompileResult(
+        bmodel=None,
+        net_name=network_name(network.module),
+        precision=str(network.precision),
+        pipeline=pipeline,
+        module=network.module,
+        notes=network.notes,
+    )
+
+
+def pipeline_of(options: CompileOptions, network: Network) -> str:
+    """The passes as the options say, without what a search changes."""
+    return pipeline_text(
+        options.opt,
+        str(network.precision),
+        options.input_as_fp32,
+        options.output_as_fp32,
+        options.stop_after,
+        use_wino=bool(options.use_wino),
+        verify=options.cmp and not options.print_pipeline,
+        seed=options.seed,
+    )
 
 
 def _file_names(options: CompileOptions) -> list[str]:
@@ -138,6 +190,7 @@ class _Compilation:
     folder: OutputFolder
     dumper: Dumper | None
     report: Report
+    progress: Report
     data: InputData
     findings: Findings = field(default_factory=Findings)
     lines: LayerLines = field(init=False)
@@ -147,19 +200,10 @@ class _Compilation:
 
     def run(self) -> CompileResult:
         options, network = self.options, self.network
-        text = pipeline_text(
-            options.opt,
-            str(network.precision),
-            options.input_as_fp32,
-            options.output_as_fp32,
-            options.stop_after,
-            use_wino=bool(options.use_wino),
-            verify=options.cmp,
-            seed=options.seed,
-        )
+        text = pipeline_of(options, network)
         passes = self._prepared(parse_pipeline(text))
         if options.opt == SEARCHED and options.stop_after in (None, "npu"):
-            found = search(network.module, passes, options.opt_budget)
+            found = search(network.module, passes, options.opt_budget, self.progress)
             if found != passes:
                 passes, text = found, ",".join(str(p.pipeline_pass_spec()) for p in found)
         dumper = self.dumper
@@ -173,12 +217,13 @@ class _Compilation:
                 for line in names_of(main_function(network.module), REPORT):
                     self.report(line)
 
-        run_pipeline(network.module, passes, after)
+        def before(item: ModulePass) -> None:
+            self.progress(f"pass {passes.index(item) + 1} of {len(passes)}: {item.name}")
+
+        run_pipeline(network.module, passes, after, before=before)
         if options.stop_after is not None and options.stop_after != "npu":
             self.report(f"stopped after level {options.stop_after}; -dump_ir=DIR keeps the IR")
-            return CompileResult(
-                None, network_name(network.module), str(network.precision), text, network.module
-            )
+            return _unfinished(network, text)
         self._judge()
         return self._store(network.module, text)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -95,7 +95,10 @@ COMPILE_FLAGS = (
     Flag("cmp_data", DATA, "Your own input for the compare, the reference files and the check of"
          " winograd: an image, or an npy or npz with one array an input; real numbers, also for an"
          " INT8 input.", default_text="made up"),
-    *_CONTRACT_FLAGS,
+    *(
+        replace(flag, help=f"With -cmp_data: {flag.help[0].lower()}{flag.help[1:]}")
+        for flag in _CONTRACT_FLAGS
+    ),
     Flag("mode", choice("compile", "GenUmodel"), "compile, or GenUmodel: make an fp32umodel and"
          " its prototxt from a caffemodel or an .onnx.", "compile"),
     Flag("use_wino", BOOLEAN, "Winograd for all convolutions; use_winograd in the prototxt wins.",
@@ -131,10 +134,12 @@ CALIBRATE_FLAGS = (
     Flag("outdir", PATH, "The folder for NET.int8umodel and NET_deploy_int8_unique_top.prototxt.",
          necessary=True),
     _SHAPES_FLAG,
-    Flag("th_method", choice("KL", "MAX", "PERCENTILE", "MSE", "ADMM", "ACIQ",
+    Flag("th_method", choice("AUTO", "KL", "MAX", "PERCENTILE", "MSE", "ADMM", "ACIQ",
                               PERCENTILE9999="PERCENTILE"),
          "How thresholds are chosen; th_strategy, th_scale and threshold of"
-         " a layer in the prototxt go before it.", "KL"),
+         " a layer in the prototxt go before it. AUTO tries several methods, with and without"
+         " -equalize and -adaptive_rounding where these are on, on a part of the data that they"
+         " have not seen, and takes the best.", "AUTO"),
     Flag("iterations", COUNT, "At most this many batches of the data are run.", 200),
     *_DATA_FLAGS,
     Flag("keep_bn", BOOLEAN, "Keep BatchNorm and Scale as integer layers, not folded.", False),
@@ -225,12 +230,17 @@ def check_values(flags: Sequence[Flag], values: Mapping[str, Any]) -> dict[str, 
 
     None stands for the default. Raises UsageError, also for an unknown name.
     """
+    flags = [flag for flag in flags if flag not in _COMMON]
     known = {flag.name: flag for flag in flags}
     found = {flag.name: flag.default for flag in flags}
     for name, value in values.items():
-        flag, _ = _find(known, name)
+        flag, negated = _find(known, name)
+        if negated:
+            raise UsageError(f"{name}: write {flag.name}=False")
         if flag.kind.arrays and (isinstance(value, Mapping) or hasattr(value, "__array__")):
             found[name] = value
+        elif flag.kind is NAMES and isinstance(value, (list, tuple)):
+            found[name] = tuple(map(str, cast(Sequence[object], value)))
         elif value is not None:
             found[name] = _read(flag, _text(flag.kind, value), f"{name}={value!r}")
     return found

@@ -52,6 +52,7 @@ class CompileOptions:
     enable_profile: bool = False
     input_as_fp32: tuple[str, ...] = ()
     output_as_fp32: tuple[str, ...] = ()
+    print_pipeline: bool = False
     dump_ir: Path | None = None
     stop_after: str | None = None
 
@@ -80,7 +81,7 @@ class CalibrateOptions(DataOptions):
     """A calibration. The names and meanings are those of the flags (``bmnetu-calibrate -help``)."""
 
     outdir: Path
-    th_method: str = "KL"
+    th_method: str = "AUTO"
     keep_bn: bool = False
     equalize: bool = True
     adaptive_rounding: bool = True

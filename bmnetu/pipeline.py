@@ -134,14 +134,20 @@ def parse_pipeline(text: str) -> tuple[ModulePass, ...]:
 
 
 def run_pipeline(
-    module: ModuleOp, passes: Sequence[ModulePass], after: Callable[[ModulePass], None]
+    module: ModuleOp,
+    passes: Sequence[ModulePass],
+    after: Callable[[ModulePass], None] = lambda item: None,
+    *,
+    before: Callable[[ModulePass], None] = lambda item: None,
+    verify: bool = True,
 ) -> None:
-    """Runs the passes in turn; the module is verified where its level changes. ``after`` follows
-    each.
+    """Runs the passes in turn, ``before`` and ``after`` around each; with ``verify`` the module is
+    verified where its level changes.
     """
     context = new_context()
     for item in passes:
+        before(item)
         item.apply(context, module)
-        if item.name.startswith("convert-"):
+        if verify and item.name.startswith("convert-"):
             module.verify()
         after(item)

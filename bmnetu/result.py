@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from xdsl.dialects.builtin import ModuleOp
 
-from bmnetu.bmodel import Bmodel
+from bmnetu.bmodel import Bmodel, Tensor
 from passes.verification.findings import Findings, TensorFinding
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LayerResult:
     """The compare of one layer: its largest isolated and accumulated error over all its tensors.
 
@@ -48,6 +48,9 @@ class LayerResult:
         """Element type of the layer's last tensor."""
         return self.tensors[-1].dtype
 
+    def __repr__(self) -> str:
+        return f"<{self.line()}>"
+
     def line(self) -> str:
         """The layer's line in the log."""
         last = self.tensors[-1]
@@ -65,10 +68,11 @@ class LayerResult:
         return f"NPU=CPU {verdict} {self.name} -> {last.top} {last.dtype} {shape}: {error}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CompileResult:
-    """A compiled network. ``bmodel`` is the file's path, None when the run stopped before the
-    commands; ``layers`` is empty without the compare."""
+    """A compiled network, which prints as a few lines. ``bmodel`` is the file's path, None when the
+    run stopped before the commands; ``layers`` is empty without the compare. ``umodel`` and
+    ``prototxt`` are what the mode GenUmodel wrote."""
 
     bmodel: Path | None
     net_name: str
@@ -80,11 +84,40 @@ class CompileResult:
     input_ref_data: Path | None = None
     output_ref_data: Path | None = None
     notes: tuple[str, ...] = field(default=())
+    umodel: Path | None = None
+    prototxt: Path | None = None
+
+    def __repr__(self) -> str:
+        lines = [f'CompileResult: net "{self.net_name}", {self.precision}']
+        if self.contents is not None:
+            stage = self.contents.nets[0].stages[0]
+            lines.append(f"bmodel: {self.bmodel}, {len(stage.coeff)} bytes of weights")
+            lines.append(f"inputs: {_listed(stage.inputs)}")
+            lines.append(f"outputs: {_listed(stage.outputs)}")
+        elif self.umodel is not None:
+            lines += [f"umodel: {self.umodel}", f"prototxt: {self.prototxt}"]
+        else:
+            lines.append("bmodel: none")
+        compare = "not compared" if self.findings is None else repr(self.findings)
+        return "\n  ".join([*lines, compare])
 
     @property
     def layers(self) -> tuple[LayerResult, ...]:
         """One entry a layer, in the order of execution."""
         return () if self.findings is None else layers_of(self.findings)
+
+
+SHOWN = 3
+"""So many tensors are named of many."""
+
+
+def _listed(tensors: Sequence[Tensor]) -> str:
+    words = [
+        f"{each.name[:40]} {each.data_type.name.lower()} {'x'.join(map(str, each.shape))}"
+        for each in tensors[:SHOWN]
+    ]
+    more = f" and {len(tensors) - SHOWN} more" if len(tensors) > SHOWN else ""
+    return ", ".join(words) + more
 
 
 def layers_of(findings: Findings) -> tuple[LayerResult, ...]:
@@ -100,10 +133,6 @@ def layers_of(findings: Findings) -> tuple[LayerResult, ...]:
         )
         for (name, where), tensors in gathered.items()
     )
-
-
-UNDEFINED_SHOWN = 3
-"""So many tensors of which nothing is known are named."""
 
 
 def summary(findings: Findings, made_up: bool) -> list[str]:
@@ -124,9 +153,9 @@ def summary(findings: Findings, made_up: bool) -> list[str]:
     ]
     names = [f'"{t.top}"' for t in findings.unproved]
     if names:
-        more = f" and {len(names) - UNDEFINED_SHOWN} more" if len(names) > UNDEFINED_SHOWN else ""
+        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
         lines.append(
-            "note: nothing is known of " + ", ".join(names[:UNDEFINED_SHOWN]) + more
+            "note: nothing is known of " + ", ".join(names[:SHOWN]) + more
             + ": every element is undefined on this input"
         )
     return lines

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -48,11 +48,17 @@ CHOICES = (
 """In the order in which they are tried; each keeps the best value before the next one's turn."""
 
 
-def search(module: ModuleOp, passes: Passes, budget: int) -> Passes:
+def search(
+    module: ModuleOp,
+    passes: Passes,
+    budget: int,
+    progress: Callable[[str], None] = lambda text: None,
+) -> Passes:
     """The passes with the options that take fewest cycles, ``budget`` candidates tried at most.
 
     The first candidate is ``passes`` itself; settings that change nothing do not count. The same
     module, passes and budget give the same answer, whatever the machine. The module stays as it is.
+    ``progress`` gets a line before each candidate.
     """
     candidates = [(i, choice) for choice in CHOICES for i, p in enumerate(passes)
                   if type(p) is choice.item]  # fmt: skip
@@ -60,7 +66,8 @@ def search(module: ModuleOp, passes: Passes, budget: int) -> Passes:
         return passes
     first = min(i for i, _ in candidates)
     begun = module.clone()
-    run_pipeline(begun, passes[:first], lambda item: None)
+    progress(f"candidate 1 of {budget}")
+    run_pipeline(begun, passes[:first], verify=False)
     best, least = passes, _cycles(begun, passes[first:])
     tried = 1
     for i, choice in candidates:
@@ -70,6 +77,7 @@ def search(module: ModuleOp, passes: Passes, budget: int) -> Passes:
             changed = replace(best[i], **{choice.option: value})  # pyright: ignore
             if _same(begun, best[first:i], best[i], changed):
                 continue
+            progress(f"candidate {tried + 1} of {budget}: {changed.name}{{{choice.option}}}")
             candidate = (*best[:i], changed, *best[i + 1 :])
             cycles = _cycles(begun, candidate[first:])
             tried += 1
@@ -83,10 +91,10 @@ def _same(module: ModuleOp, before: Passes, one: ModulePass, other: ModulePass) 
     if not one.name.startswith("quant-"):
         return False
     begun = module.clone()
-    run_pipeline(begun, before, lambda item: None)
+    run_pipeline(begun, before, verify=False)
     results = [begun, begun.clone()]
     for result, item in zip(results, (one, other), strict=True):
-        run_pipeline(result, (item,), lambda item: None)
+        run_pipeline(result, (item,), verify=False)
     return results[0].is_structurally_equivalent(results[1])
 
 
@@ -94,7 +102,7 @@ def _cycles(module: ModuleOp, passes: Passes) -> int | None:
     """Cycles of the network after these passes; None where they do not serve it."""
     copy = module.clone()
     try:
-        run_pipeline(copy, _compiling(passes), lambda item: None)
+        run_pipeline(copy, _compiling(passes), verify=False)
     except LayerError:
         return None
     groups = command_groups(main_function(copy))

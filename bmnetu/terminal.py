@@ -5,7 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
+from shutil import get_terminal_size
+from time import monotonic
 from typing import TextIO
+
+PATIENCE = 2.0
+"""Seconds before progress is shown."""
 
 
 class Terminal:
@@ -13,6 +18,29 @@ class Terminal:
 
     def __init__(self, tool: str) -> None:
         self.tool = tool
+        self.begun = monotonic()
+        self.shows_progress = False
+
+    def progress(self, text: str) -> None:
+        """What is being done: one line on stderr that the next one takes the place of, where that
+        is a terminal and the run takes longer than PATIENCE."""
+        seconds = monotonic() - self.begun
+        if sys.stderr is None or not sys.stderr.isatty() or seconds < PATIENCE:
+            return
+        width = get_terminal_size().columns - 1
+        line = f"{self.tool}: {seconds:.0f} s, {text}"[:width]
+        with suppress(OSError, ValueError):
+            sys.stderr.write(f"\r{line}\x1b[K")
+            sys.stderr.flush()
+        self.shows_progress = True
+
+    def clear(self) -> None:
+        """Takes the line of progress away."""
+        if self.shows_progress:
+            self.shows_progress = False
+            with suppress(OSError, ValueError):
+                sys.stderr.write("\r\x1b[K")
+                sys.stderr.flush()
 
     def report(self, line: str) -> None:
         """A line of progress; one that starts with ``note: `` goes to stderr."""
@@ -23,14 +51,17 @@ class Terminal:
 
     def say(self, text: str) -> None:
         """Text to stdout."""
+        self.clear()
         _print(text, sys.stdout)
 
     def note(self, sentence: str) -> None:
         """Something that the user should know."""
+        self.clear()
         _print(f"{self.tool}: note: {sentence}", sys.stderr)
 
     def error(self, sentence: str) -> None:
         """Why the run ends."""
+        self.clear()
         _print(f"{self.tool}: error: {sentence}", sys.stderr)
 
 

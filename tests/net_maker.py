@@ -216,8 +216,10 @@ class NetMaker:
             pad = self.sides([self.rng.choice([p for p in (0, 0, 1, 2) if p < k]) for k in kernel])
         ceil = self.rng.random() < 0.8 or kernel[0] > h
         kind = self.rng.choice(list(ufw.PoolingKind))
+        own = kind is ufw.PoolingKind.AVERAGE and not types.is_float(x) and self.rng.random() < 0.4
+        top = self.top(types.is_unsigned(x)) if own else self.top(like=x)
         self.add(
-            ufw.PoolingOp(x, self.top(like=x), kind, kernel, stride=stride, pad=pad, ceil_mode=ceil)
+            ufw.PoolingOp(x, top, kind, kernel, stride=stride, pad=pad, ceil_mode=ceil)
         )
 
     def activation(self) -> None:

@@ -9,7 +9,7 @@ import tempfile
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -32,7 +32,7 @@ BANNER = (
     "######################################\n"
 )
 Report = Callable[[str], None]
-Compile = Callable[[CompileOptions, Report], None]
+Compile = Callable[[CompileOptions, Report], object]
 
 
 @pytest.fixture
@@ -48,8 +48,9 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return put
 
 
-def compile_nothing(options: CompileOptions, report: Report) -> None:
-    """A compile_network that succeeds at once."""
+def compile_nothing(options: CompileOptions, report: Report) -> object:
+    """A compile_network that succeeds at once and stores nothing."""
+    return SimpleNamespace(bmodel=None)
 
 
 def raising(error: BaseException) -> Compile:
@@ -66,10 +67,11 @@ def test_a_run_ends_with_the_banner(
 ) -> None:
     seen: list[CompileOptions] = []
 
-    def compile_network(options: CompileOptions, report: Report) -> None:
+    def compile_network(options: CompileOptions, report: Report) -> object:
         seen.append(options)
         report("conv1: equal")
         report("note: layer drop1 is skipped")
+        return SimpleNamespace(bmodel=Path("out/compilation.bmodel"))
 
     fake("bmnetu.driver", compile_network=compile_network)
     assert main([*NECESSARY, "-prec=INT8", "-shapes=[1,3,8,8]", "-cmp", "false"]) == 0
@@ -163,19 +165,16 @@ def test_wishes_that_are_refused(
 
 
 def test_gen_umodel(fake: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
-    seen: list[object] = []
+    seen: list[CompileOptions] = []
 
-    def generate_umodel(
-        *files: object, report: Callable[[str], None], **reshape: object
-    ) -> None:
-        report("written")
-        seen.extend([*files, reshape])
+    def compile_network(options: CompileOptions, report: Report) -> object:
+        seen.append(options)
+        return compile_nothing(options, report)
 
-    fake("bmnetu.frontend", generate_umodel=generate_umodel)
+    fake("bmnetu.driver", compile_network=compile_network)
     assert main([*NECESSARY, "-mode=GenUmodel", "-net_name=n", "-max_n=3"]) == 0
-    reshape = {"shapes": None, "max_n": 3}
-    assert seen == [Path("m.prototxt"), Path("w.int8umodel"), Path("out"), "n", reshape]
-    assert capsys.readouterr().out == "written\n"
+    assert [(each.mode, each.net_name, each.max_n) for each in seen] == [("GenUmodel", "n", 3)]
+    assert capsys.readouterr().out == ""
 
 
 def test_print_pipeline_needs_no_files(

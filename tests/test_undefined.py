@@ -78,6 +78,24 @@ def test_undefined_elements_are_counted_and_the_others_compared(
     assert all(np.isfinite(each.accumulated) for each in result.layers)
 
 
+@pytest.mark.parametrize("opt", OPT_LEVELS)
+def test_absurd_numbers_are_not_summed_up(opt: int, tmp_path: Path) -> None:
+    """The chip has 1.7e38 for 0 ** -1.5: its sums overflow in one order, not in another."""
+    nets = [
+        layer("relu", "ReLU", bottoms="x"),
+        layer("huge", "Power", "power_param { power: -1.5 }", "relu"),
+        layer("conv", "Convolution", "convolution_param { num_output: 9 kernel_size: 3 }", "huge"),
+        layer("fc", "InnerProduct", "inner_product_param { num_output: 5 }", "conv"),
+        layer("same", "Eltwise", "eltwise_param { coeff: 1 coeff: -0.5 }", "huge relu"),
+    ]
+    result = compiled(tmp_path, nets, [], opt=opt)
+    assert result.findings is not None
+    undefined = {t.top: t.undefined for t in result.findings.tensors}
+    assert undefined["huge"] == undefined["same"] > 10
+    assert undefined["fc"] == 10
+    assert [t.top for t in result.findings.unproved] == ["conv", "fc"]
+
+
 def test_nothing_is_said_where_all_is_defined(tmp_path: Path) -> None:
     lines: list[str] = []
     result = compiled(tmp_path, [layer("y", "TanH", "", "x")], lines)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
@@ -100,8 +100,8 @@ class Tensor:
 class CommandGroup:
     """The commands of both engines, 128 bytes each; ids start at 1 in every group."""
 
-    tiu: bytes
-    gdma: bytes
+    tiu: bytes = field(repr=False)
+    gdma: bytes = field(repr=False)
 
     @property
     def tiu_count(self) -> int:
@@ -136,9 +136,9 @@ class Stage:
     context_address: int
     context_size: int
     coeff_address: int
-    coeff: bytes
-    groups: tuple[CommandGroup, ...]
-    weights: tuple[Weight, ...] = ()
+    coeff: bytes = field(repr=False)
+    groups: tuple[CommandGroup, ...] = field(repr=False)
+    weights: tuple[Weight, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)

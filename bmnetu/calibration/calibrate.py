@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
-from itertools import islice
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from bmnetu.calibration.accumulate import accumulate
-from bmnetu.calibration.channels import Channels
+from bmnetu.calibration.auto import best_recipe
 from bmnetu.calibration.checked_data import open_checked
-from bmnetu.calibration.choice import DEAD_BELOW
 from bmnetu.calibration.data import CalibrationData
-from bmnetu.calibration.equalize import equalize
 from bmnetu.calibration.float_choice import FloatChoice
+from bmnetu.calibration.gathered import gathered, ranges
 from bmnetu.calibration.integer_module import integer_module
 from bmnetu.calibration.integer_net import IntegerNet
 from bmnetu.calibration.islands import keep_float
 from bmnetu.calibration.layer_table import Row, layer_table, table_json, table_lines
+from bmnetu.calibration.losses import Loss, loss_lines, losses
 from bmnetu.calibration.net import FloatNet
 from bmnetu.calibration.quantized import QuantizedNet, layer_name
-from bmnetu.calibration.quantizer import Quantizer, measured
-from bmnetu.calibration.refine import sample_batches
+from bmnetu.calibration.recipe import AUTO, Recipe
 from bmnetu.calibration.scales import Numbers
 from bmnetu.calibration.sensitivity import Cost, sensitivity, sensitivity_lines
-from bmnetu.calibration.statistics import Histograms
 from bmnetu.calibration.transform import to_record
 from bmnetu.calibration.umodel import int8_net
 from bmnetu.errors import UsageError
@@ -38,6 +33,8 @@ from bmnetu.outputs import OutputFolder
 Report = Callable[[str], None]
 LOOKED_AT = 32
 """At most so many samples are run for the table, the ranking and the choice of float layers."""
+GLANCED_AT = 8
+"""The same, for the losses that are told without being asked for."""
 
 
 @dataclass(frozen=True)
@@ -46,16 +43,17 @@ class CalibrationResult:
 
     ``thresholds`` maps every blob to its threshold, ``float_layers`` names the layers that compute
     in float. ``layers`` is what -layer_table prints, and writes to the file ``table``; ``costs``
-    what -sensitivity prints, the worst first.
+    what -sensitivity prints, the worst first. ``losses`` are what looks lost in 8 bits.
     """
 
     umodel: Path
     prototxt: Path
-    thresholds: dict[str, float]
-    float_layers: tuple[str, ...]
+    thresholds: dict[str, float] = field(repr=False)
+    float_layers: tuple[str, ...] = field(repr=False)
     table: Path | None = None
-    layers: tuple[Row, ...] = ()
-    costs: tuple[Cost, ...] = ()
+    layers: tuple[Row, ...] = field(default=(), repr=False)
+    costs: tuple[Cost, ...] = field(default=(), repr=False)
+    losses: tuple[Loss, ...] = field(default=(), repr=False)
 
 
 def calibrate_network(options: CalibrateOptions, report: Report) -> CalibrationResult:
@@ -78,11 +76,14 @@ def calibrate_network(options: CalibrateOptions, report: Report) -> CalibrationR
     keep_float(network, options)
     net = FloatNet(network, options.keep_bn)
     data = open_checked(options, net.message, net.shapes, report)
-    quantizer = _gathered(net, data, options, report)
+    searches = _searches(options)
+    channels, recipe = ranges(net, data, report), Recipe.of(options)
+    if recipe.method == AUTO:
+        recipe = best_recipe(net, data, recipe, report)
+    quantizer = gathered(net, channels, data, recipe, searches)
     quantized = quantizer.quantized(net.floats)
     few = data.limited(LOOKED_AT)
     costs: tuple[Cost, ...] = ()
-    searches = _searches(options)
     if options.sensitivity or searches:
         costs = sensitivity(net, IntegerNet(integer_module(net, quantized)), few)
     if searches:
@@ -93,38 +94,23 @@ def calibrate_network(options: CalibrateOptions, report: Report) -> CalibrationR
     for note in quantized.notes:
         report(f"note: {note}")
     _tell(net, quantized, report)
-    rows: tuple[Row, ...] = ()
-    if options.layer_table:
-        rows = layer_table(net, IntegerNet(integer_module(net, quantized)), few)
+    seen = few if options.layer_table else data.limited(GLANCED_AT)
+    rows = layer_table(net, IntegerNet(integer_module(net, quantized)), seen)
+    lost = losses(quantizer, quantized, rows)
+    for line in loss_lines(lost):
+        report(f"note: INT8 loss: {line}")
+    rows = rows if options.layer_table else ()
     for line in (table_lines(rows) if rows else []) + (sensitivity_lines(costs) if costs else []):
         report(line)
     if searches:
         chosen = [name for name, value in net.inputs.items() if value in net.floats]
         chosen += [layer_name(op) for op in net.layers if op in net.floats]
         report(f"float layers: {', '.join(chosen) or 'none'}")
-    return _store(net, quantized, data, options, rows, costs)
+    return _store(net, quantized, data, options, rows, costs, lost)
 
 
 def _searches(options: CalibrateOptions) -> bool:
     return options.float_budget is not None or options.target_cosine is not None
-
-
-def _gathered(
-    net: FloatNet, data: CalibrationData, options: CalibrateOptions, report: Report
-) -> Quantizer:
-    """What the data say of the net, whose channels are equalised then."""
-    channels = accumulate(net.function, data, Channels, "ranges")
-    for name in sorted(channels.faulty):
-        report(f'note: blob "{name}" has numbers that are not finite; they do not count')
-    if options.equalize:
-        equalize(net, channels)
-    counted = net.names if _searches(options) else measured(net, net.floats)
-    largest = {net.names[value]: channels.largest(net.names[value]) for value in counted}
-    gather = partial(Histograms, {name: top for name, top in largest.items() if top > DEAD_BELOW})
-    histograms = accumulate(net.function, data, gather, "histograms")
-    refined = options.adaptive_rounding or options.bias_correction
-    sample = list(islice(data.batches(), sample_batches(net.function))) if refined else []
-    return Quantizer(net, channels, histograms, sample, options)
 
 
 def _tell(net: FloatNet, quantized: QuantizedNet, report: Report) -> None:
@@ -152,6 +138,7 @@ def _store(
     options: CalibrateOptions,
     rows: tuple[Row, ...],
     costs: tuple[Cost, ...],
+    lost: tuple[Loss, ...],
 ) -> CalibrationResult:
     message = int8_net(net, quantized)
     if data.contract is not None:
@@ -160,13 +147,14 @@ def _store(
     files = {names[-2]: prototxt_bytes(message), names[-1]: umodel_bytes(message)}
     if rows:
         samples = data.limited(LOOKED_AT).samples
-        files = {names[0]: table_json(message.name, samples, rows)} | files
+        records = [loss.record() for loss in lost]
+        files = {names[0]: table_json(message.name, samples, rows, records)} | files
     _folder(options).store(files)
     *table, prototxt, umodel = (options.outdir / name for name in names)
     thresholds = {name: quantized.numbers[value].threshold for value, name in net.names.items()}
     floats = tuple(layer_name(op) for op in quantized.floats)
     found = table[0] if table else None
-    return CalibrationResult(umodel, prototxt, thresholds, floats, found, rows, costs)
+    return CalibrationResult(umodel, prototxt, thresholds, floats, found, rows, costs, lost)
 
 
 def _folder(options: CalibrateOptions) -> OutputFolder:

@@ -6,13 +6,13 @@ from functools import cache
 from math import isfinite
 
 import numpy as np
-from xdsl.ir import SSAValue
+from xdsl.ir import Block, Operation, SSAValue
 
 from bmnetu.calibration.channels import Channels
 from bmnetu.calibration.coefficients import Coefficients, coefficients_of
 from bmnetu.calibration.histogram import Histogram
 from bmnetu.calibration.net import FloatNet
-from bmnetu.calibration.plan import Plan
+from bmnetu.calibration.plan import SLOPED, Plan, largest_slope
 from bmnetu.calibration.statistics import Histograms
 from bmnetu.calibration.thresholds import threshold
 from bmnetu.errors import InputFileError
@@ -33,6 +33,11 @@ BOUNDED = (ops.SoftmaxOp, ops.SigmoidOp, ops.TanHOp)
 _STRATEGIES = {LayerParameter.USE_KL: "KL", LayerParameter.USE_MAX: "MAX"}
 
 
+def _is_steep(op: Operation | Block) -> bool:
+    """Whether a slope above 1 makes the largest results, which are few and mean most."""
+    return isinstance(op, SLOPED) and largest_slope(op) > 1
+
+
 class Choice:
     """The thresholds of measured values and what they cost: see ``scales.Measured``.
 
@@ -42,7 +47,7 @@ class Choice:
     def __init__(
         self, net: FloatNet, plan: Plan, channels: Channels, counted: Histograms, method: str
     ) -> None:
-        self._net, self._channels, self._method = net, channels, method
+        self._net, self._channels, self._counted, self._method = net, channels, counted, method
         self._histograms: dict[SSAValue, Histogram] = {}
         for value in plan.measured:
             name = net.names[value]
@@ -94,11 +99,16 @@ class Choice:
         histogram = self._histograms.get(value)
         if histogram is None:
             return 1.0
-        return threshold(self._strategy(value), histogram)
+        key = (self._net.names[value], histogram.full_scale, self._strategy(value))
+        if key not in self._counted.thresholds:
+            self._counted.thresholds[key] = threshold(self._strategy(value), histogram)
+        return self._counted.thresholds[key]
 
     def _settings(self, value: SSAValue) -> LayerParameter:
         return self._net.makers.get(value, LayerParameter())
 
     def _strategy(self, value: SSAValue) -> str:
-        usual = "MAX" if isinstance(value.owner, BOUNDED) else self._method
+        owner = value.owner
+        tailed = isinstance(owner, BOUNDED) or _is_steep(owner)
+        usual = "MAX" if tailed else self._method
         return _STRATEGIES.get(self._settings(value).th_strategy, usual)

@@ -27,13 +27,14 @@ UNSEEN = 1e-3
 class Integers:
     """``y = sat((sum weight * x + bias + 2^(shift-1)) >> shift)``.
 
-    ``clipped`` biases exceed 16 bits.
+    ``clipped`` biases exceed 16 bits, by up to ``clipped_by`` steps of the result.
     """
 
     weight: Array
     bias: Array | None
     shift: int
     clipped: int = 0
+    clipped_by: float = 0.0
 
 
 class Coefficients:
@@ -84,14 +85,15 @@ class Coefficients:
         shifts, errors = self.shifts(np.array([ratio]), np.array([result]))
         if not np.isfinite(errors[0]):
             return None
-        shift, bias, clipped = int(shifts[0]), None, 0
+        shift, bias, clipped, clipped_by = int(shifts[0]), None, 0, 0.0
         if self.bias is not None:
             wide = np.rint(self.bias / result * 2.0**shift)
             bias = np.clip(wide, *BIAS_RANGE).astype(np.int16)
             clipped = int(np.count_nonzero(wide != bias))
+            clipped_by = float(np.abs(wide - bias).max(initial=0.0)) / 2.0**shift
         weight = np.rint(self.weight * (ratio * 2.0**shift))
         weight = np.clip(weight, -LARGEST_WEIGHT, LARGEST_WEIGHT).astype(np.int8)
-        return Integers(weight, bias, shift, clipped)
+        return Integers(weight, bias, shift, clipped, clipped_by)
 
 
 def real_coefficients(op: LayerOp) -> tuple[Array, Array | None] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -59,9 +59,11 @@ class CalibrationData:
     count: int
     contract: Preprocess | None = None
     crew: Crew = ALONE
+    order: tuple[int, ...] | None = None
 
     def batch(self, index: int) -> dict[str, Array]:
         """A batch by input name; the last one repeats its samples when there are too few."""
+        index = index if self.order is None else self.order[index]
         found: dict[str, Array] = {}
         for name, shape in self.inputs.items():
             samples = self.sources[name].read(index * shape[0], (index + 1) * shape[0])
@@ -83,6 +85,16 @@ class CalibrationData:
         """How many samples are in the batches, without repeated ones."""
         name, shape = next(iter(self.inputs.items()))
         return min(self.sources[name].count, self.count * shape[0])
+
+    def chosen(self, batches: Sequence[int]) -> CalibrationData:
+        """Some of the batches alone."""
+        return replace(self, count=len(batches), order=tuple(batches))
+
+    def new(self, index: int) -> int:
+        """How many samples of a batch are not there a second time, to fill it."""
+        name, shape = next(iter(self.inputs.items()))
+        place = index if self.order is None else self.order[index]
+        return min(shape[0], self.sources[name].count - place * shape[0])
 
     def limited(self, samples: int) -> CalibrationData:
         """The first batches that hold so many samples, at least one batch."""

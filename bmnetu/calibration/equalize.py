@@ -96,7 +96,7 @@ def _rows(op: Weighted) -> Array:
     return op.weight.array.astype(np.float64).reshape(op.weight.shape[0], -1)
 
 
-def _columns(op: Weighted, channels: int) -> Array:
+def columns_of(op: Weighted, channels: int) -> Array:
     """The weights by input channel: [C, the rest]."""
     groups = op.group.value.data if isinstance(op, ops.ConvolutionOp) else 1
     weight = op.weight.array.astype(np.float64)
@@ -118,7 +118,7 @@ def _factors(net: FloatNet, channels: Channels, link: Link) -> Array:
     peaks = np.max([channels.peaks[name].reshape(count, -1).max(axis=1) for name in held], axis=0)
     power = channels.mean_square(names[-1]).reshape(count, -1).mean(axis=1)
     before = np.abs(_rows(link.before)).max(axis=1)
-    columns = np.concatenate([_columns(op, count) for op in link.after], axis=1)
+    columns = np.concatenate([columns_of(op, count) for op in link.after], axis=1)
     after, gain = np.abs(columns).max(axis=1), np.square(columns).sum(axis=1)
     full_scale = FULL_SCALE_UNSIGNED if unsigned else FULL_SCALE_SIGNED
     inputs, stretch = _row_power(link.before, channels, net), _stretch(link, count)

@@ -16,6 +16,7 @@ from bmnetu.calibration.outputs import OutputErrors, Outputs
 from bmnetu.calibration.portable import PortableFunction
 from bmnetu.calibration.quantized import QuantizedNet
 from bmnetu.calibration.quantizer import Quantizer
+from bmnetu.calibration.regions import joined_regions
 from bmnetu.calibration.sensitivity import Cost, Part
 from bmnetu.errors import AccuracyError
 from dialects.ufw import ops
@@ -28,12 +29,16 @@ PATIENCE = 4
 
 @dataclass(frozen=True)
 class Mixed:
-    """A net with some parts in float, and how close its outputs are to the float net's."""
+    """A net with some parts in float, and how close its outputs are to the float net's.
+
+    ``noise`` and ``cosine`` are the worst of all outputs and of all operands that one is joined of.
+    """
 
     parts: tuple[Part, ...]
     quantized: QuantizedNet
     noise: float
     cosine: float
+    worst: str
 
     @property
     def layers(self) -> int:
@@ -41,7 +46,8 @@ class Mixed:
         return _layers(self.parts)
 
     def line(self) -> str:
-        return f"SQNR {decibels(self.noise):.1f} dB, cosine {self.cosine:.6f}"
+        where = f' (worst: "{self.worst}")' if ": " in self.worst else ""
+        return f"SQNR {decibels(self.noise):.1f} dB, cosine {self.cosine:.6f}{where}"
 
 
 @dataclass
@@ -59,7 +65,7 @@ class FloatChoice:
 
         A part that does not help alone is tried with those that read it, as what lies between two
         layers is rounded unless both are float; an input only so. Ends at ``budget`` layers, or
-        when the cosine of every output is at least ``target``. Where single parts do not lead
+        when the worst cosine is at least ``target``. Where single parts do not lead
         there, the fewest of the worst that do so together. Raises :class:`AccuracyError` when it is
         not reached.
         """
@@ -136,9 +142,10 @@ class FloatChoice:
     def _measured(self, parts: tuple[Part, ...], quantized: QuantizedNet) -> Mixed:
         net = self.quantizer.net
         int8 = IntegerNet(integer_module(net, quantized))
-        job = Outputs(PortableFunction(net.function), int8, self.data, OutputErrors)
+        portable, regions = PortableFunction(net.function), joined_regions(net.function)
+        job = Outputs(portable, int8, self.data, OutputErrors, regions)
         found = merged(job, self.data, OutputErrors(), "measuring")
-        return Mixed(parts, quantized, found.noise, found.cosine)
+        return Mixed(parts, quantized, found.worst_noise, found.cosine, found.worst)
 
 
 def _layers(parts: Sequence[Part]) -> int:

@@ -160,7 +160,9 @@ def table_lines(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
-def table_json(name: str, samples: int, rows: Sequence[Row]) -> bytes:
+def table_json(
+    name: str, samples: int, rows: Sequence[Row], lost: Sequence[Mapping[str, str]] = ()
+) -> bytes:
     """The table as JSON, described in docs/calibration.md."""
     layers = [
         {
@@ -175,7 +177,12 @@ def table_json(name: str, samples: int, rows: Sequence[Row]) -> bytes:
         }
         for row in rows
     ]
-    found: Mapping[str, Any] = {"net": name, "samples": samples, "blobs": layers}
+    found: Mapping[str, Any] = {
+        "net": name,
+        "samples": samples,
+        "blobs": layers,
+        "losses": list(lost),
+    }
     return (json.dumps(found, indent=1, sort_keys=True) + "\n").encode()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
+from copy import copy
 from functools import cached_property
 from typing import Any
 
@@ -54,6 +55,27 @@ class FloatNet:
             for node, message in messages.items()
             if message.forward_with_float
         )
+
+    def copy(self) -> FloatNet:
+        """A net of its own, so that its weights can be changed; messages are shared."""
+        found = copy(self)
+        found.__dict__.pop("names", None)
+        found.__dict__.pop("makers", None)
+        found.module = self.module.clone()
+        found.function = main_function(found.module)
+        nodes: dict[Node, Node] = dict(
+            zip(
+                [*self.layers, *self.inputs.values()],
+                [*_layers(found.function), *found.function.body.block.args],
+                strict=True,
+            )
+        )
+        found.layers = dict(zip(_layers(found.function), self.layers.values(), strict=True))
+        arguments = found.function.body.block.args
+        found.inputs = dict(zip(self.inputs, arguments, strict=True))
+        found._kept = {nodes[node]: message for node, message in self._kept.items()}
+        found.floats = {nodes[node] for node in self.floats}
+        return found
 
     def keep_float(self, nodes: Iterable[Node]) -> None:
         """Adds to the floats, and marks their messages."""

@@ -13,6 +13,7 @@ from bmnetu.calibration.closeness import Closeness
 from bmnetu.calibration.data import CalibrationData
 from bmnetu.calibration.integer_net import IntegerNet
 from bmnetu.calibration.portable import PortableFunction
+from bmnetu.calibration.regions import Regions, with_regions
 from dialects.blob import Array
 from dialects.execute import execute, names_of
 from dialects.ufw.reference import evaluate
@@ -31,30 +32,34 @@ WatcherT = TypeVar("WatcherT", bound=OutputWatcher)
 
 @dataclass(frozen=True)
 class Outputs(Generic[WatcherT]):
-    """Both nets, run over a batch; ``make`` can be pickled. Repeated samples are left out."""
+    """Both nets, run over a batch; ``make`` can be pickled. Repeated samples are left out.
+
+    What is watched of the outputs are they themselves, and their ``regions``.
+    """
 
     net: PortableFunction
     int8: IntegerNet
     data: CalibrationData
     make: Callable[[], WatcherT]
+    regions: Regions = field(default_factory=dict[str, Mapping[str, Array]])
 
     def run(self, index: int) -> WatcherT:
         found, batch, function = self.make(), self.data.batch(index), self.net.function
         size = len(next(iter(batch.values())))
-        count = min(size, self.data.samples - index * size)
+        count = self.data.new(index)
         outputs = names_of(function, "output_names")
         wanted = dict(zip(outputs, execute(function, batch, evaluate), strict=True))
         pairs = [
             {name: array[:count] if len(array) == size else array for name, array in each.items()}
             for each in (wanted, self.int8.run(batch))
         ]
-        found.watch(index * size, *pairs)
+        found.watch(index * size, *(with_regions(each, self.regions) for each in pairs))
         return found
 
 
 @dataclass
 class OutputErrors:
-    """How close every output is, by name."""
+    """How close every output is, by name, and every operand that an output is joined of."""
 
     outputs: dict[str, Closeness] = field(default_factory=dict[str, Closeness])
 
@@ -64,14 +69,27 @@ class OutputErrors:
 
     @property
     def noise(self) -> float:
-        """The mean noise relative to the signal over all outputs that have one."""
-        found = [each.relative_noise for each in self.outputs.values() if each.signal]
-        return float(np.mean(found)) if found else 0.0
+        """The mean noise relative to the signal over all that have one."""
+        return float(np.mean(list(self._noises.values()) or [0.0]))
+
+    @property
+    def worst(self) -> str:
+        """What has the largest noise relative to its signal."""
+        return max(self._noises, key=self._noises.__getitem__, default="")
+
+    @property
+    def worst_noise(self) -> float:
+        """The largest noise relative to the signal."""
+        return max(self._noises.values(), default=0.0)
 
     @property
     def cosine(self) -> float:
-        """The cosine of the output that has the smallest."""
-        return min((each.cosine for each in self.outputs.values()), default=1.0)
+        """The smallest cosine."""
+        return min((each.cosine for each in self.outputs.values() if each.signal), default=1.0)
+
+    @property
+    def _noises(self) -> dict[str, float]:
+        return {name: each.relative_noise for name, each in self.outputs.items() if each.signal}
 
     def merge(self, other: OutputErrors) -> None:
         for name, closeness in other.outputs.items():

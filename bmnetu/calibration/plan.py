@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
+from math import prod
 
 import numpy as np
 from xdsl.ir import Operation, SSAValue
 
 from dialects.ufw import ops
-from dialects.ufw.layer import LayerOp
+from dialects.ufw.layer import LayerOp, shape_of
 
 MOVING = (
     ops.PoolingOp,
@@ -22,6 +23,7 @@ MOVING = (
 )
 """Layers whose results are as their input is: same scale, same sign, float when it is float. None
 of their results can be larger than all of their input: they move data, or take a maximum or mean.
+Only the mean of a whole map has a scale of its own.
 """
 
 SLOPED = (ops.ReLUOp, ops.PReLUOp)
@@ -90,6 +92,9 @@ class Plan:
         """Plans the results of a layer; its operands are planned."""
         if isinstance(op, ops.ReLUOp) and op.negative_slope.value.data == 0:
             self._relu(op)
+        elif _averages_map(op):
+            self.unsigned.update(op.results if op.operands[0] in self.unsigned else ())
+            self.measured.extend(op.results)
         elif isinstance(op, MOVING) or (isinstance(op, SLOPED) and self._is_within(op)):
             self._keep(op)
         elif isinstance(op, ops.ConcatOp):
@@ -152,6 +157,13 @@ class Plan:
         if not combines or (isinstance(op, ops.ScaleOp) and op.bias is not None):
             return False
         return min(factors or [0.0]) >= 0 and all(x in self.unsigned for x in op.operands)
+
+
+def _averages_map(op: LayerOp) -> bool:
+    """Whether a layer takes the mean of a whole map, whose range is far below the map's."""
+    if not isinstance(op, ops.PoolingOp) or op.kind.data != ops.PoolingKind.AVERAGE:
+        return False
+    return shape_of(op.top)[2:] == (1, 1) and prod(shape_of(op.bottom)[2:]) > 1
 
 
 def make_plan(

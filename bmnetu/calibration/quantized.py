@@ -66,7 +66,4 @@ def _settle(
     integers = found.integers(net.numbers[op.operands[0]].scale / y, y)
     if integers is not None:
         net.coefficients[op] = integers
-        if integers.clipped:
-            clipped = f"{integers.clipped} of its biases exceed 16 bits and are clipped"
-            net.notes.append(f'layer "{layer_name(op)}": {clipped}')
     return integers is not None

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 
 from xdsl.ir import SSAValue
 
 from bmnetu.calibration.channels import Channels
 from bmnetu.calibration.choice import Choice
+from bmnetu.calibration.data import CalibrationData
 from bmnetu.calibration.net import FloatNet, Node
 from bmnetu.calibration.plan import Plan, make_plan
 from bmnetu.calibration.quantized import QuantizedNet, quantize_net
-from bmnetu.calibration.refine import refine
+from bmnetu.calibration.recipe import Recipe
+from bmnetu.calibration.refine import refine, sample_batches
 from bmnetu.calibration.scales import Thresholds
 from bmnetu.calibration.statistics import Histograms
-from bmnetu.options import CalibrateOptions
 from dialects.blob import Array
 
 
@@ -28,18 +30,22 @@ class Quantizer:
     channels: Channels
     histograms: Histograms
     sample: Sequence[Mapping[str, Array]]
-    options: CalibrateOptions
+    recipe: Recipe
+
+    def with_sample(self, data: CalibrationData) -> Quantizer:
+        """The same, with the batches that weights are refined on."""
+        batches = islice(data.batches(), sample_batches(self.net.function))
+        return replace(self, sample=list(batches))
 
     def quantized(self, floats: Set[Node]) -> QuantizedNet:
         """The integer net in which ``floats`` stay float."""
-        net, options = self.net, self.options
+        net, recipe = self.net, self.recipe
         plan = _plan(net, floats)
-        choice = Choice(net, plan, self.channels, self.histograms, options.th_method)
+        choice = Choice(net, plan, self.channels, self.histograms, recipe.method)
         thresholds = Thresholds(plan, list(net.names), choice)
         found = quantize_net(list(net.inputs.values()), list(net.layers), thresholds, choice)
-        steps = {"rounding": options.adaptive_rounding, "correction": options.bias_correction}
-        if any(steps.values()):
-            refine(net, found, self.sample, **steps)
+        if recipe.refines:
+            refine(net, found, self.sample, rounding=recipe.rounding, correction=recipe.correction)
         return found
 
 

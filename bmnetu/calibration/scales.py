@@ -122,10 +122,15 @@ class Thresholds:
         wanted = max(wanted, least)
         free = bool(measured) and not any(self._data.is_fixed(value) for value in measured)
         candidates = (wanted * 2.0**OCTAVES).astype(np.float32).astype(np.float64)
-        candidates = candidates[candidates >= least]
+        candidates = candidates[(candidates >= least) & (candidates <= self._most(makers))]
         if free and len(candidates):
             wanted = self._best(candidates, full_scale, measured, makers) or wanted
         self._found[root] = _float32(wanted)
+
+    def _most(self, makers: Sequence[LayerOp]) -> float:
+        """The largest threshold that is of use: a ReLU's upper limit, where saturation is it."""
+        limits = [op.upper for op in makers if isinstance(op, ops.ReLUOp) and op.upper]
+        return min((limit.value.data for limit in limits), default=float("inf"))
 
     def _least(self, op: LayerOp, full_scale: int) -> float:
         """The least threshold that integer arithmetic can reach from the operands'."""

@@ -18,6 +18,7 @@ from bmnetu.calibration.net import FloatNet, Node
 from bmnetu.calibration.outputs import OutputErrors
 from bmnetu.calibration.portable import PortableFunction
 from bmnetu.calibration.quantized import layer_name
+from bmnetu.calibration.regions import Regions, joined_regions, with_regions
 from dialects.blob import Array
 from dialects.execute import names_of
 from dialects.ufw.layer import LayerOp
@@ -43,8 +44,8 @@ class Part:
 class Cost:
     """What a part alone costs at the net's outputs.
 
-    ``sqnr`` in dB is of the noise relative to the signal, the mean over all outputs; ``cosine`` is
-    that of the worst output.
+    ``sqnr`` in dB is of the noise relative to the signal, the mean over all outputs and all
+    operands that one is joined of; ``cosine`` is the worst of these.
     """
 
     part: Part
@@ -71,18 +72,21 @@ class _Propagation:
     int8: IntegerNet
     data: CalibrationData
     parts: Mapping[str, frozenset[str]]
+    regions: Regions
 
     def run(self, index: int) -> Found:
         function = self.net.function
         real = float_blobs(function, self.data.batch(index))
         errors = own_errors(function, self.int8, real)
-        outputs = {name: real[name] for name in names_of(function, "output_names")}
+        names = names_of(function, "output_names")
+        outputs = with_regions({name: real[name] for name in names}, self.regions)
         found: dict[str, OutputErrors] = {}
         for part, blobs in self.parts.items():
             mine = {name: errors[name] for name in blobs & errors.keys()}
             changed = _changed(function, real, mine)
             found[part] = OutputErrors()
-            found[part].watch(0, outputs, {name: changed.get(name, real[name]) for name in outputs})
+            with_error = {name: changed.get(name, real[name]) for name in names}
+            found[part].watch(0, outputs, with_regions(with_error, self.regions))
         return Found(found)
 
 
@@ -125,7 +129,8 @@ def sensitivity(net: FloatNet, int8: IntegerNet, data: CalibrationData) -> tuple
     """What every part alone costs, the worst first, over all batches of the data."""
     parts = parts_of(net)
     blobs = {str(i): part.blobs for i, part in enumerate(parts)}
-    job = _Propagation(PortableFunction(net.function), int8, data, blobs)
+    regions = joined_regions(net.function)
+    job = _Propagation(PortableFunction(net.function), int8, data, blobs, regions)
     found = merged(job, data, Found(), "sensitivity")
     costs = [
         Cost(part, decibels(found.parts[key].noise), found.parts[key].cosine)

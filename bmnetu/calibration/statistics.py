@@ -14,11 +14,13 @@ BINS = 2048
 class Histograms:
     """The magnitudes of the blobs in ``largest``, in 2048 bins from 0 to the largest.
 
-    Zeros are left out: every scale holds them exactly.
+    Zeros are left out: every scale holds them exactly. ``thresholds`` remembers what was asked of
+    them: by name, full scale and method.
     """
 
     def __init__(self, largest: Mapping[str, float]) -> None:
         self.largest = largest
+        self.thresholds: dict[tuple[str, int, str], float] = {}
         self.counts = {name: np.zeros(BINS, np.int64) for name in largest}
 
     def watch(self, name: str, array: Array) -> None:

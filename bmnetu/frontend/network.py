@@ -30,7 +30,7 @@ class Precision(StrEnum):
     INT8 = "INT8"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Network:
     """A net as loaded: its ufw module, its precision and remarks for the user.
 
@@ -43,6 +43,9 @@ class Network:
     notes: tuple[str, ...]
     net: NetParameter
     preprocess: Preprocess | None = None
+
+    def __repr__(self) -> str:
+        return f'<Network "{self.net.name}", {self.precision}, {len(self.net.layer)} layers>'
 
 
 Files = tuple[Topology, Weights]

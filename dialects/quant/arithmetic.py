@@ -47,6 +47,14 @@ def reciprocal(area: int) -> tuple[int, int]:
     return multiplier, shift
 
 
+def mean_factor(area: int, ratio: float) -> tuple[int, int]:
+    """(m, s) with m/2^s nearest to ratio/area, m at most 255; the engine's table for the ratio 1.
+
+    ``ratio`` is the scale of the summed numbers over that of their mean.
+    """
+    return reciprocal(area) if ratio == 1 else fixed_point(ratio / area, 255)
+
+
 def fixed_point(ratio: float, limit: int = 127, max_shift: int = 31) -> tuple[int, int]:
     """(m, r) with m/2^r nearest to a ratio > 0: the largest r whose m stays within ``limit``.
 

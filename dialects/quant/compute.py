@@ -145,7 +145,7 @@ class PoolOp(QuantOp):
         x, y, pad = types.shape_of(self.x), types.shape_of(self.y), ints(self.pad)
         require(len(x) == 4 and x[:2] == y[:2], self, "pooling keeps N and C of a rank 4 tensor")
         require(
-            types.scale_of(self.x) == types.scale_of(self.y),
+            isinstance(self, AveragePoolOp) or types.scale_of(self.x) == types.scale_of(self.y),
             self,
             "pooling keeps its input's scale",
         )
@@ -166,8 +166,8 @@ class MaxPoolOp(PoolOp):
 class AveragePoolOp(PoolOp):
     """Mean over the window. The divisor counts padding (as zeros) but not what is clipped.
 
-    Integer: ``y = sat((sum * m) >>r s)`` with (m, s) = :func:`dialects.quant.arithmetic.reciprocal`
-    of the divisor.
+    Integer: ``y = sat((sum * m) >>r s)``, (m, s) = :func:`dialects.quant.arithmetic.mean_factor` of
+    the divisor and the ratio of both scales: the result can have one of its own.
     """
 
     name = "quant.average_pool"

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from xdsl.ir import Operation
 
 from dialects.quant import compute, movement, strips, types
-from dialects.quant.arithmetic import quantize, reciprocal, rounding_shift, saturate
+from dialects.quant.arithmetic import mean_factor, quantize, rounding_shift, saturate
 from dialects.quant.base import ints
 from dialects.quant.winograd import winograd_sums
 
@@ -77,7 +77,11 @@ def _conv(op: compute.ConvOp, x: Array) -> Array:
         y = _sums(x, op.weight.array, op)
         y = y if bias is None else y + bias
         return np.maximum(y, 0) if op.relu.value.data else y
-    total = _sums(x.astype(np.float64), op.weight.array.astype(np.float64), op)
+    weight = op.weight.array
+    largest = np.abs(weight.astype(np.int64)).reshape(len(weight), -1).sum(axis=1).max()
+    exact = largest * 255 <= 1 << 24 and not op.winograd.value.data
+    kind = np.float32 if exact else np.float64
+    total = _sums(x.astype(kind), weight.astype(kind), op)
     total = total.astype(np.int64) + (0 if bias is None else bias.astype(np.int64))
     return saturate(rounding_shift(total, op.shift.value.data), types.dtype_of(op.y))
 
@@ -114,7 +118,7 @@ def _average_pool(op: compute.AveragePoolOp, x: Array) -> Array:
         return total / area.astype(np.float32)
     y = np.empty(total.shape, types.dtype_of(op.y))
     for value in np.unique(area):
-        multiplier, shift = reciprocal(int(value))
+        multiplier, shift = mean_factor(int(value), types.scale_ratio(op.x, op.y))
         where = (..., area == value)
         y[where] = saturate(rounding_shift(total[where] * multiplier, shift), types.dtype_of(op.y))
     return y
@@ -166,7 +170,7 @@ def _prelu(op: compute.PReluOp, x: Array) -> Array:
 
 
 def _lookup(op: compute.LookupOp, x: Array) -> Array:
-    return op.table.array[x.view(np.uint8)].view(types.dtype_of(op.y))
+    return np.take(op.table.array, x.view(np.uint8)).view(types.dtype_of(op.y))
 
 
 def _quantize(op: compute.QuantizeOp, x: Array) -> Array:

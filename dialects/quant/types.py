@@ -30,6 +30,12 @@ def shape_of(value: SSAValue | Attribute) -> tuple[int, ...]:
     return tensor_type(value).get_shape()
 
 
+def scale_ratio(x: SSAValue, y: SSAValue) -> float:
+    """The scale of x over that of y; 1 where they are one or one of both has none."""
+    a, b = scale_of(x), scale_of(y)
+    return a / b if a and b and a != b else 1.0
+
+
 def scale_of(value: SSAValue | Attribute) -> float | None:
     """The real value of one integer step, or None when the tensor carries no scale."""
     encoding = tensor_type(value).encoding

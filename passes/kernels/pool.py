@@ -13,7 +13,7 @@ from dialects.bm1684 import tile
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import Ref
 from dialects.quant import compute, types
-from dialects.quant.arithmetic import reciprocal
+from dialects.quant.arithmetic import mean_factor
 from dialects.quant.base import i64s, int_attr, ints
 from passes.kernels.builder import TileBuilder, float_bits
 from passes.kernels.tiling import (
@@ -98,10 +98,11 @@ def _average_region(
     height, width = region.height, region.width
     kernel, stride = (height.kernel, width.kernel), op.stride
     area = kernel[0] * kernel[1]
-    multiplier, shift = reciprocal(area)
+    ratio = types.scale_ratio(op.x, op.y)
+    multiplier, shift = mean_factor(area, ratio)
     is_float = types.is_float(op.x)
     limits = BM1684.limits
-    built_in = area <= limits.average_area and area != limits.average_area_excluded
+    built_in = ratio == 1 and area <= limits.average_area and area != limits.average_area_excluded
 
     def average(dst: SSAValue, src: SSAValue, loaded: Weights | None, pads: Pads) -> None:
         factor = float_bits(1.0 / area) if is_float else multiplier

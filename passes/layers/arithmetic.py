@@ -249,11 +249,13 @@ def _pooling(c: Converter, op: ufw.PoolingOp) -> None:
     # A kernel larger than the padded map has one window, which is clipped to it.
     extents = zip(ints(op.kernel), types.shape_of(x)[2:], sides(pad), strict=True)
     kernel = [min(k, size + sum(both)) for k, size, both in extents]
+    averages = kind is compute.AveragePoolOp and _is_integer(c, op)
+    own = averages and types.dtype_of(x) == types.dtype_of(op.top)
     dense = [(size - 1) * step + 1 for size, step in zip(sizes, steps, strict=True)]
     value = c.add(
         kind,
         [x],
-        types.like(x, (n, channels, *dense)),
+        types.like(op.top if own else x, (n, channels, *dense)),
         "" if steps == (1, 1) else "dense",
         kernel=i64s(kernel),
         stride=i64s(stride),

@@ -97,7 +97,7 @@ class TensorFinding:
         )
 
 
-@dataclass
+@dataclass(repr=False)
 class Findings:
     """Everything the compare found. ``on_tensor`` is called for each tensor as it becomes final;
     ``failure``: a sentence about commands that could not be executed at all. ``fatal``: a
@@ -109,6 +109,9 @@ class Findings:
     outputs: dict[str, Array] = field(default_factory=dict[str, Array])
     on_tensor: Callable[[TensorFinding], None] | None = None
     fatal: bool = True
+
+    def __repr__(self) -> str:
+        return f"<Findings: {self.verdict()}>"
 
     def add(self, finding: TensorFinding) -> None:
         self.tensors.append(finding)

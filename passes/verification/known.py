@@ -47,10 +47,24 @@ class Known:
         return Known(array, undefined)
 
     def filled(self, numbers: Array) -> Known:
-        """The tensor with ``numbers`` where it is undefined."""
+        """The tensor with the chip's ``numbers`` where it is undefined.
+
+        Numbers that are larger than all defined ones, as a division by 0 leaves them, stay
+        undefined: sums of these may overflow in one order and not in another.
+        """
         if self.undefined is None:
             return self
-        return Known.of(np.where(self.undefined, numbers, self.array))
+        usual = np.max(np.abs(self.array), initial=1.0, where=~self.undefined)
+        with np.errstate(invalid="ignore"):
+            taken = self.undefined & (np.abs(numbers.astype(np.float64)) <= usual)
+        if numbers.dtype.kind != "f":
+            taken = self.undefined
+        return Known.of(np.where(taken, numbers, self.array), self.undefined & ~taken)
+
+    def replaced(self, numbers: Array) -> Known:
+        """The chip's ``numbers`` in place of all of this tensor; as in :meth:`filled`, absurd ones
+        stay undefined."""
+        return Known.of(numbers, self.filled(numbers).undefined)
 
     def same(self, other: Known) -> bool:
         """Whether both hold the same numbers, none of them undefined."""

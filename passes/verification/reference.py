@@ -24,7 +24,7 @@ class ReferenceRun:
     Every value exists twice: ``npu`` (the NPU's own tensor where it was observed, else computed
     from such) and ``cpu`` (computed from the network's inputs alone). Where both are equal they
     are one array, and the next op is computed once. Where the CPU leaves an element undefined, it
-    goes on with the NPU's number: what follows is compared again.
+    goes on with the NPU's number if that is of a usual size: what follows is compared again.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class ReferenceRun:
             if top in self._pending:
                 got = self._pending.pop(top)
                 self._compare(op, top, got, own, all_the_way)
-                own, all_the_way = Known.of(got), all_the_way.filled(got)
+                own, all_the_way = own.replaced(got), all_the_way.filled(got)
             if own is not all_the_way and own.same(all_the_way):
                 own = all_the_way
             self._npu[value], self._cpu[value] = own, all_the_way

@@ -40,18 +40,19 @@ THRESHOLD = 0.5
 CALIBRATED_EVERY = 4
 SAMPLES = 8
 
-PLAIN = {"equalize": False, "adaptive_rounding": False, "bias_correction": False}
+PLAIN = {"th_method": "KL", "equalize": False, "adaptive_rounding": False, "bias_correction": False}
 VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "default": {},
-    **{method: {"th_method": method} for method in METHODS if method != "KL"},
+    **{method: {"th_method": method} for method in METHODS},
     "fixed": PLAIN,
     "plain": PLAIN,
     "equalized": PLAIN | {"equalize": True},
     "rounded": PLAIN | {"adaptive_rounding": True},
     "corrected": PLAIN | {"bias_correction": True},
-    "all": {"bias_correction": True},
+    "all": {"th_method": "KL", "bias_correction": True},
 }
-"""Flags of bmnetu-calibrate. ``fixed`` is ``plain`` with the method's thresholds as they are."""
+"""Flags of bmnetu-calibrate. ``fixed`` is ``plain`` with the method's thresholds as they are;
+rows without a method are KL, but for the default, AUTO."""
 
 
 @dataclass(frozen=True)

@@ -67,12 +67,13 @@ class Files:
         return arrays
 
     def calibrate(self, data: Arrays | Path, **flags: Any) -> Calibrated:
-        """Runs the calibration over arrays or a data path."""
+        """Runs the calibration over arrays or a data path, with one method, KL by default."""
         path = data if isinstance(data, Path) else self.folder / "data.npz"
         if not isinstance(data, Path):
             np.savez(path, allow_pickle=False, **data)
         lines: list[str] = []
         outdir = flags.pop("outdir", self.folder / "out")
+        flags.setdefault("th_method", "KL")
         options = calibrate_options(
             model=self.model, weight=self.weight, data=path, outdir=outdir, **flags
         )

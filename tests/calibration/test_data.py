@@ -175,7 +175,7 @@ np.save(PICKLED, np.array([{}], dtype=object))
 
 FAULTY: dict[str, tuple[Callable[[Path], Path], str]] = {
     "missing": (lambda folder: folder / "none", "no such file or folder"),
-    "text": (file("x.txt", b"hello"), "neither a folder of images nor an LMDB, .npy or .npz"),
+    "text": (file("x.txt", b"hello"), "neither an image or a folder of images, nor an LMDB"),
     "empty npy": (file("x.npy", b""), "cannot be read as an array"),
     "no npy": (file("x.npy", b"hello, this is no array"), "cannot be read as an array"),
     "cut npy": (file("x.npy", npy_bytes(SAMPLES)[:-8]), 'array "data" is cut short'),

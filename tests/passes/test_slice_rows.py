@@ -83,7 +83,7 @@ def test_the_npu_computes_slices(integer: bool) -> None:
         module = random_image_module(seed, integer)
         findings = compared(module, integer, "quant-slice-rows", SLICED)
         seen += len(observed_parts(module) & {tensor.top for tensor in findings.tensors})
-    assert seen > 4
+    assert seen > 2
 
 
 NET = """builtin.module {{ func.func @main(%x: {0}) -> {0} attributes {{

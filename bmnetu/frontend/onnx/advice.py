@@ -11,6 +11,9 @@ FIXED = (
 EVAL = "export after model.eval()"
 FLOAT = "export the float net; bmnetu-calibrate makes INT8 of it"
 SHUFFLE = "write it as reshape, transpose and reshape"
+ONE_SHAPE = "bring all operands to one shape, or one of them to N x C x 1 x 1"
+POOL = "1-D: unsqueeze a height of 1 and use the 2-D one; use equal pads at both ends, no dilation"
+AXES = "bring the axes to height and width with unsqueeze and permute"
 OWN_DOMAIN = (
     "export with ONNX's own operators only: no custom ones, and no file that ONNX Runtime has"
     " optimised or quantised"
@@ -18,12 +21,15 @@ OWN_DOMAIN = (
 
 ADVICE: dict[str, str] = {
     "Abs": "write relu(x) + relu(-x)",
+    "Add": ONE_SHAPE,
     "And": FIXED,
     "ArgMax": HEADS,
+    "AveragePool": POOL,
     "BatchNormalization": EVAL,
     "Bernoulli": EVAL,
     "Cast": "export with float32 tensors all through",
     "Compress": HEADS,
+    "Concat": "with a constant: make the constant an input of the net",
     "ConstantOfShape": FIXED,
     "Conv": "1-D: unsqueeze a height of 1 and use Conv2d",
     "ConvInteger": FLOAT,
@@ -36,24 +42,33 @@ ADVICE: dict[str, str] = {
     "Equal": FIXED,
     "Erf": "use the tanh form, torch.nn.GELU(approximate='tanh')",
     "Expand": "repeat with torch.cat",
+    "Gather": "cut the pieces out with slices and join them with torch.cat",
     "GatherElements": HEADS,
     "GatherND": HEADS,
     "Gelu": "export with operator set 17 and the tanh form, torch.nn.GELU(approximate='tanh')",
+    "Gemm": "transpose A before it; of two tensors: " + HOST,
     "Greater": FIXED,
     "GreaterOrEqual": FIXED,
     "If": FIXED,
     "Less": FIXED,
     "LessOrEqual": FIXED,
     "Loop": FIXED,
+    "MatMul": "of two tensors, as in attention: " + HOST,
     "MatMulInteger": FLOAT,
+    "Max": ONE_SHAPE,
+    "MaxPool": POOL,
+    "Mean": ONE_SHAPE,
     "Min": "of tensors: write -torch.maximum(-a, -b)",
+    "Mul": ONE_SHAPE,
     "Multinomial": EVAL,
     "NonMaxSuppression": HEADS,
     "NonZero": HEADS,
     "Not": FIXED,
     "OneHot": FIXED,
     "Or": FIXED,
-    "Pad": "let the Conv or AveragePool behind it pad",
+    "PRelu": "use torch.nn.PReLU with one slope or one a channel",
+    "Pad": "zeros: let the Conv or AveragePool behind it pad",
+    "Pow": "write x ** number",
     "QLinearConv": FLOAT,
     "QLinearMatMul": FLOAT,
     "QuantizeLinear": FLOAT,
@@ -62,6 +77,8 @@ ADVICE: dict[str, str] = {
     "RandomUniform": EVAL,
     "RandomUniformLike": EVAL,
     "Range": FIXED,
+    "ReduceMax": AXES,
+    "ReduceMean": AXES,
     "ReduceSum": "over height and width: the mean times their size",
     "Reshape": FIXED,
     "Resize": (
@@ -76,7 +93,10 @@ ADVICE: dict[str, str] = {
     "Size": FIXED,
     "Slice": "steps over height and width: max_pool2d(x, 1, step)",
     "SpaceToDepth": SHUFFLE,
+    "Split": "leave pieces without numbers out",
     "SplitToSequence": "split into tensors: torch.split and an index",
+    "Sub": ONE_SHAPE,
+    "Sum": ONE_SHAPE,
     "Swish": "write x * torch.sigmoid(x)",
     "Tile": "repeat with torch.cat",
     "TopK": HEADS,
@@ -86,10 +106,6 @@ ADVICE: dict[str, str] = {
 }
 
 
-def advice_on(op: str, known: bool) -> str:
-    """What to do about an operator; empty where the node's own sentence says it. ``known``: it can
-    be compiled, but not this one.
-    """
-    if "." in op:
-        return OWN_DOMAIN
-    return ADVICE.get(op, "" if known else HOST)
+def advice_on(op: str) -> str:
+    """What to do about an operator."""
+    return OWN_DOMAIN if "." in op else ADVICE.get(op, HOST)

@@ -26,7 +26,10 @@ from bmnetu.frontend.topology import Topology
 from bmnetu.frontend.ufw_pb2 import LayerParameter, NetParameter
 from dialects.blob import Array
 from dialects.ufw.layer import Top
+from dialects.ufw.shapes import show
 
+ROOM, ROOM_FACTOR = 1 << 27, 4
+"""What is computed of constants takes at most so many bytes, and this times the files' size."""
 MAX_RANK = 8
 """No tensor of the net has more dimensions."""
 
@@ -44,7 +47,7 @@ def read_onnx(
     read = {name for node in nodes for name in node.inputs} | set(file.outputs)
     notes: list[str] = []
     refusals = Refusals(path)
-    inputs = reshaped(_inputs(file, read, notes, refusals), shapes, max_n)
+    inputs = reshaped(_inputs(file, read, notes, refusals, shapes is None), shapes, max_n)
     if shapes is None and max_n is None:
         notes += [
             f'{path}: input "{blob.name}" has any batch; 1 is taken without -shapes'
@@ -86,9 +89,11 @@ def _live(file: OnnxFile) -> list[Node]:
 
 
 def _inputs(
-    file: OnnxFile, read: set[str], notes: list[str], refusals: Refusals
+    file: OnnxFile, read: set[str], notes: list[str], refusals: Refusals, declared: bool
 ) -> list[Input]:
-    """The inputs that are read; a batch without a size is 1, other sizes have to be known."""
+    """The inputs that are read; a batch without a size is 1, other sizes have to be known.
+    ``declared``: their own shapes count.
+    """
     found: list[Input] = []
     for name, value in file.inputs.items():
         if name not in read:
@@ -104,6 +109,10 @@ def _inputs(
                 f"{where} is a scalar, a tensor without a dimension; export the net with a"
                 " constant in its place, or with a tensor of one dimension"
             )
+            continue
+        sizes = [dim.dim_value for dim in kind.shape.dim if dim.HasField("dim_value")]
+        if declared and 0 in sizes and len(sizes) == len(shape) and shape[1:].count(0):
+            refusals.add(f"{where} is {show(shape)}, which has no numbers; give sizes with -shapes")
             continue
         if kind.elem_type != TensorProto.FLOAT:
             known = kind.elem_type in TensorProto.DataType.values()
@@ -128,7 +137,7 @@ class _Conversion:
     makes stands there like an input of the net where onnx knows its shape.
 
     ``lost`` are tensors of unknown shape; ``unsure`` those that come from such a shape alone, and
-    may be constants.
+    may be constants. ``made`` are the bytes that were computed of constants.
     """
 
     def __init__(
@@ -141,6 +150,7 @@ class _Conversion:
         self.file = file
         self.refusals = refusals
         self.unsure: set[str] = set()
+        self.made = 0
         self.elements = {name: v.type.tensor_type.elem_type for name, v in file.inputs.items()}
         names = {name for node in nodes for name in (*node.inputs, *node.outputs)}
         given = {blob.name for blob in inputs}
@@ -225,7 +235,8 @@ class _Conversion:
         if node.op == "Constant" and node.tensor("value") is not None:
             found = [self.file.array(node.tensor("value") or TensorProto())]
         elif len(arrays) == len(inputs):
-            found = fold(node, arrays)
+            found = fold(node, arrays, ROOM + ROOM_FACTOR * self.file.size - self.made)
+            self.made += sum(array.nbytes for array in found)
         else:
             found = self.layers(node)
         for name in node.outputs[len(found) :]:

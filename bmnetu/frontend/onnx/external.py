@@ -30,12 +30,21 @@ class Outside:
         self._left: dict[Path, int] = {}
         self._found: dict[Place, Array] = {}
 
+    @property
+    def size(self) -> int:
+        """How many bytes were read."""
+        return sum(array.nbytes for array in self._found.values())
+
     def array(self, tensor: TensorProto) -> Array:
         """The numbers of a tensor with ``data_location`` EXTERNAL, whose dtype and shape are looked
         at already. Raises :class:`InputFileError`.
         """
-        said = {entry.key: entry.value for entry in tensor.external_data}
         where = f'{self._model}: tensor "{tensor.name}"'
+        said: dict[str, str] = {}
+        for entry in tensor.external_data:
+            if not (_is_text(entry.key) and _is_text(entry.value)):
+                raise InputFileError(f"{where} is damaged: its place is not UTF-8")
+            said[entry.key] = entry.value
         path = self._path(said.get("location", ""), where)
         shape = tuple(tensor.dims)
         dtype = helper.tensor_dtype_to_np_dtype(tensor.data_type)
@@ -94,6 +103,11 @@ class Outside:
         if len(data) != length:
             raise InputFileError(f"{where}: {path} is cut short")
         return data
+
+
+def _is_text(value: object) -> bool:
+    """Protobuf gives bytes for a text that is not UTF-8."""
+    return isinstance(value, str)
 
 
 def _number(text: str, what: str, where: str) -> int:

@@ -43,6 +43,12 @@ class OnnxFile:
     inputs: dict[str, ValueInfoProto]
     outputs: tuple[str, ...]
     outside: Outside
+    own_size: int
+
+    @property
+    def size(self) -> int:
+        """The bytes of the file, and those that were read beside it."""
+        return self.own_size + self.outside.size
 
     def array(self, tensor: TensorProto) -> Array:
         """The numbers of a tensor, in this file or below its folder. Raises InputFileError."""
@@ -72,7 +78,7 @@ def read_file(path: Path) -> OnnxFile:
     outputs = tuple(value.name for value in graph.output)
     if not outputs:
         raise InputFileError(f"{path}: has no outputs; an ONNX net is wanted")
-    return OnnxFile(path, graph.name, nodes, tensors, inputs, outputs, Outside(path))
+    return OnnxFile(path, graph.name, nodes, tensors, inputs, outputs, Outside(path), len(data))
 
 
 def _check_names(path: Path, graph: GraphProto) -> None:

@@ -15,7 +15,7 @@ from onnx import AttributeProto, GraphProto, TensorProto, ValueInfoProto, helper
 from onnx.reference import ReferenceEvaluator
 
 from bmnetu.errors import InputFileError
-from bmnetu.frontend.onnx.file import MAX_NUMBERS, NUMBERS
+from bmnetu.frontend.onnx.file import NUMBERS
 from bmnetu.frontend.onnx.infer import inferred
 from bmnetu.frontend.onnx.node import NO_OPERATOR, Node, Refusal
 from dialects.blob import Array
@@ -36,7 +36,7 @@ QUICK = {
     "SpaceToDepth", "Split", "Sqrt", "Squeeze", "Sub", "Sum", "Tanh", "Tile", "Transpose",
     "Unsqueeze", "Where", "Xor",
 }  # fmt: skip
-"""Operators that numpy computes at once: their results may be as large as a constant."""
+"""Operators that numpy computes at once: their results may be as large as there is room for."""
 
 HEAVY = {
     "AffineGrid", "AveragePool", "Col2Im", "Conv", "ConvInteger", "ConvTranspose", "DFT",
@@ -45,6 +45,7 @@ HEAVY = {
 }  # fmt: skip
 """Operators that the package computes number by number, or with a loop over other numbers."""
 
+MOST_BYTES = 8
 NUMBERS_OF_OTHERS = 1 << 20
 NUMBERS_OF_HEAVY = 1 << 16
 PRODUCTS_OF_HEAVY = 1 << 26
@@ -57,13 +58,13 @@ RANDOM = {
 }  # fmt: skip
 
 
-def fold(node: Node, inputs: Inputs) -> list[Array]:
-    """The results of a node; a left-out input is None.
+def fold(node: Node, inputs: Inputs, room: int) -> list[Array]:
+    """The results of a node, of ``room`` bytes at most; a left-out input is None.
 
     Raises :class:`Refusal` where they are too large or cannot be computed, :class:`InputFileError`
     for inputs that do not fit the operator.
     """
-    _check(node, inputs)
+    _check(node, inputs, room)
     proto = node.anonymous([x is not None for x in inputs])
     feeds = {name: x for name, x in zip(proto.input, inputs, strict=True) if x is not None}
     graph = GraphProto(node=[proto])
@@ -83,7 +84,7 @@ def fold(node: Node, inputs: Inputs) -> list[Array]:
     return [next(found) if name else np.empty(0, np.float32) for name in proto.output]
 
 
-def _check(node: Node, inputs: Inputs) -> None:
+def _check(node: Node, inputs: Inputs, room: int) -> None:
     """Raises unless the results are known to be small enough, and the same at every run."""
     training = node.op == "Dropout" and len(inputs) > 2 and inputs[2] is not None
     if node.op in RANDOM or (training and np.any(inputs[2])):
@@ -101,7 +102,16 @@ def _check(node: Node, inputs: Inputs) -> None:
         raise Refusal(NO_OPERATOR)
     sizes = [x.size for x in inputs if x is not None]
     results = [_size(node, inputs, kind.shape) for kind in kinds]
-    limit = MAX_NUMBERS if node.op in QUICK else NUMBERS_OF_OTHERS
+    if node.op not in QUICK:
+        _check_work(node, sizes, results)
+    wanted = sum(n * _item_bytes(kind.element) for n, kind in zip(results, kinds, strict=True))
+    if wanted > room:
+        raise Refusal(f"it makes {sum(results)} numbers, more than the file's size allows")
+
+
+def _check_work(node: Node, sizes: Sequence[int], results: Sequence[int]) -> None:
+    """Raises for a node that would take more than seconds."""
+    limit = NUMBERS_OF_OTHERS
     if node.op in ("Gemm", "MatMul"):
         limit = NUMBERS_OF_PRODUCT
     if node.op in HEAVY:
@@ -109,8 +119,13 @@ def _check(node: Node, inputs: Inputs) -> None:
         kernel = prod(max(n, 1) for n in node.integers("kernel_shape") or ())
         if prod(max(n, 1) for n in sizes) * kernel > PRODUCTS_OF_HEAVY:
             raise Refusal(f"it computes more than {PRODUCTS_OF_HEAVY} products")
-    if sum(results) > limit or (node.op not in QUICK and sum(sizes) > limit):
+    if max(sum(results), sum(sizes)) > limit:
         raise Refusal(f"it makes more than {limit} numbers")
+
+
+def _item_bytes(element: int) -> int:
+    known = element in NUMBERS
+    return helper.tensor_dtype_to_np_dtype(element).itemsize if known else MOST_BYTES
 
 
 def _size(node: Node, inputs: Inputs, shape: Shape | None) -> int:

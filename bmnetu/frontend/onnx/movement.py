@@ -106,6 +106,8 @@ def split(site: Site) -> list[Blob]:
     if sizes is None:
         step = -(-size // count)
         sizes = tuple(min(step, size - i * step) for i in range(count))
+    if len(sizes) == count and 0 in sizes:
+        raise Refusal("a piece has no numbers")
     if len(sizes) != count or sum(sizes) != size or min(sizes) < 1:
         raise InputFileError(node.fault(f"{size} cannot be cut into {list(sizes)}"))
     if count == 1:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from bmnetu.frontend.onnx.advice import advice_on
 from bmnetu.frontend.onnx.node import Node
-from bmnetu.frontend.onnx.operators import OPERATORS
 
 
 @dataclass
@@ -27,13 +26,12 @@ class Refusals:
 
     def message(self) -> str:
         """One sentence for one fault; else a list, and a line an operator."""
-        advice = {op: advice_on(op, op in OPERATORS) for op in self.counts}
         if len(self.sentences) == 1:
-            return "; ".join(filter(None, [*self.sentences, *advice.values()]))
+            return "; ".join([*self.sentences, *map(advice_on, self.counts)])
         what = "nodes" if self.counts.total() == len(self.sentences) else "nodes and tensors"
         lines = [f"{self.path}: {len(self.sentences)} {what} cannot be compiled:"]
         lines += [f"  {sentence}" for sentence in self.sentences]
         lines.append("in sum, and what to do in the export:")
         for op, count in self.counts.most_common():
-            lines.append(f"  {count} {op}" + (f": {advice[op]}" if advice[op] else ""))
+            lines.append(f"  {count} {op}: {advice_on(op)}")
         return "\n".join(lines)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import bmnetu
-from bmnetu.frontend.onnx.advice import ADVICE
+from bmnetu.frontend.onnx.advice import ADVICE, HOST, OWN_DOMAIN, advice_on
 from bmnetu.frontend.onnx.operators import OPERATORS
 from tests.frontend.onnx.graphs import (
     Array,
@@ -63,6 +63,27 @@ SAME: dict[str, tuple[Net, Net]] = {
         Net([node("Unsqueeze", "x a", "u"), node("Concat", "u u", "c", axis=-1),
              node("Reshape", "c s", "y")], {"a": ints(-1), "s": ints(2, 3, 6, 14)}),
     ),
+    "ReduceMean": (
+        Net([node("ReduceMean", "x", "y", axes=[1])]),
+        Net([node("Transpose", "x", "a", perm=[0, 2, 1, 3]), node("ReduceMean", "a", "b", axes=[2]),
+             node("Transpose", "b", "y", perm=[0, 2, 1, 3])]),
+    ),
+    "Gather": (
+        Net([node("Gather", "x i", "y", axis=1)], {"i": ints(2, 0)}),
+        Net([node("Slice", "x b e a", "c"), node("Slice", "x z o a", "d"),
+             node("Concat", "c d", "y", axis=1)],
+            {"b": ints(2), "e": ints(3), "z": ints(0), "o": ints(1), "a": ints(1)}),
+    ),
+    "Gemm": (
+        Net([node("Gemm", "x w", "y", transA=1)], {"w": numbers(4, 5)}, {"x": (4, 3)}),
+        Net([node("Transpose", "x", "t"), node("Gemm", "t w", "y")], {"w": numbers(4, 5)},
+            {"x": (4, 3)}),
+    ),
+    "MaxPool": (
+        Net([node("MaxPool", "x", "y", kernel_shape=[3])], inputs={"x": (2, 3, 8)}),
+        Net([node("Unsqueeze", "x a", "u"), node("MaxPool", "u", "m", kernel_shape=[1, 3]),
+             node("Squeeze", "m a", "y")], {"a": ints(2)}, {"x": (2, 3, 8)}),
+    ),
     "Slice": (
         Net([node("Slice", "x b e a s", "y")],
             {"b": ints(0, 0), "e": ints(99, 99), "a": ints(2, 3), "s": ints(2, 2)}),
@@ -111,5 +132,7 @@ def test_the_other_way_to_write_it_compiles_and_is_the_same(op: str, tmp_path: P
 
 def test_the_advice_is_on_operators_that_may_be_refused() -> None:
     assert list(ADVICE) == sorted(ADVICE)
-    assert not {"Relu", "Sigmoid", "Tanh", "Concat", "Flatten"} & set(ADVICE)
+    assert not {"Relu", "Sigmoid", "Tanh", "Flatten", "Identity"} & set(ADVICE)
     assert set(ADVICE) - set(OPERATORS)
+    assert advice_on("com.microsoft.Gelu") == OWN_DOMAIN
+    assert advice_on("Anything") == HOST

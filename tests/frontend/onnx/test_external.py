@@ -155,6 +155,13 @@ def test_places_that_are_read(location: str, tmp_path: Path) -> None:
     np.testing.assert_array_equal(found[0, :, 0, 0], [0, 1, 2])
 
 
+def test_a_place_that_is_no_text(tmp_path: Path) -> None:
+    path = hostile(tmp_path, location="data.bin")
+    path.write_bytes(path.read_bytes().replace(b"data.bin", b"data\xff\xfein"))
+    with pytest.raises(InputFileError, match='tensor "c" is damaged: its place is not UTF-8'):
+        load_network(path, None)
+
+
 def sizes(*dims: int) -> Callable[[TensorProto], None]:
     def change(tensor: TensorProto) -> None:
         tensor.ClearField("dims")

@@ -19,6 +19,14 @@ REFUSED: dict[str, tuple[Net, str]] = {
         r'node "Relu_y" \(com.microsoft.Relu\): this operator',
     ),
     "constants only": (Net([node("Exp", "x", "y")]), "this operator cannot be compiled"),
+    "an empty input": (
+        Net([node("Relu", "x", "y")], inputs={"x": (1, 0, 4)}),
+        'input "x" is 1x0x4, which has no numbers; give sizes with -shapes',
+    ),
+    "an empty piece": (
+        Net([node("Split", "x s", "y z", axis=1)], {"s": np.array([3, 0])}, outputs=["y", "z"]),
+        "a piece has no numbers",
+    ),
     "a constant output": (
         Net([node("Exp", "c", "y"), node("Relu", "x", "z")], {"c": numbers(3)},
             outputs=["y", "z"]),
@@ -130,7 +138,7 @@ def test_all_are_listed_also_behind_each_other_with_a_sum_and_what_to_do(tmp_pat
     ]  # fmt: skip
     assert lines[5] == "in sum, and what to do in the export:"
     assert [line.split()[:2] for line in lines[6:]] == [
-        ["2", "Elu:"], ["1", "ReduceMean"], ["1", "Resize:"], ["1", "Erf:"]
+        ["2", "Elu:"], ["1", "ReduceMean:"], ["1", "Resize:"], ["1", "Erf:"]
     ]  # fmt: skip
     assert "torch.nn.GELU(approximate='tanh')" in lines[-1]
 

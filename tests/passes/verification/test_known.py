@@ -43,10 +43,21 @@ def test_what_is_no_finite_number_is_undefined() -> None:
     assert known.undefined is not None
     assert known.undefined.tolist() == [[False, True, True, True]]
     assert Known.of(floats(1, 2)).undefined is None
-    filled = known.filled(floats(5, 6, INF, 8))
-    assert filled.array[0, [0, 1, 3]].tolist() == [1, 6, 8]
-    assert filled.undefined is not None
-    assert filled.undefined.tolist() == [[False, False, True, False]]
+    assert known.undefined.sum() == 3
+
+
+def test_the_chips_numbers_stand_in_unless_they_are_absurd() -> None:
+    known = Known.of(floats(1, NAN, INF, -2, -INF, NAN))
+    chip = floats(1, 2, INF, 7, -2.5, NAN)
+    for found, defined in ((known.filled(chip), -2), (known.replaced(chip), 7)):
+        assert found.array[0, [0, 1, 3]].tolist() == [1, 2, defined]
+        assert found.undefined is not None
+        assert found.undefined[0].tolist() == [False, False, True, False, True, True]
+    none = Known.of(floats(NAN, NAN))
+    assert none.filled(floats(0.5, 1.5)).array[0, 0] == 0.5
+    integers = Known.of(np.array([[1, 0]], np.int8), np.array([[False, True]]))
+    assert integers.filled(np.array([[9, 99]], np.int8)).array.tolist() == [[1, 99]]
+    assert integers.filled(np.array([[9, 99]], np.int8)).undefined is None
 
 
 @pytest.mark.parametrize(
