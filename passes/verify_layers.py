@@ -53,6 +53,9 @@ def verify_program(
     if reference is None:
         raise PassFailedException("there is no @reference: run keep-reference first")
     tensors = network_tensors(function, tile.InputOp)
+    for tensor in (*tensors, *function_outputs(module)):
+        if not program.holds(tensor):
+            raise PassFailedException(f'"{tensor.name}" lies outside the network\'s memory')
     wanted = [InputTensor(t.name, t.shape, np.dtype(t.dtype), t.scale) for t in tensors]
     given = (data or InputData()).of(wanted, seed)
     findings.inputs = given

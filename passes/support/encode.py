@@ -12,6 +12,7 @@ from xdsl.utils.exceptions import PassFailedException
 from dialects.bm1684 import tile
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import Engine
+from dialects.bm1684.layout import align
 from dialects.bm1684.npu import CommandOp
 
 
@@ -59,11 +60,18 @@ def integer(function: FuncOp, name: str) -> int:
 
 
 def weights_image(function: FuncOp) -> bytes:
-    """The weights part of DDR, from the start of the network's memory on."""
-    image = np.zeros(integer(function, "coeff_size"), np.uint8)
-    for op in function.body.block.ops:
-        if isinstance(op, tile.ConstantOp):
-            data = np.ascontiguousarray(op.blob.array).view(np.uint8).reshape(-1)
-            begin = op.located - BM1684.context_start
-            image[begin : begin + data.size] = data
+    """The weights part of DDR, from the start of the network's memory on.
+
+    Raises PassFailedException when ``coeff_size`` is not what the constants need.
+    """
+    constants = [op for op in function.body.block.ops if isinstance(op, tile.ConstantOp)]
+    parts = [np.ascontiguousarray(op.blob.array).view(np.uint8).reshape(-1) for op in constants]
+    begins = [op.located - BM1684.context_start for op in constants]
+    ends = [begin + part.size for begin, part in zip(begins, parts, strict=True)]
+    size, used = integer(function, "coeff_size"), max(ends, default=0)
+    if min(begins, default=0) < 0 or not used <= size <= align(max(used, 1), BM1684.ddr_alignment):
+        raise PassFailedException(f"coeff_size is {size}, the constants end at {used}")
+    image = np.zeros(size, np.uint8)
+    for begin, part in zip(begins, parts, strict=True):
+        image[begin : begin + part.size] = part
     return image.tobytes()

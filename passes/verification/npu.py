@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from xdsl.dialects.builtin import LocationAttr
 from xdsl.dialects.func import FuncOp
+from xdsl.utils.exceptions import PassFailedException
 
 from dialects.bm1684 import tile
 from dialects.bm1684.chip import BM1684
@@ -24,6 +25,8 @@ from passes.support.encode import Group, command_groups, integer, weights_image
 from passes.verification.findings import Difference
 
 Array = NDArray[Any]
+MAX_CONTEXT = 1 << 34
+"""Bytes: more than a board has."""
 Site = tuple[int, Engine, int]
 """A command: group, engine, id."""
 
@@ -76,7 +79,15 @@ class Program:
         groups = command_groups(function)
         coded = tuple((g.encode(Engine.TIU), g.encode(Engine.GDMA)) for g in groups)
         coeff = weights_image(function)
-        return Program(coded, coeff, len(coeff) + integer(function, "context_size"))
+        size = integer(function, "context_size")
+        if not 0 < size <= MAX_CONTEXT:
+            raise PassFailedException(f"context_size is {size}, no board has so much memory")
+        return Program(coded, coeff, len(coeff) + size)
+
+    def holds(self, tensor: NetworkTensor) -> bool:
+        """Whether a tensor lies in the program's memory."""
+        end = BM1684.context_start + self.ddr_bytes
+        return BM1684.context_start <= tensor.address <= end - tensor.nbytes
 
 
 @dataclass(frozen=True)
@@ -190,7 +201,10 @@ def execute(
 def network_tensors(
     function: FuncOp, kind: type[tile.InputOp] | type[tile.OutputOp]
 ) -> list[NetworkTensor]:
-    """The network's inputs or outputs, in order."""
+    """The network's inputs or outputs, in order.
+
+    Raises PassFailedException when the bytes of one are not those of its shape.
+    """
     found: list[NetworkTensor] = []
     for op in function.body.block.ops:
         if isinstance(op, kind):
@@ -198,9 +212,12 @@ def network_tensors(
             dtype, packed = types.dtype_name(ref.element), ref.layout.pack > 1
             scale = None if op.scale is None else float(op.scale.data.scale)
             shape = ints(op.shape)
-            found.append(
-                NetworkTensor(
-                    op.top.data, shape, dtype, op.located, op.bytes.value.data, scale, packed
-                )
+            tensor = NetworkTensor(
+                op.top.data, shape, dtype, op.located, op.bytes.value.data, scale, packed
             )
+            if min(shape, default=0) < 1 or tensor.observation().nbytes != tensor.nbytes:
+                raise PassFailedException(
+                    f'{op.name} "{tensor.name}": {tensor.nbytes} bytes are not those of its shape'
+                )
+            found.append(tensor)
     return found

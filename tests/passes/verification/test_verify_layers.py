@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.builtin import IntegerAttr, ModuleOp, i64
 from xdsl.parser import Parser
+from xdsl.utils.exceptions import PassFailedException
 
 from bmnetu.pipeline import OPT_LEVELS, new_context
+from dialects.bm1684.chip import BM1684
+from dialects.bm1684.tile_memory import InputOp
+from passes.support.program import main_function
+from passes.verify_layers import VerifyLayersPass
 from tests.compiled import compiled
 
 NAMES = """
@@ -37,3 +44,26 @@ def test_one_tensor_under_several_names(precision: str, opt: int) -> None:
     outputs = findings.outputs
     assert (outputs["a"] == outputs["b"]).all()
     assert (outputs["x"] == findings.inputs["x"]).all()
+
+
+CLAIMS = {
+    "coeff_size": (1 << 40, "coeff_size is 1099511627776, the constants end at "),
+    "context_size": (1 << 40, "context_size is 1099511627776, no board has so much memory"),
+    "bytes": (1 << 30, 'tile.input "x": 1073741824 bytes are not those of its shape'),
+    "address": (BM1684.context_start + (1 << 33), '"x" lies outside the network\'s memory'),
+}
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_sizes_that_a_text_only_claims_take_no_memory(name: str) -> None:
+    module, (value, sentence) = module_of("FP32"), CLAIMS[name]
+    compiled(module, 1, "FP32")
+    function = main_function(module)
+    claim = IntegerAttr(value, i64)
+    if name in function.attributes:
+        function.attributes[name] = claim
+    else:
+        (tensor,) = (op for op in function.body.block.ops if isinstance(op, InputOp))
+        tensor.properties[name] = claim
+    with pytest.raises(PassFailedException, match="^" + re.escape(sentence)):
+        VerifyLayersPass().apply(new_context(), module)
