@@ -160,9 +160,9 @@ CALIBRATE_FLAGS = (
     Flag("float_budget", COUNT, "Keep at most this many of the worst layers float, each with what"
          " follows up to the next layer that computes, where that helps.", default_text="none,"
          " any number with -target_cosine"),
-    Flag("target_cosine", COSINE, "Keep layers float, from the worst on, until every output has at"
-         " least this cosine to the float net's. Exit code 5 and no files when it is not reached.",
-         default_text="none"),
+    Flag("target_cosine", COSINE, "Keep layers float, from the worst on, until every output, and"
+         " every operand that a Concat joins to one, has at least this cosine to the float net's."
+         " Exit code 5 and no files when it is not reached.", default_text="none"),
     Flag("net_name", NAME, "NET in the names of the files.", default_text="the prototxt's"),
     Flag("v", VERBOSITY, "How much to tell.", 0),
     *_COMMON,

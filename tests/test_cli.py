@@ -32,7 +32,7 @@ BANNER = (
     "######################################\n"
 )
 Report = Callable[[str], None]
-Compile = Callable[[CompileOptions, Report], object]
+Compile = Callable[[CompileOptions, Report, Report], object]
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return put
 
 
-def compile_nothing(options: CompileOptions, report: Report) -> object:
+def compile_nothing(options: CompileOptions, report: Report, _: Report) -> object:
     """A compile_network that succeeds at once and stores nothing."""
     return SimpleNamespace(bmodel=None)
 
@@ -56,7 +56,7 @@ def compile_nothing(options: CompileOptions, report: Report) -> object:
 def raising(error: BaseException) -> Compile:
     """A compile_network that fails."""
 
-    def compile_network(options: CompileOptions, report: Report) -> None:
+    def compile_network(options: CompileOptions, report: Report, _: Report) -> None:
         raise error
 
     return compile_network
@@ -67,7 +67,7 @@ def test_a_run_ends_with_the_banner(
 ) -> None:
     seen: list[CompileOptions] = []
 
-    def compile_network(options: CompileOptions, report: Report) -> object:
+    def compile_network(options: CompileOptions, report: Report, _: Report) -> object:
         seen.append(options)
         report("conv1: equal")
         report("note: layer drop1 is skipped")
@@ -167,9 +167,9 @@ def test_wishes_that_are_refused(
 def test_gen_umodel(fake: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
     seen: list[CompileOptions] = []
 
-    def compile_network(options: CompileOptions, report: Report) -> object:
+    def compile_network(options: CompileOptions, report: Report, _: Report) -> object:
         seen.append(options)
-        return compile_nothing(options, report)
+        return compile_nothing(options, report, report)
 
     fake("bmnetu.driver", compile_network=compile_network)
     assert main([*NECESSARY, "-mode=GenUmodel", "-net_name=n", "-max_n=3"]) == 0

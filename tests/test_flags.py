@@ -178,7 +178,7 @@ def test_values_from_python_are_checked_alike() -> None:
         input_as_fp32=("a", "b"), output_as_fp32=("c",),
     )
     paths = {"model": "m", "weight": "w", "data": "d", "outdir": "o"}
-    assert calibrate_options(**paths).th_method == "KL"
+    assert calibrate_options(**paths).th_method == "AUTO"
     script = calibrate_options(**paths, th_method="percentile9999")
     assert script.th_method == "PERCENTILE"
 

@@ -94,9 +94,9 @@ def _levels(peaks: Array, numbers: Numbers) -> Array:
 def _joined(made: Quantizer, found: QuantizedNet) -> Iterator[Loss]:
     """Operands of a concatenation in a scale that is too coarse for them."""
     for op in made.net.layers:
-        top = found.numbers[op.results[0]]
-        if not isinstance(op, ops.ConcatOp) or top.is_float:
+        if not isinstance(op, ops.ConcatOp) or found.numbers[op.top].is_float:
             continue
+        top = found.numbers[op.top]
         for x in dict.fromkeys(op.operands):
             name, peak = made.net.names[x], made.channels.largest(made.net.names[x])
             signed = Numbers(top.threshold, found.numbers[x].unsigned and top.unsigned)
@@ -130,8 +130,9 @@ def _reaches_output(op: Operation) -> bool:
 
 def _channels(made: Quantizer, found: QuantizedNet) -> Iterator[Loss]:
     """Channels with few levels: of outputs, and of what counts for the layers that read it."""
-    for op in made.net.layers:
-        value = op.results[0]
+    for value in (result for op in made.net.layers for result in op.results[:1]):
+        op = value.owner
+        assert isinstance(op, LayerOp)
         numbers = found.numbers[value]
         if numbers.is_float or isinstance(op, (*MOVING, ops.ConcatOp)) or len(shape_of(value)) < 2:
             continue

@@ -12,9 +12,15 @@ from tests.calibration.harness import Calibrated, Files, data_layer, layer
 from tests.networks import random_weights
 
 CONV = "convolution_param { num_output: 6 kernel_size: 3 pad: 1 }"
-TEXT = data_layer(1, 3, 8, 8) + layer("Convolution", "data", "a", CONV) + layer("ReLU", "a", "r")
-TEXT += layer("Convolution", "r", "b", CONV)
-TEXT += layer("InnerProduct", "b", "out", "inner_product_param { num_output: 4 }")
+TEXT = "".join(
+    [
+        data_layer(1, 3, 8, 8),
+        layer("Convolution", "data", "a", CONV),
+        layer("ReLU", "a", "r"),
+        layer("Convolution", "r", "b", CONV),
+        layer("InnerProduct", "b", "out", "inner_product_param { num_output: 4 }"),
+    ]
+)
 
 
 def auto(files: Files, data: dict[str, Array], **flags: object) -> Calibrated:

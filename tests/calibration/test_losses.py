@@ -14,10 +14,17 @@ from tests.networks import random_weights
 
 DATA = data_layer(1, 3, 8, 8)
 CONV = "convolution_param { num_output: 4 kernel_size: 3 }"
-BOXES = DATA + layer("Convolution", "data", "a", CONV) + layer("Convolution", "data", "b", CONV)
-BOXES += layer("Sigmoid", "b", "s") + layer("Concat", "a s", "cat")
-MOVED = layer("Permute", "cat", "p", "permute_param { order: 0 order: 2 order: 3 order: 1 }")
-MOVED += layer("Flatten", "p", "out")
+BOXES = "".join(
+    [
+        DATA,
+        layer("Convolution", "data", "a", CONV),
+        layer("Convolution", "data", "b", CONV),
+        layer("Sigmoid", "b", "s"),
+        layer("Concat", "a s", "cat"),
+    ]
+)
+PERMUTED = layer("Permute", "cat", "p", "permute_param { order: 0 order: 2 order: 3 order: 1 }")
+MOVED = PERMUTED + layer("Flatten", "p", "out")
 
 
 def scaled(text: str, name: str, factors: np.ndarray | float, blob: int = 0) -> NetParameter:
