@@ -18,7 +18,7 @@
 // FLOAT-NEXT: %[[F:.*]] = quant.dequantize %[[Y]] tops ["relu/dequantize"]
 // FLOAT-NEXT: func.return %[[F]]
 func.func @main(%x: !q) -> !u attributes {input_names = ["x"], output_names = ["relu"]} {
-  %conv = ufw.convolution ["conv"] %x weight <"2c1046f7afedf198", "int8", [4, 3, 3, 3]> bias <"764b9769ead158a8", "int16", [4]> pad [1, 1] right_shift 9 : (!q) -> !u
+  %conv = ufw.convolution ["conv"] %x weight <"2c1046f7afedf198", "int8", [4, 3, 3, 3]> bias <"764b9769ead158a8", "int16", [4]> pad [1, 1, 1, 1] right_shift 9 : (!q) -> !u
   %relu = ufw.relu ["relu"] %conv : (!u) -> !u
   func.return %relu : !u
 }

@@ -4,8 +4,8 @@
 
 // CHECK: func.func @main
 func.func @main(%x: tensor<1x3x8x8xf32>, %q: tensor<1x3x8x8xsi8, #quant.scale<0.25>>) {
-// CHECK: ufw.convolution ["conv"] %{{.*}} weight <"7181ff4027991f70", "float32", [4, 3, 3, 3]> bias <"5250a507f994740e", "float32", [4]> stride [2, 1] pad [1, 1] winograd false : (tensor<1x3x8x8xf32>) -> tensor<1x4x4x8xf32>
-  %conv = ufw.convolution ["conv"] %x weight <"7181ff4027991f70", "float32", [4, 3, 3, 3]> bias <"5250a507f994740e", "float32", [4]> stride [2, 1] pad [1, 1] winograd false : (tensor<1x3x8x8xf32>) -> tensor<1x4x4x8xf32>
+// CHECK: ufw.convolution ["conv"] %{{.*}} weight <"7181ff4027991f70", "float32", [4, 3, 3, 3]> bias <"5250a507f994740e", "float32", [4]> stride [2, 1] pad [1, 1, 1, 1] winograd false : (tensor<1x3x8x8xf32>) -> tensor<1x4x4x8xf32>
+  %conv = ufw.convolution ["conv"] %x weight <"7181ff4027991f70", "float32", [4, 3, 3, 3]> bias <"5250a507f994740e", "float32", [4]> stride [2, 1] pad [1, 1, 1, 1] winograd false : (tensor<1x3x8x8xf32>) -> tensor<1x4x4x8xf32>
 // CHECK: ufw.convolution ["fixed"] %{{.*}} weight <"22183325fbb0d3ed", "int8", [4, 3, 3, 3]> bias <"ca08ea5bca49cc18", "int16", [4]> right_shift 3 : (tensor<1x3x8x8xsi8, #quant.scale<0.25>>) -> tensor<1x4x6x6xui8, #quant.scale<0.5>>
   %fixed = ufw.convolution ["fixed"] %q weight <"22183325fbb0d3ed", "int8", [4, 3, 3, 3]> bias <"ca08ea5bca49cc18", "int16", [4]> right_shift 3 : (tensor<1x3x8x8xsi8, #quant.scale<0.25>>) -> tensor<1x4x6x6xui8, #quant.scale<0.5>>
 // CHECK: ufw.relu ["relu"] %{{.*}} : (tensor<1x4x4x8xf32>) -> tensor<1x4x4x8xf32>
