@@ -11,13 +11,15 @@ LONGEST = 64
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word with the fewest slips of typing: a letter too many, missing or wrong, or two
-    letters exchanged; of several the one with the most equal letters. None where more than a third
-    of the word would be wrong."""
+    letters exchanged; of several the one with the most equal letters. Capitals count last. None
+    where more than a third of the word would be wrong."""
     if len(word) > LONGEST:
         return None
     most = max(1, len(word) // 3)
     fits = [each for each in known if abs(len(each) - len(word)) <= most]
-    ranked = ((slips(word, each), _other_letters(word, each), each) for each in fits)
+    ranked = (
+        (slips(word.lower(), each.lower()), _other_letters(word, each), each) for each in fits
+    )
     distance, _, found = min(ranked, default=(most + 1, 0, ""))
     return found if distance <= most else None
 

@@ -179,6 +179,7 @@ def pass_lines() -> list[str]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit code: 0 done, 1 a pass or the verifier failed, else as ``bmnetu``."""
     words = list(sys.argv[1:] if argv is None else argv)
+    words = ["--help" if word == "-help" else word for word in words]
     terminal = Terminal("bmnetu-opt")
     if "--list-passes" in words:
         terminal.say("\n".join(pass_lines()))

@@ -12,7 +12,7 @@ from bmnetu.calibration.channels import Channels
 from bmnetu.calibration.coefficients import Coefficients, coefficients_of
 from bmnetu.calibration.histogram import Histogram
 from bmnetu.calibration.net import FloatNet
-from bmnetu.calibration.plan import SLOPED, Plan, largest_slope
+from bmnetu.calibration.plan import SLOPED, Plan, averages_map, largest_slope
 from bmnetu.calibration.statistics import Histograms
 from bmnetu.calibration.thresholds import threshold
 from bmnetu.errors import InputFileError
@@ -109,6 +109,6 @@ class Choice:
 
     def _strategy(self, value: SSAValue) -> str:
         owner = value.owner
-        tailed = isinstance(owner, BOUNDED) or _is_steep(owner)
+        tailed = isinstance(owner, BOUNDED) or _is_steep(owner) or averages_map(owner)
         usual = "MAX" if tailed else self._method
         return _STRATEGIES.get(self._settings(value).th_strategy, usual)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from math import prod
 
 import numpy as np
-from xdsl.ir import Operation, SSAValue
+from xdsl.ir import Block, Operation, SSAValue
 
 from dialects.ufw import ops
 from dialects.ufw.layer import LayerOp, shape_of
@@ -92,7 +92,7 @@ class Plan:
         """Plans the results of a layer; its operands are planned."""
         if isinstance(op, ops.ReLUOp) and op.negative_slope.value.data == 0:
             self._relu(op)
-        elif _averages_map(op):
+        elif averages_map(op):
             self.unsigned.update(op.results if op.operands[0] in self.unsigned else ())
             self.measured.extend(op.results)
         elif isinstance(op, MOVING) or (isinstance(op, SLOPED) and self._is_within(op)):
@@ -159,7 +159,7 @@ class Plan:
         return min(factors or [0.0]) >= 0 and all(x in self.unsigned for x in op.operands)
 
 
-def _averages_map(op: LayerOp) -> bool:
+def averages_map(op: Operation | Block) -> bool:
     """Whether a layer takes the mean of a whole map, whose range is far below the map's."""
     if not isinstance(op, ops.PoolingOp) or op.kind.data != ops.PoolingKind.AVERAGE:
         return False

@@ -207,6 +207,10 @@ def relu(site: LayerSite) -> ops.LayerOp:
     return ops.ReLUOp(site.bottom, site.top, param.negative_slope, 6.0 if param.relu6 else None)
 
 
+def relu6(site: LayerSite) -> ops.LayerOp:
+    return ops.ReLUOp(site.bottom, site.top, upper=6.0)
+
+
 def sigmoid(site: LayerSite) -> ops.LayerOp:
     return ops.SigmoidOp(site.bottom, site.top)
 

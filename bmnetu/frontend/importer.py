@@ -28,6 +28,7 @@ from bmnetu.frontend.layers import Layer
 from bmnetu.frontend.site import LayerSite, UnsupportedSetting
 from bmnetu.frontend.topology import Topology
 from bmnetu.frontend.unknown import notes_of_unknown
+from bmnetu.nearest import nearest
 from dialects.names import quoted, shown
 from dialects.ufw.ops import LayerOp, Top
 from dialects.ufw.shapes import checked
@@ -82,8 +83,12 @@ def check_known(topology: Topology) -> list[str]:
     types = IMPORTERS.keys() | set(INPUT_TYPES)
     if not strangers:
         return notes_of_unknown(topology.unknown, types)
+    near = {kind: nearest(kind, types) for kind in {each.param.type for each in strangers}}
+    hints = {kind: f", did you mean {found}?" if found else "" for kind, found in near.items()}
     lines = [
-        f"{each.where}: layer {quoted(each.name)} ({shown(each.param.type)})" for each in strangers
+        f"{each.where}: layer {quoted(each.name)} ({shown(each.param.type)})"
+        + hints[each.param.type]
+        for each in strangers
     ]
     lines += [str(each) for each in topology.unknown if each.kind in types and each.is_error]
     counts = Counter(shown(each.param.type) for each in strangers)

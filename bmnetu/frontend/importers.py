@@ -38,6 +38,7 @@ IMPORTERS: dict[str, Importer] = {
     "Pooling": Importer(compute.pooling),
     "Power": Importer(compute.power),
     "ReLU": Importer(compute.relu),
+    "ReLU6": Importer(compute.relu6),
     "Reshape": Importer(movement.reshape),
     "Scale": Importer(compute.scale, bottoms=(1, 2)),
     "Sigmoid": Importer(compute.sigmoid),

@@ -98,10 +98,10 @@ def build_network(
     """The net of the files; see :func:`load_network`."""
     topology, weights = files
     weights.share(topology.layers)
+    notes = [*topology.notes, *check_known(topology), *weights.notes]
     model = topology.path
     scales = weights.scales()
     inputs = reshaped(topology.inputs, shapes, max_n)
-    notes = [*topology.notes, *check_known(topology), *weights.notes]
     used, unread = _split_unread(topology, inputs)
     notes += [
         f"{blob.where}: input {quoted(blob.name)} is left out: no layer reads it"

@@ -60,7 +60,9 @@ def read_topology(path: Path) -> Topology:
     names = UniqueNames(inputs, [param for param, _ in params])
     layers = [names.connect(param, line, f"{path}:{line}") for param, line in params]
     if not layers:
-        raise InputFileError(f"{path}: the net has no layers to compile")
+        fields = [str(each.unknown) for each in unknown if each.layer is None]
+        hint = f"; unknown is {', '.join(fields[:3])}" if fields else ""
+        raise InputFileError(f"{path}: the net has no layers to compile{hint}")
     try:
         outputs = names.outputs(layers, net.output_whitelist)
     except ValueError as error:

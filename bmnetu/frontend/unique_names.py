@@ -9,6 +9,7 @@ from bmnetu.errors import InputFileError
 from bmnetu.frontend.inputs import Input
 from bmnetu.frontend.layers import Layer
 from bmnetu.frontend.ufw_pb2 import LayerParameter
+from bmnetu.nearest import nearest
 from dialects.names import quoted
 
 UNNAMED = "unnamed"
@@ -56,7 +57,11 @@ class UniqueNames:
                     "only later: the graph is cyclic or not in order"
                 )
             )
-        raise InputFileError(layer.fault(f"reads blob {quoted(bottom)}, which no layer makes"))
+        near = nearest(bottom, self.current)
+        hint = f"; did you mean {quoted(near)}?" if near else ""
+        raise InputFileError(
+            layer.fault(f"reads blob {quoted(bottom)}, which no layer makes{hint}")
+        )
 
     def _produce(self, layer: Layer, top: str) -> str:
         if top not in self.current:

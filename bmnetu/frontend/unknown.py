@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from bmnetu.errors import InputFileError, UnsupportedError
 from bmnetu.frontend.text import Unknown
+from bmnetu.frontend.ufw_pb2 import LayerParameter
 from bmnetu.nearest import slips
 from dialects.names import quoted
 
@@ -22,8 +23,9 @@ SILENT = frozenset({
     "default_forward_type", "default_backward_type", "default_forward_math",
     "default_backward_math", "debug", "debug_info",
     # how it trains
-    "loss_param", "accuracy_param", "filler", "weight_filler", "bias_filler", "scale_filler",
-    "shift_filler", "slope_filler", "lr_mult", "decay_mult", "momentum", "dropout_ratio",
+    "loss_param", "accuracy_param", "quantization_param", "filler", "weight_filler",
+    "bias_filler", "scale_filler", "shift_filler", "slope_filler", "lr_mult", "decay_mult",
+    "momentum", "dropout_ratio",
     "moving_average_fraction", "update_global_stats", "stats_batch_size", "weight_fixed",
     "dis_mode", "gen_mode", "global_grad_scale", "train_state",
 })  # fmt: skip
@@ -37,7 +39,18 @@ _OF_DATA = frozenset({
 
 TYPO = 2
 """An unknown field of a net or a layer with as few slips to a known one is taken for a mistyped
-one; such messages have many fields of other tools, so others are skipped."""
+one."""
+
+_PARAMETERS = {
+    field.name: field.message_type
+    for field in LayerParameter.DESCRIPTOR.fields
+    if field.name.endswith("_param") and field.name not in _OF_DATA
+}
+
+
+def _owners(name: str) -> list[str]:
+    """The parameters that have a field of this name."""
+    return [each for each, kind in _PARAMETERS.items() if kind and name in kind.fields_by_name]
 
 
 @dataclass(frozen=True)
@@ -58,14 +71,22 @@ class UnknownSetting:
         """Whether it may change what the network computes."""
         if self.is_silent or not _OF_DATA.isdisjoint(self.unknown.where):
             return False
-        inside = len(self.unknown.where) > 2 or self.unknown.value is not None
-        near = self.unknown.near
-        return inside or (near is not None and slips(self.unknown.name, near) <= TYPO)
+        name, near = self.unknown.name, self.unknown.near
+        if len(self.unknown.where) > 2 or self.unknown.value is not None:
+            return True
+        if self.layer is not None and (name.endswith("_param") or _owners(name)):
+            return True
+        return near is not None and slips(name.lower(), near.lower()) <= TYPO
 
     def __str__(self) -> str:
         layer = f": layer {quoted(self.layer)} ({self.kind})" if self.layer is not None else ""
         what = "unknown value" if self.unknown.value is not None else "unknown field"
-        return f"{self.where}{layer}: {what} {self.unknown}"
+        owners = _owners(self.unknown.name) if len(self.unknown.where) == 2 else []
+        if not owners:
+            return f"{self.where}{layer}: {what} {self.unknown}"
+        own = [each for each in owners if each.replace("_", "") == f"{self.kind.lower()}param"]
+        inside = " or ".join(own or owners)
+        return f"{self.where}{layer}: {what} {self.unknown.name} (it belongs inside {inside})"
 
 
 def notes_of_unknown(settings: Iterable[UnknownSetting], types: Container[str]) -> list[str]:
@@ -84,7 +105,9 @@ def notes_of_unknown(settings: Iterable[UnknownSetting], types: Container[str]) 
     first = {each.unknown.name: each for each in reversed(skipped)}
     counts = Counter(each.unknown.name for each in skipped)
     return [
-        f"{each.where}: unknown field {name} is skipped"
+        f"{each.where}: "
+        + (f"layer {quoted(each.layer)}: " if each.layer is not None else "")
+        + f"unknown field {name} is skipped"
         + (f", here and {counts[name] - 1} more time(s)" if counts[name] > 1 else "")
         for name, each in reversed(first.items())
     ]

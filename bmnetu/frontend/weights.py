@@ -30,9 +30,11 @@ from bmnetu.frontend.ufw_pb2 import (
     WeightFile,
 )
 from bmnetu.frontend.wire import check_messages
+from bmnetu.nearest import nearest
 from dialects.blob import Array
 from dialects.names import quoted
 from dialects.ufw.layer import MAX_SHIFT
+from dialects.ufw.shapes import show
 
 _WANTED = "a caffemodel or umodel"
 
@@ -76,7 +78,7 @@ class FileBlobs:
             if any(blob != last for _, blob in found):
                 owners = ", ".join(dict.fromkeys(quoted(layer) for layer, _ in places))
                 self.notes.append(
-                    f"warning: {self.path}: layers {owners} share the weights {quoted(name)}, but "
+                    f"{self.path}: layers {owners} share the weights {quoted(name)}, but "
                     "the file has different ones; the last ones are taken, as Caffe does"
                 )
             for layer, index in places:
@@ -94,11 +96,14 @@ class FileBlobs:
         self._taken[layer.name] = layer.param.type
         blobs = self.blobs.get(layer.name)
         if blobs is None:
-            raise InputFileError(layer.fault(f"{self.path} has no weights of this layer"))
+            raise InputFileError(layer.fault(f"{self.path} has no weights of {self._hint(layer)}"))
         if len(blobs) != len(wanted):
-            roles = ", ".join(each.role for each in wanted)
+            roles = ", ".join(f"{each.role} of {show(each.shape)}" for each in wanted)
+            kinds = {each.role for each in wanted} & {Role.WEIGHT, Role.FACTOR}
+            term = "true" if len(blobs) > len(wanted) else "false"
+            hint = f"; is bias_term: {term} meant?" if kinds and len(blobs) in (1, 2) else ""
             raise InputFileError(
-                layer.fault(f"has {len(blobs)} blob(s) in {self.path}, {roles} are wanted")
+                layer.fault(f"has {len(blobs)} blob(s) in {self.path}, wanted are {roles}{hint}")
             )
         integer = self.is_integer(layer)
         try:
@@ -108,6 +113,14 @@ class FileBlobs:
             return Coefficients(tuple(arrays), self._shift(blobs[0]) if integer else None)
         except MisfitError as error:
             raise InputFileError(layer.fault(f"{error} ({self.path})")) from error
+
+    def _hint(self, layer: Layer) -> str:
+        """What to say of a layer that is not in the file."""
+        near = nearest(layer.name, self.blobs)
+        if near is not None:
+            return f"this layer, but of {quoted(near)}; names must be equal"
+        some = ", ".join(map(quoted, list(self.blobs)[:3]))
+        return f"this layer; it has those of {len(self.blobs)} layer(s), such as {some or 'none'}"
 
     def scales(self) -> Scales | None:
         """Raises :class:`InputFileError` for integer weights without scales."""

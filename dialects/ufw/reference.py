@@ -15,7 +15,7 @@ from xdsl.ir import Operation
 from dialects.blob import BlobAttr
 from dialects.ufw import ops
 from dialects.ufw.layer import shape_of
-from dialects.ufw.shapes import sides
+from dialects.ufw.shapes import four_pads, sides
 from dialects.ufw.windows import FloatArray, average_divisors, convolve, pool
 
 Inputs = Sequence[FloatArray]
@@ -53,7 +53,7 @@ def _convolution(op: ops.ConvolutionOp, inputs: Inputs) -> FloatArray:
         inputs[0],
         op.weight.array,
         op.stride.get_values(),
-        op.pad.get_values(),
+        four_pads(op.pad.get_values()),
         op.dilation.get_values(),
         op.group.value.data,
     )
@@ -126,7 +126,8 @@ def _softmax(op: ops.SoftmaxOp, inputs: Inputs) -> FloatArray:
 
 def _pooling(op: ops.PoolingOp, inputs: Inputs) -> FloatArray:
     x, counts = inputs[0], shape_of(op.top)[2:]
-    kernel, stride, pad = (v.get_values() for v in (op.kernel, op.stride, op.pad))
+    kernel, stride, pad = op.kernel.get_values(), op.stride.get_values(), op.pad.get_values()
+    pad = four_pads(pad)
     if op.kind.data == ops.PoolingKind.MAX:
         return pool(x, np.maximum, -np.inf, counts, kernel, stride, pad)
     total = pool(x, np.add, 0.0, counts, kernel, stride, pad)

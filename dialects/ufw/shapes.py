@@ -86,6 +86,7 @@ def convolution(
     require(len(bottom) == 4, f"convolution wants an N x C x H x W tensor, has {show(bottom)}")
     require(len(weight) == 4, f"convolution wants O x I x kh x kw weights, has {show(weight)}")
     require(min(weight) > 0, f"the weights {show(weight)} are empty")
+    pad = four_pads(pad)
     _check_window(weight[2:], stride, pad, dilation)
     channels, outputs = bottom[1], weight[0]
     require(group >= 1, f"group {group} is smaller than 1")
@@ -146,6 +147,7 @@ def pooling(
     top, bottom, left, right.
     """
     require(len(bottom) == 4, f"pooling wants an N x C x H x W tensor, has {show(bottom)}")
+    pad = four_pads(pad)
     _check_window(kernel, stride, pad, (1, 1))
     for k, both in zip(kernel, sides(pad), strict=True):
         require(max(both) < k, f"pooling pad {max(both)} must be smaller than its kernel {k}")

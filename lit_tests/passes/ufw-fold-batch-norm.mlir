@@ -91,7 +91,7 @@ func.func @main(%x: !x, %f: tensor<1x2xf32>) -> (!y, tensor<1x2x2x2xf32>) attrib
 // CHECK: ufw.convolution ["conv"]
 // CHECK-NEXT: ufw.scale ["scale"]
 func.func @main(%x: !q) -> !q attributes {input_names = ["x"], output_names = ["scale"]} {
-  %conv = ufw.convolution ["conv"] %x weight <"db48aea2a5311aa1", "int8", [3, 1, 3, 3]> pad [1, 1, 1, 1] group 3 right_shift 7 : (!q) -> !q
+  %conv = ufw.convolution ["conv"] %x weight <"db48aea2a5311aa1", "int8", [3, 1, 3, 3]> pad [1, 1] group 3 right_shift 7 : (!q) -> !q
   %scale = ufw.scale ["scale"] %conv weight <"6172035090bbe576", "int8", [3]> right_shift 6 : (!q) -> !q
   func.return %scale : !q
 }

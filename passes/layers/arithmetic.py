@@ -16,7 +16,7 @@ from dialects.quant import compute, types
 from dialects.quant.arithmetic import quantize
 from dialects.quant.base import i64s, int_attr, ints
 from dialects.ufw import ops as ufw
-from dialects.ufw.shapes import sides
+from dialects.ufw.shapes import four_pads, sides
 from passes.layers.converter import SAME_SCALE, Converter
 from passes.layers.wide_window import cut_stride, subsampled
 
@@ -242,7 +242,7 @@ def _softmax(c: Converter, op: ufw.SoftmaxOp) -> None:
 
 def _pooling(c: Converter, op: ufw.PoolingOp) -> None:
     x = c.value(op.bottom)
-    pad = ints(op.pad)
+    pad = four_pads(ints(op.pad))
     kind = compute.MaxPoolOp if op.kind.data == "max" else compute.AveragePoolOp
     stride, steps = cut_stride(ints(op.stride))
     n, channels, *sizes = types.shape_of(op.top)

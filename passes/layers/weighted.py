@@ -18,6 +18,7 @@ from dialects.bm1684.chip import BM1684
 from dialects.quant import compute, movement, types
 from dialects.quant.base import i64s, int_attr, ints, window_size
 from dialects.ufw import ops as ufw
+from dialects.ufw.shapes import four_pads
 from passes.layers.arithmetic import multiply, plain_sum
 from passes.layers.converter import Converter
 from passes.layers.wide_window import cut_dilation, cut_stride, subsampled
@@ -46,7 +47,7 @@ def _shift(op: Any) -> Any:
 
 
 def _convolution(c: Converter, op: ufw.ConvolutionOp) -> None:
-    pad = ints(op.pad)
+    pad = four_pads(ints(op.pad))
     stride, steps = cut_stride(ints(op.stride))
     weight, dilation = cut_dilation(op.weight, ints(op.dilation))
     n, _, height, width = types.shape_of(op.bottom)

@@ -46,6 +46,7 @@ SHAPES: list[tuple[str, str, list[int]]] = [
     ("PReLU", "prelu_param { channel_shared: true }", [2, 4, 9, 11]),
     ("PReLU", "", [2, 4, 9, 11]),
     ("ReLU", "relu_param { negative_slope: 0.1 following_special: false }", [2, 4, 9, 11]),
+    ("ReLU6", "", [2, 4, 9, 11]),
     ("Pooling", "pooling_param { kernel_size: 2 stride: 2 }", [2, 4, 5, 6]),
     ("Pooling", "pooling_param { kernel_size: 2 stride: 2 round_mode: FLOOR }", [2, 4, 4, 5]),
     ("Pooling", "pooling_param { kernel_size: 2 stride: 2 ceil_mode: false }", [2, 4, 4, 5]),

@@ -34,6 +34,11 @@ def refused(folder: Path, text: str, error: type[BmnetuError]) -> list[str]:
          "unknown field kernal_w (did you mean kernel_w?)"),
         ("ReLU", "relu_parm { negative_slope: 1 }",
          "unknown field relu_parm (did you mean relu_param?)"),
+        ("ReLU", "leaky_param { slope: 1 }", "unknown field leaky_param"),
+        ("Pooling", "pooling_param { kernel_size: 2 } pool: AVE",
+         "unknown field pool (it belongs inside pooling_param)"),
+        ("ReLU", "negative_slope: 0.1",
+         "unknown field negative_slope (it belongs inside relu_param)"),
     ],
 )  # fmt: skip
 def test_a_field_that_changes_the_network(
@@ -78,8 +83,8 @@ def test_an_unknown_type_of_an_old_layer(tmp_path: Path) -> None:
     )
     assert refused(tmp_path, text, UnsupportedError) == [
         "2 layer(s) have a type that cannot be compiled:",
-        '  3: layer "b" (PRELU)',
-        '  4: layer "c" (PRELU)',
+        '  3: layer "b" (PRELU), did you mean PReLU?',
+        '  4: layer "c" (PRELU), did you mean PReLU?',
         "  in all: 2 PRELU",
     ]
 
@@ -89,7 +94,7 @@ SILENT = [
      "conv_algorithm: 'auto' weight_filler { type: 'msra' far: 1 variance_norm: NOTHING } }"),
     ("Softmax", "loss_param { ignore_label: 255 }"),
     ("ReLU", "engine: 'MKLDNN' forward_type: FLOAT16 relu_param { fuse: true engine: MKL2017 }"),
-    ("BatchNorm", "batch_norm_param { stats_batch_size: 2 }"),
+    ("BatchNorm", "batch_norm_param { stats_batch_size: 2 } quantization_param { bw_out: 8 }"),
 ]
 
 
@@ -99,12 +104,12 @@ def test_training_and_engines_are_silent(tmp_path: Path, kind: str, rest: str) -
 
 
 def test_other_fields_are_one_note(tmp_path: Path) -> None:
-    text = X + layer("ReLU", "quantization_param { bw: 8 }\n", name="a", top="a")
-    text += layer("ReLU", "quantization_param { bw: 4 }", name="b", bottom="a", top="b")
+    text = X + layer("ReLU", "shade { bw: 8 }\n", name="a", top="a")
+    text += layer("ReLU", "shade { bw: 4 }", name="b", bottom="a", top="b")
     text += layer("ReLU", "color: RED", name="c", bottom="b", top="c")
     assert [note.partition("net.prototxt:")[2] for note in loaded(tmp_path, text).notes] == [
-        "2: unknown field quantization_param is skipped, here and 1 more time(s)",
-        "5: unknown field color is skipped",
+        '2: layer "a": unknown field shade is skipped, here and 1 more time(s)',
+        '5: layer "c": unknown field color is skipped',
     ]
 
 
@@ -117,8 +122,8 @@ def test_what_is_unknown_of_the_data_or_of_the_net_is_a_note(tmp_path: Path) -> 
     )
     notes = [note.rpartition("net.prototxt:")[2] for note in loaded(tmp_path, text).notes]
     assert notes == [
-        "1: unknown field cache is skipped",
-        "2: unknown field fog is skipped",
+        '1: layer "d": unknown field cache is skipped',
+        '2: layer "d": unknown field fog is skipped',
         "4: unknown field richness is skipped",
     ]
 
