@@ -92,3 +92,13 @@ def test_four_images_share_a_word(shape: list[int], dtype: type[np.generic]) -> 
     words = data.reshape(-1, plane, 4)
     for image in range(shape[0]):
         np.testing.assert_array_equal(words[image // 4, :, image % 4].view(dtype), flat[image])
+
+
+def test_what_is_left_of_large_terms_is_measured_against_them() -> None:
+    """A sum of terms around 9000 leaves 3.134 or 3.137, as its terms are ordered."""
+    cpu = np.array([9000.0, 3.134], np.float32)
+    for gap, fits in ((0.003, True), (0.08, True), (0.1, False), (9.1, False)):
+        error = Difference.between(cpu + np.array([0, gap], np.float32), cpu).error
+        assert (error <= FLOAT_TOLERANCE) is fits
+    assert Difference.between(np.array([9010, 3.134], np.float32), cpu).error > FLOAT_TOLERANCE
+    assert Difference.between(floats(1.002), floats(1)).error > FLOAT_TOLERANCE
