@@ -30,9 +30,9 @@ Report = Callable[[str], None]
 
 METHODS = ("KL", "MSE", "PERCENTILE", "MAX")
 """What is tried, the usual one first."""
-TRIED_BATCHES = 128
+TRIED_BATCHES = 64
 """At most so many batches are used, spread over the data."""
-JUDGED_SAMPLES = 64
+JUDGED_SAMPLES = 32
 """So many samples, or one batch, are kept for judging, but at most half of the batches: AUTO then
 takes less than three times what the first method takes."""
 MARGIN = 2.0
