@@ -111,7 +111,9 @@ class FloatChoice:
                 return trial
         return None
 
-    def _together(self, found: Mixed, parts: Sequence[Part], budget: int, target: float) -> Mixed:
+    def _together(
+        self, found: Mixed, parts: Sequence[Part], budget: int, target: float
+    ) -> Mixed:
         """The fewest of the worst parts that reach the target; the best found if none do."""
         fits = [n for n in range(len(parts) + 1) if _layers(parts[:n]) <= budget]
         fails, reaches = 0, fits[-1]
