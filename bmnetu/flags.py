@@ -139,7 +139,7 @@ CALIBRATE_FLAGS = (
          "How thresholds are chosen; th_strategy, th_scale and threshold of"
          " a layer in the prototxt go before it. AUTO tries several methods, with and without"
          " -equalize and -adaptive_rounding where these are on, on a part of the data that they"
-         " have not seen, and takes the best.", "AUTO"),
+         " have not seen, and takes the best; KL stays unless another is surely better.", "AUTO"),
     Flag("iterations", COUNT, "At most this many batches of the data are run.", 200),
     *_DATA_FLAGS,
     Flag("keep_bn", BOOLEAN, "Keep BatchNorm and Scale as integer layers, not folded.", False),

@@ -32,13 +32,14 @@ METHODS = ("KL", "MSE", "PERCENTILE", "MAX")
 """What is tried, the usual one first."""
 TRIED_BATCHES = 64
 """At most so many batches are used, spread over the data."""
-JUDGED_SAMPLES = 16
-"""So many samples, or one batch, are kept for judging, but at most half of the batches."""
-MARGIN = 2.5
-"""By so many dB another recipe has to be better than the usual one: less is chance with so few
-samples."""
-SURE = 0.5
-"""And by so many standard errors of the difference."""
+JUDGED_SAMPLES = 32
+"""So many samples, or one batch, are kept for judging, but at most half of the batches: AUTO then
+takes less than three times what the first method takes."""
+MARGIN = 2.0
+"""By so many dB over the root of the number of judged samples another recipe has to be better than
+the usual one."""
+SURE = 2.0
+"""And by so many standard errors of the difference: the best of several is often so by chance."""
 LEAST_ERROR = 1e-5
 """Relative errors below it are alike."""
 LEAST_PROBABILITY = 1e-3
@@ -50,7 +51,8 @@ def best_recipe(net: FloatNet, data: CalibrationData, usual: Recipe, report: Rep
 
     Tried are all METHODS, equalised and not, without refined weights; then the usual recipe and the
     best other one with them. A switch that is off in ``usual`` stays off. The usual recipe, with
-    the first method, stays unless another is better by MARGIN. The net stays as it is.
+    the first method, stays unless another is better by more than chance, see MARGIN and SURE. The
+    net stays as it is.
     """
     settled, judged = _parts(data)
     usual = replace(usual, method=METHODS[0])
@@ -61,14 +63,20 @@ def best_recipe(net: FloatNet, data: CalibrationData, usual: Recipe, report: Rep
         report(
             f"-th_method=AUTO: {settled.count} batch(es) settle recipes, {judged.count} judge them"
         )
+    if judged.samples == 1:
+        report("note: -th_method=AUTO: one sample is too few for a judgement; give more data")
     report("SQNR of the worst output, by the mean size of its errors:")
     for equalize in (True, False) if usual.equalize else (False,):
         trials.run([replace(usual, method=m, equalize=equalize).plain() for m in METHODS])
     if usual.refines:
         others = [recipe for recipe in trials.ranked() if recipe != usual.plain()]
         trials.run([usual, replace(usual, method=others[0].method, equalize=others[0].equalize)])
-    better = (r for r in trials.ranked() if trials.scores[r].surely_better(trials.scores[usual]))
-    best = next(better, usual)
+    doubts = {recipe: trials.doubt(recipe, usual) for recipe in trials.ranked()}
+    best = next(recipe for recipe, doubt in doubts.items() if not doubt)
+    first = next(iter(doubts))
+    if best != first:
+        stays = f"{METHODS[0]} stays" if best == usual else "not chosen"
+        report(f"{stays}: {first.flags()} is better by {doubts[first]}")
     report(f"chosen: {best.flags()}")
     return best
 
@@ -162,12 +170,17 @@ class _Score:
     def in_db(self) -> float:
         return -20 * float(np.log10(max(self.errors.mean(), LEAST_ERROR)))
 
-    def surely_better(self, other: _Score) -> bool:
-        """Whether it is better by MARGIN, and by more than chance makes it."""
-        gains = other.errors - self.errors
-        chance = gains.std() / np.sqrt(max(1, len(gains) - 1))
-        better = self.in_db >= other.in_db + MARGIN
-        return bool(better and gains.mean() >= SURE * chance)
+    def doubt(self, usual: _Score) -> str:
+        """Why it may be better than the usual one by chance alone; nothing where it is surely."""
+        gains, count = usual.errors - self.errors, len(self.errors)
+        gain, margin = self.in_db - usual.in_db, MARGIN / np.sqrt(count)
+        if gain < margin:
+            return f"{gain:.2f} dB only, less than {margin:.2f}"
+        chance = gains.std() / np.sqrt(max(1, count - 1))
+        if gains.mean() < SURE * chance:
+            errors = gains.mean() / chance
+            return f"{gain:.1f} dB, {errors:.1f} standard errors only, less than {SURE:g}"
+        return ""
 
 
 @dataclass
@@ -201,6 +214,10 @@ class _Trials:
     def ranked(self) -> list[Recipe]:
         """The best first; of equal ones that which was tried first."""
         return sorted(self.scores, key=lambda recipe: -self.scores[recipe].in_db)
+
+    def doubt(self, recipe: Recipe, usual: Recipe) -> str:
+        """Why a recipe is not surely better than the usual one, which has no doubt."""
+        return "" if recipe == usual else self.scores[recipe].doubt(self.scores[usual])
 
     def _quantizer(self, recipe: Recipe) -> Quantizer:
         """What a recipe is settled with, gathered once for all that equalise or do not."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from math import prod
 from statistics import median
 
 import numpy as np
@@ -130,6 +131,8 @@ def _reaches_output(op: Operation) -> bool:
 
 def _channels(made: Quantizer, found: QuantizedNet) -> Iterator[Loss]:
     """Channels with few levels: of outputs, and of what counts for the layers that read it."""
+    if _one_sample(made):
+        return
     for value in (result for op in made.net.layers for result in op.results[:1]):
         op = value.owner
         assert isinstance(op, LayerOp)
@@ -151,6 +154,16 @@ def _channels(made: Quantizer, found: QuantizedNet) -> Iterator[Loss]:
                 _block(layer_name(op)),
                 worst / 255,
             )
+
+
+def _one_sample(made: Quantizer) -> bool:
+    """Whether the data are a single sample, whose small channels may be large in another one."""
+    counts, peaks = made.channels.counts, made.channels.peaks
+    shapes = {name: shape_of(value) for name, value in made.net.inputs.items()}
+    return all(
+        shape[0] == 1 and counts[name] * len(peaks[name]) == prod(shape)
+        for name, shape in shapes.items()
+    )
 
 
 def _heard(made: Quantizer, value: SSAValue) -> Array:

@@ -71,6 +71,15 @@ def test_a_channel_of_an_output_that_is_lost(tmp_path: Path) -> None:
     assert 'channels 1..2 of "Convolution_a"' in line
 
 
+@pytest.mark.parametrize(("count", "told"), [(1, False), (2, True)])
+def test_one_sample_does_not_show_a_small_channel(tmp_path: Path, count: int, told: bool) -> None:
+    text = DATA + layer("Convolution", "data", "a", CONV)
+    weights = scaled(text, "Convolution_a", np.array([300.0, 1, 1, 300]))
+    files = Files.of(tmp_path, text, weights)
+    lines = said(files.calibrate(files.samples(count)))
+    assert any("channels 1..2" in line for line in lines) == told
+
+
 def test_a_threshold_that_saturates(tmp_path: Path) -> None:
     text = DATA + layer("TanH", "data", "t").replace('top: "t"', 'top: "t" threshold: 0.3')
     lines = said(made(tmp_path, text))
