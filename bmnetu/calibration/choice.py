@@ -33,9 +33,14 @@ BOUNDED = (ops.SoftmaxOp, ops.SigmoidOp, ops.TanHOp)
 _STRATEGIES = {LayerParameter.USE_KL: "KL", LayerParameter.USE_MAX: "MAX"}
 
 
+STEEP = 2.0
+"""Above this slope the largest results of a leaky ReLU or a PReLU are made of negative numbers:
+they are few and mean most. The slopes of trained nets that are just above 1 make no such tail."""
+
+
 def _is_steep(op: Operation | Block) -> bool:
-    """Whether a slope above 1 makes the largest results, which are few and mean most."""
-    return isinstance(op, SLOPED) and largest_slope(op) > 1
+    """Whether a slope makes the largest results."""
+    return isinstance(op, SLOPED) and largest_slope(op) > STEEP
 
 
 class Choice:
