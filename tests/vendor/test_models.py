@@ -94,7 +94,7 @@ def test_detection_nets_list_what_is_unsupported(
         load_network(model, weight)
     lines = str(caught.value).splitlines()
     assert lines[0].startswith(f"{count} layer(s)")
-    assert len(lines) == count + 1
+    assert len(lines) == count + 2
     assert all(f"({kind})" in str(caught.value) for kind in types)
 
 
