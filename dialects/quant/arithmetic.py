@@ -47,12 +47,16 @@ def reciprocal(area: int) -> tuple[int, int]:
     return multiplier, shift
 
 
-def mean_factor(area: int, ratio: float) -> tuple[int, int]:
-    """(m, s) with m/2^s nearest to ratio/area, m at most 255; the engine's table for the ratio 1.
+LARGEST_FACTOR = 255
+"""The multiplier of a mean has 8 bits without a sign."""
 
-    ``ratio`` is the scale of the summed numbers over that of their mean.
+
+def mean_factor(area: int, ratio: float) -> tuple[int, int]:
+    """(m, s) with m/2^s nearest to ratio/area; the engine's table for the ratio 1.
+
+    ``ratio`` is the scale of the summed numbers over that of their mean, at most LARGEST_FACTOR.
     """
-    return reciprocal(area) if ratio == 1 else fixed_point(ratio / area, 255)
+    return reciprocal(area) if ratio == 1 else fixed_point(ratio / area, LARGEST_FACTOR)
 
 
 def fixed_point(ratio: float, limit: int = 127, max_shift: int = 31) -> tuple[int, int]:

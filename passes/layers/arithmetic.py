@@ -13,7 +13,7 @@ from xdsl.ir import Operation, SSAValue
 
 from dialects.blob import BlobAttr
 from dialects.quant import compute, types
-from dialects.quant.arithmetic import quantize
+from dialects.quant.arithmetic import LARGEST_FACTOR, quantize
 from dialects.quant.base import i64s, int_attr, ints
 from dialects.ufw import ops as ufw
 from dialects.ufw.shapes import four_pads, sides
@@ -251,6 +251,7 @@ def _pooling(c: Converter, op: ufw.PoolingOp) -> None:
     kernel = [min(k, size + sum(both)) for k, size, both in extents]
     averages = kind is compute.AveragePoolOp and _is_integer(c, op)
     own = averages and types.dtype_of(x) == types.dtype_of(op.top)
+    own = own and types.scale_ratio(x, op.top) <= LARGEST_FACTOR
     dense = [(size - 1) * step + 1 for size, step in zip(sizes, steps, strict=True)]
     value = c.add(
         kind,

@@ -194,6 +194,15 @@ def test_scales_that_do_not_fit_are_an_error() -> None:
         converted([1.0, 0.001], eltwise("max"), Top("y", SI8, ScaleAttr.of(0.001)))
 
 
+def test_a_mean_whose_scale_does_not_fit_is_an_error() -> None:
+    def mean(xs: Sequence[SSAValue], top: Top) -> LayerOp:
+        return ufw.PoolingOp(xs[0], top, ufw.PoolingKind.AVERAGE, (2, 2))
+
+    converted([1.0], mean, Top("y", SI8, ScaleAttr.of(1 / 200)))
+    with pytest.raises(PassFailedException, match="thresholds of its blobs do not fit each other"):
+        converted([1.0], mean, Top("y", SI8, ScaleAttr.of(1 / 300)))
+
+
 @pytest.mark.parametrize("factor", [1.0, 0.5])
 def test_multipliers_of_a_sum_are_int8_whatever_the_ratio_of_the_scales(factor: float) -> None:
     for ratio in (0.01, 0.3, 0.99, 1.0, 2.0, 50.0, 126.0):
