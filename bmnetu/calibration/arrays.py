@@ -16,6 +16,7 @@ from numpy.lib import format as npy
 from bmnetu.calibration.faults import MisfitError, check_room, reading
 from bmnetu.calibration.preprocess import MAX_PIXELS, Preprocess
 from bmnetu.errors import InputFileError
+from bmnetu.weights_file import HEADERS
 from dialects.blob import Array
 from dialects.ufw.shapes import Shape, show
 
@@ -25,7 +26,6 @@ LABELS = ("label.npy", "labels.npy")
 """The members of an .npz that can hold the class of every sample."""
 FLOAT_BYTES = 4
 """What a number takes that is read."""
-_HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
 @dataclass
@@ -204,9 +204,9 @@ def _described(file: ArrayFile, what: str) -> StoredArray:
     with reading(file.path, "an array"):
         opened = file.open()
         version = npy.read_magic(opened)
-        if version not in _HEADERS:
+        if version not in HEADERS:
             raise MisfitError(f"cannot be read as an array: its format version is {version}")
-        shape, fortran, dtype = _HEADERS[version](opened)
+        shape, fortran, dtype = HEADERS[version](opened)
         start = opened.tell()
     if dtype.kind not in NUMBERS:
         raise InputFileError(f"{what} holds {dtype}, numbers are wanted")

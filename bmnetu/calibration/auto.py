@@ -17,10 +17,11 @@ from bmnetu.calibration.gathered import gathered, ranges
 from bmnetu.calibration.integer_module import integer_module
 from bmnetu.calibration.integer_net import IntegerNet
 from bmnetu.calibration.net import FloatNet
+from bmnetu.calibration.plan import MOVES
 from bmnetu.calibration.portable import PortableFunction
 from bmnetu.calibration.quantizer import Quantizer
 from bmnetu.calibration.recipe import Recipe
-from bmnetu.calibration.regions import MOVES, Regions, joined_regions
+from bmnetu.calibration.regions import Regions, joined_regions
 from dialects.blob import Array
 from dialects.execute import execute, names_of
 from dialects.ufw import ops

@@ -12,8 +12,7 @@ from xdsl.ir import Block, Operation, SSAValue
 from dialects.ufw import ops
 from dialects.ufw.layer import LayerOp, shape_of
 
-MOVING = (
-    ops.PoolingOp,
+MOVES = (
     ops.DropoutOp,
     ops.FlattenOp,
     ops.ReshapeOp,
@@ -21,6 +20,9 @@ MOVING = (
     ops.SliceOp,
     ops.SplitOp,
 )
+"""Layers that put numbers elsewhere and change none."""
+
+MOVING = (ops.PoolingOp, *MOVES)
 """Layers whose results are as their input is: same scale, same sign, float when it is float. None
 of their results can be larger than all of their input: they move data, or take a maximum or mean.
 Only the mean of a whole map has a scale of its own.

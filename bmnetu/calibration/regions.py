@@ -9,21 +9,12 @@ import numpy as np
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Operation, SSAValue
 
+from bmnetu.calibration.plan import MOVES
 from dialects.blob import Array
 from dialects.execute import names_of
 from dialects.ufw import ops
 from dialects.ufw.layer import shape_of
 from dialects.ufw.reference import evaluate
-
-MOVES = (
-    ops.DropoutOp,
-    ops.FlattenOp,
-    ops.ReshapeOp,
-    ops.PermuteOp,
-    ops.SliceOp,
-    ops.SplitOp,
-)
-"""Layers that put numbers elsewhere and change none."""
 
 Regions = Mapping[str, Mapping[str, Array]]
 """By output, by operand: where its numbers are, as booleans of the output's shape."""
