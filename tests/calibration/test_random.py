@@ -19,7 +19,8 @@ from bmnetu.calibration.integer_net import IntegerNet
 from tests.calibration.harness import Files, batch, data_layer, layer
 
 FLOATS = ("fpfwd_inputs", "fpfwd_outputs", "fpfwd_blocks")
-Draw = Callable[[st.SearchStrategy[int]], int]
+Choose = Callable[[int], int]
+"""A number from 0 to below the count."""
 SHAPE = (2, 6, 5, 7)
 
 UNARY = {
@@ -58,12 +59,9 @@ PAIRS = (
 class Builder:
     """A prototxt that grows; ``blobs`` all have the shape of the input."""
 
-    draw: Draw
+    choose: Choose
     text: str = field(default_factory=lambda: data_layer(*SHAPE))
     blobs: list[str] = field(default_factory=lambda: ["data"])
-
-    def choose(self, count: int) -> int:
-        return self.draw(st.integers(0, count - 1))
 
     def blob(self) -> str:
         """A blob to read, the last one more often."""
@@ -87,7 +85,7 @@ class Builder:
 
 @st.composite
 def nets(draw: st.DrawFn) -> str:
-    builder = Builder(draw)
+    builder = Builder(lambda count: draw(st.integers(0, count - 1)))
     for _ in range(draw(st.integers(1, 9))):
         builder.add()
     return builder.text
