@@ -92,9 +92,9 @@ def of_calibration(seed: int) -> Lines:
     return [_line(f"calibration {seed} {method}", text)]
 
 
-def jobs(count: int, work: Path) -> Iterator[Callable[[], Lines]]:
+def jobs(benches: Sequence[Bench], count: int, work: Path) -> Iterator[Callable[[], Lines]]:
     """All that is written, the long jobs first."""
-    for bench in BENCHED:
+    for bench in benches:
         yield partial(of_network, bench, work)
     for seed in range(count):
         yield partial(of_random_module, seed)
@@ -105,14 +105,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Prints the sorted lines."""
     parser = argparse.ArgumentParser(prog="tests.bench.fingerprints", description=__doc__)
     add_arguments(parser)
+    parser.add_argument("--networks", nargs="*", help="parts of titles, such as det2; default: all")
     parser.add_argument("--random", type=int, default=200, help="how many random networks")
     parser.add_argument("--workers", type=int, default=2)
     arguments = parser.parse_args(argv)
     set_folders(arguments)
+    words = arguments.networks
+    benches = [b for b in BENCHED if words is None or any(word in b.title for word in words)]
     with tempfile.TemporaryDirectory() as work, ProcessPoolExecutor(arguments.workers) as pool:
-        for bench in {(b.network, b.prec): b for b in BENCHED}.values():
+        for bench in {(b.network, b.prec): b for b in benches}.values():
             prepared(bench.network, bench.prec, Path(work))
-        futures = [pool.submit(job) for job in jobs(arguments.random, Path(work))]
+        futures = [pool.submit(job) for job in jobs(benches, arguments.random, Path(work))]
         lines = [line for future in as_completed(futures) for line in future.result()]
     print("\n".join(sorted(lines)))
 
