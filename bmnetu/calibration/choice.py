@@ -11,8 +11,8 @@ from xdsl.ir import Block, Operation, SSAValue
 from bmnetu.calibration.channels import Channels
 from bmnetu.calibration.coefficients import Coefficients, coefficients_of
 from bmnetu.calibration.histogram import Histogram
-from bmnetu.calibration.net import FloatNet
 from bmnetu.calibration.plan import SLOPED, Plan, averages_map, largest_slope
+from bmnetu.calibration.run.net import FloatNet
 from bmnetu.calibration.statistics import Histograms
 from bmnetu.calibration.thresholds import threshold
 from bmnetu.errors import InputFileError

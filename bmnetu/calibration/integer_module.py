@@ -9,8 +9,8 @@ from xdsl.ir import SSAValue
 from xdsl.rewriter import Rewriter
 
 from bmnetu.calibration.coefficients import Integers
-from bmnetu.calibration.net import FloatNet
 from bmnetu.calibration.quantized import QuantizedNet
+from bmnetu.calibration.run.net import FloatNet
 from bmnetu.calibration.scales import Numbers
 from dialects.blob import BlobAttr
 from dialects.quant.base import int_attr

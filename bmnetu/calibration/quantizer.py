@@ -10,12 +10,12 @@ from xdsl.ir import SSAValue
 
 from bmnetu.calibration.channels import Channels
 from bmnetu.calibration.choice import Choice
-from bmnetu.calibration.data import CalibrationData
-from bmnetu.calibration.net import FloatNet, Node
+from bmnetu.calibration.data.dataset import CalibrationData
 from bmnetu.calibration.plan import Plan, make_plan
 from bmnetu.calibration.quantized import QuantizedNet, quantize_net
 from bmnetu.calibration.recipe import Recipe
 from bmnetu.calibration.refine import refine, sample_batches
+from bmnetu.calibration.run.net import FloatNet, Node
 from bmnetu.calibration.scales import Thresholds
 from bmnetu.calibration.statistics import Histograms
 from dialects.blob import Array

@@ -20,11 +20,11 @@ from bmnetu.calibration.coefficients import (
 )
 from bmnetu.calibration.integer_module import integer_module
 from bmnetu.calibration.integer_net import IntegerNet
-from bmnetu.calibration.net import FloatNet
-from bmnetu.calibration.progress import progress
 from bmnetu.calibration.quantized import QuantizedNet
 from bmnetu.calibration.rounding import round_weights
-from bmnetu.calibration.walk import Walk
+from bmnetu.calibration.run.net import FloatNet
+from bmnetu.calibration.run.progress import progress
+from bmnetu.calibration.run.walk import Walk
 from dialects.blob import Array, BlobAttr
 from dialects.quant import compute, types
 from dialects.quant import reference as quant

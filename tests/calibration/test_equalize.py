@@ -9,7 +9,7 @@ import pytest
 
 from bmnetu.calibration.channels import Channels
 from bmnetu.calibration.equalize import equalize
-from bmnetu.calibration.net import FloatNet
+from bmnetu.calibration.run.net import FloatNet
 from bmnetu.frontend import load_network
 from bmnetu.frontend.ufw_pb2 import NetParameter
 from dialects.blob import Array
