@@ -20,8 +20,8 @@ from bmnetu.calibration.losses import Loss, loss_lines, losses
 from bmnetu.calibration.quantized import QuantizedNet, layer_name
 from bmnetu.calibration.recipe import AUTO, Recipe
 from bmnetu.calibration.run.net import FloatNet
-from bmnetu.calibration.scales import Numbers
 from bmnetu.calibration.sensitivity import Cost, sensitivity, sensitivity_lines
+from bmnetu.calibration.thresholds.thresholds import Numbers
 from bmnetu.calibration.umodel import int8_net
 from bmnetu.errors import UsageError
 from bmnetu.files import file_stem

@@ -16,9 +16,9 @@ from bmnetu.calibration.data.checked import open_checked
 from bmnetu.calibration.data.transform import from_record
 from bmnetu.calibration.integer_net import IntegerNet
 from bmnetu.calibration.outputs import Outputs
-from bmnetu.calibration.plan import MOVING
 from bmnetu.calibration.run.portable import PortableFunction
 from bmnetu.calibration.scores import OutputScore, Scores, score_of
+from bmnetu.calibration.thresholds.scale_plan import MOVING
 from bmnetu.errors import AccuracyError, InputFileError, UsageError
 from bmnetu.frontend import Network, Precision, load_network
 from bmnetu.options import EvaluateOptions, Shapes

@@ -19,11 +19,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_info  # pyright: ignore[reportMissingTypeStubs]
 
-from bmnetu.calibration.channels import Channels
 from bmnetu.calibration.data.accumulate import PortableFunction, accumulate
 from bmnetu.calibration.data.dataset import CalibrationData, open_data
 from bmnetu.calibration.run.crew import ALONE, Crew
-from bmnetu.calibration.statistics import Histograms
+from bmnetu.calibration.thresholds.channels import Channels
+from bmnetu.calibration.thresholds.histograms import Histograms
 from bmnetu.dump import module_text
 from bmnetu.errors import InputFileError, UsageError
 from bmnetu.frontend import load_network
