@@ -10,18 +10,18 @@ import numpy as np
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Operation, SSAValue
 
-from bmnetu.calibration.accumulate import merged
-from bmnetu.calibration.channels import Channels
-from bmnetu.calibration.data import CalibrationData
+from bmnetu.calibration.data.accumulate import merged
+from bmnetu.calibration.data.dataset import CalibrationData
 from bmnetu.calibration.gathered import gathered, ranges
 from bmnetu.calibration.integer_module import integer_module
 from bmnetu.calibration.integer_net import IntegerNet
-from bmnetu.calibration.net import FloatNet
-from bmnetu.calibration.plan import MOVES
-from bmnetu.calibration.portable import PortableFunction
 from bmnetu.calibration.quantizer import Quantizer
 from bmnetu.calibration.recipe import Recipe
 from bmnetu.calibration.regions import Regions, joined_regions
+from bmnetu.calibration.run.net import FloatNet
+from bmnetu.calibration.run.portable import PortableFunction
+from bmnetu.calibration.thresholds.channels import Channels
+from bmnetu.calibration.thresholds.scale_plan import MOVES
 from dialects.blob import Array
 from dialects.execute import execute, names_of
 from dialects.ufw import ops

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bmnetu.calibration.auto import best_recipe
-from bmnetu.calibration.checked_data import open_checked
-from bmnetu.calibration.data import CalibrationData
+from bmnetu.calibration.data.checked import open_checked
+from bmnetu.calibration.data.dataset import CalibrationData
+from bmnetu.calibration.data.transform import to_record
 from bmnetu.calibration.float_choice import FloatChoice
 from bmnetu.calibration.gathered import gathered, ranges
 from bmnetu.calibration.integer_module import integer_module
@@ -16,12 +17,11 @@ from bmnetu.calibration.integer_net import IntegerNet
 from bmnetu.calibration.islands import keep_float
 from bmnetu.calibration.layer_table import Row, layer_table, table_json, table_lines
 from bmnetu.calibration.losses import Loss, loss_lines, losses
-from bmnetu.calibration.net import FloatNet
 from bmnetu.calibration.quantized import QuantizedNet, layer_name
 from bmnetu.calibration.recipe import AUTO, Recipe
-from bmnetu.calibration.scales import Numbers
+from bmnetu.calibration.run.net import FloatNet
 from bmnetu.calibration.sensitivity import Cost, sensitivity, sensitivity_lines
-from bmnetu.calibration.transform import to_record
+from bmnetu.calibration.thresholds.thresholds import Numbers
 from bmnetu.calibration.umodel import int8_net
 from bmnetu.errors import UsageError
 from bmnetu.files import file_stem

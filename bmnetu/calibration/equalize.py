@@ -13,9 +13,9 @@ from itertools import product
 import numpy as np
 from xdsl.ir import Operation, SSAValue
 
-from bmnetu.calibration.channels import Channels
-from bmnetu.calibration.coefficients import LARGEST_WEIGHT
-from bmnetu.calibration.net import FloatNet
+from bmnetu.calibration.run.net import FloatNet
+from bmnetu.calibration.thresholds.channels import Channels
+from bmnetu.calibration.thresholds.coefficients import LARGEST_WEIGHT
 from bmnetu.frontend.scales import FULL_SCALE_SIGNED, FULL_SCALE_UNSIGNED
 from dialects.blob import Array, BlobAttr
 from dialects.ufw import ops

@@ -11,14 +11,14 @@ from pathlib import Path
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import SSAValue
 
-from bmnetu.calibration.accumulate import merged
-from bmnetu.calibration.checked_data import open_checked
+from bmnetu.calibration.data.accumulate import merged
+from bmnetu.calibration.data.checked import open_checked
+from bmnetu.calibration.data.transform import from_record
 from bmnetu.calibration.integer_net import IntegerNet
 from bmnetu.calibration.outputs import Outputs
-from bmnetu.calibration.plan import MOVING
-from bmnetu.calibration.portable import PortableFunction
+from bmnetu.calibration.run.portable import PortableFunction
 from bmnetu.calibration.scores import OutputScore, Scores, score_of
-from bmnetu.calibration.transform import from_record
+from bmnetu.calibration.thresholds.scale_plan import MOVING
 from bmnetu.errors import AccuracyError, InputFileError, UsageError
 from bmnetu.frontend import Network, Precision, load_network
 from bmnetu.options import EvaluateOptions, Shapes

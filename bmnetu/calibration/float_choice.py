@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 from xdsl.ir import Operation, SSAValue
 
-from bmnetu.calibration.accumulate import merged
 from bmnetu.calibration.closeness import decibels
-from bmnetu.calibration.data import CalibrationData
+from bmnetu.calibration.data.accumulate import merged
+from bmnetu.calibration.data.dataset import CalibrationData
 from bmnetu.calibration.integer_module import integer_module
 from bmnetu.calibration.integer_net import IntegerNet
 from bmnetu.calibration.outputs import OutputErrors, Outputs
-from bmnetu.calibration.portable import PortableFunction
 from bmnetu.calibration.quantized import QuantizedNet
 from bmnetu.calibration.quantizer import Quantizer
 from bmnetu.calibration.regions import joined_regions
+from bmnetu.calibration.run.portable import PortableFunction
 from bmnetu.calibration.sensitivity import Cost, Part
 from bmnetu.errors import AccuracyError
 from dialects.ufw import ops

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from bmnetu.calibration.accumulate import accumulate
-from bmnetu.calibration.channels import Channels
-from bmnetu.calibration.choice import DEAD_BELOW
-from bmnetu.calibration.data import CalibrationData
+from bmnetu.calibration.data.accumulate import accumulate
+from bmnetu.calibration.data.dataset import CalibrationData
 from bmnetu.calibration.equalize import equalize
-from bmnetu.calibration.net import FloatNet
 from bmnetu.calibration.quantizer import Quantizer, measured
 from bmnetu.calibration.recipe import Recipe
-from bmnetu.calibration.statistics import Histograms
+from bmnetu.calibration.run.net import FloatNet
+from bmnetu.calibration.thresholds.channels import Channels
+from bmnetu.calibration.thresholds.histograms import Histograms
+from bmnetu.calibration.thresholds.measured import DEAD_BELOW
 
 Report = Callable[[str], None]
 

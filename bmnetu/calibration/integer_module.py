@@ -8,10 +8,10 @@ from xdsl.dialects.builtin import ModuleOp, f32
 from xdsl.ir import SSAValue
 from xdsl.rewriter import Rewriter
 
-from bmnetu.calibration.coefficients import Integers
-from bmnetu.calibration.net import FloatNet
 from bmnetu.calibration.quantized import QuantizedNet
-from bmnetu.calibration.scales import Numbers
+from bmnetu.calibration.run.net import FloatNet
+from bmnetu.calibration.thresholds.coefficients import Integers
+from bmnetu.calibration.thresholds.thresholds import Numbers
 from dialects.blob import BlobAttr
 from dialects.quant.base import int_attr
 from dialects.quant.scale import ScaleAttr

@@ -9,7 +9,7 @@ from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import SSAValue
 
-from bmnetu.calibration.portable import PortableFunction
+from bmnetu.calibration.run.portable import PortableFunction
 from dialects.blob import Array
 from dialects.execute import Observe, execute
 from dialects.quant import reference, types

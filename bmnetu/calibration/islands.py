@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from xdsl.dialects.func import ReturnOp
 from xdsl.ir import Block, Operation
 
-from bmnetu.calibration.net import Node, messages_of
-from bmnetu.calibration.plan import MOVING
+from bmnetu.calibration.run.net import Node, messages_of
+from bmnetu.calibration.thresholds.scale_plan import MOVING
 from bmnetu.errors import UsageError
 from bmnetu.frontend import Network
 from bmnetu.options import CalibrateOptions

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from xdsl.ir import Operation, SSAValue
 
-from bmnetu.calibration.accumulate import merged
 from bmnetu.calibration.closeness import Closeness
-from bmnetu.calibration.data import CalibrationData
+from bmnetu.calibration.data.accumulate import merged
+from bmnetu.calibration.data.dataset import CalibrationData
 from bmnetu.calibration.integer_net import IntegerNet, real
 from bmnetu.calibration.isolated import blob_values, float_blobs, isolated_tensors
-from bmnetu.calibration.net import FloatNet
-from bmnetu.calibration.portable import PortableFunction
+from bmnetu.calibration.run.net import FloatNet
+from bmnetu.calibration.run.portable import PortableFunction
 from bmnetu.frontend.scales import FULL_SCALE_SIGNED, FULL_SCALE_UNSIGNED
 from dialects.blob import Array
 from dialects.execute import execute

@@ -14,10 +14,10 @@ from xdsl.ir import Operation, SSAValue
 
 from bmnetu.calibration.equalize import Weighted, columns_of
 from bmnetu.calibration.layer_table import Row
-from bmnetu.calibration.plan import MOVING
 from bmnetu.calibration.quantized import QuantizedNet, layer_name
 from bmnetu.calibration.quantizer import Quantizer
-from bmnetu.calibration.scales import Numbers
+from bmnetu.calibration.thresholds.scale_plan import MOVING
+from bmnetu.calibration.thresholds.thresholds import Numbers
 from dialects.blob import Array
 from dialects.ufw import ops
 from dialects.ufw.layer import LayerOp, shape_of

@@ -8,12 +8,12 @@ from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
-from bmnetu.calibration.accumulate import Mergeable
 from bmnetu.calibration.closeness import Closeness
-from bmnetu.calibration.data import CalibrationData
+from bmnetu.calibration.data.accumulate import Mergeable
+from bmnetu.calibration.data.dataset import CalibrationData
 from bmnetu.calibration.integer_net import IntegerNet
-from bmnetu.calibration.portable import PortableFunction
 from bmnetu.calibration.regions import Regions, with_regions
+from bmnetu.calibration.run.portable import PortableFunction
 from dialects.blob import Array
 from dialects.execute import execute, names_of
 from dialects.ufw.reference import evaluate

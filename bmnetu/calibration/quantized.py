@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from xdsl.dialects.builtin import NameLoc
 from xdsl.ir import SSAValue
 
-from bmnetu.calibration.coefficients import Coefficients, Integers
-from bmnetu.calibration.plan import MOVING
-from bmnetu.calibration.scales import Measured, Numbers, Thresholds
+from bmnetu.calibration.thresholds.coefficients import Coefficients, Integers
+from bmnetu.calibration.thresholds.scale_plan import MOVING
+from bmnetu.calibration.thresholds.thresholds import Measured, Numbers, Thresholds
 from dialects.ufw.layer import LayerOp
 from dialects.ufw.ops import ConcatOp
 

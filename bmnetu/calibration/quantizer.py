@@ -8,16 +8,16 @@ from itertools import islice
 
 from xdsl.ir import SSAValue
 
-from bmnetu.calibration.channels import Channels
-from bmnetu.calibration.choice import Choice
-from bmnetu.calibration.data import CalibrationData
-from bmnetu.calibration.net import FloatNet, Node
-from bmnetu.calibration.plan import Plan, make_plan
+from bmnetu.calibration.data.dataset import CalibrationData
 from bmnetu.calibration.quantized import QuantizedNet, quantize_net
 from bmnetu.calibration.recipe import Recipe
 from bmnetu.calibration.refine import refine, sample_batches
-from bmnetu.calibration.scales import Thresholds
-from bmnetu.calibration.statistics import Histograms
+from bmnetu.calibration.run.net import FloatNet, Node
+from bmnetu.calibration.thresholds.channels import Channels
+from bmnetu.calibration.thresholds.histograms import Histograms
+from bmnetu.calibration.thresholds.measured import Choice
+from bmnetu.calibration.thresholds.scale_plan import Plan, make_plan
+from bmnetu.calibration.thresholds.thresholds import Thresholds
 from dialects.blob import Array
 
 

@@ -12,7 +12,7 @@ AUTO = "AUTO"
 
 @dataclass(frozen=True)
 class Recipe:
-    """A method of :mod:`bmnetu.calibration.thresholds`, and which steps are taken.
+    """A method of :mod:`bmnetu.calibration.thresholds.methods`, and which steps are taken.
 
     See docs/calibration.md, "Thresholds and weights".
     """

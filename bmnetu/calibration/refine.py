@@ -12,19 +12,19 @@ from threadpoolctl import threadpool_limits  # pyright: ignore[reportMissingType
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import SSAValue
 
-from bmnetu.calibration.coefficients import (
+from bmnetu.calibration.integer_module import integer_module
+from bmnetu.calibration.integer_net import IntegerNet
+from bmnetu.calibration.quantized import QuantizedNet
+from bmnetu.calibration.rounding import round_weights
+from bmnetu.calibration.run.net import FloatNet
+from bmnetu.calibration.run.progress import progress
+from bmnetu.calibration.run.walk import Walk
+from bmnetu.calibration.thresholds.coefficients import (
     BIAS_RANGE,
     LARGEST_WEIGHT,
     Integers,
     real_coefficients,
 )
-from bmnetu.calibration.integer_module import integer_module
-from bmnetu.calibration.integer_net import IntegerNet
-from bmnetu.calibration.net import FloatNet
-from bmnetu.calibration.progress import progress
-from bmnetu.calibration.quantized import QuantizedNet
-from bmnetu.calibration.rounding import round_weights
-from bmnetu.calibration.walk import Walk
 from dialects.blob import Array, BlobAttr
 from dialects.quant import compute, types
 from dialects.quant import reference as quant

@@ -9,7 +9,7 @@ import numpy as np
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Operation, SSAValue
 
-from bmnetu.calibration.plan import MOVES
+from bmnetu.calibration.thresholds.scale_plan import MOVES
 from dialects.blob import Array
 from dialects.execute import names_of
 from dialects.ufw import ops

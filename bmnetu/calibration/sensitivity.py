@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import SSAValue
 
-from bmnetu.calibration.accumulate import merged
 from bmnetu.calibration.closeness import decibels
-from bmnetu.calibration.data import CalibrationData
+from bmnetu.calibration.data.accumulate import merged
+from bmnetu.calibration.data.dataset import CalibrationData
 from bmnetu.calibration.integer_net import IntegerNet
 from bmnetu.calibration.islands import blocks
 from bmnetu.calibration.isolated import float_blobs, own_errors
-from bmnetu.calibration.net import FloatNet, Node
 from bmnetu.calibration.outputs import OutputErrors
-from bmnetu.calibration.portable import PortableFunction
 from bmnetu.calibration.quantized import layer_name
 from bmnetu.calibration.regions import Regions, joined_regions, with_regions
+from bmnetu.calibration.run.net import FloatNet, Node
+from bmnetu.calibration.run.portable import PortableFunction
 from dialects.blob import Array
 from dialects.execute import names_of
 from dialects.ufw.layer import LayerOp

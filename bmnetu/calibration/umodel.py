@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bmnetu.calibration.coefficients import Integers
-from bmnetu.calibration.net import FloatNet
 from bmnetu.calibration.quantized import QuantizedNet
+from bmnetu.calibration.run.net import FloatNet
+from bmnetu.calibration.thresholds.coefficients import Integers
 from bmnetu.frontend.blobs import float_blob, integer_blob
 from bmnetu.frontend.inputs import INPUT_TYPES
 from bmnetu.frontend.scales import FULL_SCALE_SIGNED

@@ -21,9 +21,9 @@ from PIL import Image
 from xdsl.ir import Operation
 
 import bmnetu
-from bmnetu.calibration import scales
 from bmnetu.calibration.integer_net import IntegerNet
-from bmnetu.calibration.thresholds import METHODS
+from bmnetu.calibration.thresholds import thresholds as scales
+from bmnetu.calibration.thresholds.methods import METHODS
 from bmnetu.frontend import load_network, write_umodel
 from bmnetu.frontend.ufw_pb2 import NetParameter
 from dialects.blob import Array, BlobAttr

@@ -10,8 +10,8 @@ import pytest
 import bmnetu
 from bmnetu.calibration.integer_net import IntegerNet
 from bmnetu.calibration.islands import blocks, keep_float
-from bmnetu.calibration.net import FloatNet
 from bmnetu.calibration.quantized import layer_name
+from bmnetu.calibration.run.net import FloatNet
 from bmnetu.errors import UsageError
 from bmnetu.frontend import load_network
 from bmnetu.options import calibrate_options

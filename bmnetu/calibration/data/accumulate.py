@@ -9,10 +9,10 @@ from typing import Generic, Protocol, Self, TypeVar
 
 from xdsl.dialects.func import FuncOp
 
-from bmnetu.calibration.crew import Job
-from bmnetu.calibration.data import CalibrationData
-from bmnetu.calibration.portable import PortableFunction
-from bmnetu.calibration.progress import progress
+from bmnetu.calibration.data.dataset import CalibrationData
+from bmnetu.calibration.run.crew import Job
+from bmnetu.calibration.run.portable import PortableFunction
+from bmnetu.calibration.run.progress import progress
 from dialects.blob import Array
 from dialects.execute import execute
 from dialects.ufw.reference import evaluate

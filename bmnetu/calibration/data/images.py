@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from bmnetu.calibration.faults import MisfitError, check_room, reading
-from bmnetu.calibration.preprocess import Preprocess
+from bmnetu.calibration.data.faults import MisfitError, check_room, reading
+from bmnetu.calibration.data.preprocess import Preprocess
 from bmnetu.errors import InputFileError
 from dialects.blob import Array
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from bmnetu.calibration.data import holds_arrays
-from bmnetu.calibration.faults import MisfitError
-from bmnetu.calibration.preprocess import Preprocess
-from bmnetu.calibration.transform import from_transform
+from bmnetu.calibration.data.dataset import holds_arrays
+from bmnetu.calibration.data.faults import MisfitError
+from bmnetu.calibration.data.preprocess import Preprocess
+from bmnetu.calibration.data.transform import from_transform
 from bmnetu.errors import InputFileError, UsageError
 from bmnetu.frontend.ufw_pb2 import NetParameter
 from bmnetu.options import DataOptions

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from PIL import Image
 
-from bmnetu.calibration.faults import MisfitError
+from bmnetu.calibration.data.faults import MisfitError
 from dialects.blob import Array
 from dialects.ufw.shapes import Shape, show
 

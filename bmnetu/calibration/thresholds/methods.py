@@ -7,8 +7,8 @@ from math import erf, exp, pi, sqrt
 
 import numpy as np
 
-from bmnetu.calibration.histogram import Histogram
-from bmnetu.calibration.kl import kl_threshold, without_spikes
+from bmnetu.calibration.thresholds.histogram import Histogram
+from bmnetu.calibration.thresholds.kl import kl_threshold, without_spikes
 from dialects.blob import Array
 
 Method = Callable[[Histogram], float]
@@ -28,7 +28,7 @@ def largest(histogram: Histogram) -> float:
 
 
 def kl(histogram: Histogram) -> float:
-    """Least Kullback-Leibler divergence: see :func:`bmnetu.calibration.kl.kl_threshold`."""
+    """Least Kullback-Leibler divergence: see :func:`.kl.kl_threshold`."""
     counts = without_spikes(histogram.counts)
     return kl_threshold(counts, histogram.largest, histogram.full_scale + 1)
 

@@ -16,9 +16,9 @@ import lmdb
 import numpy as np
 from PIL import Image
 
-from bmnetu.calibration.faults import MisfitError, reading
-from bmnetu.calibration.images import decoded
-from bmnetu.calibration.preprocess import Preprocess
+from bmnetu.calibration.data.faults import MisfitError, reading
+from bmnetu.calibration.data.images import decoded
+from bmnetu.calibration.data.preprocess import Preprocess
 from bmnetu.errors import InputFileError
 from bmnetu.frontend.ufw_pb2 import BlobProto, Datum
 from dialects.blob import Array

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from google.protobuf.message import Message
 
-from bmnetu.calibration.faults import MisfitError
-from bmnetu.calibration.preprocess import Preprocess
+from bmnetu.calibration.data.faults import MisfitError
+from bmnetu.calibration.data.preprocess import Preprocess
 from bmnetu.frontend import ufw_pb2 as ufw
 from bmnetu.frontend.ufw_pb2 import ResizeParameter, TransformationParameter, TransformOp
 

@@ -13,8 +13,8 @@ from zipfile import ZipFile
 import numpy as np
 from numpy.lib import format as npy
 
-from bmnetu.calibration.faults import MisfitError, check_room, reading
-from bmnetu.calibration.preprocess import MAX_PIXELS, Preprocess
+from bmnetu.calibration.data.faults import MisfitError, check_room, reading
+from bmnetu.calibration.data.preprocess import MAX_PIXELS, Preprocess
 from bmnetu.errors import InputFileError
 from bmnetu.weights_file import HEADERS
 from dialects.blob import Array

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from bmnetu.calibration.accumulate import accumulate
-from bmnetu.calibration.contract import contract_of
-from bmnetu.calibration.crew import Crew
-from bmnetu.calibration.data import CalibrationData, open_data
-from bmnetu.calibration.look import Look, oddities
-from bmnetu.calibration.preprocess import Preprocess
+from bmnetu.calibration.data.accumulate import accumulate
+from bmnetu.calibration.data.contract import contract_of
+from bmnetu.calibration.data.dataset import CalibrationData, open_data
+from bmnetu.calibration.data.look import Look, oddities
+from bmnetu.calibration.data.preprocess import Preprocess
+from bmnetu.calibration.run.crew import Crew
 from bmnetu.frontend.ufw_pb2 import NetParameter
 from bmnetu.options import DataOptions
 from dialects.ufw.shapes import Shape

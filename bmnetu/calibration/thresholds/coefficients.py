@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bmnetu.calibration.histogram import Histogram
-from bmnetu.calibration.statistics import BINS
+from bmnetu.calibration.thresholds.histogram import Histogram
+from bmnetu.calibration.thresholds.histograms import BINS
 from dialects.ufw import ops
 from dialects.ufw.layer import MAX_SHIFT, LayerOp, shape_of
 from passes.ufw.ufw_fold_batch_norm import affine_of

@@ -10,8 +10,14 @@ from typing import Protocol
 import numpy as np
 from xdsl.ir import SSAValue
 
-from bmnetu.calibration.coefficients import Coefficients
-from bmnetu.calibration.plan import SLOPED, Plan, is_product, largest_slope, sum_factors
+from bmnetu.calibration.thresholds.coefficients import Coefficients
+from bmnetu.calibration.thresholds.scale_plan import (
+    SLOPED,
+    Plan,
+    is_product,
+    largest_slope,
+    sum_factors,
+)
 from bmnetu.frontend.scales import FULL_SCALE_SIGNED, FULL_SCALE_UNSIGNED
 from dialects.blob import Array
 from dialects.ufw import ops

@@ -9,12 +9,12 @@ from typing import Protocol
 
 import numpy as np
 
-from bmnetu.calibration.arrays import open_npy, open_npz
-from bmnetu.calibration.crew import ALONE, Crew
-from bmnetu.calibration.datums import Datums, is_lmdb, open_datums
-from bmnetu.calibration.faults import reading
-from bmnetu.calibration.images import SUFFIXES, open_images
-from bmnetu.calibration.preprocess import Preprocess
+from bmnetu.calibration.data.arrays import open_npy, open_npz
+from bmnetu.calibration.data.datums import Datums, is_lmdb, open_datums
+from bmnetu.calibration.data.faults import reading
+from bmnetu.calibration.data.images import SUFFIXES, open_images
+from bmnetu.calibration.data.preprocess import Preprocess
+from bmnetu.calibration.run.crew import ALONE, Crew
 from bmnetu.errors import InputFileError
 from dialects.blob import Array
 from dialects.ufw.shapes import Shape

@@ -8,13 +8,13 @@ from math import isfinite
 import numpy as np
 from xdsl.ir import Block, Operation, SSAValue
 
-from bmnetu.calibration.channels import Channels
-from bmnetu.calibration.coefficients import Coefficients, coefficients_of
-from bmnetu.calibration.histogram import Histogram
-from bmnetu.calibration.net import FloatNet
-from bmnetu.calibration.plan import SLOPED, Plan, averages_map, largest_slope
-from bmnetu.calibration.statistics import Histograms
-from bmnetu.calibration.thresholds import threshold
+from bmnetu.calibration.run.net import FloatNet
+from bmnetu.calibration.thresholds.channels import Channels
+from bmnetu.calibration.thresholds.coefficients import Coefficients, coefficients_of
+from bmnetu.calibration.thresholds.histogram import Histogram
+from bmnetu.calibration.thresholds.histograms import Histograms
+from bmnetu.calibration.thresholds.methods import threshold
+from bmnetu.calibration.thresholds.scale_plan import SLOPED, Plan, averages_map, largest_slope
 from bmnetu.errors import InputFileError
 from bmnetu.frontend.scales import FULL_SCALE_SIGNED, FULL_SCALE_UNSIGNED
 from bmnetu.frontend.ufw_pb2 import LayerParameter

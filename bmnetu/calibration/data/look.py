@@ -7,8 +7,8 @@ from math import prod
 
 import numpy as np
 
-from bmnetu.calibration.data import CalibrationData, Source
-from bmnetu.calibration.preprocess import Preprocess
+from bmnetu.calibration.data.dataset import CalibrationData, Source
+from bmnetu.calibration.data.preprocess import Preprocess
 from dialects.blob import Array
 
 PIXEL = 255
