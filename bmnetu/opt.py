@@ -36,9 +36,9 @@ from bmnetu.terminal import Terminal, settle
 from bmnetu.weights_file import WeightsFile
 from dialects.blob import BlobError
 from passes import ALL_PASSES
+from passes.module.locations import LayerError
+from passes.module.precondition import check_precondition
 from passes.support.disassembly import disassemble
-from passes.support.precondition import check_precondition
-from passes.support.program import LayerError
 
 GENERAL_PASSES: tuple[type[ModulePass], ...] = (
     CanonicalizePass,

@@ -21,7 +21,8 @@ from passes.kernels.options import KernelOptions
 from passes.kernels.pointwise import words_of
 from passes.kernels.storage import network_tensor, part_in, storage
 from passes.kernels.tiling import CannotLower
-from passes.support.program import LayerError, main_function, names, replace_body
+from passes.module.functions import main_function, names, replace_body
+from passes.module.locations import LayerError
 
 
 @dataclass

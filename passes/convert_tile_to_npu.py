@@ -25,7 +25,7 @@ from dialects.quant import types
 from dialects.quant.base import ints
 from passes.commands import lower_compute, lower_transfer
 from passes.commands.place import Addresses
-from passes.support.program import main_function
+from passes.module.functions import main_function
 
 
 @dataclass

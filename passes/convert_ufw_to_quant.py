@@ -14,7 +14,7 @@ from xdsl.utils.exceptions import PassFailedException
 from dialects.quant import types
 from dialects.ufw.layer import LayerOp
 from passes.layers import LAYERS, Converter
-from passes.support.program import main_function, names, replace_body
+from passes.module.functions import main_function, names, replace_body
 
 
 @dataclass(frozen=True)

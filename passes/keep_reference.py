@@ -8,7 +8,7 @@ from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp, StringAttr
 from xdsl.passes import ModulePass
 
-from passes.support.program import REFERENCE, main_function, reference_module
+from passes.module.functions import REFERENCE, main_function, reference_module
 
 
 @dataclass(frozen=True)

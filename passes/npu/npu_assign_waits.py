@@ -11,8 +11,8 @@ from xdsl.passes import ModulePass
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import Engine
 from dialects.bm1684.npu import CommandOp, InstructionAttr
-from passes.support.footprint import Footprint, History
-from passes.support.program import main_function
+from passes.memory.footprint import Footprint, History
+from passes.module.functions import main_function
 
 
 @dataclass

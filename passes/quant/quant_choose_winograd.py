@@ -33,8 +33,9 @@ from dialects.quant.base import int_attr, ints
 from dialects.quant.compute import ConvOp
 from dialects.quant.reference import evaluate
 from dialects.quant.strips import STRIPS
-from passes.support.inputs import InputData, InputTensor
-from passes.support.program import layer_name, main_function, names
+from passes.module.functions import main_function, names
+from passes.module.locations import layer_name
+from passes.verification.inputs import InputData, InputTensor
 
 Array = NDArray[Any]
 

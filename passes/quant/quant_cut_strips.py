@@ -22,8 +22,8 @@ from dialects.quant.strips import (
     SplitStripsOp,
     StripOp,
 )
+from passes.module.functions import main_function
 from passes.strips.plan import Group, plan_strips
-from passes.support.program import main_function
 from passes.support.row_window import RowWindow, row_window
 
 _Strips = dict[int, SSAValue]

@@ -16,7 +16,7 @@ from xdsl.pattern_rewriter import (
 
 from dialects.quant import types
 from dialects.quant.compute import ConvOp, EltwiseOp, PReluOp
-from passes.support.program import main_function
+from passes.module.functions import main_function
 
 
 class _FuseRelu(RewritePattern):

@@ -19,7 +19,7 @@ from dialects.quant import types
 from dialects.quant.base import int_attr, ints
 from dialects.quant.compute import ConvOp
 from dialects.quant.strips import STRIPS
-from passes.support.program import main_function
+from passes.module.functions import main_function
 
 
 def best_merge(op: ConvOp) -> int:

@@ -16,8 +16,8 @@ from dialects.bm1684.layout import aligned, local_bytes
 from dialects.quant import compute, movement, types
 from dialects.quant.base import QuantOp, ints
 from passes.kernels.tiling import ranges
+from passes.module.functions import main_function
 from passes.slices.copies import Copies, Part, results_read_outside
-from passes.support.program import main_function
 
 
 def _off_axis_0(op: Any) -> bool:

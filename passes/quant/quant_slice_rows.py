@@ -13,9 +13,9 @@ from xdsl.passes import ModulePass
 from dialects.bm1684.chip import BM1684
 from dialects.quant import compute
 from dialects.quant.base import i64s, ints
+from passes.module.functions import main_function
 from passes.slices.copies import Copies, Part, Span
 from passes.slices.plan_rows import plan_rows, rows_read
-from passes.support.program import main_function
 from passes.support.row_window import ROWS, RowWindow, row_window
 
 

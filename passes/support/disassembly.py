@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from xdsl.dialects.builtin import ModuleOp
 
+from passes.module.functions import main_function
+from passes.module.locations import location_text
 from passes.support.encode import command_groups
-from passes.support.program import location_text, main_function
 
 
 def disassemble(module: ModuleOp) -> Iterator[str]:

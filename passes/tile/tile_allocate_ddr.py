@@ -13,8 +13,8 @@ from xdsl.passes import ModulePass
 from dialects.bm1684 import tile
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import Space, align
-from passes.support.memory import Arena, allocate, lifetimes
-from passes.support.program import main_function
+from passes.memory.allocation import Arena, allocate, lifetimes
+from passes.module.functions import main_function
 
 DDR_BYTES = 1 << 34
 """Room that addresses may span; the runtime refuses what the board does not have."""

@@ -10,7 +10,7 @@ from xdsl.passes import ModulePass
 
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import Space, align
-from passes.support.memory import (
+from passes.memory.allocation import (
     Arena,
     Lifetime,
     OutOfMemory,
@@ -19,7 +19,8 @@ from passes.support.memory import (
     lifetimes,
     place_longest_first,
 )
-from passes.support.program import LayerError, main_function
+from passes.module.functions import main_function
+from passes.module.locations import LayerError
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from dialects.bm1684 import tile
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import Ref, Space, local_bytes
 from dialects.quant.base import int_attr
-from passes.support.memory import Lifetime, OutOfMemory, OverlapArena, allocate, lifetimes
-from passes.support.program import main_function
-from passes.support.residence import Flow, Part, Tensor
+from passes.memory.allocation import Lifetime, OutOfMemory, OverlapArena, allocate, lifetimes
+from passes.memory.residence import Flow, Part, Tensor
+from passes.module.functions import main_function
 
 
 @dataclass(frozen=True, eq=False)

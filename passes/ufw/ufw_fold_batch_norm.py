@@ -14,7 +14,7 @@ from xdsl.passes import ModulePass
 
 from dialects.blob import BlobAttr
 from dialects.ufw.ops import BatchNormOp, BiasOp, ConvolutionOp, InnerProductOp, ScaleOp
-from passes.support.program import main_function
+from passes.module.functions import main_function
 
 Array = NDArray[Any]
 Affine = tuple[Array, Array]

@@ -12,9 +12,9 @@ from bmnetu.module_text import parse_module
 from bmnetu.pipeline import LEVELS, OPT_LEVELS, new_context, parse_pipeline, pipeline_text
 from passes import ALL_PASSES
 from passes.keep_reference import KeepReferencePass
+from passes.module.functions import main_function, reference_module
+from passes.module.precondition import check_precondition
 from passes.npu.npu_assign_waits import NpuAssignWaitsPass
-from passes.support.precondition import check_precondition
-from passes.support.program import main_function, reference_module
 
 LAYOUT = '#tile.layout<"tensor unit=4 pack=1 strides=1,1,1,1">'
 MEMREF = f'memref<1x1x1x1xf32, {LAYOUT}, #tile.place<"ddr">>'

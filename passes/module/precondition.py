@@ -9,7 +9,8 @@ from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import PassFailedException
 
 from dialects.bm1684 import tile
-from passes.support.program import location_text, main_function, reference_module
+from passes.module.functions import main_function, reference_module
+from passes.module.locations import location_text
 
 KEPT = (tile.ConstantOp, tile.InputOp, tile.OutputOp)
 """Ops of the tile level that stay at the npu level: where the network's tensors and weights lie."""
