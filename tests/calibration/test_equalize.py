@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bmnetu.calibration.equalize import equalize
+from bmnetu.calibration.int8.equalize import equalize
 from bmnetu.calibration.run.net import FloatNet
 from bmnetu.calibration.thresholds.channels import Channels
 from bmnetu.frontend import load_network

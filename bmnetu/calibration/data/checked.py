@@ -1,22 +1,20 @@
-"""The data that the flags name, looked at."""
+"""Opens the data and reads all of it once: faults are found early."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
 from bmnetu.calibration.data.accumulate import accumulate
-from bmnetu.calibration.data.contract import contract_of
+from bmnetu.calibration.data.contract import DataSource, contract_of
 from bmnetu.calibration.data.dataset import CalibrationData, open_data
 from bmnetu.calibration.data.look import Look, oddities
 from bmnetu.calibration.data.preprocess import Preprocess
-from bmnetu.calibration.run.crew import Crew
 from bmnetu.frontend.ufw_pb2 import NetParameter
-from bmnetu.options import DataOptions
 from dialects.ufw.shapes import Shape
 
 
 def open_checked(
-    options: DataOptions,
+    source: DataSource,
     net: NetParameter,
     shapes: Mapping[str, Shape],
     report: Callable[[str], None],
@@ -30,10 +28,9 @@ def open_checked(
     def note(sentence: str) -> None:
         report(f"note: {sentence}")
 
-    contract = contract_of(options, net, shapes, note, recorded)
-    crew = Crew(options.workers, options.dask)
-    path = options.data.absolute() if options.dask else options.data  # workers are elsewhere
-    data = open_data(path, shapes, options.iterations, contract, crew)
+    contract = contract_of(source, net, shapes, note, recorded)
+    path = source.path.absolute() if source.crew.dask else source.path  # workers are elsewhere
+    data = open_data(path, shapes, source.limit, contract, source.crew)
     what = data.contract.line() if data.contract else "preprocess: none, the arrays are the inputs"
     report(what)
     for oddity in oddities(accumulate(None, data, Look, "reading"), data):

@@ -1,21 +1,35 @@
-"""The preprocess contract of a calibration: what the flags and the prototxt wish, made one."""
+"""The preprocess contract of a calibration: from the flags and the prototxt."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from bmnetu.calibration.data.dataset import holds_arrays
 from bmnetu.calibration.data.faults import MisfitError
 from bmnetu.calibration.data.preprocess import Preprocess
 from bmnetu.calibration.data.transform import from_transform
+from bmnetu.calibration.run.crew import ALONE, Crew
 from bmnetu.errors import InputFileError, UsageError
 from bmnetu.frontend.ufw_pb2 import NetParameter
-from bmnetu.options import DataOptions
 from dialects.ufw.shapes import Shape
 
 
+@dataclass(frozen=True)
+class DataSource:
+    """Where the data lie, and what the flags ask for: at most ``limit`` batches, ``flags`` of the
+    preprocess contract. ``model`` is the net that error messages name."""
+
+    path: Path
+    model: Path
+    limit: int
+    flags: Preprocess = field(default_factory=Preprocess)
+    crew: Crew = ALONE
+
+
 def contract_of(
-    options: DataOptions,
+    source: DataSource,
     net: NetParameter,
     shapes: Mapping[str, Shape],
     note: Callable[[str], None],
@@ -28,7 +42,7 @@ def contract_of(
     in for it. Raises :class:`UsageError` for flags and :class:`InputFileError` for a
     transform_param that do not fit the net.
     """
-    flags = _flags(options)
+    flags = source.flags
     transforms = [layer for layer in net.layer if layer.HasField("transform_param")]
     if len(shapes) != 1:
         if flags.given():
@@ -38,42 +52,31 @@ def contract_of(
         return None
     if recorded is not None:
         transforms = []
-    if transforms and holds_arrays(options.data):
+    if transforms and holds_arrays(source.path):
         if not flags.given():
             note(
-                f"{options.data}: arrays are fed as they are, transform_param has no effect; the "
+                f"{source.path}: arrays are fed as they are, transform_param has no effect; the "
                 "flags -resize, -crop, -color, -mean and -scale have"
             )
         transforms = []
     if not flags.given() and not transforms and recorded is None:
         return None
-    wished = recorded or Preprocess()
-    where = "".join(f'{options.model}: layer "{layer.name}"' for layer in transforms)
+    found = recorded or Preprocess()
+    where = "".join(f'{source.model}: layer "{layer.name}"' for layer in transforms)
     try:
         for layer in transforms:
-            wished = from_transform(layer.transform_param)
+            found = from_transform(layer.transform_param)
     except MisfitError as error:
         raise InputFileError(f"{where}: {error}") from error
     for name, value in flags.given().items():
-        if wished.given().get(name, value) != value:
+        if found.given().get(name, value) != value:
             note(f"-{name} goes before what transform_param says ({where})")
     try:
-        return flags.over(wished).resolved(next(iter(shapes.values())))
+        return flags.over(found).resolved(next(iter(shapes.values())))
     except MisfitError as error:
         if flags.given():
             raise UsageError(f"{_names(flags)}: {error}") from error
         raise InputFileError(f"{where}: {error}") from error
-
-
-def _flags(options: DataOptions) -> Preprocess:
-    crop = options.crop or ()
-    return Preprocess(
-        options.resize or (),
-        crop * 2 if len(crop) == 1 else crop,
-        options.color or "",
-        options.mean or (),
-        options.scale or (),
-    )
 
 
 def _names(flags: Preprocess) -> str:

@@ -14,7 +14,7 @@ from bmnetu.calibration.thresholds.coefficients import Coefficients, coefficient
 from bmnetu.calibration.thresholds.histogram import Histogram
 from bmnetu.calibration.thresholds.histograms import Histograms
 from bmnetu.calibration.thresholds.methods import threshold
-from bmnetu.calibration.thresholds.scale_plan import SLOPED, Plan, averages_map, largest_slope
+from bmnetu.calibration.thresholds.scale_plan import SLOPED, ScalePlan, averages_map, largest_slope
 from bmnetu.errors import InputFileError
 from bmnetu.frontend.scales import FULL_SCALE_SIGNED, FULL_SCALE_UNSIGNED
 from bmnetu.frontend.ufw_pb2 import LayerParameter
@@ -43,14 +43,14 @@ def _is_steep(op: Operation | Block) -> bool:
     return isinstance(op, SLOPED) and largest_slope(op) > STEEP
 
 
-class Choice:
-    """The thresholds of measured values and what they cost: see ``scales.Measured``.
+class Measured:
+    """What the data give for every measured value: its threshold and what 8 bits cost.
 
     th_strategy, th_scale and threshold of the layer that makes the blob go before ``method``.
     """
 
     def __init__(
-        self, net: FloatNet, plan: Plan, channels: Channels, counted: Histograms, method: str
+        self, net: FloatNet, plan: ScalePlan, channels: Channels, counted: Histograms, method: str
     ) -> None:
         self._net, self._channels, self._counted, self._method = net, channels, counted, method
         self._histograms: dict[SSAValue, Histogram] = {}
@@ -63,7 +63,9 @@ class Choice:
         self.coefficients = cache(self._coefficients)
 
     def threshold(self, value: SSAValue) -> float:
-        """Raises :class:`InputFileError` when it is not a number that INT8 can hold."""
+        """What the prototxt or the method gives.
+
+        Raises :class:`InputFileError` when it is not a number that INT8 can hold."""
         name, settings = self._net.names[value], self._settings(value)
         if settings.HasField("threshold"):
             found, said = settings.threshold, "the prototxt gives it threshold"
@@ -78,20 +80,25 @@ class Choice:
         return found
 
     def is_fixed(self, value: SSAValue) -> bool:
+        """Whether the prototxt gives the threshold itself."""
         return self._settings(value).HasField("threshold")
 
     def noise(self, value: SSAValue, thresholds: Array) -> Array:
+        """The sum of square errors of the value at each threshold."""
         histogram = self._histograms.get(value)
         return np.zeros(len(thresholds)) if histogram is None else histogram.noise(thresholds)
 
     def alive(self, value: SSAValue) -> float:
+        """The part of the value's numbers that are not zero."""
         histogram = self._histograms.get(value)
         return 0.0 if histogram is None else histogram.counts.sum() / self.count(value)
 
     def energy(self, value: SSAValue) -> float:
+        """The sum of the value's squares."""
         return float(self._channels.squares[self._net.names[value]].sum())
 
     def count(self, value: SSAValue) -> int:
+        """How many numbers of the value were seen."""
         name = self._net.names[value]
         return self._channels.counts[name] * len(self._channels.squares[name])
 

@@ -71,7 +71,7 @@ def sum_factors(op: Operation) -> list[float] | None:
 
 
 @dataclass
-class Plan:
+class ScalePlan:
     """The scales of a net before any data is seen.
 
     ``unsigned`` are the values that cannot be negative. ``measured`` are those whose threshold the
@@ -168,11 +168,11 @@ def averages_map(op: Operation | Block) -> bool:
     return shape_of(op.top)[2:] == (1, 1) and prod(shape_of(op.bottom)[2:]) > 1
 
 
-def make_plan(
+def plan_scales(
     inputs: Sequence[SSAValue], layers: Sequence[LayerOp], floats: Set[Operation | SSAValue]
-) -> Plan:
+) -> ScalePlan:
     """The plan of a net: its inputs, its layers in order, and what of both must stay float."""
-    plan = Plan(floats, measured=list(inputs))
+    plan = ScalePlan(floats, measured=list(inputs))
     for op in layers:
         plan.add(op)
     return plan

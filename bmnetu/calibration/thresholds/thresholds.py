@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from xdsl.ir import SSAValue
 
-from bmnetu.calibration.thresholds.coefficients import Coefficients
+from bmnetu.calibration.thresholds.measured import Measured
 from bmnetu.calibration.thresholds.scale_plan import (
     SLOPED,
-    Plan,
+    ScalePlan,
     is_product,
     largest_slope,
     sum_factors,
@@ -52,38 +51,6 @@ class Numbers:
         return self.threshold / self.full_scale
 
 
-class Measured(Protocol):
-    """What the data say of a blob."""
-
-    def threshold(self, value: SSAValue) -> float:
-        """What the prototxt or the method says."""
-        ...
-
-    def is_fixed(self, value: SSAValue) -> bool:
-        """Whether the prototxt gives the threshold itself."""
-        ...
-
-    def noise(self, value: SSAValue, thresholds: Array) -> Array:
-        """The sum of square errors of the value at each threshold."""
-        ...
-
-    def alive(self, value: SSAValue) -> float:
-        """The part of the value's numbers that are not zero."""
-        ...
-
-    def energy(self, value: SSAValue) -> float:
-        """The sum of the value's squares."""
-        ...
-
-    def count(self, value: SSAValue) -> int:
-        """How many numbers of the value were seen."""
-        ...
-
-    def coefficients(self, op: LayerOp) -> Coefficients | None:
-        """The layer's coefficients; None when it has none."""
-        ...
-
-
 class Thresholds:
     """The threshold of every class of values that share a scale, rounded to float32.
 
@@ -93,7 +60,7 @@ class Thresholds:
     settled after those that its layers read.
     """
 
-    def __init__(self, plan: Plan, values: Sequence[SSAValue], data: Measured) -> None:
+    def __init__(self, plan: ScalePlan, values: Sequence[SSAValue], data: Measured) -> None:
         self.plan = plan
         self._data = data
         self._found: dict[SSAValue, float] = {}

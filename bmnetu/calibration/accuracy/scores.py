@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from bmnetu.calibration.closeness import Closeness
-from bmnetu.calibration.outputs import OutputErrors
+from bmnetu.calibration.accuracy.closeness import Closeness
+from bmnetu.calibration.accuracy.outputs import OutputErrors
 from dialects.blob import Array
 
 RANKS = (1, 5)

@@ -10,14 +10,14 @@ import numpy as np
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Operation, SSAValue
 
+from bmnetu.calibration.accuracy.regions import Regions, joined_regions
 from bmnetu.calibration.data.accumulate import merged
 from bmnetu.calibration.data.dataset import CalibrationData
-from bmnetu.calibration.gathered import gathered, ranges
-from bmnetu.calibration.integer_module import integer_module
-from bmnetu.calibration.integer_net import IntegerNet
-from bmnetu.calibration.quantizer import Quantizer
-from bmnetu.calibration.recipe import Recipe
-from bmnetu.calibration.regions import Regions, joined_regions
+from bmnetu.calibration.int8.gathered import gathered, ranges
+from bmnetu.calibration.int8.int8_module import int8_module
+from bmnetu.calibration.int8.int8_net import Int8Net
+from bmnetu.calibration.int8.quantizer import Quantizer
+from bmnetu.calibration.int8.recipe import Recipe
 from bmnetu.calibration.run.net import FloatNet
 from bmnetu.calibration.run.portable import PortableFunction
 from bmnetu.calibration.thresholds.channels import Channels
@@ -111,7 +111,7 @@ class _Judgement:
     """Integer nets beside the float net, run over a batch."""
 
     net: PortableFunction
-    int8: Sequence[IntegerNet]
+    int8: Sequence[Int8Net]
     data: CalibrationData
     regions: Regions
     probabilities: frozenset[str]
@@ -198,10 +198,10 @@ class _Trials:
 
     def run(self, recipes: Sequence[Recipe]) -> None:
         """Settles, judges and tells of them."""
-        int8: list[IntegerNet] = []
+        int8: list[Int8Net] = []
         for recipe in recipes:
             made = replace(self._quantizer(recipe), recipe=recipe)
-            int8.append(IntegerNet(integer_module(made.net, made.quantized(made.net.floats))))
+            int8.append(Int8Net(int8_module(made.net, made.quantized(made.net.floats))))
         function = self.net.function
         job = _Judgement(
             PortableFunction(function), int8, self.judged, joined_regions(function),

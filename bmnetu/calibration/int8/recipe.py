@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from bmnetu.options import CalibrateOptions
-
 AUTO = "AUTO"
 """The method that chooses among recipes by measurement."""
 
@@ -22,16 +20,6 @@ class Recipe:
     rounding: bool
     correction: bool
 
-    @staticmethod
-    def of(options: CalibrateOptions) -> Recipe:
-        """What the flags name."""
-        return Recipe(
-            options.th_method,
-            options.equalize,
-            options.adaptive_rounding,
-            options.bias_correction,
-        )
-
     @property
     def refines(self) -> bool:
         """Whether weights or biases are refined on batches."""
@@ -42,7 +30,7 @@ class Recipe:
         return replace(self, rounding=False, correction=False)
 
     def flags(self) -> str:
-        """The flags that ask for it."""
+        """The flags that choose it."""
         switches = {"equalize": self.equalize, "adaptive_rounding": self.rounding}
         said = [f"-{name}={str(on).lower()}" for name, on in switches.items()]
         return " ".join([f"-th_method={self.method}", *said])

@@ -7,9 +7,9 @@ from functools import partial
 
 from bmnetu.calibration.data.accumulate import accumulate
 from bmnetu.calibration.data.dataset import CalibrationData
-from bmnetu.calibration.equalize import equalize
-from bmnetu.calibration.quantizer import Quantizer, measured
-from bmnetu.calibration.recipe import Recipe
+from bmnetu.calibration.int8.equalize import equalize
+from bmnetu.calibration.int8.quantizer import Quantizer, measured
+from bmnetu.calibration.int8.recipe import Recipe
 from bmnetu.calibration.run.net import FloatNet
 from bmnetu.calibration.thresholds.channels import Channels
 from bmnetu.calibration.thresholds.histograms import Histograms

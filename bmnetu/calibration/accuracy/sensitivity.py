@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import SSAValue
 
-from bmnetu.calibration.closeness import decibels
+from bmnetu.calibration.accuracy.closeness import decibels
+from bmnetu.calibration.accuracy.isolated import float_blobs, own_errors
+from bmnetu.calibration.accuracy.outputs import OutputErrors
+from bmnetu.calibration.accuracy.regions import Regions, joined_regions, with_regions
 from bmnetu.calibration.data.accumulate import merged
 from bmnetu.calibration.data.dataset import CalibrationData
-from bmnetu.calibration.integer_net import IntegerNet
-from bmnetu.calibration.islands import blocks
-from bmnetu.calibration.isolated import float_blobs, own_errors
-from bmnetu.calibration.outputs import OutputErrors
-from bmnetu.calibration.quantized import layer_name
-from bmnetu.calibration.regions import Regions, joined_regions, with_regions
+from bmnetu.calibration.int8.int8_net import Int8Net
+from bmnetu.calibration.int8.islands import blocks
+from bmnetu.calibration.int8.quantized_net import layer_name
 from bmnetu.calibration.run.net import FloatNet, Node
 from bmnetu.calibration.run.portable import PortableFunction
 from dialects.blob import Array
@@ -26,7 +26,7 @@ from dialects.ufw.reference import evaluate
 
 
 @dataclass(frozen=True)
-class Part:
+class FloatPart:
     """What is float or 8 bit together: a layer that computes and those that follow it up to the
     next one, or an input of the net. ``blobs`` are what it makes."""
 
@@ -48,7 +48,7 @@ class Cost:
     operands that one is joined of; ``cosine`` is the worst of these.
     """
 
-    part: Part
+    part: FloatPart
     sqnr: float
     cosine: float
 
@@ -69,7 +69,7 @@ class _Propagation:
     """The errors of every part of a batch, each carried through the float net to its outputs."""
 
     net: PortableFunction
-    int8: IntegerNet
+    int8: Int8Net
     data: CalibrationData
     parts: Mapping[str, frozenset[str]]
     regions: Regions
@@ -111,21 +111,23 @@ def _changed(
     return changed
 
 
-def parts_of(net: FloatNet) -> list[Part]:
+def parts_of(net: FloatNet) -> list[FloatPart]:
     """The inputs of the net and its blocks of layers, without those that are float."""
     inputs = [
-        Part(name, (value,), frozenset([name]))
+        FloatPart(name, (value,), frozenset([name]))
         for name, value in net.inputs.items()
         if value not in net.floats
     ]
     return inputs + [
-        Part(layer_name(block[0]), tuple(block), frozenset(t for op in block for t in op.top_names))
+        FloatPart(
+            layer_name(block[0]), tuple(block), frozenset(t for op in block for t in op.top_names)
+        )
         for block in blocks(net.layers)
         if block[0] not in net.floats
     ]
 
 
-def sensitivity(net: FloatNet, int8: IntegerNet, data: CalibrationData) -> tuple[Cost, ...]:
+def sensitivity(net: FloatNet, int8: Int8Net, data: CalibrationData) -> tuple[Cost, ...]:
     """What every part alone costs, the worst first, over all batches of the data."""
     parts = parts_of(net)
     blobs = {str(i): part.blobs for i, part in enumerate(parts)}

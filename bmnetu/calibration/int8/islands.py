@@ -12,7 +12,6 @@ from bmnetu.calibration.run.net import Node, messages_of
 from bmnetu.calibration.thresholds.scale_plan import MOVING
 from bmnetu.errors import UsageError
 from bmnetu.frontend import Network
-from bmnetu.options import CalibrateOptions
 from dialects.ufw import ops
 from dialects.ufw.layer import LayerOp
 
@@ -30,7 +29,9 @@ CARRIES_ON = (
 """Layers that, with one bottom, belong to the layer before them. All others compute anew."""
 
 
-def keep_float(network: Network, options: CalibrateOptions) -> None:
+def keep_float(
+    network: Network, inputs: Sequence[str], outputs: Sequence[str], blocks: Sequence[str]
+) -> None:
     """Marks ``forward_with_float`` in the messages of what -fpfwd_inputs, -fpfwd_outputs and
     -fpfwd_blocks name: layers, and inputs of the net.
 
@@ -38,17 +39,21 @@ def keep_float(network: Network, options: CalibrateOptions) -> None:
     """
     messages = messages_of(network)
     named = [(message.name, node) for node, message in messages.items()]
-    for node in _wished(named, options):
+    for node in _named(
+        named,
+        ("fpfwd_inputs", inputs, _before),
+        ("fpfwd_outputs", outputs, _after),
+        ("fpfwd_blocks", blocks, carried),
+    ):
         messages[node].forward_with_float = True
 
 
-def _wished(named: Sequence[tuple[str, Node]], options: CalibrateOptions) -> set[Node]:
+def _named(
+    named: Sequence[tuple[str, Node]],
+    *flags: tuple[str, Sequence[str], Callable[[Node], Iterable[Node]]],
+) -> set[Node]:
     found: set[Node] = set()
-    for flag, names, next_to in (
-        ("fpfwd_inputs", options.fpfwd_inputs, _before),
-        ("fpfwd_outputs", options.fpfwd_outputs, _after),
-        ("fpfwd_blocks", options.fpfwd_blocks, carried),
-    ):
+    for flag, names, next_to in flags:
         for name in names:
             nodes = [node for each, node in named if each == name]
             if not nodes:

@@ -7,7 +7,7 @@ from collections.abc import Container, Mapping, Sequence
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Operation, SSAValue
 
-from bmnetu.calibration.integer_net import IntegerNet, held, real
+from bmnetu.calibration.int8.int8_net import Int8Net, held, real
 from dialects.blob import Array
 from dialects.execute import execute, names_of
 from dialects.quant import reference
@@ -21,7 +21,7 @@ def float_blobs(function: FuncOp, batch: Mapping[str, Array]) -> dict[str, Array
     return found
 
 
-def blob_values(int8: IntegerNet, names: Container[str]) -> dict[str, SSAValue]:
+def blob_values(int8: Int8Net, names: Container[str]) -> dict[str, SSAValue]:
     """The value of every blob that the integer net has, by its name, the inputs first.
 
     Blobs of layers that compute nothing have none, nor has what a ReLU that is part of the layer
@@ -35,7 +35,7 @@ def blob_values(int8: IntegerNet, names: Container[str]) -> dict[str, SSAValue]:
     return found
 
 
-def isolated_tensors(int8: IntegerNet, blobs: Mapping[str, Array]) -> dict[str, Array]:
+def isolated_tensors(int8: Int8Net, blobs: Mapping[str, Array]) -> dict[str, Array]:
     """Every blob as the integer net holds it when its layer reads the float net's ``blobs``,
     rounded."""
     inputs = int8.held(blobs)
@@ -53,7 +53,7 @@ def isolated_tensors(int8: IntegerNet, blobs: Mapping[str, Array]) -> dict[str, 
     return found
 
 
-def own_errors(function: FuncOp, int8: IntegerNet, blobs: Mapping[str, Array]) -> dict[str, Array]:
+def own_errors(function: FuncOp, int8: Int8Net, blobs: Mapping[str, Array]) -> dict[str, Array]:
     """What the integer form of each layer alone adds to each of its blobs, by name.
 
     That is its integer result less its float result, both of the same rounded operands: what

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 
 from xdsl.ir import Operation, SSAValue
 
-from bmnetu.calibration.closeness import decibels
+from bmnetu.calibration.accuracy.closeness import decibels
+from bmnetu.calibration.accuracy.outputs import OutputErrors, Outputs
+from bmnetu.calibration.accuracy.regions import joined_regions
+from bmnetu.calibration.accuracy.sensitivity import Cost, FloatPart
 from bmnetu.calibration.data.accumulate import merged
 from bmnetu.calibration.data.dataset import CalibrationData
-from bmnetu.calibration.integer_module import integer_module
-from bmnetu.calibration.integer_net import IntegerNet
-from bmnetu.calibration.outputs import OutputErrors, Outputs
-from bmnetu.calibration.quantized import QuantizedNet
-from bmnetu.calibration.quantizer import Quantizer
-from bmnetu.calibration.regions import joined_regions
+from bmnetu.calibration.int8.int8_module import int8_module
+from bmnetu.calibration.int8.int8_net import Int8Net
+from bmnetu.calibration.int8.quantized_net import QuantizedNet
+from bmnetu.calibration.int8.quantizer import Quantizer
 from bmnetu.calibration.run.portable import PortableFunction
-from bmnetu.calibration.sensitivity import Cost, Part
 from bmnetu.errors import AccuracyError
 from dialects.ufw import ops
 
@@ -34,7 +34,7 @@ class Mixed:
     ``noise`` and ``cosine`` are the worst of all outputs and of all operands that one is joined of.
     """
 
-    parts: tuple[Part, ...]
+    parts: tuple[FloatPart, ...]
     quantized: QuantizedNet
     noise: float
     cosine: float
@@ -94,7 +94,9 @@ class FloatChoice:
             )
         return found
 
-    def _better(self, found: Mixed, part: Part, parts: Sequence[Part], budget: int) -> Mixed | None:
+    def _better(
+        self, found: Mixed, part: FloatPart, parts: Sequence[FloatPart], budget: int
+    ) -> Mixed | None:
         """The net with one more part in float, or with its readers too, if that is better."""
         readers = [x for x in dict.fromkeys(_readers(part, parts)) if x not in found.parts]
         ways = [[part]] if part.layers or not readers else []
@@ -112,7 +114,7 @@ class FloatChoice:
         return None
 
     def _together(
-        self, found: Mixed, parts: Sequence[Part], budget: int, target: float
+        self, found: Mixed, parts: Sequence[FloatPart], budget: int, target: float
     ) -> Mixed:
         """The fewest of the worst parts that reach the target; the best found if none do."""
         fits = [n for n in range(len(parts) + 1) if _layers(parts[:n]) <= budget]
@@ -129,35 +131,35 @@ class FloatChoice:
                 fails = count
         return best
 
-    def _worst(self, parts: Sequence[Part]) -> Mixed:
+    def _worst(self, parts: Sequence[FloatPart]) -> Mixed:
         trial = self._tried(parts)
         self.report(f"the {len(parts)} worst in float: {trial.line()}")
         return trial
 
-    def _tried(self, parts: Sequence[Part]) -> Mixed:
+    def _tried(self, parts: Sequence[FloatPart]) -> Mixed:
         floats = {node for part in parts for node in part.nodes}
         quantized = self.quantizer.quantized(self.quantizer.net.floats | floats)
         return self._measured(tuple(parts), quantized)
 
-    def _measured(self, parts: tuple[Part, ...], quantized: QuantizedNet) -> Mixed:
+    def _measured(self, parts: tuple[FloatPart, ...], quantized: QuantizedNet) -> Mixed:
         net = self.quantizer.net
-        int8 = IntegerNet(integer_module(net, quantized))
+        int8 = Int8Net(int8_module(net, quantized))
         portable, regions = PortableFunction(net.function), joined_regions(net.function)
         job = Outputs(portable, int8, self.data, OutputErrors, regions)
         found = merged(job, self.data, OutputErrors(), "measuring")
         return Mixed(parts, quantized, found.worst_noise, found.cosine, found.worst)
 
 
-def _layers(parts: Sequence[Part]) -> int:
+def _layers(parts: Sequence[FloatPart]) -> int:
     return sum(1 for part in parts if part.layers)
 
 
-def _readers(maker: Part, parts: Sequence[Part]) -> list[Part]:
+def _readers(maker: FloatPart, parts: Sequence[FloatPart]) -> list[FloatPart]:
     """The parts that read what one makes; a concatenation is float when its operands are."""
     blobs: set[SSAValue] = set()
     for node in maker.nodes:
         blobs.update(node.results if isinstance(node, Operation) else [node])
-    found: list[Part] = []
+    found: list[FloatPart] = []
     for part in parts:
         if part is maker or not any(x in blobs for op in part.layers for x in op.operands):
             continue

@@ -8,11 +8,11 @@ from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
-from bmnetu.calibration.closeness import Closeness
+from bmnetu.calibration.accuracy.closeness import Closeness
+from bmnetu.calibration.accuracy.regions import Regions, with_regions
 from bmnetu.calibration.data.accumulate import Mergeable
 from bmnetu.calibration.data.dataset import CalibrationData
-from bmnetu.calibration.integer_net import IntegerNet
-from bmnetu.calibration.regions import Regions, with_regions
+from bmnetu.calibration.int8.int8_net import Int8Net
 from bmnetu.calibration.run.portable import PortableFunction
 from dialects.blob import Array
 from dialects.execute import execute, names_of
@@ -38,7 +38,7 @@ class Outputs(Generic[WatcherT]):
     """
 
     net: PortableFunction
-    int8: IntegerNet
+    int8: Int8Net
     data: CalibrationData
     make: Callable[[], WatcherT]
     regions: Regions = field(default_factory=dict[str, Mapping[str, Array]])

@@ -12,10 +12,10 @@ from threadpoolctl import threadpool_limits  # pyright: ignore[reportMissingType
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import SSAValue
 
-from bmnetu.calibration.integer_module import integer_module
-from bmnetu.calibration.integer_net import IntegerNet
-from bmnetu.calibration.quantized import QuantizedNet
-from bmnetu.calibration.rounding import round_weights
+from bmnetu.calibration.int8.int8_module import int8_module
+from bmnetu.calibration.int8.int8_net import Int8Net
+from bmnetu.calibration.int8.quantized_net import QuantizedNet
+from bmnetu.calibration.int8.rounding import round_weights
 from bmnetu.calibration.run.net import FloatNet
 from bmnetu.calibration.run.progress import progress
 from bmnetu.calibration.run.walk import Walk
@@ -73,7 +73,7 @@ def refine(
     one thread, as the last bits of its sums depend on their number.
     """
     with threadpool_limits(1, "blas"):
-        int8 = IntegerNet(integer_module(net, quantized))
+        int8 = Int8Net(int8_module(net, quantized))
         held = Walk(int8.function, [int8.held(batch) for batch in batches], quant.evaluate)
         real = Walk(net.function, batches, ufw.evaluate)
         layers = {op.location: op for op in net.layers}

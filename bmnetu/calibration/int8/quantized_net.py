@@ -9,8 +9,9 @@ from xdsl.dialects.builtin import NameLoc
 from xdsl.ir import SSAValue
 
 from bmnetu.calibration.thresholds.coefficients import Coefficients, Integers
+from bmnetu.calibration.thresholds.measured import Measured
 from bmnetu.calibration.thresholds.scale_plan import MOVING
-from bmnetu.calibration.thresholds.thresholds import Measured, Numbers, Thresholds
+from bmnetu.calibration.thresholds.thresholds import Numbers, Thresholds
 from dialects.ufw.layer import LayerOp
 from dialects.ufw.ops import ConcatOp
 

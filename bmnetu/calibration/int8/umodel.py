@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bmnetu.calibration.quantized import QuantizedNet
+from bmnetu.calibration.int8.quantized_net import QuantizedNet
 from bmnetu.calibration.run.net import FloatNet
 from bmnetu.calibration.thresholds.coefficients import Integers
 from bmnetu.frontend.blobs import float_blob, integer_blob
@@ -17,7 +17,7 @@ from dialects.ufw import ops
 from dialects.ufw.layer import LayerOp
 
 
-def int8_net(net: FloatNet, quantized: QuantizedNet) -> NetParameter:
+def int8_message(net: FloatNet, quantized: QuantizedNet) -> NetParameter:
     """The net's message with unique tops, without folded layers, with integer blobs, activation
     records and int8_scale."""
     result = NetParameter()

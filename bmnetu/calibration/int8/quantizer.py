@@ -9,14 +9,14 @@ from itertools import islice
 from xdsl.ir import SSAValue
 
 from bmnetu.calibration.data.dataset import CalibrationData
-from bmnetu.calibration.quantized import QuantizedNet, quantize_net
-from bmnetu.calibration.recipe import Recipe
-from bmnetu.calibration.refine import refine, sample_batches
+from bmnetu.calibration.int8.quantized_net import QuantizedNet, quantize_net
+from bmnetu.calibration.int8.recipe import Recipe
+from bmnetu.calibration.int8.refine import refine, sample_batches
 from bmnetu.calibration.run.net import FloatNet, Node
 from bmnetu.calibration.thresholds.channels import Channels
 from bmnetu.calibration.thresholds.histograms import Histograms
-from bmnetu.calibration.thresholds.measured import Choice
-from bmnetu.calibration.thresholds.scale_plan import Plan, make_plan
+from bmnetu.calibration.thresholds.measured import Measured
+from bmnetu.calibration.thresholds.scale_plan import ScalePlan, plan_scales
 from bmnetu.calibration.thresholds.thresholds import Thresholds
 from dialects.blob import Array
 
@@ -41,9 +41,9 @@ class Quantizer:
         """The integer net in which ``floats`` stay float."""
         net, recipe = self.net, self.recipe
         plan = _plan(net, floats)
-        choice = Choice(net, plan, self.channels, self.histograms, recipe.method)
-        thresholds = Thresholds(plan, list(net.names), choice)
-        found = quantize_net(list(net.inputs.values()), list(net.layers), thresholds, choice)
+        data = Measured(net, plan, self.channels, self.histograms, recipe.method)
+        thresholds = Thresholds(plan, list(net.names), data)
+        found = quantize_net(list(net.inputs.values()), list(net.layers), thresholds, data)
         if recipe.refines:
             refine(net, found, self.sample, rounding=recipe.rounding, correction=recipe.correction)
         return found
@@ -54,5 +54,5 @@ def measured(net: FloatNet, floats: Set[Node]) -> Sequence[SSAValue]:
     return _plan(net, floats).measured
 
 
-def _plan(net: FloatNet, floats: Set[Node]) -> Plan:
-    return make_plan(list(net.inputs.values()), list(net.layers), floats)
+def _plan(net: FloatNet, floats: Set[Node]) -> ScalePlan:
+    return plan_scales(list(net.inputs.values()), list(net.layers), floats)

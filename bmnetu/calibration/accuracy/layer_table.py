@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from xdsl.ir import Operation, SSAValue
 
-from bmnetu.calibration.closeness import Closeness
+from bmnetu.calibration.accuracy.closeness import Closeness
+from bmnetu.calibration.accuracy.isolated import blob_values, float_blobs, isolated_tensors
 from bmnetu.calibration.data.accumulate import merged
 from bmnetu.calibration.data.dataset import CalibrationData
-from bmnetu.calibration.integer_net import IntegerNet, real
-from bmnetu.calibration.isolated import blob_values, float_blobs, isolated_tensors
+from bmnetu.calibration.int8.int8_net import Int8Net, real
 from bmnetu.calibration.run.net import FloatNet
 from bmnetu.calibration.run.portable import PortableFunction
 from bmnetu.frontend.scales import FULL_SCALE_SIGNED, FULL_SCALE_UNSIGNED
@@ -74,7 +74,7 @@ class _Comparison:
     """Both nets, run over a batch."""
 
     net: PortableFunction
-    int8: IntegerNet
+    int8: Int8Net
     data: CalibrationData
 
     def run(self, index: int) -> Blobs:
@@ -121,7 +121,7 @@ class Row:
     accumulated: Closeness
 
 
-def layer_table(net: FloatNet, int8: IntegerNet, data: CalibrationData) -> tuple[Row, ...]:
+def layer_table(net: FloatNet, int8: Int8Net, data: CalibrationData) -> tuple[Row, ...]:
     """A row a blob of the integer net, in the order of its layers, the inputs first."""
     job = _Comparison(PortableFunction(net.function), int8, data)
     found = merged(job, data, Blobs(), "layer table")

@@ -18,7 +18,7 @@ from passes.convert_ufw_to_quant import ConvertUfwToQuantPass
 from passes.module.functions import main_function, names
 
 
-class IntegerNet:
+class Int8Net:
     """The integer arithmetic of a loaded INT8 net. The module is converted in place.
 
     It can be pickled.

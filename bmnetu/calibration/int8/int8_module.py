@@ -8,7 +8,7 @@ from xdsl.dialects.builtin import ModuleOp, f32
 from xdsl.ir import SSAValue
 from xdsl.rewriter import Rewriter
 
-from bmnetu.calibration.quantized import QuantizedNet
+from bmnetu.calibration.int8.quantized_net import QuantizedNet
 from bmnetu.calibration.run.net import FloatNet
 from bmnetu.calibration.thresholds.coefficients import Integers
 from bmnetu.calibration.thresholds.thresholds import Numbers
@@ -20,7 +20,7 @@ from dialects.ufw.layer import SI8, UI8, LayerOp, Top, shape_of
 from passes.module.functions import main_function
 
 
-def integer_module(net: FloatNet, quantized: QuantizedNet) -> ModuleOp:
+def int8_module(net: FloatNet, quantized: QuantizedNet) -> ModuleOp:
     """A copy of the float module with integer coefficients and the scales of all blobs."""
     module = net.module.clone()
     function = main_function(module)

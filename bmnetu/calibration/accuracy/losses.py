@@ -12,10 +12,10 @@ import numpy as np
 from xdsl.dialects.func import ReturnOp
 from xdsl.ir import Operation, SSAValue
 
-from bmnetu.calibration.equalize import Weighted, columns_of
-from bmnetu.calibration.layer_table import Row
-from bmnetu.calibration.quantized import QuantizedNet, layer_name
-from bmnetu.calibration.quantizer import Quantizer
+from bmnetu.calibration.accuracy.layer_table import Row
+from bmnetu.calibration.int8.equalize import Weighted, columns_of
+from bmnetu.calibration.int8.quantized_net import QuantizedNet, layer_name
+from bmnetu.calibration.int8.quantizer import Quantizer
 from bmnetu.calibration.thresholds.scale_plan import MOVING
 from bmnetu.calibration.thresholds.thresholds import Numbers
 from dialects.blob import Array
