@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp
-from xdsl.dialects.func import ReturnOp
+from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Block, SSAValue
-from xdsl.passes import ModulePass
 
 from dialects.bm1684 import tile
 from dialects.quant import strips, types
 from dialects.quant.base import PART, QuantOp
+from passes.base import NpuFunctionPass
 from passes.kernels import KERNELS
 from passes.kernels.builder import TileBuilder, ddr_bytes
 from passes.kernels.movement import Home, copy_words, homes_in_concats, part_of, rows_of
@@ -21,7 +19,7 @@ from passes.kernels.options import KernelOptions
 from passes.kernels.pointwise import words_of
 from passes.kernels.storage import network_tensor, part_in, storage
 from passes.kernels.tiling import CannotLower
-from passes.module.functions import main_function, names, replace_body
+from passes.module.functions import names, replace_body
 from passes.module.locations import LayerError
 
 
@@ -74,7 +72,7 @@ class _Lowering:
 
 
 @dataclass(frozen=True)
-class ConvertQuantToTilePass(KernelOptions, ModulePass):
+class ConvertQuantToTilePass(KernelOptions, NpuFunctionPass):
     """Replaces tensors by memrefs in DDR and every layer by its tiles, one layer after the other.
 
     Before: quant ops on tensors. After: tile ops; every tensor lies whole in DDR (float32
@@ -85,8 +83,7 @@ class ConvertQuantToTilePass(KernelOptions, ModulePass):
     name = "convert-quant-to-tile"
     level = "quant"
 
-    def apply(self, ctx: Context, op: ModuleOp) -> None:
-        function = main_function(op)
+    def apply_to(self, function: FuncOp) -> None:
         block, body = Block(), function.body.block
         b = TileBuilder(block, function.location, self)
         lowering = _Lowering(b, {}, {})

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
-from xdsl.dialects.builtin import ArrayAttr, FunctionType, ModuleOp
+from xdsl.dialects.builtin import ArrayAttr, FunctionType, ModuleOp, StringAttr
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Block, Region
 from xdsl.utils.exceptions import PassFailedException
 
 from dialects.execute import names_of
 
+_NPU = StringAttr("npu")
 MAIN = "main"
 REFERENCE = "reference"
+RUNS_ON = "runs_on"
+"""The attribute that says where a function runs: "npu", as those do that have none, or "host"."""
+
+
+def functions(module: ModuleOp) -> list[FuncOp]:
+    """All functions of a module, in order; not those of ``@reference``."""
+    return [op for op in module.body.block.ops if isinstance(op, FuncOp)]
+
+
+def npu_functions(module: ModuleOp) -> list[FuncOp]:
+    """The functions that run on the NPU. Raises PassFailedException when there are none."""
+    found = [f for f in functions(module) if f.attributes.get(RUNS_ON, _NPU) == _NPU]
+    if not found:
+        raise PassFailedException("the module has no function that runs on the NPU")
+    return found
 
 
 def main_function(module: ModuleOp) -> FuncOp:
     """The network's function, ``@main``. Raises PassFailedException when there is none."""
-    for op in module.body.block.ops:
-        if isinstance(op, FuncOp) and op.sym_name.data == MAIN:
-            return op
+    for function in functions(module):
+        if function.sym_name.data == MAIN:
+            return function
     raise PassFailedException(f"the module has no function @{MAIN}")
 
 
