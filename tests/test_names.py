@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 import bmnetu
 from bmnetu.bmodel import read
 from bmnetu.dump import module_text
-from bmnetu.frontend.blobs import float_blob, integer_blob
-from bmnetu.frontend.topology import read_topology
+from bmnetu.frontend.prototxt.topology import read_topology
 from bmnetu.frontend.ufw_pb2 import NetParameter
+from bmnetu.frontend.weights.blobs import float_blob, integer_blob
 from bmnetu.module_text import parse_module
 from bmnetu.pipeline import new_context
 

@@ -9,9 +9,9 @@ from google.protobuf.text_format import MessageToString
 
 from bmnetu.errors import UsageError
 from bmnetu.files import file_stem, write_atomically
-from bmnetu.frontend.blobs import Weights
 from bmnetu.frontend.network import Precision, build_network, read_files
 from bmnetu.frontend.ufw_pb2 import NetParameter
+from bmnetu.frontend.weights.blobs import Weights
 from bmnetu.outputs import OutputFolder
 
 

@@ -1,0 +1,132 @@
+"""The float net that is calibrated."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Mapping
+from copy import copy
+from functools import cached_property
+from typing import Any
+
+from xdsl.context import Context
+from xdsl.dialects.func import FuncOp
+from xdsl.ir import Block, Operation, SSAValue
+
+from bmnetu.frontend import Network
+from bmnetu.frontend.prototxt.inputs import INPUT_TYPES
+from bmnetu.frontend.ufw_pb2 import LayerParameter, NetParameter
+from dialects.ufw import ops
+from dialects.ufw.layer import LayerOp, shape_of
+from dialects.ufw.shapes import Shape
+from passes.support.program import main_function, names
+from passes.ufw.ufw_fold_batch_norm import UfwFoldBatchNormPass
+
+Node = Operation | SSAValue
+"""A layer, or an input of the net."""
+
+
+class FloatNet:
+    """A loaded net and the prototxt's message of every layer that stays.
+
+    BatchNorm, Scale and Bias are folded into the Convolution or InnerProduct before them, unless
+    ``keep_bn``. ``floats`` are the layers, and the inputs, that stay float whatever the data says.
+    """
+
+    def __init__(self, network: Network, keep_bn: bool) -> None:
+        self.message: NetParameter = network.net
+        self.module = network.module
+        self.function: FuncOp = main_function(network.module)
+        block = self.function.body.block
+        messages = messages_of(network)
+        feeders = {op: op.operands[0].owner for op in _layers(self.function) if op.operands}
+        if not keep_bn:
+            UfwFoldBatchNormPass().apply(Context(), network.module)
+        self.layers: dict[LayerOp, LayerParameter] = {
+            op: messages[op] for op in _layers(self.function)
+        }
+        self.inputs: dict[str, SSAValue] = dict(
+            zip(names(self.function, "input_names"), block.args, strict=True)
+        )
+        self._kept: dict[Node, LayerParameter] = {
+            node: messages[node] for node in (*self.layers, *block.args)
+        }
+        self.floats: set[Node] = {op for op in self.layers if _has_no_integers(op)}
+        self.keep_float(
+            _folded_into(node, self.layers, feeders)
+            for node, message in messages.items()
+            if message.forward_with_float
+        )
+
+    def copy(self) -> FloatNet:
+        """A net of its own, so that its weights can be changed; messages are shared."""
+        found = copy(self)
+        found.__dict__.pop("names", None)
+        found.__dict__.pop("makers", None)
+        found.module = self.module.clone()
+        found.function = main_function(found.module)
+        nodes: dict[Node, Node] = dict(
+            zip(
+                [*self.layers, *self.inputs.values()],
+                [*_layers(found.function), *found.function.body.block.args],
+                strict=True,
+            )
+        )
+        found.layers = dict(zip(_layers(found.function), self.layers.values(), strict=True))
+        arguments = found.function.body.block.args
+        found.inputs = dict(zip(self.inputs, arguments, strict=True))
+        found._kept = {nodes[node]: message for node, message in self._kept.items()}
+        found.floats = {nodes[node] for node in self.floats}
+        return found
+
+    def keep_float(self, nodes: Iterable[Node]) -> None:
+        """Adds to the floats, and marks their messages."""
+        for node in nodes:
+            self.floats.add(node)
+            self._kept[node].forward_with_float = True
+
+    @property
+    def shapes(self) -> dict[str, Shape]:
+        """The shapes of the inputs by name."""
+        return {name: shape_of(value) for name, value in self.inputs.items()}
+
+    @cached_property
+    def names(self) -> dict[SSAValue, str]:
+        """The name of every blob, inputs first."""
+        found = {value: name for name, value in self.inputs.items()}
+        for op in self.layers:
+            found |= dict(zip(op.results, op.top_names, strict=True))
+        return found
+
+    @cached_property
+    def makers(self) -> dict[SSAValue, LayerParameter]:
+        """The message of the layer that makes a blob; none for inputs."""
+        return {value: param for op, param in self.layers.items() for value in op.results}
+
+
+def messages_of(network: Network) -> dict[Node, LayerParameter]:
+    """The prototxt's message of every input and layer of a net as it was loaded."""
+    function = main_function(network.module)
+    of_inputs = [each for each in network.net.layer if each.type in INPUT_TYPES]
+    of_layers = [each for each in network.net.layer if each.type not in INPUT_TYPES]
+    nodes: list[Node] = [*function.body.block.args, *_layers(function)]
+    return dict(zip(nodes, of_inputs + of_layers, strict=True))
+
+
+def _folded_into(
+    node: Node, layers: Container[Node], feeders: Mapping[Any, Operation | Block]
+) -> Node:
+    """The layer that a layer was folded into, or itself."""
+    while isinstance(node, Operation) and node not in layers:
+        feeder = feeders[node]
+        assert isinstance(feeder, Operation)
+        node = feeder
+    return node
+
+
+def _layers(function: FuncOp) -> list[LayerOp]:
+    return [op for op in function.body.block.ops if isinstance(op, LayerOp)]
+
+
+def _has_no_integers(op: LayerOp) -> bool:
+    """Softmax, and a two-input Scale with a bias."""
+    two_inputs = isinstance(op, ops.ScaleOp) and op.operand is not None and op.bias is not None
+    return isinstance(op, ops.SoftmaxOp) or two_inputs

@@ -1,0 +1,276 @@
+"""Imports the layers that compute: convolutions, normalisation, activations, pooling."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import prod
+
+import numpy as np
+from xdsl.utils.exceptions import VerifyException
+
+from bmnetu.frontend.layers.site import LayerSite, UnsupportedSetting
+from bmnetu.frontend.ufw_pb2 import ConvolutionParameter, EltwiseParameter, PoolingParameter
+from bmnetu.frontend.weights.blobs import Role
+from dialects.blob import Array
+from dialects.functions import Function
+from dialects.ufw import ops, shapes
+from dialects.ufw.layer import shape_of
+from dialects.ufw.shapes import Shape, require
+
+Pair = tuple[int, int]
+
+
+def _pair(values: Sequence[int], what: str, default: int | None = None) -> Pair:
+    """One value for both dimensions, or (h, w)."""
+    match list(values):
+        case [] if default is not None:
+            return (default, default)
+        case [both]:
+            return (both, both)
+        case [h, w]:
+            return (h, w)
+        case _:
+            raise VerifyException(f"{what} wants 1 or 2 numbers, has {len(values)}")
+
+
+def _window(
+    param: ConvolutionParameter, repeated: str, height: str, width: str, default: int | None
+) -> Pair:
+    """A convolution setting from its repeated field, or from its _h and _w fields."""
+    if param.HasField(height) or param.HasField(width):
+        if len(getattr(param, repeated)):
+            raise VerifyException(f"has both {repeated} and {height} or {width}")
+        return (getattr(param, height), getattr(param, width))
+    return _pair(getattr(param, repeated), repeated, default)
+
+
+def _pads(param: ConvolutionParameter | PoolingParameter, both: Pair) -> tuple[int, ...]:
+    """Top, bottom, left, right: from pad_t, pad_b, pad_l and pad_r, or the same on both sides."""
+    single = (param.pad_t, param.pad_b, param.pad_l, param.pad_r)
+    require(not (any(single) and any(both)), "has both pad and pad_l, pad_r, pad_t or pad_b")
+    return single if any(single) else shapes.four_pads(both)
+
+
+def convolution(site: LayerSite) -> ops.LayerOp:
+    return _convolution(site, site.param.convolution_param.group)
+
+
+def depthwise_convolution(site: LayerSite) -> ops.LayerOp:
+    """The named depthwise layers: without a group they have one a channel."""
+    param = site.param.convolution_param
+    return _convolution(site, param.group if param.HasField("group") else site.channels)
+
+
+def _convolution(site: LayerSite, group: int) -> ops.LayerOp:
+    param = site.param.convolution_param
+    if param.axis != 1:
+        raise UnsupportedSetting(f"convolution axis {param.axis}; only 1 can be compiled")
+    require(param.num_output > 0, "num_output is missing or 0")
+    require(
+        group > 0 and site.channels % group == 0,
+        f"group {group} does not divide {site.channels} input channels",
+    )
+    kernel = _window(param, "kernel_size", "kernel_h", "kernel_w", None)
+    stride = _window(param, "stride", "stride_h", "stride_w", 1)
+    pad = _pads(param, _window(param, "pad", "pad_h", "pad_w", 0))
+    dilation = _pair(param.dilation, "dilation", 1)
+    weights = (param.num_output, site.channels // group, *kernel)
+    shapes.convolution(site.shape, weights, stride, pad, dilation, group)
+    arrays, shift = _weights_and_bias(site, weights, param.num_output, param.bias_term)
+    return ops.ConvolutionOp(
+        site.bottom,
+        site.top,
+        arrays[0],
+        arrays[1] if param.bias_term else None,
+        stride=stride,
+        pad=pad,
+        dilation=dilation,
+        group=group,
+        right_shift=shift,
+        use_winograd=_winograd(site),
+    )
+
+
+def _winograd(site: LayerSite) -> bool | None:
+    for param in (site.param, site.param.convolution_param):
+        if param.HasField("use_winograd"):
+            return param.use_winograd
+    return None
+
+
+def _weights_and_bias(
+    site: LayerSite, weights: Shape, outputs: int, has_bias: bool
+) -> tuple[tuple[Array, ...], int | None]:
+    wanted = [(Role.WEIGHT, weights)] + [(Role.BIAS, (outputs,))] * has_bias
+    found = site.coefficients(*wanted)
+    return found.arrays, found.right_shift
+
+
+def inner_product(site: LayerSite) -> ops.LayerOp:
+    param = site.param.inner_product_param
+    outputs, axis = param.num_output, site.axis(param.axis)
+    require(outputs > 0, "num_output is missing or 0")
+    inputs = prod(site.shape[axis:])
+    stored = (inputs, outputs) if param.transpose else (outputs, inputs)
+    arrays, shift = _weights_and_bias(site, stored, outputs, param.bias_term)
+    weight = np.ascontiguousarray(arrays[0].T) if param.transpose else arrays[0]
+    bias = arrays[1] if param.bias_term else None
+    return ops.InnerProductOp(site.bottom, site.top, weight, bias, axis=axis, right_shift=shift)
+
+
+def batch_norm(site: LayerSite) -> ops.LayerOp:
+    param = site.param.batch_norm_param
+    if param.HasField("use_global_stats") and not param.use_global_stats:
+        raise UnsupportedSetting("use_global_stats: false, which computes statistics at run time")
+    channels = (site.channels,)
+    if site.is_integer:
+        found = site.coefficients((Role.FACTOR, channels), (Role.BIAS, channels))
+        weight, bias = found.arrays
+        return ops.BatchNormOp(
+            site.bottom, site.top, weight=weight, bias=bias, right_shift=found.right_shift
+        )
+    found = site.coefficients(
+        (Role.MEAN, channels), (Role.VARIANCE, channels), (Role.SCALE_FACTOR, (1,))
+    )
+    mean, variance, factor = found.arrays
+    divisor = np.float32(1) / factor if factor[0] else np.float32(0)
+    with np.errstate(over="ignore"):
+        mean, variance = mean * divisor, variance * divisor
+        usable = np.isfinite(mean).all() and np.isfinite(variance + param.eps).all()
+    require(
+        bool(usable and (variance + np.float32(param.eps) > 0).all()),
+        "its variance and eps must be finite, and their sum positive",
+    )
+    return ops.BatchNormOp(site.bottom, site.top, mean=mean, variance=variance, eps=param.eps)
+
+
+def _covered(site: LayerSite, axis: int, num_axes: int) -> tuple[int, Shape]:
+    """The first axis and the shape of a learned operand; -1 axes reach to the end."""
+    start = site.axis(axis)
+    end = site.rank if num_axes == -1 else start + num_axes
+    require(
+        start <= end <= site.rank,
+        f"{num_axes} axes from axis {start} on are too many for {site.rank} dimensions",
+    )
+    return start, site.shape[start:end]
+
+
+def scale(site: LayerSite) -> ops.LayerOp:
+    param = site.param.scale_param
+    bias_term = param.bias_term
+    if len(site.bottoms) == 2:
+        axis, factor = site.axis(param.axis), site.bottoms[1]
+        found = site.coefficients((Role.BIAS, shape_of(factor))) if bias_term else None
+        bias = found.arrays[0] if found else None
+        if found and found.right_shift is not None:
+            raise UnsupportedSetting("an integer bias beside a second input")
+        return ops.ScaleOp(site.bottom, site.top, factor, bias=bias, axis=axis)
+    axis, shape = _covered(site, param.axis, param.num_axes)
+    wanted = [(Role.FACTOR, shape)] + [(Role.BIAS, shape)] * bias_term
+    found = site.coefficients(*wanted)
+    return ops.ScaleOp(
+        site.bottom,
+        site.top,
+        weight=found.arrays[0],
+        bias=found.arrays[1] if bias_term else None,
+        axis=axis,
+        right_shift=found.right_shift,
+    )
+
+
+def bias(site: LayerSite) -> ops.LayerOp:
+    param = site.param.bias_param
+    if len(site.bottoms) == 2:
+        axis = site.axis(param.axis)
+        return ops.BiasOp(site.bottom, site.top, site.bottoms[1], axis=axis)
+    axis, shape = _covered(site, param.axis, param.num_axes)
+    if site.is_integer:
+        found = site.coefficients((Role.FACTOR, shape), (Role.BIAS, shape))
+        weight, addend = found.arrays
+        shift = found.right_shift
+        return ops.BiasOp(
+            site.bottom, site.top, weight=weight, bias=addend, axis=axis, right_shift=shift
+        )
+    addend = site.coefficients((Role.BIAS, shape)).arrays[0]
+    return ops.BiasOp(site.bottom, site.top, bias=addend, axis=axis)
+
+
+def prelu(site: LayerSite) -> ops.LayerOp:
+    shape = (1,) if site.param.prelu_param.channel_shared else (site.channels,)
+    found = site.coefficients((Role.SLOPE, shape))
+    return ops.PReLUOp(site.bottom, site.top, found.arrays[0], right_shift=found.right_shift)
+
+
+def relu(site: LayerSite) -> ops.LayerOp:
+    param = site.param.relu_param
+    if param.relu6 and param.negative_slope:
+        raise UnsupportedSetting("relu6 with a negative_slope")
+    return ops.ReLUOp(site.bottom, site.top, param.negative_slope, 6.0 if param.relu6 else None)
+
+
+def relu6(site: LayerSite) -> ops.LayerOp:
+    return ops.ReLUOp(site.bottom, site.top, upper=6.0)
+
+
+def pointwise(function: Function) -> Callable[[LayerSite], ops.LayerOp]:
+    """The import of a pointwise function, whose parameters are the fields of its message."""
+
+    def build(site: LayerSite) -> ops.LayerOp:
+        message = getattr(site.param, function.message) if function.message else None
+        parameters = {name: getattr(message, name) for name in function.defaults}
+        return ops.PointwiseOp(site.bottom, site.top, function.name, **parameters)
+
+    return build
+
+
+def softmax(site: LayerSite) -> ops.LayerOp:
+    return ops.SoftmaxOp(site.bottom, site.top, site.axis(site.param.softmax_param.axis))
+
+
+_POOLINGS = {
+    PoolingParameter.MAX: ops.PoolingKind.MAX,
+    PoolingParameter.AVE: ops.PoolingKind.AVERAGE,
+}
+
+
+def pooling(site: LayerSite) -> ops.LayerOp:
+    param = site.param.pooling_param
+    kind = _POOLINGS.get(param.pool)
+    if kind is None:
+        raise UnsupportedSetting("stochastic pooling")
+    require(site.rank == 4, "pooling wants an N x C x H x W tensor")
+    stride = _pooling_pair(param, "stride")
+    pad = _pads(param, _pooling_pair(param, "pad"))
+    kernel = _pooling_pair(param, "kernel")
+    if param.global_pooling:
+        require(not any(pad) and stride == (1, 1), "global pooling has no pad and stride 1")
+        kernel = (site.shape[2], site.shape[3])
+    require(min(kernel) > 0, "kernel_size is missing or 0")
+    ceil_mode = param.ceil_mode and param.round_mode == PoolingParameter.CEIL
+    return ops.PoolingOp(
+        site.bottom, site.top, kind, kernel, stride=stride, pad=pad, ceil_mode=ceil_mode
+    )
+
+
+def _pooling_pair(param: PoolingParameter, what: str) -> Pair:
+    """A pooling setting from its one field, or from its _h and _w fields."""
+    both = "kernel_size" if what == "kernel" else what
+    if param.HasField(f"{what}_h") or param.HasField(f"{what}_w"):
+        return (getattr(param, f"{what}_h"), getattr(param, f"{what}_w"))
+    return (getattr(param, both), getattr(param, both))
+
+
+_ELTWISE = {
+    EltwiseParameter.SUM: ops.EltwiseOperation.SUM,
+    EltwiseParameter.PROD: ops.EltwiseOperation.PRODUCT,
+    EltwiseParameter.MAX: ops.EltwiseOperation.MAX,
+}
+
+
+def eltwise(site: LayerSite) -> ops.LayerOp:
+    param = site.param.eltwise_param
+    operation = _ELTWISE[param.operation]
+    coefficients = list(param.coeff) or None
+    if operation is ops.EltwiseOperation.MAX:
+        coefficients = None  # Caffe looks at them in a sum alone, and forbids them in a product
+    return ops.EltwiseOp(site.bottoms, site.top, operation, coefficients)

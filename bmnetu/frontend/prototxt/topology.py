@@ -1,0 +1,150 @@
+"""A prototxt as a list of layers in order, with unique blob names and checked connections."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bmnetu.errors import InputFileError, UnsupportedError
+from bmnetu.frontend.prototxt.fused import without_fused
+from bmnetu.frontend.prototxt.inputs import INPUT_TYPES, Input, declared_inputs, input_tops
+from bmnetu.frontend.prototxt.layer import Layer
+from bmnetu.frontend.prototxt.phases import inference_state, takes_part
+from bmnetu.frontend.prototxt.text import TextFile, read_text
+from bmnetu.frontend.prototxt.unique_names import UniqueNames
+from bmnetu.frontend.prototxt.unknown import UnknownSetting
+from bmnetu.frontend.prototxt.upgrade import upgraded
+from bmnetu.frontend.prototxt.upgrade_v0 import V0Error, from_v0, padding_folded
+from bmnetu.frontend.ufw_pb2 import LayerParameter, NetParameter, V1LayerParameter
+from dialects.names import quoted
+
+ONLY_CONSUME = ("Accuracy", "SoftmaxWithLoss", "HDF5Output")
+"""Layers of training and testing; so are all whose type ends with "Loss"."""
+
+
+@dataclass(frozen=True)
+class Topology:
+    """What a prototxt says: the net's message, its inputs, layers and outputs, and remarks.
+
+    ``outputs`` are the unique blobs that no layer reads, and those of ``output_whitelist``;
+    ``unknown`` is what of the text is not known.
+    """
+
+    path: Path
+    net: NetParameter
+    inputs: tuple[Input, ...]
+    layers: tuple[Layer, ...]
+    outputs: tuple[str, ...]
+    notes: tuple[str, ...]
+    unknown: tuple[UnknownSetting, ...] = ()
+
+
+Placed = tuple[LayerParameter, int]
+"""A layer and its line."""
+
+
+def read_topology(path: Path) -> Topology:
+    """Reads a prototxt. Raises :class:`InputFileError` with file and line."""
+    net = NetParameter()
+    text = read_text(path, net)
+    notes: list[str] = []
+    params, unknown = _inference_layers(net, text)
+    params = _without_consumers(params, text, notes)
+    params = [(each, line) for param, line in params for each in without_fused(param)]
+    read = {bottom for param, _ in params for bottom in param.bottom}
+    inputs = declared_inputs(net, text)
+    for param, line in params:
+        if param.type in INPUT_TYPES:
+            inputs += input_tops(param, text, line, read)
+    params = [(param, line) for param, line in params if param.type not in INPUT_TYPES]
+    names = UniqueNames(inputs, [param for param, _ in params])
+    layers = [names.connect(param, line, f"{path}:{line}") for param, line in params]
+    if not layers:
+        fields = [str(each.unknown) for each in unknown if each.layer is None]
+        hint = f"; unknown is {', '.join(fields[:3])}" if fields else ""
+        raise InputFileError(f"{path}: the net has no layers to compile{hint}")
+    try:
+        outputs = names.outputs(layers, net.output_whitelist)
+    except ValueError as error:
+        raise InputFileError(f"{path}: output_whitelist {error}") from error
+    layers, outputs = names.named_as_outputs(layers, outputs)
+    return Topology(path, net, tuple(names.inputs), tuple(layers), outputs, tuple(notes), unknown)
+
+
+def _inference_layers(
+    net: NetParameter, text: TextFile
+) -> tuple[list[Placed], tuple[UnknownSetting, ...]]:
+    """The layers of the TEST phase, all as V2 messages, and what of them is not known."""
+    if net.layer and net.layers:
+        line = text.line("layers", 0)
+        raise InputFileError(f"{text.path}:{line}: has both 'layer' and 'layers'; one is wanted")
+    kind = "layers" if net.layers else "layer"
+    params: list[LayerParameter | None] = list(net.layer)
+    if net.layers:
+        params = _upgraded_layers(list(net.layers), text)
+    state = inference_state(net.state)
+    kept = {i: param for i, param in enumerate(params) if param and takes_part(param, state)}
+    unknown: list[UnknownSetting] = []
+    for each in text.unknown:
+        if each.where[:1] != (kind,):
+            unknown.append(UnknownSetting(each, f"{text.path}:{each.line}"))
+            continue
+        param = kept.get(int(each.where[1]))
+        if param is None:
+            continue
+        if len(each.where) == 2 and each.name == "type":
+            param.type = each.value or ""  # an unknown type of an old layer, which is refused later
+        else:
+            where = f"{text.path}:{each.line}"
+            unknown.append(UnknownSetting(each, where, param.name, param.type))
+    return [(param, text.line(kind, i)) for i, param in kept.items()], tuple(unknown)
+
+
+def _upgraded_layers(old: list[V1LayerParameter], text: TextFile) -> list[LayerParameter | None]:
+    """V1 and V0 layers as V2 messages; None for V0's padding layers, which are folded."""
+    oldest = [each for each in old if each.HasField("layer")]
+    if not oldest:
+        return [upgraded(each) for each in old]
+    if len(oldest) != len(old):
+        line = next(text.line("layers", i) for i, x in enumerate(old) if not x.HasField("layer"))
+        raise InputFileError(
+            f"{text.path}:{line}: a V1 layer among V0 layers (layers {{ layer {{ }} }}); run"
+            " Caffe's upgrade_net_proto_text over the file"
+        )
+    params: list[LayerParameter] = []
+    for i, each in enumerate(old):
+        try:
+            params.append(from_v0(each))
+        except V0Error as error:
+            where = f"{text.path}:{text.line('layers', i)}: layer {quoted(each.layer.name)}"
+            raise InputFileError(f"{where} {error}") from error
+    try:
+        return padding_folded(params)
+    except V0Error as error:
+        raise InputFileError(f"{text.path}: {error}") from error
+
+
+def _without_consumers(
+    params: list[Placed], text: TextFile, notes: list[str]
+) -> list[Placed]:
+    """Drops losses and accuracies, unless a layer that stays reads them."""
+    kept = [(param, line) for param, line in params if not _only_consumes(param)]
+    read = {bottom for param, _ in kept for bottom in param.bottom}
+    for param, line in params:
+        if not _only_consumes(param):
+            continue
+        used = sorted(read & set(param.top))
+        if used:
+            raise UnsupportedError(
+                f"{text.path}:{line}: layer {quoted(param.name)} ({param.type}) is not for "
+                f"inference, but its blob {quoted(used[0])} is read"
+            )
+        notes.append(
+            f"{text.path}:{line}: layer {quoted(param.name)} ({param.type}) is left out: "
+            "it is not for inference"
+        )
+    return kept
+
+
+def _only_consumes(param: LayerParameter) -> bool:
+    return param.type in ONLY_CONSUME or param.type.endswith("Loss")
