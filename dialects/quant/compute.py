@@ -28,6 +28,7 @@ from xdsl.irdl import (
 from xdsl.traits import Pure
 
 from dialects.blob import BlobAttr
+from dialects.function_properties import FunctionProperties
 from dialects.quant import types
 from dialects.quant.base import (
     I64S,
@@ -341,32 +342,17 @@ class FloatFunctionOp(PointwiseOp):
 
 
 @irdl_op_definition
-class SigmoidOp(FloatFunctionOp):
-    """``1 / (1 + exp(-x))``, float32."""
+class PointwiseFunctionOp(FunctionProperties, FloatFunctionOp):
+    """A function of :mod:`dialects.functions`, float32. Outside its domain it is not defined."""
 
-    name = "quant.sigmoid"
-
-
-@irdl_op_definition
-class TanhOp(FloatFunctionOp):
-    """Hyperbolic tangent, float32."""
-
-    name = "quant.tanh"
-
-
-@irdl_op_definition
-class PowerOp(FloatFunctionOp):
-    """``(shift + scale * x) ^ power``, float32. Where a power that is no integer meets a negative
-    base the result is not defined."""
-
-    name = "quant.power"
-    power = prop_def(FloatAttr)
-    scale = prop_def(FloatAttr)
-    offset = prop_def(FloatAttr)
+    name = "quant.pointwise"
     assembly_format = (
-        "$x `power` $power `scale` $scale `offset` $offset"
-        " `tops` $tops attr-dict `:` type($x) `->` type($y)"
+        "$function $x (`with` $parameters^)? `tops` $tops attr-dict `:` type($x) `->` type($y)"
     )
+
+    def verify_(self) -> None:
+        super().verify_()
+        _ = self.settings  # raises for an unknown function or parameter
 
 
 @irdl_op_definition
@@ -392,8 +378,6 @@ COMPUTE_OPS = [
     LookupOp,
     QuantizeOp,
     DequantizeOp,
-    SigmoidOp,
-    TanhOp,
-    PowerOp,
+    PointwiseFunctionOp,
     SoftmaxOp,
 ]

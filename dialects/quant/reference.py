@@ -181,18 +181,8 @@ def _dequantize(op: compute.DequantizeOp, x: Array) -> Array:
     return x.astype(np.float32) * np.float32(types.scale_of(op.x) or 1.0)
 
 
-def _sigmoid(op: compute.SigmoidOp, x: Array) -> Array:
-    return (1 / (1 + np.exp(-np.clip(x.astype(np.float64), -700, 700)))).astype(np.float32)
-
-
-def _tanh(op: compute.TanhOp, x: Array) -> Array:
-    return np.tanh(x)
-
-
-def _power(op: compute.PowerOp, x: Array) -> Array:
-    base = x * np.float32(op.scale.value.data) + np.float32(op.offset.value.data)
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        return np.power(base, np.float32(op.power.value.data))
+def _function(op: compute.PointwiseFunctionOp, x: Array) -> Array:
+    return op.row.of(x, op.settings)
 
 
 def _softmax(op: compute.SoftmaxOp, x: Array) -> Array:
@@ -269,9 +259,7 @@ _TABLE: dict[type[Operation], Callable[..., Array]] = {
     compute.LookupOp: _lookup,
     compute.QuantizeOp: _quantize,
     compute.DequantizeOp: _dequantize,
-    compute.SigmoidOp: _sigmoid,
-    compute.TanhOp: _tanh,
-    compute.PowerOp: _power,
+    compute.PointwiseFunctionOp: _function,
     compute.SoftmaxOp: _softmax,
     movement.ReshapeOp: _reshape,
     movement.TransposeOp: _transpose,

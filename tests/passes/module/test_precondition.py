@@ -25,7 +25,7 @@ LAYOUT = '#tile.layout<"tensor unit=4 pack=1 strides=1,1,1,1">'
 MEMREF = f'memref<1x1x1x1xf32, {LAYOUT}, #tile.place<"ddr">>'
 BODIES = {
     "ufw": '%y = ufw.relu ["y"] %x : (tensor<1x3xf32>) -> tensor<1x3xf32> loc("r"("net":7:0))',
-    "quant": '%y = quant.tanh %x tops ["y"] : tensor<1x3xf32> -> tensor<1x3xf32>',
+    "quant": '%y = quant.pointwise "tanh" %x tops ["y"] : tensor<1x3xf32> -> tensor<1x3xf32>',
     "tile": f"%0 = tile.alloc bytes 4 : {MEMREF}",
     "npu": 'npu.gdma <"move">',
 }

@@ -24,7 +24,7 @@ func.func @main(%x: !t) -> (!t, !t, !t, !t)
   %a = ufw.dropout ["a"] %s : (!t) -> !t
   %d = ufw.dropout ["d"] %s : (!t) -> !t
   %b = ufw.dropout ["b"] %d : (!t) -> !t
-  %c = ufw.tanh ["c"] %b : (!t) -> !t
+  %c = ufw.pointwise "tanh" ["c"] %b : (!t) -> !t
   func.return %x, %a, %b, %c : !t, !t, !t, !t
 }"""
 KINDS = {
