@@ -29,6 +29,7 @@ from bmnetu.options import (
     CalibrateOptions,
     CompileOptions,
     EvaluateOptions,
+    PassOptions,
     options_from,
 )
 from bmnetu.start import INTERRUPTED
@@ -64,9 +65,9 @@ def calibrate_main(argv: Sequence[str] | None = None) -> int:
 
 def _compile(values: dict[str, Any], terminal: Terminal) -> None:
     if values["print_pipeline"]:
-        from bmnetu.pipeline import pipeline_text
+        from bmnetu.ways.static import STATIC
 
-        terminal.say(pipeline_text(values["opt"], values["prec"] or "FP32"))
+        terminal.say(STATIC.text(options_from(PassOptions, values)))
         return
     require_necessary(COMPILE_FLAGS, values)
     options = options_from(CompileOptions, values)
