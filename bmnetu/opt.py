@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -23,6 +24,7 @@ from xdsl.utils.exceptions import DiagnosticException, ParseError
 from xdsl.utils.target import Target
 from xdsl.xdsl_opt_main import xDSLOptMain
 
+from bmnetu.command_line import list_passes
 from bmnetu.command_line.terminal import Terminal, settle
 from bmnetu.errors import BmnetuError, InputFileError, UnsupportedError, UsageError
 from bmnetu.files.dump import fill_blobs
@@ -35,7 +37,7 @@ from bmnetu.interrupts import interruptible
 from bmnetu.pipeline import DIALECTS
 from bmnetu.start import INTERRUPTED
 from dialects.blob import BlobError
-from passes import ALL_PASSES
+from passes import PASS_NAMES, load_pass
 from passes.image.disassembly import disassemble
 from passes.image.groups import Sites
 from passes.module.functions import main_function
@@ -89,7 +91,9 @@ class BmnetuOpt(xDSLOptMain):
         def factory(item: type[ModulePass]) -> Callable[[], type[ModulePass]]:
             return lambda: item
 
-        for item in (*ALL_PASSES, *GENERAL_PASSES):
+        for name in PASS_NAMES:
+            self.register_pass(name, partial(load_pass, name))
+        for item in GENERAL_PASSES:
             self.register_pass(item.name, factory(item))
 
     def setup_pipeline(self) -> None:
@@ -169,24 +173,13 @@ class BmnetuOpt(xDSLOptMain):
         )
 
 
-def pass_lines() -> list[str]:
-    """One line a pass: its name and the first sentence of its docstring."""
-    width = max(len(item.name) for item in ALL_PASSES)
-    texts = [" ".join((item.__doc__ or "").split()) for item in ALL_PASSES]
-    return [
-        f"{item.name:{width}}  {text.partition('. ')[0].removesuffix('.')}."
-        for item, text in zip(ALL_PASSES, texts, strict=True)
-    ]
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit code: 0 done, 1 a pass or the verifier failed, else as ``bmnetu``."""
     words = list(sys.argv[1:] if argv is None else argv)
     words = ["--help" if word == "-help" else word for word in words]
-    terminal = Terminal("bmnetu-opt")
     if "--list-passes" in words:
-        terminal.say("\n".join(pass_lines()))
-        return 0
+        return list_passes.main()
+    terminal = Terminal("bmnetu-opt")
     try:
         with interruptible(), _streams():
             BmnetuOpt(description="Runs bmnetu's passes on a network.", args=words).run()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import Builtin, ModuleOp
@@ -15,7 +16,7 @@ from dialects.bm1684.npu import NPU
 from dialects.bm1684.tile import TILE
 from dialects.quant import QUANT
 from dialects.ufw.ops import UFW
-from passes import ALL_PASSES
+from passes import PASS_NAMES, load_pass
 
 DIALECTS: tuple[Dialect, ...] = (Builtin, Func, BLOB, UFW, QUANT, TILE, NPU)
 
@@ -61,7 +62,7 @@ def parse_pipeline(text: str) -> tuple[ModulePass, ...]:
     """The passes of a pipeline's text; none for an empty one."""
     if not text:
         return ()
-    known = {p.name: (lambda p=p: p) for p in ALL_PASSES}
+    known = {name: partial(load_pass, name) for name in PASS_NAMES}
     return PassPipeline.parse_spec(known, text).passes
 
 
