@@ -10,6 +10,7 @@ from xdsl.dialects.func import Func
 from xdsl.ir import Dialect
 from xdsl.passes import ModulePass, PassPipeline
 
+from bmnetu import plugins
 from dialects.blob import BLOB
 from dialects.bm1684.npu import NPU
 from dialects.bm1684.tile import TILE
@@ -18,6 +19,16 @@ from dialects.ufw.ops import UFW
 from passes import ALL_PASSES
 
 DIALECTS: tuple[Dialect, ...] = (Builtin, Func, BLOB, UFW, QUANT, TILE, NPU)
+
+
+def all_dialects() -> tuple[Dialect, ...]:
+    """Our dialects and those of plug-ins."""
+    return (*DIALECTS, *plugins.dialects())
+
+
+def all_passes() -> tuple[type[ModulePass], ...]:
+    """Our passes and those of plug-ins."""
+    return (*ALL_PASSES, *plugins.passes())
 
 
 def _quoted(text: str) -> str:
@@ -50,9 +61,9 @@ def pipeline_text(passes: Sequence[ModulePass]) -> str:
 
 
 def new_context() -> Context:
-    """A context that knows all our dialects."""
+    """A context that knows all dialects."""
     context = Context()
-    for dialect in DIALECTS:
+    for dialect in all_dialects():
         context.load_dialect(dialect)
     return context
 
@@ -61,7 +72,7 @@ def parse_pipeline(text: str) -> tuple[ModulePass, ...]:
     """The passes of a pipeline's text; none for an empty one."""
     if not text:
         return ()
-    known = {p.name: (lambda p=p: p) for p in ALL_PASSES}
+    known = {p.name: (lambda p=p: p) for p in all_passes()}
     return PassPipeline.parse_spec(known, text).passes
 
 
