@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dialects.expression import Expr, exp, log, maximum, whole_power
+from dialects.expression import Expr, exp, log, maximum, minimum, whole_power
 
 Array = NDArray[Any]
 Parameters = Mapping[str, float]
@@ -125,6 +125,18 @@ ROWS = (
             OnnxOperator("Sqrt", {"power": 0.5}),
         ),
         samples=tuple({"power": power, "scale": 0.5, "shift": 0.25} for power in (1.0, 2.0, 3.0)),
+    ),
+    Function(
+        "elu",
+        "x > 0 ? x : alpha * (exp(x) - 1)",
+        layer="ELU",
+        meaning=lambda x, p: np.where(x > 0, x, p["alpha"] * np.expm1(np.minimum(x, 0))),
+        recipe=lambda x, p: maximum(x, 0.0) + (exp(minimum(x, 0.0)) - 1.0) * p["alpha"],
+        error=1e-5,
+        message="elu_param",
+        defaults={"alpha": 1.0},
+        onnx=(OnnxOperator("Elu", attributes={"alpha": 1.0}),),
+        samples=({"alpha": 0.5}, {"alpha": 2.0}),
     ),
 )
 
