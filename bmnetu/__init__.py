@@ -13,7 +13,7 @@ if TYPE_CHECKING:
         UnsupportedError,
         UsageError,
     )
-    from bmnetu.result import CompileResult, LayerResult
+    from bmnetu.report.result import CompileResult, LayerResult
     from bmnetu.version import VERSION as __version__
 
 __all__ = [
@@ -46,7 +46,7 @@ def __getattr__(name: str) -> object:
 
     if name == "__version__":
         return import_module("bmnetu.version").VERSION
-    place = "api" if name in _API else "result" if name in _RESULTS else "errors"
+    place = "api" if name in _API else "report.result" if name in _RESULTS else "errors"
     return getattr(import_module(f"bmnetu.{place}"), name)
 
 

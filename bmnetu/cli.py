@@ -12,9 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bmnetu.bug_report import write_report
-from bmnetu.errors import BmnetuError, InputFileError, UnsupportedError
-from bmnetu.flags import (
+from bmnetu.command_line.bug_report import write_report
+from bmnetu.command_line.flags import (
     CALIBRATE_FLAGS,
     COMPILE_FLAGS,
     EVALUATE_FLAGS,
@@ -23,15 +22,17 @@ from bmnetu.flags import (
     parse,
     require_necessary,
 )
+from bmnetu.command_line.terminal import Terminal
+from bmnetu.errors import BmnetuError, InputFileError, UnsupportedError
 from bmnetu.interrupts import interruptible
 from bmnetu.options import (
     CalibrateOptions,
     CompileOptions,
     EvaluateOptions,
+    PassOptions,
     options_from,
 )
 from bmnetu.start import INTERRUPTED
-from bmnetu.terminal import Terminal
 from bmnetu.version import VERSION
 
 BANNER = """\
@@ -64,9 +65,9 @@ def calibrate_main(argv: Sequence[str] | None = None) -> int:
 
 def _compile(values: dict[str, Any], terminal: Terminal) -> None:
     if values["print_pipeline"]:
-        from bmnetu.pipeline import pipeline_text
+        from bmnetu.ways.static import STATIC
 
-        terminal.say(pipeline_text(values["opt"], values["prec"] or "FP32"))
+        terminal.say(STATIC.text(options_from(PassOptions, values)))
         return
     require_necessary(COMPILE_FLAGS, values)
     options = options_from(CompileOptions, values)

@@ -23,22 +23,24 @@ from xdsl.utils.exceptions import DiagnosticException, ParseError
 from xdsl.utils.target import Target
 from xdsl.xdsl_opt_main import xDSLOptMain
 
-from bmnetu.dump import fill_blobs
+from bmnetu.command_line.terminal import Terminal, settle
 from bmnetu.errors import BmnetuError, InputFileError, UnsupportedError, UsageError
-from bmnetu.files import write_atomically
+from bmnetu.files.dump import fill_blobs
+from bmnetu.files.module_text import parse_module
+from bmnetu.files.outputs import OutputFolder
+from bmnetu.files.reading import write_atomically
+from bmnetu.files.weights_file import WeightsFile
 from bmnetu.frontend import load_network
 from bmnetu.interrupts import interruptible
-from bmnetu.module_text import parse_module
-from bmnetu.outputs import OutputFolder
 from bmnetu.pipeline import DIALECTS
 from bmnetu.start import INTERRUPTED
-from bmnetu.terminal import Terminal, settle
-from bmnetu.weights_file import WeightsFile
 from dialects.blob import BlobError
 from passes import ALL_PASSES
-from passes.support.disassembly import disassemble
-from passes.support.precondition import check_precondition
-from passes.support.program import LayerError
+from passes.image.disassembly import disassemble
+from passes.image.groups import Sites
+from passes.module.functions import main_function
+from passes.module.locations import LayerError
+from passes.module.precondition import check_precondition
 
 GENERAL_PASSES: tuple[type[ModulePass], ...] = (
     CanonicalizePass,
@@ -54,7 +56,8 @@ class NpuAsmTarget(Target):
     name = "npu-asm"
 
     def emit(self, ctx: Context, module: ModuleOp, output: IO[str]) -> None:
-        for line in disassemble(module):
+        sites = Sites.of(main_function(module))
+        for line in disassemble([group.encode() for group in sites.groups], sites):
             output.write(line + "\n")
 
 

@@ -11,10 +11,11 @@ import pytest
 
 import bmnetu
 from bmnetu.opt import GENERAL_PASSES, main
-from bmnetu.pipeline import OPT_LEVELS, pipeline_text
+from bmnetu.ways.static import OPT_LEVELS
 from passes import ALL_PASSES
 from tests.broken import FILES, PIPELINE
 from tests.frontend.onnx.graphs import Net, node
+from tests.pipelines import static_text
 
 Capture = pytest.CaptureFixture[str]
 CASES = [(precision, opt) for precision in FILES for opt in OPT_LEVELS]
@@ -60,7 +61,7 @@ def test_a_prototxt_goes_through_the_printed_pipeline(
     precision: str, level: int, capsys: Capture, tmp_path: Path
 ) -> None:
     model, weight = files(precision)
-    text = pipeline_text(level, precision, verify=True)
+    text = static_text(level, precision, verify=True)
     opt(capsys, model, "--umodel", weight, "-p", text, "-o", tmp_path / "out.mlir")
     printed = (tmp_path / "out.mlir").read_text()
     assert "npu.tiu" in printed
@@ -93,7 +94,7 @@ def test_every_dump_runs_on_to_the_same_commands(
 def test_the_assembly_names_layers_and_final_tensors(capsys: Capture) -> None:
     model, weight = files("INT8")
     lines = opt(
-        capsys, model, "--umodel", weight, "-p", pipeline_text(1, "INT8"), "-t", "npu-asm"
+        capsys, model, "--umodel", weight, "-p", static_text(1, "INT8"), "-t", "npu-asm"
     ).splitlines()
     form = r'0 (tiu|gdma) +\d+ < +\d+ \w+ .*; .*int8\.prototxt:\d+: layer "\w+"( final=\S+)*'
     assert all(re.fullmatch(form, line) for line in lines)

@@ -11,8 +11,8 @@ import pytest
 
 import bmnetu
 from bmnetu.frontend import write_umodel
-from bmnetu.pipeline import OPT_LEVELS
-from bmnetu.result import CompileResult
+from bmnetu.report.result import CompileResult
+from bmnetu.ways.static import OPT_LEVELS
 from dialects.expression import Expr
 from dialects.functions import FUNCTIONS, Parameters
 from tests.networks import random_weights

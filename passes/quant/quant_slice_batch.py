@@ -6,18 +6,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.func import FuncOp
 from xdsl.ir import Block, Operation, SSAValue
-from xdsl.passes import ModulePass
 
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import aligned, local_bytes
 from dialects.quant import compute, movement, types
 from dialects.quant.base import QuantOp, ints
+from passes.base import NpuFunctionPass
 from passes.kernels.tiling import ranges
 from passes.slices.copies import Copies, Part, results_read_outside
-from passes.support.program import main_function
 
 
 def _off_axis_0(op: Any) -> bool:
@@ -110,7 +108,7 @@ def _cut(layers: Sequence[Operation], count: int) -> None:
 
 
 @dataclass(frozen=True)
-class QuantSliceBatchPass(ModulePass):
+class QuantSliceBatchPass(NpuFunctionPass):
     """Runs layers on a part of the batch after the other, so that their tensors stay in local
     memory.
 
@@ -126,8 +124,8 @@ class QuantSliceBatchPass(ModulePass):
 
     room: int = BM1684.lane_bytes // 16
 
-    def apply(self, ctx: Context, op: ModuleOp) -> None:
-        for run in list(_runs(main_function(op).body.block)):
+    def apply_to(self, function: FuncOp) -> None:
+        for run in list(_runs(function.body.block)):
             found = _plan(run, self.room)
             if found is not None:
                 _cut(*found)

@@ -1,1 +1,1 @@
-"""What several passes share: finding functions, lifetimes, footprints, encoding."""
+"""Which rows of its operands a layer reads."""

@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError
 from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto, defs, numpy_helper
 
 from bmnetu.errors import InputFileError, UnsupportedError
-from bmnetu.files import read_bytes
+from bmnetu.files.reading import read_bytes
 from bmnetu.frontend.onnx.external import Outside
 from bmnetu.frontend.onnx.node import DOMAINS, Node
 from bmnetu.frontend.weights.wire import check_messages

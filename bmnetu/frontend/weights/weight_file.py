@@ -9,7 +9,7 @@ from pathlib import Path
 from google.protobuf.message import DecodeError
 
 from bmnetu.errors import InputFileError
-from bmnetu.files import read_bytes
+from bmnetu.files.reading import read_bytes
 from bmnetu.frontend.prototxt.encoding import readable
 from bmnetu.frontend.prototxt.layer import Layer
 from bmnetu.frontend.ufw_pb2 import (

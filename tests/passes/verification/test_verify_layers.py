@@ -9,10 +9,11 @@ from xdsl.dialects.builtin import IntegerAttr, ModuleOp, i64
 from xdsl.parser import Parser
 from xdsl.utils.exceptions import PassFailedException
 
-from bmnetu.pipeline import OPT_LEVELS, new_context
+from bmnetu.pipeline import new_context
+from bmnetu.ways.static import OPT_LEVELS
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.tile_memory import InputOp
-from passes.support.program import main_function
+from passes.module.functions import main_function
 from passes.verify_layers import VerifyLayersPass
 from tests.compiled import compiled
 

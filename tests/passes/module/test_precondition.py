@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import pytest
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.builtin import ModuleOp, StringAttr
+from xdsl.dialects.func import FuncOp
 from xdsl.ir import Block
 from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import PassFailedException
 
-from bmnetu.module_text import parse_module
-from bmnetu.pipeline import LEVELS, OPT_LEVELS, new_context, parse_pipeline, pipeline_text
+from bmnetu.files.module_text import parse_module
+from bmnetu.pipeline import new_context
+from bmnetu.ways.levels import STATIC_LEVELS
+from bmnetu.ways.static import OPT_LEVELS
 from passes import ALL_PASSES
+from passes.base import NpuFunctionPass
 from passes.keep_reference import KeepReferencePass
+from passes.module.functions import RUNS_ON, main_function, reference_module
+from passes.module.precondition import check_precondition
 from passes.npu.npu_assign_waits import NpuAssignWaitsPass
-from passes.support.precondition import check_precondition
-from passes.support.program import main_function, reference_module
+from tests.pipelines import static_passes
 
 LAYOUT = '#tile.layout<"tensor unit=4 pack=1 strides=1,1,1,1">'
 MEMREF = f'memref<1x1x1x1xf32, {LAYOUT}, #tile.place<"ddr">>'
@@ -36,11 +41,13 @@ def module_at(level: str, body: str | None = None) -> ModuleOp:
 def test_every_pass_but_one_declares_a_level() -> None:
     levels = {item.name: getattr(item, "level", None) for item in ALL_PASSES}
     assert [name for name, level in levels.items() if level is None] == ["keep-reference"]
-    assert set(levels.values()) == {None, *LEVELS}
+    on_modules = [item.name for item in ALL_PASSES if not issubclass(item, NpuFunctionPass)]
+    assert on_modules == ["keep-reference", "verify-layers"]
+    assert set(levels.values()) == {None, *STATIC_LEVELS}
 
 
 @pytest.mark.parametrize("item", [item for item in ALL_PASSES if hasattr(item, "level")])
-@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("level", STATIC_LEVELS)
 def test_a_pass_at_another_level_is_refused(item: type[ModulePass], level: str) -> None:
     module, wanted = module_at(level), getattr(item, "level")  # noqa: B009
     if level == wanted:
@@ -80,6 +87,19 @@ def test_a_reference_is_looked_at_too() -> None:
 @pytest.mark.parametrize("precision", ["FP32", "INT8"])
 @pytest.mark.parametrize("opt", OPT_LEVELS)
 def test_pipelines_run_in_the_order_of_the_levels(precision: str, opt: int) -> None:
-    passes = parse_pipeline(pipeline_text(opt, precision, verify=True))
-    order = [LEVELS.index(item.level) for item in passes if hasattr(item, "level")]  # pyright: ignore
+    passes = static_passes(opt, precision, verify=True)
+    order = [STATIC_LEVELS.index(item.level) for item in passes if hasattr(item, "level")]  # pyright: ignore
     assert order == sorted(order)
+
+
+def test_every_function_of_the_npu_is_looked_at_and_none_of_the_host() -> None:
+    module = module_at("npu")
+    other = module_at("quant").body.block.first_op
+    assert isinstance(other, FuncOp)
+    other.detach()
+    other.sym_name = StringAttr("other")
+    module.body.block.add_op(other)
+    with pytest.raises(PassFailedException, match=r"this one holds quant\.tanh"):
+        check_precondition(NpuAssignWaitsPass(), module)
+    other.attributes[RUNS_ON] = StringAttr("host")
+    check_precondition(NpuAssignWaitsPass(), module)

@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-from bmnetu.errors import UsageError
-from bmnetu.kinds import (
+from bmnetu.command_line.kinds import (
     BOOLEAN,
     BOOLEANS,
     COSINE,
@@ -34,7 +33,9 @@ from bmnetu.kinds import (
     Kind,
     choice,
 )
+from bmnetu.errors import UsageError
 from bmnetu.nearest import nearest
+from bmnetu.ways.levels import STATIC_LEVELS
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ COMPILE_FLAGS = (
     Flag("output_as_fp32", NAMES, "Outputs that stay float in an INT8 bmodel.", (), "none"),
     Flag("print_pipeline", BOOLEAN, "Print the passes of -opt and -prec for bmnetu-opt -p.", False),
     Flag("dump_ir", PATH, "A folder for the IR after each pass.", default_text="none"),
-    Flag("stop_after", choice("ufw", "quant", "tile", "npu"), "The last level to reach.",
+    Flag("stop_after", choice(*STATIC_LEVELS), "The last level to reach.",
          default_text="none"),
     *_COMMON,
 )
