@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -26,6 +25,7 @@ from xdsl.utils.target import Target
 from xdsl.xdsl_opt_main import xDSLOptMain
 
 from bmnetu.command_line import list_passes
+from bmnetu.command_line.installed import installed_plugins
 from bmnetu.command_line.terminal import Terminal, settle
 from bmnetu.errors import BmnetuError, InputFileError, UnsupportedError, UsageError
 from bmnetu.files.dump import fill_blobs
@@ -36,10 +36,9 @@ from bmnetu.files.text_printer import TextPrinter
 from bmnetu.files.weights_file import WeightsFile
 from bmnetu.frontend import load_network
 from bmnetu.interrupts import interruptible
-from bmnetu.pipeline import DIALECTS
+from bmnetu.pipeline import all_dialects, known_passes
 from bmnetu.start import INTERRUPTED
 from dialects.blob import BlobError
-from passes import PASS_NAMES, load_pass
 from passes.image.disassembly import disassemble
 from passes.image.groups import Sites
 from passes.module.functions import main_function
@@ -105,15 +104,15 @@ class BmnetuOpt(xDSLOptMain):
         def factory(dialect: Dialect) -> Callable[[], Dialect]:
             return lambda: dialect
 
-        for dialect in DIALECTS:
+        for dialect in all_dialects():
             self.ctx.register_dialect(dialect.name, factory(dialect))
 
     def register_all_passes(self) -> None:
         def factory(item: type[ModulePass]) -> Callable[[], type[ModulePass]]:
             return lambda: item
 
-        for name in PASS_NAMES:
-            self.register_pass(name, partial(load_pass, name))
+        for name, load in known_passes().items():
+            self.register_pass(name, load)
         for item in GENERAL_PASSES:
             self.register_pass(item.name, factory(item))
 
@@ -204,7 +203,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     terminal = Terminal("bmnetu-opt")
     try:
         with interruptible(), _streams():
-            BmnetuOpt(description="Runs bmnetu's passes on a network.", args=words).run()
+            BmnetuOpt(description=_purpose(), args=words).run()
             sys.stdout.flush()
     except BrokenPipeError:
         return 0  # as in bmnetu-opt ... | head
@@ -223,6 +222,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         terminal.error("this machine has too little memory for the module")
         return UnsupportedError.exit_code
     return 0
+
+
+def _purpose() -> str:
+    plugins = ", ".join(installed_plugins())
+    return "Runs bmnetu's passes on a network." + (f" Plug-ins: {plugins}." if plugins else "")
 
 
 def _exit_code(error: Exception) -> int:
