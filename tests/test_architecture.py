@@ -139,7 +139,8 @@ def test_folders_beside_each_other_import_one_way() -> None:
             same = [a == b for a, b in zip(ours, theirs, strict=False)]
             depth = (*same, False).index(False) + 1
             folders = [".".join(words[:depth]) for words in (ours, theirs)]
-            if not all(same) and all(MODULES.get(name, ROOT).name == "__init__.py" for name in folders):
+            are_folders = all(MODULES.get(x, ROOT).name == "__init__.py" for x in folders)
+            if are_folders and not all(same):
                 edges.setdefault(folders[0], set()).add(folders[1])
     graphlib.TopologicalSorter(edges).prepare()  # raises CycleError
 
