@@ -13,7 +13,7 @@ from xdsl.dialects.builtin import BoolAttr, IntegerAttr, StringAttr, i64
 from xdsl.ir import Dialect
 from xdsl.irdl import irdl_op_definition, operand_def, opt_operand_def, opt_prop_def, prop_def
 
-from dialects.bm1684.layout import LayoutAttr, PlaceAttr
+from dialects.bm1684.layout import LayoutAttr, OrderAttr, PlaceAttr, SpaceAttr
 from dialects.bm1684.tile_memory import (
     I64,
     ZERO,
@@ -259,5 +259,5 @@ COMPUTE_OPS = [
 TILE = Dialect(
     "tile",
     [*MEMORY_OPS, *COMPUTE_OPS],
-    [LayoutAttr, PlaceAttr],
+    [LayoutAttr, OrderAttr, PlaceAttr, SpaceAttr],
 )

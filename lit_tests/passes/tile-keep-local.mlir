@@ -1,7 +1,7 @@
 // RUN: bmnetu-opt -p tile-keep-local --split-input-file %s | filecheck %s
 
-!w = memref<1x8x6x6xf32, #tile.layout<"tensor unit=4 pack=1 strides=288,36,6,1">, #tile.place<"ddr">>
-!l = memref<1x8x6x6xf32, #tile.layout<"tensor unit=4 pack=1 strides=64,64,6,1">, #tile.place<"lmem 0">>
+!w = memref<1x8x6x6xf32, #tile.layout<tensor unit 4 pack 1 strides [288, 36, 6, 1]>, #tile.place<ddr>>
+!l = memref<1x8x6x6xf32, #tile.layout<tensor unit 4 pack 1 strides [64, 64, 6, 1]>, #tile.place<lmem 0>>
 
 // The second layer's load is gone: it reads the first one's result where it was made, and the tensor between
 // them is observed there instead of being stored. The network's output is stored.
@@ -37,8 +37,8 @@ func.func @main() {
 
 // -----
 
-!w = memref<1x8x6x6xf32, #tile.layout<"tensor unit=4 pack=1 strides=288,36,6,1">, #tile.place<"ddr">>
-!l = memref<1x8x6x6xf32, #tile.layout<"tensor unit=4 pack=1 strides=64,64,6,1">, #tile.place<"lmem 0">>
+!w = memref<1x8x6x6xf32, #tile.layout<tensor unit 4 pack 1 strides [288, 36, 6, 1]>, #tile.place<ddr>>
+!l = memref<1x8x6x6xf32, #tile.layout<tensor unit 4 pack 1 strides [64, 64, 6, 1]>, #tile.place<lmem 0>>
 
 // The buffer that was stored is written again before the load, so the load must stay.
 
@@ -61,10 +61,10 @@ func.func @main() {
 
 // -----
 
-!w = memref<1x64x6x6xf32, #tile.layout<"tensor unit=4 pack=1 strides=2304,36,6,1">, #tile.place<"ddr">>
-!l = memref<1x64x6x6xf32, #tile.layout<"tensor unit=4 pack=1 strides=64,64,6,1">, #tile.place<"lmem 0">>
-!ww = memref<1x128x6x6xf32, #tile.layout<"tensor unit=4 pack=1 strides=4608,36,6,1">, #tile.place<"ddr">>
-!ll = memref<1x128x6x6xf32, #tile.layout<"tensor unit=4 pack=1 strides=128,64,6,1">, #tile.place<"lmem 0">>
+!w = memref<1x64x6x6xf32, #tile.layout<tensor unit 4 pack 1 strides [2304, 36, 6, 1]>, #tile.place<ddr>>
+!l = memref<1x64x6x6xf32, #tile.layout<tensor unit 4 pack 1 strides [64, 64, 6, 1]>, #tile.place<lmem 0>>
+!ww = memref<1x128x6x6xf32, #tile.layout<tensor unit 4 pack 1 strides [4608, 36, 6, 1]>, #tile.place<ddr>>
+!ll = memref<1x128x6x6xf32, #tile.layout<tensor unit 4 pack 1 strides [128, 64, 6, 1]>, #tile.place<lmem 0>>
 
 // Two tensors of 64 channels make up one of 128: they are made in its place in local memory, and the second is
 // read there, as a slice.
