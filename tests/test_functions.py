@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import bmnetu
-from bmnetu.pipeline import OPT_LEVELS
+from bmnetu.ways.static import OPT_LEVELS
 from dialects.functions import FUNCTIONS, ROWS, Function, Parameters
 from tests.calibration.harness import Files, batch, cosine, data_layer, layer
 from tests.functions import settings_text
