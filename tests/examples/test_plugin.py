@@ -60,7 +60,7 @@ def int8(packages: Path, net: Path) -> Path:
     flags = [f"-model={net}", f"-weight={net.with_suffix('.fp32umodel')}", f"-outdir={folder}"]
     script = "import sys; from bmnetu.start import calibrate; sys.exit(calibrate())"
     (packages / "calibrate.py").write_text(script)
-    text = run(packages, "calibrate", *flags, f"-data={net.parent / 'data.npy'}", "-workers=2",
+    text = run(packages, "calibrate", *flags, f"-data={net.parent / 'data.npy'}", "-workers=2", "-th_method=MAX",
                "-layer_table=true")
     assert "MaxFeatureMap_y" in text
     assert "float layers" not in text
