@@ -33,7 +33,7 @@
 
 // CHECK: tile.load {{.*}}1x64x1x8xf32
 // CHECK-NOT: tile.load
-// CHECK: tile.arith "max" %{{.*}}, %[[A:.*]], %[[A]] :
+// CHECK: tile.arith max %{{.*}}, %[[A:.*]], %[[A]] :
 // CHECK: tile.store
 // CHECK-NEXT: tile.observe %[[FLAT]] "flat"
 func.func @main(%x: !q) -> (!u, !flat) attributes {input_names = ["x"], output_names = ["conv", "flat"]} {

@@ -60,8 +60,8 @@ func.func @main() attributes {input_names = ["x"], output_names = ["y"], coeff_s
   tile.store %y, %a : !ddr_w, !w
   tile.observe %y "y" shape [1, 8, 6, 6] : !ddr_w
   tile.load %a, %x : !w, !ddr_w
-  tile.arith "add" %b, %a, %a : !w : !w, !w
-  tile.arith "add" %c, %a, %a : !w : !w, !w
+  tile.arith add %b, %a, %a : !w : !w, !w
+  tile.arith add %c, %a, %a : !w : !w, !w
   tile.observe %y "late" shape [8, 36] : !ddr_w
   tile.observe %b "kept" shape [1, 8, 6, 6] : !w
   func.return

@@ -25,9 +25,9 @@ func.func @main() {
   %b = tile.alloc bytes 256 : !l
   %view = tile.view %a : !l -> !v
   %view_b = tile.view %b : !l -> !v
-  tile.arith "copy" %view_b, %view : !v, !v
+  tile.arith copy %view_b, %view : !v, !v
   %c = tile.alloc bytes 256 : !l
-  tile.arith "add" %c, %b, %b : !l : !l, !l
+  tile.arith add %c, %b, %b : !l : !l, !l
   %e = tile.alloc bytes 256 : !l
   tile.fill %e value 0 : !l
   %d = tile.alloc bytes 1024 : !d
@@ -51,6 +51,6 @@ func.func @main() {
   %b = tile.alloc bytes 262144 : !l
   tile.fill %b value 0 : !l
   %c = tile.alloc bytes 262144 : !l
-  tile.arith "add" %c, %b, %b : !l : !l, !l
+  tile.arith add %c, %b, %b : !l : !l, !l
   func.return
 }

@@ -6,6 +6,6 @@
 func.func @main() {
   %a = tile.alloc bytes 262144 : !l
   %b = tile.alloc bytes 262145 : !l loc("conv5"("net.prototxt":7:0))
-  tile.arith "copy" %a, %b : !l, !l
+  tile.arith copy %a, %b : !l, !l
   func.return
 }

@@ -90,20 +90,20 @@ func.func @main() {
   tile.max_pool %small, %q kernel [2, 2] stride [2, 2] : !small, !q
 // CHECK-NEXT: tile.average_pool %small, %q kernel [3, 3] factor 57 shift 9 stride [2, 2] pad [0, 1, 0, 1] :
   tile.average_pool %small, %q kernel [3, 3] factor 57 shift 9 stride [2, 2] pad [0, 1, 0, 1] : !small, !q
-// CHECK-NEXT: tile.arith "mul" %h, %q, %u :
-  tile.arith "mul" %h, %q, %u : !u shift 2 : !h, !q
-// CHECK-NEXT: tile.arith "add" %u, %h constant 0 signed false shift 4 :
-  tile.arith "add" %u, %h constant 0 signed false shift 4 : !u, !h
-// CHECK-NEXT: tile.arith "copy" %u, %q :
-  tile.arith "copy" %u, %q : !u, !q
-// CHECK-NEXT: tile.scalar "add" %f, %f, %g :
-  tile.scalar "add" %f, %f, %g : !f : !f, !f
-// CHECK-NEXT: tile.scalar "div" %f, %g constant 1065353216 first true :
-  tile.scalar "div" %f, %g constant 1065353216 first true : !f, !f
-// CHECK-NEXT: tile.sfu "taylor" %f, %g table %table :
-  tile.sfu "taylor" %f, %g table %table : !table terms 7 : !f, !f
-// CHECK-NEXT: tile.sfu "exponent" %bits, %g :
-  tile.sfu "exponent" %bits, %g : !i, !f
+// CHECK-NEXT: tile.arith mul %h, %q, %u :
+  tile.arith mul %h, %q, %u : !u shift 2 : !h, !q
+// CHECK-NEXT: tile.arith add %u, %h constant 0 signed false shift 4 :
+  tile.arith add %u, %h constant 0 signed false shift 4 : !u, !h
+// CHECK-NEXT: tile.arith copy %u, %q :
+  tile.arith copy %u, %q : !u, !q
+// CHECK-NEXT: tile.scalar add %f, %f, %g :
+  tile.scalar add %f, %f, %g : !f : !f, !f
+// CHECK-NEXT: tile.scalar div %f, %g constant 1065353216 first true :
+  tile.scalar div %f, %g constant 1065353216 first true : !f, !f
+// CHECK-NEXT: tile.sfu taylor %f, %g table %table :
+  tile.sfu taylor %f, %g table %table : !table terms 7 : !f, !f
+// CHECK-NEXT: tile.sfu exponent %bits, %g :
+  tile.sfu exponent %bits, %g : !i, !f
 // CHECK-NEXT: tile.lookup %f, %bits table %table :
   tile.lookup %f, %bits table %table : !table : !f, !i
 // CHECK-NEXT: tile.lookup %f, %bits offset 3147776 :

@@ -40,10 +40,10 @@ func.func @main() {
 
 !w = memref<1x8x6x6xf32, #tile.layout<tensor unit 4 pack 1 strides [64, 64, 6, 1]>, #tile.place<lmem 0>>
 
-// CHECK: tile.arith: wants a second tensor or a constant
+// CHECK: tile.arith: needs a second tensor or a constant
 func.func @main() {
   %a = tile.alloc bytes 256 : !w
-  tile.arith "add" %a, %a : !w, !w
+  tile.arith add %a, %a : !w, !w
   func.return
 }
 
@@ -51,10 +51,10 @@ func.func @main() {
 
 !w = memref<1x8x6x6xf32, #tile.layout<tensor unit 4 pack 1 strides [64, 64, 6, 1]>, #tile.place<lmem 0>>
 
-// CHECK: tile.arith: wants a second tensor or a constant
+// CHECK: tile.arith: needs a second tensor or a constant
 func.func @main() {
   %a = tile.alloc bytes 256 : !w
-  tile.arith "add" %a, %a, %a : !w constant 3 : !w, !w
+  tile.arith add %a, %a, %a : !w constant 3 : !w, !w
   func.return
 }
 
@@ -62,10 +62,10 @@ func.func @main() {
 
 !w = memref<1x8x6x6xf32, #tile.layout<tensor unit 4 pack 1 strides [64, 64, 6, 1]>, #tile.place<lmem 0>>
 
-// CHECK: tile.scalar: kind 'pow' is none of mul, add, sub, div
+// CHECK: Expected `mul`, `add`, `sub`, or `div`
 func.func @main() {
   %a = tile.alloc bytes 256 : !w
-  tile.scalar "pow" %a, %a constant 3 : !w, !w
+  tile.scalar pow %a, %a constant 3 : !w, !w
   func.return
 }
 
