@@ -22,6 +22,7 @@ from bmnetu.command_line.flags import (
     parse,
     require_necessary,
 )
+from bmnetu.command_line.installed import installed_plugins
 from bmnetu.command_line.terminal import Terminal
 from bmnetu.errors import BmnetuError, InputFileError, UnsupportedError
 from bmnetu.interrupts import interruptible
@@ -128,7 +129,8 @@ def _run_tool(tool: Tool, argv: Sequence[str] | None) -> int:
     try:
         values = parse(tool.flags, words)
         if values["help"]:
-            terminal.say(help_text(tool.name, tool.purpose, tool.flags))
+            plugins = installed_plugins()
+            terminal.say(help_text(tool.name, tool.purpose, tool.flags, plugins))
         elif values["version"]:
             terminal.say(f"{tool.name} {VERSION}")
         else:

@@ -257,8 +257,10 @@ def _text(kind: Kind, value: object) -> str:
     return str(value)
 
 
-def help_text(tool: str, purpose: str, flags: Sequence[Flag]) -> str:
-    """The text of -help."""
+def help_text(
+    tool: str, purpose: str, flags: Sequence[Flag], plugins: Sequence[str] = ()
+) -> str:
+    """The text of -help; ``plugins`` are those that are installed."""
     necessary = " ".join(f"-{f.name}={f.kind.word}" for f in flags if f.necessary)
     lines = [f"usage: {tool} {necessary} [-flag=value ...]", "", *textwrap.wrap(purpose, 96), ""]
     for flag in flags:
@@ -268,6 +270,8 @@ def help_text(tool: str, purpose: str, flags: Sequence[Flag]) -> str:
         lines.append(f"  -{flag.name}={flag.kind.word}")
         lines += textwrap.wrap(f"{flag.help} {note}", 96, initial_indent=" " * 6,
                                subsequent_indent=" " * 6)
+    if plugins:
+        lines += ["", *textwrap.wrap(f"Plug-ins: {', '.join(plugins)}.", 96)]
     return "\n".join(lines)
 
 

@@ -99,7 +99,8 @@ def multiply(c: Converter, op: Any, xs: Sequence[SSAValue]) -> SSAValue:
     return value
 
 
-def _maximum(c: Converter, op: Any, xs: Sequence[SSAValue]) -> SSAValue:
+def maximum(c: Converter, op: Any, xs: Sequence[SSAValue]) -> SSAValue:
+    """The largest of xs, all brought to the type of the layer's result."""
     wanted = types.tensor_type(op.results[0])
     if any(types.is_float(x) for x in xs):
         wanted = types.float_like(op.results[0])
@@ -118,7 +119,7 @@ def _eltwise(c: Converter, op: ufw.EltwiseOp) -> None:
         case "product" if len(xs) > 1:
             value = multiply(c, op, xs)
         case _:
-            value = _maximum(c, op, xs)
+            value = maximum(c, op, xs)
     c.finish(op, value)
 
 

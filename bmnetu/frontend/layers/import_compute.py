@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import prod
+from typing import cast
 
 import numpy as np
 from xdsl.utils.exceptions import VerifyException
 
 from bmnetu.frontend.layers.site import LayerSite, UnsupportedSetting
+from bmnetu.frontend.prototxt.custom import CUSTOM_MESSAGES
 from bmnetu.frontend.ufw_pb2 import ConvolutionParameter, EltwiseParameter, PoolingParameter
 from bmnetu.frontend.weights.blobs import Role
 from dialects.blob import Array
@@ -216,9 +218,12 @@ def pointwise(function: Function) -> Callable[[LayerSite], ops.LayerOp]:
     """The import of a pointwise function, whose parameters are the fields of its message."""
 
     def build(site: LayerSite) -> ops.LayerOp:
-        message = getattr(site.param, function.message) if function.message else None
-        parameters = {name: getattr(message, name) for name in function.defaults}
-        return ops.PointwiseOp(site.bottom, site.top, function.name, **parameters)
+        if function.message in CUSTOM_MESSAGES:
+            given = cast(dict[str, float], site.custom(function.message))
+        else:
+            message = getattr(site.param, function.message) if function.message else None
+            given = {name: getattr(message, name) for name in function.defaults}
+        return ops.PointwiseOp(site.bottom, site.top, function.name, **given)
 
     return build
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bmnetu.frontend.layers import import_compute as compute
 from bmnetu.frontend.layers import import_movement as movement
 from bmnetu.frontend.layers.site import LayerSite
-from dialects.functions import FUNCTIONS
+from dialects.functions import FUNCTIONS, Function
 from dialects.ufw.ops import LayerOp
 
 ANY = 2**31
@@ -45,5 +45,13 @@ IMPORTERS: dict[str, Importer] = {
     "Slice": Importer(movement.slices, tops=(1, ANY)),
     "Softmax": Importer(compute.softmax),
     "Split": Importer(movement.split, tops=(1, ANY)),
-    **{each.layer: Importer(compute.pointwise(each)) for each in FUNCTIONS.values()},
 }
+
+
+def add_function(function: Function) -> None:
+    """A pointwise function's layer type."""
+    IMPORTERS[function.layer] = Importer(compute.pointwise(function))
+
+
+for each in FUNCTIONS.values():
+    add_function(each)

@@ -1,4 +1,4 @@
-"""The one table of ONNX operators: to add one, write its conversion and add a row."""
+"""The table of ONNX operators: to add one, write its conversion and add a row."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from bmnetu.frontend.onnx import arithmetic, functions, movement, windows
 from bmnetu.frontend.onnx.graph import Conversion
+from bmnetu.plugins import plugins
 from dialects.functions import FUNCTIONS
 
 ANY = 2**31
@@ -59,11 +60,17 @@ OPERATORS: dict[str, Operator] = {
     "Sum": Operator(arithmetic.total, (1, ANY)),
     "Transpose": Operator(movement.transpose),
     "Unsqueeze": Operator(movement.unsqueeze, (1, 2)),
-    **{
-        operator.name: Operator(functions.pointwise(function, operator))
-        for function in FUNCTIONS.values()
-        for operator in function.onnx
-    },
 }
+
+
+def all_operators() -> dict[str, Operator]:
+    """Every operator, those of pointwise functions and of plug-ins too."""
+    found = dict(OPERATORS)
+    for function in FUNCTIONS.values():
+        for each in function.onnx:
+            found[each.name] = Operator(functions.pointwise(function, each))
+    for plugin in plugins().values():
+        found.update(plugin.operators())
+    return found
 
 
