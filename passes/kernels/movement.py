@@ -10,28 +10,17 @@ from xdsl.ir import Block, Operation, SSAValue
 
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import Ref, aligned, i32, local_bytes, si8
-from dialects.quant import compute, movement, strips, types
-from dialects.quant.base import QuantOp, ints
+from dialects.quant import movement, types
+from dialects.quant.base import QuantOp, Strided, ints
+from dialects.quant.windows import ROWS
 from passes.kernels.builder import TileBuilder
 from passes.kernels.strided_copy import Box, Strides, copy_box, row_major
 from passes.kernels.tiling import ranges
-from passes.support.row_window import ROWS
 
 Cut = tuple[int, int]
 """First and count."""
 RowCut = tuple[Cut, Cut, Cut]
 """Channels, the rows of the source that are loaded, the rows that are made."""
-
-
-STRIDED: tuple[type[Operation], ...] = (
-    compute.ConvOp,
-    compute.MaxPoolOp,
-    compute.AveragePoolOp,
-    strips.SplitStripsOp,
-    strips.JoinStripsOp,
-    strips.QuantizeStripsOp,
-)
-"""Layers that read and write rows of a larger tensor as they lie in DDR."""
 
 
 def _packed(value: SSAValue) -> bool:
@@ -119,7 +108,7 @@ def rows_of(op: Operation) -> int | None:
     first row."""
     if not isinstance(op, movement.SliceOp) or op.axis.value.data != ROWS or op.top:
         return None
-    if not all(isinstance(use.operation, STRIDED) for use in op.y.uses):
+    if not all(use.operation.has_trait(Strided) for use in op.y.uses):
         return None
     return op.begin.value.data
 
@@ -158,10 +147,15 @@ def _home(op: movement.ConcatOp, axis: int, begin: int, x: SSAValue) -> Home | N
     at = _begin(op.y, axis, begin, x)
     if at is not None:
         return Home(op.y, byte=at)
-    able = all(isinstance(u.operation, (*STRIDED, movement.ConcatOp)) for u in x.uses)
-    if axis == ROWS and able and not owner.top and isinstance(owner, (*STRIDED, movement.SliceOp)):
+    able = all(_is_strided(use.operation, movement.ConcatOp) for use in x.uses)
+    if axis == ROWS and able and not owner.top and _is_strided(owner, movement.SliceOp):
         return Home(op.y, row=begin)
     return None
+
+
+def _is_strided(op: Operation, mover: type[QuantOp]) -> bool:
+    """Whether an op, or one that is a copy of rows at most, reads and writes rows as they lie."""
+    return op.has_trait(Strided) or isinstance(op, mover)
 
 
 def lower_transpose(

@@ -48,10 +48,10 @@ class Copies:
     all others part by part.
     """
 
-    layers: Sequence[Operation]
+    layers: Sequence[QuantOp]
     axis: int
-    reads: Callable[[Operation, Part, Span | None], Span]
-    settings: Callable[[Operation, Part], Mapping[str, Attribute]] = lambda op, part: {}
+    reads: Callable[[QuantOp, Part, Span | None], Span]
+    settings: Callable[[QuantOp, Part], Mapping[str, Attribute]] = lambda op, part: {}
 
     def run(self, parts: Sequence[Part]) -> None:
         first, last = self.layers[0], self.layers[-1]
@@ -83,7 +83,7 @@ class Copies:
         made: dict[SSAValue, SSAValue] = {}
         cuts: dict[tuple[SSAValue, Span], SSAValue] = {}
 
-        def operand(op: Operation, value: SSAValue) -> SSAValue:
+        def operand(op: QuantOp, value: SSAValue) -> SSAValue:
             held = part.needed[value] if value in made else self._all(value)
             wanted = self.reads(op, part, held if value in made else None)
             if (value, wanted) not in cuts:

@@ -17,9 +17,10 @@ from xdsl.ir import Block, Operation, SSAValue
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.cycles.gdma import PEAK_BYTES
 from dialects.quant.base import QuantOp
+from dialects.quant.windows import RowWindow
+from passes.cost.rows import cut_window
 from passes.slices.copies import Part, Span, results_read_outside
 from passes.slices.cost import LayerCost, TensorCost
-from passes.support.row_window import RowWindow, row_window
 
 LONGEST = 24
 """Layers of a segment, at most."""
@@ -35,7 +36,7 @@ SLICE_CYCLES = 1000
 class Segment:
     """Layers that run in ``parts``."""
 
-    layers: Sequence[Operation]
+    layers: Sequence[QuantOp]
     parts: Sequence[Part]
 
 
@@ -52,16 +53,16 @@ def rows_read(window: RowWindow, result: Span) -> Span:
 class _Layer:
     """A layer that can be cut along its rows."""
 
-    op: Operation
+    op: QuantOp
     window: RowWindow
 
     @staticmethod
     def of(op: Operation) -> _Layer | None:
-        window = row_window(op) if isinstance(op, QuantOp) else None
+        window = cut_window(op)
         if window is None or window.out < 2:
             return None
         behind = (window.out - 1) * window.stride - window.pad >= window.height
-        return None if behind else _Layer(op, window)
+        return None if behind or not isinstance(op, QuantOp) else _Layer(op, window)
 
     @cached_property
     def operands(self) -> tuple[SSAValue, ...]:

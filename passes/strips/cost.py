@@ -19,7 +19,7 @@ from dialects.bm1684.cycles.tiu import (
 from dialects.bm1684.layout import rows_of
 from dialects.quant import compute, movement, types
 from dialects.quant.base import ints
-from passes.support.row_window import RowWindow
+from dialects.quant.windows import RowWindow
 
 COPY, SHIFT, SPLIT, JOIN = 1, 2, 20, 8
 """Cycles a step: a copy of words, a shift, and the commands that split and join strips."""

@@ -17,8 +17,9 @@ from xdsl.ir import Block, Operation, SSAValue
 from dialects.quant import types
 from dialects.quant.base import QuantOp
 from dialects.quant.strips import STRIPS
+from dialects.quant.windows import RowWindow
+from passes.cost.rows import cut_window
 from passes.strips.cost import JOIN, SPLIT, exchange_cycles, layer_cycles, steps
-from passes.support.row_window import RowWindow, row_window
 
 
 def _height(value: SSAValue) -> int:
@@ -62,16 +63,16 @@ class Group:
 
 def _strip_window(op: Operation) -> RowWindow | None:
     """The window of a layer that strips can serve: of a single 8-bit image, made row by row."""
+    window = cut_window(op)
     values = (*op.operands, *op.results)
-    if any(types.is_float(value) or types.shape_of(value)[:1] != (1,) for value in values):
+    if any(types.is_float(value) or types.shape_of(value)[0] != 1 for value in values):
         return None
-    window = row_window(op)
     return window if window is not None and window.out > 1 else None
 
 
 def _serves(op: Operation) -> bool:
     """Whether strips can serve a layer."""
-    return isinstance(op, QuantOp) and _strip_window(op) is not None
+    return _strip_window(op) is not None
 
 
 def _on_strips(op: Operation, window: RowWindow, rows: int) -> float:

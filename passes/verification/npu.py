@@ -20,7 +20,7 @@ from dialects.bm1684.model import Npu, run
 from dialects.bm1684.npu import LocalBox, Observation
 from dialects.quant import types
 from dialects.quant.base import ints
-from dialects.quant.reference import join_strips
+from dialects.quant.strips import join_strips
 from passes.support.encode import Group, command_groups, integer, weights_image
 from passes.verification.findings import Difference
 
