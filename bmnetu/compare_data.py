@@ -42,15 +42,17 @@ def compare_data(
     shapes = input_shapes(main_function(network.module))
     if not isinstance(given, Path):
         return InputData(_checked(given, shapes))
-    from bmnetu.calibration.checked_data import open_checked  # Pillow is needed here only
-    from bmnetu.calibration.transform import from_record
+    from bmnetu.calibration.data.checked import open_checked  # Pillow is needed here only
+    from bmnetu.calibration.data.transform import from_record
+    from bmnetu.calibration.from_options import data_source
 
     recorded = from_record(network.preprocess) if network.preprocess is not None else None
     contract = {name: getattr(options, name) for name in CONTRACT}
     wished = DataOptions(
         model=options.model, weight=options.weight, data=given, iterations=1, **contract
     )
-    return InputData(open_checked(wished, network.net, shapes, report, recorded).batch(0))
+    data = open_checked(data_source(wished), network.net, shapes, report, recorded)
+    return InputData(data.batch(0))
 
 
 def input_shapes(function: FuncOp) -> dict[str, Shape]:
@@ -65,7 +67,7 @@ def given_data(given: Given | None, shapes: Mapping[str, Shape]) -> InputData:
         return InputData()
     if not isinstance(given, Path):
         return InputData(_checked(given, shapes))
-    from bmnetu.calibration.data import open_data
+    from bmnetu.calibration.data.dataset import open_data
 
     return InputData(open_data(given, shapes, 1).batch(0))
 

@@ -6,23 +6,24 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bmnetu.calibration.auto import best_recipe
-from bmnetu.calibration.checked_data import open_checked
-from bmnetu.calibration.data import CalibrationData
-from bmnetu.calibration.float_choice import FloatChoice
-from bmnetu.calibration.gathered import gathered, ranges
-from bmnetu.calibration.integer_module import integer_module
-from bmnetu.calibration.integer_net import IntegerNet
-from bmnetu.calibration.islands import keep_float
-from bmnetu.calibration.layer_table import Row, layer_table, table_json, table_lines
-from bmnetu.calibration.losses import Loss, loss_lines, losses
-from bmnetu.calibration.net import FloatNet
-from bmnetu.calibration.quantized import QuantizedNet, layer_name
-from bmnetu.calibration.recipe import AUTO, Recipe
-from bmnetu.calibration.scales import Numbers
-from bmnetu.calibration.sensitivity import Cost, sensitivity, sensitivity_lines
-from bmnetu.calibration.transform import to_record
-from bmnetu.calibration.umodel import int8_net
+from bmnetu.calibration.accuracy.auto import best_recipe
+from bmnetu.calibration.accuracy.float_choice import FloatChoice
+from bmnetu.calibration.accuracy.layer_table import Row, layer_table, table_json, table_lines
+from bmnetu.calibration.accuracy.losses import Loss, loss_lines, losses
+from bmnetu.calibration.accuracy.sensitivity import Cost, sensitivity, sensitivity_lines
+from bmnetu.calibration.data.checked import open_checked
+from bmnetu.calibration.data.dataset import CalibrationData
+from bmnetu.calibration.data.transform import to_record
+from bmnetu.calibration.from_options import data_source, recipe_of
+from bmnetu.calibration.int8.gathered import gathered, ranges
+from bmnetu.calibration.int8.int8_module import int8_module
+from bmnetu.calibration.int8.int8_net import Int8Net
+from bmnetu.calibration.int8.islands import keep_float
+from bmnetu.calibration.int8.quantized_net import QuantizedNet, layer_name
+from bmnetu.calibration.int8.recipe import AUTO
+from bmnetu.calibration.int8.umodel import int8_message
+from bmnetu.calibration.run.net import FloatNet
+from bmnetu.calibration.thresholds.thresholds import Numbers
 from bmnetu.errors import UsageError
 from bmnetu.files import file_stem
 from bmnetu.frontend import Precision, load_network
@@ -73,11 +74,11 @@ def calibrate_network(options: CalibrateOptions, report: Report) -> CalibrationR
         raise UsageError(f"{weights}: is an int8umodel already; float weights are wanted")
     for note in network.notes:
         report(f"note: {note}")
-    keep_float(network, options)
+    keep_float(network, options.fpfwd_inputs, options.fpfwd_outputs, options.fpfwd_blocks)
     net = FloatNet(network, options.keep_bn)
-    data = open_checked(options, net.message, net.shapes, report)
+    data = open_checked(data_source(options), net.message, net.shapes, report)
     searches = _searches(options)
-    channels, recipe = ranges(net, data, report), Recipe.of(options)
+    channels, recipe = ranges(net, data, report), recipe_of(options)
     if recipe.method == AUTO:
         recipe = best_recipe(net, data, recipe, report)
     quantizer = gathered(net, channels, data, recipe, searches)
@@ -85,7 +86,7 @@ def calibrate_network(options: CalibrateOptions, report: Report) -> CalibrationR
     few = data.limited(LOOKED_AT)
     costs: tuple[Cost, ...] = ()
     if options.sensitivity or searches:
-        costs = sensitivity(net, IntegerNet(integer_module(net, quantized)), few)
+        costs = sensitivity(net, Int8Net(int8_module(net, quantized)), few)
     if searches:
         search = FloatChoice(quantizer, few, report)
         mixed = search.choose(quantized, costs, options.float_budget, options.target_cosine)
@@ -95,7 +96,7 @@ def calibrate_network(options: CalibrateOptions, report: Report) -> CalibrationR
         report(f"note: {note}")
     _tell(net, quantized, report)
     seen = few if options.layer_table else data.limited(GLANCED_AT)
-    rows = layer_table(net, IntegerNet(integer_module(net, quantized)), seen)
+    rows = layer_table(net, Int8Net(int8_module(net, quantized)), seen)
     lost = losses(quantizer, quantized, rows)
     for line in loss_lines(lost):
         report(f"note: INT8 loss: {line}")
@@ -140,7 +141,7 @@ def _store(
     costs: tuple[Cost, ...],
     lost: tuple[Loss, ...],
 ) -> CalibrationResult:
-    message = int8_net(net, quantized)
+    message = int8_message(net, quantized)
     if data.contract is not None:
         message.preprocess.CopyFrom(to_record(data.contract))
     names = _file_names(message.name, bool(rows))

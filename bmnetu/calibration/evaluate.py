@@ -11,14 +11,15 @@ from pathlib import Path
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import SSAValue
 
-from bmnetu.calibration.accumulate import merged
-from bmnetu.calibration.checked_data import open_checked
-from bmnetu.calibration.integer_net import IntegerNet
-from bmnetu.calibration.outputs import Outputs
-from bmnetu.calibration.plan import MOVING
-from bmnetu.calibration.portable import PortableFunction
-from bmnetu.calibration.scores import OutputScore, Scores, score_of
-from bmnetu.calibration.transform import from_record
+from bmnetu.calibration.accuracy.outputs import Outputs
+from bmnetu.calibration.accuracy.scores import OutputScore, Scores, score_of
+from bmnetu.calibration.data.accumulate import merged
+from bmnetu.calibration.data.checked import open_checked
+from bmnetu.calibration.data.transform import from_record
+from bmnetu.calibration.from_options import data_source
+from bmnetu.calibration.int8.int8_net import Int8Net
+from bmnetu.calibration.run.portable import PortableFunction
+from bmnetu.calibration.thresholds.scale_plan import MOVING
 from bmnetu.errors import AccuracyError, InputFileError, UsageError
 from bmnetu.frontend import Network, Precision, load_network
 from bmnetu.options import EvaluateOptions, Shapes
@@ -50,7 +51,7 @@ def evaluate_network(options: EvaluateOptions, report: Callable[[str], None]) ->
     shapes = _shapes(function)
     _check_twins(options, function, main_function(int8.module))
     recorded = from_record(int8.preprocess) if int8.preprocess is not None else None
-    data = open_checked(options, real.net, shapes, report, recorded)
+    data = open_checked(data_source(options), real.net, shapes, report, recorded)
     labels = data.labels()
     classes = _class_outputs(function)
     if labels is not None:
@@ -58,7 +59,7 @@ def evaluate_network(options: EvaluateOptions, report: Callable[[str], None]) ->
     elif options.max_drop is not None:
         raise UsageError(f"-max_drop: {options.data} has no labels; -min_cosine needs none")
     make = partial(Scores, classes=classes, labels=labels if classes else None)
-    job = Outputs(PortableFunction(function), IntegerNet(int8.module), data, make)
+    job = Outputs(PortableFunction(function), Int8Net(int8.module), data, make)
     found = merged(job, data, make(), "evaluating")
     scores = tuple(score_of(name, found) for name in found.outputs)
     evaluation = Evaluation(data.samples, scores)

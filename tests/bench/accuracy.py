@@ -21,9 +21,9 @@ from PIL import Image
 from xdsl.ir import Operation
 
 import bmnetu
-from bmnetu.calibration import scales
-from bmnetu.calibration.integer_net import IntegerNet
-from bmnetu.calibration.thresholds import METHODS
+from bmnetu.calibration.int8.int8_net import Int8Net
+from bmnetu.calibration.thresholds import thresholds as scales
+from bmnetu.calibration.thresholds.methods import METHODS
 from bmnetu.frontend import load_network, write_umodel
 from bmnetu.frontend.ufw_pb2 import NetParameter
 from dialects.blob import Array, BlobAttr
@@ -160,7 +160,7 @@ def measure(case: Case, options: Mapping[str, Any]) -> str:
         start = time.perf_counter()
         made = bmnetu.calibrate(case.model, case.weight, folder / "data.npy", folder, **options)
         seconds = time.perf_counter() - start
-        int8 = IntegerNet(load_network(made.prototxt, made.umodel).module)
+        int8 = Int8Net(load_network(made.prototxt, made.umodel).module)
     network = load_network(case.model, case.weight)
     function = main_function(network.module)
     real: list[Array] = []

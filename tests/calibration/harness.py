@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from bmnetu.calibration import CalibrationResult, calibrate_network
-from bmnetu.calibration.integer_net import IntegerNet
+from bmnetu.calibration.int8.int8_net import Int8Net
 from bmnetu.frontend import Network, Precision, load_network
 from bmnetu.frontend.ufw_pb2 import ActivationScale, LayerParameter, NetParameter
 from bmnetu.options import calibrate_options
@@ -115,7 +115,7 @@ class Calibrated:
 
     def int8_outputs(self, inputs: Arrays) -> dict[str, Array]:
         """The same in integer arithmetic, as real numbers."""
-        return IntegerNet(self.load().module).run(inputs)
+        return Int8Net(self.load().module).run(inputs)
 
 
 def batch(arrays: Arrays, index: int, size: int = 1) -> dict[str, Array]:

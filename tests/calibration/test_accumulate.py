@@ -19,11 +19,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_info  # pyright: ignore[reportMissingTypeStubs]
 
-from bmnetu.calibration.accumulate import PortableFunction, accumulate
-from bmnetu.calibration.channels import Channels
-from bmnetu.calibration.crew import ALONE, Crew
-from bmnetu.calibration.data import CalibrationData, open_data
-from bmnetu.calibration.statistics import Histograms
+from bmnetu.calibration.data.accumulate import PortableFunction, accumulate
+from bmnetu.calibration.data.dataset import CalibrationData, open_data
+from bmnetu.calibration.run.crew import ALONE, Crew
+from bmnetu.calibration.thresholds.channels import Channels
+from bmnetu.calibration.thresholds.histograms import Histograms
 from bmnetu.dump import module_text
 from bmnetu.errors import InputFileError, UsageError
 from bmnetu.frontend import load_network
@@ -167,7 +167,7 @@ def test_a_missing_scheduler_is_told(files: Files, address: str) -> None:
 def test_workers_of_another_version_are_refused(
     files: Files, cluster: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bmnetu.calibration.crew.VERSION", "9.9")
+    monkeypatch.setattr("bmnetu.calibration.run.crew.VERSION", "9.9")
     with pytest.raises(UsageError, match=r"has not bmnetu 9\.9, but '0"):
         accumulate(None, data_of(files, Crew(dask=cluster)), Sums)
 

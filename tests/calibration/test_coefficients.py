@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from xdsl.dialects import test
 from xdsl.dialects.builtin import TensorType, f32
 
-from bmnetu.calibration.coefficients import Coefficients, Integers, power_of_inputs
+from bmnetu.calibration.thresholds.coefficients import Coefficients, Integers, power_of_inputs
 from dialects.blob import Array
 from dialects.ufw import ops
 from dialects.ufw.ops import Top

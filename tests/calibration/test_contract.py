@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bmnetu.calibration.preprocess import Preprocess
-from bmnetu.calibration.transform import from_record
+from bmnetu.calibration.data.preprocess import Preprocess
+from bmnetu.calibration.data.transform import from_record
 from bmnetu.errors import InputFileError, UsageError
 from bmnetu.frontend import generate_umodel
 from bmnetu.frontend.weights import read_weights

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from bmnetu.calibration.data import open_data
+from bmnetu.calibration.data.dataset import open_data
 from bmnetu.errors import InputFileError
 from dialects.blob import Array
 

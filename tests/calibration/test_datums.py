@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bmnetu.calibration.accumulate import accumulate
-from bmnetu.calibration.data import CalibrationData, open_data
-from bmnetu.calibration.look import Look
-from bmnetu.calibration.preprocess import Preprocess
+from bmnetu.calibration.data.accumulate import accumulate
+from bmnetu.calibration.data.dataset import CalibrationData, open_data
+from bmnetu.calibration.data.look import Look
+from bmnetu.calibration.data.preprocess import Preprocess
 from bmnetu.errors import InputFileError
 from bmnetu.frontend.ufw_pb2 import BlobProto, Datum
 from dialects.blob import Array

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bmnetu.calibration.channels import Channels
-from bmnetu.calibration.equalize import equalize
-from bmnetu.calibration.net import FloatNet
+from bmnetu.calibration.int8.equalize import equalize
+from bmnetu.calibration.run.net import FloatNet
+from bmnetu.calibration.thresholds.channels import Channels
 from bmnetu.frontend import load_network
 from bmnetu.frontend.ufw_pb2 import NetParameter
 from dialects.blob import Array

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bmnetu.calibration.data import CalibrationData, open_data
-from bmnetu.calibration.preprocess import Preprocess
+from bmnetu.calibration.data.dataset import CalibrationData, open_data
+from bmnetu.calibration.data.preprocess import Preprocess
 from bmnetu.errors import InputFileError
 from bmnetu.frontend.ufw_pb2 import Datum
 from tests.fuzz.seeds import database

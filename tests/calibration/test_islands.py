@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import bmnetu
-from bmnetu.calibration.integer_net import IntegerNet
-from bmnetu.calibration.islands import blocks, keep_float
-from bmnetu.calibration.net import FloatNet
-from bmnetu.calibration.quantized import layer_name
+from bmnetu.calibration.int8.int8_net import Int8Net
+from bmnetu.calibration.int8.islands import blocks, keep_float
+from bmnetu.calibration.int8.quantized_net import layer_name
+from bmnetu.calibration.run.net import FloatNet
 from bmnetu.errors import UsageError
 from bmnetu.frontend import load_network
 from bmnetu.options import calibrate_options
@@ -65,7 +65,8 @@ NAMED: list[tuple[dict[str, str], set[str]]] = [
 def float_net(files: Files, **flags: object) -> FloatNet:
     network = load_network(files.model, files.weight)
     paths = {"model": files.model, "weight": files.weight, "data": "x", "outdir": "x"}
-    keep_float(network, calibrate_options(**paths, **flags))
+    options = calibrate_options(**paths, **flags)
+    keep_float(network, options.fpfwd_inputs, options.fpfwd_outputs, options.fpfwd_blocks)
     return FloatNet(network, bool(flags.get("keep_bn")))
 
 
@@ -115,7 +116,7 @@ def test_what_a_float_relu_makes_is_rounded_without_a_sign(tmp_path: Path) -> No
     record = found.records()["r"]
     assert record.is_float
     assert record.is_unsigned
-    net = IntegerNet(found.load().module)
+    net = Int8Net(found.load().module)
     held: dict[str, Array] = {}
     net.run(batch(data, 3, 2), held.__setitem__)
     assert held["r"].dtype == np.float32

@@ -9,10 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bmnetu.calibration.histogram import Histogram
-from bmnetu.calibration.kl import EMPTY, REACH, STANDING_OUT, kl_threshold, without_spikes
-from bmnetu.calibration.statistics import BINS, Histograms
-from bmnetu.calibration.thresholds import kl
+from bmnetu.calibration.thresholds.histogram import Histogram
+from bmnetu.calibration.thresholds.histograms import BINS, Histograms
+from bmnetu.calibration.thresholds.kl import (
+    EMPTY,
+    REACH,
+    STANDING_OUT,
+    kl_threshold,
+    without_spikes,
+)
+from bmnetu.calibration.thresholds.methods import kl
 from dialects.blob import Array
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bmnetu.calibration.closeness import Closeness
+from bmnetu.calibration.accuracy.closeness import Closeness
 from bmnetu.errors import InputFileError
 from dialects.blob import Array
 from tests.calibration.harness import Calibrated, Files, batch, data_layer, layer

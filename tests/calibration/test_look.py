@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bmnetu.calibration.accumulate import accumulate
-from bmnetu.calibration.data import open_data
-from bmnetu.calibration.look import Look, oddities
-from bmnetu.calibration.preprocess import Preprocess
+from bmnetu.calibration.data.accumulate import accumulate
+from bmnetu.calibration.data.dataset import open_data
+from bmnetu.calibration.data.look import Look, oddities
+from bmnetu.calibration.data.preprocess import Preprocess
 from dialects.blob import Array
 
 INPUTS = {"data": (2, 3, 4, 5)}

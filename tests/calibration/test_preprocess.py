@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from bmnetu.calibration.faults import MisfitError
-from bmnetu.calibration.preprocess import Preprocess
+from bmnetu.calibration.data.faults import MisfitError
+from bmnetu.calibration.data.preprocess import Preprocess
 from dialects.blob import Array
 
 RGB = np.random.default_rng(0).integers(0, 256, (9, 14, 3)).astype(np.uint8)

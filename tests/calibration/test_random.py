@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import bmnetu
-from bmnetu.calibration.integer_module import integer_module
-from bmnetu.calibration.integer_net import IntegerNet
+from bmnetu.calibration.int8.int8_module import int8_module
+from bmnetu.calibration.int8.int8_net import Int8Net
 from tests.calibration.harness import Files, batch, data_layer, layer
 
 FLOATS = ("fpfwd_inputs", "fpfwd_outputs", "fpfwd_blocks")
@@ -127,9 +127,9 @@ def test_the_net_that_is_refined_is_the_one_that_is_written(
     tmp_path_factory: pytest.TempPathFactory, text: str, keep_bn: bool
 ) -> None:
     files = Files.of(tmp_path_factory.mktemp("net"), text)
-    with mock.patch("bmnetu.calibration.quantizer.refine") as refine:
+    with mock.patch("bmnetu.calibration.int8.quantizer.refine") as refine:
         calibrated = files.calibrate(files.samples(2), keep_bn=keep_bn)
     net, quantized, sample = refine.call_args.args
-    found = IntegerNet(integer_module(net, quantized)).run(sample[1])
+    found = Int8Net(int8_module(net, quantized)).run(sample[1])
     for name, array in calibrated.int8_outputs(sample[1]).items():
         assert np.array_equal(found[name], array)

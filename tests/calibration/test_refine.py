@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bmnetu.calibration import refine
-from bmnetu.calibration.refine import sample_batches
+from bmnetu.calibration.int8 import refine
+from bmnetu.calibration.int8.refine import sample_batches
 from bmnetu.frontend import load_network
 from dialects.blob import Array
 from passes.support.program import main_function

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bmnetu.calibration.rounding import DAMPING, round_weights
+from bmnetu.calibration.int8.rounding import DAMPING, round_weights
 from dialects.blob import Array
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bmnetu.calibration import float_choice
-from bmnetu.calibration.quantized import layer_name
-from bmnetu.calibration.sensitivity import Cost
+from bmnetu.calibration.accuracy import float_choice
+from bmnetu.calibration.accuracy.sensitivity import Cost
+from bmnetu.calibration.int8.quantized_net import layer_name
 from bmnetu.errors import AccuracyError
 from dialects.blob import Array
 from tests.calibration.harness import Calibrated, Files, batch, cosine, data_layer, layer

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bmnetu.calibration.histogram import Histogram
-from bmnetu.calibration.statistics import Histograms
-from bmnetu.calibration.thresholds import METHODS, threshold
+from bmnetu.calibration.thresholds.histogram import Histogram
+from bmnetu.calibration.thresholds.histograms import Histograms
+from bmnetu.calibration.thresholds.methods import METHODS, threshold
 from dialects.blob import Array
 
 RANDOM = np.random.default_rng(0)

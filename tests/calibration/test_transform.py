@@ -7,9 +7,9 @@ import re
 import pytest
 from google.protobuf.text_format import Parse
 
-from bmnetu.calibration.faults import MisfitError
-from bmnetu.calibration.preprocess import Preprocess
-from bmnetu.calibration.transform import from_record, from_transform, to_record
+from bmnetu.calibration.data.faults import MisfitError
+from bmnetu.calibration.data.preprocess import Preprocess
+from bmnetu.calibration.data.transform import from_record, from_transform, to_record
 from bmnetu.frontend.ufw_pb2 import TransformationParameter
 
 

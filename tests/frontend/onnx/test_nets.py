@@ -12,7 +12,7 @@ import pytest
 from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
 
 import bmnetu
-from bmnetu.calibration.integer_net import IntegerNet
+from bmnetu.calibration.int8.int8_net import Int8Net
 from bmnetu.cli import calibrate_main, main
 from bmnetu.errors import UnsupportedError, UsageError
 from bmnetu.frontend import generate_umodel, load_network
@@ -149,7 +149,7 @@ def test_from_onnx_to_int8(name: str, tmp_path: Path) -> None:
     words = [f"-model={model}", f"-data={tmp_path / 'data.npy'}", f"-outdir={out}"]
     assert calibrate_main(words) == 0
     prototxt, umodel = out / "net_deploy_int8_unique_top.prototxt", out / "net.int8umodel"
-    integers = IntegerNet(load_network(prototxt, umodel).module)
+    integers = Int8Net(load_network(prototxt, umodel).module)
     wanted = np.concatenate([by_onnx(net.model(), {"x": x[None]})["y"] for x in data[8:]])
     found = np.concatenate([integers.run({"x": x[None]})["y"] for x in data[8:]])
     assert np.corrcoef(found.ravel(), wanted.ravel())[0, 1] > 0.99

@@ -1,0 +1,30 @@
+"""What the options of a calibration mean for its parts: none of them sees the options."""
+
+from __future__ import annotations
+
+from bmnetu.calibration.data.contract import DataSource
+from bmnetu.calibration.data.preprocess import Preprocess
+from bmnetu.calibration.int8.recipe import Recipe
+from bmnetu.calibration.run.crew import Crew
+from bmnetu.options import CalibrateOptions, DataOptions
+
+
+def data_source(options: DataOptions) -> DataSource:
+    """The data that the flags name. Raises :class:`UsageError` for both -workers and -dask."""
+    crop = options.crop or ()
+    flags = Preprocess(
+        options.resize or (),
+        crop * 2 if len(crop) == 1 else crop,
+        options.color or "",
+        options.mean or (),
+        options.scale or (),
+    )
+    crew = Crew(options.workers, options.dask)
+    return DataSource(options.data, options.model, options.iterations, flags, crew)
+
+
+def recipe_of(options: CalibrateOptions) -> Recipe:
+    """The recipe that the flags name."""
+    return Recipe(
+        options.th_method, options.equalize, options.adaptive_rounding, options.bias_correction
+    )

@@ -1,0 +1,56 @@
+"""The int8 net as a ufw module, as if its umodel had been loaded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from xdsl.dialects.builtin import ModuleOp, f32
+from xdsl.ir import SSAValue
+from xdsl.rewriter import Rewriter
+
+from bmnetu.calibration.int8.quantized_net import QuantizedNet
+from bmnetu.calibration.run.net import FloatNet
+from bmnetu.calibration.thresholds.coefficients import Integers
+from bmnetu.calibration.thresholds.thresholds import Numbers
+from dialects.blob import BlobAttr
+from dialects.quant.base import int_attr
+from dialects.quant.scale import ScaleAttr
+from dialects.ufw import ops
+from dialects.ufw.layer import SI8, UI8, LayerOp, Top, shape_of
+from passes.support.program import main_function
+
+
+def int8_module(net: FloatNet, quantized: QuantizedNet) -> ModuleOp:
+    """A copy of the float module with integer coefficients and the scales of all blobs."""
+    module = net.module.clone()
+    function = main_function(module)
+    for old, new in zip(net.function.body.block.args, function.body.block.args, strict=True):
+        _retype(new, quantized.numbers[old])
+    copies = (op for op in function.body.block.ops if isinstance(op, LayerOp))
+    for old, new in zip(net.layers, copies, strict=True):
+        for before, after in zip(old.results, new.results, strict=True):
+            _retype(after, quantized.numbers[before])
+        if old in quantized.coefficients:
+            _make_integer(new, quantized.coefficients[old])
+    return module
+
+
+def _retype(value: SSAValue, numbers: Numbers) -> None:
+    element = f32 if numbers.is_float else UI8 if numbers.unsigned else SI8
+    scale = ScaleAttr.of(numbers.scale, numbers.is_float and numbers.unsigned)
+    kind = Top("", element, scale).type(shape_of(value))
+    Rewriter.replace_value_with_new_type(value, kind)
+
+
+def _make_integer(op: Any, found: Integers) -> None:
+    """Gives a layer its integer coefficients in place of the float ones."""
+    weight, bias = BlobAttr.of(found.weight), None
+    if found.bias is not None:
+        bias = BlobAttr.of(found.bias)
+    op.right_shift = int_attr(found.shift)
+    if isinstance(op, ops.PReLUOp):
+        op.slope = weight
+        return
+    if isinstance(op, ops.BatchNormOp):
+        op.mean = op.variance = op.eps = None
+    op.weight, op.bias = weight, bias

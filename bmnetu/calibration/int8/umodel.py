@@ -1,0 +1,92 @@
+"""The int8umodel of a quantised net and its prototxt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from bmnetu.calibration.int8.quantized_net import QuantizedNet
+from bmnetu.calibration.run.net import FloatNet
+from bmnetu.calibration.thresholds.coefficients import Integers
+from bmnetu.frontend.blobs import float_blob, integer_blob
+from bmnetu.frontend.inputs import INPUT_TYPES
+from bmnetu.frontend.scales import FULL_SCALE_SIGNED
+from bmnetu.frontend.ufw_pb2 import ActivationScale, BlobProto, LayerParameter, NetParameter
+from dialects.ufw import ops
+from dialects.ufw.layer import LayerOp
+
+
+def int8_message(net: FloatNet, quantized: QuantizedNet) -> NetParameter:
+    """The net's message with unique tops, without folded layers, with integer blobs, activation
+    records and int8_scale."""
+    result = NetParameter()
+    result.CopyFrom(net.message)
+    del result.layer[:]
+    result.layer.extend(layer for layer in net.message.layer if layer.type in INPUT_TYPES)
+    result.layer.extend(_layer(op, param, net, quantized) for op, param in net.layers.items())
+    for value, name in net.names.items():
+        numbers = quantized.numbers[value]
+        result.activation.append(
+            ActivationScale(
+                blob=name,
+                threshold=numbers.threshold,
+                is_unsigned=numbers.unsigned,
+                is_float=numbers.is_float,
+            )
+        )
+    first = next(iter(net.inputs.values()))
+    result.int8_scale = FULL_SCALE_SIGNED / quantized.numbers[first].threshold
+    return result
+
+
+def _layer(
+    op: LayerOp, param: LayerParameter, net: FloatNet, quantized: QuantizedNet
+) -> LayerParameter:
+    """A layer's message: where it stands after folding, its settings and its blobs."""
+    layer = LayerParameter()
+    layer.CopyFrom(param)
+    del layer.bottom[:], layer.top[:]
+    layer.bottom.extend(net.names[value] for value in op.operands)
+    layer.top.extend(op.top_names)
+    found = quantized.coefficients.get(op)
+    match op:
+        case ops.ConvolutionOp():
+            layer.convolution_param.bias_term = _has_bias(op, found)
+        case ops.InnerProductOp():
+            layer.inner_product_param.bias_term = _has_bias(op, found)
+            layer.inner_product_param.ClearField("transpose")
+        case ops.ScaleOp() if op.weight is not None:
+            layer.scale_param.bias_term = _has_bias(op, found)
+        case _:
+            pass
+    if found is None:
+        layer.blobs.extend(_float_blobs(op))
+        return layer
+    layer.blobs.append(integer_blob(found.weight, found.shift))
+    if found.bias is not None:
+        layer.blobs.append(integer_blob(found.bias))
+    return layer
+
+
+def _has_bias(
+    op: ops.ConvolutionOp | ops.InnerProductOp | ops.ScaleOp, found: Integers | None
+) -> bool:
+    return (op if found is None else found).bias is not None
+
+
+def _float_blobs(op: LayerOp) -> Sequence[BlobProto]:
+    """The blobs of a layer that stays float, as a caffemodel has them."""
+    match op:
+        case ops.BatchNormOp():
+            arrays = [op.mean, op.variance]
+        case ops.PReLUOp():
+            arrays = [op.slope]
+        case ops.ConvolutionOp() | ops.InnerProductOp() | ops.ScaleOp() | ops.BiasOp():
+            arrays = [op.weight, op.bias] if not isinstance(op, ops.BiasOp) else [op.bias]
+        case _:
+            arrays = []
+    blobs = [float_blob(blob.array) for blob in arrays if blob is not None]
+    if isinstance(op, ops.BatchNormOp):
+        blobs.append(float_blob(np.ones(1, np.float32)))
+    return blobs

@@ -1,0 +1,1 @@
+"""The float net that is calibrated, and who runs it over batches."""
