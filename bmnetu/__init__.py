@@ -13,7 +13,7 @@ if TYPE_CHECKING:
         UnsupportedError,
         UsageError,
     )
-    from bmnetu.result import CompileResult, LayerResult
+    from bmnetu.report.result import CompileResult, LayerResult
     from bmnetu.version import VERSION as __version__
 
 __all__ = [

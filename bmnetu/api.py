@@ -12,7 +12,7 @@ from bmnetu.driver import compile_network
 from bmnetu.emit import verify
 from bmnetu.frontend import generate_umodel
 from bmnetu.options import calibrate_options, compile_options, evaluate_options
-from bmnetu.result import CompileResult
+from bmnetu.report.result import CompileResult
 
 if TYPE_CHECKING:
     from bmnetu.calibration.calibrate import CalibrationResult

@@ -12,9 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bmnetu.bug_report import write_report
-from bmnetu.errors import BmnetuError, InputFileError, UnsupportedError
-from bmnetu.flags import (
+from bmnetu.command_line.bug_report import write_report
+from bmnetu.command_line.flags import (
     CALIBRATE_FLAGS,
     COMPILE_FLAGS,
     EVALUATE_FLAGS,
@@ -23,6 +22,8 @@ from bmnetu.flags import (
     parse,
     require_necessary,
 )
+from bmnetu.command_line.terminal import Terminal
+from bmnetu.errors import BmnetuError, InputFileError, UnsupportedError
 from bmnetu.interrupts import interruptible
 from bmnetu.options import (
     CalibrateOptions,
@@ -31,7 +32,6 @@ from bmnetu.options import (
     options_from,
 )
 from bmnetu.start import INTERRUPTED
-from bmnetu.terminal import Terminal
 from bmnetu.version import VERSION
 
 BANNER = """\

@@ -14,15 +14,15 @@ from xdsl.utils.exceptions import DiagnosticException, VerifyException
 
 from bmnetu.bmodel import read, write
 from bmnetu.compare_data import compare_data
-from bmnetu.dump import WEIGHTS, Dumper
 from bmnetu.emit import bmodel_of, check_written, network_name
 from bmnetu.errors import BmnetuError, CompareError, UnsupportedError, UsageError
+from bmnetu.files.dump import WEIGHTS, Dumper
+from bmnetu.files.outputs import OutputFolder
 from bmnetu.frontend import Network, generate_umodel, load_network
 from bmnetu.options import CompileOptions, check_supported
-from bmnetu.outputs import OutputFolder
 from bmnetu.pipeline import parse_pipeline, pipeline_text, run_pipeline
-from bmnetu.profile import PROFILE_FILES, profile, profile_files
-from bmnetu.result import CompileResult, LayerLines, summary
+from bmnetu.report.profile import PROFILE_FILES, profile, profile_files
+from bmnetu.report.result import CompileResult, LayerLines, summary
 from bmnetu.search import search
 from dialects.blob import BlobError
 from dialects.execute import names_of

@@ -22,7 +22,7 @@ from bmnetu.bmodel import (
 )
 from bmnetu.compare_data import Given, given_data
 from bmnetu.errors import BmnetuError, InputFileError
-from bmnetu.files import read_bytes
+from bmnetu.files.reading import read_bytes
 from dialects.bm1684 import tile
 from dialects.bm1684.chip import BM1684
 from passes.support.encode import integer

@@ -23,17 +23,17 @@ from xdsl.utils.exceptions import DiagnosticException, ParseError
 from xdsl.utils.target import Target
 from xdsl.xdsl_opt_main import xDSLOptMain
 
-from bmnetu.dump import fill_blobs
+from bmnetu.command_line.terminal import Terminal, settle
 from bmnetu.errors import BmnetuError, InputFileError, UnsupportedError, UsageError
-from bmnetu.files import write_atomically
+from bmnetu.files.dump import fill_blobs
+from bmnetu.files.module_text import parse_module
+from bmnetu.files.outputs import OutputFolder
+from bmnetu.files.reading import write_atomically
+from bmnetu.files.weights_file import WeightsFile
 from bmnetu.frontend import load_network
 from bmnetu.interrupts import interruptible
-from bmnetu.module_text import parse_module
-from bmnetu.outputs import OutputFolder
 from bmnetu.pipeline import DIALECTS
 from bmnetu.start import INTERRUPTED
-from bmnetu.terminal import Terminal, settle
-from bmnetu.weights_file import WeightsFile
 from dialects.blob import BlobError
 from passes import ALL_PASSES
 from passes.support.disassembly import disassemble

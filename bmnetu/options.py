@@ -7,15 +7,15 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bmnetu.errors import UnsupportedError
-from bmnetu.flags import (
+from bmnetu.command_line.flags import (
     CALIBRATE_FLAGS,
     COMPILE_FLAGS,
     EVALUATE_FLAGS,
     check_values,
     require_necessary,
 )
-from bmnetu.kinds import MAX_COUNT
+from bmnetu.command_line.kinds import MAX_COUNT
+from bmnetu.errors import UnsupportedError
 
 Shapes = tuple[tuple[int, ...], ...]
 

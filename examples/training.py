@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from threadpoolctl import threadpool_limits  # pyright: ignore[reportMissingTypeStubs]
 
-from bmnetu.frontend.blobs import float_blob
 from bmnetu.frontend.ufw_pb2 import NetParameter
+from bmnetu.frontend.weights.blobs import float_blob
 from examples.layers import Array, Layer, Parameter
 
 LARGEST_PIXEL = 255

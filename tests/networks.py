@@ -9,12 +9,12 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from bmnetu.frontend.blobs import Coefficients, Role, Wanted, float_blob
 from bmnetu.frontend.importer import build_module
-from bmnetu.frontend.inputs import reshaped
 from bmnetu.frontend.network import as_compiled
-from bmnetu.frontend.topology import Layer, read_topology
+from bmnetu.frontend.prototxt.inputs import reshaped
+from bmnetu.frontend.prototxt.topology import Layer, read_topology
 from bmnetu.frontend.ufw_pb2 import BlobProto, NetParameter
+from bmnetu.frontend.weights.blobs import Coefficients, Role, Wanted, float_blob
 from dialects.blob import Array
 from dialects.ufw.ops import Top
 from dialects.ufw.shapes import Shape

@@ -11,9 +11,8 @@ import pytest
 
 import bmnetu
 from bmnetu.cli import main
-from bmnetu.flags import CALIBRATE_FLAGS, COMPILE_FLAGS, EVALUATE_FLAGS, Flag, parse
-from bmnetu.frontend import load_network
-from bmnetu.kinds import (
+from bmnetu.command_line.flags import CALIBRATE_FLAGS, COMPILE_FLAGS, EVALUATE_FLAGS, Flag, parse
+from bmnetu.command_line.kinds import (
     BOOLEAN,
     COSINE,
     COUNT,
@@ -30,6 +29,7 @@ from bmnetu.kinds import (
     VERBOSITY,
     Kind,
 )
+from bmnetu.frontend import load_network
 from bmnetu.options import (
     CalibrateOptions,
     CompileOptions,
@@ -40,7 +40,7 @@ from bmnetu.options import (
     options_from,
 )
 from bmnetu.pipeline import pipeline_text
-from bmnetu.result import CompileResult
+from bmnetu.report.result import CompileResult
 from tests.broken import FILES, PIPELINE
 
 VALUES: dict[Kind, tuple[Any, str]] = {

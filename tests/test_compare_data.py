@@ -13,7 +13,7 @@ import bmnetu
 from bmnetu.cli import main
 from bmnetu.frontend import write_umodel
 from bmnetu.pipeline import OPT_LEVELS
-from bmnetu.result import CompileResult
+from bmnetu.report.result import CompileResult
 from dialects.blob import Array
 from tests.broken import FILES, PIPELINE
 from tests.networks import random_weights

@@ -15,7 +15,7 @@ import bmnetu
 from bmnetu.bmodel import Bmodel, CommandGroup, Stage, Tensor, Weight, read, write
 from bmnetu.emit import check_written
 from bmnetu.errors import BmnetuError, CompareError, InputFileError
-from bmnetu.result import CompileResult
+from bmnetu.report.result import CompileResult
 from dialects.bm1684.isa import COMMAND_BYTES, Engine, unpack
 from passes.kernels import conv
 from tests.broken import FILES, PIPELINE

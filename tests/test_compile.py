@@ -11,7 +11,7 @@ import pytest
 import bmnetu
 from bmnetu.bmodel import DataType, Stage, read
 from bmnetu.frontend import write_umodel
-from bmnetu.result import CompileResult
+from bmnetu.report.result import CompileResult
 from tests.broken import FILES, PIPELINE
 from tests.networks import random_weights
 

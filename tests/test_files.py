@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bmnetu.errors import InputFileError
-from bmnetu.files import file_stem, read_bytes, write_atomically
+from bmnetu.files.reading import file_stem, read_bytes, write_atomically
 
 
 def test_reading_says_what_is_wrong(tmp_path: Path) -> None:

@@ -11,8 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bmnetu.errors import UsageError
-from bmnetu.flags import (
+from bmnetu.command_line.flags import (
     CALIBRATE_FLAGS,
     COMPILE_FLAGS,
     Flag,
@@ -21,7 +20,8 @@ from bmnetu.flags import (
     parse,
     require_necessary,
 )
-from bmnetu.kinds import read_shapes
+from bmnetu.command_line.kinds import read_shapes
+from bmnetu.errors import UsageError
 from bmnetu.options import CalibrateOptions, CompileOptions, calibrate_options, compile_options
 
 NAMES = st.sampled_from([flag.name for flag in COMPILE_FLAGS])

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from xdsl.printer import Printer
 from xdsl.utils.exceptions import ParseError
 
-from bmnetu.dump import TextPrinter
 from bmnetu.errors import InputFileError
-from bmnetu.module_text import parse_module
+from bmnetu.files.dump import TextPrinter
+from bmnetu.files.module_text import parse_module
+from bmnetu.files.weights_file import WeightsFile
 from bmnetu.opt import main
 from bmnetu.pipeline import new_context
-from bmnetu.weights_file import WeightsFile
 
 
 @pytest.mark.parametrize("end", ["", "\\ride", "\\", "\n", "\\x", "\\0"])

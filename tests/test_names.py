@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 import bmnetu
 from bmnetu.bmodel import read
-from bmnetu.dump import module_text
-from bmnetu.frontend.blobs import float_blob, integer_blob
-from bmnetu.frontend.topology import read_topology
+from bmnetu.files.dump import module_text
+from bmnetu.files.module_text import parse_module
+from bmnetu.frontend.prototxt.topology import read_topology
 from bmnetu.frontend.ufw_pb2 import NetParameter
-from bmnetu.module_text import parse_module
+from bmnetu.frontend.weights.blobs import float_blob, integer_blob
 from bmnetu.pipeline import new_context
 
 NAMES = st.text(max_size=12)

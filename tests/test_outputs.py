@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from bmnetu.errors import InputFileError
-from bmnetu.outputs import OutputFolder
+from bmnetu.files.outputs import OutputFolder
 
 NEW = {"one": b"new 1", "two": b"new 2", "three": b"new 3"}
 OLD = {"one": b"old 1", "three": b"old 3", "other": b"old"}

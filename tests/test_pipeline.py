@@ -11,7 +11,7 @@ from xdsl.parser import Parser
 from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import PassFailedException
 
-from bmnetu.dump import module_text
+from bmnetu.files.dump import module_text
 from bmnetu.pipeline import (
     LEVELS,
     OPT_LEVELS,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import bmnetu
-from bmnetu.result import CompileResult
+from bmnetu.report.result import CompileResult
 from dialects.bm1684.cycles import schedule
 from dialects.bm1684.isa import Engine
 from tests.bench.commands import instructions

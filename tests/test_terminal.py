@@ -6,8 +6,8 @@ import io
 
 import pytest
 
-from bmnetu import terminal
-from bmnetu.terminal import Terminal
+from bmnetu.command_line import terminal
+from bmnetu.command_line.terminal import Terminal
 
 
 class Screen(io.StringIO):

@@ -11,7 +11,7 @@ import pytest
 import bmnetu
 from bmnetu.frontend import write_umodel
 from bmnetu.pipeline import OPT_LEVELS
-from bmnetu.result import CompileResult
+from bmnetu.report.result import CompileResult
 from passes.kernels import pointwise
 from tests.networks import random_weights
 

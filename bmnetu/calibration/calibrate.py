@@ -25,11 +25,11 @@ from bmnetu.calibration.int8.umodel import int8_message
 from bmnetu.calibration.run.net import FloatNet
 from bmnetu.calibration.thresholds.thresholds import Numbers
 from bmnetu.errors import UsageError
-from bmnetu.files import file_stem
+from bmnetu.files.outputs import OutputFolder
+from bmnetu.files.reading import file_stem
 from bmnetu.frontend import Precision, load_network
 from bmnetu.frontend.umodel import prototxt_bytes, umodel_bytes
 from bmnetu.options import CalibrateOptions
-from bmnetu.outputs import OutputFolder
 
 Report = Callable[[str], None]
 LOOKED_AT = 32

@@ -21,13 +21,13 @@ from xdsl.ir import Block, Region, SSAValue
 from xdsl.utils.exceptions import VerifyException
 
 from bmnetu.errors import InputFileError, UnsupportedError
-from bmnetu.frontend.blobs import BlobSource
-from bmnetu.frontend.importers import ANY, IMPORTERS
-from bmnetu.frontend.inputs import INPUT_TYPES, Input
-from bmnetu.frontend.layers import Layer
-from bmnetu.frontend.site import LayerSite, UnsupportedSetting
-from bmnetu.frontend.topology import Topology
-from bmnetu.frontend.unknown import notes_of_unknown
+from bmnetu.frontend.layers.importers import ANY, IMPORTERS
+from bmnetu.frontend.layers.site import LayerSite, UnsupportedSetting
+from bmnetu.frontend.prototxt.inputs import INPUT_TYPES, Input
+from bmnetu.frontend.prototxt.layer import Layer
+from bmnetu.frontend.prototxt.topology import Topology
+from bmnetu.frontend.prototxt.unknown import notes_of_unknown
+from bmnetu.frontend.weights.blobs import BlobSource
 from bmnetu.nearest import nearest
 from dialects.names import quoted, shown
 from dialects.ufw.ops import LayerOp, Top

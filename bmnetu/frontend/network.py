@@ -10,13 +10,13 @@ from pathlib import Path
 from xdsl.dialects.builtin import ModuleOp
 
 from bmnetu.errors import UnsupportedError, UsageError
-from bmnetu.frontend.blobs import Weights
 from bmnetu.frontend.importer import build_module, check_known
-from bmnetu.frontend.inputs import INPUT_TYPES, Input, reshaped
-from bmnetu.frontend.scales import prototxt_scale_note
-from bmnetu.frontend.topology import Topology, read_topology
+from bmnetu.frontend.prototxt.inputs import INPUT_TYPES, Input, reshaped
+from bmnetu.frontend.prototxt.topology import Topology, read_topology
 from bmnetu.frontend.ufw_pb2 import BlobShape, LayerParameter, NetParameter, Preprocess
-from bmnetu.frontend.weights import read_weights
+from bmnetu.frontend.weights.blobs import Weights
+from bmnetu.frontend.weights.scales import prototxt_scale_note
+from bmnetu.frontend.weights.weight_file import read_weights
 from dialects.names import quoted
 from dialects.ufw.ops import Top
 from dialects.ufw.shapes import show

@@ -8,11 +8,11 @@ from pathlib import Path
 from google.protobuf.text_format import MessageToString
 
 from bmnetu.errors import UsageError
-from bmnetu.files import file_stem, write_atomically
-from bmnetu.frontend.blobs import Weights
+from bmnetu.files.outputs import OutputFolder
+from bmnetu.files.reading import file_stem, write_atomically
 from bmnetu.frontend.network import Precision, build_network, read_files
 from bmnetu.frontend.ufw_pb2 import NetParameter
-from bmnetu.outputs import OutputFolder
+from bmnetu.frontend.weights.blobs import Weights
 
 
 def write_umodel(path: Path, net: NetParameter) -> None:

@@ -24,8 +24,8 @@ from bmnetu.calibration.data.dataset import CalibrationData, open_data
 from bmnetu.calibration.run.crew import ALONE, Crew
 from bmnetu.calibration.thresholds.channels import Channels
 from bmnetu.calibration.thresholds.histograms import Histograms
-from bmnetu.dump import module_text
 from bmnetu.errors import InputFileError, UsageError
+from bmnetu.files.dump import module_text
 from bmnetu.frontend import load_network
 from dialects.blob import Array
 from dialects.execute import execute

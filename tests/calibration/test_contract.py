@@ -13,7 +13,7 @@ from bmnetu.calibration.data.preprocess import Preprocess
 from bmnetu.calibration.data.transform import from_record
 from bmnetu.errors import InputFileError, UsageError
 from bmnetu.frontend import generate_umodel
-from bmnetu.frontend.weights import read_weights
+from bmnetu.frontend.weights.weight_file import read_weights
 from dialects.blob import Array
 from tests.calibration.harness import Calibrated, Files, data_layer, layer
 

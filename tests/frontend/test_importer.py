@@ -11,7 +11,7 @@ from xdsl.ir import Operation
 
 from bmnetu.errors import BmnetuError, InputFileError, UnsupportedError
 from bmnetu.frontend import load_network
-from bmnetu.frontend.importers import IMPORTERS
+from bmnetu.frontend.layers.importers import IMPORTERS
 from dialects.ufw import ops
 from dialects.ufw.layer import shape_of
 from tests.frontend.samples import CONV, SMALL, data, layer, layers_of, loaded, names, run, written

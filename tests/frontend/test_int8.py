@@ -12,8 +12,8 @@ from xdsl.dialects.builtin import f32
 
 from bmnetu.errors import InputFileError, UnsupportedError
 from bmnetu.frontend import Network, Precision, load_network
-from bmnetu.frontend.blobs import float_blob, integer_blob
 from bmnetu.frontend.ufw_pb2 import LayerParameter, NetParameter
+from bmnetu.frontend.weights.blobs import float_blob, integer_blob
 from dialects.blob import Array
 from dialects.quant.scale import ScaleAttr
 from dialects.ufw import ops

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bmnetu.errors import InputFileError
-from bmnetu.frontend.text import TextFile, read_text
+from bmnetu.frontend.prototxt.text import TextFile, read_text
 from bmnetu.frontend.ufw_pb2 import NetParameter
 
 

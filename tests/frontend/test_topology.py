@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from bmnetu.errors import InputFileError, UnsupportedError, UsageError
-from bmnetu.frontend.inputs import Input, reshaped
-from bmnetu.frontend.topology import Topology, read_topology
+from bmnetu.frontend.prototxt.inputs import Input, reshaped
+from bmnetu.frontend.prototxt.topology import Topology, read_topology
 from tests.frontend.samples import data, layer
 
 

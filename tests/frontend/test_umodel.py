@@ -9,9 +9,9 @@ import pytest
 
 from bmnetu.errors import UsageError
 from bmnetu.frontend import generate_umodel, load_network, write_prototxt
-from bmnetu.frontend.blobs import integer_blob
 from bmnetu.frontend.ufw_pb2 import NetParameter
-from bmnetu.frontend.weights import read_weights
+from bmnetu.frontend.weights.blobs import integer_blob
+from bmnetu.frontend.weights.weight_file import read_weights
 from tests.frontend.samples import CONV, SMALL, data, layer, names, run, written
 from tests.networks import random_weights
 

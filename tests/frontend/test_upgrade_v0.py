@@ -9,9 +9,9 @@ import pytest
 
 from bmnetu.errors import InputFileError, UnsupportedError
 from bmnetu.frontend import load_network
-from bmnetu.frontend.blobs import float_blob
-from bmnetu.frontend.topology import read_topology
+from bmnetu.frontend.prototxt.topology import read_topology
 from bmnetu.frontend.ufw_pb2 import WeightFile
+from bmnetu.frontend.weights.blobs import float_blob
 from dialects.ufw import ops
 from tests.frontend.samples import layers_of
 

@@ -9,7 +9,6 @@ import pytest
 
 from bmnetu.errors import InputFileError
 from bmnetu.frontend import load_network, write_umodel
-from bmnetu.frontend.blobs import float_blob
 from bmnetu.frontend.ufw_pb2 import (
     BlobProto,
     BlobShape,
@@ -17,6 +16,7 @@ from bmnetu.frontend.ufw_pb2 import (
     NetParameter,
     V1LayerParameter,
 )
+from bmnetu.frontend.weights.blobs import float_blob
 from dialects.ufw import ops
 from tests.frontend.samples import CONV, SMALL, data, layer, layers_of, loaded, run, written
 from tests.networks import random_weights

@@ -8,9 +8,9 @@ import pytest
 
 from bmnetu.errors import InputFileError, UnsupportedError
 from bmnetu.frontend import load_network
-from bmnetu.frontend.text import MAX_MESSAGES as MAX_TEXT_MESSAGES
+from bmnetu.frontend.prototxt.text import MAX_MESSAGES as MAX_TEXT_MESSAGES
 from bmnetu.frontend.ufw_pb2 import NetParameter, WeightFile
-from bmnetu.frontend.wire import MAX_MESSAGES, check_messages
+from bmnetu.frontend.weights.wire import MAX_MESSAGES, check_messages
 from tests.frontend.samples import SMALL, data, written
 from tests.networks import random_weights
 

@@ -14,7 +14,7 @@ from onnx import ModelProto
 from PIL import Image
 
 import bmnetu
-from bmnetu.dump import blobs_of, module_text
+from bmnetu.files.dump import blobs_of, module_text
 from bmnetu.frontend.ufw_pb2 import Datum
 from bmnetu.pipeline import parse_pipeline, pipeline_text, run_pipeline
 from tests.calibration.harness import Files, data_layer, layer

@@ -41,7 +41,7 @@ def _bmodel(words: Sequence[str]) -> int:
     """What ``bmnetu.verify`` reads before it runs anything."""
     import bmnetu
     from bmnetu.bmodel import read
-    from bmnetu.files import read_bytes
+    from bmnetu.files.reading import read_bytes
 
     try:
         read(read_bytes(Path(words[0]), "a bmodel"), words[0])

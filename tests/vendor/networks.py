@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import bmnetu
 from bmnetu.frontend import load_network
-from bmnetu.result import CompileResult
+from bmnetu.report.result import CompileResult
 from tests.networks import random_weights
 from tests.vendor.runtime import replay, run_bmodel
 

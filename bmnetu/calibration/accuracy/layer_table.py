@@ -18,7 +18,7 @@ from bmnetu.calibration.data.dataset import CalibrationData
 from bmnetu.calibration.int8.int8_net import Int8Net, real
 from bmnetu.calibration.run.net import FloatNet
 from bmnetu.calibration.run.portable import PortableFunction
-from bmnetu.frontend.scales import FULL_SCALE_SIGNED, FULL_SCALE_UNSIGNED
+from bmnetu.frontend.weights.scales import FULL_SCALE_SIGNED, FULL_SCALE_UNSIGNED
 from dialects.blob import Array
 from dialects.execute import execute
 from dialects.quant import reference, types

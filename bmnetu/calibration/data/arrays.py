@@ -16,7 +16,7 @@ from numpy.lib import format as npy
 from bmnetu.calibration.data.faults import MisfitError, check_room, reading
 from bmnetu.calibration.data.preprocess import MAX_PIXELS, Preprocess
 from bmnetu.errors import InputFileError
-from bmnetu.weights_file import HEADERS
+from bmnetu.files.weights_file import HEADERS
 from dialects.blob import Array
 from dialects.ufw.shapes import Shape, show
 

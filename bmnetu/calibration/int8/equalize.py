@@ -16,7 +16,7 @@ from xdsl.ir import Operation, SSAValue
 from bmnetu.calibration.run.net import FloatNet
 from bmnetu.calibration.thresholds.channels import Channels
 from bmnetu.calibration.thresholds.coefficients import LARGEST_WEIGHT
-from bmnetu.frontend.scales import FULL_SCALE_SIGNED, FULL_SCALE_UNSIGNED
+from bmnetu.frontend.weights.scales import FULL_SCALE_SIGNED, FULL_SCALE_UNSIGNED
 from dialects.blob import Array, BlobAttr
 from dialects.ufw import ops
 from dialects.ufw.layer import LayerOp, shape_of

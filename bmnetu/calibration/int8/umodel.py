@@ -9,10 +9,10 @@ import numpy as np
 from bmnetu.calibration.int8.quantized_net import QuantizedNet
 from bmnetu.calibration.run.net import FloatNet
 from bmnetu.calibration.thresholds.coefficients import Integers
-from bmnetu.frontend.blobs import float_blob, integer_blob
-from bmnetu.frontend.inputs import INPUT_TYPES
-from bmnetu.frontend.scales import FULL_SCALE_SIGNED
+from bmnetu.frontend.prototxt.inputs import INPUT_TYPES
 from bmnetu.frontend.ufw_pb2 import ActivationScale, BlobProto, LayerParameter, NetParameter
+from bmnetu.frontend.weights.blobs import float_blob, integer_blob
+from bmnetu.frontend.weights.scales import FULL_SCALE_SIGNED
 from dialects.ufw import ops
 from dialects.ufw.layer import LayerOp
 

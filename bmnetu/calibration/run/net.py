@@ -12,7 +12,7 @@ from xdsl.dialects.func import FuncOp
 from xdsl.ir import Block, Operation, SSAValue
 
 from bmnetu.frontend import Network
-from bmnetu.frontend.inputs import INPUT_TYPES
+from bmnetu.frontend.prototxt.inputs import INPUT_TYPES
 from bmnetu.frontend.ufw_pb2 import LayerParameter, NetParameter
 from dialects.ufw import ops
 from dialects.ufw.layer import LayerOp, shape_of

@@ -9,7 +9,7 @@ from xdsl.context import Context
 from xdsl.dialects.func import FuncOp
 from xdsl.parser import Parser
 
-from bmnetu.dump import blobs_of, fill_blobs, module_text
+from bmnetu.files.dump import blobs_of, fill_blobs, module_text
 from bmnetu.pipeline import DIALECTS
 from dialects.blob import Array
 from passes.support.program import main_function

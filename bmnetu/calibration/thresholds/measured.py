@@ -16,8 +16,8 @@ from bmnetu.calibration.thresholds.histograms import Histograms
 from bmnetu.calibration.thresholds.methods import threshold
 from bmnetu.calibration.thresholds.scale_plan import SLOPED, ScalePlan, averages_map, largest_slope
 from bmnetu.errors import InputFileError
-from bmnetu.frontend.scales import FULL_SCALE_SIGNED, FULL_SCALE_UNSIGNED
 from bmnetu.frontend.ufw_pb2 import LayerParameter
+from bmnetu.frontend.weights.scales import FULL_SCALE_SIGNED, FULL_SCALE_UNSIGNED
 from dialects.blob import Array
 from dialects.ufw import ops
 from dialects.ufw.layer import LayerOp

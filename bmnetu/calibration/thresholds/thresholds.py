@@ -17,7 +17,7 @@ from bmnetu.calibration.thresholds.scale_plan import (
     largest_slope,
     sum_factors,
 )
-from bmnetu.frontend.scales import FULL_SCALE_SIGNED, FULL_SCALE_UNSIGNED
+from bmnetu.frontend.weights.scales import FULL_SCALE_SIGNED, FULL_SCALE_UNSIGNED
 from dialects.blob import Array
 from dialects.ufw import ops
 from dialects.ufw.layer import MAX_SHIFT, LayerOp

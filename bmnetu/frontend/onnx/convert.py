@@ -11,10 +11,7 @@ from xdsl.ir import Block
 from xdsl.utils.exceptions import VerifyException
 
 from bmnetu.errors import InputFileError, UnsupportedError
-from bmnetu.frontend.blobs import ArrayWeights
 from bmnetu.frontend.importer import input_shape
-from bmnetu.frontend.inputs import Input, reshaped
-from bmnetu.frontend.layers import Layer
 from bmnetu.frontend.onnx.file import OnnxFile, read_file
 from bmnetu.frontend.onnx.fold import SHAPE_ONLY, fold
 from bmnetu.frontend.onnx.graph import NO_PADS, Blob, Graph, Site, fresh
@@ -22,8 +19,11 @@ from bmnetu.frontend.onnx.infer import Kind, inferred
 from bmnetu.frontend.onnx.node import NO_OPERATOR, Node, Refusal
 from bmnetu.frontend.onnx.operators import OPERATORS
 from bmnetu.frontend.onnx.refusals import Refusals
-from bmnetu.frontend.topology import Topology
+from bmnetu.frontend.prototxt.inputs import Input, reshaped
+from bmnetu.frontend.prototxt.layer import Layer
+from bmnetu.frontend.prototxt.topology import Topology
 from bmnetu.frontend.ufw_pb2 import LayerParameter, NetParameter
+from bmnetu.frontend.weights.blobs import ArrayWeights
 from dialects.blob import Array
 from dialects.ufw.layer import Top
 from dialects.ufw.shapes import show

@@ -11,10 +11,10 @@ from google.protobuf.message import DecodeError
 from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto, defs, numpy_helper
 
 from bmnetu.errors import InputFileError, UnsupportedError
-from bmnetu.files import read_bytes
+from bmnetu.files.reading import read_bytes
 from bmnetu.frontend.onnx.external import Outside
 from bmnetu.frontend.onnx.node import DOMAINS, Node
-from bmnetu.frontend.wire import check_messages
+from bmnetu.frontend.weights.wire import check_messages
 from dialects.blob import Array
 from dialects.ufw.shapes import show
 

@@ -10,12 +10,12 @@ import numpy as np
 from xdsl.ir import SSAValue
 
 from bmnetu.errors import InputFileError
-from bmnetu.frontend.blobs import ArrayWeights
 from bmnetu.frontend.importer import import_layer
-from bmnetu.frontend.layers import Layer
+from bmnetu.frontend.layers.site import LayerSite
 from bmnetu.frontend.onnx.node import Node, Refusal
-from bmnetu.frontend.site import LayerSite
+from bmnetu.frontend.prototxt.layer import Layer
 from bmnetu.frontend.ufw_pb2 import LayerParameter
+from bmnetu.frontend.weights.blobs import ArrayWeights
 from dialects.blob import Array
 from dialects.ufw.layer import Top, shape_of
 from dialects.ufw.shapes import Shape

@@ -8,7 +8,7 @@ from xdsl.ir import Block
 from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import PassFailedException
 
-from bmnetu.module_text import parse_module
+from bmnetu.files.module_text import parse_module
 from bmnetu.pipeline import LEVELS, OPT_LEVELS, new_context, parse_pipeline, pipeline_text
 from passes import ALL_PASSES
 from passes.keep_reference import KeepReferencePass

@@ -13,7 +13,7 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Attribute, Operation
 from xdsl.printer import Printer
 
-from bmnetu.outputs import OutputFolder
+from bmnetu.files.outputs import OutputFolder
 from dialects.blob import BlobAttr, with_data
 
 WEIGHTS = "weights.npz"

@@ -9,8 +9,17 @@ from pathlib import Path
 from google.protobuf.message import DecodeError
 
 from bmnetu.errors import InputFileError
-from bmnetu.files import read_bytes
-from bmnetu.frontend.blobs import (
+from bmnetu.files.reading import read_bytes
+from bmnetu.frontend.prototxt.encoding import readable
+from bmnetu.frontend.prototxt.layer import Layer
+from bmnetu.frontend.ufw_pb2 import (
+    ActivationScale,
+    BlobProto,
+    LayerParameter,
+    Preprocess,
+    WeightFile,
+)
+from bmnetu.frontend.weights.blobs import (
     SHIFT_UNSET,
     Coefficients,
     MisfitError,
@@ -19,17 +28,8 @@ from bmnetu.frontend.blobs import (
     is_integer,
     to_array,
 )
-from bmnetu.frontend.encoding import readable
-from bmnetu.frontend.layers import Layer
-from bmnetu.frontend.scales import Scales
-from bmnetu.frontend.ufw_pb2 import (
-    ActivationScale,
-    BlobProto,
-    LayerParameter,
-    Preprocess,
-    WeightFile,
-)
-from bmnetu.frontend.wire import check_messages
+from bmnetu.frontend.weights.scales import Scales
+from bmnetu.frontend.weights.wire import check_messages
 from bmnetu.nearest import nearest
 from dialects.blob import Array
 from dialects.names import quoted

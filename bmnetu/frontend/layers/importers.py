@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bmnetu.frontend import import_compute as compute
-from bmnetu.frontend import import_movement as movement
-from bmnetu.frontend.site import LayerSite
+from bmnetu.frontend.layers import import_compute as compute
+from bmnetu.frontend.layers import import_movement as movement
+from bmnetu.frontend.layers.site import LayerSite
 from dialects.ufw.ops import LayerOp
 
 ANY = 2**31

@@ -11,9 +11,9 @@ from typing import Protocol
 import numpy as np
 from google.protobuf.unknown_fields import UnknownFieldSet
 
-from bmnetu.frontend.layers import Layer
-from bmnetu.frontend.scales import Scales
+from bmnetu.frontend.prototxt.layer import Layer
 from bmnetu.frontend.ufw_pb2 import BlobProto, BlobShape, LayerParameter, Preprocess
+from bmnetu.frontend.weights.scales import Scales
 from dialects.blob import Array
 from dialects.ufw.shapes import Shape, show
 

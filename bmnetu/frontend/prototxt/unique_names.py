@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from bmnetu.errors import InputFileError
-from bmnetu.frontend.inputs import Input
-from bmnetu.frontend.layers import Layer
+from bmnetu.frontend.prototxt.inputs import Input
+from bmnetu.frontend.prototxt.layer import Layer
 from bmnetu.frontend.ufw_pb2 import LayerParameter
 from bmnetu.nearest import nearest
 from dialects.names import quoted

@@ -6,7 +6,7 @@ from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from bmnetu.errors import InputFileError, UsageError
-from bmnetu.frontend.text import TextFile
+from bmnetu.frontend.prototxt.text import TextFile
 from bmnetu.frontend.ufw_pb2 import (
     BlobShape,
     DummyDataParameter,

@@ -11,7 +11,7 @@ from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
 from bmnetu.errors import InputFileError, UnsupportedError
-from bmnetu.frontend.text import Unknown
+from bmnetu.frontend.prototxt.text import Unknown
 from bmnetu.frontend.ufw_pb2 import LayerParameter
 from bmnetu.nearest import slips
 from dialects.names import quoted

@@ -8,9 +8,9 @@ from math import prod
 import numpy as np
 from xdsl.utils.exceptions import VerifyException
 
-from bmnetu.frontend.blobs import Role
-from bmnetu.frontend.site import LayerSite, UnsupportedSetting
+from bmnetu.frontend.layers.site import LayerSite, UnsupportedSetting
 from bmnetu.frontend.ufw_pb2 import ConvolutionParameter, EltwiseParameter, PoolingParameter
+from bmnetu.frontend.weights.blobs import Role
 from dialects.blob import Array
 from dialects.ufw import ops, shapes
 from dialects.ufw.layer import shape_of

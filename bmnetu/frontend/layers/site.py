@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from xdsl.ir import SSAValue
 from xdsl.utils.exceptions import VerifyException
 
-from bmnetu.frontend.blobs import BlobSource, Coefficients, Role, Wanted
-from bmnetu.frontend.layers import Layer
+from bmnetu.frontend.prototxt.layer import Layer
 from bmnetu.frontend.ufw_pb2 import LayerParameter
+from bmnetu.frontend.weights.blobs import BlobSource, Coefficients, Role, Wanted
 from dialects.ufw.layer import Top, shape_of
 from dialects.ufw.shapes import Shape
 

@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-from bmnetu.errors import UsageError
-from bmnetu.kinds import (
+from bmnetu.command_line.kinds import (
     BOOLEAN,
     BOOLEANS,
     COSINE,
@@ -34,6 +33,7 @@ from bmnetu.kinds import (
     Kind,
     choice,
 )
+from bmnetu.errors import UsageError
 from bmnetu.nearest import nearest
 
 

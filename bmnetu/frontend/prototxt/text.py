@@ -18,8 +18,8 @@ from google.protobuf.message import Message
 from google.protobuf.text_format import ParseError, Tokenizer
 
 from bmnetu.errors import InputFileError
-from bmnetu.files import read_bytes
-from bmnetu.frontend.encoding import as_utf8, readable
+from bmnetu.files.reading import read_bytes
+from bmnetu.frontend.prototxt.encoding import as_utf8, readable
 from bmnetu.frontend.ufw_pb2 import V1LayerParameter
 from bmnetu.nearest import nearest
 

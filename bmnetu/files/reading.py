@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from bmnetu.errors import InputFileError
-from bmnetu.outputs import OutputFolder
+from bmnetu.files.outputs import OutputFolder
 
 MAX_FILE = 2**31 - 1
 """Protobuf and flatbuffers both count bytes in 31 bits."""

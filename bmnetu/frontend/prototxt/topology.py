@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bmnetu.errors import InputFileError, UnsupportedError
-from bmnetu.frontend.fused import without_fused
-from bmnetu.frontend.inputs import INPUT_TYPES, Input, declared_inputs, input_tops
-from bmnetu.frontend.layers import Layer
-from bmnetu.frontend.phases import inference_state, takes_part
-from bmnetu.frontend.text import TextFile, read_text
+from bmnetu.frontend.prototxt.fused import without_fused
+from bmnetu.frontend.prototxt.inputs import INPUT_TYPES, Input, declared_inputs, input_tops
+from bmnetu.frontend.prototxt.layer import Layer
+from bmnetu.frontend.prototxt.phases import inference_state, takes_part
+from bmnetu.frontend.prototxt.text import TextFile, read_text
+from bmnetu.frontend.prototxt.unique_names import UniqueNames
+from bmnetu.frontend.prototxt.unknown import UnknownSetting
+from bmnetu.frontend.prototxt.upgrade import upgraded
+from bmnetu.frontend.prototxt.upgrade_v0 import V0Error, from_v0, padding_folded
 from bmnetu.frontend.ufw_pb2 import LayerParameter, NetParameter, V1LayerParameter
-from bmnetu.frontend.unique_names import UniqueNames
-from bmnetu.frontend.unknown import UnknownSetting
-from bmnetu.frontend.upgrade import upgraded
-from bmnetu.frontend.upgrade_v0 import V0Error, from_v0, padding_folded
 from dialects.names import quoted
 
 ONLY_CONSUME = ("Accuracy", "SoftmaxWithLoss", "HDF5Output")

@@ -7,7 +7,7 @@ from math import prod
 
 from xdsl.utils.exceptions import VerifyException
 
-from bmnetu.frontend.site import LayerSite
+from bmnetu.frontend.layers.site import LayerSite
 from dialects.ufw import ops
 from dialects.ufw.shapes import Shape, require, show
 

@@ -1,0 +1,1 @@
+"""The command lines: flags, their values, the terminal, the report of a bug."""

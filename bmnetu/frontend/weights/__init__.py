@@ -1,0 +1,1 @@
+"""The weight files: caffemodel, fp32umodel and int8umodel."""

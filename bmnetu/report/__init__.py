@@ -1,0 +1,1 @@
+"""What a compilation reports: its result, and where the time goes."""
