@@ -15,8 +15,8 @@ from bmnetu.options import CompileOptions, DataOptions
 from dialects.blob import Array
 from dialects.ufw.layer import shape_of
 from dialects.ufw.shapes import Shape, show
-from passes.support.inputs import InputData
-from passes.support.program import main_function, names
+from passes.module.functions import main_function, names
+from passes.verification.inputs import InputData
 
 Given = Path | Mapping[str, Any] | Array
 """An image, .npy, .npz, LMDB or folder; or arrays by input name; or the array of a single input."""

@@ -26,10 +26,11 @@ from bmnetu.report.result import CompileResult, LayerLines, summary
 from bmnetu.search import search
 from dialects.blob import BlobError
 from dialects.execute import names_of
+from passes.module.functions import main_function, names
+from passes.module.locations import LayerError
 from passes.quant.quant_choose_winograd import REPORT, QuantChooseWinogradPass
-from passes.support.inputs import InputData
-from passes.support.program import LayerError, main_function, names
 from passes.verification.findings import Findings
+from passes.verification.inputs import InputData
 from passes.verify_layers import VerifyLayersPass
 
 Report = Callable[[str], None]

@@ -25,10 +25,10 @@ from bmnetu.errors import BmnetuError, InputFileError
 from bmnetu.files.reading import read_bytes
 from dialects.bm1684 import tile
 from dialects.bm1684.chip import BM1684
-from passes.support.encode import integer
-from passes.support.program import main_function
+from passes.image.program import Program, integer
+from passes.image.tensors import NetworkTensor, network_tensors
+from passes.module.functions import main_function
 from passes.verification.findings import Findings
-from passes.verification.npu import NetworkTensor, Program, network_tensors
 from passes.verify_layers import verify_program
 
 

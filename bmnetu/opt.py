@@ -36,9 +36,11 @@ from bmnetu.pipeline import DIALECTS
 from bmnetu.start import INTERRUPTED
 from dialects.blob import BlobError
 from passes import ALL_PASSES
-from passes.support.disassembly import disassemble
-from passes.support.precondition import check_precondition
-from passes.support.program import LayerError
+from passes.image.disassembly import disassemble
+from passes.image.groups import Sites
+from passes.module.functions import main_function
+from passes.module.locations import LayerError
+from passes.module.precondition import check_precondition
 
 GENERAL_PASSES: tuple[type[ModulePass], ...] = (
     CanonicalizePass,
@@ -54,7 +56,8 @@ class NpuAsmTarget(Target):
     name = "npu-asm"
 
     def emit(self, ctx: Context, module: ModuleOp, output: IO[str]) -> None:
-        for line in disassemble(module):
+        sites = Sites.of(main_function(module))
+        for line in disassemble([group.encode() for group in sites.groups], sites):
             output.write(line + "\n")
 
 

@@ -13,11 +13,12 @@ from bmnetu.pipeline import run_pipeline
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.cycles import schedule
 from passes.convert_quant_to_tile import ConvertQuantToTilePass
+from passes.image.groups import command_groups
+from passes.module.functions import main_function
+from passes.module.locations import LayerError
 from passes.quant.quant_cut_strips import QuantCutStripsPass
 from passes.quant.quant_slice_batch import QuantSliceBatchPass
 from passes.quant.quant_slice_rows import QuantSliceRowsPass
-from passes.support.encode import command_groups
-from passes.support.program import LayerError, main_function
 from passes.tile.tile_keep_local import TileKeepLocalPass
 from passes.verify_layers import VerifyLayersPass
 

@@ -24,7 +24,7 @@ from dialects.execute import execute
 from dialects.quant import reference as quant
 from dialects.ufw import reference as ufw
 from passes.convert_ufw_to_quant import ConvertUfwToQuantPass
-from passes.support.program import main_function
+from passes.module.functions import main_function
 from passes.verification import npu
 
 Array = NDArray[Any]

@@ -2,109 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import prod
-from typing import Any
 
-from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp, StringAttr
-from xdsl.dialects.func import ReturnOp
-from xdsl.ir import Attribute, Block, BlockArgument, Operation, SSAValue
-from xdsl.passes import ModulePass
+from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.ir import Block, SSAValue
 
 from dialects.bm1684 import tile
-from dialects.bm1684.chip import BM1684
-from dialects.bm1684.layout import DDR, Ref, contiguous, si8, ui8
-from dialects.quant import compute, movement, strips, types
-from dialects.quant.base import PART, QuantOp, i64s, int_attr
-from dialects.quant.scale import ScaleAttr
+from dialects.quant import strips, types
+from dialects.quant.base import PART, QuantOp
+from passes.base import NpuFunctionPass
+from passes.kernels import KERNELS
 from passes.kernels.builder import TileBuilder, ddr_bytes
-from passes.kernels.conv import lower_conv
-from passes.kernels.movement import (
-    Home,
-    copy_words,
-    homes_in_concats,
-    lower_broadcast,
-    lower_concat,
-    lower_reshape,
-    lower_slice,
-    lower_transpose,
-    part_of,
-    rows_of,
-)
-from passes.kernels.pointwise import (
-    lower_dequantize,
-    lower_eltwise,
-    lower_function,
-    lower_lookup,
-    lower_quantize,
-    lower_requantize,
-    words_of,
-)
-from passes.kernels.pool import lower_average_pool, lower_max_pool
-from passes.kernels.prelu import lower_prelu
-from passes.kernels.softmax import lower_softmax
-from passes.kernels.strips import (
-    lower_exchange_halo,
-    lower_join_strips,
-    lower_quantize_strips,
-    lower_split_strips,
-)
+from passes.kernels.movement import Home, copy_words, homes_in_concats, part_of, rows_of
+from passes.kernels.options import KernelOptions
+from passes.kernels.pointwise import words_of
+from passes.kernels.storage import network_tensor, part_in, storage
 from passes.kernels.tiling import CannotLower
-from passes.support.program import LayerError, main_function, names, replace_body
-
-Lowering = Callable[[TileBuilder, Any, Any, SSAValue], None]
-
-ONE_OPERAND: dict[type[Operation], Lowering] = {
-    compute.ConvOp: lower_conv,
-    compute.MaxPoolOp: lower_max_pool,
-    compute.AveragePoolOp: lower_average_pool,
-    compute.RequantizeOp: lower_requantize,
-    compute.PReluOp: lower_prelu,
-    compute.LookupOp: lower_lookup,
-    compute.QuantizeOp: lower_quantize,
-    compute.DequantizeOp: lower_dequantize,
-    compute.SigmoidOp: lower_function,
-    compute.TanhOp: lower_function,
-    compute.PowerOp: lower_function,
-    compute.SoftmaxOp: lower_softmax,
-    movement.ReshapeOp: lower_reshape,
-    movement.TransposeOp: lower_transpose,
-    movement.SliceOp: lower_slice,
-    movement.BroadcastOp: lower_broadcast,
-    strips.SplitStripsOp: lower_split_strips,
-    strips.JoinStripsOp: lower_join_strips,
-    strips.ExchangeHaloOp: lower_exchange_halo,
-    strips.QuantizeStripsOp: lower_quantize_strips,
-}
-MANY_OPERANDS: dict[type[Operation], Lowering] = {
-    compute.EltwiseOp: lower_eltwise,
-    movement.ConcatOp: lower_concat,
-}
-
-
-def storage(value: SSAValue) -> Ref:
-    """The DDR memref of a tensor: rank 4, contiguous, 8-bit tensors packed 4N along dim 0. A
-    network input that is only split into strips holds plain bytes, from which that costs least."""
-    shape = types.shape_of(value)
-    n, c, h = (*shape, 1, 1)[:3]
-    four = (n, c, h, prod(shape[3:]))
-    element: Attribute = types.tensor_type(value).element_type
-    if isinstance(value, BlockArgument) and _is_only_split(value):
-        return Ref(element, four, contiguous(four, 1), DDR)
-    packed = element in (si8, ui8)
-    return Ref(element, four, contiguous(four, 4, 4 if packed else 1), DDR)
-
-
-def _is_only_split(value: SSAValue) -> bool:
-    """Whether nothing but the cut into strips, perhaps of some rows, reads a tensor."""
-    readers = [use.operation for use in value.uses]
-    return bool(readers) and all(
-        isinstance(op, strips.SplitStripsOp)
-        or (rows_of(op) is not None and _is_only_split(op.results[0]))
-        for op in readers
-    )
+from passes.module.functions import names, replace_body
+from passes.module.locations import LayerError
 
 
 @dataclass
@@ -116,18 +32,6 @@ class _Lowering:
     outputs: dict[SSAValue, SSAValue]
     homes: dict[SSAValue, Home] = field(default_factory=dict[SSAValue, Home])
     """Where tensors lie that are made inside of another."""
-
-    def network_tensor(self, kind: type[tile.BufferOp], value: SSAValue, name: str) -> SSAValue:
-        ref = storage(value)
-        properties: dict[str, Attribute] = {
-            "bytes": int_attr(ddr_bytes(ref)),
-            "top": StringAttr(name),
-            "shape": i64s(types.shape_of(value)),
-        }
-        scale = types.scale_of(value)
-        if scale is not None and not types.is_float(value):
-            properties["scale"] = ScaleAttr.of(scale)
-        return self.b.add(kind, [], properties, ref).results[0]
 
     def dest(self, value: SSAValue) -> SSAValue:
         """Where a result goes: the network output, or scratch memory in DDR."""
@@ -141,17 +45,8 @@ class _Lowering:
             return self.outputs.pop(value)
         if value in self.homes:
             home = self.homes[value]
-            return self._part(self.dest(home.whole), ref, home.byte, home.row)
+            return part_in(self.b, self.dest(home.whole), ref, home.byte, home.row)
         return self.b.alloc(ref, ddr_bytes(ref))
-
-    def _part(self, whole: SSAValue, part: Ref, byte: int | None, row: int | None) -> SSAValue:
-        """A part of a tensor in DDR, from a byte on or from a row of every channel on; rows keep
-        the steps of the whole."""
-        if row is None:
-            return self.b.view(whole, part, byte or 0)
-        layout = Ref.of(whole).layout
-        byte = row * layout.strides[2] * layout.unit
-        return self.b.view(whole, part.with_(layout=layout), byte)
 
     def lower(self, op: QuantOp) -> None:
         self.b.location = op.location
@@ -162,56 +57,43 @@ class _Lowering:
             row = rows_of(op)
             byte = part_of(op) if row is None else None
         if byte is not None or row is not None:
-            self.buffers[result] = self._part(sources[0], storage(result), byte, row)
+            self.buffers[result] = part_in(self.b, sources[0], storage(result), byte, row)
         else:
+            kernel = KERNELS.get(type(op))
+            if kernel is None:
+                raise LayerError(op.location, f"{op.name} has no lowering")
             try:
-                self._compute(op, sources, self.dest(result))
+                kernel(self.b, op, sources, self.dest(result))
             except CannotLower as error:
                 raise LayerError(op.location, str(error)) from None
         if op.top and not isinstance(op, strips.StripOp):
             height, part = (op.attributes.get(x) for x in (strips.IMAGE_HEIGHT, PART))
             self.b.observe(self.buffers[result], op.top, types.shape_of(result), height, part)
 
-    def _compute(self, op: QuantOp, sources: Sequence[SSAValue], dest: SSAValue) -> None:
-        if type(op) in MANY_OPERANDS:
-            MANY_OPERANDS[type(op)](self.b, op, sources, dest)
-        elif type(op) in ONE_OPERAND:
-            ONE_OPERAND[type(op)](self.b, op, sources[0], dest)
-        else:
-            raise CannotLower(f"{op.name} has no lowering")
-
 
 @dataclass(frozen=True)
-class ConvertQuantToTilePass(ModulePass):
+class ConvertQuantToTilePass(KernelOptions, NpuFunctionPass):
     """Replaces tensors by memrefs in DDR and every layer by its tiles, one layer after the other.
 
     Before: quant ops on tensors. After: tile ops; every tensor lies whole in DDR (float32
-    row-major, 8 bit as 4N) and is marked by tile.observe when it is final. A tile takes at
-    most a ``share``-th of local memory, so that the next ones can be loaded meanwhile. With
-    ``whole`` element-wise layers keep channels in their lanes, as tile-keep-local wants them, and
-    large weights come in pieces; with ``fold`` convolutions of few channels are folded.
+    row-major, 8 bit as 4N) and is marked by tile.observe when it is final. The pass's options are
+    those of the kernels, :class:`passes.kernels.options.KernelOptions`.
     """
 
     name = "convert-quant-to-tile"
     level = "quant"
 
-    share: int = 1
-    whole: bool = False
-    fold: bool = False
-
-    def apply(self, ctx: Context, op: ModuleOp) -> None:
-        function = main_function(op)
+    def apply_to(self, function: FuncOp) -> None:
         block, body = Block(), function.body.block
-        budget = BM1684.lane_bytes // self.share
-        b = TileBuilder(block, function.location, budget, self.whole, self.fold)
+        b = TileBuilder(block, function.location, self)
         lowering = _Lowering(b, {}, {})
         for value, name in zip(body.args, names(function, "input_names"), strict=True):
-            lowering.buffers[value] = lowering.network_tensor(tile.InputOp, value, name)
+            lowering.buffers[value] = network_tensor(b, tile.InputOp, value, name)
         returned = body.last_op
         assert isinstance(returned, ReturnOp)
         targets: list[tuple[SSAValue, SSAValue]] = []
         for value, name in zip(returned.operands, names(function, "output_names"), strict=True):
-            target = lowering.network_tensor(tile.OutputOp, value, name)
+            target = network_tensor(b, tile.OutputOp, value, name)
             targets.append((value, target))
             if value not in body.args:
                 lowering.outputs.setdefault(value, target)

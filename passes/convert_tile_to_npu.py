@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from xdsl.context import Context
-from xdsl.dialects.builtin import ArrayAttr, ModuleOp
+from xdsl.dialects.builtin import ArrayAttr
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Operation, SSAValue
-from xdsl.passes import ModulePass
 
 from dialects.bm1684 import tile
 from dialects.bm1684.layout import Ref, Space
@@ -23,9 +21,9 @@ from dialects.bm1684.npu import (
 )
 from dialects.quant import types
 from dialects.quant.base import ints
+from passes.base import NpuFunctionPass
 from passes.commands import lower_compute, lower_transfer
 from passes.commands.place import Addresses
-from passes.support.program import main_function
 
 
 @dataclass
@@ -81,7 +79,7 @@ def _parts(flat: Sequence[int]) -> tuple[Part, ...]:
 
 
 @dataclass(frozen=True)
-class ConvertTileToNpuPass(ModulePass):
+class ConvertTileToNpuPass(NpuFunctionPass):
     """Replaces tile ops by commands with absolute addresses.
 
     Before: every buffer has an address. After: the function holds buffers of the network's inputs,
@@ -92,8 +90,7 @@ class ConvertTileToNpuPass(ModulePass):
     name = "convert-tile-to-npu"
     level = "tile"
 
-    def apply(self, ctx: Context, op: ModuleOp) -> None:
-        function = main_function(op)
+    def apply_to(self, function: FuncOp) -> None:
         emitter = _Emitter()
         for inner in list(function.body.block.ops):
             if inner.name.startswith("tile."):

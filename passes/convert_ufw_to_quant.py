@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Block, SSAValue
-from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import PassFailedException
 
 from dialects.quant import types
 from dialects.ufw.layer import LayerOp
+from passes.base import NpuFunctionPass
 from passes.layers import LAYERS, Converter
-from passes.support.program import main_function, names, replace_body
+from passes.module.functions import names, replace_body
 
 
 @dataclass(frozen=True)
-class ConvertUfwToQuantPass(ModulePass):
+class ConvertUfwToQuantPass(NpuFunctionPass):
     """Replaces every layer by quant ops and settles the arithmetic.
 
     Before: ufw ops; INT8 tensors have scales. After: quant ops; multipliers, shifts and tables are
@@ -33,8 +31,7 @@ class ConvertUfwToQuantPass(ModulePass):
     float_inputs: tuple[str, ...] = ()
     float_outputs: tuple[str, ...] = ()
 
-    def apply(self, ctx: Context, op: ModuleOp) -> None:
-        function = main_function(op)
+    def apply_to(self, function: FuncOp) -> None:
         body = function.body.block
         converter = Converter(Block(), function.location)
         for value, name in zip(body.args, names(function, "input_names"), strict=True):

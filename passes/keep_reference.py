@@ -8,15 +8,15 @@ from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp, StringAttr
 from xdsl.passes import ModulePass
 
-from passes.support.program import REFERENCE, main_function, reference_module
+from passes.module.functions import REFERENCE, functions, reference_module
 
 
 @dataclass(frozen=True)
 class KeepReferencePass(ModulePass):
-    """Clones the network's function into a nested module ``@reference``.
+    """Clones the network's functions into a nested module ``@reference``.
 
-    Before: function ``@main`` at the level where its arithmetic is settled (ufw for FP32, quant for
-    INT8). After: the same, and the clone, which later passes leave alone and verify-layers
+    Before: functions at the level where their arithmetic is settled (ufw for FP32, quant for
+    INT8). After: the same, and the clones, which later passes leave alone and verify-layers
     executes.
     """
 
@@ -27,5 +27,5 @@ class KeepReferencePass(ModulePass):
         if old is not None:
             old.detach()
             old.erase()
-        copy = main_function(op).clone()
-        op.body.block.add_op(ModuleOp([copy], sym_name=StringAttr(REFERENCE)))
+        copies = [function.clone() for function in functions(op)]
+        op.body.block.add_op(ModuleOp(copies, sym_name=StringAttr(REFERENCE)))

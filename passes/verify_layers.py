@@ -16,19 +16,14 @@ from xdsl.utils.exceptions import PassFailedException
 from dialects.bm1684 import tile
 from dialects.bm1684.model import ModelError, Npu
 from dialects.bm1684.npu import Observation
-from passes.support.inputs import InputData, InputTensor
-from passes.support.program import location_text, main_function, reference_module
+from passes.image.groups import Site, Sites
+from passes.image.program import Program
+from passes.image.tensors import NetworkTensor, network_tensors
+from passes.module.functions import main_function, reference_module
+from passes.module.locations import location_text
 from passes.verification.findings import Difference, Findings
-from passes.verification.npu import (
-    NetworkTensor,
-    Parts,
-    Program,
-    Site,
-    Sites,
-    execute,
-    network_tensors,
-    read_tensor,
-)
+from passes.verification.inputs import InputData, InputTensor
+from passes.verification.npu import Parts, execute, read_tensor
 from passes.verification.reference import ReferenceRun
 
 Array = NDArray[Any]

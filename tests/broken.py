@@ -12,9 +12,10 @@ from bmnetu.frontend import load_network
 from dialects.bm1684 import tile
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import COMMAND_BYTES, Engine, Instruction, unpack
-from passes.support.program import main_function
+from passes.image.groups import Sites
+from passes.image.program import Program
+from passes.module.functions import main_function
 from passes.verification.findings import Findings
-from passes.verification.npu import Program, Sites
 from passes.verify_layers import verify_program
 from tests.compiled import compiled
 from tests.lit_inputs import PIPELINE

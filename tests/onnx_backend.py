@@ -24,7 +24,7 @@ from onnx import ModelProto, TensorProto, numpy_helper
 import bmnetu
 from bmnetu.errors import BmnetuError, CompareError, InputFileError
 from bmnetu.frontend import load_network
-from passes.support.program import main_function, names
+from passes.module.functions import main_function, names
 
 Array = NDArray[Any]
 

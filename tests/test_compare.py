@@ -13,9 +13,9 @@ from bmnetu.pipeline import OPT_LEVELS, new_context
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import COMMAND_BYTES, Direction, Instruction
 from dialects.bm1684.model import Npu
-from passes.support.program import main_function
+from passes.image.program import Program
+from passes.module.functions import main_function
 from passes.verification.findings import Findings
-from passes.verification.npu import Program
 from passes.verify_layers import NOISE, verify_program
 from tests.broken import ENGINES, FILES, PIPELINE, small
 

@@ -21,7 +21,7 @@ from bmnetu.pipeline import (
     run_pipeline,
 )
 from passes.convert_ufw_to_quant import ConvertUfwToQuantPass
-from passes.support.program import main_function, reference_module
+from passes.module.functions import main_function, reference_module
 from tests.random_nets import random_module
 
 PRECISIONS = ("FP32", "INT8")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from bmnetu.pipeline import OPT_LEVELS
 from dialects.quant import types
 from dialects.ufw.ops import UFW
-from passes.support.program import main_function
+from passes.module.functions import main_function
 from tests.compiled import random_findings
 from tests.random_nets import random_module
 

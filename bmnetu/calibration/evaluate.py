@@ -26,7 +26,7 @@ from bmnetu.options import EvaluateOptions, Shapes
 from dialects.blob import Array
 from dialects.ufw import ops
 from dialects.ufw.layer import LayerOp, shape_of
-from passes.support.program import main_function, names
+from passes.module.functions import main_function, names
 
 
 @dataclass(frozen=True)

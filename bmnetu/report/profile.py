@@ -17,8 +17,10 @@ from dialects.bm1684 import isa
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.cycles import PEAK_MACS, Span, macs_of, schedule, traffic_of
 from dialects.bm1684.isa import Engine, Instruction
-from passes.support.encode import command_groups, integer
-from passes.support.program import location_text, main_function
+from passes.image.groups import command_groups
+from passes.image.program import integer
+from passes.module.functions import main_function
+from passes.module.locations import location_text
 
 PROFILE_FILES = tuple(f"compiler_profile_0.{suffix}" for suffix in ("txt", "csv", "json"))
 

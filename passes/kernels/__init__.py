@@ -1,1 +1,89 @@
 """How every quant op is cut into tiles: transfers and computations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias, TypeVar
+
+from xdsl.ir import SSAValue
+
+from dialects.quant.base import QuantOp
+from dialects.quant.compute import (
+    AveragePoolOp,
+    ConvOp,
+    DequantizeOp,
+    EltwiseOp,
+    LookupOp,
+    MaxPoolOp,
+    PowerOp,
+    PReluOp,
+    QuantizeOp,
+    RequantizeOp,
+    SigmoidOp,
+    SoftmaxOp,
+    TanhOp,
+)
+from dialects.quant.movement import BroadcastOp, ConcatOp, ReshapeOp, SliceOp, TransposeOp
+from dialects.quant.strips import ExchangeHaloOp, JoinStripsOp, QuantizeStripsOp, SplitStripsOp
+from passes.kernels.builder import TileBuilder
+from passes.kernels.conv import lower_conv
+from passes.kernels.movement import (
+    lower_broadcast,
+    lower_concat,
+    lower_reshape,
+    lower_slice,
+    lower_transpose,
+)
+from passes.kernels.pointwise import (
+    lower_dequantize,
+    lower_eltwise,
+    lower_function,
+    lower_lookup,
+    lower_quantize,
+    lower_requantize,
+)
+from passes.kernels.pool import lower_average_pool, lower_max_pool
+from passes.kernels.prelu import lower_prelu
+from passes.kernels.softmax import lower_softmax
+from passes.kernels.strips import (
+    lower_exchange_halo,
+    lower_join_strips,
+    lower_quantize_strips,
+    lower_split_strips,
+)
+
+OpT = TypeVar("OpT", bound=QuantOp)
+Kernel: TypeAlias = Callable[[TileBuilder, OpT, Sequence[SSAValue], SSAValue], None]
+"""Appends the tile ops of one op. The operands lie whole in DDR, and so will the result: the
+sources are in the order of the operands. Raises CannotLower."""
+
+KERNELS: dict[type[QuantOp], Kernel[Any]] = {}
+
+
+def register(op: type[OpT], kernel: Kernel[OpT]) -> None:
+    """Makes ``kernel`` the one of an op."""
+    KERNELS[op] = kernel
+
+
+register(ConvOp, lower_conv)
+register(MaxPoolOp, lower_max_pool)
+register(AveragePoolOp, lower_average_pool)
+register(EltwiseOp, lower_eltwise)
+register(RequantizeOp, lower_requantize)
+register(PReluOp, lower_prelu)
+register(LookupOp, lower_lookup)
+register(QuantizeOp, lower_quantize)
+register(DequantizeOp, lower_dequantize)
+register(SigmoidOp, lower_function)
+register(TanhOp, lower_function)
+register(PowerOp, lower_function)
+register(SoftmaxOp, lower_softmax)
+register(ReshapeOp, lower_reshape)
+register(TransposeOp, lower_transpose)
+register(SliceOp, lower_slice)
+register(ConcatOp, lower_concat)
+register(BroadcastOp, lower_broadcast)
+register(SplitStripsOp, lower_split_strips)
+register(JoinStripsOp, lower_join_strips)
+register(ExchangeHaloOp, lower_exchange_halo)
+register(QuantizeStripsOp, lower_quantize_strips)

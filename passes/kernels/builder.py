@@ -29,6 +29,7 @@ from dialects.bm1684.layout import (
     si8,
 )
 from dialects.quant.base import i64s, int_attr
+from passes.kernels.options import KernelOptions
 
 Array = NDArray[Any]
 
@@ -40,18 +41,12 @@ def float_bits(value: float) -> int:
 
 @dataclass
 class TileBuilder:
-    """Appends tile ops to a block, all with the current ``location``.
-
-    ``budget``: bytes of each lane that the buffers of one tile may take together. ``whole``:
-    element-wise layers keep the tensor's channels in their lanes where it fits, so that their tiles
-    are those of the convolutions around them. ``fold``: convolutions of few channels are folded.
-    """
+    """Appends tile ops to a block, all with the current ``location``; kernels make their choices by
+    ``options``."""
 
     block: Block
     location: LocationAttr
-    budget: int = BM1684.lane_bytes
-    whole: bool = False
-    fold: bool = False
+    options: KernelOptions = field(default_factory=KernelOptions)
     tables: dict[bytes, SSAValue] = field(default_factory=dict[bytes, SSAValue])
 
     # -- buffers -----------------------------------------------------------------------------------

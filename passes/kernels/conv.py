@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from numpy.typing import NDArray
@@ -52,8 +53,11 @@ FORMS = {
 """Weights by (depthwise, winograd), of integers and of floats."""
 
 
-def lower_conv(b: TileBuilder, op: compute.ConvOp, source: SSAValue, dest: SSAValue) -> None:
+def lower_conv(
+    b: TileBuilder, op: compute.ConvOp, sources: Sequence[SSAValue], dest: SSAValue
+) -> None:
     """Convolution; groups run one after the other unless each has one channel (depthwise)."""
+    (source,) = sources
     stride, dilation, pad = ints(op.stride), ints(op.dilation), ints(op.pad)
     check_fields(stride, dilation)
     x, y, weight = types.shape_of(op.x), types.shape_of(op.y), op.weight.array
@@ -92,7 +96,7 @@ def conv_group(
     winograd = bool(op.winograd.value.data)
     form = FORMS[depthwise, winograd][is_float]
     fold = None
-    if b.fold and not depthwise and not winograd:
+    if b.options.fold and not depthwise and not winograd:
         groups = Ref.of(source).groups
         fold = choose_fold(axes, weight, bias is not None, groups, is_float, b.is_input(source))
     if fold is not None:

@@ -68,8 +68,11 @@ def _images(
         copy_box(b, source, dest, Box((groups, plane), src[0], dst[0], 1, src[1], dst[1]))
 
 
-def lower_reshape(b: TileBuilder, op: movement.ReshapeOp, source: SSAValue, dest: SSAValue) -> None:
+def lower_reshape(
+    b: TileBuilder, op: movement.ReshapeOp, sources: Sequence[SSAValue], dest: SSAValue
+) -> None:
     """A copy; between other batches of 4N tensors the images are unpacked and packed again."""
+    (source,) = sources
     old, new = types.shape_of(op.x), types.shape_of(op.y)
     if not _packed(op.x) or old[0] == new[0]:
         groups = -(-new[0] // 4) if _packed(op.x) else new[0]
@@ -159,9 +162,10 @@ def _is_strided(op: Operation, mover: type[QuantOp]) -> bool:
 
 
 def lower_transpose(
-    b: TileBuilder, op: movement.TransposeOp, source: SSAValue, dest: SSAValue
+    b: TileBuilder, op: movement.TransposeOp, sources: Sequence[SSAValue], dest: SSAValue
 ) -> None:
     """A strided copy; a batch that moves is unpacked and packed again."""
+    (source,) = sources
     shape, out, order = types.shape_of(op.x), types.shape_of(op.y), ints(op.order)
     unit = 1
     if not _packed(op.x) or order[0] == 0:
@@ -195,11 +199,14 @@ def lower_concat(
         begin += types.shape_of(x)[axis]
 
 
-def lower_slice(b: TileBuilder, op: movement.SliceOp, source: SSAValue, dest: SSAValue) -> None:
+def lower_slice(
+    b: TileBuilder, op: movement.SliceOp, sources: Sequence[SSAValue], dest: SSAValue
+) -> None:
     """One strided copy; the tensor unit copies rows, which may lie in local memory."""
+    (source,) = sources
     axis, begin = op.axis.value.data, op.begin.value.data
     rows = axis == ROWS and len(types.shape_of(op.y)) == 4
-    if b.whole and rows and _copy_rows(b, source, dest, begin):
+    if b.options.whole and rows and _copy_rows(b, source, dest, begin):
         return
     _copy_slice(b, op.x, op.y, axis, begin, source, dest, into=False)
 
@@ -224,12 +231,12 @@ def _row_cuts(b: TileBuilder, shape: Sequence[int], begin: int, count: int) -> l
     """Cuts of the rows ``begin``... of a tensor, two of which local memory holds: of all channels
     and rows where these fit; none where not even one row does."""
     (n, channels, height, width), limits = shape, BM1684.limits
-    plane = b.budget // (2 * n) // BM1684.alignment * BM1684.alignment
+    plane = b.options.budget // (2 * n) // BM1684.alignment * BM1684.alignment
     most = min(plane // (4 * width), limits.height)
     if not most or width > limits.width:
         return []
     fits = channels <= limits.channels and height <= limits.height
-    if fits and local_bytes(shape, aligned(shape, 4)) <= b.budget // 2:
+    if fits and local_bytes(shape, aligned(shape, 4)) <= b.options.budget // 2:
         return [((0, channels), (0, height), (0, count))]
     return [
         (cut, (begin + first, rows), (first, rows))
@@ -276,10 +283,11 @@ def _copy_images(
 
 
 def lower_broadcast(
-    b: TileBuilder, op: movement.BroadcastOp, source: SSAValue, dest: SSAValue
+    b: TileBuilder, op: movement.BroadcastOp, sources: Sequence[SSAValue], dest: SSAValue
 ) -> None:
     """A copy with source strides of 0; by the tensor unit, at opt 2, where only rows and columns
     repeat."""
+    (source,) = sources
     small, large = types.shape_of(op.x), types.shape_of(op.y)
     if _packed(op.x) and small[0] != large[0]:
         for image in range(large[0]):
@@ -288,7 +296,7 @@ def lower_broadcast(
             box = Box((1, *large[1:]), _zeroed(small, large, 4), strides, 1, 0, at)
             copy_box(b, source, dest, box)
         return
-    if b.whole and _repeat_pixels(b, source, dest):
+    if b.options.whole and _repeat_pixels(b, source, dest):
         return
     small, large = _words(op.x, small), _words(op.x, large)
     copy_box(b, source, dest, Box(tuple(large), _zeroed(small, large, 1), row_major(large), 4))

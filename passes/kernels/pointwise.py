@@ -112,11 +112,11 @@ def words_of(value: SSAValue) -> int:
 
 def _fits_whole(b: TileBuilder, tensor: Ref, buffers: int) -> bool:
     """Whether a tensor is kept whole, channels in their lanes."""
-    if not b.whole or tensor.shape[1] > BM1684.limits.channels:
+    if not b.options.whole or tensor.shape[1] > BM1684.limits.channels:
         return False
     return (
         buffers * local_bytes(tensor.shape, aligned(tensor.shape, 4, tensor.layout.pack))
-        <= b.budget
+        <= b.options.budget
     )
 
 
@@ -131,7 +131,7 @@ def _each(
     tensor = Ref.of(dest)
     flat = Flat(b, tensor.shape[0], tensor)
     whole = _fits_whole(b, tensor, buffers)
-    for chunk in [None] if whole else chunks(words_of(dest), b.budget, buffers):
+    for chunk in [None] if whole else chunks(words_of(dest), b.options.budget, buffers):
         loaded: list[SSAValue] = []
         for source in sources:
             same = [v for s, v in zip(sources, loaded, strict=False) if s is source]
@@ -238,9 +238,10 @@ def _float_eltwise(
 
 
 def lower_requantize(
-    b: TileBuilder, op: compute.RequantizeOp, source: SSAValue, dest: SSAValue
+    b: TileBuilder, op: compute.RequantizeOp, sources: Sequence[SSAValue], dest: SSAValue
 ) -> None:
     """Another scale or sign."""
+    (source,) = sources
     element = types.tensor_type(op.y).element_type
 
     def emit(flat: Flat, chunk: Chunk | None, xs: list[SSAValue]) -> SSAValue:
@@ -283,10 +284,13 @@ def positive_part(b: TileBuilder, op: compute.PReluOp, dst: SSAValue, x: SSAValu
     return dst if (multiplier, shift) == (1, 0) else b.arith("mul", dst, dst, multiplier, shift)
 
 
-def lower_lookup(b: TileBuilder, op: compute.LookupOp, source: SSAValue, dest: SSAValue) -> None:
+def lower_lookup(
+    b: TileBuilder, op: compute.LookupOp, sources: Sequence[SSAValue], dest: SSAValue
+) -> None:
     """A 256-entry table, byte by byte: image k's byte is isolated, looked up in the table of ``f
     << 8k``.
     """
+    (source,) = sources
     table = op.table.array.astype(np.uint32)
 
     def emit(flat: Flat, chunk: Chunk | None, xs: list[SSAValue]) -> SSAValue:
@@ -325,14 +329,15 @@ def rounded(b: TileBuilder, x: SSAValue, scale: float, unsigned: bool) -> SSAVal
 
 
 def lower_quantize(
-    b: TileBuilder, op: compute.QuantizeOp, source: SSAValue, dest: SSAValue
+    b: TileBuilder, op: compute.QuantizeOp, sources: Sequence[SSAValue], dest: SSAValue
 ) -> None:
     """float32 to 4N bytes: scale, clamp, round by adding 1.5 * 2^23, gather four images in a
     word.
     """
+    (source,) = sources
     images, plane = _planes(types.shape_of(op.x))
     for group in range(0, images, 4):
-        for chunk in chunks(plane, b.budget, 5):
+        for chunk in chunks(plane, b.options.budget, 5):
             flat = Flat(b, 1)
             result = flat.local(chunk, i32)
             for k in range(min(4, images - group)):
@@ -348,14 +353,15 @@ def lower_quantize(
 
 
 def lower_dequantize(
-    b: TileBuilder, op: compute.DequantizeOp, source: SSAValue, dest: SSAValue
+    b: TileBuilder, op: compute.DequantizeOp, sources: Sequence[SSAValue], dest: SSAValue
 ) -> None:
     """4N bytes to float32: a byte goes under the exponent of 2^23, which is then subtracted."""
+    (source,) = sources
     images, plane = _planes(types.shape_of(op.x))
     sign = 0 if types.is_unsigned(op.x) else 128
     scale = types.scale_of(op.x) or 1.0
     for group in range(0, images, 4):
-        for chunk in chunks(plane, b.budget, 4):
+        for chunk in chunks(plane, b.options.budget, 4):
             flat = Flat(b, 1)
             at = Chunk(group // 4 * plane + chunk.begin, chunk.lanes, chunk.width)
             words = flat.load(source, at, i32)
@@ -378,10 +384,11 @@ def lower_dequantize(
 def lower_function(
     b: TileBuilder,
     op: compute.SigmoidOp | compute.TanhOp | compute.PowerOp,
-    source: SSAValue,
+    sources: Sequence[SSAValue],
     dest: SSAValue,
 ) -> None:
     """Sigmoid, TanH and Power on float32."""
+    (source,) = sources
 
     def emit(flat: Flat, chunk: Chunk | None, xs: list[SSAValue]) -> SSAValue:
         if isinstance(op, compute.SigmoidOp):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -50,8 +51,11 @@ def _pool_problem(op: compute.PoolOp, height: Axis, width: Axis, weight_row: int
     return Problem(shape[0], shape[1], shape[1], height, width, pack, False, weight_row)
 
 
-def lower_max_pool(b: TileBuilder, op: compute.MaxPoolOp, source: SSAValue, dest: SSAValue) -> None:
+def lower_max_pool(
+    b: TileBuilder, op: compute.MaxPoolOp, sources: Sequence[SSAValue], dest: SSAValue
+) -> None:
     """Max pooling; what is clipped counts as padding, which never wins."""
+    (source,) = sources
     check_fields(ints(op.stride), (1,))
     height, width = _pool_axis(op, 0), _pool_axis(op, 1)
 
@@ -82,9 +86,10 @@ def _average_parts(op: compute.AveragePoolOp, axis: int) -> list[tuple[int, Axis
 
 
 def lower_average_pool(
-    b: TileBuilder, op: compute.AveragePoolOp, source: SSAValue, dest: SSAValue
+    b: TileBuilder, op: compute.AveragePoolOp, sources: Sequence[SSAValue], dest: SSAValue
 ) -> None:
     """Average pooling: one region for each divisor that occurs (clipped last row and column)."""
+    (source,) = sources
     check_fields(ints(op.stride), (1,))
     for first_row, height in _average_parts(op, 0):
         for first_column, width in _average_parts(op, 1):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from xdsl.dialects.builtin import f32
 from xdsl.ir import Attribute, SSAValue
@@ -17,8 +19,11 @@ from passes.kernels.weights import DEPTHWISE_FLOAT, DEPTHWISE_INT8, load_weights
 from passes.kernels.window import Pads, Region, Step, Weights, run_window
 
 
-def lower_prelu(b: TileBuilder, op: compute.PReluOp, source: SSAValue, dest: SSAValue) -> None:
+def lower_prelu(
+    b: TileBuilder, op: compute.PReluOp, sources: Sequence[SSAValue], dest: SSAValue
+) -> None:
     """``multiplier * max(x, 0) + slope * min(x, 0)``; one of both is 0: the sum fits."""
+    (source,) = sources
     slope = op.slope.array
     if slope.size == 1 or not np.any(slope != slope.flat[0]):
         lower_shared_prelu(b, op, source, dest)

@@ -7,7 +7,7 @@ across them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -66,8 +66,11 @@ def _vectors(op: compute.SoftmaxOp) -> Iterator[Vectors]:
         yield Vectors(block * rows * inner, rows, inner, inner, 1)
 
 
-def lower_softmax(b: TileBuilder, op: compute.SoftmaxOp, source: SSAValue, dest: SSAValue) -> None:
+def lower_softmax(
+    b: TileBuilder, op: compute.SoftmaxOp, sources: Sequence[SSAValue], dest: SSAValue
+) -> None:
     """Softmax of a DDR tensor; absolute error below 1e-6."""
+    (source,) = sources
     for vectors in _vectors(op):
         tiles = _upright(b, vectors), _across(b, vectors)
         forms = [form for form in tiles if form is not None]
@@ -117,7 +120,7 @@ def _pooled(b: TileBuilder, x: SSAValue, axis: int, add: bool) -> SSAValue:
 def _upright(b: TileBuilder, v: Vectors) -> Form | None:
     """Tiles of positions over the lanes: [1, lanes, rows, width], or [1, lanes, width, rows] where
     vectors lie in one piece."""
-    most = b.budget // BUFFERS // 4 // align(v.rows, 32)
+    most = b.options.budget // BUFFERS // 4 // align(v.rows, 32)
     if most < 1 or v.rows > BM1684.limits.height:
         return None
     tiles: list[Emit] = []
@@ -162,7 +165,7 @@ def _upright_tile(b: TileBuilder, ref: Ref, axis: int, at: int) -> Emit:
 def _across(b: TileBuilder, v: Vectors) -> Form | None:
     """Tiles [positions, lanes, rows of a lane, 1]."""
     height = ceil_div(v.rows, BM1684.lanes)
-    most = min(b.budget // BUFFERS // 4 // align(height, 32), BM1684.limits.batch)
+    most = min(b.options.budget // BUFFERS // 4 // align(height, 32), BM1684.limits.batch)
     if most < 1:
         return None
     cycles = ceil_div(height, STEP_PIXELS) * POINT_CYCLES + 2 * height + ACROSS_CYCLES

@@ -6,7 +6,7 @@ the same word of another row.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from xdsl.dialects.builtin import f32
@@ -65,7 +65,7 @@ def _parts(
 
     def fits(c: int, r: int) -> bool:
         one = rows_of(c) * align(r * width * 4, BM1684.alignment)
-        return images * one <= b.budget and c <= limit
+        return images * one <= b.options.budget and c <= limit
 
     c, r = channels, rows
     while not fits(c, r) and c > BM1684.lanes:
@@ -107,9 +107,12 @@ def _present(height: int, rows: int, part: _Part) -> list[int]:
 # -- split -----------------------------------------------------------------------------------------
 
 
-def lower_split_strips(b: TileBuilder, op: SplitStripsOp, source: SSAValue, dest: SSAValue) -> None:
+def lower_split_strips(
+    b: TileBuilder, op: SplitStripsOp, sources: Sequence[SSAValue], dest: SSAValue
+) -> None:
     """From plain bytes one load a strip; from words, byte 0 of each strip's rows goes into a word.
     """
+    (source,) = sources
     _, channels, height, width = types.shape_of(op.x)
     rows = types.shape_of(op.y)[2]
     if Ref.of(source).layout.pack == 1:
@@ -196,10 +199,11 @@ def _split_words(
 
 
 def lower_quantize_strips(
-    b: TileBuilder, op: QuantizeStripsOp, source: SSAValue, dest: SSAValue
+    b: TileBuilder, op: QuantizeStripsOp, sources: Sequence[SSAValue], dest: SSAValue
 ) -> None:
     """Quantises strip by strip with the rows in the lanes, so that images of few channels keep
     many lanes busy; the transfers turn rows and channels."""
+    (source,) = sources
     _, channels, height, width = types.shape_of(op.x)
     rows = types.shape_of(op.y)[2]
     channel, line = Ref.of(source).layout.strides[1:3]
@@ -228,9 +232,12 @@ def lower_quantize_strips(
 # -- join ------------------------------------------------------------------------------------------
 
 
-def lower_join_strips(b: TileBuilder, op: JoinStripsOp, source: SSAValue, dest: SSAValue) -> None:
+def lower_join_strips(
+    b: TileBuilder, op: JoinStripsOp, sources: Sequence[SSAValue], dest: SSAValue
+) -> None:
     """Shifts each strip down to byte 0, where the one image of a word lies; rows of a larger tensor
     by rows of lanes, as they may lie in local memory."""
+    (source,) = sources
     _, channels, rows, width = types.shape_of(op.x)
     height = types.shape_of(op.y)[2]
     most = BM1684.lanes if is_rows(Ref.of(dest)) else BM1684.limits.channels
@@ -278,9 +285,10 @@ class _Segment:
 
 
 def lower_exchange_halo(
-    b: TileBuilder, op: ExchangeHaloOp, source: SSAValue, dest: SSAValue
+    b: TileBuilder, op: ExchangeHaloOp, sources: Sequence[SSAValue], dest: SSAValue
 ) -> None:
     """A copy of the strip, and its neighbours' rows, which a shift by one byte brings over."""
+    (source,) = sources
     _, channels, rows, width = types.shape_of(op.x)
     total = types.shape_of(op.y)[2]
     top, bottom = op.above.value.data, op.below.value.data

@@ -60,7 +60,7 @@ class Step:
 def tile_size(b: TileBuilder, p: Problem) -> TileSize:
     """The tile that fits the builder's budget, or else all of local memory."""
     try:
-        return choose_tile(p, b.budget)
+        return choose_tile(p, b.options.budget)
     except TilingError:
         return choose_tile(p, BM1684.lane_bytes)
 
@@ -80,11 +80,11 @@ def run_window(
     DDR.
     """
     size = tile_size(b, p)
-    if b.whole:
+    if b.options.whole:
         size = fine_weights(p, size)
         if is_rows(Ref.of(dest)) and len(list(boxes(p, size))) == 1:
             size = replace(size, c=min(size.c, BM1684.lanes))
-    band = band_rows(p, size) if b.whole and b.is_input(source) else size.h
+    band = band_rows(p, size) if b.options.whole and b.is_input(source) else size.h
     loaded: dict[object, SSAValue] = {}
 
     def input_of(channels: Span, batch: Span, rows: Span, columns: Span) -> SSAValue:

@@ -12,7 +12,7 @@ from xdsl.ir import Attribute, Block, SSAValue
 from dialects.quant import compute, movement, types
 from dialects.quant.arithmetic import fixed_point
 from dialects.quant.base import QuantOp, int_attr
-from passes.support.program import LayerError
+from passes.module.locations import LayerError
 
 SAME_SCALE = 1e-6
 """Scales that differ by less (relative) are one scale."""

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp
-from xdsl.passes import ModulePass
+from xdsl.dialects.func import FuncOp
 
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import Engine
 from dialects.bm1684.npu import CommandOp, InstructionAttr
-from passes.support.footprint import Footprint, History
-from passes.support.program import main_function
+from passes.base import NpuFunctionPass
+from passes.memory.footprint import Footprint, History
 
 
 @dataclass
@@ -29,7 +27,7 @@ class _Queue:
 
 
 @dataclass(frozen=True)
-class NpuAssignWaitsPass(ModulePass):
+class NpuAssignWaitsPass(NpuFunctionPass):
     """Numbers the commands and makes program order hold between the engines.
 
     Before: commands in program order. After: each engine's ids run 1..N in every group, and a
@@ -43,10 +41,10 @@ class NpuAssignWaitsPass(ModulePass):
 
     serial: bool = False
 
-    def apply(self, ctx: Context, op: ModuleOp) -> None:
+    def apply_to(self, function: FuncOp) -> None:
         queues = {engine: _Queue() for engine in Engine}
         limit = BM1684.limits.ids_per_group
-        for command in main_function(op).body.block.ops:
+        for command in function.body.block.ops:
             if not isinstance(command, CommandOp):
                 continue
             instruction = command.instruction

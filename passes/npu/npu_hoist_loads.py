@@ -6,14 +6,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp
-from xdsl.passes import ModulePass
+from xdsl.dialects.func import FuncOp
 
 from dialects.bm1684.isa import Direction, Engine
 from dialects.bm1684.npu import CommandOp
-from passes.support.footprint import Footprint, History
-from passes.support.program import main_function
+from passes.base import NpuFunctionPass
+from passes.memory.footprint import Footprint, History
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ class _Transfer:
 
 
 @dataclass(frozen=True)
-class NpuHoistLoadsPass(ModulePass):
+class NpuHoistLoadsPass(NpuFunctionPass):
     """Moves loads in front of stores that they do not depend on.
 
     Before: commands in program order, without ids. After: the same commands in an order with the
@@ -51,10 +49,10 @@ class NpuHoistLoadsPass(ModulePass):
     name = "npu-hoist-loads"
     level = "npu"
 
-    def apply(self, ctx: Context, op: ModuleOp) -> None:
+    def apply_to(self, function: FuncOp) -> None:
         computed = History()
         queue: list[_Transfer] = []
-        for command in list(main_function(op).body.block.ops):
+        for command in list(function.body.block.ops):
             if not isinstance(command, CommandOp):
                 continue
             footprint = Footprint.of(command.instruction)

@@ -8,11 +8,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from xdsl.context import Context
-from xdsl.dialects.builtin import ArrayAttr, BoolAttr, ModuleOp, StringAttr
+from xdsl.dialects.builtin import ArrayAttr, BoolAttr, StringAttr
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Attribute, Operation
-from xdsl.passes import ModulePass
 
 from dialects.blob import BlobAttr
 from dialects.bm1684.chip import BM1684
@@ -33,8 +31,10 @@ from dialects.quant.base import int_attr, ints
 from dialects.quant.compute import ConvOp
 from dialects.quant.reference import evaluate
 from dialects.quant.strips import STRIPS
-from passes.support.inputs import InputData, InputTensor
-from passes.support.program import layer_name, main_function, names
+from passes.base import NpuFunctionPass
+from passes.module.functions import names
+from passes.module.locations import layer_name
+from passes.verification.inputs import InputData, InputTensor
 
 Array = NDArray[Any]
 
@@ -166,7 +166,7 @@ def _compare(got: Array, wanted: Array) -> tuple[bool, str]:
 
 
 @dataclass(frozen=True)
-class QuantChooseWinogradPass(ModulePass):
+class QuantChooseWinogradPass(NpuFunctionPass):
     """Replaces convolutions whose ``use_winograd`` says so, or (with ``everywhere``) all others
     that are faster so, by their winograd form.
 
@@ -182,8 +182,7 @@ class QuantChooseWinogradPass(ModulePass):
     seed: int = 0
     data: InputData = field(default_factory=InputData, init=False, compare=False, repr=False)
 
-    def apply(self, ctx: Context, op: ModuleOp) -> None:
-        function = main_function(op)
+    def apply_to(self, function: FuncOp) -> None:
         convolutions = [inner for inner in function.body.block.ops if isinstance(inner, ConvOp)]
         candidates: set[Operation] = {c for c in convolutions if wishes(c, self.everywhere)}
         if candidates:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from xdsl.context import Context
-from xdsl.dialects.builtin import ArrayAttr, ModuleOp, StringAttr
+from xdsl.dialects.builtin import ArrayAttr, StringAttr
+from xdsl.dialects.func import FuncOp
 from xdsl.ir import Attribute, Operation, SSAValue
-from xdsl.passes import ModulePass
 
 from dialects.quant import types
 from dialects.quant.base import QuantOp, int_attr
@@ -23,8 +22,8 @@ from dialects.quant.strips import (
     StripOp,
 )
 from dialects.quant.windows import RowWindow
+from passes.base import NpuFunctionPass
 from passes.strips.plan import Group, plan_strips
-from passes.support.program import main_function
 
 _Strips = dict[int, SSAValue]
 
@@ -148,7 +147,7 @@ def _cut(op: QuantOp, group: Group, forms: _Forms) -> None:
 
 
 @dataclass(frozen=True)
-class QuantCutStripsPass(ModulePass):
+class QuantCutStripsPass(NpuFunctionPass):
     """Runs layers of a single 8-bit image on four horizontal strips of it, where that costs less.
 
     Before: tensors [1, C, H, W]. After: chains of layers on [4, C, rows, W], which the chip
@@ -162,8 +161,8 @@ class QuantCutStripsPass(ModulePass):
 
     margin: int = 100
 
-    def apply(self, ctx: Context, op: ModuleOp) -> None:
-        block = main_function(op).body.block
+    def apply_to(self, function: FuncOp) -> None:
+        block = function.body.block
         plan = plan_strips(block, self.margin)
         forms = _Forms()
         cut: list[Operation] = []

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from xdsl.context import Context
-from xdsl.dialects.builtin import BoolAttr, ModuleOp
-from xdsl.passes import ModulePass
+from xdsl.dialects.builtin import BoolAttr
+from xdsl.dialects.func import FuncOp
 from xdsl.pattern_rewriter import (
     PatternRewriter,
     PatternRewriteWalker,
@@ -16,7 +15,7 @@ from xdsl.pattern_rewriter import (
 
 from dialects.quant import types
 from dialects.quant.compute import ConvOp, EltwiseOp, PReluOp
-from passes.support.program import main_function
+from passes.base import NpuFunctionPass
 
 
 class _FuseRelu(RewritePattern):
@@ -33,7 +32,7 @@ class _FuseRelu(RewritePattern):
 
 
 @dataclass(frozen=True)
-class QuantFuseReluPass(ModulePass):
+class QuantFuseReluPass(NpuFunctionPass):
     """Fuses a float ReLU that is the only reader of a convolution or eltwise into it.
 
     Before: ``conv``, then ``prelu`` with slope 0. After: ``conv ... relu true``, named after the
@@ -43,7 +42,6 @@ class QuantFuseReluPass(ModulePass):
     name = "quant-fuse-relu"
     level = "quant"
 
-    def apply(self, ctx: Context, op: ModuleOp) -> None:
-        PatternRewriteWalker(_FuseRelu(), apply_recursively=False).rewrite_region(
-            main_function(op).body
-        )
+    def apply_to(self, function: FuncOp) -> None:
+        walker = PatternRewriteWalker(_FuseRelu(), apply_recursively=False)
+        walker.rewrite_region(function.body)

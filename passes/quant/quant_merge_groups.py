@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp
-from xdsl.passes import ModulePass
+from xdsl.dialects.func import FuncOp
 
 from dialects.blob import Array, BlobAttr
 from dialects.bm1684.chip import BM1684
@@ -19,7 +17,7 @@ from dialects.quant import types
 from dialects.quant.base import int_attr, ints
 from dialects.quant.compute import ConvOp
 from dialects.quant.strips import STRIPS
-from passes.support.program import main_function
+from passes.base import NpuFunctionPass
 
 
 def best_merge(op: ConvOp) -> int:
@@ -55,7 +53,7 @@ def merged(weight: Array, groups: int, merge: int) -> Array:
 
 
 @dataclass(frozen=True)
-class QuantMergeGroupsPass(ModulePass):
+class QuantMergeGroupsPass(NpuFunctionPass):
     """Merges groups of 8-bit convolutions where fewer, wider commands take fewer cycles.
 
     A command of one group keeps few lanes busy: 32 groups of 4 channels take 7 times as long as 2
@@ -66,8 +64,8 @@ class QuantMergeGroupsPass(ModulePass):
     name = "quant-merge-groups"
     level = "quant"
 
-    def apply(self, ctx: Context, op: ModuleOp) -> None:
-        for conv in main_function(op).body.block.ops:
+    def apply_to(self, function: FuncOp) -> None:
+        for conv in function.body.block.ops:
             if not isinstance(conv, ConvOp) or types.is_float(conv.x):
                 continue
             groups = conv.group.value.data

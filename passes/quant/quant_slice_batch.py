@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.func import FuncOp
 from xdsl.ir import Block, Operation, SSAValue
-from xdsl.passes import ModulePass
 
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import aligned, local_bytes
 from dialects.quant import types
 from dialects.quant.base import QuantOp
+from passes.base import NpuFunctionPass
 from passes.kernels.tiling import ranges
 from passes.slices.copies import Copies, Part, results_read_outside
-from passes.support.program import main_function
 
 
 def _serves(op: QuantOp, images: int) -> bool:
@@ -92,7 +90,7 @@ def _cut(layers: Sequence[QuantOp], count: int) -> None:
 
 
 @dataclass(frozen=True)
-class QuantSliceBatchPass(ModulePass):
+class QuantSliceBatchPass(NpuFunctionPass):
     """Runs layers on a part of the batch after the other, so that their tensors stay in local
     memory.
 
@@ -108,8 +106,8 @@ class QuantSliceBatchPass(ModulePass):
 
     room: int = BM1684.lane_bytes // 16
 
-    def apply(self, ctx: Context, op: ModuleOp) -> None:
-        for run in list(_runs(main_function(op).body.block)):
+    def apply_to(self, function: FuncOp) -> None:
+        for run in list(_runs(function.body.block)):
             found = _plan(run, self.room)
             if found is not None:
                 _cut(*found)

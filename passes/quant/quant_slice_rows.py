@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.func import FuncOp
 from xdsl.ir import Attribute
-from xdsl.passes import ModulePass
 
 from dialects.bm1684.chip import BM1684
 from dialects.quant.base import QuantOp
 from dialects.quant.windows import ROWS, RowWindow
+from passes.base import NpuFunctionPass
 from passes.slices.copies import Copies, Part, Span
 from passes.slices.plan_rows import plan_rows, rows_read
-from passes.support.program import main_function
 
 
 def _window(op: QuantOp) -> RowWindow:
@@ -43,7 +41,7 @@ def _pads(op: QuantOp, part: Part) -> Mapping[str, Attribute]:
 
 
 @dataclass(frozen=True)
-class QuantSliceRowsPass(ModulePass):
+class QuantSliceRowsPass(NpuFunctionPass):
     """Runs layers on some rows of their images after the other, so that their tensors stay in
     local memory.
 
@@ -58,6 +56,6 @@ class QuantSliceRowsPass(ModulePass):
 
     room: int = BM1684.lane_bytes // 2
 
-    def apply(self, ctx: Context, op: ModuleOp) -> None:
-        for segment in plan_rows(main_function(op).body.block, self.room):
+    def apply_to(self, function: FuncOp) -> None:
+        for segment in plan_rows(function.body.block, self.room):
             Copies(segment.layers, ROWS, _reads, _pads).run(segment.parts)

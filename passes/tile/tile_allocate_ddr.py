@@ -5,23 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from xdsl.context import Context
-from xdsl.dialects.builtin import IntegerAttr, ModuleOp, i64
+from xdsl.dialects.builtin import IntegerAttr, i64
+from xdsl.dialects.func import FuncOp
 from xdsl.ir import Operation
-from xdsl.passes import ModulePass
 
 from dialects.bm1684 import tile
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import Space, align
-from passes.support.memory import Arena, allocate, lifetimes
-from passes.support.program import main_function
+from passes.base import NpuFunctionPass
+from passes.memory.allocation import Arena, allocate, lifetimes
 
 DDR_BYTES = 1 << 34
 """Room that addresses may span; the runtime refuses what the board does not have."""
 
 
 @dataclass(frozen=True)
-class TileAllocateDdrPass(ModulePass):
+class TileAllocateDdrPass(NpuFunctionPass):
     """Gives every DDR buffer its address.
 
     Before: buffers without addresses. After: constants lie from the start of the network's DDR on
@@ -33,8 +32,7 @@ class TileAllocateDdrPass(ModulePass):
     name = "tile-allocate-ddr"
     level = "tile"
 
-    def apply(self, ctx: Context, op: ModuleOp) -> None:
-        function = main_function(op)
+    def apply_to(self, function: FuncOp) -> None:
         block = function.body.block
         start, page = BM1684.context_start, BM1684.ddr_alignment
         weights = _place_constants(block.ops, start)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from xdsl.context import Context
-from xdsl.dialects.builtin import IntegerAttr, ModuleOp, i64
-from xdsl.passes import ModulePass
+from xdsl.dialects.builtin import IntegerAttr, i64
+from xdsl.dialects.func import FuncOp
 
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import Space, align
-from passes.support.memory import (
+from passes.base import NpuFunctionPass
+from passes.memory.allocation import (
     Arena,
     Lifetime,
     OutOfMemory,
@@ -19,11 +19,11 @@ from passes.support.memory import (
     lifetimes,
     place_longest_first,
 )
-from passes.support.program import LayerError, main_function
+from passes.module.locations import LayerError
 
 
 @dataclass(frozen=True)
-class TileAllocateLocalPass(ModulePass):
+class TileAllocateLocalPass(NpuFunctionPass):
     """Gives every buffer in local memory its offset, and every table its place in L2.
 
     Before: buffers without addresses. After: no two buffers that are alive at one op overlap. With
@@ -37,8 +37,8 @@ class TileAllocateLocalPass(ModulePass):
 
     overlap: bool = False
 
-    def apply(self, ctx: Context, op: ModuleOp) -> None:
-        block = main_function(op).body.block
+    def apply_to(self, function: FuncOp) -> None:
+        block = function.body.block
         local = lifetimes(block, [Space.LMEM])
         fits = self.overlap and _place(local, BM1684.lane_bytes, overlap=True) is None
         for spans, size in (

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.func import FuncOp
 from xdsl.ir import Operation, SSAValue
-from xdsl.passes import ModulePass
 
 from dialects.bm1684 import tile
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import Ref, Space, local_bytes
 from dialects.quant.base import int_attr
-from passes.support.memory import Lifetime, OutOfMemory, OverlapArena, allocate, lifetimes
-from passes.support.program import main_function
-from passes.support.residence import Flow, Part, Tensor
+from passes.base import NpuFunctionPass
+from passes.memory.allocation import Lifetime, OutOfMemory, OverlapArena, allocate, lifetimes
+from passes.memory.residence import Flow, Part, Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +110,7 @@ def _merge(spans: Sequence[Lifetime], chosen: Sequence[_Shortcut]) -> list[Lifet
 
 
 @dataclass(frozen=True)
-class TileKeepLocalPass(ModulePass):
+class TileKeepLocalPass(NpuFunctionPass):
     """Removes loads of tensors that still lie in local memory, and stores that nobody reads then.
 
     Before: every tensor is stored to DDR and loaded again. After: tensors that are stored from,
@@ -127,8 +125,8 @@ class TileKeepLocalPass(ModulePass):
 
     reserve: int = 0
 
-    def apply(self, ctx: Context, op: ModuleOp) -> None:
-        block = main_function(op).body.block
+    def apply_to(self, function: FuncOp) -> None:
+        block = function.body.block
         flow = Flow(block)
         room = BM1684.lane_bytes - self.reserve
         chosen = choose(lifetimes(block, [Space.LMEM]), _shortcuts(flow), room)

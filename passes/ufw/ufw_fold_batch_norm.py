@@ -7,14 +7,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.func import FuncOp
 from xdsl.ir import Operation
-from xdsl.passes import ModulePass
 
 from dialects.blob import BlobAttr
 from dialects.ufw.ops import BatchNormOp, BiasOp, ConvolutionOp, InnerProductOp, ScaleOp
-from passes.support.program import main_function
+from passes.base import NpuFunctionPass
 
 Array = NDArray[Any]
 Affine = tuple[Array, Array]
@@ -51,7 +49,7 @@ def fold_into(op: ConvolutionOp | InnerProductOp, affine: Affine) -> None:
 
 
 @dataclass(frozen=True)
-class UfwFoldBatchNormPass(ModulePass):
+class UfwFoldBatchNormPass(NpuFunctionPass):
     """Folds float BatchNorm, Scale and Bias layers into the Convolution or InnerProduct they
     follow.
 
@@ -63,8 +61,8 @@ class UfwFoldBatchNormPass(ModulePass):
     name = "ufw-fold-batch-norm"
     level = "ufw"
 
-    def apply(self, ctx: Context, op: ModuleOp) -> None:
-        for inner in list(main_function(op).body.block.ops):
+    def apply_to(self, function: FuncOp) -> None:
+        for inner in list(function.body.block.ops):
             if not isinstance(inner, (ConvolutionOp, InnerProductOp)) or inner.right_shift:
                 continue
             if isinstance(inner, InnerProductOp) and inner.axis.value.data != 1:

@@ -1,34 +1,24 @@
-"""The NPU side of the compare: tensors in DDR, and where each command comes from."""
+"""The NPU side of the compare: the program's run, and the tensors it leaves in memory."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from xdsl.dialects.builtin import LocationAttr
-from xdsl.dialects.func import FuncOp
-from xdsl.utils.exceptions import PassFailedException
 
-from dialects.bm1684 import tile
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import Engine
-from dialects.bm1684.layout import Ref
 from dialects.bm1684.model import Npu, run
 from dialects.bm1684.npu import LocalBox, Observation
-from dialects.quant import types
-from dialects.quant.base import ints
 from dialects.quant.strips import join_strips
-from passes.support.encode import Group, command_groups, integer, weights_image
+from passes.image.groups import Site
+from passes.image.program import Program
+from passes.image.tensors import NetworkTensor
 from passes.verification.findings import Difference
 
 Array = NDArray[Any]
-MAX_CONTEXT = 1 << 34
-"""Bytes: more than a board has."""
-Site = tuple[int, Engine, int]
-"""A command: group, engine, id."""
 
 
 def to_packed(array: Array) -> Array:
@@ -45,76 +35,6 @@ def from_packed(data: Array, shape: Sequence[int], dtype: Any) -> Array:
     groups = -(-shape[0] // 4)
     split = data.view(dtype).reshape(groups, -1, 4).transpose(0, 2, 1)
     return np.ascontiguousarray(split.reshape(groups * 4, -1)[: shape[0]]).reshape(shape)
-
-
-@dataclass(frozen=True)
-class NetworkTensor:
-    """A network input or output: its place in DDR and the real value of one step (None for
-    float). ``packed``: four 8-bit images lie in a word (4N).
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
-    address: int
-    nbytes: int
-    scale: float | None
-    packed: bool
-
-    def observation(self) -> Observation:
-        return Observation(self.name, self.address, self.shape, self.dtype, self.packed)
-
-
-@dataclass(frozen=True)
-class Program:
-    """What the chip gets: command bytes (TIU, GDMA) of each group, and the weights."""
-
-    groups: tuple[tuple[bytes, bytes], ...]
-    coeff: bytes
-    ddr_bytes: int
-
-    @staticmethod
-    def of(function: FuncOp) -> Program:
-        """Encodes a function of npu ops."""
-        groups = command_groups(function)
-        coded = tuple((g.encode(Engine.TIU), g.encode(Engine.GDMA)) for g in groups)
-        coeff = weights_image(function)
-        size = integer(function, "context_size")
-        if not 0 < size <= MAX_CONTEXT:
-            raise PassFailedException(f"context_size is {size}, no board has so much memory")
-        return Program(coded, coeff, len(coeff) + size)
-
-    def holds(self, tensor: NetworkTensor) -> bool:
-        """Whether a tensor lies in the program's memory."""
-        end = BM1684.context_start + self.ddr_bytes
-        return BM1684.context_start <= tensor.address <= end - tensor.nbytes
-
-
-@dataclass(frozen=True)
-class Sites:
-    """For each command: the tensors that are final after it, and its location."""
-
-    groups: list[Group]
-
-    @staticmethod
-    def of(function: FuncOp) -> Sites:
-        return Sites(command_groups(function))
-
-    def observations(self) -> dict[Site, tuple[Observation, ...]]:
-        """The tensors that are final after a command."""
-        return {
-            (number, op.instruction.engine, op.instruction.id): op.observations
-            for number, group in enumerate(self.groups)
-            for op in group.commands
-            if op.observations
-        }
-
-    def location(self, group: int, engine: Engine, number: int) -> LocationAttr | None:
-        """The location of a command, or None when there is no such command."""
-        if group >= len(self.groups):
-            return None
-        ops = self.groups[group].ops(engine)
-        return ops[number - 1].location if 0 < number <= len(ops) else None
 
 
 def read_tensor(npu: Npu, at: Observation) -> Array:
@@ -196,28 +116,3 @@ def execute(
 
     run(npu, program.groups, after)
     return npu
-
-
-def network_tensors(
-    function: FuncOp, kind: type[tile.InputOp] | type[tile.OutputOp]
-) -> list[NetworkTensor]:
-    """The network's inputs or outputs, in order.
-
-    Raises PassFailedException when the bytes of one are not those of its shape.
-    """
-    found: list[NetworkTensor] = []
-    for op in function.body.block.ops:
-        if isinstance(op, kind):
-            ref = Ref.of(op.ref)
-            dtype, packed = types.dtype_name(ref.element), ref.layout.pack > 1
-            scale = None if op.scale is None else float(op.scale.data.scale)
-            shape = ints(op.shape)
-            tensor = NetworkTensor(
-                op.top.data, shape, dtype, op.located, op.bytes.value.data, scale, packed
-            )
-            if min(shape, default=0) < 1 or tensor.observation().nbytes != tensor.nbytes:
-                raise PassFailedException(
-                    f'{op.name} "{tensor.name}": {tensor.nbytes} bytes are not those of its shape'
-                )
-            found.append(tensor)
-    return found

@@ -11,7 +11,8 @@ from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Operation, SSAValue
 
 from dialects.execute import names_of
-from passes.support.program import layer_name, location_text, names
+from passes.module.functions import names
+from passes.module.locations import layer_name, location_text
 from passes.verification.findings import Difference, TensorFinding
 from passes.verification.known import Known, evaluate
 

@@ -30,7 +30,8 @@ from dialects.blob import Array, BlobAttr
 from dialects.execute import execute
 from dialects.ufw import ops
 from dialects.ufw.reference import evaluate
-from passes.support.program import layer_name, main_function
+from passes.module.functions import main_function
+from passes.module.locations import layer_name
 from tests.networks import random_weights
 
 FACES = {"pnet": 12, "rnet": 24, "onet": 48}

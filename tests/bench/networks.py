@@ -18,7 +18,7 @@ from dialects.bm1684.cycles import PEAK_MACS
 from dialects.bm1684.isa import Precision
 from dialects.ufw import ops as ufw
 from dialects.ufw.layer import shape_of
-from passes.support.program import main_function, names
+from passes.module.functions import main_function, names
 from tests.vendor.networks import int8_files, models, network_files
 
 DDR_BYTES_A_CYCLE = 53.3

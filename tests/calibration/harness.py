@@ -18,7 +18,7 @@ from dialects.blob import Array
 from dialects.execute import execute
 from dialects.ufw import reference as ufw
 from dialects.ufw.layer import shape_of
-from passes.support.program import main_function, names
+from passes.module.functions import main_function, names
 from tests.networks import random_weights
 
 Arrays = Mapping[str, Array]

@@ -31,7 +31,7 @@ from dialects.blob import Array
 from dialects.execute import execute
 from dialects.ufw.layer import shape_of
 from dialects.ufw.reference import evaluate
-from passes.support.program import main_function
+from passes.module.functions import main_function
 from tests.calibration.harness import Files, data_layer, layer
 from tests.random_nets import random_module
 

@@ -12,7 +12,7 @@ from bmnetu.errors import InputFileError, UsageError
 from bmnetu.frontend import load_network
 from dialects.ufw import ops
 from dialects.ufw.layer import LayerOp
-from passes.support.program import main_function
+from passes.module.functions import main_function
 from tests.calibration.harness import Calibrated, Files, batch, data_layer, layer
 from tests.networks import random_weights
 

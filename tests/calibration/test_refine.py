@@ -12,7 +12,7 @@ from bmnetu.calibration.int8 import refine
 from bmnetu.calibration.int8.refine import sample_batches
 from bmnetu.frontend import load_network
 from dialects.blob import Array
-from passes.support.program import main_function
+from passes.module.functions import main_function
 from tests.calibration.harness import Calibrated, Files, batch, data_layer, layer
 
 CONV = "convolution_param { num_output: 12 kernel_size: 3 pad: 1 }"

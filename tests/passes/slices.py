@@ -14,7 +14,7 @@ from dialects.bm1684.npu import CommandOp
 from dialects.execute import execute
 from dialects.quant import reference, types
 from dialects.quant.base import PART
-from passes.support.program import main_function
+from passes.module.functions import main_function
 from passes.verification.findings import Findings
 from passes.verify_layers import VerifyLayersPass
 

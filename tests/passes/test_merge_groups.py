@@ -15,8 +15,8 @@ from dialects.execute import execute
 from dialects.quant import reference, types
 from dialects.quant.compute import ConvOp
 from dialects.ufw import ops as ufw
-from passes.support.inputs import random_inputs
-from passes.support.program import main_function
+from passes.module.functions import main_function
+from passes.verification.inputs import random_inputs
 from passes.verify_layers import VerifyLayersPass
 from tests.net_maker import NetMaker
 from tests.random_nets import finished

@@ -14,8 +14,8 @@ from bmnetu.pipeline import parse_pipeline, pipeline_text, run_pipeline
 from dialects.execute import execute
 from dialects.quant import reference, types
 from dialects.quant.strips import IMAGE_HEIGHT, STRIP_OPS
+from passes.module.functions import main_function
 from passes.strips.plan import Plan, _Offer, plan_strips  # pyright: ignore[reportPrivateUsage]
-from passes.support.program import main_function
 from tests.random_nets import random_module
 
 SEEDS = range(40)

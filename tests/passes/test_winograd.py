@@ -14,8 +14,8 @@ from dialects.bm1684.npu import CommandOp
 from dialects.execute import names_of
 from dialects.quant import types
 from dialects.ufw import ops as ufw
+from passes.module.functions import main_function
 from passes.quant.quant_choose_winograd import REPORT
-from passes.support.program import main_function
 from passes.verify_layers import VerifyLayersPass
 from tests.net_maker import NetMaker
 from tests.random_nets import finished

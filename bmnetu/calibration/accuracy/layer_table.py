@@ -22,7 +22,7 @@ from bmnetu.frontend.weights.scales import FULL_SCALE_SIGNED, FULL_SCALE_UNSIGNE
 from dialects.blob import Array
 from dialects.execute import execute
 from dialects.quant import reference, types
-from passes.support.program import layer_name
+from passes.module.locations import layer_name
 
 DIGITS = 6
 """Significant digits of the numbers in the JSON."""

@@ -17,7 +17,7 @@ from dialects.quant.base import int_attr
 from dialects.quant.scale import ScaleAttr
 from dialects.ufw import ops
 from dialects.ufw.layer import SI8, UI8, LayerOp, Top, shape_of
-from passes.support.program import main_function
+from passes.module.functions import main_function
 
 
 def int8_module(net: FloatNet, quantized: QuantizedNet) -> ModuleOp:

@@ -15,7 +15,7 @@ from dialects.execute import Observe, execute
 from dialects.quant import reference, types
 from dialects.quant.arithmetic import quantize
 from passes.convert_ufw_to_quant import ConvertUfwToQuantPass
-from passes.support.program import main_function, names
+from passes.module.functions import main_function, names
 
 
 class Int8Net:

@@ -17,7 +17,7 @@ from bmnetu.frontend.ufw_pb2 import LayerParameter, NetParameter
 from dialects.ufw import ops
 from dialects.ufw.layer import LayerOp, shape_of
 from dialects.ufw.shapes import Shape
-from passes.support.program import main_function, names
+from passes.module.functions import main_function, names
 from passes.ufw.ufw_fold_batch_norm import UfwFoldBatchNormPass
 
 Node = Operation | SSAValue

@@ -12,7 +12,7 @@ from xdsl.parser import Parser
 from bmnetu.files.dump import blobs_of, fill_blobs, module_text
 from bmnetu.pipeline import DIALECTS
 from dialects.blob import Array
-from passes.support.program import main_function
+from passes.module.functions import main_function
 
 
 class PortableFunction:

@@ -10,7 +10,7 @@ from xdsl.ir import SSAValue
 
 from dialects.blob import Array
 from dialects.execute import Evaluate
-from passes.support.program import names
+from passes.module.functions import names
 
 
 class Walk:

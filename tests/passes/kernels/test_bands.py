@@ -12,7 +12,7 @@ from dialects.quant import types
 from dialects.ufw import ops as ufw
 from passes.kernels.tiling import Axis, Problem, TileSize
 from passes.kernels.window import BANDS, band_rows
-from passes.support.program import main_function
+from passes.module.functions import main_function
 from tests.compiled import compiled
 from tests.net_maker import NetMaker
 from tests.random_nets import finished

@@ -16,7 +16,7 @@ from dialects.ufw import ops as ufw
 from passes.kernels import conv, fold
 from passes.kernels.fold import AxisFold, Fold, choose_fold
 from passes.kernels.tiling import Axis
-from passes.support.program import main_function
+from passes.module.functions import main_function
 from tests.compiled import compiled
 from tests.net_maker import NetMaker
 from tests.random_nets import finished

@@ -10,8 +10,8 @@ from xdsl.parser import Parser
 
 from bmnetu.pipeline import new_context, parse_pipeline, run_pipeline
 from dialects.bm1684.cycles import schedule
-from passes.support.encode import command_groups
-from passes.support.program import main_function
+from passes.image.groups import command_groups
+from passes.module.functions import main_function
 from passes.verify_layers import VerifyLayersPass
 
 NETWORK = """builtin.module {{ func.func @main(%x: {0}) -> {0} attributes {{

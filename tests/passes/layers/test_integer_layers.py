@@ -28,7 +28,7 @@ from dialects.ufw import ops as ufw
 from dialects.ufw.layer import SI8, UI8, LayerOp, Top
 from dialects.ufw.reference import evaluate as evaluate_layer
 from passes.convert_ufw_to_quant import ConvertUfwToQuantPass
-from passes.support.program import main_function
+from passes.module.functions import main_function
 from tests.dialects.quant.ops_by_hand import Array, noise
 
 SHAPE = (2, 3, 5, 4)

@@ -24,7 +24,7 @@ from dialects.ufw import ops as ufw
 from dialects.ufw.layer import SI8, LayerOp, Top
 from passes.convert_ufw_to_quant import ConvertUfwToQuantPass
 from passes.layers import wide_window
-from passes.support.program import main_function
+from passes.module.functions import main_function
 
 SHAPE = (2, 3, 71, 64)
 SCALE = 0.05

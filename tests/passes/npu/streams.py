@@ -18,7 +18,7 @@ from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import Engine, Eu, Instruction
 from dialects.bm1684.model import Npu, execute
 from dialects.bm1684.npu import CommandOp, command_op
-from passes.support.program import main_function
+from passes.module.functions import main_function
 
 SLOTS = 5
 WORDS = 32

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import Engine, Instruction
 from dialects.bm1684.model import RaceError, run
+from passes.image.groups import command_groups
+from passes.module.functions import main_function
 from passes.npu import npu_assign_waits
 from passes.npu.npu_assign_waits import NpuAssignWaitsPass
 from passes.npu.npu_hoist_loads import NpuHoistLoadsPass
-from passes.support.encode import command_groups
-from passes.support.program import main_function
 from tests.passes.npu.streams import (
     COMMANDS,
     Command,

@@ -12,7 +12,7 @@ from xdsl.ir import Operation
 from xdsl.parser import Parser
 
 from bmnetu.pipeline import new_context
-from passes.support.program import main_function
+from passes.module.functions import main_function
 from passes.verification.findings import Difference
 from passes.verification.known import Known, evaluate
 

@@ -12,7 +12,7 @@ from xdsl.utils.exceptions import PassFailedException
 from bmnetu.pipeline import OPT_LEVELS, new_context
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.tile_memory import InputOp
-from passes.support.program import main_function
+from passes.module.functions import main_function
 from passes.verify_layers import VerifyLayersPass
 from tests.compiled import compiled
 

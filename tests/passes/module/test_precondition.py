@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.builtin import ModuleOp, StringAttr
+from xdsl.dialects.func import FuncOp
 from xdsl.ir import Block
 from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import PassFailedException
@@ -11,10 +12,11 @@ from xdsl.utils.exceptions import PassFailedException
 from bmnetu.files.module_text import parse_module
 from bmnetu.pipeline import LEVELS, OPT_LEVELS, new_context, parse_pipeline, pipeline_text
 from passes import ALL_PASSES
+from passes.base import NpuFunctionPass
 from passes.keep_reference import KeepReferencePass
+from passes.module.functions import RUNS_ON, main_function, reference_module
+from passes.module.precondition import check_precondition
 from passes.npu.npu_assign_waits import NpuAssignWaitsPass
-from passes.support.precondition import check_precondition
-from passes.support.program import main_function, reference_module
 
 LAYOUT = '#tile.layout<"tensor unit=4 pack=1 strides=1,1,1,1">'
 MEMREF = f'memref<1x1x1x1xf32, {LAYOUT}, #tile.place<"ddr">>'
@@ -36,6 +38,8 @@ def module_at(level: str, body: str | None = None) -> ModuleOp:
 def test_every_pass_but_one_declares_a_level() -> None:
     levels = {item.name: getattr(item, "level", None) for item in ALL_PASSES}
     assert [name for name, level in levels.items() if level is None] == ["keep-reference"]
+    on_modules = [item.name for item in ALL_PASSES if not issubclass(item, NpuFunctionPass)]
+    assert on_modules == ["keep-reference", "verify-layers"]
     assert set(levels.values()) == {None, *LEVELS}
 
 
@@ -83,3 +87,16 @@ def test_pipelines_run_in_the_order_of_the_levels(precision: str, opt: int) -> N
     passes = parse_pipeline(pipeline_text(opt, precision, verify=True))
     order = [LEVELS.index(item.level) for item in passes if hasattr(item, "level")]  # pyright: ignore
     assert order == sorted(order)
+
+
+def test_every_function_of_the_npu_is_looked_at_and_none_of_the_host() -> None:
+    module = module_at("npu")
+    other = module_at("quant").body.block.first_op
+    assert isinstance(other, FuncOp)
+    other.detach()
+    other.sym_name = StringAttr("other")
+    module.body.block.add_op(other)
+    with pytest.raises(PassFailedException, match=r"this one holds quant\.tanh"):
+        check_precondition(NpuAssignWaitsPass(), module)
+    other.attributes[RUNS_ON] = StringAttr("host")
+    check_precondition(NpuAssignWaitsPass(), module)

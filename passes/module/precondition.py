@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Operation, SSAValue
@@ -9,7 +11,8 @@ from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import PassFailedException
 
 from dialects.bm1684 import tile
-from passes.support.program import location_text, main_function, reference_module
+from passes.module.functions import functions, npu_functions, reference_module
+from passes.module.locations import location_text
 
 KEPT = (tile.ConstantOp, tile.InputOp, tile.OutputOp)
 """Ops of the tile level that stay at the npu level: where the network's tensors and weights lie."""
@@ -23,11 +26,11 @@ def check_precondition(item: ModulePass, module: ModuleOp) -> None:
     """
     reference = reference_module(module)
     for holder in (module, reference):
-        if holder is not None:
-            _check_order(main_function(holder))
+        for function in [] if holder is None else functions(holder):
+            _check_order(function)
     level = getattr(item, "level", None)
     if level is not None:
-        for op in main_function(module).body.block.ops:
+        for op in chain.from_iterable(f.body.block.ops for f in npu_functions(module)):
             if not _belongs(op, level):
                 raise PassFailedException(
                     f"pass {item.name} takes a module at the {level} level;"

@@ -1,57 +1,39 @@
-"""Finds the parts of a module that passes work on."""
+"""The functions of a module."""
 
 from __future__ import annotations
 
-from xdsl.dialects.builtin import (
-    ArrayAttr,
-    FileLineColLoc,
-    FunctionType,
-    LocationAttr,
-    ModuleOp,
-    NameLoc,
-)
+from xdsl.dialects.builtin import ArrayAttr, FunctionType, ModuleOp, StringAttr
 from xdsl.dialects.func import FuncOp, ReturnOp
-from xdsl.ir import Attribute, Block, Operation, Region
+from xdsl.ir import Block, Region
 from xdsl.utils.exceptions import PassFailedException
 
 from dialects.execute import names_of
 
-
-class LayerError(PassFailedException):
-    """A layer that cannot be compiled: its location, and why in one sentence."""
-
-    def __init__(self, location: LocationAttr, message: str):
-        super().__init__(f"{location_text(location)}: {message}")
-        self.location = location
-        self.message = message
-
-
-def location_text(location: Attribute) -> str:
-    """``net.prototxt:41: layer "conv1"``, as much of it as the location holds."""
-    if isinstance(location, NameLoc):
-        inner = location_text(location.location)
-        layer = f'layer "{location.desc.data}"'
-        return f"{inner}: {layer}" if inner else layer
-    if isinstance(location, FileLineColLoc):
-        return f"{location.filename.data}:{location.line.data}"
-    return ""
-
-
-def layer_name(op: Operation) -> str:
-    """The network's name of the layer an op comes from."""
-    location = op.location
-    return location.desc.data if isinstance(location, NameLoc) else op.name
-
-
+_NPU = StringAttr("npu")
 MAIN = "main"
 REFERENCE = "reference"
+RUNS_ON = "runs_on"
+"""The attribute that says where a function runs: "npu", as those do that have none, or "host"."""
+
+
+def functions(module: ModuleOp) -> list[FuncOp]:
+    """All functions of a module, in order; not those of ``@reference``."""
+    return [op for op in module.body.block.ops if isinstance(op, FuncOp)]
+
+
+def npu_functions(module: ModuleOp) -> list[FuncOp]:
+    """The functions that run on the NPU. Raises PassFailedException when there are none."""
+    found = [f for f in functions(module) if f.attributes.get(RUNS_ON, _NPU) == _NPU]
+    if not found:
+        raise PassFailedException("the module has no function that runs on the NPU")
+    return found
 
 
 def main_function(module: ModuleOp) -> FuncOp:
     """The network's function, ``@main``. Raises PassFailedException when there is none."""
-    for op in module.body.block.ops:
-        if isinstance(op, FuncOp) and op.sym_name.data == MAIN:
-            return op
+    for function in functions(module):
+        if function.sym_name.data == MAIN:
+            return function
     raise PassFailedException(f"the module has no function @{MAIN}")
 
 

@@ -15,7 +15,7 @@ from xdsl.ir import Block, SSAValue
 from dialects.bm1684 import tile
 from dialects.bm1684.layout import DDR, L2, LMEM, Place, Ref, Space, aligned, contiguous
 from dialects.quant.base import int_attr
-from passes.support.memory import (
+from passes.memory.allocation import (
     Arena,
     Lifetime,
     OutOfMemory,

@@ -1,4 +1,4 @@
-"""Commands of a compiled function as bytes, and the blocks of weights they read."""
+"""The whole of what the chip gets: the commands of every group, and the weights."""
 
 from __future__ import annotations
 
@@ -11,44 +11,37 @@ from xdsl.utils.exceptions import PassFailedException
 
 from dialects.bm1684 import tile
 from dialects.bm1684.chip import BM1684
-from dialects.bm1684.isa import Engine
 from dialects.bm1684.layout import align
-from dialects.bm1684.npu import CommandOp
+from passes.image.groups import CodedGroup, command_groups
+from passes.image.tensors import NetworkTensor
+
+MAX_CONTEXT = 1 << 34
+"""Bytes: more than a board has."""
 
 
-@dataclass
-class Group:
-    """One group of commands: each engine's ids run from 1. ``commands`` are in program order."""
+@dataclass(frozen=True)
+class Program:
+    """What the chip gets. ``coeff``: the weights, from the start of the network's memory on;
+    ``ddr_bytes``: the size of that memory with the tensors behind them."""
 
-    commands: list[CommandOp]
+    groups: tuple[CodedGroup, ...]
+    coeff: bytes
+    ddr_bytes: int
 
-    def ops(self, engine: Engine) -> list[CommandOp]:
-        """The commands of one engine in id order."""
-        return [c for c in self.commands if c.instruction.engine is engine]
+    @staticmethod
+    def of(function: FuncOp) -> Program:
+        """Encodes a function of npu ops."""
+        coded = tuple(group.encode() for group in command_groups(function))
+        coeff = weights_image(function)
+        size = integer(function, "context_size")
+        if not 0 < size <= MAX_CONTEXT:
+            raise PassFailedException(f"context_size is {size}, no board has so much memory")
+        return Program(coded, coeff, len(coeff) + size)
 
-    def encode(self, engine: Engine) -> bytes:
-        """The engine's commands, 128 bytes each."""
-        return b"".join(c.instruction.pack() for c in self.ops(engine))
-
-
-def command_groups(function: FuncOp) -> list[Group]:
-    """The groups of a function whose commands have ids. A new one begins where an id does not
-    grow.
-    """
-    groups: list[Group] = []
-    last = dict.fromkeys(Engine, 0)
-    for op in function.body.block.ops:
-        if not isinstance(op, CommandOp):
-            continue
-        instruction = op.instruction
-        if not groups or instruction.id <= last[instruction.engine]:
-            groups.append(Group([]))
-            last = dict.fromkeys(Engine, 0)
-        groups[-1].commands.append(op)
-        last[instruction.engine] = instruction.id
-    if not groups:
-        raise PassFailedException("the function holds no commands")
-    return groups
+    def holds(self, tensor: NetworkTensor) -> bool:
+        """Whether a tensor lies in the program's memory."""
+        end = BM1684.context_start + self.ddr_bytes
+        return BM1684.context_start <= tensor.address <= end - tensor.nbytes
 
 
 def integer(function: FuncOp, name: str) -> int:

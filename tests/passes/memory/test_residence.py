@@ -10,7 +10,7 @@ from xdsl.ir import Block
 from dialects.bm1684 import tile
 from dialects.bm1684.layout import DDR, Layout, Ref, contiguous
 from dialects.quant.base import int_attr
-from passes.support.residence import Box, Range, Tensor
+from passes.memory.residence import Box, Range, Tensor
 
 RANGES = st.tuples(st.integers(0, 6), st.integers(1, 5)).map(lambda r: Range(r[0], r[0] + r[1]))
 BOXES = st.builds(Box, RANGES, RANGES)

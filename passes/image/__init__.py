@@ -1,0 +1,1 @@
+"""What the chip gets of a compiled function: command bytes, weights, the network's tensors."""

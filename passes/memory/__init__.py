@@ -1,0 +1,1 @@
+"""Memory: lifetimes and addresses of buffers, where tensors stay, what commands touch."""

@@ -1,0 +1,1 @@
+"""A module's functions, the places its ops come from, and what must hold before a pass."""

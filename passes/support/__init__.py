@@ -1,1 +1,0 @@
-"""What several passes share: finding functions, lifetimes, footprints, encoding."""

@@ -1,0 +1,92 @@
+"""Passes on modules of several functions."""
+
+from __future__ import annotations
+
+import pytest
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp, StringAttr
+from xdsl.dialects.func import FuncOp
+from xdsl.utils.exceptions import PassFailedException
+
+from bmnetu.pipeline import OPT_LEVELS, parse_pipeline, pipeline_text
+from passes import ALL_PASSES
+from passes.base import NpuFunctionPass
+from passes.keep_reference import KeepReferencePass
+from passes.module.functions import (
+    MAIN,
+    RUNS_ON,
+    functions,
+    main_function,
+    npu_functions,
+    reference_module,
+)
+from passes.npu.npu_assign_waits import NpuAssignWaitsPass
+from tests.random_nets import random_module
+
+CASES = [(opt, precision) for opt in OPT_LEVELS for precision in ("FP32", "INT8")]
+
+
+def function_of(seed: int, precision: str, name: str = MAIN) -> FuncOp:
+    """The function of a random network, alone in no module."""
+    function = main_function(random_module(seed, precision == "INT8"))
+    function.detach()
+    function.sym_name = StringAttr(name)
+    return function
+
+
+def host_function(precision: str) -> FuncOp:
+    """A function of ufw ops that runs on the host."""
+    function = function_of(2, precision, "host")
+    function.attributes[RUNS_ON] = StringAttr("host")
+    return function
+
+
+def body(module: ModuleOp, name: str) -> str:
+    """A function's text, without its name."""
+    (found,) = (f for f in functions(module) if f.sym_name.data == name)
+    return str(found).replace(f"@{name}", "")
+
+
+@pytest.mark.parametrize(("opt", "precision"), CASES)
+def test_every_function_of_the_npu_is_lowered_as_if_it_were_alone(opt: int, precision: str) -> None:
+    alone = [ModuleOp([function_of(seed, precision)]) for seed in (0, 1)]
+    both = ModuleOp(
+        [
+            function_of(0, precision),
+            host_function(precision),
+            function_of(1, precision, "second"),
+        ]
+    )
+    host = body(both, "host")
+    for item in parse_pipeline(pipeline_text(opt, precision)):
+        for module in (both, *alone):
+            item.apply(Context(), module)
+        for name, module in zip((MAIN, "second"), alone, strict=True):
+            assert body(both, name) == body(module, MAIN), item.name
+        assert body(both, "host") == host
+    assert "npu.gdma" in body(both, "second")
+    reference = reference_module(both)
+    assert reference is not None
+    assert [f.sym_name.data for f in functions(reference)] == [MAIN, "host", "second"]
+
+
+def test_the_pipelines_above_hold_every_pass_on_functions() -> None:
+    run = {
+        item.name
+        for opt, precision in CASES
+        for item in parse_pipeline(pipeline_text(opt, precision))
+    }
+    assert {item.name for item in ALL_PASSES if issubclass(item, NpuFunctionPass)} <= run
+
+
+def test_a_module_without_a_function_of_the_npu_is_an_error() -> None:
+    module = ModuleOp([host_function("FP32")])
+    with pytest.raises(PassFailedException, match="no function that runs on the NPU"):
+        NpuAssignWaitsPass().apply(Context(), module)
+    KeepReferencePass().apply(Context(), module)
+
+
+def test_a_function_may_say_that_it_runs_on_the_npu() -> None:
+    function = function_of(0, "FP32")
+    function.attributes[RUNS_ON] = StringAttr("npu")
+    assert npu_functions(ModuleOp([function])) == [function]
