@@ -54,6 +54,10 @@ class Strided(OpTrait):
     """The kernel of the op reads and writes rows of a larger tensor as they lie in DDR."""
 
 
+class WideSums(OpTrait):
+    """The kernel of the op holds 16-bit numbers where operands and result have 8 bits."""
+
+
 class QuantOp(IRDLOperation, ABC):
     """One op of the quant level, and the facts about it that passes ask for.
 

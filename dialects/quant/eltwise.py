@@ -26,6 +26,7 @@ from dialects.quant.base import (
     AnyTensor,
     Array,
     QuantOp,
+    WideSums,
     ints,
     one_kind,
     require,
@@ -51,7 +52,7 @@ class EltwiseOp(QuantOp):
     shift = prop_def(I64, default_value=ZERO)
     relu = prop_def(BoolAttr, default_value=BoolAttr.from_bool(False))
     y = result_def(AnyTensor)
-    traits = traits_def(Pure())
+    traits = traits_def(Pure(), WideSums())
     assembly_format = (
         "$kind `(` $xs `)` (`multipliers` $multipliers^)? (`coefficients` $coefficients^)?"
         " (`shift` $shift^)? (`relu` $relu^)?"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from xdsl.dialects.builtin import FloatAttr
-from xdsl.irdl import irdl_op_definition, opt_prop_def, prop_def
+from xdsl.irdl import irdl_op_definition, opt_prop_def, prop_def, traits_def
 
 from dialects.blob import BlobAttr
 from dialects.quant import types
@@ -15,6 +15,7 @@ from dialects.quant.base import (
     ZERO,
     Array,
     UnaryOp,
+    WideSums,
     one_kind,
     require,
     require_floats,
@@ -45,6 +46,7 @@ class RequantizeOp(PointwiseOp):
     """
 
     name = "quant.requantize"
+    traits = traits_def(WideSums())
     multiplier = prop_def(I64)
     shift = prop_def(I64, default_value=ZERO)
     assembly_format = (
@@ -73,6 +75,7 @@ class PReluOp(PointwiseOp):
     """
 
     name = "quant.prelu"
+    traits = traits_def(WideSums())
     slope = prop_def(BlobAttr)
     shift = prop_def(I64, default_value=ZERO)
     multiplier = prop_def(I64, default_value=ONE)

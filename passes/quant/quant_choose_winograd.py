@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,24 +14,13 @@ from xdsl.ir import Attribute, Operation
 
 from dialects.blob import BlobAttr
 from dialects.bm1684.chip import BM1684
-from dialects.bm1684.cycles.gdma import PEAK_BYTES
-from dialects.bm1684.cycles.tiu import (
-    STEP_PIXELS,
-    ceil_div,
-    float_conv_step,
-    float_winograd_halves,
-    int8_conv_step,
-    winograd_step,
-    winograd_tiles,
-)
-from dialects.bm1684.layout import rows_of
 from dialects.execute import execute
 from dialects.quant import types, winograd
 from dialects.quant.base import int_attr, ints
 from dialects.quant.compute import ConvOp
 from dialects.quant.reference import evaluate
-from dialects.quant.strips import STRIPS
 from passes.base import NpuFunctionPass
+from passes.cost.conv import on_strips
 from passes.module.functions import names
 from passes.module.locations import layer_name
 from passes.verification.inputs import InputData, InputTensor
@@ -73,21 +62,12 @@ def _is_faster(op: ConvOp) -> bool:
     """By the engine that takes longer; the transformed weights are 16/9 as many."""
     if obstacle(op) is not None:
         return False
-    images, outputs, height, width = types.shape_of(op.y)
-    channels, bias, is_float = op.weight.shape[1], op.bias is not None, types.is_float(op.x)
-    if channels < FEW_CHANNELS:
+    direct = replace(on_strips(op), winograd=False)
+    if direct.channels < FEW_CHANNELS:
         return False
-    if not is_float and images == 1:
-        height = ceil_div(height, STRIPS)
-    tiles, steps = winograd_tiles(height, width), ceil_div(height * width, STEP_PIXELS)
-    if is_float:
-        forms = (float_winograd_halves(channels, bias) / 2, float_conv_step(9, channels, 1, bias))
-    else:
-        forms = (winograd_step(channels, bias), float(int8_conv_step(9, channels, 1, bias)))
-    blocks = (images if is_float else ceil_div(images, STRIPS)) * rows_of(outputs)
-    taps = outputs * channels * (4 if is_float else 1) / PEAK_BYTES
-    winograd_cycles = max(blocks * tiles * forms[0], 16 * taps)
-    return winograd_cycles < max(blocks * steps * forms[1], 9 * taps)
+    forms = (replace(direct, winograd=True), direct)
+    winograd_cycles, direct_cycles = (max(x.cycles(), x.load_cycles()) for x in forms)
+    return winograd_cycles < direct_cycles
 
 
 def transformed(op: ConvOp) -> ConvOp | None:

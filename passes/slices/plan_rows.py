@@ -19,8 +19,8 @@ from dialects.bm1684.cycles.gdma import PEAK_BYTES
 from dialects.quant.base import QuantOp
 from dialects.quant.windows import RowWindow
 from passes.cost.rows import cut_window
+from passes.cost.tensors import LayerCost, TensorCost
 from passes.slices.copies import Part, Span, results_read_outside
-from passes.slices.cost import LayerCost, TensorCost
 
 LONGEST = 24
 """Layers of a segment, at most."""
@@ -74,7 +74,7 @@ class _Layer:
 
     @cached_property
     def cost(self) -> LayerCost:
-        return LayerCost.of(self.op)
+        return LayerCost.of(self.op, self.window)
 
 
 def _runs(block: Block) -> Iterator[list[_Layer]]:
@@ -232,7 +232,10 @@ class _Planner:
         for index, times in alike.items():
             wanted = _wanted(layers, count, index)
             rows = _needed(layers, wanted)
-            work += times * sum(layer.cost.cycles_a_row * rows[layer.result][1] for layer in layers)
+            for layer in layers:
+                cost = layer.cost
+                each = cost.cycles_a_row if count == 1 else cost.cycles_a_cut_row
+                work += times * each * rows[layer.result][1]
             border = [(value, span[1]) for value, span in rows.items() if value not in inside]
             border += [(value, wanted[value][1]) for value in kept]
             for value, height in border:
