@@ -46,7 +46,7 @@ def __getattr__(name: str) -> object:
 
     if name == "__version__":
         return import_module("bmnetu.version").VERSION
-    place = "api" if name in _API else "result" if name in _RESULTS else "errors"
+    place = "api" if name in _API else "report.result" if name in _RESULTS else "errors"
     return getattr(import_module(f"bmnetu.{place}"), name)
 
 

@@ -22,6 +22,7 @@ from bmnetu.command_line.flags import (
     parse,
     require_necessary,
 )
+from bmnetu.command_line.installed import installed_plugins
 from bmnetu.command_line.terminal import Terminal
 from bmnetu.errors import BmnetuError, InputFileError, UnsupportedError
 from bmnetu.interrupts import interruptible
@@ -29,6 +30,7 @@ from bmnetu.options import (
     CalibrateOptions,
     CompileOptions,
     EvaluateOptions,
+    PassOptions,
     options_from,
 )
 from bmnetu.start import INTERRUPTED
@@ -64,9 +66,9 @@ def calibrate_main(argv: Sequence[str] | None = None) -> int:
 
 def _compile(values: dict[str, Any], terminal: Terminal) -> None:
     if values["print_pipeline"]:
-        from bmnetu.pipeline import pipeline_text
+        from bmnetu.ways.static import STATIC
 
-        terminal.say(pipeline_text(values["opt"], values["prec"] or "FP32"))
+        terminal.say(STATIC.text(options_from(PassOptions, values)))
         return
     require_necessary(COMPILE_FLAGS, values)
     options = options_from(CompileOptions, values)
@@ -127,7 +129,8 @@ def _run_tool(tool: Tool, argv: Sequence[str] | None) -> int:
     try:
         values = parse(tool.flags, words)
         if values["help"]:
-            terminal.say(help_text(tool.name, tool.purpose, tool.flags))
+            plugins = installed_plugins()
+            terminal.say(help_text(tool.name, tool.purpose, tool.flags, plugins))
         elif values["version"]:
             terminal.say(f"{tool.name} {VERSION}")
         else:

@@ -14,19 +14,20 @@ from xdsl.utils.exceptions import DiagnosticException, VerifyException
 
 from bmnetu.bmodel import read, write
 from bmnetu.compare_data import compare_data
-from bmnetu.emit import bmodel_of, check_written, network_name
+from bmnetu.emit import network_name
 from bmnetu.errors import BmnetuError, CompareError, UnsupportedError, UsageError
 from bmnetu.files.dump import WEIGHTS, Dumper
 from bmnetu.files.outputs import OutputFolder
 from bmnetu.frontend import Network, generate_umodel, load_network
 from bmnetu.options import CompileOptions, check_supported
-from bmnetu.pipeline import parse_pipeline, pipeline_text, run_pipeline
+from bmnetu.pipeline import pipeline_text, run_pipeline
 from bmnetu.report.profile import PROFILE_FILES, profile, profile_files
 from bmnetu.report.result import CompileResult, LayerLines, summary
 from bmnetu.search import search
+from bmnetu.ways.static import STATIC
 from dialects.blob import BlobError
 from dialects.execute import names_of
-from passes.module.functions import main_function, names
+from passes.module.functions import main_function, names, npu_functions
 from passes.module.locations import LayerError
 from passes.quant.quant_choose_winograd import REPORT, QuantChooseWinogradPass
 from passes.verification.findings import Findings
@@ -71,7 +72,7 @@ def compile_network(
     if options.mode == "GenUmodel":
         return _generated(options, report)
     folder = OutputFolder(options.outdir, "-outdir")
-    if options.stop_after in (None, "npu") and not options.print_pipeline:
+    if STATIC.ends_at(options.stop_after) and not options.print_pipeline:
         folder.check(*_file_names(options))
     dumper = None
     if options.dump_ir is not None:
@@ -87,12 +88,13 @@ def compile_network(
         net_name=options.net_name,
     )
     _check_precision(options, network)
+    given, options = options.prec, replace(options, prec=str(network.precision))
     for note in network.notes:
         report(f"note: {note}")
     if options.print_pipeline:
-        report(pipeline_of(options, network))
-        return _unfinished(network, pipeline_of(options, network))
-    if options.prec is None and network.precision == "INT8":
+        report(STATIC.text(options))
+        return _unfinished(network, STATIC.text(options))
+    if given is None and network.precision == "INT8":
         report("note: the umodel is INT8, so it is compiled with -prec=INT8")
     data = compare_data(options, network, report)
     with user_errors():
@@ -124,20 +126,6 @@ def _unfinished(network: Network, pipeline: str) -> CompileResult:
         pipeline=pipeline,
         module=network.module,
         notes=network.notes,
-    )
-
-
-def pipeline_of(options: CompileOptions, network: Network) -> str:
-    """The passes as the options say, without what a search changes."""
-    return pipeline_text(
-        options.opt,
-        str(network.precision),
-        options.input_as_fp32,
-        options.output_as_fp32,
-        options.stop_after,
-        use_wino=bool(options.use_wino),
-        verify=options.cmp and not options.print_pipeline,
-        seed=options.seed,
     )
 
 
@@ -201,12 +189,10 @@ class _Compilation:
 
     def run(self) -> CompileResult:
         options, network = self.options, self.network
-        text = pipeline_of(options, network)
-        passes = self._prepared(parse_pipeline(text))
-        if options.opt == SEARCHED and options.stop_after in (None, "npu"):
-            found = search(network.module, passes, options.opt_budget, self.progress)
-            if found != passes:
-                passes, text = found, ",".join(str(p.pipeline_pass_spec()) for p in found)
+        passes = self._prepared(STATIC.passes(options))
+        if options.opt == SEARCHED and STATIC.ends_at(options.stop_after):
+            passes = search(network.module, passes, options.opt_budget, self.progress)
+        text = pipeline_text(passes)
         dumper = self.dumper
         if dumper is not None:
             dumper.dump("load", network.module)
@@ -215,14 +201,15 @@ class _Compilation:
             if dumper is not None and not isinstance(item, VerifyLayersPass):
                 dumper.dump(item.name, network.module)
             if isinstance(item, QuantChooseWinogradPass):
-                for line in names_of(main_function(network.module), REPORT):
-                    self.report(line)
+                for function in npu_functions(network.module):
+                    for line in names_of(function, REPORT):
+                        self.report(line)
 
         def before(item: ModulePass) -> None:
             self.progress(f"pass {passes.index(item) + 1} of {len(passes)}: {item.name}")
 
         run_pipeline(network.module, passes, after, before=before)
-        if options.stop_after is not None and options.stop_after != "npu":
+        if not STATIC.ends_at(options.stop_after):
             self.report(f"stopped after level {options.stop_after}; -dump_ir=DIR keeps the IR")
             return _unfinished(network, text)
         self._judge()
@@ -251,12 +238,12 @@ class _Compilation:
 
     def _store(self, module: ModuleOp, text: str) -> CompileResult:
         outdir = self.options.outdir
-        contents = bmodel_of(module)
+        contents = STATIC.emit(module)
         try:
             data = write(contents)
         except ValueError as error:
             raise UnsupportedError(f"{self.options.model}: {error}") from error
-        check_written(read(data, BMODEL), module, BMODEL)
+        STATIC.check(read(data, BMODEL), module, BMODEL)
         files: dict[str, bytes] = {}
         if self.options.cmp:
             for name, arrays in zip(

@@ -23,6 +23,7 @@ from xdsl.utils.exceptions import DiagnosticException, ParseError
 from xdsl.utils.target import Target
 from xdsl.xdsl_opt_main import xDSLOptMain
 
+from bmnetu.command_line.installed import installed_plugins
 from bmnetu.command_line.terminal import Terminal, settle
 from bmnetu.errors import BmnetuError, InputFileError, UnsupportedError, UsageError
 from bmnetu.files.dump import fill_blobs
@@ -32,10 +33,9 @@ from bmnetu.files.reading import write_atomically
 from bmnetu.files.weights_file import WeightsFile
 from bmnetu.frontend import load_network
 from bmnetu.interrupts import interruptible
-from bmnetu.pipeline import DIALECTS
+from bmnetu.pipeline import all_dialects, all_passes
 from bmnetu.start import INTERRUPTED
 from dialects.blob import BlobError
-from passes import ALL_PASSES
 from passes.image.disassembly import disassemble
 from passes.image.groups import Sites
 from passes.module.functions import main_function
@@ -82,14 +82,14 @@ class BmnetuOpt(xDSLOptMain):
         def factory(dialect: Dialect) -> Callable[[], Dialect]:
             return lambda: dialect
 
-        for dialect in DIALECTS:
+        for dialect in all_dialects():
             self.ctx.register_dialect(dialect.name, factory(dialect))
 
     def register_all_passes(self) -> None:
         def factory(item: type[ModulePass]) -> Callable[[], type[ModulePass]]:
             return lambda: item
 
-        for item in (*ALL_PASSES, *GENERAL_PASSES):
+        for item in (*all_passes(), *GENERAL_PASSES):
             self.register_pass(item.name, factory(item))
 
     def setup_pipeline(self) -> None:
@@ -171,11 +171,12 @@ class BmnetuOpt(xDSLOptMain):
 
 def pass_lines() -> list[str]:
     """One line a pass: its name and the first sentence of its docstring."""
-    width = max(len(item.name) for item in ALL_PASSES)
-    texts = [" ".join((item.__doc__ or "").split()) for item in ALL_PASSES]
+    items = all_passes()
+    width = max(len(item.name) for item in items)
+    texts = [" ".join((item.__doc__ or "").split()) for item in items]
     return [
         f"{item.name:{width}}  {text.partition('. ')[0].removesuffix('.')}."
-        for item, text in zip(ALL_PASSES, texts, strict=True)
+        for item, text in zip(items, texts, strict=True)
     ]
 
 
@@ -184,12 +185,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     words = ["--help" if word == "-help" else word for word in words]
     terminal = Terminal("bmnetu-opt")
-    if "--list-passes" in words:
-        terminal.say("\n".join(pass_lines()))
-        return 0
     try:
+        if "--list-passes" in words:
+            terminal.say("\n".join(pass_lines()))
+            return 0
         with interruptible(), _streams():
-            BmnetuOpt(description="Runs bmnetu's passes on a network.", args=words).run()
+            BmnetuOpt(description=_purpose(), args=words).run()
             sys.stdout.flush()
     except BrokenPipeError:
         return 0  # as in bmnetu-opt ... | head
@@ -208,6 +209,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         terminal.error("this machine has too little memory for the module")
         return UnsupportedError.exit_code
     return 0
+
+
+def _purpose() -> str:
+    plugins = ", ".join(installed_plugins())
+    return "Runs bmnetu's passes on a network." + (f" Plug-ins: {plugins}." if plugins else "")
 
 
 def _exit_code(error: Exception) -> int:

@@ -20,8 +20,25 @@ from bmnetu.errors import UnsupportedError
 Shapes = tuple[tuple[int, ...], ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class PassOptions:
+    """What the passes of a compilation depend on, by the names of the flags.
+
+    ``prec`` is "FP32" or "INT8" once the network is loaded.
+    """
+
+    opt: int = 1
+    prec: str | None = None
+    cmp: bool = True
+    use_wino: bool | None = None
+    seed: int = 0
+    input_as_fp32: tuple[str, ...] = ()
+    output_as_fp32: tuple[str, ...] = ()
+    stop_after: str | None = None
+
+
 @dataclass(frozen=True)
-class CompileOptions:
+class CompileOptions(PassOptions):
     """A compilation. The names and meanings are those of the flags (``bmnetu -help``).
 
     None means: as the prototxt or the umodel says.
@@ -32,11 +49,8 @@ class CompileOptions:
     outdir: Path
     shapes: Shapes | None = None
     net_name: str | None = None
-    opt: int = 1
     opt_budget: int = 3
     dyn: bool = False
-    prec: str | None = None
-    cmp: bool = True
     cmp_data: Any = None
     resize: tuple[int, ...] | None = None
     crop: tuple[int, ...] | None = None
@@ -44,17 +58,12 @@ class CompileOptions:
     mean: tuple[float, ...] | None = None
     scale: tuple[float, ...] | None = None
     mode: str = "compile"
-    use_wino: bool | None = None
     target: str = "BM1684"
     max_n: int | None = None
-    seed: int = 0
     v: int = 0
     enable_profile: bool = False
-    input_as_fp32: tuple[str, ...] = ()
-    output_as_fp32: tuple[str, ...] = ()
     print_pipeline: bool = False
     dump_ir: Path | None = None
-    stop_after: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +117,7 @@ class EvaluateOptions(DataOptions):
     min_cosine: float | None = None
 
 
-OptionsT = TypeVar("OptionsT", CompileOptions, CalibrateOptions, EvaluateOptions)
+OptionsT = TypeVar("OptionsT", PassOptions, CompileOptions, CalibrateOptions, EvaluateOptions)
 
 
 def options_from(options: type[OptionsT], values: Mapping[str, Any]) -> OptionsT:

@@ -1,9 +1,8 @@
-"""The opt levels as data, and the run of a pipeline."""
+"""Pipelines of passes: as text, and their run."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import Builtin, ModuleOp
@@ -11,6 +10,7 @@ from xdsl.dialects.func import Func
 from xdsl.ir import Dialect
 from xdsl.passes import ModulePass, PassPipeline
 
+from bmnetu import plugins
 from dialects.blob import BLOB
 from dialects.bm1684.npu import NPU
 from dialects.bm1684.tile import TILE
@@ -19,117 +19,60 @@ from dialects.ufw.ops import UFW
 from passes import ALL_PASSES
 
 DIALECTS: tuple[Dialect, ...] = (Builtin, Func, BLOB, UFW, QUANT, TILE, NPU)
-LEVELS = ("ufw", "quant", "tile", "npu")
 
 
-@dataclass(frozen=True)
-class OptLevel:
-    """What one opt level runs at each of the four levels. ``ufw`` depends on the precision."""
-
-    ufw: dict[str, str]
-    quant: dict[str, str]
-    tile: str
-    npu: str
+def all_dialects() -> tuple[Dialect, ...]:
+    """Our dialects and those of plug-ins."""
+    return (*DIALECTS, *plugins.dialects())
 
 
-KEEP_BEFORE = {"FP32": "keep-reference", "INT8": ""}
-KEEP_AFTER = {"FP32": "", "INT8": "keep-reference"}
-FUSED = {"FP32": "keep-reference,ufw-fold-batch-norm", "INT8": ""}
-OVERLAPPED = OptLevel(
-    ufw=FUSED,
-    quant={"FP32": "quant-fuse-relu", "INT8": "keep-reference,quant-merge-groups"},
-    tile=("convert-quant-to-tile{share=2},tile-allocate-ddr,tile-allocate-local{overlap=true}"),
-    npu="npu-hoist-loads,npu-assign-waits",
-)
-OPT_LEVELS: dict[int, OptLevel] = {
-    0: OptLevel(
-        ufw=KEEP_BEFORE,
-        quant=KEEP_AFTER,
-        tile="convert-quant-to-tile,tile-allocate-ddr,tile-allocate-local",
-        npu="npu-assign-waits{serial=true}",
-    ),
-    1: OVERLAPPED,
-    2: replace(
-        OVERLAPPED,
-        quant={
-            "FP32": "quant-fuse-relu,quant-slice-batch,quant-slice-rows",
-            "INT8": (
-                "keep-reference,quant-merge-groups,"
-                "quant-slice-batch,quant-slice-rows,quant-cut-strips"
-            ),
-        },
-        tile=(
-            "convert-quant-to-tile{share=2 whole=true fold=true},tile-keep-local,"
-            "tile-allocate-ddr,tile-allocate-local{overlap=true}"
-        ),
-    ),
-}
+def all_passes() -> tuple[type[ModulePass], ...]:
+    """Our passes and those of plug-ins."""
+    return (*ALL_PASSES, *plugins.passes())
 
 
-def _convert(float_inputs: Sequence[str], float_outputs: Sequence[str]) -> str:
-    options = [
-        f"{name}={','.join(quote(v) for v in values)}"
-        for name, values in (("float-inputs", float_inputs), ("float-outputs", float_outputs))
-        if values
-    ]
-    return "convert-ufw-to-quant" + (f"{{{' '.join(options)}}}" if options else "")
-
-
-def _winograd_options(use_wino: bool, seed: int) -> str:
-    if not use_wino:
-        return f"{{seed={seed}}}" if seed else ""
-    return f"{{everywhere=true seed={seed}}}" if seed else "{everywhere=true}"
-
-
-def quote(text: str) -> str:
-    """A string as a pass option."""
+def _quoted(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
 
 
-def pipeline_text(
-    opt: int,
-    precision: str,
-    float_inputs: Sequence[str] = (),
-    float_outputs: Sequence[str] = (),
-    stop_after: str | None = None,
-    *,
-    use_wino: bool = False,
-    verify: bool = False,
-    seed: int = 0,
-) -> str:
-    """The pipeline of an opt level as text for ``bmnetu-opt -p``; it ends at level
-    ``stop_after``.
+def _value(value: str | int | bool | float) -> str:
+    if isinstance(value, str):
+        return _quoted(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def pass_text(item: ModulePass) -> str:
+    """A pass and those of its options that are not the default: ``name{option=1 other="a","b"}``.
+
+    xDSL's own text of a pass leaves quotes and backslashes in names as they are, which cannot be
+    read back.
     """
-    level = OPT_LEVELS[opt]
-    parts = {
-        "ufw": [level.ufw[precision]],
-        "quant": [
-            _convert(float_inputs, float_outputs),
-            "quant-choose-winograd" + _winograd_options(use_wino, seed),
-            level.quant[precision],
-        ],
-        "tile": [level.tile],
-        "npu": ["convert-tile-to-npu", level.npu],
-    }
-    last = LEVELS.index(stop_after or "npu")
-    words = [word for name in LEVELS[: last + 1] for word in parts[name] if word]
-    if verify and last == len(LEVELS) - 1:
-        words.append(f"verify-layers{{seed={seed}}}" if seed else "verify-layers")
-    return ",".join(words)
+    options = [
+        f"{name.replace('_', '-')}={','.join(map(_value, values))}"
+        for name, values in item.spec().parameters.items()
+    ]
+    return item.name + (f"{{{' '.join(options)}}}" if options else "")
+
+
+def pipeline_text(passes: Sequence[ModulePass]) -> str:
+    """Passes as text for ``bmnetu-opt -p``; :func:`parse_pipeline` gives equal ones back."""
+    return ",".join(map(pass_text, passes))
 
 
 def new_context() -> Context:
-    """A context that knows all our dialects."""
+    """A context that knows all dialects."""
     context = Context()
-    for dialect in DIALECTS:
+    for dialect in all_dialects():
         context.load_dialect(dialect)
     return context
 
 
 def parse_pipeline(text: str) -> tuple[ModulePass, ...]:
-    """The passes of a pipeline's text."""
-    known = {p.name: (lambda p=p: p) for p in ALL_PASSES}
+    """The passes of a pipeline's text; none for an empty one."""
+    if not text:
+        return ()
+    known = {p.name: (lambda p=p: p) for p in all_passes()}
     return PassPipeline.parse_spec(known, text).passes
 
 

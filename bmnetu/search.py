@@ -30,21 +30,21 @@ NO_SLICES = 1 << 40
 
 
 @dataclass(frozen=True)
-class Choice:
+class TriedOption:
     """An option of a pass, and the values that are tried in place of its own."""
 
     item: type[ModulePass]
-    option: str
+    name: str
     values: tuple[Any, ...]
 
 
-CHOICES = (
-    Choice(QuantSliceRowsPass, "room", (NO_SLICES,)),
-    Choice(ConvertQuantToTilePass, "fold", (False,)),
-    Choice(QuantCutStripsPass, "margin", (80, 125)),
-    Choice(QuantSliceBatchPass, "room", (BM1684.lane_bytes // 64, BM1684.lane_bytes // 4)),
-    Choice(ConvertQuantToTilePass, "share", (1, 4)),
-    Choice(TileKeepLocalPass, "reserve", (BM1684.lane_bytes // 4, BM1684.lane_bytes // 2)),
+TRIED_OPTIONS = (
+    TriedOption(QuantSliceRowsPass, "room", (NO_SLICES,)),
+    TriedOption(ConvertQuantToTilePass, "fold", (False,)),
+    TriedOption(QuantCutStripsPass, "margin", (80, 125)),
+    TriedOption(QuantSliceBatchPass, "room", (BM1684.lane_bytes // 64, BM1684.lane_bytes // 4)),
+    TriedOption(ConvertQuantToTilePass, "share", (1, 4)),
+    TriedOption(TileKeepLocalPass, "reserve", (BM1684.lane_bytes // 4, BM1684.lane_bytes // 2)),
 )
 """In the order in which they are tried; each keeps the best value before the next one's turn."""
 
@@ -61,8 +61,8 @@ def search(
     module, passes and budget give the same answer, whatever the machine. The module stays as it is.
     ``progress`` gets a line before each candidate.
     """
-    candidates = [(i, choice) for choice in CHOICES for i, p in enumerate(passes)
-                  if type(p) is choice.item]  # fmt: skip
+    candidates = [(i, tried) for tried in TRIED_OPTIONS for i, p in enumerate(passes)
+                  if type(p) is tried.item]  # fmt: skip
     if budget < 2 or not candidates:
         return passes
     first = min(i for i, _ in candidates)
@@ -70,18 +70,18 @@ def search(
     progress(f"candidate 1 of {budget}")
     run_pipeline(begun, passes[:first], verify=False)
     best, least = passes, _cycles(begun, passes[first:])
-    tried = 1
-    for i, choice in candidates:
-        for value in choice.values:
-            if tried == budget:
+    count = 1
+    for i, option in candidates:
+        for value in option.values:
+            if count == budget:
                 return best
-            changed = replace(best[i], **{choice.option: value})  # pyright: ignore
+            changed = replace(best[i], **{option.name: value})  # pyright: ignore
             if _same(begun, best[first:i], best[i], changed):
                 continue
-            progress(f"candidate {tried + 1} of {budget}: {changed.name}{{{choice.option}}}")
+            progress(f"candidate {count + 1} of {budget}: {changed.name}{{{option.name}}}")
             candidate = (*best[:i], changed, *best[i + 1 :])
             cycles = _cycles(begun, candidate[first:])
-            tried += 1
+            count += 1
             if cycles is not None and (least is None or cycles < least):
                 best, least = candidate, cycles
     return best

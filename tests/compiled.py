@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from xdsl.dialects.builtin import ModuleOp
 
-from bmnetu.pipeline import parse_pipeline, pipeline_text, run_pipeline
+from bmnetu.pipeline import run_pipeline
 from passes.verification.findings import Findings
 from passes.verify_layers import VerifyLayersPass
+from tests.pipelines import static_passes
 from tests.random_nets import random_module
 
 
 def compiled(module: ModuleOp, opt: int, precision: str, seed: int = 0) -> Findings:
     """Compiles a ufw module in place and compares it; nothing is raised for a difference."""
-    passes = parse_pipeline(pipeline_text(opt, precision, verify=True, seed=seed))
+    passes = static_passes(opt, precision, verify=True, seed=seed)
     verify = passes[-1]
     assert isinstance(verify, VerifyLayersPass)
     verify.findings.fatal = False

@@ -18,6 +18,7 @@ from xdsl.dialects.builtin import (
 )
 from xdsl.ir import Block, SSAValue
 
+from dialects.functions import FUNCTIONS
 from dialects.quant import types
 from dialects.quant.scale import ScaleAttr
 from dialects.ufw import ops as ufw
@@ -238,15 +239,13 @@ class NetMaker:
                 self.add(ufw.ReLUOp(x, self.sloped_top(x), self.rng.choice([0.1, -0.5, 3.0])))
             case "prelu":
                 self.prelu(x)
-            case "sigmoid":
-                self.add(ufw.SigmoidOp(x, self.top(True)))
-            case "tanh":
-                self.add(ufw.TanHOp(x, self.top()))
-            case "power":
-                power = self.rng.choice([1.0, 2.0, 3.0])
-                self.add(ufw.PowerOp(x, self.top(), power=power, scale=0.5, shift=0.25))
-            case _:
+            case "dropout":
                 self.add(ufw.DropoutOp(x, self.top(like=x)))
+            case name:
+                row = FUNCTIONS[name]
+                several = len(row.samples) > 1
+                parameters = self.rng.choice(row.samples) if several else row.samples[0]
+                self.add(ufw.PointwiseOp(x, self.top(row.low >= 0), name, **parameters))
 
     def prelu(self, x: SSAValue) -> None:
         shape = types.shape_of(x)

@@ -39,9 +39,9 @@ from bmnetu.options import (
     evaluate_options,
     options_from,
 )
-from bmnetu.pipeline import pipeline_text
 from bmnetu.report.result import CompileResult
 from tests.broken import FILES, PIPELINE
+from tests.pipelines import static_text
 
 VALUES: dict[Kind, tuple[Any, str]] = {
     BOOLEAN: (True, "true"),
@@ -125,7 +125,7 @@ def test_the_pipeline_is_told(precision: str, tmp_path: Path) -> None:
     lines: list[str] = []
     outdir = tmp_path / "out"
     result = compiled(outdir, precision, print_pipeline=True, opt=1, report=lines.append)
-    assert lines[-1] == result.pipeline == pipeline_text(1, precision)
+    assert lines[-1] == result.pipeline == static_text(1, precision)
     assert result.bmodel is None
     assert not outdir.exists()
 

@@ -177,13 +177,18 @@ def test_gen_umodel(fake: Callable[..., None], capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().out == ""
 
 
+def fake_way(text: str) -> Any:
+    """A way whose passes read so."""
+    return SimpleNamespace(text=text.format)
+
+
 def test_print_pipeline_needs_no_files(
     fake: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fake("bmnetu.pipeline", pipeline_text="{} {}".format)
+    fake("bmnetu.ways.static", STATIC=fake_way("{0.opt} {0.prec} {0.seed}"))
     assert main(["--print-pipeline", "-opt=2"]) == 0
-    assert main(["--print-pipeline", "-prec=INT8"]) == 0
-    assert capsys.readouterr().out == "2 FP32\n1 INT8\n"
+    assert main(["--print-pipeline", "-prec=INT8", "-seed=3"]) == 0
+    assert capsys.readouterr().out == "2 None 0\n1 INT8 3\n"
 
 
 @pytest.mark.parametrize("word", ["-help", "--help", "-h"])
@@ -231,10 +236,10 @@ def test_a_terminal_that_knows_only_ascii(
 ) -> None:
     stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr(sys, "stdout", stream)
-    fake("bmnetu.pipeline", pipeline_text="größe {} {}".format)
+    fake("bmnetu.ways.static", STATIC=fake_way("größe {0.opt}"))
     assert main(["-print_pipeline"]) == 0
     stream.seek(0)
-    assert stream.read() == "gr\\xf6\\xdfe 1 FP32\n"
+    assert stream.read() == "gr\\xf6\\xdfe 1\n"
 
 
 def test_a_reader_that_has_gone_does_no_harm() -> None:

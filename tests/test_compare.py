@@ -9,7 +9,8 @@ import pytest
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.parser import Parser
 
-from bmnetu.pipeline import OPT_LEVELS, new_context
+from bmnetu.pipeline import new_context
+from bmnetu.ways.static import OPT_LEVELS
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import COMMAND_BYTES, Direction, Instruction
 from dialects.bm1684.model import Npu

@@ -12,8 +12,8 @@ from PIL import Image
 import bmnetu
 from bmnetu.cli import main
 from bmnetu.frontend import write_umodel
-from bmnetu.pipeline import OPT_LEVELS
 from bmnetu.report.result import CompileResult
+from bmnetu.ways.static import OPT_LEVELS
 from dialects.blob import Array
 from tests.broken import FILES, PIPELINE
 from tests.networks import random_weights

@@ -11,10 +11,11 @@ import pytest
 
 import bmnetu
 from bmnetu.opt import GENERAL_PASSES, main
-from bmnetu.pipeline import OPT_LEVELS, pipeline_text
+from bmnetu.ways.static import OPT_LEVELS
 from passes import ALL_PASSES
 from tests.broken import FILES, PIPELINE
 from tests.frontend.onnx.graphs import Net, node
+from tests.pipelines import static_text
 
 Capture = pytest.CaptureFixture[str]
 CASES = [(precision, opt) for precision in FILES for opt in OPT_LEVELS]
@@ -60,7 +61,7 @@ def test_a_prototxt_goes_through_the_printed_pipeline(
     precision: str, level: int, capsys: Capture, tmp_path: Path
 ) -> None:
     model, weight = files(precision)
-    text = pipeline_text(level, precision, verify=True)
+    text = static_text(level, precision, verify=True)
     opt(capsys, model, "--umodel", weight, "-p", text, "-o", tmp_path / "out.mlir")
     printed = (tmp_path / "out.mlir").read_text()
     assert "npu.tiu" in printed
@@ -93,7 +94,7 @@ def test_every_dump_runs_on_to_the_same_commands(
 def test_the_assembly_names_layers_and_final_tensors(capsys: Capture) -> None:
     model, weight = files("INT8")
     lines = opt(
-        capsys, model, "--umodel", weight, "-p", pipeline_text(1, "INT8"), "-t", "npu-asm"
+        capsys, model, "--umodel", weight, "-p", static_text(1, "INT8"), "-t", "npu-asm"
     ).splitlines()
     form = r'0 (tiu|gdma) +\d+ < +\d+ \w+ .*; .*int8\.prototxt:\d+: layer "\w+"( final=\S+)*'
     assert all(re.fullmatch(form, line) for line in lines)
@@ -106,19 +107,20 @@ def test_the_assembly_names_layers_and_final_tensors(capsys: Capture) -> None:
 
 def test_an_onnx_needs_no_weights(capsys: Capture, tmp_path: Path) -> None:
     net = Net([node("Relu", "x", "y"), node("Tanh", "y", "z")], outputs=["z"])
-    assert "quant.tanh" in opt(capsys, net.write(tmp_path), "-p", "convert-ufw-to-quant")
+    converted = opt(capsys, net.write(tmp_path), "-p", "convert-ufw-to-quant")
+    assert 'quant.pointwise "tanh"' in converted
 
 
 def test_general_passes_are_there(capsys: Capture, tmp_path: Path) -> None:
     twice = tmp_path / "twice.mlir"
     twice.write_text("""
 func.func @main(%x: tensor<1x3xf32>) -> tensor<1x3xf32> {
-  %a = quant.tanh %x tops ["a"] : tensor<1x3xf32> -> tensor<1x3xf32>
-  %b = quant.tanh %x tops ["b"] : tensor<1x3xf32> -> tensor<1x3xf32>
+  %a = quant.pointwise "tanh" %x tops ["a"] : tensor<1x3xf32> -> tensor<1x3xf32>
+  %b = quant.pointwise "tanh" %x tops ["b"] : tensor<1x3xf32> -> tensor<1x3xf32>
   func.return %b : tensor<1x3xf32>
 }""")
     assert {item.name for item in GENERAL_PASSES} == {"canonicalize", "cse", "dce"}
-    assert opt(capsys, twice, "-p", "dce").count("quant.tanh") == 1
+    assert opt(capsys, twice, "-p", "dce").count("quant.pointwise") == 1
 
 
 # -- errors ----------------------------------------------------------------------------------------
@@ -198,14 +200,15 @@ def test_what_cannot_be_compiled_is_exit_code_4(capsys: Capture, tmp_path: Path)
     assert "SPP" in said
     dump = tmp_path / "it.mlir"
     dump.write_text("""
-func.func @main(%x: tensor<1x3xf32>) -> tensor<1x3xf32>
+func.func @main(%x: tensor<1x90000000xf32>) -> tensor<1x90000000xf32>
     attributes {input_names = ["x"], output_names = ["y"]} {
-  %y = quant.power %x power 0x7F800000 : f32 scale 1.0 : f32 offset 0.0 : f32 tops ["y"]
-    : tensor<1x3xf32> -> tensor<1x3xf32> loc("pow"("net.prototxt":7:0))
-  func.return %y : tensor<1x3xf32>
+  %y = quant.softmax %x axis 1 tops ["y"]
+    : tensor<1x90000000xf32> -> tensor<1x90000000xf32> loc("soft"("net.prototxt":7:0))
+  func.return %y : tensor<1x90000000xf32>
 }""")
     code, said = failed(capsys, dump, "-p", "convert-quant-to-tile")
-    assert (code, said) == (4, 'net.prototxt:7: layer "pow": a power of inf has no meaning')
+    reason = "a softmax over 90000000 values does not fit local memory"
+    assert (code, said) == (4, f'net.prototxt:7: layer "soft": {reason}')
 
 
 def test_debug_shows_where_an_error_comes_from() -> None:

@@ -12,16 +12,12 @@ from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import PassFailedException
 
 from bmnetu.files.dump import module_text
-from bmnetu.pipeline import (
-    LEVELS,
-    OPT_LEVELS,
-    new_context,
-    parse_pipeline,
-    pipeline_text,
-    run_pipeline,
-)
+from bmnetu.pipeline import new_context, parse_pipeline, pipeline_text, run_pipeline
+from bmnetu.ways.levels import STATIC_LEVELS
+from bmnetu.ways.static import OPT_LEVELS
 from passes.convert_ufw_to_quant import ConvertUfwToQuantPass
 from passes.module.functions import main_function, reference_module
+from tests.pipelines import static_passes, static_text
 from tests.random_nets import random_module
 
 PRECISIONS = ("FP32", "INT8")
@@ -39,7 +35,7 @@ def nothing(item: ModulePass) -> None:
 
 @pytest.mark.parametrize(("opt", "precision"), CASES)
 def test_every_level_goes_down_all_the_stairs_in_order(opt: int, precision: str) -> None:
-    found = names(pipeline_text(opt, precision, verify=True))
+    found = names(static_text(opt, precision, verify=True))
     assert [name for name in found if name.startswith("convert-")] == CONVERSIONS
     assert found[-2:] == ["npu-assign-waits", "verify-layers"]
     assert found.count("keep-reference") == 1
@@ -59,9 +55,9 @@ def test_every_level_goes_down_all_the_stairs_in_order(opt: int, precision: str)
 
 @pytest.mark.parametrize(("opt", "precision"), CASES)
 def test_a_level_ends_where_it_is_told(opt: int, precision: str) -> None:
-    whole = pipeline_text(opt, precision)
-    for level, end in zip(LEVELS, [*CONVERSIONS, None], strict=True):
-        text = pipeline_text(opt, precision, stop_after=level, verify=True)
+    whole = static_text(opt, precision)
+    for level, end in zip(STATIC_LEVELS, [*CONVERSIONS, None], strict=True):
+        text = static_text(opt, precision, stop_after=level, verify=True)
         if end is None:
             assert text == f"{whole},verify-layers"
         else:
@@ -70,9 +66,61 @@ def test_a_level_ends_where_it_is_told(opt: int, precision: str) -> None:
             assert whole.removeprefix(text).lstrip(",").startswith(end)
 
 
+TEXTS = {
+    (0, "FP32"): (
+        "keep-reference,convert-ufw-to-quant,quant-choose-winograd,convert-quant-to-tile,"
+        "tile-allocate-ddr,tile-allocate-local,convert-tile-to-npu,npu-assign-waits{serial=true}"
+    ),
+    (0, "INT8"): (
+        "convert-ufw-to-quant,quant-choose-winograd,keep-reference,convert-quant-to-tile,"
+        "tile-allocate-ddr,tile-allocate-local,convert-tile-to-npu,npu-assign-waits{serial=true}"
+    ),
+    (1, "FP32"): (
+        "keep-reference,ufw-fold-batch-norm,convert-ufw-to-quant,quant-choose-winograd,"
+        "quant-fuse-relu,convert-quant-to-tile{share=2},tile-allocate-ddr,"
+        "tile-allocate-local{overlap=true},convert-tile-to-npu,npu-hoist-loads,npu-assign-waits"
+    ),
+    (1, "INT8"): (
+        "convert-ufw-to-quant,quant-choose-winograd,keep-reference,quant-merge-groups,"
+        "convert-quant-to-tile{share=2},tile-allocate-ddr,tile-allocate-local{overlap=true},"
+        "convert-tile-to-npu,npu-hoist-loads,npu-assign-waits"
+    ),
+    (2, "FP32"): (
+        "keep-reference,ufw-fold-batch-norm,convert-ufw-to-quant,quant-choose-winograd,"
+        "quant-fuse-relu,quant-slice-batch,quant-slice-rows,"
+        "convert-quant-to-tile{share=2 whole=true fold=true},tile-keep-local,tile-allocate-ddr,"
+        "tile-allocate-local{overlap=true},convert-tile-to-npu,npu-hoist-loads,npu-assign-waits"
+    ),
+    (2, "INT8"): (
+        "convert-ufw-to-quant,quant-choose-winograd,keep-reference,quant-merge-groups,"
+        "quant-slice-batch,quant-slice-rows,quant-cut-strips,"
+        "convert-quant-to-tile{share=2 whole=true fold=true},tile-keep-local,tile-allocate-ddr,"
+        "tile-allocate-local{overlap=true},convert-tile-to-npu,npu-hoist-loads,npu-assign-waits"
+    ),
+}
+
+
+def test_the_texts_of_the_opt_levels() -> None:
+    assert {case: static_text(*case) for case in CASES} == TEXTS
+
+
+@pytest.mark.parametrize(("opt", "precision"), CASES)
+def test_texts_read_back_to_the_same_passes(opt: int, precision: str) -> None:
+    passes = static_passes(opt, precision, verify=True, seed=7, use_wino=True)
+    assert parse_pipeline(pipeline_text(passes)) == passes
+    assert "quant-choose-winograd{everywhere=true seed=7}" in pipeline_text(passes)
+
+
+def test_two_compilations_share_no_state() -> None:
+    """Passes that keep what they are given or find are made anew."""
+    first, second = (static_passes(2, "INT8", verify=True) for _ in range(2))
+    for one, other in zip(first, second, strict=True):
+        assert one is not other or not hasattr(one, "data")
+
+
 def test_the_seed_is_part_of_the_text() -> None:
-    assert pipeline_text(1, "INT8", verify=True, seed=7).endswith(",verify-layers{seed=7}")
-    assert pipeline_text(1, "INT8", verify=True).endswith(",verify-layers")
+    assert static_text(1, "INT8", verify=True, seed=7).endswith(",verify-layers{seed=7}")
+    assert static_text(1, "INT8", verify=True).endswith(",verify-layers")
 
 
 NAMES = st.lists(st.text(st.characters(codec="ascii", exclude_categories=["Cc"]), min_size=1))
@@ -80,9 +128,9 @@ NAMES = st.lists(st.text(st.characters(codec="ascii", exclude_categories=["Cc"])
 
 @given(NAMES, NAMES)
 def test_any_names_survive_the_text(inputs: list[str], outputs: list[str]) -> None:
-    text = pipeline_text(0, "INT8", inputs, outputs)
-    first = parse_pipeline(text)[0]
-    assert first == ConvertUfwToQuantPass(tuple(inputs), tuple(outputs))
+    passes = static_passes(0, "INT8", input_as_fp32=tuple(inputs), output_as_fp32=tuple(outputs))
+    assert passes[0] == ConvertUfwToQuantPass(tuple(inputs), tuple(outputs))
+    assert parse_pipeline(pipeline_text(passes)) == passes
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -90,7 +138,7 @@ def test_int8_arithmetic_is_the_same_at_all_opt_levels(seed: int) -> None:
     references: set[str] = set()
     for opt in OPT_LEVELS:
         module = random_module(seed, integer=True)
-        text = pipeline_text(opt, "INT8", stop_after="quant")
+        text = static_text(opt, "INT8", stop_after="quant")
         run_pipeline(module, parse_pipeline(text), nothing)
         reference = reference_module(module)
         assert reference is not None
@@ -100,11 +148,11 @@ def test_int8_arithmetic_is_the_same_at_all_opt_levels(seed: int) -> None:
     assert len(references) == 1
 
 
-@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("level", STATIC_LEVELS)
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_a_dump_of_every_level_reads_back(precision: str, level: str) -> None:
     module = random_module(11, precision == "INT8")
-    text = pipeline_text(1, precision, stop_after=level)
+    text = static_text(1, precision, stop_after=level)
     run_pipeline(module, parse_pipeline(text) if text else (), nothing)
     printed = module_text(module)
     again = Parser(new_context(), printed).parse_module()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bmnetu.pipeline import OPT_LEVELS
+from bmnetu.ways.static import OPT_LEVELS
 from dialects.quant import types
 from dialects.ufw.ops import UFW
 from passes.module.functions import main_function

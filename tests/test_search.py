@@ -9,17 +9,18 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
 
 from bmnetu import search as searching
-from bmnetu.pipeline import parse_pipeline, pipeline_text, run_pipeline
-from bmnetu.search import CHOICES, search
+from bmnetu.pipeline import parse_pipeline, run_pipeline
+from bmnetu.search import TRIED_OPTIONS, search
 from passes.convert_quant_to_tile import ConvertQuantToTilePass
 from passes.quant.quant_slice_rows import QuantSliceRowsPass
+from tests.pipelines import static_passes
 from tests.random_nets import random_module
 
-CANDIDATES = 1 + sum(len(choice.values) for choice in CHOICES)
+CANDIDATES = 1 + sum(len(tried.values) for tried in TRIED_OPTIONS)
 
 
 def passes_of(precision: str, opt: int = 2) -> tuple[ModulePass, ...]:
-    return parse_pipeline(pipeline_text(opt, precision, verify=True))
+    return static_passes(opt, precision, verify=True)
 
 
 @pytest.mark.parametrize("budget", [1, 2, 5, 100])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ import pytest
 
 import bmnetu
 from bmnetu.frontend import write_umodel
-from bmnetu.pipeline import OPT_LEVELS
 from bmnetu.report.result import CompileResult
-from passes.kernels import pointwise
+from bmnetu.ways.static import OPT_LEVELS
+from dialects.expression import Expr
+from dialects.functions import FUNCTIONS, Parameters
 from tests.networks import random_weights
 
 INPUT = """layer { name: "x" type: "Input" top: "x"
@@ -122,12 +124,12 @@ def test_a_tensor_without_a_defined_element_is_told(tmp_path: Path) -> None:
 def test_a_fault_among_undefined_elements_is_found(
     opt: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    right = pointwise.power
+    right = FUNCTIONS["power"]
 
-    def wrong(b: Any, x: Any, exponent: float, scale: float, offset: float) -> Any:
-        return right(b, x, exponent, scale * 1.01, offset)
+    def wrong(x: Expr, p: Parameters) -> Expr:
+        return right.recipe(x, {**p, "scale": p["scale"] * 1.01})
 
-    monkeypatch.setattr(pointwise, "power", wrong)
+    monkeypatch.setitem(FUNCTIONS, "power", replace(right, recipe=wrong))
     with pytest.raises(bmnetu.CompareError, match='layer "root": tensor "root"'):
         compiled(tmp_path, NETS["what follows"], [], opt=opt)
 

@@ -35,6 +35,7 @@ from bmnetu.command_line.kinds import (
 )
 from bmnetu.errors import UsageError
 from bmnetu.nearest import nearest
+from bmnetu.ways.levels import STATIC_LEVELS
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ COMPILE_FLAGS = (
     Flag("output_as_fp32", NAMES, "Outputs that stay float in an INT8 bmodel.", (), "none"),
     Flag("print_pipeline", BOOLEAN, "Print the passes of -opt and -prec for bmnetu-opt -p.", False),
     Flag("dump_ir", PATH, "A folder for the IR after each pass.", default_text="none"),
-    Flag("stop_after", choice("ufw", "quant", "tile", "npu"), "The last level to reach.",
+    Flag("stop_after", choice(*STATIC_LEVELS), "The last level to reach.",
          default_text="none"),
     *_COMMON,
 )
@@ -256,8 +257,10 @@ def _text(kind: Kind, value: object) -> str:
     return str(value)
 
 
-def help_text(tool: str, purpose: str, flags: Sequence[Flag]) -> str:
-    """The text of -help."""
+def help_text(
+    tool: str, purpose: str, flags: Sequence[Flag], plugins: Sequence[str] = ()
+) -> str:
+    """The text of -help; ``plugins`` are those that are installed."""
     necessary = " ".join(f"-{f.name}={f.kind.word}" for f in flags if f.necessary)
     lines = [f"usage: {tool} {necessary} [-flag=value ...]", "", *textwrap.wrap(purpose, 96), ""]
     for flag in flags:
@@ -267,6 +270,8 @@ def help_text(tool: str, purpose: str, flags: Sequence[Flag]) -> str:
         lines.append(f"  -{flag.name}={flag.kind.word}")
         lines += textwrap.wrap(f"{flag.help} {note}", 96, initial_indent=" " * 6,
                                subsequent_indent=" " * 6)
+    if plugins:
+        lines += ["", *textwrap.wrap(f"Plug-ins: {', '.join(plugins)}.", 96)]
     return "\n".join(lines)
 
 

@@ -75,7 +75,13 @@ def read_files(
     shapes: Sequence[Sequence[int]] | None,
     max_n: int | None,
 ) -> Files:
-    """The layers and the weights of a net; an ONNX net is made of UFW layers for these shapes."""
+    """The layers and the weights of a net; an ONNX net is made of UFW layers for these shapes.
+
+    The layers can be those of plug-ins, which are loaded here.
+    """
+    from bmnetu.plugins import plugins  # which needs the frontend itself
+
+    plugins()
     if model.suffix.lower() != ONNX:
         if weight is None:
             raise UsageError(f"-weight must be given: {model} has no weights")

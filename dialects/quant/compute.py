@@ -8,9 +8,9 @@ On 8-bit tensors every op is exact integer arithmetic; ``sat`` saturates to the 
 from __future__ import annotations
 
 import numpy as np
-from xdsl.dialects.builtin import FloatAttr
 from xdsl.irdl import irdl_op_definition, prop_def
 
+from dialects.function_properties import FunctionProperties
 from dialects.quant.base import I64, Array, require_axis, require_floats
 from dialects.quant.conv import ConvOp
 from dialects.quant.eltwise import EltwiseOp
@@ -35,32 +35,20 @@ class FloatFunctionOp(PointwiseOp):
 
 
 @irdl_op_definition
-class SigmoidOp(FloatFunctionOp):
-    """``1 / (1 + exp(-x))``, float32."""
+class PointwiseFunctionOp(FunctionProperties, FloatFunctionOp):
+    """A function of :mod:`dialects.functions`, float32. Outside its domain it is not defined."""
 
-    name = "quant.sigmoid"
-
-
-@irdl_op_definition
-class TanhOp(FloatFunctionOp):
-    """Hyperbolic tangent, float32."""
-
-    name = "quant.tanh"
-
-
-@irdl_op_definition
-class PowerOp(FloatFunctionOp):
-    """``(shift + scale * x) ^ power``, float32. Where a power that is no integer meets a negative
-    base the result is not defined."""
-
-    name = "quant.power"
-    power = prop_def(FloatAttr)
-    scale = prop_def(FloatAttr)
-    offset = prop_def(FloatAttr)
+    name = "quant.pointwise"
     assembly_format = (
-        "$x `power` $power `scale` $scale `offset` $offset"
-        " `tops` $tops attr-dict `:` type($x) `->` type($y)"
+        "$function $x (`with` $parameters^)? `tops` $tops attr-dict `:` type($x) `->` type($y)"
     )
+
+    def verify_(self) -> None:
+        super().verify_()
+        _ = self.settings  # raises for an unknown function or parameter
+
+    def result_of(self, x: Array) -> Array:
+        return self.row.of(x, self.settings)
 
 
 @irdl_op_definition
@@ -97,9 +85,7 @@ COMPUTE_OPS = [
     LookupOp,
     QuantizeOp,
     DequantizeOp,
-    SigmoidOp,
-    TanhOp,
-    PowerOp,
+    PointwiseFunctionOp,
     SoftmaxOp,
 ]
 
@@ -112,12 +98,10 @@ __all__ = [
     "LookupOp",
     "MaxPoolOp",
     "PReluOp",
+    "PointwiseFunctionOp",
     "PointwiseOp",
     "PoolOp",
-    "PowerOp",
     "QuantizeOp",
     "RequantizeOp",
-    "SigmoidOp",
     "SoftmaxOp",
-    "TanhOp",
 ]

@@ -29,6 +29,7 @@ from xdsl.irdl import (
 from xdsl.traits import Pure
 from xdsl.utils.str_enum import StrEnum
 
+from dialects.function_properties import FunctionProperties, function_properties
 from dialects.ufw import shapes
 from dialects.ufw.layer import LayerOp, Top, UnaryLayerOp, pairs, shape_of
 from dialects.ufw.shapes import Shape, four_pads, require
@@ -85,27 +86,21 @@ class ReLUOp(UnaryLayerOp):
 
 
 @irdl_op_definition
-class SigmoidOp(UnaryLayerOp):
-    """``y = 1 / (1 + exp(-x))``."""
+class PointwiseOp(FunctionProperties, UnaryLayerOp):
+    """A function of :mod:`dialects.functions` of every number: Sigmoid, TanH, Power ..."""
 
-    name = "ufw.sigmoid"
+    name = "ufw.pointwise"
     traits = traits_def(Pure())
-    assembly_format = PLAIN_FORMAT
+    assembly_format = (
+        "$function $tops $bottom (`with` $parameters^)? "
+        "attr-dict `:` functional-type(operands, results)"
+    )
 
-    def __init__(self, bottom: SSAValue, top: Top) -> None:
-        self.setup([bottom], [top], {})
+    def __init__(self, bottom: SSAValue, top: Top, function: str, **parameters: float) -> None:
+        self.setup([bottom], [top], function_properties(function, parameters))
 
-
-@irdl_op_definition
-class TanHOp(UnaryLayerOp):
-    """``y = tanh(x)``."""
-
-    name = "ufw.tanh"
-    traits = traits_def(Pure())
-    assembly_format = PLAIN_FORMAT
-
-    def __init__(self, bottom: SSAValue, top: Top) -> None:
-        self.setup([bottom], [top], {})
+    def verify_layer(self) -> None:
+        _ = self.settings  # raises for an unknown function or parameter
 
 
 @irdl_op_definition
@@ -118,35 +113,6 @@ class DropoutOp(UnaryLayerOp):
 
     def __init__(self, bottom: SSAValue, top: Top) -> None:
         self.setup([bottom], [top], {})
-
-
-@irdl_op_definition
-class PowerOp(UnaryLayerOp):
-    """``y = (shift + scale * x) ** power``; a negative base with a broken power gives NaN."""
-
-    name = "ufw.power"
-
-    power = prop_def(FloatAttr[Float32Type], default_value=FloatAttr(1.0, f32))
-    scale = prop_def(FloatAttr[Float32Type], default_value=FloatAttr(1.0, f32))
-    shift = prop_def(FloatAttr[Float32Type], default_value=FloatAttr(0.0, f32))
-
-    traits = traits_def(Pure())
-    assembly_format = (
-        "$tops $bottom (`power` $power^)? (`scale` $scale^)? (`shift` $shift^)? "
-        "attr-dict `:` functional-type(operands, results)"
-    )
-
-    def __init__(
-        self,
-        bottom: SSAValue,
-        top: Top,
-        *,
-        power: float = 1.0,
-        scale: float = 1.0,
-        shift: float = 0.0,
-    ) -> None:
-        settings = {"power": float(power), "scale": float(scale), "shift": float(shift)}
-        self.setup([bottom], [top], settings)
 
 
 @irdl_op_definition

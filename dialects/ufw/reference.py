@@ -105,17 +105,8 @@ def _relu(op: ops.ReLUOp, inputs: Inputs) -> FloatArray:
     return _leaky(inputs[0], np.float32(slope)) if slope else np.maximum(inputs[0], 0)
 
 
-def _sigmoid(op: ops.SigmoidOp, inputs: Inputs) -> FloatArray:
-    return np.float32(1) / (np.float32(1) + np.exp(-inputs[0]))
-
-
-def _tanh(op: ops.TanHOp, inputs: Inputs) -> FloatArray:
-    return np.tanh(inputs[0])
-
-
-def _power(op: ops.PowerOp, inputs: Inputs) -> FloatArray:
-    scale, shift = np.float32(op.scale.value.data), np.float32(op.shift.value.data)
-    return np.power(inputs[0] * scale + shift, np.float32(op.power.value.data))
+def _pointwise(op: ops.PointwiseOp, inputs: Inputs) -> FloatArray:
+    return op.row.of(inputs[0], op.settings)
 
 
 def _softmax(op: ops.SoftmaxOp, inputs: Inputs) -> FloatArray:
@@ -186,10 +177,8 @@ MEANING: dict[type[Operation], Callable[[Any, Inputs], FloatArray | list[FloatAr
     ops.BiasOp: _bias,
     ops.PReLUOp: _prelu,
     ops.ReLUOp: _relu,
-    ops.SigmoidOp: _sigmoid,
-    ops.TanHOp: _tanh,
+    ops.PointwiseOp: _pointwise,
     ops.DropoutOp: _same,
-    ops.PowerOp: _power,
     ops.SoftmaxOp: _softmax,
     ops.PoolingOp: _pooling,
     ops.EltwiseOp: _eltwise,

@@ -86,6 +86,6 @@ func.func @main(%x: tensor<4x1x5x5xsi8, #quant.scale<0.5>>) -> tensor<4x1x3x3xsi
 // CHECK: tile.copy
 // CHECK-NEXT: func.return
 func.func @main(%x: tensor<1x3xf32>) -> (tensor<1x3xf32>, tensor<1x3xf32>, tensor<1x3xf32>) attributes {input_names = ["x"], output_names = ["same", "s", "t"]} {
-  %s = quant.sigmoid %x tops ["s"] : tensor<1x3xf32> -> tensor<1x3xf32>
+  %s = quant.pointwise "sigmoid" %x tops ["s"] : tensor<1x3xf32> -> tensor<1x3xf32>
   func.return %x, %s, %s : tensor<1x3xf32>, tensor<1x3xf32>, tensor<1x3xf32>
 }

@@ -83,7 +83,7 @@ func.func @main(%x: !q) -> (!u, !q, !q, !q) attributes {input_names = ["x"], out
   %relu = ufw.relu ["relu"] %x : (!q) -> !u
   %leaky = ufw.relu ["leaky"] %x negative_slope 0.25 : (!q) -> !q
   %prelu = ufw.prelu ["prelu"] %x slope <"72d3c635a29c0fa5", "int8", [3]> right_shift 7 : (!q) -> !q
-  %tanh = ufw.tanh ["tanh"] %x : (!q) -> !q
+  %tanh = ufw.pointwise "tanh" ["tanh"] %x : (!q) -> !q
   func.return %relu, %leaky, %prelu, %tanh : !u, !q, !q, !q
 }
 
@@ -95,13 +95,13 @@ func.func @main(%x: !q) -> (!u, !q, !q, !q) attributes {input_names = ["x"], out
 
 // CHECK: %[[F:.*]] = quant.dequantize %[[X:.*]] tops ["softmax/dequantize"]
 // CHECK-NEXT: %[[S:.*]] = quant.softmax %[[F]] axis 1 tops ["softmax"]
-// CHECK-NEXT: %[[T:.*]] = quant.tanh %[[F]] tops ["tanh"]
+// CHECK-NEXT: %[[T:.*]] = quant.pointwise "tanh" %[[F]] tops ["tanh"]
 // CHECK-NEXT: %[[R:.*]] = quant.eltwise "sum"(%[[S]], %[[T]]) tops ["sum"]
 // CHECK-NEXT: %[[Q:.*]] = quant.quantize %[[R]] tops ["sum/requantize"]
 // CHECK-NEXT: func.return %[[Q]]
 func.func @main(%x: !q) -> !q attributes {input_names = ["x"], output_names = ["sum"]} {
   %softmax = ufw.softmax ["softmax"] %x axis 1 : (!q) -> tensor<2x3x8x8xf32>
-  %tanh = ufw.tanh ["tanh"] %x : (!q) -> tensor<2x3x8x8xf32>
+  %tanh = ufw.pointwise "tanh" ["tanh"] %x : (!q) -> tensor<2x3x8x8xf32>
   %sum = ufw.eltwise sum ["sum"] %softmax, %tanh : (tensor<2x3x8x8xf32>, tensor<2x3x8x8xf32>) -> !q
   func.return %sum : !q
 }

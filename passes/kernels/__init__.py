@@ -15,13 +15,11 @@ from dialects.quant.compute import (
     EltwiseOp,
     LookupOp,
     MaxPoolOp,
-    PowerOp,
+    PointwiseFunctionOp,
     PReluOp,
     QuantizeOp,
     RequantizeOp,
-    SigmoidOp,
     SoftmaxOp,
-    TanhOp,
 )
 from dialects.quant.movement import BroadcastOp, ConcatOp, ReshapeOp, SliceOp, TransposeOp
 from dialects.quant.strips import ExchangeHaloOp, JoinStripsOp, QuantizeStripsOp, SplitStripsOp
@@ -74,9 +72,7 @@ register(PReluOp, lower_prelu)
 register(LookupOp, lower_lookup)
 register(QuantizeOp, lower_quantize)
 register(DequantizeOp, lower_dequantize)
-register(SigmoidOp, lower_function)
-register(TanhOp, lower_function)
-register(PowerOp, lower_function)
+register(PointwiseFunctionOp, lower_function)
 register(SoftmaxOp, lower_softmax)
 register(ReshapeOp, lower_reshape)
 register(TransposeOp, lower_transpose)

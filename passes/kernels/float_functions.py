@@ -1,6 +1,6 @@
-"""Recipes for exp, log, sigmoid, tanh, powers and softmax on float32 tensors in local memory.
+"""exp and log of float32 tensors in local memory, out of table lookups and Taylor series.
 
-Every recipe takes aligned local tensors and returns one; error bounds are in the docstrings.
+Both take an aligned local tensor and return another one; error bounds are in the docstrings.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from xdsl.ir import SSAValue
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import Ref, i32
 from passes.kernels.builder import TileBuilder, float_bits
-from passes.kernels.tiling import CannotLower
 
+SCRATCH = {"exp": 2, "log": 2}
+"""Buffers that each uses beside its operand and its result."""
 EXP_TERMS = 7
 LOG_TERMS = 14
 LOG2_E = 1.4426950408889634
@@ -61,43 +62,3 @@ def log(b: TileBuilder, x: SSAValue) -> SSAValue:
     b.scalar("sub", power_of_two, power_of_two, 1.0)
     b.sfu("taylor", index, power_of_two, b.table(series.view(np.uint32)), LOG_TERMS)
     return b.scalar("add", result, result, index)
-
-
-def sigmoid(b: TileBuilder, x: SSAValue) -> SSAValue:
-    """1 / (1 + e^-x); absolute error below 1e-6."""
-    power_of_e = exp(b, x, -1.0)
-    b.scalar("add", power_of_e, power_of_e, 1.0)
-    return b.scalar("div", power_of_e, power_of_e, first=1.0)
-
-
-def tanh(b: TileBuilder, x: SSAValue) -> SSAValue:
-    """1 - 2 / (e^(2x) + 1); absolute error below 1e-6."""
-    power_of_e = exp(b, x, 2.0)
-    b.scalar("add", power_of_e, power_of_e, 1.0)
-    b.scalar("div", power_of_e, power_of_e, first=-2.0)
-    return b.scalar("add", power_of_e, power_of_e, 1.0)
-
-
-def power(b: TileBuilder, x: SSAValue, exponent: float, scale: float, offset: float) -> SSAValue:
-    """(offset + scale * x) ^ exponent: products for integers up to 64, else e^(exponent *
-    ln(base)).
-    """
-    base = _like(b, x)
-    b.scalar("mul", base, x, scale)
-    b.scalar("add", base, base, offset)
-    if exponent == 0:
-        b.scalar("mul", base, base, 0.0)
-        return b.scalar("add", base, base, 1.0)
-    whole = float(exponent).is_integer() and abs(exponent) <= 64
-    if not np.isfinite(exponent):
-        raise CannotLower(f"a power of {exponent} has no meaning")
-    if not whole:
-        b.arith("max", base, base, float_bits(float(np.finfo(np.float32).tiny)))
-        return exp(b, log(b, base), exponent)
-    result = base
-    if abs(exponent) > 1:
-        result = _like(b, x)
-        b.scalar("mul", result, base, base)
-        for _ in range(int(abs(exponent)) - 2):
-            b.scalar("mul", result, result, base)
-    return b.scalar("div", result, result, first=1.0) if exponent < 0 else result

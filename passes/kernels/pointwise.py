@@ -24,15 +24,19 @@ from dialects.bm1684.layout import (
     ui8,
     ui16,
 )
+from dialects.expression import X
 from dialects.quant import compute, types
 from dialects.quant.base import ints
 from passes.kernels.builder import TileBuilder, float_bits
-from passes.kernels.float_functions import power, sigmoid, tanh
+from passes.kernels.expression import buffers_alive, compute_steps, schedule
 from passes.kernels.tiling import CannotLower
 
 Array = NDArray[Any]
 MAGIC = 12582912.0
 """1.5 * 2^23: added to a float it leaves the rounded integer in the low bits."""
+FUNCTION_BUFFERS = 7
+"""A piece of a pointwise function takes at most this part of the budget, also where fewer buffers
+hold numbers at a time: transfers of one piece overlap with the computation of another."""
 _PACKS: dict[Attribute, int] = {si8: 4, ui8: 4, si16: 2, ui16: 2}
 """Elements in a word, where it is more than one."""
 
@@ -383,18 +387,15 @@ def lower_dequantize(
 
 def lower_function(
     b: TileBuilder,
-    op: compute.SigmoidOp | compute.TanhOp | compute.PowerOp,
+    op: compute.PointwiseFunctionOp,
     sources: Sequence[SSAValue],
     dest: SSAValue,
 ) -> None:
-    """Sigmoid, TanH and Power on float32."""
+    """A pointwise function on float32, by the recipe in its row."""
     (source,) = sources
+    steps = schedule(op.row.recipe(X, op.settings))
 
     def emit(flat: Flat, chunk: Chunk | None, xs: list[SSAValue]) -> SSAValue:
-        if isinstance(op, compute.SigmoidOp):
-            return sigmoid(b, xs[0])
-        if isinstance(op, compute.TanhOp):
-            return tanh(b, xs[0])
-        return power(b, xs[0], op.power.value.data, op.scale.value.data, op.offset.value.data)
+        return compute_steps(b, steps, xs[0])
 
-    _each(b, [source], dest, 7, emit)
+    _each(b, [source], dest, max(buffers_alive(steps), FUNCTION_BUFFERS), emit)

@@ -99,7 +99,8 @@ def multiply(c: Converter, op: Any, xs: Sequence[SSAValue]) -> SSAValue:
     return value
 
 
-def _maximum(c: Converter, op: Any, xs: Sequence[SSAValue]) -> SSAValue:
+def maximum(c: Converter, op: Any, xs: Sequence[SSAValue]) -> SSAValue:
+    """The largest of xs, all brought to the type of the layer's result."""
     wanted = types.tensor_type(op.results[0])
     if any(types.is_float(x) for x in xs):
         wanted = types.float_like(op.results[0])
@@ -118,7 +119,7 @@ def _eltwise(c: Converter, op: ufw.EltwiseOp) -> None:
         case "product" if len(xs) > 1:
             value = multiply(c, op, xs)
         case _:
-            value = _maximum(c, op, xs)
+            value = maximum(c, op, xs)
     c.finish(op, value)
 
 
@@ -198,16 +199,6 @@ def _integer_prelu(
     c.finish(op, c.add(compute.PReluOp, [x], result, slope=slope, **settings))
 
 
-def _function_of(op: Any) -> Callable[[Array], Array]:
-    """A pointwise layer as a function on float64."""
-    if isinstance(op, ufw.SigmoidOp):
-        return lambda x: 1 / (1 + np.exp(-x))
-    if isinstance(op, ufw.TanHOp):
-        return np.tanh
-    power, scale, shift = (a.value.data for a in (op.power, op.scale, op.shift))
-    return lambda x: np.power(shift + scale * x, power)
-
-
 def _tabled(c: Converter, op: Any, function: Callable[[Array], Array]) -> None:
     """The function of every 8-bit value as a table."""
     x, top = c.value(op.bottom), op.results[0]
@@ -219,19 +210,15 @@ def _tabled(c: Converter, op: Any, function: Callable[[Array], Array]) -> None:
     c.finish(op, c.add(compute.LookupOp, [x], kind, table=BlobAttr.of(table)))
 
 
-def _function(c: Converter, op: Any) -> None:
-    """Sigmoid, TanH, Power: a table on 8-bit data, else computed in float."""
+def _pointwise(c: Converter, op: ufw.PointwiseOp) -> None:
+    """A table on 8-bit data, else computed in float."""
     if _is_integer(c, op):
-        _tabled(c, op, _function_of(op))
+        _tabled(c, op, lambda x: op.row.of(x, op.settings))
         return
     x = c.as_float(c.value(op.bottom))
-    result = types.float_like(op.results[0])
-    if isinstance(op, ufw.PowerOp):
-        settings = {"power": op.power, "scale": op.scale, "offset": op.shift}
-        c.finish(op, c.add(compute.PowerOp, [x], result, **settings))
-        return
-    kind = compute.SigmoidOp if isinstance(op, ufw.SigmoidOp) else compute.TanhOp
-    c.finish(op, c.add(kind, [x], result))
+    settings = {"function": op.function, "parameters": op.parameters}
+    result = types.float_like(op.top)
+    c.finish(op, c.add(compute.PointwiseFunctionOp, [x], result, **settings))
 
 
 def _softmax(c: Converter, op: ufw.SoftmaxOp) -> None:
@@ -273,9 +260,7 @@ LAYERS: dict[type[Operation], Callable[[Converter, Any], None]] = {
     ufw.EltwiseOp: _eltwise,
     ufw.ReLUOp: _relu,
     ufw.PReLUOp: _prelu,
-    ufw.SigmoidOp: _function,
-    ufw.TanHOp: _function,
-    ufw.PowerOp: _function,
+    ufw.PointwiseOp: _pointwise,
     ufw.SoftmaxOp: _softmax,
     ufw.PoolingOp: _pooling,
     ufw.DropoutOp: _dropout,

@@ -11,9 +11,13 @@ from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import PassFailedException
 
 from dialects.bm1684 import tile
+from dialects.quant.base import QuantOp
+from dialects.ufw.layer import LayerOp
 from passes.module.functions import functions, npu_functions, reference_module
 from passes.module.locations import location_text
 
+LEVELS: dict[str, type[Operation]] = {"ufw": LayerOp, "quant": QuantOp}
+"""What an op of a level is where plug-ins can bring ops of dialects of their own."""
 KEPT = (tile.ConstantOp, tile.InputOp, tile.OutputOp)
 """Ops of the tile level that stay at the npu level: where the network's tensors and weights lie."""
 
@@ -40,7 +44,8 @@ def check_precondition(item: ModulePass, module: ModuleOp) -> None:
 
 def _belongs(op: Operation, level: str) -> bool:
     kept = level == "npu" and isinstance(op, KEPT)
-    return kept or isinstance(op, ReturnOp) or op.name.startswith(f"{level}.")
+    ours = isinstance(op, LEVELS[level]) if level in LEVELS else op.name.startswith(f"{level}.")
+    return kept or ours or isinstance(op, ReturnOp)
 
 
 def _check_order(function: FuncOp) -> None:

@@ -19,7 +19,8 @@ from random import Random
 import bmnetu
 from bmnetu.bmodel import write
 from bmnetu.emit import bmodel_of
-from bmnetu.pipeline import OPT_LEVELS, parse_pipeline, pipeline_text, run_pipeline
+from bmnetu.pipeline import run_pipeline
+from bmnetu.ways.static import OPT_LEVELS
 from tests.bench.networks import (
     BENCHES,
     Bench,
@@ -31,6 +32,7 @@ from tests.bench.networks import (
 )
 from tests.calibration.harness import Files
 from tests.calibration.test_random import Builder
+from tests.pipelines import static_passes
 from tests.random_nets import random_module
 
 PRECISIONS = ("FP32", "INT8")
@@ -69,7 +71,7 @@ def of_random_module(seed: int) -> Lines:
     for precision in PRECISIONS:
         for opt in OPT_LEVELS:
             module = random_module(seed, precision == "INT8")
-            run_pipeline(module, parse_pipeline(pipeline_text(opt, precision)))
+            run_pipeline(module, static_passes(opt, precision))
             title = f"random {seed} {precision} opt {opt}"
             lines.append(_line(title, write(bmodel_of(module))))
     return lines

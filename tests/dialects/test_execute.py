@@ -27,7 +27,8 @@ def chain(length: int) -> FuncOp:
     block = Block(arg_types=[kind])
     value = block.args[0]
     for i in range(length):
-        op = ops.ReLUOp(value, Top("relu")) if not i else ops.PowerOp(value, Top(f"p{i}"), shift=1)
+        power = ops.PointwiseOp(value, Top(f"p{i}"), "power", shift=1)
+        op = power if i else ops.ReLUOp(value, Top("relu"))
         block.add_op(op)
         value = op.results[0]
     block.add_op(ReturnOp(value, value))

@@ -14,7 +14,7 @@ from random import Random
 from onnx import ModelProto
 
 from bmnetu.frontend.ufw_pb2 import Datum, NetParameter
-from bmnetu.pipeline import OPT_LEVELS, pipeline_text
+from bmnetu.ways.static import OPT_LEVELS
 from passes import ALL_PASSES
 from tests.fuzz.mutations import (
     INTS,
@@ -23,6 +23,7 @@ from tests.fuzz.mutations import (
     damaged_text,
 )
 from tests.fuzz.seeds import Seeds, database
+from tests.pipelines import static_text
 
 damaged_net = damaged_message(NetParameter)
 damaged_onnx = damaged_message(ModelProto)
@@ -105,7 +106,7 @@ def _passes(rng: Random) -> str:
     if rng.random() < 0.3:
         return ",".join(item.name for item in rng.choices(ALL_PASSES, k=rng.choice([1, 2, 4])))
     precision = rng.choice(["FP32", "INT8"])
-    parts = pipeline_text(rng.choice([*OPT_LEVELS]), precision, verify=True).split(",")
+    parts = static_text(rng.choice([*OPT_LEVELS]), precision, verify=True).split(",")
     return ",".join(parts[rng.randrange(len(parts)) :])
 
 

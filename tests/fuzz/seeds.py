@@ -16,9 +16,10 @@ from PIL import Image
 import bmnetu
 from bmnetu.files.dump import blobs_of, module_text
 from bmnetu.frontend.ufw_pb2 import Datum
-from bmnetu.pipeline import parse_pipeline, pipeline_text, run_pipeline
+from bmnetu.pipeline import run_pipeline
 from tests.calibration.harness import Files, data_layer, layer
 from tests.frontend.onnx.graphs import Net, node, numbers
+from tests.pipelines import static_passes
 from tests.random_nets import random_image_module, random_module
 
 INPUT = (2, 3, 8, 8)
@@ -98,7 +99,7 @@ def make_seeds(folder: Path) -> Seeds:
 
 def dumps(module: Any, precision: str, opt: int) -> Iterable[tuple[bytes, bytes]]:
     """Dumps of a module at all levels, each with its weights."""
-    passes = parse_pipeline(pipeline_text(opt, precision))
+    passes = static_passes(opt, precision)
     found = [(module_text(module).encode(), packed(blobs_of(module)))]
 
     def after(item: object) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation
 
-from bmnetu.pipeline import parse_pipeline, pipeline_text, run_pipeline
+from bmnetu.pipeline import parse_pipeline, run_pipeline
 from dialects.bm1684.npu import CommandOp
 from dialects.execute import execute
 from dialects.quant import reference, types
@@ -17,6 +17,7 @@ from dialects.quant.base import PART
 from passes.module.functions import main_function
 from passes.verification.findings import Findings
 from passes.verify_layers import VerifyLayersPass
+from tests.pipelines import static_text
 
 
 def lowered(module: ModuleOp, *passes: str) -> ModuleOp:
@@ -43,7 +44,7 @@ def results(module: ModuleOp, inputs: Sequence[Any]) -> list[Any]:
 
 def compared(module: ModuleOp, integer: bool, item: str, with_options: str) -> Findings:
     """Compiles at opt level 2 with other options of one pass; the compare raises an error."""
-    text = pipeline_text(2, "INT8" if integer else "FP32", verify=True)
+    text = static_text(2, "INT8" if integer else "FP32", verify=True)
     passes = parse_pipeline(text.replace(item, with_options))
     run_pipeline(module, passes, lambda p: None)
     verify = passes[-1]

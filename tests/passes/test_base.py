@@ -8,7 +8,7 @@ from xdsl.dialects.builtin import ModuleOp, StringAttr
 from xdsl.dialects.func import FuncOp
 from xdsl.utils.exceptions import PassFailedException
 
-from bmnetu.pipeline import OPT_LEVELS, parse_pipeline, pipeline_text
+from bmnetu.ways.static import OPT_LEVELS
 from passes import ALL_PASSES
 from passes.base import NpuFunctionPass
 from passes.keep_reference import KeepReferencePass
@@ -21,6 +21,7 @@ from passes.module.functions import (
     reference_module,
 )
 from passes.npu.npu_assign_waits import NpuAssignWaitsPass
+from tests.pipelines import static_passes
 from tests.random_nets import random_module
 
 CASES = [(opt, precision) for opt in OPT_LEVELS for precision in ("FP32", "INT8")]
@@ -58,7 +59,7 @@ def test_every_function_of_the_npu_is_lowered_as_if_it_were_alone(opt: int, prec
         ]
     )
     host = body(both, "host")
-    for item in parse_pipeline(pipeline_text(opt, precision)):
+    for item in static_passes(opt, precision):
         for module in (both, *alone):
             item.apply(Context(), module)
         for name, module in zip((MAIN, "second"), alone, strict=True):
@@ -74,7 +75,7 @@ def test_the_pipelines_above_hold_every_pass_on_functions() -> None:
     run = {
         item.name
         for opt, precision in CASES
-        for item in parse_pipeline(pipeline_text(opt, precision))
+        for item in static_passes(opt, precision)
     }
     assert {item.name for item in ALL_PASSES if issubclass(item, NpuFunctionPass)} <= run
 

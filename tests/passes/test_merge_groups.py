@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from xdsl.dialects.builtin import ModuleOp
 
-from bmnetu.pipeline import parse_pipeline, pipeline_text, run_pipeline
+from bmnetu.pipeline import parse_pipeline, run_pipeline
 from dialects.bm1684.cycles import schedule
 from dialects.bm1684.npu import CommandOp
 from dialects.execute import execute
@@ -19,6 +19,7 @@ from passes.module.functions import main_function
 from passes.verification.inputs import random_inputs
 from passes.verify_layers import VerifyLayersPass
 from tests.net_maker import NetMaker
+from tests.pipelines import static_text
 from tests.random_nets import finished
 
 MERGE = "quant-merge-groups"
@@ -104,7 +105,7 @@ def compiled(module: ModuleOp, text: str) -> int:
 @pytest.mark.parametrize("images", [1, 4])
 @pytest.mark.parametrize("opt", [1, 2])
 def test_it_takes_fewer_cycles(opt: int, images: int) -> None:
-    text = pipeline_text(opt, "INT8", verify=True)
+    text = static_text(opt, "INT8", verify=True)
     assert MERGE in text
     before = compiled(grouped(32, 4, 4, images), text.replace(f"{MERGE},", ""))
     assert compiled(grouped(32, 4, 4, images), text) < before / 2

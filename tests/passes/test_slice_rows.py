@@ -11,7 +11,7 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation, SSAValue
 from xdsl.parser import Parser
 
-from bmnetu.pipeline import OPT_LEVELS, new_context
+from bmnetu.pipeline import new_context
 from dialects.bm1684 import tile
 from dialects.bm1684.npu import Observation, Part
 from dialects.quant import types
@@ -26,6 +26,7 @@ from tests.passes.slices import (
     results,
     sliced,
 )
+from tests.pipelines import static_text
 from tests.random_nets import random_image_module
 
 ROOM = 3000
@@ -159,9 +160,8 @@ def test_rows_of_any_shape(shape: tuple[int, int, int, int], element: str) -> No
     n, c, h, w = shape
     whole, rows = (f"{n}x{c}x{height}x{w}x{element}" for height in (h, h - 2))
     module = Parser(new_context(), SLICE.format(whole, rows)).parse_module()
-    level = OPT_LEVELS[2]
-    text = f"keep-reference,{level.tile},convert-tile-to-npu,{level.npu},verify-layers"
-    lowered(module, text)
+    text = static_text(2, "INT8", verify=True)
+    lowered(module, "keep-reference", text[text.index("convert-quant-to-tile") :])
 
 
 def part(first: int) -> Observation:

@@ -10,12 +10,13 @@ import pytest
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation
 
-from bmnetu.pipeline import parse_pipeline, pipeline_text, run_pipeline
+from bmnetu.pipeline import parse_pipeline, run_pipeline
 from dialects.execute import execute
 from dialects.quant import reference, types
 from dialects.quant.strips import IMAGE_HEIGHT, STRIP_OPS
 from passes.module.functions import main_function
 from passes.strips.plan import Plan, _Offer, plan_strips  # pyright: ignore[reportPrivateUsage]
+from tests.pipelines import static_passes
 from tests.random_nets import random_module
 
 SEEDS = range(40)
@@ -66,7 +67,7 @@ def test_a_network_on_strips_computes_the_same(seed: int) -> None:
 def test_the_npu_computes_strips(seed: int) -> None:
     module = random_module(seed, integer=True)
     run_pipeline(
-        module, parse_pipeline(pipeline_text(2, "INT8", verify=True)), lambda p: None
+        module, static_passes(2, "INT8", verify=True), lambda p: None
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from xdsl.dialects.builtin import ModuleOp
 
-from bmnetu.pipeline import parse_pipeline, pipeline_text, run_pipeline
+from bmnetu.pipeline import parse_pipeline, run_pipeline
 from dialects.blob import BlobAttr
 from dialects.bm1684.npu import CommandOp
 from dialects.execute import names_of
@@ -18,6 +18,7 @@ from passes.module.functions import main_function
 from passes.quant.quant_choose_winograd import REPORT
 from passes.verify_layers import VerifyLayersPass
 from tests.net_maker import NetMaker
+from tests.pipelines import static_text
 from tests.random_nets import finished
 
 
@@ -46,7 +47,7 @@ def network(
 
 def run(module: ModuleOp, opt: int, integer: bool, use_wino: bool = False) -> list[str]:
     """Compiles and compares; returns what is said of winograd."""
-    text = pipeline_text(opt, "INT8" if integer else "FP32", use_wino=use_wino, verify=True)
+    text = static_text(opt, "INT8" if integer else "FP32", use_wino=use_wino, verify=True)
     passes = parse_pipeline(text)
     verify = passes[-1]
     assert isinstance(verify, VerifyLayersPass)

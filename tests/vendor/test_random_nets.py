@@ -9,12 +9,14 @@ import pytest
 
 from bmnetu.bmodel import write
 from bmnetu.emit import bmodel_of
-from bmnetu.pipeline import OPT_LEVELS, parse_pipeline, pipeline_text, run_pipeline
+from bmnetu.pipeline import parse_pipeline, run_pipeline
+from bmnetu.ways.static import OPT_LEVELS
 from passes.slices import plan_rows
 from passes.verify_layers import VerifyLayersPass
 from tests.compiled import random_findings
 from tests.passes.slices import compared, observed_parts
 from tests.passes.test_winograd import network, winograd_commands
+from tests.pipelines import static_text
 from tests.random_nets import random_image_module
 from tests.vendor.runtime import Array, replay, run_bmodel
 
@@ -51,7 +53,7 @@ def test_a_random_net(seed: int, precision: str, opt: int, tmp_path: Path) -> No
 def test_winograd(integer: bool, opt: int, tmp_path: Path) -> None:
     for batch in (1, 5):
         module = network((batch, 64, 13, 30), integer)
-        text = pipeline_text(opt, PRECISIONS[integer], use_wino=True, verify=True)
+        text = static_text(opt, PRECISIONS[integer], use_wino=True, verify=True)
         passes = parse_pipeline(text)
         verify = passes[-1]
         assert isinstance(verify, VerifyLayersPass)

@@ -21,9 +21,7 @@ CARRIES_ON = (
     ops.BiasOp,
     ops.ReLUOp,
     ops.PReLUOp,
-    ops.SigmoidOp,
-    ops.TanHOp,
-    ops.PowerOp,
+    ops.PointwiseOp,
     *MOVING,
 )
 """Layers that, with one bottom, belong to the layer before them. All others compute anew."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from xdsl.context import Context
 from xdsl.dialects.func import FuncOp
 from xdsl.parser import Parser
 
 from bmnetu.files.dump import blobs_of, fill_blobs, module_text
-from bmnetu.pipeline import DIALECTS
+from bmnetu.pipeline import new_context
 from dialects.blob import Array
 from passes.module.functions import main_function
 
@@ -26,9 +25,6 @@ class PortableFunction:
 
 
 def _unpacked(text: str, weights: Mapping[str, Array]) -> PortableFunction:
-    context = Context()
-    for dialect in DIALECTS:
-        context.load_dialect(dialect)
-    module = Parser(context, text).parse_module()
+    module = Parser(new_context(), text).parse_module()
     fill_blobs(module, weights)
     return PortableFunction(main_function(module))

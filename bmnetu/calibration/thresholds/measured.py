@@ -27,8 +27,11 @@ DEAD_BELOW = 1e-12
 LARGEST_THRESHOLD = 1e30
 """Beyond it, products of scales would not be float32 numbers."""
 
-BOUNDED = (ops.SoftmaxOp, ops.SigmoidOp, ops.TanHOp)
-"""Layers whose largest results mean most: their threshold is the maximum."""
+
+def is_bounded(op: Operation | Block) -> bool:
+    """Whether a layer's largest results mean most, so that its threshold is the maximum."""
+    return isinstance(op, ops.SoftmaxOp) or (isinstance(op, ops.PointwiseOp) and op.row.is_bounded)
+
 
 _STRATEGIES = {LayerParameter.USE_KL: "KL", LayerParameter.USE_MAX: "MAX"}
 
@@ -121,6 +124,6 @@ class Measured:
 
     def _strategy(self, value: SSAValue) -> str:
         owner = value.owner
-        tailed = isinstance(owner, BOUNDED) or _is_steep(owner) or averages_map(owner)
+        tailed = is_bounded(owner) or _is_steep(owner) or averages_map(owner)
         usual = "MAX" if tailed else self._method
         return _STRATEGIES.get(self._settings(value).th_strategy, usual)

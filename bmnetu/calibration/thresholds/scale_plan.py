@@ -152,7 +152,7 @@ class ScalePlan:
         return isinstance(owner, LayerOp) and owner not in self.floats and not is_product(owner)
 
     def _cannot_be_negative(self, op: LayerOp) -> bool:
-        if isinstance(op, (ops.SigmoidOp, ops.SoftmaxOp)):
+        if isinstance(op, ops.SoftmaxOp) or (isinstance(op, ops.PointwiseOp) and op.row.low >= 0):
             return True
         factors = sum_factors(op)
         combines = isinstance(op, ops.EltwiseOp) or is_product(op) or factors is not None

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
+from typing import cast
 
 import numpy as np
 from xdsl.utils.exceptions import VerifyException
 
 from bmnetu.frontend.layers.site import LayerSite, UnsupportedSetting
+from bmnetu.frontend.prototxt.custom import CUSTOM_MESSAGES
 from bmnetu.frontend.ufw_pb2 import ConvolutionParameter, EltwiseParameter, PoolingParameter
 from bmnetu.frontend.weights.blobs import Role
 from dialects.blob import Array
+from dialects.functions import Function
 from dialects.ufw import ops, shapes
 from dialects.ufw.layer import shape_of
 from dialects.ufw.shapes import Shape, require
@@ -211,19 +214,18 @@ def relu6(site: LayerSite) -> ops.LayerOp:
     return ops.ReLUOp(site.bottom, site.top, upper=6.0)
 
 
-def sigmoid(site: LayerSite) -> ops.LayerOp:
-    return ops.SigmoidOp(site.bottom, site.top)
+def pointwise(function: Function) -> Callable[[LayerSite], ops.LayerOp]:
+    """The import of a pointwise function, whose parameters are the fields of its message."""
 
+    def build(site: LayerSite) -> ops.LayerOp:
+        if function.message in CUSTOM_MESSAGES:
+            given = cast(dict[str, float], site.custom(function.message))
+        else:
+            message = getattr(site.param, function.message) if function.message else None
+            given = {name: getattr(message, name) for name in function.defaults}
+        return ops.PointwiseOp(site.bottom, site.top, function.name, **given)
 
-def tanh(site: LayerSite) -> ops.LayerOp:
-    return ops.TanHOp(site.bottom, site.top)
-
-
-def power(site: LayerSite) -> ops.LayerOp:
-    param = site.param.power_param
-    return ops.PowerOp(
-        site.bottom, site.top, power=param.power, scale=param.scale, shift=param.shift
-    )
+    return build
 
 
 def softmax(site: LayerSite) -> ops.LayerOp:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from bmnetu.frontend.layers import import_compute as compute
 from bmnetu.frontend.layers import import_movement as movement
 from bmnetu.frontend.layers.site import LayerSite
+from dialects.functions import FUNCTIONS, Function
 from dialects.ufw.ops import LayerOp
 
 ANY = 2**31
@@ -36,15 +37,21 @@ IMPORTERS: dict[str, Importer] = {
     "PReLU": Importer(compute.prelu),
     "Permute": Importer(movement.permute),
     "Pooling": Importer(compute.pooling),
-    "Power": Importer(compute.power),
     "ReLU": Importer(compute.relu),
     "ReLU6": Importer(compute.relu6),
     "Reshape": Importer(movement.reshape),
     "Scale": Importer(compute.scale, bottoms=(1, 2)),
-    "Sigmoid": Importer(compute.sigmoid),
     "Silence": Importer(movement.silence, bottoms=(1, ANY), tops=(0, 0)),
     "Slice": Importer(movement.slices, tops=(1, ANY)),
     "Softmax": Importer(compute.softmax),
     "Split": Importer(movement.split, tops=(1, ANY)),
-    "TanH": Importer(compute.tanh),
 }
+
+
+def add_function(function: Function) -> None:
+    """A pointwise function's layer type."""
+    IMPORTERS[function.layer] = Importer(compute.pointwise(function))
+
+
+for each in FUNCTIONS.values():
+    add_function(each)

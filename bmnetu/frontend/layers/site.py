@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from xdsl.ir import SSAValue
 from xdsl.utils.exceptions import VerifyException
 
+from bmnetu.frontend.prototxt.custom import Setting, settings_of
 from bmnetu.frontend.prototxt.layer import Layer
 from bmnetu.frontend.ufw_pb2 import LayerParameter
 from bmnetu.frontend.weights.blobs import BlobSource, Coefficients, Role, Wanted
@@ -67,6 +68,10 @@ class LayerSite:
     def coefficients(self, *wanted: tuple[Role, Shape]) -> Coefficients:
         """The layer's blobs, one a wanted role and shape."""
         return self.source.take(self.layer, tuple(Wanted(role, shape) for role, shape in wanted))
+
+    def custom(self, message: str) -> dict[str, Setting]:
+        """The fields of a message that a plug-in declares, by name; defaults where not given."""
+        return settings_of(self.param, message)
 
     def axis(self, axis: int) -> int:
         """A Caffe axis as a dimension: negative ones count from the end."""

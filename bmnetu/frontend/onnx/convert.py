@@ -17,7 +17,7 @@ from bmnetu.frontend.onnx.fold import SHAPE_ONLY, fold
 from bmnetu.frontend.onnx.graph import NO_PADS, Blob, Graph, Site, fresh
 from bmnetu.frontend.onnx.infer import Kind, inferred
 from bmnetu.frontend.onnx.node import NO_OPERATOR, Node, Refusal
-from bmnetu.frontend.onnx.operators import OPERATORS
+from bmnetu.frontend.onnx.operators import all_operators
 from bmnetu.frontend.onnx.refusals import Refusals
 from bmnetu.frontend.prototxt.inputs import Input, reshaped
 from bmnetu.frontend.prototxt.layer import Layer
@@ -150,6 +150,7 @@ class _Conversion:
         self.file = file
         self.refusals = refusals
         self.unsure: set[str] = set()
+        self.operators = all_operators()
         self.made = 0
         self.elements = {name: v.type.tensor_type.elem_type for name, v in file.inputs.items()}
         names = {name for node in nodes for name in (*node.inputs, *node.outputs)}
@@ -188,7 +189,7 @@ class _Conversion:
         if computed or node.op in SHAPE_ONLY:
             self.unsure.update(filter(None, node.outputs))
             return
-        if node.op not in OPERATORS:
+        if node.op not in self.operators:
             self.refusals.add(node.fault(NO_OPERATOR), node)
         self.lost.update(filter(None, node.outputs))
 
@@ -246,7 +247,7 @@ class _Conversion:
 
     def layers(self, node: Node) -> Sequence[Blob]:
         """The node as layers."""
-        operator = OPERATORS.get(node.op)
+        operator = self.operators.get(node.op)
         if operator is None:
             raise Refusal(NO_OPERATOR)
         least, most = operator.inputs

@@ -7,8 +7,9 @@ from math import inf, prod
 import numpy as np
 
 from bmnetu.errors import InputFileError
-from bmnetu.frontend.onnx.graph import Blob, Site
+from bmnetu.frontend.onnx.graph import Blob, Conversion, Site
 from bmnetu.frontend.onnx.node import Refusal
+from dialects.functions import Function, OnnxOperator
 from dialects.ufw.shapes import show
 
 FLOAT_MAX = float(np.finfo(np.float32).max)
@@ -38,24 +39,16 @@ def prelu(site: Site) -> Blob:
     return site.layer("PReLU", x, slope.reshape(-1), prelu_param={"channel_shared": shared})
 
 
-def sigmoid(site: Site) -> Blob:
-    return site.layer("Sigmoid", site.blob(0))
+def pointwise(function: Function, operator: OnnxOperator) -> Conversion:
+    """The conversion of an operator that is a pointwise function."""
 
+    def convert(site: Site) -> Blob:
+        given = {name: site.node.number_of(name, n) for name, n in operator.attributes.items()}
+        settings = {**operator.fixed, **given}
+        message = {function.message: settings} if settings else {}
+        return site.layer(function.layer, site.blob(0), part="", **message)
 
-def tanh(site: Site) -> Blob:
-    return site.layer("TanH", site.blob(0))
-
-
-def negate(site: Site) -> Blob:
-    return power_layer(site, site.blob(0), scale=-1.0)
-
-
-def reciprocal(site: Site) -> Blob:
-    return power_layer(site, site.blob(0), power=-1.0)
-
-
-def square_root(site: Site) -> Blob:
-    return power_layer(site, site.blob(0), power=0.5)
+    return convert
 
 
 def power_layer(site: Site, x: Blob, part: str = "", **settings: float) -> Blob:

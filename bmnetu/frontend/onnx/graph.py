@@ -13,6 +13,7 @@ from bmnetu.errors import InputFileError
 from bmnetu.frontend.importer import import_layer
 from bmnetu.frontend.layers.site import LayerSite
 from bmnetu.frontend.onnx.node import Node, Refusal
+from bmnetu.frontend.prototxt.custom import CUSTOM_MESSAGES, custom_message
 from bmnetu.frontend.prototxt.layer import Layer
 from bmnetu.frontend.ufw_pb2 import LayerParameter
 from bmnetu.frontend.weights.blobs import ArrayWeights
@@ -216,8 +217,11 @@ class Site:
         return graph.add(layer, bottoms, [array for array in arrays if array is not None])
 
     def _message(self, name: str, kind: str, settings: Mapping[str, Any]) -> LayerParameter:
+        own = settings.keys() & CUSTOM_MESSAGES
+        custom = [custom_message(message, settings[message]) for message in sorted(own)]
+        known = {key: value for key, value in settings.items() if key not in own}
         try:
-            return LayerParameter(name=name, type=kind, **settings)
+            return LayerParameter(name=name, type=kind, custom_param=custom, **known)
         except (ValueError, TypeError) as error:
             raise Refusal(f"a setting is outside what a layer can have ({error})") from error
 

@@ -1,4 +1,4 @@
-"""The one table of ONNX operators: to add one, write its conversion and add a row."""
+"""The table of ONNX operators: to add one, write its conversion and add a row."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from bmnetu.frontend.onnx import arithmetic, functions, movement, windows
 from bmnetu.frontend.onnx.graph import Conversion
+from bmnetu.plugins import plugins
+from dialects.functions import FUNCTIONS
 
 ANY = 2**31
 
@@ -43,26 +45,32 @@ OPERATORS: dict[str, Operator] = {
     "Mean": Operator(arithmetic.mean, (1, ANY)),
     "Min": Operator(arithmetic.minimum, (1, ANY)),
     "Mul": Operator(arithmetic.multiply, (2, 2)),
-    "Neg": Operator(functions.negate),
     "PRelu": Operator(functions.prelu, (2, 2)),
     "Pad": Operator(movement.pad, (1, 4)),
     "Pow": Operator(arithmetic.power, (2, 2)),
-    "Reciprocal": Operator(functions.reciprocal),
     "ReduceMax": Operator(windows.reduce_max, (1, 2)),
     "ReduceMean": Operator(windows.reduce_mean, (1, 2)),
     "Relu": Operator(functions.relu),
     "Reshape": Operator(movement.reshape, (2, 2)),
-    "Sigmoid": Operator(functions.sigmoid),
     "Slice": Operator(movement.slices, (1, 5)),
     "Softmax": Operator(functions.softmax),
     "Split": Operator(movement.split, (1, 2)),
-    "Sqrt": Operator(functions.square_root),
     "Squeeze": Operator(movement.squeeze, (1, 2)),
     "Sub": Operator(arithmetic.subtract, (2, 2)),
     "Sum": Operator(arithmetic.total, (1, ANY)),
-    "Tanh": Operator(functions.tanh),
     "Transpose": Operator(movement.transpose),
     "Unsqueeze": Operator(movement.unsqueeze, (1, 2)),
 }
+
+
+def all_operators() -> dict[str, Operator]:
+    """Every operator, those of pointwise functions and of plug-ins too."""
+    found = dict(OPERATORS)
+    for function in FUNCTIONS.values():
+        for each in function.onnx:
+            found[each.name] = Operator(functions.pointwise(function, each))
+    for plugin in plugins().values():
+        found.update(plugin.operators())
+    return found
 
 

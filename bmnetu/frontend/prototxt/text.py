@@ -19,8 +19,9 @@ from google.protobuf.text_format import ParseError, Tokenizer
 
 from bmnetu.errors import InputFileError
 from bmnetu.files.reading import read_bytes
+from bmnetu.frontend.prototxt.custom import CUSTOM_MESSAGES, is_text
 from bmnetu.frontend.prototxt.encoding import as_utf8, readable
-from bmnetu.frontend.ufw_pb2 import V1LayerParameter
+from bmnetu.frontend.ufw_pb2 import CustomParameter, LayerParameter, V1LayerParameter
 from bmnetu.nearest import nearest
 
 MAX_TEXT = 32 * 2**20
@@ -135,6 +136,9 @@ class _Reader:
         line, name = self.line(), self.tokens.ConsumeIdentifier()
         fields = message.DESCRIPTOR.fields_by_name
         found = fields.get(name)
+        if found is None and isinstance(message, LayerParameter) and name in CUSTOM_MESSAGES:
+            self.custom_message(message, name, (*where, name), line)
+            return
         if found is None:
             self.note(Unknown(where, line, _short(name), nearest(name, fields)))
             self.skip_value(len(where))
@@ -148,6 +152,38 @@ class _Reader:
             return
         self.tokens.Consume(":")
         self.listed(descriptor, lambda: self.scalar(message, descriptor, where))
+
+    def custom_message(
+        self, layer: LayerParameter, name: str, where: FieldPath, line: int
+    ) -> None:
+        """A message of a plug-in, with the fields that it declares."""
+        if any(each.name == name for each in layer.custom_param):
+            raise self.fail(f"{name} is given twice", line)
+        tokens, fields = self.tokens, CUSTOM_MESSAGES[name]
+        tokens.TryConsume(":")
+        closing = self.opening()
+        record = layer.custom_param.add(name=name)
+        while not tokens.TryConsume(closing):
+            if tokens.AtEnd():
+                raise self.fail(f"the file ends where {closing!r} is wanted")
+            line, field_name = self.line(), tokens.ConsumeIdentifier()
+            if field_name in fields:
+                tokens.Consume(":")
+                self.custom_value(record.setting.add(name=field_name), is_text(name, field_name))
+            else:
+                self.note(Unknown(where, line, _short(field_name), nearest(field_name, fields)))
+                self.skip_value(len(where))
+            if not tokens.TryConsume(","):
+                tokens.TryConsume(";")
+
+    def custom_value(self, setting: CustomParameter.Setting, as_text: bool) -> None:
+        """One value of a plug-in's field; numbers can be written as true and false."""
+        if as_text:
+            setting.text.append(readable(self.tokens.ConsumeByteString()))
+        elif self.tokens.token in ("true", "false"):
+            setting.number.append(self.tokens.ConsumeBool())
+        else:
+            setting.number.append(self.tokens.ConsumeFloat())
 
     def note(self, unknown: Unknown) -> None:
         """Remembers what is not known."""

@@ -35,12 +35,12 @@ func.func @main(%q: tensor<5x4x6x6xsi8, #quant.scale<0.5>>, %u: tensor<5x4x6x6xu
   %in = quant.quantize %f tops ["in"] : tensor<5x4x6x6xf32> -> tensor<5x4x6x6xsi8, #quant.scale<0.5>>
 // CHECK-NEXT: %out = quant.dequantize %u tops ["out"] : tensor<5x4x6x6xui8, #quant.scale<0.5>> -> tensor<5x4x6x6xf32>
   %out = quant.dequantize %u tops ["out"] : tensor<5x4x6x6xui8, #quant.scale<0.5>> -> tensor<5x4x6x6xf32>
-// CHECK-NEXT: %sigmoid = quant.sigmoid %f tops ["sigmoid"] : tensor<5x4x6x6xf32> -> tensor<5x4x6x6xf32>
-  %sigmoid = quant.sigmoid %f tops ["sigmoid"] : tensor<5x4x6x6xf32> -> tensor<5x4x6x6xf32>
-// CHECK-NEXT: %tanh = quant.tanh %f tops ["tanh"] : tensor<5x4x6x6xf32> -> tensor<5x4x6x6xf32>
-  %tanh = quant.tanh %f tops ["tanh"] : tensor<5x4x6x6xf32> -> tensor<5x4x6x6xf32>
-// CHECK-NEXT: %power = quant.power %f power 2.000000e+00 : f32 scale 5.000000e-01 : f32 offset 1.000000e+00 : f32 tops ["power"] : tensor<5x4x6x6xf32> -> tensor<5x4x6x6xf32>
-  %power = quant.power %f power 2.000000e+00 : f32 scale 5.000000e-01 : f32 offset 1.000000e+00 : f32 tops ["power"] : tensor<5x4x6x6xf32> -> tensor<5x4x6x6xf32>
+// CHECK-NEXT: %sigmoid = quant.pointwise "sigmoid" %f tops ["sigmoid"] : tensor<5x4x6x6xf32> -> tensor<5x4x6x6xf32>
+  %sigmoid = quant.pointwise "sigmoid" %f tops ["sigmoid"] : tensor<5x4x6x6xf32> -> tensor<5x4x6x6xf32>
+// CHECK-NEXT: %tanh = quant.pointwise "tanh" %f tops ["tanh"] : tensor<5x4x6x6xf32> -> tensor<5x4x6x6xf32>
+  %tanh = quant.pointwise "tanh" %f tops ["tanh"] : tensor<5x4x6x6xf32> -> tensor<5x4x6x6xf32>
+// CHECK-NEXT: %power = quant.pointwise "power" %f with {power = 2.000000e+00 : f32, scale = 5.000000e-01 : f32, shift = 1.000000e+00 : f32} tops ["power"] : tensor<5x4x6x6xf32> -> tensor<5x4x6x6xf32>
+  %power = quant.pointwise "power" %f with {power = 2.000000e+00 : f32, scale = 5.000000e-01 : f32, shift = 1.000000e+00 : f32} tops ["power"] : tensor<5x4x6x6xf32> -> tensor<5x4x6x6xf32>
 // CHECK-NEXT: %softmax = quant.softmax %f axis 1 tops ["softmax"] : tensor<5x4x6x6xf32> -> tensor<5x4x6x6xf32>
   %softmax = quant.softmax %f axis 1 tops ["softmax"] : tensor<5x4x6x6xf32> -> tensor<5x4x6x6xf32>
 // CHECK-NEXT: %reshape = quant.reshape %q tops ["reshape"] : tensor<5x4x6x6xsi8, #quant.scale<0.5>> -> tensor<5x144xsi8, #quant.scale<0.5>>

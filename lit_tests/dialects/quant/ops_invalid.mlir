@@ -248,9 +248,9 @@ func.func @main(%a: tensor<1x4x6x6xf32>) {
 
 // -----
 
-// CHECK: quant.tanh: operands and result must be float, float
+// CHECK: quant.pointwise: operands and result must be float, float
 func.func @main(%a: tensor<1x4x6x6xsi8, #quant.scale<0.5>>) {
-  %r = quant.tanh %a tops ["t"] : tensor<1x4x6x6xsi8, #quant.scale<0.5>> -> tensor<1x4x6x6xsi8, #quant.scale<0.5>>
+  %r = quant.pointwise "tanh" %a tops ["t"] : tensor<1x4x6x6xsi8, #quant.scale<0.5>> -> tensor<1x4x6x6xsi8, #quant.scale<0.5>>
   func.return
 }
 
@@ -264,9 +264,9 @@ func.func @main(%a: tensor<1x4x6x6xf32>) {
 
 // -----
 
-// CHECK: quant.sigmoid: tops names the one result
+// CHECK: quant.pointwise: tops names the one result
 func.func @main(%a: tensor<1x4x6x6xf32>) {
-  %r = quant.sigmoid %a tops [] : tensor<1x4x6x6xf32> -> tensor<1x4x6x6xf32>
+  %r = quant.pointwise "sigmoid" %a tops [] : tensor<1x4x6x6xf32> -> tensor<1x4x6x6xf32>
   func.return
 }
 

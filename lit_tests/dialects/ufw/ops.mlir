@@ -24,14 +24,14 @@ func.func @main(%x: tensor<1x3x8x8xf32>, %q: tensor<1x3x8x8xsi8, #quant.scale<0.
   %both = ufw.scale ["both"] %conv, %scale axis 0 : (tensor<1x4x4x8xf32>, tensor<1x4x4x8xf32>) -> tensor<1x4x4x8xf32>
 // CHECK: ufw.bias ["bias"] %{{.*}} bias <"5250a507f994740e", "float32", [4]> : (tensor<1x4x4x8xf32>) -> tensor<1x4x4x8xf32>
   %bias = ufw.bias ["bias"] %conv bias <"5250a507f994740e", "float32", [4]> : (tensor<1x4x4x8xf32>) -> tensor<1x4x4x8xf32>
-// CHECK: ufw.power ["power"] %{{.*}} power 2.000000e+00 shift 5.000000e-01 : (tensor<1x4x4x8xf32>) -> tensor<1x4x4x8xf32>
-  %power = ufw.power ["power"] %conv power 2.000000e+00 shift 5.000000e-01 : (tensor<1x4x4x8xf32>) -> tensor<1x4x4x8xf32>
+// CHECK: ufw.pointwise "power" ["power"] %{{.*}} with {power = 2.000000e+00 : f32, shift = 5.000000e-01 : f32} : (tensor<1x4x4x8xf32>) -> tensor<1x4x4x8xf32>
+  %power = ufw.pointwise "power" ["power"] %conv with {power = 2.000000e+00 : f32, shift = 5.000000e-01 : f32} : (tensor<1x4x4x8xf32>) -> tensor<1x4x4x8xf32>
 // CHECK: ufw.softmax ["softmax"] %{{.*}} axis 3 : (tensor<1x4x4x8xf32>) -> tensor<1x4x4x8xf32>
   %softmax = ufw.softmax ["softmax"] %conv axis 3 : (tensor<1x4x4x8xf32>) -> tensor<1x4x4x8xf32>
-// CHECK: ufw.sigmoid ["sigmoid"] %{{.*}} : (tensor<1x4x4x8xf32>) -> tensor<1x4x4x8xf32>
-  %sigmoid = ufw.sigmoid ["sigmoid"] %conv : (tensor<1x4x4x8xf32>) -> tensor<1x4x4x8xf32>
-// CHECK: ufw.tanh ["tanh"] %{{.*}} : (tensor<1x4x4x8xf32>) -> tensor<1x4x4x8xf32>
-  %tanh = ufw.tanh ["tanh"] %conv : (tensor<1x4x4x8xf32>) -> tensor<1x4x4x8xf32>
+// CHECK: ufw.pointwise "sigmoid" ["sigmoid"] %{{.*}} : (tensor<1x4x4x8xf32>) -> tensor<1x4x4x8xf32>
+  %sigmoid = ufw.pointwise "sigmoid" ["sigmoid"] %conv : (tensor<1x4x4x8xf32>) -> tensor<1x4x4x8xf32>
+// CHECK: ufw.pointwise "tanh" ["tanh"] %{{.*}} : (tensor<1x4x4x8xf32>) -> tensor<1x4x4x8xf32>
+  %tanh = ufw.pointwise "tanh" ["tanh"] %conv : (tensor<1x4x4x8xf32>) -> tensor<1x4x4x8xf32>
 // CHECK: ufw.dropout ["dropout"] %{{.*}} : (tensor<1x4x4x8xf32>) -> tensor<1x4x4x8xf32>
   %dropout = ufw.dropout ["dropout"] %conv : (tensor<1x4x4x8xf32>) -> tensor<1x4x4x8xf32>
 // CHECK: ufw.eltwise sum ["sum"] %{{.*}}, %{{.*}} coefficients [1.000000e+00, -5.000000e-01] : (tensor<1x4x4x8xf32>, tensor<1x4x4x8xf32>) -> tensor<1x4x4x8xf32>

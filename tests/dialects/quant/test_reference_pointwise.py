@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from xdsl.dialects.builtin import BoolAttr, DenseArrayBase, FloatAttr, StringAttr, f32
+from xdsl.dialects.builtin import BoolAttr, DenseArrayBase, StringAttr, f32
 
 from dialects.blob import BlobAttr
+from dialects.function_properties import function_properties
 from dialects.quant import QUANT, compute, movement
 from dialects.quant.base import i64s, int_attr
 from tests.dialects.quant.ops_by_hand import SCALE, Array, clamped, noise, result_of, shifted
@@ -163,25 +164,23 @@ def test_to_float_and_back(x: Array) -> None:
 # -- functions -------------------------------------------------------------------------------------
 
 
+def function_of(name: str, x: Array, **parameters: float) -> Array:
+    settings = function_properties(name, parameters)
+    return result_of(compute.PointwiseFunctionOp, [x], x.shape, np.float32, **settings)
+
+
 def test_sigmoid_and_tanh() -> None:
     x = np.concatenate([noise(2, np.float32, (50,)) * 5, np.array([-300, 0, 300], np.float32)])
-    sigmoid = result_of(compute.SigmoidOp, [x], x.shape, np.float32)
     np.testing.assert_allclose(
-        sigmoid, [1 / (1 + exp(-v)) for v in x.tolist()], rtol=1e-6, atol=1e-30
+        function_of("sigmoid", x), [1 / (1 + exp(-v)) for v in x.tolist()], rtol=1e-6, atol=1e-30
     )
-    np.testing.assert_allclose(
-        result_of(compute.TanhOp, [x], x.shape, np.float32),
-        [tanh(v) for v in x.tolist()],
-        rtol=1e-6,
-    )
+    np.testing.assert_allclose(function_of("tanh", x), [tanh(v) for v in x.tolist()], rtol=1e-6)
 
 
 @pytest.mark.parametrize(("power", "scale", "offset"), [(2, 0.5, 1), (0.5, -1, 9), (-1, 3, 30)])
 def test_power(power: float, scale: float, offset: float) -> None:
     x = noise(3, np.float32, SHAPE)
-    names = {"power": power, "scale": scale, "offset": offset}
-    attributes: dict[str, Any] = {name: FloatAttr(value, f32) for name, value in names.items()}
-    got = result_of(compute.PowerOp, [x], SHAPE, np.float32, **attributes)
+    got = function_of("power", x, power=power, scale=scale, shift=offset)
     for index in np.ndindex(*SHAPE):
         assert got[index] == pytest.approx((offset + scale * float(x[index])) ** power, rel=1e-4)
 

@@ -86,10 +86,9 @@ SOUND: dict[str, tuple[Build, list[tuple[int, ...]]]] = {
     "prelu": (lambda x: ops.PReLUOp(x, T, floats(4)), [(2, 4, 5, 7)]),
     "prelu shared": (lambda x: ops.PReLUOp(x, S8, bytes8(1), right_shift=6), [(2, 4, 5, 7)]),
     "relu": (lambda x: ops.ReLUOp(x, T, 0.1), [(2, 4, 5, 7)]),
-    "sigmoid": (lambda x: ops.SigmoidOp(x, T), [(2, 4, 5, 7)]),
-    "tanh": (lambda x: ops.TanHOp(x, T), [(2, 4, 5, 7)]),
+    "sigmoid": (lambda x: ops.PointwiseOp(x, T, "sigmoid"), [(2, 4, 5, 7)]),
     "dropout": (lambda x: ops.DropoutOp(x, T), [(2, 4, 5, 7)]),
-    "power": (lambda x: ops.PowerOp(x, T, power=2, scale=0.3, shift=1), [(2, 4, 5, 7)]),
+    "power": (lambda x: ops.PointwiseOp(x, T, "power", power=2, scale=0.3), [(2, 4, 5, 7)]),
     "softmax": (lambda x: ops.SoftmaxOp(x, T, 3), [(2, 4, 5, 7)]),
     "pooling": (
         lambda x: ops.PoolingOp(

@@ -11,7 +11,6 @@ from xdsl.dialects.builtin import (
     BoolAttr,
     DenseArrayBase,
     FileLineColLoc,
-    FloatAttr,
     FunctionType,
     IntAttr,
     ModuleOp,
@@ -145,9 +144,3 @@ def unary(kind: type[QuantOp], shape: Sequence[int], floats: tuple[bool, bool],
           **properties: Attribute) -> QuantOp:  # fmt: skip
     """An op that keeps the shape; ``floats``: whether operand and result are float."""
     return made(kind, [tensor(shape, floats[0])], tensor(shape, floats[1]), **properties)
-
-
-def float_attr(value: float) -> FloatAttr[Any]:
-    return FloatAttr(value, f32)
-
-

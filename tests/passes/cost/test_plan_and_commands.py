@@ -8,9 +8,10 @@ from itertools import product
 
 import numpy as np
 import pytest
-from xdsl.dialects.builtin import FloatAttr, f32
 
 from dialects.blob import BlobAttr
+from dialects.function_properties import function_properties
+from dialects.functions import FUNCTIONS
 from dialects.quant import QUANT, compute, movement, strips, types
 from dialects.quant.base import QuantOp, i64s, int_attr
 from dialects.quant.windows import RowWindow
@@ -59,12 +60,10 @@ def _pointwise(shape: Sequence[int], is_float: bool) -> Iterator[Case]:
                       table=BlobAttr.of(np.arange(256, dtype=np.uint8)))  # fmt: skip
         return
     yield partial(unary, compute.QuantizeOp, shape, (True, False))
-    yield partial(unary, compute.SigmoidOp, shape, both)
-    yield partial(unary, compute.TanhOp, shape, both)
-    for exponent in (2.0, 0.5):
-        numbers = {"power": exponent, "scale": 1.0, "offset": 0.0}
-        settings = {name: FloatAttr(value, f32) for name, value in numbers.items()}
-        yield partial(unary, compute.PowerOp, shape, both, **settings)
+    for name, row in FUNCTIONS.items():
+        for sample in row.samples:
+            settings = function_properties(name, sample)
+            yield partial(unary, compute.PointwiseFunctionOp, shape, both, **settings)
     yield partial(unary, compute.SoftmaxOp, shape, both, axis=int_attr(1))
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from bmnetu.pipeline import parse_pipeline, pipeline_text, run_pipeline
+from bmnetu.pipeline import run_pipeline
 from dialects.bm1684.isa import ARITH, MOVE, Engine, IsaError
 from passes.image.disassembly import disassemble
 from passes.image.groups import Sites
 from passes.image.program import Program
 from passes.module.functions import main_function
 from passes.module.locations import location_text
+from tests.pipelines import static_passes
 from tests.random_nets import random_module
 
 
@@ -18,7 +19,7 @@ from tests.random_nets import random_module
 def compiled() -> tuple[Program, Sites]:
     """A network with both engines at work."""
     module = random_module(3, True)
-    run_pipeline(module, parse_pipeline(pipeline_text(1, "INT8")))
+    run_pipeline(module, static_passes(1, "INT8"))
     return Program.of(main_function(module)), Sites.of(main_function(module))
 
 

@@ -13,7 +13,7 @@ from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Block, Region, SSAValue
 from xdsl.passes import ModulePass
 
-from bmnetu.pipeline import parse_pipeline, pipeline_text, run_pipeline
+from bmnetu.pipeline import parse_pipeline, run_pipeline
 from dialects.bm1684 import tile
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import Ref, si8
@@ -23,6 +23,7 @@ from passes.kernels.movement import pack, unpack
 from passes.kernels.strided_copy import Box, copy_box, merge_dims, row_major
 from passes.verify_layers import VerifyLayersPass
 from tests.passes.kernels.tile_memory import Array, new_builder, run_copies
+from tests.pipelines import static_text
 
 
 def noise(size: int) -> Array:
@@ -175,7 +176,7 @@ def test_the_tensor_unit_repeats_pixels(small: tuple[int, ...], integer: bool) -
     function.attributes["input_names"] = ArrayAttr([StringAttr("x")])
     function.attributes["output_names"] = ArrayAttr([StringAttr("y")])
     module = ModuleOp([function])
-    text = pipeline_text(2, "INT8", verify=True)
+    text = static_text(2, "INT8", verify=True)
     passes = parse_pipeline(text[text.index("keep-reference") :])
     copies: list[int] = []
 

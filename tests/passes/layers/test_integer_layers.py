@@ -20,6 +20,7 @@ from xdsl.ir import Block, Operation, Region, SSAValue
 from xdsl.utils.exceptions import PassFailedException
 
 from dialects.execute import execute
+from dialects.functions import FUNCTIONS
 from dialects.quant import types
 from dialects.quant.compute import EltwiseOp
 from dialects.quant.reference import evaluate
@@ -171,20 +172,19 @@ def test_a_leaky_relu(scale: float, seed: int, slope: float) -> None:
     assert np.all(error(y, wanted) <= 0.5 + np.abs(wanted) / 127 + 1e-3)
 
 
-FUNCTIONS: dict[str, Callable[[SSAValue, Top], LayerOp]] = {
-    "sigmoid": ufw.SigmoidOp,
-    "tanh": ufw.TanHOp,
-    "power": lambda x, top: ufw.PowerOp(x, top, power=2.0, scale=0.5, shift=0.25),
-}
-
-
 @pytest.mark.parametrize("name", FUNCTIONS)
 @given(scale=SCALES, seed=SEEDS, unsigned=st.booleans())
 @settings(max_examples=15)
 def test_a_function_is_its_table(name: str, scale: float, seed: int, unsigned: bool) -> None:
-    make = FUNCTIONS[name]
-    step = 4 / 127 if name == "power" else 1 / 127
-    y, wanted, module = both([scale], lambda xs, top: make(xs[0], top), step, seed, unsigned)
+    row = FUNCTIONS[name]
+    parameters = row.samples[-1]
+    y, wanted, module = both(
+        [scale],
+        lambda xs, top: ufw.PointwiseOp(xs[0], top, name, **parameters),
+        1 / 127 if row.is_bounded else 4 / 127,
+        seed,
+        unsigned,
+    )
     assert [op.name for op in ops_of(module)] == ["quant.lookup"]
     assert np.all(error(y, wanted) <= 0.5 + 1e-3)
 

@@ -10,19 +10,22 @@ from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import PassFailedException
 
 from bmnetu.files.module_text import parse_module
-from bmnetu.pipeline import LEVELS, OPT_LEVELS, new_context, parse_pipeline, pipeline_text
+from bmnetu.pipeline import new_context
+from bmnetu.ways.levels import STATIC_LEVELS
+from bmnetu.ways.static import OPT_LEVELS
 from passes import ALL_PASSES
 from passes.base import NpuFunctionPass
 from passes.keep_reference import KeepReferencePass
 from passes.module.functions import RUNS_ON, main_function, reference_module
 from passes.module.precondition import check_precondition
 from passes.npu.npu_assign_waits import NpuAssignWaitsPass
+from tests.pipelines import static_passes
 
 LAYOUT = '#tile.layout<"tensor unit=4 pack=1 strides=1,1,1,1">'
 MEMREF = f'memref<1x1x1x1xf32, {LAYOUT}, #tile.place<"ddr">>'
 BODIES = {
     "ufw": '%y = ufw.relu ["y"] %x : (tensor<1x3xf32>) -> tensor<1x3xf32> loc("r"("net":7:0))',
-    "quant": '%y = quant.tanh %x tops ["y"] : tensor<1x3xf32> -> tensor<1x3xf32>',
+    "quant": '%y = quant.pointwise "tanh" %x tops ["y"] : tensor<1x3xf32> -> tensor<1x3xf32>',
     "tile": f"%0 = tile.alloc bytes 4 : {MEMREF}",
     "npu": 'npu.gdma <"move">',
 }
@@ -40,11 +43,11 @@ def test_every_pass_but_one_declares_a_level() -> None:
     assert [name for name, level in levels.items() if level is None] == ["keep-reference"]
     on_modules = [item.name for item in ALL_PASSES if not issubclass(item, NpuFunctionPass)]
     assert on_modules == ["keep-reference", "verify-layers"]
-    assert set(levels.values()) == {None, *LEVELS}
+    assert set(levels.values()) == {None, *STATIC_LEVELS}
 
 
 @pytest.mark.parametrize("item", [item for item in ALL_PASSES if hasattr(item, "level")])
-@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("level", STATIC_LEVELS)
 def test_a_pass_at_another_level_is_refused(item: type[ModulePass], level: str) -> None:
     module, wanted = module_at(level), getattr(item, "level")  # noqa: B009
     if level == wanted:
@@ -84,8 +87,8 @@ def test_a_reference_is_looked_at_too() -> None:
 @pytest.mark.parametrize("precision", ["FP32", "INT8"])
 @pytest.mark.parametrize("opt", OPT_LEVELS)
 def test_pipelines_run_in_the_order_of_the_levels(precision: str, opt: int) -> None:
-    passes = parse_pipeline(pipeline_text(opt, precision, verify=True))
-    order = [LEVELS.index(item.level) for item in passes if hasattr(item, "level")]  # pyright: ignore
+    passes = static_passes(opt, precision, verify=True)
+    order = [STATIC_LEVELS.index(item.level) for item in passes if hasattr(item, "level")]  # pyright: ignore
     assert order == sorted(order)
 
 

@@ -63,10 +63,10 @@ def test_the_chips_numbers_stand_in_unless_they_are_absurd() -> None:
 @pytest.mark.parametrize(
     ("text", "operands", "values", "undefined"),
     [
-        ('ufw.power ["y"] %a power 0.5 scale 1.0 shift 0.0', (F,), [(4, -1, 0, 9)], [1]),
-        ('ufw.power ["y"] %a power -1.0 scale 1.0 shift 0.0', (F,), [(4, -1, 0, 9)], [2]),
+        ('ufw.pointwise "power" ["y"] %a with {power = 0.5 : f32}', (F,), [(4, -1, 0, 9)], [1]),
+        ('ufw.pointwise "power" ["y"] %a with {power = -1.0 : f32}', (F,), [(4, -1, 0, 9)], [2]),
         ('ufw.relu ["y"] %a', (F,), [(NAN, 1, -INF, INF)], [0, 2, 3]),
-        ('ufw.sigmoid ["y"] %a', (F,), [(INF, 1, -INF, 2)], [0, 2]),
+        ('ufw.pointwise "sigmoid" ["y"] %a', (F,), [(INF, 1, -INF, 2)], [0, 2]),
         ('ufw.eltwise max ["y"] %a, %b', (F, F), [(INF, 1, 2, -3), (1, 2, NAN, 4)], [0, 2]),
         ('ufw.eltwise product ["y"] %a, %b', (F, F), [(3e38, 1, 2, 3), (3e38, 2, 0, 4)], [0]),
         ('ufw.softmax ["y"] %a axis 1', (F,), [(NAN, 1, 2, 3)], [0, 1, 2, 3]),

@@ -9,7 +9,8 @@ from xdsl.dialects.builtin import IntegerAttr, ModuleOp, i64
 from xdsl.parser import Parser
 from xdsl.utils.exceptions import PassFailedException
 
-from bmnetu.pipeline import OPT_LEVELS, new_context
+from bmnetu.pipeline import new_context
+from bmnetu.ways.static import OPT_LEVELS
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.tile_memory import InputOp
 from passes.module.functions import main_function
@@ -23,7 +24,7 @@ func.func @main(%x: !t) -> (!t, !t, !t, !t)
   %a = ufw.dropout ["a"] %s : (!t) -> !t
   %d = ufw.dropout ["d"] %s : (!t) -> !t
   %b = ufw.dropout ["b"] %d : (!t) -> !t
-  %c = ufw.tanh ["c"] %b : (!t) -> !t
+  %c = ufw.pointwise "tanh" ["c"] %b : (!t) -> !t
   func.return %x, %a, %b, %c : !t, !t, !t, !t
 }"""
 KINDS = {

@@ -1,0 +1,1 @@
+"""The ways down from a network to what the runtime loads, as data."""
