@@ -171,11 +171,11 @@ def require_axis(op: Operation, axis: int) -> None:
         require(0 <= axis < rank, op, f"there is no axis {axis} in a tensor of rank {rank}")
 
 
-def require_floats(op: Operation, *wanted: bool) -> None:
+def require_floats(op: Operation, *expected: bool) -> None:
     """Check which values are float32 (True) and which hold 8-bit integers, operands first."""
     kinds = tuple(types.is_float(value) for value in (*op.operands, *op.results))
-    words = ", ".join("float" if one else "8 bit" for one in wanted)
-    require(kinds == wanted, op, f"operands and result must be {words}")
+    words = ", ".join("float" if one else "8 bit" for one in expected)
+    require(kinds == expected, op, f"operands and result must be {words}")
 
 
 def one_kind(op: Operation) -> None:

@@ -87,13 +87,13 @@ class ConvOp(UnaryOp):
             require(plain, self, "winograd needs stride, dilation and group 1")
             require(w[2:] == (4, 4), self, "winograd weights must have shape [O, C, 4, 4]")
         (kh, kw), (top, bottom, left, right) = self.kernel, ints(self.pad)
-        want = (
+        expected = (
             x[0],
             w[0],
             window_size(x[2], kh, ints(self.stride)[0], top + bottom, ints(self.dilation)[0]),
             window_size(x[3], kw, ints(self.stride)[1], left + right, ints(self.dilation)[1]),
         )
-        require(y == want, self, f"result shape {y}, the window gives {want}")
+        require(y == expected, self, f"result shape {y}, the window gives {expected}")
         require(self.bias is None or self.bias.shape == (w[0],), self, "bias must have shape [O]")
         kinds = ("float32", "float32") if types.is_float(self.x) else ("int8", "int16")
         require(self.weight.data.dtype == kinds[0], self, f"weights must be {kinds[0]}")

@@ -30,7 +30,7 @@ Span = tuple[int, int]
 BAND = BM1684.lane_bytes // 8
 """Bytes of each lane that a band of input rows may take while it is folded."""
 SHARED = 0.25
-"""What work costs beside the other engine's: other layers want its time too."""
+"""What work costs beside the other engine's: other layers need its time too."""
 UNEVEN_CHANNELS = 3
 """Input channels of a float convolution that cost more than one channel more."""
 

@@ -1,4 +1,4 @@
-"""quant-choose-winograd: 3x3 convolutions by F(2x2, 3x3), where that is wished and near enough."""
+"""quant-choose-winograd: 3x3 convolutions by F(2x2, 3x3), where asked for and near enough."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ LARGEST_SIDE = 2047
 """Rows and columns of a padded input that the command takes."""
 
 
-def wishes(op: ConvOp, everywhere: bool) -> bool:
-    """Whether a layer is to be winograd: by its own word, or by that for all where it is faster."""
+def is_candidate(op: ConvOp, everywhere: bool) -> bool:
+    """Whether a layer is to be winograd: by its own option, or by that for all where faster."""
     own = op.use_winograd
     return everywhere and _is_faster(op) if own is None else bool(own.value.data)
 
@@ -133,9 +133,9 @@ def _where_defined(array: Array, direct: Array) -> Array:
     return array if finite.all() else np.where(finite, array, 0).astype(array.dtype)
 
 
-def _compare(got: Array, wanted: Array) -> tuple[bool, str]:
+def _compare(got: Array, expected: Array) -> tuple[bool, str]:
     """Whether a result is near enough to the direct form's, and how near it is."""
-    a, b = got.astype(np.float64).ravel(), wanted.astype(np.float64).ravel()
+    a, b = got.astype(np.float64).ravel(), expected.astype(np.float64).ravel()
     norm = float(np.linalg.norm(a) * np.linalg.norm(b))
     cosine = float(a @ b) / norm if norm else float(np.array_equal(a, b))
     near, words = cosine >= LEAST_COSINE, f"cosine {cosine:.6f}"
@@ -147,12 +147,12 @@ def _compare(got: Array, wanted: Array) -> tuple[bool, str]:
 
 @dataclass(frozen=True)
 class QuantChooseWinogradPass(NpuFunctionPass):
-    """Replaces convolutions whose ``use_winograd`` says so, or (with ``everywhere``) all others
+    """Replaces convolutions whose ``use_winograd`` is true, or (with ``everywhere``) all others
     that are faster so, by their winograd form.
 
     Both forms are computed on ``data``, else on made-up inputs; a layer whose cosine falls below
     0.999, or whose float error grows too large, stays direct. The function's attribute
-    ``winograd`` says a line of each.
+    ``winograd`` has a line of each.
     """
 
     name = "quant-choose-winograd"
@@ -164,7 +164,7 @@ class QuantChooseWinogradPass(NpuFunctionPass):
 
     def apply_to(self, function: FuncOp) -> None:
         convolutions = [inner for inner in function.body.block.ops if isinstance(inner, ConvOp)]
-        candidates: set[Operation] = {c for c in convolutions if wishes(c, self.everywhere)}
+        candidates: set[Operation] = {c for c in convolutions if is_candidate(c, self.everywhere)}
         if candidates:
             self._replace(function, candidates)
         for inner in function.body.block.ops:

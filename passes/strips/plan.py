@@ -137,12 +137,12 @@ class Plan:
         return total
 
     def _stay_whole(self, op: QuantOp) -> _Offer:
-        """The layer on the whole image; to leave strips between layers that want them is to split
+        """The layer on the whole image; to leave strips between layers that run on them is to split
         again."""
         cycles = layer_cycles(op) + self._joins(op.operands)
         (result,) = op.results
-        wanted = any(_serves(use.operation) for use in result.uses)
-        if wanted and any(x not in self._whole for x in op.operands):
+        followed = any(_serves(use.operation) for use in result.uses)
+        if followed and any(x not in self._whole for x in op.operands):
             cycles += split_cycles(result, -(-_height(result) // STRIPS))
         return _Offer(cycles * 100 / self.margin, None)
 
