@@ -12,7 +12,7 @@ from dialects.quant.movement import ConcatOp
 from dialects.quant.windows import RowWindow
 from passes.cost.conv import Convolution
 from passes.cost.lowered import Work, lowered
-from passes.kernels.movement import part_of
+from passes.kernels.movement.in_place import part_of
 
 NOTHING = Work(0.0, 0.0)
 
