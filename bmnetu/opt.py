@@ -16,6 +16,7 @@ from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Dialect
 from xdsl.passes import ModulePass
+from xdsl.targets.mlir import MLIRTarget
 from xdsl.transforms.canonicalize import CanonicalizePass
 from xdsl.transforms.common_subexpression_elimination import CommonSubexpressionElimination
 from xdsl.transforms.dead_code_elimination import DeadCodeElimination
@@ -23,6 +24,7 @@ from xdsl.utils.exceptions import DiagnosticException, ParseError
 from xdsl.utils.target import Target
 from xdsl.xdsl_opt_main import xDSLOptMain
 
+from bmnetu.command_line import list_passes
 from bmnetu.command_line.installed import installed_plugins
 from bmnetu.command_line.terminal import Terminal, settle
 from bmnetu.errors import BmnetuError, InputFileError, UnsupportedError, UsageError
@@ -30,10 +32,11 @@ from bmnetu.files.dump import fill_blobs
 from bmnetu.files.module_text import parse_module
 from bmnetu.files.outputs import OutputFolder
 from bmnetu.files.reading import write_atomically
+from bmnetu.files.text_printer import TextPrinter
 from bmnetu.files.weights_file import WeightsFile
 from bmnetu.frontend import load_network
 from bmnetu.interrupts import interruptible
-from bmnetu.pipeline import all_dialects, all_passes
+from bmnetu.pipeline import all_dialects, known_passes
 from bmnetu.start import INTERRUPTED
 from dialects.blob import BlobError
 from passes.image.disassembly import disassemble
@@ -59,6 +62,25 @@ class NpuAsmTarget(Target):
         sites = Sites.of(main_function(module))
         for line in disassemble([group.encode() for group in sites.groups], sites):
             output.write(line + "\n")
+
+
+@dataclass(frozen=True)
+class TextTarget(MLIRTarget):
+    """The module as text, with aliases for long types."""
+
+    def emit(self, ctx: Context, module: ModuleOp, output: IO[str]) -> None:
+        if self.syntax_highlight:
+            super().emit(ctx, module, output)
+            return
+        printer = TextPrinter(
+            stream=output,
+            print_generic_format=self.print_generic_format,
+            print_properties_as_attributes=self.print_properties_as_attributes,
+            print_debuginfo=self.print_debuginfo,
+        )
+        printer.print_with_aliases(module)
+        printer.print_metadata(ctx.loaded_dialects)
+        print("\n", file=output)
 
 
 class _Kept(io.StringIO):
@@ -89,7 +111,9 @@ class BmnetuOpt(xDSLOptMain):
         def factory(item: type[ModulePass]) -> Callable[[], type[ModulePass]]:
             return lambda: item
 
-        for item in (*all_passes(), *GENERAL_PASSES):
+        for name, load in known_passes().items():
+            self.register_pass(name, load)
+        for item in GENERAL_PASSES:
             self.register_pass(item.name, factory(item))
 
     def setup_pipeline(self) -> None:
@@ -125,6 +149,7 @@ class BmnetuOpt(xDSLOptMain):
 
     def register_all_targets(self) -> None:
         super().register_all_targets()
+        self.available_targets["mlir"] = lambda: TextTarget
         self.available_targets["npu-asm"] = lambda: NpuAsmTarget
 
     def register_all_frontends(self) -> None:
@@ -169,26 +194,14 @@ class BmnetuOpt(xDSLOptMain):
         )
 
 
-def pass_lines() -> list[str]:
-    """One line a pass: its name and the first sentence of its docstring."""
-    items = all_passes()
-    width = max(len(item.name) for item in items)
-    texts = [" ".join((item.__doc__ or "").split()) for item in items]
-    return [
-        f"{item.name:{width}}  {text.partition('. ')[0].removesuffix('.')}."
-        for item, text in zip(items, texts, strict=True)
-    ]
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit code: 0 done, 1 a pass or the verifier failed, else as ``bmnetu``."""
     words = list(sys.argv[1:] if argv is None else argv)
     words = ["--help" if word == "-help" else word for word in words]
+    if "--list-passes" in words:
+        return list_passes.main()
     terminal = Terminal("bmnetu-opt")
     try:
-        if "--list-passes" in words:
-            terminal.say("\n".join(pass_lines()))
-            return 0
         with interruptible(), _streams():
             BmnetuOpt(description=_purpose(), args=words).run()
             sys.stdout.flush()

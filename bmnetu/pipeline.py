@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import Builtin, ModuleOp
@@ -16,7 +17,7 @@ from dialects.bm1684.npu import NPU
 from dialects.bm1684.tile import TILE
 from dialects.quant import QUANT
 from dialects.ufw.ops import UFW
-from passes import ALL_PASSES
+from passes import PASS_NAMES, load_pass
 
 DIALECTS: tuple[Dialect, ...] = (Builtin, Func, BLOB, UFW, QUANT, TILE, NPU)
 
@@ -26,9 +27,14 @@ def all_dialects() -> tuple[Dialect, ...]:
     return (*DIALECTS, *plugins.dialects())
 
 
-def all_passes() -> tuple[type[ModulePass], ...]:
-    """Our passes and those of plug-ins."""
-    return (*ALL_PASSES, *plugins.passes())
+def known_passes() -> dict[str, Callable[[], type[ModulePass]]]:
+    """What loads a pass, by its name: our passes and those of plug-ins."""
+    known = {name: partial(load_pass, name) for name in PASS_NAMES}
+    return {**known, **{item.name: partial(_same, item) for item in plugins.passes()}}
+
+
+def _same(item: type[ModulePass]) -> type[ModulePass]:
+    return item
 
 
 def _quoted(text: str) -> str:
@@ -72,7 +78,7 @@ def parse_pipeline(text: str) -> tuple[ModulePass, ...]:
     """The passes of a pipeline's text; none for an empty one."""
     if not text:
         return ()
-    known = {p.name: (lambda p=p: p) for p in all_passes()}
+    known = known_passes()
     return PassPipeline.parse_spec(known, text).passes
 
 

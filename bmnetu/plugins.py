@@ -25,7 +25,7 @@ from bmnetu.frontend.prototxt.custom import CUSTOM_MESSAGES, Setting
 from bmnetu.frontend.ufw_pb2 import LayerParameter
 from dialects.functions import FUNCTIONS, Function
 from dialects.quant.base import QuantOp
-from passes import ALL_PASSES
+from passes import PASS_NAMES
 from passes.kernels import KERNELS, Kernel
 from passes.layers import LAYERS, Lowering
 
@@ -101,7 +101,7 @@ def _checked(found: object, others: Mapping[str, Plugin]) -> Plugin:
         ("parameters", [*found.parameters, *messages], {*fields, *CUSTOM_MESSAGES}),
         ("op", found.lowerings, LAYERS),
         ("op", found.kernels, KERNELS),
-        ("pass", [item.name for item in found.passes], {p.name for p in ALL_PASSES} | passes),
+        ("pass", [item.name for item in found.passes], {*PASS_NAMES, *passes}),
     ):
         for name in names:
             if name in known:

@@ -30,6 +30,8 @@ def calibrate() -> int:
 
 def opt() -> int:
     """The command ``bmnetu-opt``. Returns the exit code."""
+    if "--list-passes" in sys.argv[1:]:
+        return _run("bmnetu-opt", "bmnetu.command_line.list_passes", "main")
     return _run("bmnetu-opt", "bmnetu.opt", "main")
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from math import inf, isfinite
 
-from xdsl.dialects.builtin import DictionaryAttr, FloatAttr, StringAttr, f32
+from xdsl.dialects.builtin import DictionaryAttr, Float32Type, FloatAttr, StringAttr, f32
 from xdsl.ir import Attribute
 from xdsl.irdl import IRDLOperation, prop_def
 from xdsl.utils.exceptions import VerifyException
+from xdsl.utils.hints import isa
 
 from dialects.functions import FUNCTIONS, Function, Parameters
 
@@ -40,7 +41,7 @@ class FunctionProperties(IRDLOperation):
             if name not in found:
                 known = ", ".join(found) or "none"
                 raise VerifyException(f'"{self.row.name}" has no parameter {name}; it has {known}')
-            number = value.value.data if isinstance(value, FloatAttr) else inf
+            number = value.value.data if isa(value, FloatAttr[Float32Type]) else inf
             if not isfinite(number):
                 raise VerifyException(f"parameter {name} is {value}, a finite f32 is required")
             found[name] = number

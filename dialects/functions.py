@@ -1,7 +1,8 @@
 """All pointwise functions, one row each: ``y = f(x)`` with some numbers as parameters.
 
-A new function is a new row. The importers, both dialects, the chip's commands, the tables of 256
-bytes for 8-bit data, calibration and the tests read it from here.
+A new function is a new row, and its row in docs/prototxt.md. The importers, both dialects, the
+chip's commands, the tables of 256 bytes for 8-bit data, calibration and the tests read it from
+here.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dialects.expression import Expr, exp, log, maximum, whole_power
+from dialects.expression import Expr, exp, log, maximum, minimum, whole_power
 
 Array = NDArray[Any]
 Parameters = Mapping[str, float]
@@ -39,9 +40,9 @@ class Function:
     ``layer`` is its type in a prototxt, ``message`` the field of LayerParameter with its parameters
     ("" where it has none); ``defaults`` are the parameters' names and default values, both as in
     that message. ``meaning`` computes it with numpy, from float32 or float64 in that type;
-    ``recipe`` is the same for the chip, and differs by at most ``error * max(1, |y|)``. Both take
-    all parameters. All results lie from ``low`` to ``high``. ``samples`` are parameters
-    for tests and random networks.
+    ``recipe`` is the same for the chip, and differs by at most ``error * max(1, |y|)`` with
+    parameters as in ``samples``, which are for tests and random networks. Both take all
+    parameters. All results lie from ``low`` to ``high``.
     """
 
     name: str
@@ -61,6 +62,14 @@ class Function:
     def is_bounded(self) -> bool:
         """Whether no result is beyond some number, however large the operand is."""
         return isfinite(self.low) and isfinite(self.high)
+
+    @property
+    def documentation(self) -> str:
+        """The function's row in the table of docs/prototxt.md."""
+        fields = ", ".join(f"{name} = {value:g}" for name, value in self.defaults.items())
+        settings = f"`{self.message}`: {fields}" if fields else ""
+        operators = ", ".join(each.name for each in self.onnx)
+        return f"| {self.layer} | {settings} | `{self.formula}` | {self.error:g} | {operators} |"
 
     def of(self, x: Array, parameters: Parameters) -> Array:
         """The results, in the type of x: float32 or float64."""
@@ -116,6 +125,18 @@ ROWS = (
             OnnxOperator("Sqrt", {"power": 0.5}),
         ),
         samples=tuple({"power": power, "scale": 0.5, "shift": 0.25} for power in (1.0, 2.0, 3.0)),
+    ),
+    Function(
+        "elu",
+        "x > 0 ? x : alpha * (exp(x) - 1)",
+        layer="ELU",
+        meaning=lambda x, p: np.where(x > 0, x, p["alpha"] * np.expm1(np.minimum(x, 0))),
+        recipe=lambda x, p: maximum(x, 0.0) + (exp(minimum(x, 0.0)) - 1.0) * p["alpha"],
+        error=1e-5,
+        message="elu_param",
+        defaults={"alpha": 1.0},
+        onnx=(OnnxOperator("Elu", attributes={"alpha": 1.0}),),
+        samples=({"alpha": 0.5}, {"alpha": 2.0}),
     ),
 )
 

@@ -1,41 +1,76 @@
-"""The passes. One file a pass; ``ALL_PASSES`` is the list that the tools know."""
+"""The passes. One file a pass; ``PASS_NAMES`` is the list that the tools know.
 
-from xdsl.passes import ModulePass
+A pass is loaded where it is first used: the list with its sentences is there at once.
+"""
 
-from passes.convert_quant_to_tile import ConvertQuantToTilePass
-from passes.convert_tile_to_npu import ConvertTileToNpuPass
-from passes.convert_ufw_to_quant import ConvertUfwToQuantPass
-from passes.keep_reference import KeepReferencePass
-from passes.npu.npu_assign_waits import NpuAssignWaitsPass
-from passes.npu.npu_hoist_loads import NpuHoistLoadsPass
-from passes.quant.quant_choose_winograd import QuantChooseWinogradPass
-from passes.quant.quant_cut_strips import QuantCutStripsPass
-from passes.quant.quant_fuse_relu import QuantFuseReluPass
-from passes.quant.quant_merge_groups import QuantMergeGroupsPass
-from passes.quant.quant_slice_batch import QuantSliceBatchPass
-from passes.quant.quant_slice_rows import QuantSliceRowsPass
-from passes.tile.tile_allocate_ddr import TileAllocateDdrPass
-from passes.tile.tile_allocate_local import TileAllocateLocalPass
-from passes.tile.tile_keep_local import TileKeepLocalPass
-from passes.ufw.ufw_fold_batch_norm import UfwFoldBatchNormPass
-from passes.verify_layers import VerifyLayersPass
+from __future__ import annotations
 
-ALL_PASSES: tuple[type[ModulePass], ...] = (
-    KeepReferencePass,
-    UfwFoldBatchNormPass,
-    ConvertUfwToQuantPass,
-    QuantChooseWinogradPass,
-    QuantFuseReluPass,
-    QuantMergeGroupsPass,
-    QuantSliceBatchPass,
-    QuantSliceRowsPass,
-    QuantCutStripsPass,
-    ConvertQuantToTilePass,
-    TileKeepLocalPass,
-    TileAllocateDdrPass,
-    TileAllocateLocalPass,
-    ConvertTileToNpuPass,
-    NpuHoistLoadsPass,
-    NpuAssignWaitsPass,
-    VerifyLayersPass,
+import ast
+from importlib import import_module
+from importlib.abc import InspectLoader
+from importlib.util import find_spec
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from xdsl.passes import ModulePass
+
+    ALL_PASSES: tuple[type[ModulePass], ...]
+
+PASS_NAMES = (
+    "keep-reference",
+    "ufw-fold-batch-norm",
+    "convert-ufw-to-quant",
+    "quant-choose-winograd",
+    "quant-fuse-relu",
+    "quant-merge-groups",
+    "quant-slice-batch",
+    "quant-slice-rows",
+    "quant-cut-strips",
+    "convert-quant-to-tile",
+    "tile-keep-local",
+    "tile-allocate-ddr",
+    "tile-allocate-local",
+    "convert-tile-to-npu",
+    "npu-hoist-loads",
+    "npu-assign-waits",
+    "verify-layers",
 )
+_FOLDERS = ("ufw", "quant", "tile", "npu")
+"""Of the passes on one dialect, whose names begin with it."""
+
+
+def _place(name: str) -> tuple[str, str]:
+    """The module and the class of a pass."""
+    words = name.split("-")
+    folder = f"passes.{words[0]}" if words[0] in _FOLDERS else "passes"
+    return f"{folder}.{'_'.join(words)}", "".join(map(str.capitalize, words)) + "Pass"
+
+
+def load_pass(name: str) -> type[ModulePass]:
+    """The pass of a name in ``PASS_NAMES``."""
+    module, kind = _place(name)
+    return getattr(import_module(module), kind)
+
+
+def summary(name: str) -> str:
+    """The first sentence of a pass's docstring, read off its source: nothing is loaded."""
+    module, kind = _place(name)
+    spec = find_spec(module)
+    assert spec is not None
+    assert isinstance(spec.loader, InspectLoader)
+    for node in ast.parse(spec.loader.get_source(module) or "").body:
+        if isinstance(node, ast.ClassDef) and node.name == kind:
+            return first_sentence(ast.get_docstring(node))
+    return ""
+
+
+def first_sentence(doc: str | None) -> str:
+    """The first sentence of a docstring, in one line."""
+    text = " ".join((doc or "").split())
+    return text.partition(". ")[0].removesuffix(".") + "."
+
+
+def __getattr__(name: str) -> object:
+    if name != "ALL_PASSES":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return tuple(map(load_pass, PASS_NAMES))

@@ -11,7 +11,7 @@ from xdsl.utils.exceptions import PassFailedException
 from dialects.quant import types
 from dialects.ufw.layer import LayerOp
 from passes.base import NpuFunctionPass
-from passes.layers import LAYERS, Converter
+from passes.layers import Converter, lower
 from passes.module.functions import names, replace_body
 
 
@@ -40,7 +40,7 @@ class ConvertUfwToQuantPass(NpuFunctionPass):
             if isinstance(inner, LayerOp):
                 converter.location = inner.location
                 converter.top = inner.top_names[0] if inner.top_names else ""
-                LAYERS[type(inner)](converter, inner)
+                lower(converter, inner)
         converter.block.add_op(ReturnOp(*self._outputs(converter, function)))
         replace_body(function, converter.block)
 

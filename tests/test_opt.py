@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 import bmnetu
 from bmnetu.opt import GENERAL_PASSES, main
 from bmnetu.ways.static import OPT_LEVELS
-from passes import ALL_PASSES
+from passes import ALL_PASSES, first_sentence
 from tests.broken import FILES, PIPELINE
 from tests.frontend.onnx.graphs import Net, node
 from tests.pipelines import static_text
@@ -54,6 +56,16 @@ def test_list_passes_has_a_sentence_a_pass(capsys: Capture) -> None:
     lines = opt(capsys, "--list-passes").splitlines()
     assert [line.split()[0] for line in lines] == [item.name for item in ALL_PASSES]
     assert all(re.fullmatch(r"\S+ +[A-Z].*\.", line) for line in lines)
+    sentences = [line.split(maxsplit=1)[1] for line in lines]
+    assert sentences == [first_sentence(item.__doc__) for item in ALL_PASSES]
+
+
+def test_the_list_is_there_before_any_pass() -> None:
+    """What is slow to load is not loaded for it."""
+    script = "import sys, bmnetu.start as s; sys.argv[1:] = ['--list-passes']; s.opt();"
+    script += "print([m for m in ('numpy', 'xdsl', 'passes.verify_layers') if m in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines()[-1] == "[]"
 
 
 @pytest.mark.parametrize(("precision", "level"), CASES)

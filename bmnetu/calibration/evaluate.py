@@ -19,12 +19,11 @@ from bmnetu.calibration.data.transform import from_record
 from bmnetu.calibration.from_options import data_source
 from bmnetu.calibration.int8.int8_net import Int8Net
 from bmnetu.calibration.run.portable import PortableFunction
-from bmnetu.calibration.thresholds.scale_plan import MOVING
 from bmnetu.errors import AccuracyError, InputFileError, UsageError
 from bmnetu.frontend import Network, Precision, load_network
 from bmnetu.options import EvaluateOptions, Shapes
 from dialects.blob import Array
-from dialects.ufw import ops
+from dialects.ufw.facts import FollowsOperand, GivesProbabilities
 from dialects.ufw.layer import LayerOp, shape_of
 from passes.module.functions import main_function, names
 
@@ -129,9 +128,9 @@ def _class_outputs(function: FuncOp) -> tuple[str, ...]:
 
 def _is_softmax(value: SSAValue) -> bool:
     owner = value.owner
-    while isinstance(owner, LayerOp) and isinstance(owner, MOVING):
+    while isinstance(owner, LayerOp) and owner.has_trait(FollowsOperand):
         owner = owner.operands[0].owner
-    return isinstance(owner, ops.SoftmaxOp)
+    return isinstance(owner, LayerOp) and owner.has_trait(GivesProbabilities)
 
 
 def _check_labels(

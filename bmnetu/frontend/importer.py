@@ -31,7 +31,7 @@ from bmnetu.frontend.weights.blobs import BlobSource
 from bmnetu.nearest import nearest
 from dialects.names import quoted, shown
 from dialects.ufw.ops import LayerOp, Top
-from dialects.ufw.shapes import checked
+from dialects.ufw.shapes import checked, require
 
 NET_NAME = "bmnetu.net_name"
 """The module's attribute that holds the net's name."""
@@ -107,6 +107,7 @@ def import_layer(site: LayerSite) -> LayerOp:
         raise InputFileError(layer.fault(f"{field} is not a finite number"))
     try:
         op = importer.build(site)
+        _check_values(op, site)
         op.verify_()
     except VerifyException as error:
         raise UnsupportedError(layer.fault(str(error))) from error
@@ -116,6 +117,19 @@ def import_layer(site: LayerSite) -> LayerOp:
     place = FileLineColLoc(StringAttr(path), IntAttr(layer.line), IntAttr(0))
     op.location = NameLoc(StringAttr(layer.name), place)
     return op
+
+
+def _check_values(op: LayerOp, site: LayerSite) -> None:
+    """Weights files, calibration and the compare take an op's operands for the layer's bottoms, and
+    its results for the tops. Raises :class:`VerifyException` where they are not."""
+    require(
+        list(op.operands) == list(site.bottoms),
+        f"{op.name} must have all bottoms of the layer as operands, in their order",
+    )
+    require(
+        op.top_names == [top.name for top in site.tops],
+        f"{op.name} must have the tops of the layer as results, in their order",
+    )
 
 
 def not_finite(message: Message) -> Iterator[str]:

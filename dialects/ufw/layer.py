@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from xdsl.dialects.builtin import (
@@ -29,6 +29,7 @@ from xdsl.utils.exceptions import VerifyException
 
 from dialects.blob import Array, BlobAttr
 from dialects.quant.scale import ScaleAttr
+from dialects.ufw.facts import LayerFacts
 from dialects.ufw.shapes import Shape, checked, require, show
 
 SI8 = IntegerType(8, Signedness.SIGNED)
@@ -38,6 +39,7 @@ MAX_SHIFT = 31
 """The largest right shift of an INT8 layer: the accumulator has 32 bits."""
 
 Tensor = TensorType[Attribute]
+Coefficients = BlobAttr | Array
 Setting = Attribute | Array | Sequence[int] | Sequence[float] | str | float | None
 """What a constructor takes for a property: the attribute, or the plain value it stands for."""
 
@@ -130,8 +132,13 @@ def attribute(value: Setting) -> Attribute | None:
             return DenseArrayBase.from_list(f32, [float(v) for v in value])
 
 
-class LayerOp(IRDLOperation, ABC):
-    """One UFW layer. ``tops`` names the blobs it makes, one a result, unique in the net."""
+class LayerOp(LayerFacts, ABC):
+    """One UFW layer.
+
+    Its operands are the layer's bottoms, all of them in their order, and its results the tops;
+    ``tops`` names these, unique in the net. Settings and coefficients are properties. What else a
+    layer states is in :class:`LayerFacts`.
+    """
 
     tops = prop_def(ArrayAttr[StringAttr])
 
@@ -190,6 +197,10 @@ class LayerOp(IRDLOperation, ABC):
     def verify_layer(self) -> None:
         """Checks of one layer beyond its shapes. Raises :class:`VerifyException`."""
 
+    def stored_blobs(self) -> list[Array]:
+        blobs = (self.properties.get(name) for name in self.get_irdl_definition().properties)
+        return [blob.array for blob in blobs if isinstance(blob, BlobAttr)]
+
     @property
     def top_names(self) -> list[str]:
         """The names of the results."""
@@ -233,3 +244,23 @@ def verify_bias(bias: BlobAttr | None, outputs: int) -> None:
         bias is None or bias.shape == (outputs,),
         f"bias is {show(bias.shape) if bias else ''}, {outputs} value(s) are wanted",
     )
+
+
+def real(weight: BlobAttr, bias: BlobAttr | None) -> tuple[Array, Array | None]:
+    """Weight and bias as float64."""
+    addend = None if bias is None else bias.array.astype(np.float64)
+    return weight.array.astype(np.float64), addend
+
+
+def set_integers(op: Any, weight: Array, bias: Array | None, shift: int) -> None:
+    """Gives a layer with weight, bias and right_shift its integers."""
+    op.weight = BlobAttr.of(weight)
+    op.bias = None if bias is None else BlobAttr.of(bias)
+    op.right_shift = IntegerAttr(shift, i64)
+
+
+def per_axis(array: Array, axis: int, rank: int) -> Array:
+    """An array with ones around its dimensions, so that numpy broadcasts it from ``axis`` on to a
+    tensor of that rank."""
+    before, after = (1,) * axis, (1,) * (rank - axis - array.ndim)
+    return array.reshape(*before, *array.shape, *after)

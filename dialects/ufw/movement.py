@@ -1,9 +1,12 @@
-"""UFW layers that only move or rename data; their results keep the input's scale."""
+"""UFW layers that only move or rename data: Concat, Slice, Split, Flatten, Reshape, Permute,
+Dropout, Silence."""
 
 from __future__ import annotations
 
+from abc import ABC
 from collections.abc import Sequence
 
+import numpy as np
 from xdsl.dialects.builtin import I64, DenseArrayBase, IntegerAttr, TensorType, i64
 from xdsl.ir import SSAValue
 from xdsl.irdl import (
@@ -18,10 +21,32 @@ from xdsl.irdl import (
 from xdsl.traits import Pure
 
 from dialects.ufw import shapes
+from dialects.ufw.facts import CarriesOn, FloatArray, JoinsOperands, MovesData
 from dialects.ufw.layer import LayerOp, Top, UnaryLayerOp, shape_of
 from dialects.ufw.shapes import Shape
 
 ONE = IntegerAttr(1, i64)
+
+
+class MovementOp(LayerOp, ABC):
+    """A layer with one bottom whose numbers it puts elsewhere: all facts follow."""
+
+    bottom = operand_def(TensorType)
+
+    @property
+    def has_integers(self) -> bool:
+        return True
+
+    def keeps_scale(self, nonnegative: Sequence[bool]) -> bool:
+        return True
+
+    def cannot_be_negative(self, nonnegative: Sequence[bool]) -> bool:
+        return nonnegative[0]
+
+
+def _keeps_channels_apart(op: LayerOp, batch: int, channels: int) -> bool:
+    shape = shape_of(op.results[0])
+    return len(shape) > 1 and shape[0] == batch and shape[1] % channels == 0
 
 
 @irdl_op_definition
@@ -34,7 +59,7 @@ class ConcatOp(LayerOp):
     axis = prop_def(IntegerAttr[I64], default_value=ONE)
     top = result_def(TensorType)
 
-    traits = traits_def(Pure())
+    traits = traits_def(Pure(), JoinsOperands())
     assembly_format = (
         "$tops $bottoms (`axis` $axis^)? attr-dict `:` functional-type(operands, results)"
     )
@@ -46,18 +71,27 @@ class ConcatOp(LayerOp):
         bottoms = [shape_of(bottom) for bottom in self.bottoms]
         return [shapes.concat(bottoms, self.axis.value.data)]
 
+    @property
+    def has_integers(self) -> bool:
+        return True
+
+    def cannot_be_negative(self, nonnegative: Sequence[bool]) -> bool:
+        return all(nonnegative)
+
+    def meaning(self, inputs: Sequence[FloatArray]) -> list[FloatArray]:
+        return [np.concatenate(inputs, axis=self.axis.value.data)]
+
 
 @irdl_op_definition
-class SliceOp(LayerOp):
+class SliceOp(MovementOp):
     """The input cut along ``axis``; the results' sizes along it, in order, give the cuts."""
 
     name = "ufw.slice"
 
-    bottom = operand_def(TensorType)
     axis = prop_def(IntegerAttr[I64], default_value=ONE)
     pieces = var_result_def(TensorType)
 
-    traits = traits_def(Pure())
+    traits = traits_def(Pure(), MovesData(), CarriesOn())
     assembly_format = (
         "$tops $bottom (`axis` $axis^)? attr-dict `:` functional-type(operands, results)"
     )
@@ -75,17 +109,21 @@ class SliceOp(LayerOp):
         pieces = [shape_of(piece) for piece in self.pieces]
         return shapes.slices(bottom, axis, [piece[axis : axis + 1][0] for piece in pieces])
 
+    def meaning(self, inputs: Sequence[FloatArray]) -> list[FloatArray]:
+        axis = self.axis.value.data
+        cuts = np.cumsum([shape_of(piece)[axis] for piece in self.pieces])[:-1]
+        return np.split(inputs[0], cuts, axis=axis)
+
 
 @irdl_op_definition
-class SplitOp(LayerOp):
+class SplitOp(MovementOp):
     """Every result is the input."""
 
     name = "ufw.split"
 
-    bottom = operand_def(TensorType)
     copies = var_result_def(TensorType)
 
-    traits = traits_def(Pure())
+    traits = traits_def(Pure(), MovesData(), CarriesOn())
     assembly_format = "$tops $bottom attr-dict `:` functional-type(operands, results)"
 
     def __init__(self, bottom: SSAValue, tops: Sequence[Top]) -> None:
@@ -94,9 +132,15 @@ class SplitOp(LayerOp):
     def infer_shapes(self) -> list[Shape]:
         return [shape_of(self.bottom)] * len(self.copies)
 
+    def keeps_channel_factors(self, batch: int, channels: int) -> bool:
+        return True
+
+    def meaning(self, inputs: Sequence[FloatArray]) -> list[FloatArray]:
+        return [inputs[0]] * len(self.copies)
+
 
 @irdl_op_definition
-class FlattenOp(UnaryLayerOp):
+class FlattenOp(MovementOp, UnaryLayerOp):
     """Dimensions ``axis`` to ``end_axis``, both included, become one; both are non-negative."""
 
     name = "ufw.flatten"
@@ -104,7 +148,7 @@ class FlattenOp(UnaryLayerOp):
     axis = prop_def(IntegerAttr[I64], default_value=ONE)
     end_axis = prop_def(IntegerAttr[I64])
 
-    traits = traits_def(Pure())
+    traits = traits_def(Pure(), MovesData(), CarriesOn())
     assembly_format = (
         "$tops $bottom (`axis` $axis^)? `end_axis` $end_axis "
         "attr-dict `:` functional-type(operands, results)"
@@ -117,14 +161,20 @@ class FlattenOp(UnaryLayerOp):
         bottom = shape_of(self.bottom)
         return [shapes.flatten(bottom, self.axis.value.data, self.end_axis.value.data)]
 
+    def keeps_channel_factors(self, batch: int, channels: int) -> bool:
+        return _keeps_channels_apart(self, batch, channels)
+
+    def meaning(self, inputs: Sequence[FloatArray]) -> list[FloatArray]:
+        return [inputs[0].reshape(shape_of(self.top))]
+
 
 @irdl_op_definition
-class ReshapeOp(UnaryLayerOp):
+class ReshapeOp(MovementOp, UnaryLayerOp):
     """The same elements, in the same order, in the result's shape."""
 
     name = "ufw.reshape"
 
-    traits = traits_def(Pure())
+    traits = traits_def(Pure(), MovesData(), CarriesOn())
     assembly_format = "$tops $bottom attr-dict `:` functional-type(operands, results)"
 
     def __init__(self, bottom: SSAValue, top: Top, shape: Sequence[int]) -> None:
@@ -133,16 +183,22 @@ class ReshapeOp(UnaryLayerOp):
     def infer_shapes(self) -> list[Shape]:
         return [shapes.reshape(shape_of(self.bottom), shape_of(self.top))]
 
+    def keeps_channel_factors(self, batch: int, channels: int) -> bool:
+        return _keeps_channels_apart(self, batch, channels)
+
+    def meaning(self, inputs: Sequence[FloatArray]) -> list[FloatArray]:
+        return [inputs[0].reshape(shape_of(self.top))]
+
 
 @irdl_op_definition
-class PermuteOp(UnaryLayerOp):
+class PermuteOp(MovementOp, UnaryLayerOp):
     """Dimensions reordered: result dimension i is input dimension ``order[i]``."""
 
     name = "ufw.permute"
 
     order = prop_def(DenseArrayBase.constr(i64))
 
-    traits = traits_def(Pure())
+    traits = traits_def(Pure(), MovesData(), CarriesOn())
     assembly_format = (
         "$tops $bottom `order` $order attr-dict `:` functional-type(operands, results)"
     )
@@ -152,6 +208,27 @@ class PermuteOp(UnaryLayerOp):
 
     def infer_shapes(self) -> list[Shape]:
         return [shapes.permute(shape_of(self.bottom), self.order.get_values())]
+
+    def meaning(self, inputs: Sequence[FloatArray]) -> list[FloatArray]:
+        return [np.ascontiguousarray(inputs[0].transpose(self.order.get_values()))]
+
+
+@irdl_op_definition
+class DropoutOp(MovementOp, UnaryLayerOp):
+    """``y = x``: at inference a dropout does nothing."""
+
+    name = "ufw.dropout"
+    traits = traits_def(Pure(), MovesData(), CarriesOn())
+    assembly_format = "$tops $bottom attr-dict `:` functional-type(operands, results)"
+
+    def __init__(self, bottom: SSAValue, top: Top) -> None:
+        self.setup([bottom], [top], {})
+
+    def keeps_channel_factors(self, batch: int, channels: int) -> bool:
+        return True
+
+    def meaning(self, inputs: Sequence[FloatArray]) -> list[FloatArray]:
+        return [inputs[0]]
 
 
 @irdl_op_definition
@@ -168,4 +245,11 @@ class SilenceOp(LayerOp):
         self.setup([bottoms], [], {})
 
     def infer_shapes(self) -> list[Shape]:
+        return []
+
+    @property
+    def has_integers(self) -> bool:
+        return True
+
+    def meaning(self, inputs: Sequence[FloatArray]) -> list[FloatArray]:
         return []

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 from xdsl.ir import Dialect
 
+from dialects.ufw.activation import PointwiseOp, PReLUOp, ReLUOp, SoftmaxOp
+from dialects.ufw.convolution import ConvolutionOp, InnerProductOp
+from dialects.ufw.eltwise import EltwiseOp, EltwiseOperation, EltwiseOperationAttr
 from dialects.ufw.layer import LayerOp, Top
 from dialects.ufw.movement import (
     ConcatOp,
+    DropoutOp,
     FlattenOp,
     PermuteOp,
     ReshapeOp,
@@ -19,26 +23,8 @@ from dialects.ufw.movement import (
     SliceOp,
     SplitOp,
 )
-from dialects.ufw.pointwise import (
-    DropoutOp,
-    EltwiseOp,
-    EltwiseOperation,
-    EltwiseOperationAttr,
-    PointwiseOp,
-    PoolingKind,
-    PoolingKindAttr,
-    PoolingOp,
-    ReLUOp,
-    SoftmaxOp,
-)
-from dialects.ufw.weighted import (
-    BatchNormOp,
-    BiasOp,
-    ConvolutionOp,
-    InnerProductOp,
-    PReLUOp,
-    ScaleOp,
-)
+from dialects.ufw.normalisation import BatchNormOp, BiasOp, ScaleOp
+from dialects.ufw.pooling import PoolingKind, PoolingKindAttr, PoolingOp
 
 ALL_OPS: list[type[LayerOp]] = [
     ConvolutionOp,

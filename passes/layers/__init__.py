@@ -5,6 +5,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from xdsl.ir import Operation
 
+from dialects.ufw.layer import LayerOp
 from passes.layers import arithmetic, movement, weighted
 from passes.layers.converter import Converter
 
@@ -18,4 +19,14 @@ LAYERS: dict[type[Operation], Lowering[Any]] = {
     **movement.LAYERS,
 }
 
-__all__ = ["LAYERS", "Converter", "Lowering"]
+
+
+def lower(c: Converter, op: LayerOp) -> None:
+    """Appends the quant ops of one layer. Raises LayerError for a layer without a row in LAYERS."""
+    found = LAYERS.get(type(op))
+    if found is None:
+        raise c.error(f"{op.name} has no row in passes/layers, which says what it is in quant ops")
+    found(c, op)
+
+
+__all__ = ["LAYERS", "Converter", "Lowering", "lower"]

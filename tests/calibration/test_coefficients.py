@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from xdsl.dialects import test
 from xdsl.dialects.builtin import TensorType, f32
 
-from bmnetu.calibration.thresholds.coefficients import Coefficients, Integers, power_of_inputs
+from bmnetu.calibration.thresholds.coefficients import Coefficients, Integers
 from dialects.blob import Array
 from dialects.ufw import ops
 from dialects.ufw.ops import Top
@@ -134,7 +134,7 @@ def test_the_power_meets_the_weights_of_its_channel(groups: int) -> None:
     weight = np.zeros((12, 6 // groups, 2, 1), np.float32)
     op = ops.ConvolutionOp(source(1, 6, 4, 4), Top("y"), weight, group=groups)
     power = np.arange(1.0, 7)
-    found = np.broadcast_to(power_of_inputs(op, power), weight.shape)
+    found = np.broadcast_to(op.meet_weights(power), weight.shape)
     for o in range(12):
         for i in range(6 // groups):
             assert np.all(found[o, i] == power[o // (12 // groups) * (6 // groups) + i])
@@ -142,5 +142,5 @@ def test_the_power_meets_the_weights_of_its_channel(groups: int) -> None:
 
 def test_the_power_of_an_inner_product_follows_its_maps() -> None:
     op = ops.InnerProductOp(source(1, 2, 2, 2), Top("y"), np.zeros((3, 8), np.float32))
-    found = np.broadcast_to(power_of_inputs(op, np.array([1.0, 5.0])), (3, 8))
+    found = np.broadcast_to(op.meet_weights(np.array([1.0, 5.0])), (3, 8))
     assert found[0].tolist() == [1.0] * 4 + [5.0] * 4

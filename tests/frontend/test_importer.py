@@ -12,9 +12,11 @@ from xdsl.ir import Operation
 from bmnetu.errors import BmnetuError, InputFileError, UnsupportedError
 from bmnetu.frontend import load_network
 from bmnetu.frontend.layers.importers import IMPORTERS
+from dialects.functions import ROWS
 from dialects.ufw import ops
 from dialects.ufw.layer import shape_of
 from tests.frontend.samples import CONV, SMALL, data, layer, layers_of, loaded, names, run, written
+from tests.functions import settings_text
 
 X = data(2, 4, 9, 11)
 
@@ -58,9 +60,7 @@ SHAPES: list[tuple[str, str, list[int]]] = [
      [2, 4, 9, 5]),
     ("InnerProduct", "inner_product_param { num_output: 5 transpose: true }", [2, 5]),
     ("Softmax", "softmax_param { axis: -1 }", [2, 4, 9, 11]),
-    ("Sigmoid", "", [2, 4, 9, 11]),
-    ("TanH", "", [2, 4, 9, 11]),
-    ("Power", "power_param { power: 2 scale: 0.5 shift: 1 }", [2, 4, 9, 11]),
+    *((row.layer, settings_text(row, row.samples[-1]), [2, 4, 9, 11]) for row in ROWS),
     ("Dropout", "dropout_param { dropout_ratio: 0.5 }", [2, 4, 9, 11]),
     ("Flatten", "", [2, 396]),
     ("Flatten", "flatten_param { axis: -3 end_axis: 2 }", [2, 36, 11]),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from xdsl.dialects.func import FuncOp
-from xdsl.ir import Operation, SSAValue
+from xdsl.ir import SSAValue
 
 from bmnetu.calibration.accuracy.regions import Regions, joined_regions
 from bmnetu.calibration.data.accumulate import merged
@@ -21,10 +21,10 @@ from bmnetu.calibration.int8.recipe import Recipe
 from bmnetu.calibration.run.net import FloatNet
 from bmnetu.calibration.run.portable import PortableFunction
 from bmnetu.calibration.thresholds.channels import Channels
-from bmnetu.calibration.thresholds.scale_plan import MOVES
 from dialects.blob import Array
 from dialects.execute import execute, names_of
-from dialects.ufw import ops
+from dialects.ufw.facts import GivesProbabilities, MovesData
+from dialects.ufw.layer import LayerOp
 from dialects.ufw.reference import evaluate
 
 Report = Callable[[str], None]
@@ -243,6 +243,8 @@ def probabilities(function: FuncOp) -> frozenset[str]:
 
 def _is_probability(value: SSAValue) -> bool:
     op = value.owner
-    if isinstance(op, Operation) and isinstance(op, MOVES):
+    if not isinstance(op, LayerOp):
+        return False
+    if op.has_trait(MovesData):
         return _is_probability(op.operands[0])
-    return isinstance(op, ops.SoftmaxOp)
+    return op.has_trait(GivesProbabilities)

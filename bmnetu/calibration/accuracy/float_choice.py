@@ -19,7 +19,7 @@ from bmnetu.calibration.int8.quantized_net import QuantizedNet
 from bmnetu.calibration.int8.quantizer import Quantizer
 from bmnetu.calibration.run.portable import PortableFunction
 from bmnetu.errors import AccuracyError
-from dialects.ufw import ops
+from dialects.ufw.facts import JoinsOperands
 
 LEAST_GAIN = 0.05
 """A layer is chosen when it takes away at least this part of the noise at the outputs."""
@@ -163,5 +163,5 @@ def _readers(maker: FloatPart, parts: Sequence[FloatPart]) -> list[FloatPart]:
     for part in parts:
         if part is maker or not any(x in blobs for op in part.layers for x in op.operands):
             continue
-        found += _readers(part, parts) if isinstance(part.layers[0], ops.ConcatOp) else [part]
+        found += _readers(part, parts) if part.layers[0].has_trait(JoinsOperands) else [part]
     return found

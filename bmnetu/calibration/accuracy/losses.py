@@ -13,13 +13,13 @@ from xdsl.dialects.func import ReturnOp
 from xdsl.ir import Operation, SSAValue
 
 from bmnetu.calibration.accuracy.layer_table import Row
-from bmnetu.calibration.int8.equalize import Weighted, columns_of
+from bmnetu.calibration.int8.equalize import columns_of
 from bmnetu.calibration.int8.quantized_net import QuantizedNet, layer_name
 from bmnetu.calibration.int8.quantizer import Quantizer
-from bmnetu.calibration.thresholds.scale_plan import MOVING
 from bmnetu.calibration.thresholds.thresholds import Numbers
 from dialects.blob import Array
-from dialects.ufw import ops
+from dialects.ufw.convolution import WeightedLayerOp
+from dialects.ufw.facts import FollowsOperand, JoinsOperands, PassesOn
 from dialects.ufw.layer import LayerOp, shape_of
 
 FEW_LEVELS = 8
@@ -95,9 +95,9 @@ def _levels(peaks: Array, numbers: Numbers) -> Array:
 def _joined(made: Quantizer, found: QuantizedNet) -> Iterator[Loss]:
     """Operands of a concatenation in a scale that is too coarse for them."""
     for op in made.net.layers:
-        if not isinstance(op, ops.ConcatOp) or found.numbers[op.top].is_float:
+        if not op.has_trait(JoinsOperands) or found.numbers[op.results[0]].is_float:
             continue
-        top = found.numbers[op.top]
+        top = found.numbers[op.results[0]]
         for x in dict.fromkeys(op.operands):
             name, peak = made.net.names[x], made.channels.largest(made.net.names[x])
             signed = Numbers(top.threshold, found.numbers[x].unsigned and top.unsigned)
@@ -123,7 +123,7 @@ def _reaches_output(op: Operation) -> bool:
     """Whether an output is made of the layer's results by moving data."""
     return any(
         isinstance(use.operation, ReturnOp)
-        or (isinstance(use.operation, MOVING) and _reaches_output(use.operation))
+        or (use.operation.has_trait(FollowsOperand) and _reaches_output(use.operation))
         for value in op.results
         for use in value.uses
     )
@@ -137,7 +137,7 @@ def _channels(made: Quantizer, found: QuantizedNet) -> Iterator[Loss]:
         op = value.owner
         assert isinstance(op, LayerOp)
         numbers = found.numbers[value]
-        if numbers.is_float or isinstance(op, (*MOVING, ops.ConcatOp)) or len(shape_of(value)) < 2:
+        if numbers.is_float or op.has_trait(PassesOn) or len(shape_of(value)) < 2:
             continue
         peaks = made.channels.peaks[made.net.names[value]]
         levels = _levels(peaks, numbers)
@@ -172,9 +172,9 @@ def _heard(made: Quantizer, value: SSAValue) -> Array:
     heard = np.zeros(len(power), bool)
     for use in value.uses:
         op = use.operation
-        if isinstance(op, Weighted) and (shape_of(value)[1] == len(power)):
-            if isinstance(op, ops.InnerProductOp) and op.axis.value.data != 1:
-                continue
+        if not isinstance(op, WeightedLayerOp) or not op.is_along_channels:
+            continue
+        if shape_of(value)[1] == len(power):
             parts = np.square(columns_of(op, len(power))).sum(axis=1) * power
             heard |= parts >= HEARD * max(float(parts.sum()), np.finfo(np.float64).tiny)
     return heard

@@ -7,13 +7,12 @@ from itertools import count
 
 import numpy as np
 from xdsl.dialects.func import FuncOp
-from xdsl.ir import Operation, SSAValue
+from xdsl.ir import SSAValue
 
-from bmnetu.calibration.thresholds.scale_plan import MOVES
 from dialects.blob import Array
 from dialects.execute import names_of
-from dialects.ufw import ops
-from dialects.ufw.layer import shape_of
+from dialects.ufw.facts import JoinsOperands, MovesData
+from dialects.ufw.layer import LayerOp, shape_of
 from dialects.ufw.reference import evaluate
 
 Regions = Mapping[str, Mapping[str, Array]]
@@ -41,15 +40,19 @@ def joined_regions(function: FuncOp) -> Regions:
     return found
 
 
+def _moves(op: LayerOp) -> bool:
+    return op.has_trait(JoinsOperands) or op.has_trait(MovesData)
+
+
 def _labels(
     value: SSAValue, joined: dict[int, str], names: Mapping[SSAValue, str], fresh: Iterator[int]
 ) -> Array | None:
     """A number for each operand, where its numbers are in the value; None without concatenation."""
     op = value.owner
-    if not isinstance(op, Operation) or not isinstance(op, (ops.ConcatOp, *MOVES)):
+    if not isinstance(op, LayerOp) or not _moves(op):
         return None
     parts = [_labels(x, joined, names, fresh) for x in op.operands]
-    if isinstance(op, ops.ConcatOp):
+    if op.has_trait(JoinsOperands):
         for i, x in enumerate(op.operands):
             if parts[i] is None:
                 number = next(fresh)

@@ -18,13 +18,9 @@ from bmnetu.calibration.thresholds.channels import Channels
 from bmnetu.calibration.thresholds.coefficients import LARGEST_WEIGHT
 from bmnetu.frontend.weights.scales import FULL_SCALE_SIGNED, FULL_SCALE_UNSIGNED
 from dialects.blob import Array, BlobAttr
-from dialects.ufw import ops
+from dialects.ufw.convolution import WeightedLayerOp
 from dialects.ufw.layer import LayerOp, shape_of
 
-Weighted = ops.ConvolutionOp | ops.InnerProductOp
-PASSED = (ops.ReLUOp, ops.PReLUOp, ops.PoolingOp, ops.DropoutOp, ops.SplitOp)
-MOVED = (ops.FlattenOp, ops.ReshapeOp)
-"""Layers that a factor a channel goes through; MOVED ones where they keep channels apart."""
 ROUNDS = 3
 """Walks over the net; a depthwise layer ends one link and begins the next."""
 LIMIT = 2.0**8
@@ -37,9 +33,9 @@ EXPONENTS = tuple(each for each in product((0, 0.25, 0.5, 0.75, 1), repeat=3) if
 class Link:
     """A layer, the values that its channels reach unmixed, and the layers that read them."""
 
-    before: Weighted
+    before: WeightedLayerOp
     values: list[SSAValue] = field(default_factory=list[SSAValue])
-    after: list[Weighted] = field(default_factory=list[Weighted])
+    after: list[WeightedLayerOp] = field(default_factory=list[WeightedLayerOp])
 
 
 def equalize(net: FloatNet, channels: Channels) -> None:
@@ -55,14 +51,10 @@ def equalize(net: FloatNet, channels: Channels) -> None:
 
 
 def _link(net: FloatNet, op: LayerOp) -> Link | None:
-    if not isinstance(op, Weighted) or op in net.floats or not _along_channels(op):
+    if not isinstance(op, WeightedLayerOp) or op in net.floats or not op.is_along_channels:
         return None
     link = Link(op)
     return link if _follow(net, link, op.results[0]) and link.after else None
-
-
-def _along_channels(op: Weighted) -> bool:
-    return isinstance(op, ops.ConvolutionOp) or op.axis.value.data == 1
 
 
 def _follow(net: FloatNet, link: Link, value: SSAValue) -> bool:
@@ -74,7 +66,7 @@ def _follow(net: FloatNet, link: Link, value: SSAValue) -> bool:
         op = use.operation
         if op in net.floats:
             return False
-        if isinstance(op, Weighted) and _along_channels(op):
+        if isinstance(op, WeightedLayerOp) and op.is_along_channels:
             link.after.append(op)
         elif not _passes(op, link) or not all(_follow(net, link, y) for y in op.results):
             return False
@@ -82,23 +74,18 @@ def _follow(net: FloatNet, link: Link, value: SSAValue) -> bool:
 
 
 def _passes(op: Operation, link: Link) -> bool:
-    if isinstance(op, ops.ReLUOp) and op.upper is not None:
-        return False  # min(s x, 6) is not s min(x, 6)
-    if not isinstance(op, MOVED):
-        return isinstance(op, PASSED)
     batch, channels = shape_of(link.before.results[0])[:2]
-    shape = shape_of(op.results[0])
-    return len(shape) > 1 and shape[0] == batch and shape[1] % channels == 0
+    return isinstance(op, LayerOp) and op.keeps_channel_factors(batch, channels)
 
 
-def _rows(op: Weighted) -> Array:
+def _rows(op: WeightedLayerOp) -> Array:
     """The weights by output channel: [O, the rest]."""
     return op.weight.array.astype(np.float64).reshape(op.weight.shape[0], -1)
 
 
-def columns_of(op: Weighted, channels: int) -> Array:
+def columns_of(op: WeightedLayerOp, channels: int) -> Array:
     """The weights by input channel: [C, the rest]."""
-    groups = op.group.value.data if isinstance(op, ops.ConvolutionOp) else 1
+    groups = op.groups
     weight = op.weight.array.astype(np.float64)
     weight = weight.reshape(groups, len(weight) // groups, channels // groups, -1)
     return weight.swapaxes(1, 2).reshape(channels, -1)
@@ -148,29 +135,26 @@ def _factors(net: FloatNet, channels: Channels, link: Link) -> Array:
 
 def _is_relu(op: Operation | None) -> bool:
     """Whether a layer before it holds its result without a sign."""
-    return isinstance(op, ops.ReLUOp) and op.negative_slope.value.data == 0
+    return isinstance(op, LayerOp) and op.is_relu
 
 
 def _stretch(link: Link, count: int) -> Array:
     """What the noise power of each channel is multiplied by on its way, where that is above 1."""
     found = np.ones(count)
     for op in dict.fromkeys(use.operation for value in link.values for use in value.uses):
-        slopes = np.ones(1)
-        if isinstance(op, ops.PReLUOp):
-            slopes = op.slope.array.astype(np.float64)
-        elif isinstance(op, ops.ReLUOp):
-            slopes = np.array([op.negative_slope.value.data])
-        power = np.square(slopes)
+        if not isinstance(op, LayerOp) or op.slopes is None:
+            continue
+        power = np.square(op.slopes)
         power = power.reshape(count, -1).max(axis=1) if power.size > 1 else power
         found = found * np.maximum(1.0, (1 + power) / 2)
     return found
 
 
-def _row_power(op: Weighted, channels: Channels, net: FloatNet) -> Array:
+def _row_power(op: WeightedLayerOp, channels: Channels, net: FloatNet) -> Array:
     """``sum_k E x_k^2`` over what meets each output's weights."""
     power = channels.mean_square(net.names[op.operands[0]])
     outputs, row = op.weight.shape[0], op.weight.array[0].size
-    groups = op.group.value.data if isinstance(op, ops.ConvolutionOp) else 1
+    groups = op.groups
     return np.repeat(power.reshape(groups, -1).mean(axis=1) * row, outputs // groups)
 
 
@@ -182,7 +166,7 @@ def _scale(net: FloatNet, link: Link, factors: Array, channels: Channels) -> Non
         before.bias = _blob(before.bias.array / factors)
     for op in link.after:
         weight = op.weight.array
-        groups = op.group.value.data if isinstance(op, ops.ConvolutionOp) else 1
+        groups = op.groups
         columns = weight.reshape(groups, len(weight) // groups, len(factors) // groups, -1)
         columns = columns * factors.reshape(groups, 1, -1, 1)
         op.weight = _blob(columns.reshape(weight.shape))

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from xdsl.dialects.builtin import ModuleOp, f32
 from xdsl.ir import SSAValue
 from xdsl.rewriter import Rewriter
 
 from bmnetu.calibration.int8.quantized_net import QuantizedNet
 from bmnetu.calibration.run.net import FloatNet
-from bmnetu.calibration.thresholds.coefficients import Integers
 from bmnetu.calibration.thresholds.thresholds import Numbers
-from dialects.blob import BlobAttr
-from dialects.quant.base import int_attr
 from dialects.quant.scale import ScaleAttr
-from dialects.ufw import ops
 from dialects.ufw.layer import SI8, UI8, LayerOp, Top, shape_of
 from passes.module.functions import main_function
 
@@ -31,7 +25,8 @@ def int8_module(net: FloatNet, quantized: QuantizedNet) -> ModuleOp:
         for before, after in zip(old.results, new.results, strict=True):
             _retype(after, quantized.numbers[before])
         if old in quantized.coefficients:
-            _make_integer(new, quantized.coefficients[old])
+            found = quantized.coefficients[old]
+            new.set_integers(found.weight, found.bias, found.shift)
     return module
 
 
@@ -40,17 +35,3 @@ def _retype(value: SSAValue, numbers: Numbers) -> None:
     scale = ScaleAttr.of(numbers.scale, numbers.is_float and numbers.unsigned)
     kind = Top("", element, scale).type(shape_of(value))
     Rewriter.replace_value_with_new_type(value, kind)
-
-
-def _make_integer(op: Any, found: Integers) -> None:
-    """Gives a layer its integer coefficients in place of the float ones."""
-    weight, bias = BlobAttr.of(found.weight), None
-    if found.bias is not None:
-        bias = BlobAttr.of(found.bias)
-    op.right_shift = int_attr(found.shift)
-    if isinstance(op, ops.PReLUOp):
-        op.slope = weight
-        return
-    if isinstance(op, ops.BatchNormOp):
-        op.mean = op.variance = op.eps = None
-    op.weight, op.bias = weight, bias

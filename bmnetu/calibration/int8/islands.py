@@ -9,22 +9,10 @@ from xdsl.dialects.func import ReturnOp
 from xdsl.ir import Block, Operation
 
 from bmnetu.calibration.run.net import Node, messages_of
-from bmnetu.calibration.thresholds.scale_plan import MOVING
 from bmnetu.errors import UsageError
 from bmnetu.frontend import Network
-from dialects.ufw import ops
+from dialects.ufw.facts import CarriesOn
 from dialects.ufw.layer import LayerOp
-
-CARRIES_ON = (
-    ops.BatchNormOp,
-    ops.ScaleOp,
-    ops.BiasOp,
-    ops.ReLUOp,
-    ops.PReLUOp,
-    ops.PointwiseOp,
-    *MOVING,
-)
-"""Layers that, with one bottom, belong to the layer before them. All others compute anew."""
 
 
 def keep_float(
@@ -82,7 +70,8 @@ def carried(node: Node) -> list[Node]:
 
 
 def _carries_on(op: Operation) -> bool:
-    return isinstance(op, CARRIES_ON) and len(op.operands) == 1
+    """Whether a layer belongs to the one before it. All others compute anew."""
+    return op.has_trait(CarriesOn) and len(op.operands) == 1
 
 
 def _before(node: Node) -> list[Node]:

@@ -10,10 +10,9 @@ from xdsl.ir import SSAValue
 
 from bmnetu.calibration.thresholds.coefficients import Coefficients, Integers
 from bmnetu.calibration.thresholds.measured import Measured
-from bmnetu.calibration.thresholds.scale_plan import MOVING
 from bmnetu.calibration.thresholds.thresholds import Numbers, Thresholds
+from dialects.ufw.facts import PassesOn
 from dialects.ufw.layer import LayerOp
-from dialects.ufw.ops import ConcatOp
 
 
 @dataclass(frozen=True)
@@ -50,8 +49,8 @@ def quantize_net(
             net.notes.append(f'layer "{layer_name(op)}" stays float: its weights exceed 8 bits')
         if is_float:
             net.floats.append(op)
-        moved = isinstance(op, (*MOVING, ConcatOp))
-        if is_float or (moved and any(net.numbers[x].is_float for x in op.operands)):
+        passed_on = op.has_trait(PassesOn)
+        if is_float or (passed_on and any(net.numbers[x].is_float for x in op.operands)):
             results = [replace(result, is_float=True) for result in results]
         net.numbers.update(zip(op.results, results, strict=True))
     return net

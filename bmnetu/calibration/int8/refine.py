@@ -23,7 +23,6 @@ from bmnetu.calibration.thresholds.coefficients import (
     BIAS_RANGE,
     LARGEST_WEIGHT,
     Integers,
-    real_coefficients,
 )
 from dialects.blob import Array, BlobAttr
 from dialects.quant import compute, types
@@ -98,7 +97,7 @@ def _rounded(
     layer: LayerOp, op: compute.ConvOp, found: Integers, ratio: float, images: Sequence[Array]
 ) -> Integers:
     """With weights ``w * ratio`` rounded together. A layer that repeats one weight keeps it."""
-    real = real_coefficients(layer)
+    real = layer.real_coefficients()
     shape = op.weight.array.shape
     if real is None or real[0].size != prod(shape):
         return found
@@ -142,7 +141,7 @@ def _corrected(
     """
     weight = op.weight.array
     outputs, groups = weight.shape[0], op.group.value.data
-    real = real_coefficients(layer)
+    real = layer.real_coefficients()
     bias = np.zeros(outputs) if real is None or real[1] is None else real[1].ravel() / unit
     if bias.size != outputs or len(images) < 2 or wanted[0].size != prod(types.shape_of(op.y)):
         return found

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
-
 from bmnetu.calibration.int8.quantized_net import QuantizedNet
 from bmnetu.calibration.run.net import FloatNet
 from bmnetu.calibration.thresholds.coefficients import Integers
 from bmnetu.frontend.prototxt.inputs import INPUT_TYPES
-from bmnetu.frontend.ufw_pb2 import ActivationScale, BlobProto, LayerParameter, NetParameter
+from bmnetu.frontend.ufw_pb2 import ActivationScale, LayerParameter, NetParameter
 from bmnetu.frontend.weights.blobs import float_blob, integer_blob
 from bmnetu.frontend.weights.scales import FULL_SCALE_SIGNED
 from dialects.ufw import ops
@@ -61,7 +57,7 @@ def _layer(
         case _:
             pass
     if found is None:
-        layer.blobs.extend(_float_blobs(op))
+        layer.blobs.extend(float_blob(array) for array in op.stored_blobs())
         return layer
     layer.blobs.append(integer_blob(found.weight, found.shift))
     if found.bias is not None:
@@ -73,20 +69,3 @@ def _has_bias(
     op: ops.ConvolutionOp | ops.InnerProductOp | ops.ScaleOp, found: Integers | None
 ) -> bool:
     return (op if found is None else found).bias is not None
-
-
-def _float_blobs(op: LayerOp) -> Sequence[BlobProto]:
-    """The blobs of a layer that stays float, as a caffemodel has them."""
-    match op:
-        case ops.BatchNormOp():
-            arrays = [op.mean, op.variance]
-        case ops.PReLUOp():
-            arrays = [op.slope]
-        case ops.ConvolutionOp() | ops.InnerProductOp() | ops.ScaleOp() | ops.BiasOp():
-            arrays = [op.weight, op.bias] if not isinstance(op, ops.BiasOp) else [op.bias]
-        case _:
-            arrays = []
-    blobs = [float_blob(blob.array) for blob in arrays if blob is not None]
-    if isinstance(op, ops.BatchNormOp):
-        blobs.append(float_blob(np.ones(1, np.float32)))
-    return blobs

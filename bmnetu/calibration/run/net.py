@@ -14,7 +14,6 @@ from xdsl.ir import Block, Operation, SSAValue
 from bmnetu.frontend import Network
 from bmnetu.frontend.prototxt.inputs import INPUT_TYPES
 from bmnetu.frontend.ufw_pb2 import LayerParameter, NetParameter
-from dialects.ufw import ops
 from dialects.ufw.layer import LayerOp, shape_of
 from dialects.ufw.shapes import Shape
 from passes.module.functions import main_function, names
@@ -49,7 +48,7 @@ class FloatNet:
         self._kept: dict[Node, LayerParameter] = {
             node: messages[node] for node in (*self.layers, *block.args)
         }
-        self.floats: set[Node] = {op for op in self.layers if _has_no_integers(op)}
+        self.floats: set[Node] = {op for op in self.layers if not op.has_integers}
         self.keep_float(
             _folded_into(node, self.layers, feeders)
             for node, message in messages.items()
@@ -124,9 +123,3 @@ def _folded_into(
 
 def _layers(function: FuncOp) -> list[LayerOp]:
     return [op for op in function.body.block.ops if isinstance(op, LayerOp)]
-
-
-def _has_no_integers(op: LayerOp) -> bool:
-    """Softmax, and a two-input Scale with a bias."""
-    two_inputs = isinstance(op, ops.ScaleOp) and op.operand is not None and op.bias is not None
-    return isinstance(op, ops.SoftmaxOp) or two_inputs

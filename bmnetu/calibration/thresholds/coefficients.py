@@ -10,9 +10,7 @@ from numpy.typing import NDArray
 
 from bmnetu.calibration.thresholds.histogram import Histogram
 from bmnetu.calibration.thresholds.histograms import BINS
-from dialects.ufw import ops
-from dialects.ufw.layer import MAX_SHIFT, LayerOp, shape_of
-from passes.ufw.ufw_fold_batch_norm import affine_of
+from dialects.ufw.layer import MAX_SHIFT, LayerOp
 
 Array = NDArray[Any]
 
@@ -96,40 +94,7 @@ class Coefficients:
         return Integers(weight, bias, shift, clipped, clipped_by)
 
 
-def real_coefficients(op: LayerOp) -> tuple[Array, Array | None] | None:
-    """Weight and bias of a layer, float64; None for a layer without coefficients."""
-    match op:
-        case ops.ConvolutionOp() | ops.InnerProductOp():
-            weight, bias = op.weight, op.bias
-        case ops.BatchNormOp():
-            return affine_of(op, shape_of(op.top)[1])
-        case ops.ScaleOp() if op.weight is not None:
-            weight, bias = op.weight, op.bias
-        case ops.BiasOp() if op.bias is not None:
-            return np.ones(op.bias.shape), op.bias.array.astype(np.float64)
-        case _:
-            return None
-    return weight.array.astype(np.float64), None if bias is None else bias.array.astype(np.float64)
-
-
-def power_of_inputs(op: LayerOp, power: Array) -> Array | float:
-    """``E x^2`` of each channel of the layer's input, as :class:`Coefficients` wants it."""
-    match op:
-        case ops.ConvolutionOp():
-            outputs, inputs = op.weight.shape[:2]
-            groups = op.group.value.data
-            return np.repeat(power.reshape(groups, inputs, 1, 1), outputs // groups, axis=0)
-        case ops.InnerProductOp() if op.axis.value.data == 1:
-            return np.repeat(power, op.weight.shape[1] // len(power))
-        case ops.BatchNormOp():
-            return power
-        case _:
-            return float(power.mean())
-
-
 def coefficients_of(op: LayerOp, power: Array) -> Coefficients | None:
     """What becomes integers; None for a layer without any. ``power`` is of the input's channels."""
-    if isinstance(op, ops.PReLUOp):
-        return Coefficients(op.slope.array.astype(np.float64), None)
-    found = real_coefficients(op)
-    return None if found is None else Coefficients(*found, power_of_inputs(op, power))
+    found = op.real_coefficients()
+    return None if found is None else Coefficients(*found, op.meet_weights(power))

@@ -14,23 +14,17 @@ from bmnetu.calibration.thresholds.coefficients import Coefficients, coefficient
 from bmnetu.calibration.thresholds.histogram import Histogram
 from bmnetu.calibration.thresholds.histograms import Histograms
 from bmnetu.calibration.thresholds.methods import threshold
-from bmnetu.calibration.thresholds.scale_plan import SLOPED, ScalePlan, averages_map, largest_slope
+from bmnetu.calibration.thresholds.scale_plan import ScalePlan
 from bmnetu.errors import InputFileError
 from bmnetu.frontend.ufw_pb2 import LayerParameter
 from bmnetu.frontend.weights.scales import FULL_SCALE_SIGNED, FULL_SCALE_UNSIGNED
 from dialects.blob import Array
-from dialects.ufw import ops
 from dialects.ufw.layer import LayerOp
 
 DEAD_BELOW = 1e-12
 """A blob that stays below this on all data is dead: its threshold is 1."""
 LARGEST_THRESHOLD = 1e30
 """Beyond it, products of scales would not be float32 numbers."""
-
-
-def is_bounded(op: Operation | Block) -> bool:
-    """Whether a layer's largest results mean most, so that its threshold is the maximum."""
-    return isinstance(op, ops.SoftmaxOp) or (isinstance(op, ops.PointwiseOp) and op.row.is_bounded)
 
 
 _STRATEGIES = {LayerParameter.USE_KL: "KL", LayerParameter.USE_MAX: "MAX"}
@@ -41,9 +35,11 @@ STEEP = 2.0
 they are few and mean most. The slopes of trained nets that are just above 1 make no such tail."""
 
 
-def _is_steep(op: Operation | Block) -> bool:
-    """Whether a slope makes the largest results."""
-    return isinstance(op, SLOPED) and largest_slope(op) > STEEP
+def _is_tailed(op: Operation | Block) -> bool:
+    """Whether a layer's largest results mean most, so that their threshold is the maximum."""
+    if not isinstance(op, LayerOp):
+        return False
+    return op.is_bounded or op.averages_map or op.largest_slope > STEEP
 
 
 class Measured:
@@ -123,7 +119,5 @@ class Measured:
         return self._net.makers.get(value, LayerParameter())
 
     def _strategy(self, value: SSAValue) -> str:
-        owner = value.owner
-        tailed = is_bounded(owner) or _is_steep(owner) or averages_map(owner)
-        usual = "MAX" if tailed else self._method
+        usual = "MAX" if _is_tailed(value.owner) else self._method
         return _STRATEGIES.get(self._settings(value).th_strategy, usual)

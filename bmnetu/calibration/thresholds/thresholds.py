@@ -10,16 +10,10 @@ import numpy as np
 from xdsl.ir import SSAValue
 
 from bmnetu.calibration.thresholds.measured import Measured
-from bmnetu.calibration.thresholds.scale_plan import (
-    SLOPED,
-    ScalePlan,
-    is_product,
-    largest_slope,
-    sum_factors,
-)
+from bmnetu.calibration.thresholds.scale_plan import ScalePlan
 from bmnetu.frontend.weights.scales import FULL_SCALE_SIGNED, FULL_SCALE_UNSIGNED
 from dialects.blob import Array
-from dialects.ufw import ops
+from dialects.ufw.facts import JoinsOperands
 from dialects.ufw.layer import MAX_SHIFT, LayerOp
 from passes.layers.arithmetic import MAX_SUM_SHIFT, product_shift
 
@@ -87,7 +81,7 @@ class Thresholds:
         ]
         full_scale = Numbers(1.0, root in self.plan.unsigned).full_scale
         for op in makers:
-            if is_product(op):
+            if op.is_product:
                 operands = [self.numbers(x) for x in op.operands]
                 wanted = product_threshold(operands, self.numbers(root))
                 measured = []
@@ -102,16 +96,13 @@ class Thresholds:
 
     def _most(self, makers: Sequence[LayerOp]) -> float:
         """The largest threshold that is of use: a ReLU's upper limit, where saturation is it."""
-        limits = [op.upper for op in makers if isinstance(op, ops.ReLUOp) and op.upper]
-        return min((limit.value.data for limit in limits), default=float("inf"))
+        return min((op.upper_limit for op in makers), default=float("inf"))
 
     def _least(self, op: LayerOp, full_scale: int) -> float:
         """The least threshold that integer arithmetic can reach from the operands'."""
-        if isinstance(op, ops.ConcatOp):
+        if op.has_trait(JoinsOperands):
             return max(self.numbers(x).threshold for x in op.operands)
-        factors = sum_factors(op)
-        if isinstance(op, (ops.EltwiseOp, *SLOPED)) and not is_product(op):
-            factors = factors or [largest_slope(op)] * len(op.operands)
+        factors = op.operand_factors
         if factors is None:
             return 0.0
         scales = (abs(f) * self.numbers(x).scale for f, x in zip(factors, op.operands, strict=True))
@@ -138,13 +129,13 @@ class Thresholds:
 
     def _cost(self, op: LayerOp, scales: Array) -> Array | None:
         """What rounding the layer's coefficients costs at each scale of its result."""
-        if isinstance(op, ops.PReLUOp):
+        if op.slopes is not None:
             return None
         coefficients = self._data.coefficients(op)
         if coefficients is not None:
             ratios = self.numbers(op.operands[0]).scale / scales
             return coefficients.shifts(ratios, scales)[1] * self._data.count(op.results[0])
-        factors = sum_factors(op)
+        factors = op.sum_factors
         if factors is None:
             return None
         operands = list(zip(factors, op.operands, strict=True))

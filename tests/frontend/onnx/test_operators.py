@@ -10,6 +10,7 @@ import pytest
 
 from bmnetu.frontend import load_network
 from bmnetu.frontend.onnx.operators import all_operators
+from dialects.functions import ROWS
 from tests.frontend.onnx.graphs import (
     Array,
     Net,
@@ -79,9 +80,13 @@ POSITIVE = [node("Relu", "x", "r"), node("Add", "r one", "p")]
 NETS: dict[str, tuple[Net, str]] = {
     "relu": (unary("Relu"), "ReLU"),
     "leaky relu": (unary("LeakyRelu", alpha=0.25), "ReLU"),
-    "sigmoid": (unary("Sigmoid"), "Sigmoid"),
-    "tanh": (unary("Tanh"), "TanH"),
-    "neg": (unary("Neg"), "Power"),
+    **{
+        each.name: (
+            unary(each.name, 17, **{name: 0.7 * n for name, n in each.attributes.items()}),
+            row.layer,
+        )
+        for row in ROWS for each in row.onnx if each.name not in ("Sqrt", "Reciprocal")
+    },
     "prelu, channels": (binary("PRelu", CHANNELS), "PReLU"),
     "prelu, one slope": (binary("PRelu", floats(0.3)), "PReLU"),
     "clip to a relu": (binary("Clip", one(0)), "ReLU"),

@@ -13,7 +13,7 @@ from bmnetu.frontend import load_network
 from tests.frontend.onnx.graphs import Net, node, numbers
 
 REFUSED: dict[str, tuple[Net, str]] = {
-    "operator": (Net([node("Elu", "x", "y")]), "this operator cannot be compiled"),
+    "operator": (Net([node("Selu", "x", "y")]), "this operator cannot be compiled"),
     "domain": (
         Net([node("Relu", "x", "y", domain="com.microsoft")]),
         r'node "Relu_y" \(com.microsoft.Relu\): this operator',
@@ -125,7 +125,7 @@ def refused(folder: Path, net: Net) -> list[str]:
 def test_all_are_listed_also_behind_each_other_with_a_sum_and_what_to_do(tmp_path: Path) -> None:
     net = Net(
         [
-            node("Elu", "x", "a"), node("Relu", "a", "b"), node("Elu", "b", "c"),
+            node("Selu", "x", "a"), node("Relu", "a", "b"), node("Selu", "b", "c"),
             node("ReduceMean", "x", "d", axes=[1]), node("Concat", "c d", "e", axis=1),
             node("Resize", "e - scales", "f"), node("Conv", "f w", "g"), node("Erf", "g", "y"),
         ],
@@ -134,11 +134,11 @@ def test_all_are_listed_also_behind_each_other_with_a_sum_and_what_to_do(tmp_pat
     first, *lines = refused(tmp_path, net)
     assert first.endswith("net.onnx: 5 nodes cannot be compiled:")
     assert [line.split('"')[1] for line in lines[:5]] == [
-        "Elu_a", "Elu_c", "ReduceMean_d", "Resize_f", "Erf_y"
+        "Selu_a", "Selu_c", "ReduceMean_d", "Resize_f", "Erf_y"
     ]  # fmt: skip
     assert lines[5] == "in sum, and what to do in the export:"
     assert [line.split()[:2] for line in lines[6:]] == [
-        ["2", "Elu:"], ["1", "ReduceMean:"], ["1", "Resize:"], ["1", "Erf:"]
+        ["2", "Selu:"], ["1", "ReduceMean:"], ["1", "Resize:"], ["1", "Erf:"]
     ]  # fmt: skip
     assert "torch.nn.GELU(approximate='tanh')" in lines[-1]
 
@@ -166,14 +166,14 @@ def test_behind_an_unknown_shape_operators_are_still_listed(tmp_path: Path) -> N
     nodes = [
         node("NonZero", "x", "a"), node("Cast", "a", "b", to=1), node("Erf", "b", "c"),
         node("Shape", "c", "s"), node("Mod", "s two", "t"), node("Range", "zero one step", "r"),
-        node("Expand", "c t", "d"), node("Elu", "d", "y"),
+        node("Expand", "c t", "d"), node("Selu", "d", "y"),
     ]  # fmt: skip
     constants = {
         "two": np.array(2), "zero": np.array(0), "one": np.array(1), "step": np.array(1)
     }  # fmt: skip
     found = refused(tmp_path, Net(nodes, constants))
     named = [line.split('"')[1] for line in found if line.startswith("  ") and '"' in line]
-    assert named == ["NonZero_a", "Erf_c", "Expand_d", "Elu_y"]
+    assert named == ["NonZero_a", "Erf_c", "Expand_d", "Selu_y"]
 
 
 def test_operators_of_other_domains_have_their_own_advice(tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ def test_operators_of_other_domains_have_their_own_advice(tmp_path: Path) -> Non
 
 def test_scalars_and_other_types_are_told_as_such_all_at_once(tmp_path: Path) -> None:
     model = Net(
-        [node("Mul", "x s", "a"), node("Gather", "a i", "b", axis=0), node("Elu", "b", "y")],
+        [node("Mul", "x s", "a"), node("Gather", "a i", "b", axis=0), node("Selu", "b", "y")],
         inputs={"x": (2, 3), "s": (), "i": (2,)},
     ).model()
     model.graph.input[2].type.tensor_type.elem_type = TensorProto.INT64
@@ -195,11 +195,11 @@ def test_scalars_and_other_types_are_told_as_such_all_at_once(tmp_path: Path) ->
     assert first.endswith("3 nodes and tensors cannot be compiled:")
     assert 'input "s" is a scalar, a tensor without a dimension; export the net with' in lines[0]
     assert 'input "i" is INT64; FLOAT can be compiled' in lines[1]
-    assert 'node "Elu_y"' in lines[2]
+    assert 'node "Selu_y"' in lines[2]
 
 
 def test_what_takes_no_part_is_not_looked_at(tmp_path: Path) -> None:
-    net = Net([node("Relu", "x", "y"), node("Elu", "z", "a")], inputs={"x": (1, 3), "z": ("N", 4)})
+    net = Net([node("Relu", "x", "y"), node("Selu", "z", "a")], inputs={"x": (1, 3), "z": ("N", 4)})
     network = load_network(net.write(tmp_path), None)
     assert [layer.name for layer in network.net.layer] == ["x", "Relu_y"]
     assert [note.split(": ", 1)[1] for note in network.notes] == [

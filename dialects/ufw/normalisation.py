@@ -1,4 +1,4 @@
-"""UFW layers with coefficients: Convolution, InnerProduct, BatchNorm, Scale, Bias, PReLU.
+"""BatchNorm, Scale and Bias: a factor and an addend a channel.
 
 In a float net the coefficients are float32. In an INT8 net weights are int8, biases int16 and
 ``right_shift`` gives the one shift of the layer: ``y = sat((acc + bias + 2^(r-1)) >> r)``.
@@ -6,19 +6,12 @@ In a float net the coefficients are float32. In an INT8 net weights are int8, bi
 
 from __future__ import annotations
 
+from abc import ABC
 from collections.abc import Sequence
 from typing import ClassVar
 
-from xdsl.dialects.builtin import (
-    I64,
-    BoolAttr,
-    DenseArrayBase,
-    Float32Type,
-    FloatAttr,
-    IntegerAttr,
-    TensorType,
-    i64,
-)
+import numpy as np
+from xdsl.dialects.builtin import I64, Float32Type, FloatAttr, IntegerAttr, TensorType, i64
 from xdsl.ir import SSAValue
 from xdsl.irdl import (
     irdl_op_definition,
@@ -31,128 +24,23 @@ from xdsl.irdl import (
 )
 from xdsl.traits import Pure
 
-from dialects.blob import Array, BlobAttr
+from dialects.blob import BlobAttr
 from dialects.ufw import shapes
+from dialects.ufw.facts import Array, CarriesOn, FloatArray, TakesReLU
 from dialects.ufw.layer import (
+    Coefficients,
     LayerOp,
     Top,
     UnaryLayerOp,
-    pairs,
+    per_axis,
+    real,
+    set_integers,
     shape_of,
-    verify_bias,
     verify_coefficients,
 )
-from dialects.ufw.shapes import Shape, four_pads, require
+from dialects.ufw.shapes import Shape, require
 
-Coefficients = BlobAttr | Array
 ONE = IntegerAttr(1, i64)
-
-
-@irdl_op_definition
-class ConvolutionOp(UnaryLayerOp):
-    """2-d convolution with groups; depthwise when ``group`` equals the channels.
-
-    ``weight`` is [O, I / group, kh, kw], ``bias`` [O]; stride and dilation are (h, w), pad is top,
-    bottom, left, right (or h, w). Result:
-    [N, O, (H + top + bottom - dilation (kh - 1) - 1) / stride + 1 rounded down, ...].
-    ``use_winograd`` is present only when the prototxt has it.
-    """
-
-    name = "ufw.convolution"
-
-    weight = prop_def(BlobAttr)
-    bias = opt_prop_def(BlobAttr)
-    stride = prop_def(DenseArrayBase.constr(i64), default_value=pairs((1, 1)))
-    pad = prop_def(DenseArrayBase.constr(i64), default_value=pairs((0, 0, 0, 0)))
-    dilation = prop_def(DenseArrayBase.constr(i64), default_value=pairs((1, 1)))
-    group = prop_def(IntegerAttr[I64], default_value=ONE)
-    right_shift = opt_prop_def(IntegerAttr[I64])
-    use_winograd = opt_prop_def(BoolAttr)
-
-    traits = traits_def(Pure())
-    assembly_format = (
-        "$tops $bottom `weight` $weight (`bias` $bias^)? (`stride` $stride^)? (`pad` $pad^)? "
-        "(`dilation` $dilation^)? (`group` $group^)? (`right_shift` $right_shift^)? "
-        "(`winograd` $use_winograd^)? attr-dict `:` functional-type(operands, results)"
-    )
-
-    def __init__(
-        self,
-        bottom: SSAValue,
-        top: Top,
-        weight: Coefficients,
-        bias: Coefficients | None = None,
-        *,
-        stride: Sequence[int] = (1, 1),
-        pad: Sequence[int] = (0, 0),
-        dilation: Sequence[int] = (1, 1),
-        group: int = 1,
-        right_shift: int | None = None,
-        use_winograd: bool | None = None,
-    ) -> None:
-        settings = {
-            "weight": weight, "bias": bias, "stride": stride, "pad": four_pads(pad),
-            "dilation": dilation, "group": group, "right_shift": right_shift,
-            "use_winograd": use_winograd,
-        }  # fmt: skip
-        self.setup([bottom], [top], settings)
-
-    def infer_shapes(self) -> list[Shape]:
-        shape = shapes.convolution(
-            shape_of(self.bottom),
-            self.weight.shape,
-            self.stride.get_values(),
-            self.pad.get_values(),
-            self.dilation.get_values(),
-            self.group.value.data,
-        )
-        return [shape]
-
-    def verify_layer(self) -> None:
-        verify_bias(self.bias, self.weight.shape[0])
-        verify_coefficients(self.weight, self.bias, self.right_shift)
-
-
-@irdl_op_definition
-class InnerProductOp(UnaryLayerOp):
-    """Fully connected layer: ``y = W x + b`` over the dimensions from ``axis`` on.
-
-    ``weight`` is [N, K], ``bias`` [N]. Result: the dimensions before ``axis``, then N.
-    """
-
-    name = "ufw.inner_product"
-
-    weight = prop_def(BlobAttr)
-    bias = opt_prop_def(BlobAttr)
-    axis = prop_def(IntegerAttr[I64], default_value=ONE)
-    right_shift = opt_prop_def(IntegerAttr[I64])
-
-    traits = traits_def(Pure())
-    assembly_format = (
-        "$tops $bottom `weight` $weight (`bias` $bias^)? (`axis` $axis^)? "
-        "(`right_shift` $right_shift^)? attr-dict `:` functional-type(operands, results)"
-    )
-
-    def __init__(
-        self,
-        bottom: SSAValue,
-        top: Top,
-        weight: Coefficients,
-        bias: Coefficients | None = None,
-        *,
-        axis: int = 1,
-        right_shift: int | None = None,
-    ) -> None:
-        settings = {"weight": weight, "bias": bias, "axis": axis, "right_shift": right_shift}
-        self.setup([bottom], [top], settings)
-
-    def infer_shapes(self) -> list[Shape]:
-        shape = shape_of(self.bottom)
-        return [shapes.inner_product(shape, self.weight.shape, self.axis.value.data)]
-
-    def verify_layer(self) -> None:
-        verify_bias(self.bias, self.weight.shape[0])
-        verify_coefficients(self.weight, self.bias, self.right_shift)
 
 
 @irdl_op_definition
@@ -173,7 +61,7 @@ class BatchNormOp(UnaryLayerOp):
     bias = opt_prop_def(BlobAttr)
     right_shift = opt_prop_def(IntegerAttr[I64])
 
-    traits = traits_def(Pure())
+    traits = traits_def(Pure(), TakesReLU(), CarriesOn())
     assembly_format = (
         "$tops $bottom (`mean` $mean^)? (`variance` $variance^)? (`eps` $eps^)? "
         "(`weight` $weight^)? (`bias` $bias^)? (`right_shift` $right_shift^)? "
@@ -212,8 +100,39 @@ class BatchNormOp(UnaryLayerOp):
                 shapes.channels(shape_of(self.bottom), blob.shape[0], "a coefficient")
         verify_coefficients(self.mean or self.weight, self.variance or self.bias, self.right_shift)
 
+    @property
+    def has_integers(self) -> bool:
+        return True
 
-class BroadcastLayerOp(LayerOp):
+    def real_coefficients(self) -> tuple[Array, Array | None] | None:
+        return self.channel_affine(shape_of(self.top)[1])
+
+    def meet_weights(self, channels: Array) -> Array:
+        return channels
+
+    def set_integers(self, weight: Array, bias: Array | None, shift: int) -> None:
+        self.mean = self.variance = self.eps = None
+        set_integers(self, weight, bias, shift)
+
+    def stored_blobs(self) -> list[Array]:
+        return [*super().stored_blobs(), np.ones(1, np.float32)]  # Caffe's third blob, a factor
+
+    def channel_affine(self, channels: int) -> tuple[Array, Array] | None:
+        if self.mean is None or self.variance is None or self.eps is None:
+            return None
+        factor = 1 / np.sqrt(self.variance.array.astype(np.float64) + self.eps.value.data)
+        return factor, -self.mean.array * factor
+
+    def meaning(self, inputs: Sequence[FloatArray]) -> list[Array]:
+        x = inputs[0]
+        assert self.mean is not None
+        assert self.variance is not None
+        assert self.eps is not None
+        deviation = per_axis(self.variance.array + np.float32(self.eps.value.data), 1, x.ndim)
+        return [(x - per_axis(self.mean.array, 1, x.ndim)) / np.sqrt(deviation)]
+
+
+class BroadcastLayerOp(LayerOp, ABC):
     """A layer whose operand, from a blob or from a second bottom, covers axes of the first."""
 
     bottom = operand_def(TensorType)
@@ -252,6 +171,18 @@ class BroadcastLayerOp(LayerOp):
             shapes.broadcast(bottom, operand, self.axis.value.data)
         return [bottom]
 
+    def set_integers(self, weight: Array, bias: Array | None, shift: int) -> None:
+        set_integers(self, weight, bias, shift)
+
+    def channel_affine(self, channels: int) -> tuple[Array, Array] | None:
+        if self.operand is not None or self.right_shift or self.axis.value.data != 1:
+            return None
+        if any(blob.shape != (channels,) for blob in (self.weight, self.bias) if blob is not None):
+            return None
+        factor = np.ones(channels) if self.weight is None else self.weight.array.astype(np.float64)
+        addend = np.zeros(channels) if self.bias is None else self.bias.array.astype(np.float64)
+        return factor, addend
+
 
 @irdl_op_definition
 class ScaleOp(BroadcastLayerOp):
@@ -262,7 +193,7 @@ class ScaleOp(BroadcastLayerOp):
     """
 
     name = "ufw.scale"
-    traits = traits_def(Pure())
+    traits = traits_def(Pure(), TakesReLU(), CarriesOn())
     assembly_format = BroadcastLayerOp.FORMAT
 
     def verify_layer(self) -> None:
@@ -271,6 +202,26 @@ class ScaleOp(BroadcastLayerOp):
             "a scale layer has either a weight or a second input",
         )
         verify_coefficients(self.weight, self.bias, self.right_shift)
+
+    @property
+    def has_integers(self) -> bool:
+        return self.operand is None or self.bias is None
+
+    @property
+    def is_product(self) -> bool:
+        return self.operand is not None
+
+    def cannot_be_negative(self, nonnegative: Sequence[bool]) -> bool:
+        return self.is_product and self.bias is None and all(nonnegative)
+
+    def real_coefficients(self) -> tuple[Array, Array | None] | None:
+        return None if self.weight is None else real(self.weight, self.bias)
+
+    def meaning(self, inputs: Sequence[FloatArray]) -> list[Array]:
+        x, axis = inputs[0], self.axis.value.data
+        factor = inputs[1] if self.weight is None else self.weight.array
+        y = x * per_axis(factor, axis, x.ndim)
+        return [y if self.bias is None else y + per_axis(self.bias.array, axis, x.ndim)]
 
 
 @irdl_op_definition
@@ -283,7 +234,7 @@ class BiasOp(BroadcastLayerOp):
     """
 
     name = "ufw.bias"
-    traits = traits_def(Pure())
+    traits = traits_def(Pure(), TakesReLU(), CarriesOn())
     assembly_format = BroadcastLayerOp.FORMAT
 
     def verify_layer(self) -> None:
@@ -301,38 +252,22 @@ class BiasOp(BroadcastLayerOp):
         )
         verify_coefficients(self.weight, self.bias, self.right_shift)
 
+    @property
+    def has_integers(self) -> bool:
+        return True
 
-@irdl_op_definition
-class PReLUOp(UnaryLayerOp):
-    """``y = x if x > 0 else slope * x``; ``slope`` is [C], or [1] for all channels.
+    @property
+    def sum_factors(self) -> list[float] | None:
+        return None if self.operand is None else [1.0, 1.0]
 
-    INT8: ``y = (slope x) >> right_shift`` for negative x: where the result has another scale than
-    the input, the slopes lead from one to the other.
-    """
+    def cannot_be_negative(self, nonnegative: Sequence[bool]) -> bool:
+        return self.operand is not None and all(nonnegative)
 
-    name = "ufw.prelu"
+    def real_coefficients(self) -> tuple[Array, Array | None] | None:
+        if self.bias is None:
+            return None
+        return np.ones(self.bias.shape), self.bias.array.astype(np.float64)
 
-    slope = prop_def(BlobAttr)
-    right_shift = opt_prop_def(IntegerAttr[I64])
-
-    traits = traits_def(Pure())
-    assembly_format = (
-        "$tops $bottom `slope` $slope (`right_shift` $right_shift^)? "
-        "attr-dict `:` functional-type(operands, results)"
-    )
-
-    def __init__(
-        self,
-        bottom: SSAValue,
-        top: Top,
-        slope: Coefficients,
-        *,
-        right_shift: int | None = None,
-    ) -> None:
-        self.setup([bottom], [top], {"slope": slope, "right_shift": right_shift})
-
-    def verify_layer(self) -> None:
-        require(len(self.slope.shape) == 1, "the slope of a PReLU has one dimension")
-        if self.slope.shape != (1,):
-            shapes.channels(shape_of(self.bottom), self.slope.shape[0], "the slope")
-        verify_coefficients(self.slope, None, self.right_shift)
+    def meaning(self, inputs: Sequence[FloatArray]) -> list[Array]:
+        addend = inputs[1] if self.bias is None else self.bias.array
+        return [inputs[0] + per_axis(addend, self.axis.value.data, inputs[0].ndim)]
