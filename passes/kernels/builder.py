@@ -147,7 +147,7 @@ class TileBuilder:
         return self.view(source, ref.with_(shape=four(extent), place=place), offset)
 
     def repeated(self, x: SSAValue, shape: Sequence[int]) -> SSAValue:
-        """A local tensor of extent 1 along H, W, or both, seen as often as ``shape`` wants, by a
+        """A local tensor of extent 1 along H, W, or both, seen as often as ``shape`` requires, by a
         stride of 0."""
         ref = Ref.of(x)
         n, c, h, w = (

@@ -34,10 +34,10 @@ def lifetimes(block: Block, spaces: Iterable[Space]) -> list[Lifetime]:
     """The lifetimes of all scratch buffers in these memories, in the order of their first use."""
     base: dict[SSAValue, tile.AllocOp] = {}
     spans: dict[tile.AllocOp, Lifetime] = {}
-    wanted = set(spaces)
+    expected = set(spaces)
     for position, op in enumerate(block.ops):
         if isinstance(op, tile.AllocOp):
-            if Ref.of(op.ref).place.space in wanted:
+            if Ref.of(op.ref).place.space in expected:
                 base[op.ref] = op
         elif isinstance(op, tile.ViewOp):
             if op.source in base:

@@ -16,7 +16,7 @@ from passes.base import NpuFunctionPass
 from passes.memory.allocation import Arena, allocate, lifetimes
 
 DDR_BYTES = 1 << 34
-"""Room that addresses may span; the runtime refuses what the board does not have."""
+"""Space that addresses may span; the runtime refuses what the board does not have."""
 
 
 @dataclass(frozen=True)

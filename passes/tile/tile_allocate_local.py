@@ -28,7 +28,7 @@ class TileAllocateLocalPass(NpuFunctionPass):
 
     Before: buffers without addresses. After: no two buffers that are alive at one op overlap. With
     ``overlap`` loaded buffers take the memory that has been free for longest, so that loads run
-    ahead of the computations; where that leaves no room, every buffer takes the lowest gap, and
+    ahead of the computations; where that leaves no space, every buffer takes the lowest gap, and
     where that leaves none either, those that live longest are placed first.
     """
 
@@ -47,8 +47,8 @@ class TileAllocateLocalPass(NpuFunctionPass):
         ):
             failed = _place(spans, size, overlap=False)
             if failed is not None and not _place_longest_first(spans, size):
-                wanted = align(failed.buffer.bytes.value.data, BM1684.alignment)
-                sentence = f"no room in {size} bytes of memory for {wanted} bytes"
+                expected = align(failed.buffer.bytes.value.data, BM1684.alignment)
+                sentence = f"no space in {size} bytes of memory for {expected} bytes"
                 raise LayerError(failed.buffer.location, sentence)
 
 
@@ -63,7 +63,7 @@ def _place_longest_first(spans: list[Lifetime], size: int) -> bool:
 
 
 def _place(spans: list[Lifetime], size: int, overlap: bool) -> Lifetime | None:
-    """Gives the buffers their addresses; returns the first that finds no room, or None."""
+    """Gives the buffers their addresses; returns the first that finds no space, or None."""
     arena = (OverlapArena if overlap else Arena)(0, size, BM1684.alignment)
     placed = 0
     try:

@@ -23,7 +23,7 @@ class Rule:
 class Kind:
     """What all instructions of one mnemonic share.
 
-    ``fixed`` tells the kind apart from the others of its engine; ``defaults`` overrides the
+    ``fixed`` distinguishes the kind from the others of its engine; ``defaults`` overrides the
     layout's defaults; ``uses`` names the fields :meth:`build` accepts; ``limits`` and ``rules``
     are what :meth:`Instruction.check` asks for.
     """
