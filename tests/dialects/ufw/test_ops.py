@@ -146,7 +146,7 @@ def test_every_op_is_tried() -> None:
 
 AVERAGE = ops.PoolingKind.AVERAGE
 WRONG: list[tuple[str, Build]] = [
-    ("want 6 input channels, the input has 4",
+    ("require 6 input channels, the input has 4",
      lambda x: ops.ConvolutionOp(x, T, floats(8, 6, 1, 1))),
     ("group 3 does not divide 4", lambda x: ops.ConvolutionOp(x, T, floats(6, 2, 1, 1), group=3)),
     ("kernel of extent 9 is larger", lambda x: ops.ConvolutionOp(x, T, floats(8, 4, 9, 1))),
@@ -164,7 +164,7 @@ WRONG: list[tuple[str, Build]] = [
      lambda x: ops.ConvolutionOp(x, S8, bytes8(8, 4, 1, 1), floats(8), right_shift=1)),
     ("right_shift 32 is not in 0..31",
      lambda x: ops.ConvolutionOp(x, S8, bytes8(8, 4, 1, 1), right_shift=32)),
-    ("want 36 inputs, a tensor of 2x4x5x7 has 35",
+    ("require 36 inputs, a tensor of 2x4x5x7 has 35",
      lambda x: ops.InnerProductOp(x, T, floats(3, 36), axis=2)),
     ("axis 4 is outside a tensor of 4 dimensions",
      lambda x: ops.InnerProductOp(x, T, floats(3, 36), axis=4)),
