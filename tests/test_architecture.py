@@ -17,11 +17,9 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("dialects", "passes", "bmnetu")
 """A package imports itself and those before it."""
 MOST_FILES = 15
-"""Modules of a folder, but for those of LARGE."""
-LARGE = {
-    "passes/kernels": "one file a kernel",
-}
-"""Folders with more modules, and why."""
+"""Modules of a folder."""
+BACK = {("passes.kernels", "passes.cost"): "folding compares what two forms of a convolution cost"}
+"""Folders beside each other of which one imports the other back, file by file without a cycle."""
 
 DIALECTS = ("ufw", "quant", "tile", "npu")
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
@@ -139,15 +137,14 @@ def test_folders_beside_each_other_import_one_way() -> None:
             depth = (*same, False).index(False) + 1
             folders = [".".join(words[:depth]) for words in (ours, theirs)]
             are_folders = all(MODULES.get(x, ROOT).name == "__init__.py" for x in folders)
-            if are_folders and not all(same):
+            if are_folders and not all(same) and tuple(folders) not in BACK:
                 edges.setdefault(folders[0], set()).add(folders[1])
     graphlib.TopologicalSorter(edges).prepare()  # raises CycleError
 
 
 def test_no_folder_holds_more_than_can_be_looked_through() -> None:
     counts = Counter(name_of(path.parent) for path in SOURCES if path.name != "__init__.py")
-    large = {folder: count for folder, count in counts.items() if count > MOST_FILES}
-    assert large.keys() == LARGE.keys(), large
+    assert not {folder: count for folder, count in counts.items() if count > MOST_FILES}
 
 
 def test_the_parts_of_a_calibration_do_not_see_its_options() -> None:
