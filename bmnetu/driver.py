@@ -23,7 +23,7 @@ from bmnetu.options import CompileOptions, check_supported
 from bmnetu.pipeline import pipeline_text, run_pipeline
 from bmnetu.report.profile import PROFILE_FILES, profile, profile_files
 from bmnetu.report.result import CompileResult, LayerLines, summary
-from bmnetu.search import search
+from bmnetu.ways.search import search
 from bmnetu.ways.static import STATIC
 from dialects.blob import BlobError
 from dialects.execute import names_of

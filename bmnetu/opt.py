@@ -16,6 +16,7 @@ from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Dialect
 from xdsl.passes import ModulePass
+from xdsl.targets.mlir import MLIRTarget
 from xdsl.transforms.canonicalize import CanonicalizePass
 from xdsl.transforms.common_subexpression_elimination import CommonSubexpressionElimination
 from xdsl.transforms.dead_code_elimination import DeadCodeElimination
@@ -31,6 +32,7 @@ from bmnetu.files.dump import fill_blobs
 from bmnetu.files.module_text import parse_module
 from bmnetu.files.outputs import OutputFolder
 from bmnetu.files.reading import write_atomically
+from bmnetu.files.text_printer import TextPrinter
 from bmnetu.files.weights_file import WeightsFile
 from bmnetu.frontend import load_network
 from bmnetu.interrupts import interruptible
@@ -60,6 +62,25 @@ class NpuAsmTarget(Target):
         sites = Sites.of(main_function(module))
         for line in disassemble([group.encode() for group in sites.groups], sites):
             output.write(line + "\n")
+
+
+@dataclass(frozen=True)
+class TextTarget(MLIRTarget):
+    """The module as text, with aliases for long types."""
+
+    def emit(self, ctx: Context, module: ModuleOp, output: IO[str]) -> None:
+        if self.syntax_highlight:
+            super().emit(ctx, module, output)
+            return
+        printer = TextPrinter(
+            stream=output,
+            print_generic_format=self.print_generic_format,
+            print_properties_as_attributes=self.print_properties_as_attributes,
+            print_debuginfo=self.print_debuginfo,
+        )
+        printer.print_with_aliases(module)
+        printer.print_metadata(ctx.loaded_dialects)
+        print("\n", file=output)
 
 
 class _Kept(io.StringIO):
@@ -128,6 +149,7 @@ class BmnetuOpt(xDSLOptMain):
 
     def register_all_targets(self) -> None:
         super().register_all_targets()
+        self.available_targets["mlir"] = lambda: TextTarget
         self.available_targets["npu-asm"] = lambda: NpuAsmTarget
 
     def register_all_frontends(self) -> None:

@@ -14,7 +14,8 @@ from dialects.quant.base import PART, QuantOp
 from passes.base import NpuFunctionPass
 from passes.kernels import KERNELS
 from passes.kernels.builder import TileBuilder, ddr_bytes
-from passes.kernels.movement import Home, copy_words, homes_in_concats, part_of, rows_of
+from passes.kernels.movement.copies import copy_words
+from passes.kernels.movement.in_place import Home, first_row, homes_in_concats, part_of
 from passes.kernels.options import KernelOptions
 from passes.kernels.pointwise import words_of
 from passes.kernels.storage import network_tensor, part_in, storage
@@ -54,7 +55,7 @@ class _Lowering:
         sources = [self.buffers[x] for x in op.operands]
         byte = row = None
         if result not in self.outputs and result not in self.homes:
-            row = rows_of(op)
+            row = first_row(op)
             byte = part_of(op) if row is None else None
         if byte is not None or row is not None:
             self.buffers[result] = part_in(self.b, sources[0], storage(result), byte, row)

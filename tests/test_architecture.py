@@ -1,9 +1,11 @@
-"""The rules of the house, read off the source files themselves."""
+"""The rules of the structure, read off the source files themselves."""
 
 from __future__ import annotations
 
 import ast
+import graphlib
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -12,11 +14,18 @@ from bmnetu.pipeline import DIALECTS as BMNETU_DIALECTS
 from passes import ALL_PASSES
 
 ROOT = Path(__file__).parents[1]
-FLOORS = ("dialects", "passes", "bmnetu")
-"""From the ground up: a floor imports itself and what is below it."""
+PACKAGES = ("dialects", "passes", "bmnetu")
+"""A package imports itself and those before it."""
+MOST_FILES = 15
+"""Modules of a folder, but for those of LARGE."""
+LARGE = {
+    "dialects/bm1684/model": "one file a kind of command, and the memory they share",
+    "passes/kernels": "one file a kernel",
+}
+"""Folders with more modules, and why."""
 
 DIALECTS = ("ufw", "quant", "tile", "npu")
-SOURCES = sorted(path for floor in FLOORS for path in (ROOT / floor).rglob("*.py"))
+SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 LEAVES = [
     path for path in SOURCES
     if path.relative_to(ROOT).parts[:3] == ("dialects", "bm1684", "isa")
@@ -27,7 +36,7 @@ PASS_FILES = [
     if path.name not in ("__init__.py", "base.py")
     and path.parent in [ROOT / "passes", *(ROOT / "passes" / d for d in DIALECTS)]
 ]
-"""Passes: those between two dialects, and those on one. Other rooms of the floor hold no pass."""
+"""Passes: those between two dialects, and those on one. Other folders hold no pass."""
 
 
 OTHERS_ON_ONNX = [
@@ -74,15 +83,15 @@ def assigned_text(node: ast.ClassDef, attribute: str) -> object:
 
 
 def test_there_are_sources() -> None:
-    assert {path.relative_to(ROOT).parts[0] for path in SOURCES} == set(FLOORS)
+    assert {path.relative_to(ROOT).parts[0] for path in SOURCES} == set(PACKAGES)
     assert LEAVES
     assert PASS_FILES
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_imports_go_down_the_stairs_only(path: Path) -> None:
-    floor = FLOORS.index(path.relative_to(ROOT).parts[0])
-    forbidden = {*FLOORS[floor + 1 :], "tests"}
+def test_a_package_imports_no_later_one(path: Path) -> None:
+    own = PACKAGES.index(path.relative_to(ROOT).parts[0])
+    forbidden = {*PACKAGES[own + 1 :], "tests"}
     wrong = {module for module in imported(path) if module.split(".")[0] in forbidden}
     assert not wrong, f"{name_of(path)} imports upwards: {sorted(wrong)}"
 
@@ -93,9 +102,64 @@ def test_imports_are_absolute(path: Path) -> None:
     assert not wrong, f"{name_of(path)} imports relatively: {sorted(wrong)}"
 
 
+def module_of(path: Path) -> str:
+    """The dotted name of a file."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_of(path): path for path in SOURCES}
+
+
+def loaded(path: Path) -> set[str]:
+    """The modules of ours that a file imports as it is loaded."""
+    found: set[str] = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in MODULES else f"{node.module}" for name in names}
+    return found & MODULES.keys()
+
+
+GRAPH = {module: loaded(path) for module, path in MODULES.items()}
+
+
+def test_no_import_cycles() -> None:
+    graphlib.TopologicalSorter(GRAPH).prepare()  # raises CycleError
+
+
+def test_folders_beside_each_other_import_one_way() -> None:
+    """Of the folders of one folder: those in calibration, in frontend and so on."""
+    edges: dict[str, set[str]] = {}
+    for module, targets in GRAPH.items():
+        for target in targets:
+            ours, theirs = (name.split(".") for name in (module, target))
+            same = [a == b for a, b in zip(ours, theirs, strict=False)]
+            depth = (*same, False).index(False) + 1
+            folders = [".".join(words[:depth]) for words in (ours, theirs)]
+            are_folders = all(MODULES.get(x, ROOT).name == "__init__.py" for x in folders)
+            if are_folders and not all(same):
+                edges.setdefault(folders[0], set()).add(folders[1])
+    graphlib.TopologicalSorter(edges).prepare()  # raises CycleError
+
+
+def test_no_folder_holds_more_than_can_be_looked_through() -> None:
+    counts = Counter(name_of(path.parent) for path in SOURCES if path.name != "__init__.py")
+    large = {folder: count for folder, count in counts.items() if count > MOST_FILES}
+    assert large.keys() == LARGE.keys(), large
+
+
+def test_the_parts_of_a_calibration_do_not_see_its_options() -> None:
+    folder = ROOT / "bmnetu" / "calibration"
+    for path in folder.glob("*/*.py"):
+        assert "bmnetu.options" not in imported(path), name_of(path)
+
+
 @pytest.mark.parametrize("path", OTHERS_ON_ONNX, ids=name_of)
-def test_one_room_imports_the_onnx_package(path: Path) -> None:
-    """Which is an extra: the others import neither the package nor, as they load, the room."""
+def test_one_folder_imports_the_onnx_package(path: Path) -> None:
+    """Which is an extra: the others import neither the package nor, as they load, the folder."""
     body = ast.parse(path.read_text()).body
     loaded = {node.module or "" for node in body if isinstance(node, ast.ImportFrom)}
     assert not {name for name in imported(path) if name.split(".")[0] == "onnx"}
@@ -107,7 +171,7 @@ def test_the_chip_and_its_instructions_stand_alone(path: Path) -> None:
     own = "dialects.bm1684.isa" if path.parent.name == "isa" else "dialects.bm1684.chip"
     wrong = {
         module for module in imported(path)
-        if module.split(".")[0] in (*FLOORS, "xdsl") and not (module + ".").startswith(own + ".")
+        if module.split(".")[0] in (*PACKAGES, "xdsl") and not (module + ".").startswith(own + ".")
     }
     assert not wrong, f"{name_of(path)} imports {sorted(wrong)}"
 

@@ -175,7 +175,7 @@ def test_an_output_that_is_overwritten_later_is_found() -> None:
 
 # -- unwritten memory ------------------------------------------------------------------------------
 
-DDR = '#tile.layout<"tensor unit=4 pack=1 strides=32,32,32,1">, #tile.place<"ddr">'
+DDR = '#tile.layout<tensor unit 4 pack 1 strides [32, 32, 32, 1]>, #tile.place<ddr>'
 MAXIMUM = """
 func.func @main() attributes {input_names = ["x"], output_names = ["y"], coeff_size = 4096 : i64,
     context_address = 4379906048 : i64, context_size = 8192 : i64} {

@@ -17,7 +17,7 @@ from bmnetu.emit import check_written
 from bmnetu.errors import BmnetuError, CompareError, InputFileError
 from bmnetu.report.result import CompileResult
 from dialects.bm1684.isa import COMMAND_BYTES, Engine, unpack
-from passes.kernels import conv
+from passes.kernels.convolution import conv
 from tests.broken import FILES, PIPELINE
 
 

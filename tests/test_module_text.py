@@ -15,8 +15,8 @@ from xdsl.printer import Printer
 from xdsl.utils.exceptions import ParseError
 
 from bmnetu.errors import InputFileError
-from bmnetu.files.dump import TextPrinter
 from bmnetu.files.module_text import parse_module
+from bmnetu.files.text_printer import TextPrinter
 from bmnetu.files.weights_file import WeightsFile
 from bmnetu.opt import main
 from bmnetu.pipeline import new_context

@@ -8,9 +8,9 @@ import pytest
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
 
-from bmnetu import search as searching
 from bmnetu.pipeline import parse_pipeline, run_pipeline
-from bmnetu.search import TRIED_OPTIONS, search
+from bmnetu.ways import search as searching
+from bmnetu.ways.search import TRIED_OPTIONS, search
 from passes.convert_quant_to_tile import ConvertQuantToTilePass
 from passes.quant.quant_slice_rows import QuantSliceRowsPass
 from tests.pipelines import static_passes

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -11,33 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Attribute, Operation
-from xdsl.printer import Printer
 
 from bmnetu.files.outputs import OutputFolder
+from bmnetu.files.text_printer import TextPrinter
 from dialects.blob import BlobAttr, with_data
 
 WEIGHTS = "weights.npz"
 
 
-class TextPrinter(Printer):
-    """xDSL's printer, which writes a string at once and not letter by letter."""
-
-    def print_bytes_literal(self, bytestring: bytes) -> None:
-        text = _ESCAPED.sub(_escape, bytestring.decode("latin-1"))
-        self.print_string(f'"{text}"')
-
-
-_ESCAPED = re.compile(r'[^ -~]|["\\]')
-
-
-def _escape(match: re.Match[str]) -> str:
-    return "\\\\" if match[0] == "\\" else f"\\{ord(match[0]):02X}"
-
-
 def module_text(module: Operation) -> str:
     """The module, or a function of it, as text that can be run again, with locations."""
     stream = io.StringIO()
-    TextPrinter(stream, print_debuginfo=True).print_op(module)
+    TextPrinter(stream, print_debuginfo=True).print_with_aliases(module)
     return stream.getvalue() + "\n"
 
 

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
-from typing import Any, ClassVar, cast
+from functools import lru_cache
+from typing import Any, cast
 
 from xdsl.dialects.builtin import (
+    ArrayAttr,
     Float32Type,
+    IntAttr,
     IntegerType,
     MemRefLayoutAttr,
     MemRefType,
     Signedness,
     f32,
 )
-from xdsl.ir import Attribute, Data, SSAValue
+from xdsl.dialects.utils.enum_attribute import EnumAttribute
+from xdsl.ir import Attribute, ParametrizedAttribute, SSAValue
 from xdsl.ir.affine import AffineMap
 from xdsl.irdl import irdl_attr_definition
 from xdsl.parser import AttrParser
 from xdsl.printer import Printer
+from xdsl.utils.exceptions import VerifyException
+from xdsl.utils.str_enum import StrEnum
 
 from dialects.bm1684.chip import BM1684
 
@@ -62,35 +66,89 @@ class Layout:
     order: Order = Order.TENSOR
 
 
-_LAYOUT = re.compile(
-    r"(tensor|weights) unit=([1248]) pack=([124]) strides=" + ",".join([r"(\d+)"] * 4)
-)
+@irdl_attr_definition
+class OrderAttr(EnumAttribute[Order]):
+    """``tensor`` or ``weights``."""
+
+    name = "tile.order"
 
 
 @irdl_attr_definition
-class LayoutAttr(MemRefLayoutAttr, Data[Layout]):
-    """``#tile.layout<"tensor unit=4 pack=4 strides=784,784,28,1">``."""
+class SpaceAttr(EnumAttribute[Space]):
+    """``ddr``, ``lmem`` or ``l2``."""
+
+    name = "tile.space"
+
+
+def _layout_problem(unit: int, pack: int, strides: Sequence[int]) -> str | None:
+    known = unit in (1, 2, 4, 8) and pack in (1, 2, 4)
+    if known and len(strides) == 4 and min(strides) >= 0:
+        return None
+    return (
+        "a layout has a unit of 1, 2, 4 or 8 bytes, a pack of 1, 2 or 4 elements and four strides,"
+        f" not {unit}, {pack} and {[*strides]}"
+    )
+
+
+def _place_problem(space: Space, lane: int) -> str | None:
+    lanes = BM1684.lanes if space is Space.LMEM else 1
+    return None if 0 <= lane < lanes else f"there is no lane {lane} in {space}"
+
+
+@irdl_attr_definition
+class LayoutAttr(MemRefLayoutAttr, ParametrizedAttribute):
+    """A :class:`Layout`: ``#tile.layout<tensor unit 4 pack 4 strides [784, 784, 28, 1]>``."""
 
     name = "tile.layout"
-    example: ClassVar[str] = "tensor unit=4 pack=1 strides=64,64,8,1"
+    order: OrderAttr
+    unit: IntAttr
+    pack: IntAttr
+    strides: ArrayAttr[IntAttr]
+
+    @staticmethod
+    def of(layout: Layout) -> LayoutAttr:
+        """The attribute of a layout."""
+        strides = ArrayAttr(map(IntAttr, layout.strides))
+        return LayoutAttr(
+            OrderAttr(layout.order), IntAttr(layout.unit), IntAttr(layout.pack), strides
+        )
+
+    @property
+    def layout(self) -> Layout:
+        """The layout; made once an attribute, as every operand is asked for it."""
+        found = self.__dict__.get("_layout")
+        if found is None:
+            n, c, h, w = (stride.data for stride in self.strides)
+            found = Layout(self.unit.data, self.pack.data, (n, c, h, w), self.order.data)
+            object.__setattr__(self, "_layout", found)
+        return found
+
+    def verify(self) -> None:
+        strides = [stride.data for stride in self.strides]
+        if problem := _layout_problem(self.unit.data, self.pack.data, strides):
+            raise VerifyException(problem)
 
     @classmethod
-    def parse_parameter(cls, parser: AttrParser) -> Layout:
+    def parse_parameters(cls, parser: AttrParser) -> Sequence[Attribute]:
         with parser.in_angle_brackets():
-            text = parser.parse_str_literal()
-        found = _LAYOUT.fullmatch(text)
-        if found is None:
-            parser.raise_error(f"a layout is like {LayoutAttr.example!r}, not {text!r}")
-        unit, pack, n, c, h, w = map(int, found.groups()[1:])
-        return Layout(unit, pack, (n, c, h, w), Order(found[1]))
-
-    def print_parameter(self, printer: Printer) -> None:
-        at = self.data
-        strides = ",".join(map(str, at.strides))
-        with printer.in_angle_brackets():
-            printer.print_string_literal(
-                f"{at.order} unit={at.unit} pack={at.pack} strides={strides}"
+            order = parser.parse_str_enum(Order)
+            parser.parse_keyword("unit")
+            unit = parser.parse_integer(allow_boolean=False)
+            parser.parse_keyword("pack")
+            pack = parser.parse_integer(allow_boolean=False)
+            parser.parse_keyword("strides")
+            strides = parser.parse_comma_separated_list(
+                parser.Delimiter.SQUARE, lambda: parser.parse_integer(allow_boolean=False)
             )
+        if problem := _layout_problem(unit, pack, strides):
+            parser.raise_error(problem)
+        return OrderAttr(order), IntAttr(unit), IntAttr(pack), ArrayAttr(map(IntAttr, strides))
+
+    def print_parameters(self, printer: Printer) -> None:
+        strides = ", ".join(str(stride.data) for stride in self.strides)
+        printer.print_string(
+            f"<{self.order.data} unit {self.unit.data} pack {self.pack.data} strides [{strides}]>"
+        )
 
     def get_affine_map(self) -> AffineMap:
         """Not affine where elements are packed or spread over lanes; raises NotImplementedError."""
@@ -106,24 +164,41 @@ class Place:
 
 
 @irdl_attr_definition
-class PlaceAttr(Data[Place]):
-    """``#tile.place<"ddr">``, ``#tile.place<"l2">``, ``#tile.place<"lmem 5">`` (start lane 5)."""
+class PlaceAttr(ParametrizedAttribute):
+    """A :class:`Place`: ``#tile.place<ddr>``, ``#tile.place<l2>``, ``#tile.place<lmem 5>`` (start
+    lane 5)."""
 
     name = "tile.place"
+    space: SpaceAttr
+    lane: IntAttr
+
+    @staticmethod
+    def of(place: Place) -> PlaceAttr:
+        """The attribute of a place."""
+        return PlaceAttr(SpaceAttr(place.space), IntAttr(place.lane))
+
+    @property
+    def place(self) -> Place:
+        """The place."""
+        return Place(self.space.data, self.lane.data)
+
+    def verify(self) -> None:
+        if problem := _place_problem(self.space.data, self.lane.data):
+            raise VerifyException(problem)
 
     @classmethod
-    def parse_parameter(cls, parser: AttrParser) -> Place:
+    def parse_parameters(cls, parser: AttrParser) -> Sequence[Attribute]:
         with parser.in_angle_brackets():
-            text = parser.parse_str_literal()
-        found = re.fullmatch(r"(ddr|l2)|lmem ([0-9]|[1-5][0-9]|6[0-3])", text)
-        if found is None:
-            parser.raise_error(f"a place is ddr, l2 or lmem with the start lane, not {text!r}")
-        return Place(Space(found[1])) if found[1] else Place(Space.LMEM, int(found[2]))
+            space, lane = parser.parse_str_enum(Space), 0
+            if space is Space.LMEM:
+                lane = parser.parse_integer(allow_boolean=False)
+        if problem := _place_problem(space, lane):
+            parser.raise_error(problem)
+        return SpaceAttr(space), IntAttr(lane)
 
-    def print_parameter(self, printer: Printer) -> None:
-        lane = f" {self.data.lane}" if self.data.space == Space.LMEM else ""
-        with printer.in_angle_brackets():
-            printer.print_string_literal(f"{self.data.space}{lane}")
+    def print_parameters(self, printer: Printer) -> None:
+        lane = f" {self.lane.data}" if self.space.data is Space.LMEM else ""
+        printer.print_string(f"<{self.space.data}{lane}>")
 
 
 DDR = Place(Space.DDR)
@@ -131,11 +206,25 @@ LMEM = Place(Space.LMEM)
 L2 = Place(Space.L2)
 
 
+@lru_cache(4096)
 def memref(
-    element: Attribute, shape: Sequence[int], layout: Layout, place: Place
+    element: Attribute, shape: tuple[int, ...], layout: Layout, place: Place
 ) -> MemRefType[Any]:
     """A memref type of the tile level."""
-    return MemRefType(element, list(shape), LayoutAttr(layout), PlaceAttr(place))
+    return MemRefType(element, list(shape), LayoutAttr.of(layout), PlaceAttr.of(place))
+
+
+def is_tile_memref(kind: Attribute) -> bool:
+    """Whether a type is a memref of the tile level."""
+    return isinstance(kind, MemRefType) and isinstance(kind.layout, LayoutAttr)
+
+
+def alias_name(kind: Attribute) -> str:
+    """A name for a memref type in texts, as ``!lmem_1x64x56x56xf32``, or ``!lmem5_...`` from lane 5
+    on. Other layouts of the same tensor have the same name."""
+    ref = Ref.of(kind)
+    shape = "x".join(map(str, ref.shape))
+    return f"!{ref.place.space}{ref.place.lane or ''}_{shape}x{ref.element}"
 
 
 def align(value: int, step: int) -> int:
@@ -191,7 +280,7 @@ class Ref:
         if not isinstance(layout, LayoutAttr) or not isinstance(place, PlaceAttr):
             raise TypeError(f"a memref with #tile attributes was wanted, this is {kind}")
         n, c, h, w = kind.get_shape()
-        return Ref(kind.element_type, (n, c, h, w), layout.data, place.data)
+        return Ref(kind.element_type, (n, c, h, w), layout.layout, place.place)
 
     @property
     def type(self) -> MemRefType[Any]:

@@ -7,13 +7,13 @@ engines' overlap comes later, from the id waits of the commands. Most ops become
 from __future__ import annotations
 
 from abc import ABC
-from typing import ClassVar
 
-from xdsl.dialects.builtin import BoolAttr, IntegerAttr, StringAttr, i64
+from xdsl.dialects.builtin import BoolAttr, IntegerAttr, i64
 from xdsl.ir import Dialect
 from xdsl.irdl import irdl_op_definition, operand_def, opt_operand_def, opt_prop_def, prop_def
 
-from dialects.bm1684.layout import LayoutAttr, PlaceAttr
+from dialects.bm1684.layout import LayoutAttr, OrderAttr, PlaceAttr, SpaceAttr
+from dialects.bm1684.tile_kinds import ArithKind, ArithKindAttr, ScalarKindAttr, SfuKindAttr
 from dialects.bm1684.tile_memory import (
     I64,
     ZERO,
@@ -33,18 +33,6 @@ from dialects.bm1684.tile_memory import (
 from dialects.bm1684.tile_memory import BufferOp as BufferOp
 from dialects.bm1684.tile_memory import TransferOp as TransferOp
 from dialects.quant.base import I64S, i64s, require, require_ints
-
-
-class KindOp(TileOp, ABC):
-    """An op whose ``kind`` is one of ``KINDS``."""
-
-    KINDS: ClassVar[tuple[str, ...]]
-    kind = prop_def(StringAttr)
-
-    def verify_(self) -> None:
-        super().verify_()
-        known = ", ".join(self.KINDS)
-        require(self.kind.data in self.KINDS, self, f"kind {self.kind.data!r} is none of {known}")
 
 
 class WindowOp(TileOp, ABC):
@@ -140,29 +128,15 @@ class AveragePoolOp(PoolOp):
 
 
 @irdl_op_definition
-class ArithOp(KindOp):
+class ArithOp(TileOp):
     """Tensor arithmetic ``dst = a KIND b``, b a tensor or the ``constant`` (its bits).
 
-    kinds: mul, mac (dst + a*b), add, sub, max, min, and, or, xor, shift (constant > 0 left, < 0
-    right, logical), copy. float32 elements: float arithmetic. i32: bits. 8 and 16 bit: the result
-    is shifted right by ``shift`` with rounding and saturated. A dimension of b with stride 0 is
-    broadcast.
+    float32 elements: float arithmetic. i32: bits. 8 and 16 bit: the result is shifted right by
+    ``shift`` with rounding and saturated. A dimension of b with stride 0 is broadcast.
     """
 
     name = "tile.arith"
-    KINDS: ClassVar[tuple[str, ...]] = (
-        "mul",
-        "mac",
-        "add",
-        "sub",
-        "max",
-        "min",
-        "and",
-        "or",
-        "xor",
-        "shift",
-        "copy",
-    )
+    kind = prop_def(ArithKindAttr)
     dst = operand_def(AnyMemRef)
     a = operand_def(AnyMemRef)
     b = opt_operand_def(AnyMemRef)
@@ -176,17 +150,17 @@ class ArithOp(KindOp):
 
     def verify_(self) -> None:
         super().verify_()
-        one = (self.b is None) != (self.constant is None) or self.kind.data == "copy"
-        require(one, self, "wants a second tensor or a constant")
+        one = (self.b is None) != (self.constant is None) or self.kind.data is ArithKind.COPY
+        require(one, self, "needs a second tensor or a constant")
 
 
 @irdl_op_definition
-class ScalarOp(KindOp):
+class ScalarOp(TileOp):
     """float32 ``dst = a KIND b`` on aligned tensors; one of a and b may be the ``constant`` (bits
-    of a float32). kinds: mul, add, sub, div."""
+    of a float32)."""
 
     name = "tile.scalar"
-    KINDS: ClassVar[tuple[str, ...]] = ("mul", "add", "sub", "div")
+    kind = prop_def(ScalarKindAttr)
     dst = operand_def(AnyMemRef)
     a = operand_def(AnyMemRef)
     b = opt_operand_def(AnyMemRef)
@@ -199,15 +173,12 @@ class ScalarOp(KindOp):
 
 
 @irdl_op_definition
-class SfuOp(KindOp):
-    """Special functions on aligned float32 tensors.
-
-    kinds: taylor (``terms`` coefficients at ``table`` in L2: x*(c0 + x*(c1 + ...))), exponent
-    (integer), power_of_two (2^exponent), rsqrt, to_integer (truncates).
-    """
+class SfuOp(TileOp):
+    """Special functions on aligned float32 tensors. taylor has ``terms`` coefficients at ``table``
+    in L2."""
 
     name = "tile.sfu"
-    KINDS: ClassVar[tuple[str, ...]] = ("taylor", "exponent", "power_of_two", "rsqrt", "to_integer")
+    kind = prop_def(SfuKindAttr)
     dst = operand_def(AnyMemRef)
     src = operand_def(AnyMemRef)
     table = opt_operand_def(AnyMemRef)
@@ -259,5 +230,5 @@ COMPUTE_OPS = [
 TILE = Dialect(
     "tile",
     [*MEMORY_OPS, *COMPUTE_OPS],
-    [LayoutAttr, PlaceAttr],
+    [LayoutAttr, OrderAttr, PlaceAttr, SpaceAttr, ArithKindAttr, ScalarKindAttr, SfuKindAttr],
 )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from numpy.typing import NDArray
 from xdsl.dialects.builtin import (
     ArrayAttr,
     DenseArrayBase,
@@ -15,16 +17,22 @@ from xdsl.dialects.builtin import (
     i64,
 )
 from xdsl.ir import Attribute, Operation
-from xdsl.irdl import IRDLOperation, prop_def
+from xdsl.irdl import IRDLOperation, operand_def, prop_def, result_def, traits_def
+from xdsl.traits import OpTrait, Pure
 from xdsl.utils.exceptions import VerifyException
 
 from dialects.quant import types
+from dialects.quant.windows import ROWS, RowWindow
 
+Array = NDArray[Any]
 AnyTensor = TensorType[Attribute]
 PART = "quant.part"
 """An attribute of ops that compute a part of a tensor: for each axis that is cut the axis, the
 first index of the part, and the extent of the whole."""
+I64 = IntegerAttr.constr(i64)
 I64S = DenseArrayBase.constr(i64)
+ZERO = IntegerAttr(0, i64)
+ONE = IntegerAttr(1, i64)
 
 
 def int_attr(value: int) -> IntegerAttr:
@@ -42,11 +50,20 @@ def ints(attr: DenseArrayBase[IntegerType]) -> tuple[int, ...]:
     return attr.get_values()
 
 
+class Strided(OpTrait):
+    """The kernel of the op reads and writes rows of a larger tensor as they lie in DDR."""
+
+
+class WideSums(OpTrait):
+    """The kernel of the op holds 16-bit numbers where operands and result have 8 bits."""
+
+
 class QuantOp(IRDLOperation, ABC):
-    """One op of the quant level.
+    """One op of the quant level, and the facts about it that passes ask for.
 
     ``tops`` names the result as the network does (the blob's unique name); the compare finds the
-    tensor by it. A result that the network does not have is named "".
+    tensor by it. A result that the network does not have is named "". An op that overrides none
+    of the facts is never cut into slices or strips.
     """
 
     tops = prop_def(ArrayAttr[StringAttr])
@@ -60,6 +77,72 @@ class QuantOp(IRDLOperation, ABC):
     def top(self) -> str:
         """The name of the (only) result."""
         return self.tops.data[0].data
+
+    def meaning(self, inputs: Sequence[Array]) -> Array:
+        """The result, computed in numpy: exact integers, or float32. Inputs and result have the
+        dtype and the shape of the op's types."""
+        raise NotImplementedError(f"{self.name} does not define its meaning")
+
+    def rows_needed(self) -> RowWindow | None:
+        """Which rows of its operands a row of the result needs, for tensors of rank 4; None where
+        the result is not made row by row."""
+        return None
+
+    def row_window(self) -> RowWindow | None:
+        """``rows_needed`` where all tensors have rank 4 and no row of the result lies wholly in
+        the padding; else None."""
+        if any(len(types.shape_of(value)) != 4 for value in (*self.operands, *self.results)):
+            return None
+        window = self.rows_needed()
+        return window if window is not None and window.pad < window.extent else None
+
+    def with_row_padding(self, above: int, below: int) -> Mapping[str, Attribute]:
+        """The properties that differ in a copy of the op on some rows of its tensors, where at most
+        so many rows of its padding are left above and below them."""
+        return {}
+
+    def is_image_by_image(self) -> bool:
+        """Whether an image of the result is made of the same image of the operands, where all
+        have as many."""
+        return False
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of the weights that a copy of the op loads again."""
+        return 0
+
+    def rows_alike(self) -> RowWindow:
+        """The window of an op whose result row r needs row r of each operand."""
+        return RowWindow(*rows_of(self))
+
+
+class UnaryOp(QuantOp):
+    """One operand x, one result y."""
+
+    x = operand_def(AnyTensor)
+    y = result_def(AnyTensor)
+    traits = traits_def(Pure())
+    assembly_format = "$x `tops` $tops attr-dict `:` type($x) `->` type($y)"
+
+    def meaning(self, inputs: Sequence[Array]) -> Array:
+        return self.result_of(inputs[0])
+
+    def result_of(self, x: Array) -> Array:
+        """The result of the one operand."""
+        raise NotImplementedError(f"{self.name} does not define its meaning")
+
+
+def rows_of(op: QuantOp) -> tuple[int, int]:
+    """Rows of the first operand and of the result."""
+    return types.shape_of(op.operands[0])[ROWS], types.shape_of(op.results[0])[ROWS]
+
+
+def row_padding(
+    pad: DenseArrayBase[IntegerType], above: int, below: int
+) -> Mapping[str, Attribute]:
+    """The property ``pad`` (top, bottom, left, right) with at most so many rows."""
+    top, bottom, left, right = ints(pad)
+    return {"pad": i64s([min(top, above), min(bottom, below), left, right])}
 
 
 def require(condition: bool, op: Operation, message: str) -> None:
@@ -88,11 +171,11 @@ def require_axis(op: Operation, axis: int) -> None:
         require(0 <= axis < rank, op, f"there is no axis {axis} in a tensor of rank {rank}")
 
 
-def require_floats(op: Operation, *wanted: bool) -> None:
+def require_floats(op: Operation, *expected: bool) -> None:
     """Check which values are float32 (True) and which hold 8-bit integers, operands first."""
     kinds = tuple(types.is_float(value) for value in (*op.operands, *op.results))
-    words = ", ".join("float" if one else "8 bit" for one in wanted)
-    require(kinds == wanted, op, f"operands and result must be {words}")
+    words = ", ".join("float" if one else "8 bit" for one in expected)
+    require(kinds == expected, op, f"operands and result must be {words}")
 
 
 def one_kind(op: Operation) -> None:
@@ -112,8 +195,3 @@ def same_scale(op: Operation) -> None:
             op,
             "moves data, so element type and scale of result and operand must be equal",
         )
-
-
-def window_size(size: int, kernel: int, stride: int, pad: int, dilation: int) -> int:
-    """Output extent of a sliding window that stays inside the padded input (floor rounding)."""
-    return (size + pad - ((kernel - 1) * dilation + 1)) // stride + 1

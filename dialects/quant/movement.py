@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 
-from xdsl.dialects.builtin import IntegerAttr, i64
+import numpy as np
 from xdsl.irdl import (
     irdl_op_definition,
-    operand_def,
     prop_def,
     result_def,
     traits_def,
@@ -17,25 +17,25 @@ from xdsl.traits import Pure
 
 from dialects.quant import types
 from dialects.quant.base import (
+    I64,
     I64S,
     AnyTensor,
+    Array,
     QuantOp,
+    UnaryOp,
     ints,
     require,
     require_axis,
     same_scale,
 )
+from dialects.quant.windows import RowWindow
 
 
 @irdl_op_definition
-class ReshapeOp(QuantOp):
+class ReshapeOp(UnaryOp):
     """The same elements in row-major order under another shape (Reshape, Flatten, views)."""
 
     name = "quant.reshape"
-    x = operand_def(AnyTensor)
-    y = result_def(AnyTensor)
-    traits = traits_def(Pure())
-    assembly_format = "$x `tops` $tops attr-dict `:` type($x) `->` type($y)"
 
     def verify_(self) -> None:
         super().verify_()
@@ -44,16 +44,19 @@ class ReshapeOp(QuantOp):
         )
         same_scale(self)
 
+    def is_image_by_image(self) -> bool:
+        return types.shape_of(self.x)[:1] == types.shape_of(self.y)[:1]
+
+    def result_of(self, x: Array) -> Array:
+        return x.reshape(types.shape_of(self.y))
+
 
 @irdl_op_definition
-class TransposeOp(QuantOp):
+class TransposeOp(UnaryOp):
     """``y.shape[i] = x.shape[order[i]]`` (Permute)."""
 
     name = "quant.transpose"
-    x = operand_def(AnyTensor)
     order = prop_def(I64S)
-    y = result_def(AnyTensor)
-    traits = traits_def(Pure())
     assembly_format = "$x `order` $order `tops` $tops attr-dict `:` type($x) `->` type($y)"
 
     def verify_(self) -> None:
@@ -63,6 +66,12 @@ class TransposeOp(QuantOp):
         require(types.shape_of(self.y) == tuple(x[i] for i in order), self, "wrong result shape")
         same_scale(self)
 
+    def is_image_by_image(self) -> bool:
+        return ints(self.order)[0] == 0
+
+    def result_of(self, x: Array) -> Array:
+        return x.transpose(ints(self.order))
+
 
 @irdl_op_definition
 class ConcatOp(QuantOp):
@@ -70,7 +79,7 @@ class ConcatOp(QuantOp):
 
     name = "quant.concat"
     xs = var_operand_def(AnyTensor)
-    axis = prop_def(IntegerAttr.constr(i64))
+    axis = prop_def(I64)
     y = result_def(AnyTensor)
     traits = traits_def(Pure())
     assembly_format = "`(` $xs `)` `axis` $axis `tops` $tops attr-dict `:` type($xs) `->` type($y)"
@@ -89,17 +98,23 @@ class ConcatOp(QuantOp):
             require(rest, self, f"shape {part} does not fit {shape} beside axis {axis}")
         same_scale(self)
 
+    def rows_needed(self) -> RowWindow | None:
+        return self.rows_alike() if self.axis.value.data == 1 else None
+
+    def is_image_by_image(self) -> bool:
+        return self.axis.value.data != 0
+
+    def meaning(self, inputs: Sequence[Array]) -> Array:
+        return np.concatenate(inputs, self.axis.value.data)
+
 
 @irdl_op_definition
-class SliceOp(QuantOp):
+class SliceOp(UnaryOp):
     """``extent`` (from the result's shape) elements along one axis, from ``begin`` on."""
 
     name = "quant.slice"
-    x = operand_def(AnyTensor)
-    axis = prop_def(IntegerAttr.constr(i64))
-    begin = prop_def(IntegerAttr.constr(i64))
-    y = result_def(AnyTensor)
-    traits = traits_def(Pure())
+    axis = prop_def(I64)
+    begin = prop_def(I64)
     assembly_format = (
         "$x `axis` $axis `begin` $begin `tops` $tops attr-dict `:` type($x) `->` type($y)"
     )
@@ -114,16 +129,23 @@ class SliceOp(QuantOp):
         require(0 <= begin and begin + y[axis] <= x[axis], self, "the slice leaves its operand")
         same_scale(self)
 
+    def rows_needed(self) -> RowWindow | None:
+        return self.rows_alike() if self.axis.value.data == 1 else None
+
+    def is_image_by_image(self) -> bool:
+        return self.axis.value.data != 0
+
+    def result_of(self, x: Array) -> Array:
+        axis, begin = self.axis.value.data, self.begin.value.data
+        index = slice(begin, begin + types.shape_of(self.y)[axis])
+        return x[(slice(None),) * axis + (index,)]
+
 
 @irdl_op_definition
-class BroadcastOp(QuantOp):
+class BroadcastOp(UnaryOp):
     """Repeats dims of extent 1 up to the result's shape (ranks are equal)."""
 
     name = "quant.broadcast"
-    x = operand_def(AnyTensor)
-    y = result_def(AnyTensor)
-    traits = traits_def(Pure())
-    assembly_format = "$x `tops` $tops attr-dict `:` type($x) `->` type($y)"
 
     def verify_(self) -> None:
         super().verify_()
@@ -131,6 +153,12 @@ class BroadcastOp(QuantOp):
         fits = len(x) == len(y) and all(a in (1, b) for a, b in zip(x, y, strict=True))
         require(fits, self, f"{x} does not broadcast to {y}")
         same_scale(self)
+
+    def is_image_by_image(self) -> bool:
+        return types.shape_of(self.x)[0] == types.shape_of(self.y)[0]
+
+    def result_of(self, x: Array) -> Array:
+        return np.broadcast_to(x, types.shape_of(self.y))
 
 
 MOVEMENT_OPS = [ReshapeOp, TransposeOp, ConcatOp, SliceOp, BroadcastOp]

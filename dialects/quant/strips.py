@@ -7,29 +7,37 @@ fills them.
 
 from __future__ import annotations
 
-from xdsl.dialects.builtin import IntegerAttr, i64
+import numpy as np
 from xdsl.ir import Operation
-from xdsl.irdl import irdl_op_definition, operand_def, prop_def, result_def, traits_def
-from xdsl.traits import Pure
+from xdsl.irdl import irdl_op_definition, prop_def, traits_def
 
 from dialects.quant import types
-from dialects.quant.base import AnyTensor, QuantOp, require, require_floats, same_scale
+from dialects.quant.arithmetic import quantize
+from dialects.quant.base import I64, Array, Strided, UnaryOp, require, require_floats, same_scale
 
 STRIPS = 4
 """Strips of an image: the 8-bit images of a 32-bit word."""
 IMAGE_HEIGHT = "quant.image_height"
 """An attribute of ops whose result is an image in strips: the rows of the whole image."""
 
-_I64 = IntegerAttr.constr(i64)
+
+def join_strips(x: Array, height: int) -> Array:
+    """Strips [4, C, rows, W] as one image [1, C, height, W]."""
+    image = x.transpose(1, 0, 2, 3).reshape(x.shape[1], -1, x.shape[3])
+    return np.ascontiguousarray(image[None, :, :height])
 
 
-class StripOp(QuantOp):
+def split_strips(x: Array, rows: int) -> Array:
+    """An image [1, C, H, W] as strips [4, C, rows, W], zeros below the image."""
+    _, c, height, w = x.shape
+    image = np.zeros((c, STRIPS * rows, w), x.dtype)
+    image[:, :height] = x[0]
+    return np.ascontiguousarray(image.reshape(c, STRIPS, rows, w).transpose(1, 0, 2, 3))
+
+
+class StripOp(UnaryOp):
     """Moves rows of 8-bit data between an image and its strips."""
 
-    x = operand_def(AnyTensor)
-    y = result_def(AnyTensor)
-    traits = traits_def(Pure())
-    assembly_format = "$x `tops` $tops attr-dict `:` type($x) `->` type($y)"
 
     def verify_(self) -> None:
         super().verify_()
@@ -50,10 +58,14 @@ class SplitStripsOp(StripOp):
     """[1, C, H, W] to [4, C, rows, W] with 4*rows >= H; rows below the image hold 0."""
 
     name = "quant.split_strips"
+    traits = traits_def(Strided())
 
     def verify_(self) -> None:
         super().verify_()
         _require_cover(self, types.shape_of(self.x), types.shape_of(self.y))
+
+    def result_of(self, x: Array) -> Array:
+        return split_strips(x, types.shape_of(self.y)[2])
 
 
 @irdl_op_definition
@@ -61,10 +73,14 @@ class JoinStripsOp(StripOp):
     """[4, C, rows, W] to [1, C, H, W] with H <= 4*rows: the inverse of split_strips."""
 
     name = "quant.join_strips"
+    traits = traits_def(Strided())
 
     def verify_(self) -> None:
         super().verify_()
         _require_cover(self, types.shape_of(self.y), types.shape_of(self.x))
+
+    def result_of(self, x: Array) -> Array:
+        return join_strips(x, types.shape_of(self.y)[2])
 
 
 @irdl_op_definition
@@ -76,10 +92,10 @@ class ExchangeHaloOp(StripOp):
     """
 
     name = "quant.exchange_halo"
-    height = prop_def(_I64)
-    above = prop_def(_I64)
-    below = prop_def(_I64)
-    fill = prop_def(_I64)
+    height = prop_def(I64)
+    above = prop_def(I64)
+    below = prop_def(I64)
+    fill = prop_def(I64)
     assembly_format = (
         "$x `height` $height `above` $above `below` $below `fill` $fill"
         " `tops` $tops attr-dict `:` type($x) `->` type($y)"
@@ -97,17 +113,22 @@ class ExchangeHaloOp(StripOp):
         low = 0 if types.is_unsigned(self.x) else -128
         require(low <= self.fill.value.data <= low + 255, self, "fill must be of the tensor's type")
 
+    def result_of(self, x: Array) -> Array:
+        n, c, rows, w = x.shape
+        top, bottom = self.above.value.data, self.below.value.data
+        image = np.full((c, top + n * rows + bottom, w), self.fill.value.data, x.dtype)
+        height = self.height.value.data
+        image[:, top : top + height] = join_strips(x, height)[0]
+        return np.stack([image[:, k * rows : (k + 1) * rows + top + bottom] for k in range(n)])
+
 
 @irdl_op_definition
-class QuantizeStripsOp(QuantOp):
+class QuantizeStripsOp(UnaryOp):
     """float32 [1, C, H, W] to the strips [4, C, rows, W] of its 8-bit image, as quantize and
     split_strips would make them."""
 
     name = "quant.quantize_strips"
-    x = operand_def(AnyTensor)
-    y = result_def(AnyTensor)
-    traits = traits_def(Pure())
-    assembly_format = "$x `tops` $tops attr-dict `:` type($x) `->` type($y)"
+    traits = traits_def(Strided())
 
     def verify_(self) -> None:
         super().verify_()
@@ -116,6 +137,10 @@ class QuantizeStripsOp(QuantOp):
         require(len(x) == len(y) == 4, self, "operand and result must have rank 4")
         require((x[1], x[3]) == (y[1], y[3]), self, "keeps C and W")
         _require_cover(self, x, y)
+
+    def result_of(self, x: Array) -> Array:
+        whole = quantize(x, types.scale_of(self.y) or 1.0, types.dtype_of(self.y))
+        return split_strips(whole, types.shape_of(self.y)[2])
 
 
 STRIP_OPS = [SplitStripsOp, JoinStripsOp, ExchangeHaloOp, QuantizeStripsOp]

@@ -21,7 +21,7 @@ def tensor_type(value: SSAValue | Attribute) -> TensorType[Attribute]:
     """The value's type as a tensor type. Raises TypeError when it is none."""
     kind = value.type if isinstance(value, SSAValue) else value
     if not isinstance(kind, TensorType):
-        raise TypeError(f"a tensor was wanted, this is {kind}")
+        raise TypeError(f"a tensor is required, this is {kind}")
     return cast(TensorType[Attribute], kind)
 
 

@@ -8,16 +8,16 @@
 // 8-bit tensors lie in DDR four images a word; weights and bias come in one transfer; input, compute,
 // store, and the mark that the tensor is final.
 
-// CHECK-DAG: %[[X:.*]] = tile.input "x" shape [5, 3, 8, 8] scale <0.5> bytes 1536 : memref<5x3x8x8xsi8, #tile.layout<"tensor unit=4 pack=4 strides=192,64,8,1">, #tile.place<"ddr">>
+// CHECK-DAG: %[[X:.*]] = tile.input "x" shape [5, 3, 8, 8] scale <0.5> bytes 1536 : !ddr_5x3x8x8xsi8
 // CHECK-DAG: %[[CONV:.*]] = tile.output "conv" shape [5, 4, 8, 8] scale <0.25> bytes 2048
 // CHECK-DAG: %[[FLAT:.*]] = tile.output "flat" shape [5, 256] scale <0.25> bytes 2048
 // CHECK: %[[C:.*]] = tile.constant <"{{.*}}", "uint32", [1, 4, 1, 10]>
 // CHECK-NEXT: %[[B:.*]] = tile.alloc bytes 128
 // CHECK: tile.load
-// CHECK-DAG: %[[W:.*]] = tile.view %[[B]] : {{.*}} -> memref<4x3x3x3xsi8, #tile.layout<"weights unit=4 pack=4 strides=9,1,3,1">
-// CHECK-DAG: %[[BIAS:.*]] = tile.view %[[B]] offset 36 {{.*}} -> memref<1x4x1x1xsi16
-// CHECK: %[[OUT:.*]] = tile.alloc bytes 512 : memref<5x4x8x8xui8
-// CHECK: %[[IN:.*]] = tile.alloc bytes 512 : memref<5x3x8x8xsi8, #tile.layout<"tensor unit=4 pack=4 strides=64,64,8,1">, #tile.place<"lmem 0">>
+// CHECK-DAG: %[[W:.*]] = tile.view %[[B]] : {{.*}} -> !lmem_4x3x3x3xsi8
+// CHECK-DAG: %[[BIAS:.*]] = tile.view %[[B]] offset 36 {{.*}} -> !lmem_1x4x1x1xsi16
+// CHECK: %[[OUT:.*]] = tile.alloc bytes 512 : !lmem_5x4x8x8xui8
+// CHECK: %[[IN:.*]] = tile.alloc bytes 512 : !lmem_5x3x8x8xsi8
 // CHECK: tile.load
 // CHECK: tile.conv %[[OUT]], %[[IN]], %[[W]] bias %[[BIAS]] : {{.*}} pad [1, 1, 1, 1] shift 9
 // CHECK: tile.store
@@ -25,7 +25,7 @@
 
 // A reshape that keeps the batch is another view of the same buffer.
 
-// CHECK-NEXT: %[[VIEW:.*]] = tile.view %[[CONV]] {{.*}} -> memref<5x256x1x1xui8
+// CHECK-NEXT: %[[VIEW:.*]] = tile.view %[[CONV]] {{.*}} -> !ddr_5x256x1x1xui8
 // CHECK-NEXT: tile.observe %[[VIEW]] "view" shape [5, 256]
 
 // Element by element: the words of the tensor run over all lanes, whatever its shape; an operand that comes
@@ -33,7 +33,7 @@
 
 // CHECK: tile.load {{.*}}1x64x1x8xf32
 // CHECK-NOT: tile.load
-// CHECK: tile.arith "max" %{{.*}}, %[[A:.*]], %[[A]] :
+// CHECK: tile.arith max %{{.*}}, %[[A:.*]], %[[A]] :
 // CHECK: tile.store
 // CHECK-NEXT: tile.observe %[[FLAT]] "flat"
 func.func @main(%x: !q) -> (!u, !flat) attributes {input_names = ["x"], output_names = ["conv", "flat"]} {
@@ -48,12 +48,12 @@ func.func @main(%x: !q) -> (!u, !flat) attributes {input_names = ["x"], output_n
 // A map that does not fit a lane is cut, with the rows that two tiles share; with overlap a tile takes half of
 // local memory, and there are more of them.
 
-// CHECK: tile.max_pool %{{.*}}, %{{.*}} kernel [3, 3] pad [1, 0, 1, 1] : memref<1x1x150x300xf32, {{.*}} memref<1x1x151x300xf32,
-// CHECK: tile.max_pool %{{.*}}, %{{.*}} kernel [3, 3] pad [0, 1, 1, 1] : memref<1x1x150x300xf32, {{.*}} memref<1x1x151x300xf32,
+// CHECK: tile.max_pool %{{.*}}, %{{.*}} kernel [3, 3] pad [1, 0, 1, 1] : !lmem_1x1x150x300xf32, !lmem_1x1x151x300xf32
+// CHECK: tile.max_pool %{{.*}}, %{{.*}} kernel [3, 3] pad [0, 1, 1, 1] : !lmem_1x1x150x300xf32, !lmem_1x1x151x300xf32
 // CHECK-NOT: tile.max_pool
-// OVERLAP: tile.max_pool %{{.*}}, %{{.*}} kernel [3, 3] pad [1, 0, 1, 1] : memref<1x1x100x300xf32, {{.*}} memref<1x1x101x300xf32,
-// OVERLAP: tile.max_pool %{{.*}}, %{{.*}} kernel [3, 3] pad [0, 0, 1, 1] : memref<1x1x100x300xf32, {{.*}} memref<1x1x102x300xf32,
-// OVERLAP: tile.max_pool %{{.*}}, %{{.*}} kernel [3, 3] pad [0, 1, 1, 1] : memref<1x1x100x300xf32, {{.*}} memref<1x1x101x300xf32,
+// OVERLAP: tile.max_pool %{{.*}}, %{{.*}} kernel [3, 3] pad [1, 0, 1, 1] : !lmem_1x1x100x300xf32, !lmem_1x1x101x300xf32
+// OVERLAP: tile.max_pool %{{.*}}, %{{.*}} kernel [3, 3] pad [0, 0, 1, 1] : !lmem_1x1x100x300xf32, !lmem_1x1x102x300xf32
+// OVERLAP: tile.max_pool %{{.*}}, %{{.*}} kernel [3, 3] pad [0, 1, 1, 1] : !lmem_1x1x100x300xf32, !lmem_1x1x101x300xf32
 // OVERLAP-NOT: tile.max_pool
 func.func @main(%x: tensor<1x1x300x300xf32>) -> tensor<1x1x300x300xf32> attributes {input_names = ["x"], output_names = ["pool"]} {
   %pool = quant.max_pool %x kernel [3, 3] stride [1, 1] pad [1, 1, 1, 1] tops ["pool"] : tensor<1x1x300x300xf32> -> tensor<1x1x300x300xf32>
@@ -64,10 +64,10 @@ func.func @main(%x: tensor<1x1x300x300xf32>) -> tensor<1x1x300x300xf32> attribut
 
 // An average pooling whose last windows are clipped: one divisor for most, others along the rims.
 
-// CHECK: tile.average_pool %{{.*}} kernel [2, 2] factor 1 shift 2 stride [2, 2] : memref<4x1x2x2xsi8
-// CHECK: tile.average_pool %{{.*}} kernel [2, 1] factor 1 shift 1 stride [2, 2] : memref<4x1x2x1xsi8
-// CHECK: tile.average_pool %{{.*}} kernel [1, 2] factor 1 shift 1 stride [2, 2] : memref<4x1x1x2xsi8
-// CHECK: tile.average_pool %{{.*}} kernel [1, 1] factor 1 stride [2, 2] : memref<4x1x1x1xsi8
+// CHECK: tile.average_pool %{{.*}} kernel [2, 2] factor 1 shift 2 stride [2, 2] : !lmem_4x1x2x2xsi8
+// CHECK: tile.average_pool %{{.*}} kernel [2, 1] factor 1 shift 1 stride [2, 2] : !lmem_4x1x2x1xsi8
+// CHECK: tile.average_pool %{{.*}} kernel [1, 2] factor 1 shift 1 stride [2, 2] : !lmem_4x1x1x2xsi8
+// CHECK: tile.average_pool %{{.*}} kernel [1, 1] factor 1 stride [2, 2] : !lmem_4x1x1x1xsi8
 func.func @main(%x: tensor<4x1x5x5xsi8, #quant.scale<0.5>>) -> tensor<4x1x3x3xsi8, #quant.scale<0.5>> attributes {input_names = ["x"], output_names = ["pool"]} {
   %pool = quant.average_pool %x kernel [2, 2] stride [2, 2] tops ["pool"] : tensor<4x1x5x5xsi8, #quant.scale<0.5>> -> tensor<4x1x3x3xsi8, #quant.scale<0.5>>
   func.return %pool : tensor<4x1x3x3xsi8, #quant.scale<0.5>>

@@ -1,13 +1,13 @@
 // RUN: bmnetu-opt -p convert-tile-to-npu --split-input-file %s | filecheck %s
 
-!q = memref<4x8x6x6xsi8, #tile.layout<"tensor unit=4 pack=4 strides=64,64,6,1">, #tile.place<"lmem 0">>
-!u = memref<4x8x6x6xui8, #tile.layout<"tensor unit=4 pack=4 strides=64,64,6,1">, #tile.place<"lmem 0">>
-!w = memref<1x8x6x6xf32, #tile.layout<"tensor unit=4 pack=1 strides=64,64,6,1">, #tile.place<"lmem 0">>
-!ddr_q = memref<4x8x6x6xsi8, #tile.layout<"tensor unit=4 pack=4 strides=288,36,6,1">, #tile.place<"ddr">>
-!ddr_u = memref<4x8x6x6xui8, #tile.layout<"tensor unit=4 pack=4 strides=288,36,6,1">, #tile.place<"ddr">>
-!ddr_w = memref<1x8x6x6xf32, #tile.layout<"tensor unit=4 pack=1 strides=288,36,6,1">, #tile.place<"ddr">>
-!kernel = memref<8x8x3x3xsi8, #tile.layout<"weights unit=4 pack=4 strides=18,1,6,2">, #tile.place<"lmem 0">>
-!bias = memref<1x8x1x1xsi16, #tile.layout<"tensor unit=2 pack=1 strides=1,1,1,1">, #tile.place<"lmem 0">>
+!q = memref<4x8x6x6xsi8, #tile.layout<tensor unit 4 pack 4 strides [64, 64, 6, 1]>, #tile.place<lmem 0>>
+!u = memref<4x8x6x6xui8, #tile.layout<tensor unit 4 pack 4 strides [64, 64, 6, 1]>, #tile.place<lmem 0>>
+!w = memref<1x8x6x6xf32, #tile.layout<tensor unit 4 pack 1 strides [64, 64, 6, 1]>, #tile.place<lmem 0>>
+!ddr_q = memref<4x8x6x6xsi8, #tile.layout<tensor unit 4 pack 4 strides [288, 36, 6, 1]>, #tile.place<ddr>>
+!ddr_u = memref<4x8x6x6xui8, #tile.layout<tensor unit 4 pack 4 strides [288, 36, 6, 1]>, #tile.place<ddr>>
+!ddr_w = memref<1x8x6x6xf32, #tile.layout<tensor unit 4 pack 1 strides [288, 36, 6, 1]>, #tile.place<ddr>>
+!kernel = memref<8x8x3x3xsi8, #tile.layout<weights unit 4 pack 4 strides [18, 1, 6, 2]>, #tile.place<lmem 0>>
+!bias = memref<1x8x1x1xsi16, #tile.layout<tensor unit 2 pack 1 strides [1, 1, 1, 1]>, #tile.place<lmem 0>>
 
 // Buffers of the network stay, all else becomes commands with absolute addresses: local memory from 0x8000000
 // on, DDR with its upper bits beside. What "alias" names was never computed; "y" and "view" are final after the
@@ -41,8 +41,8 @@ func.func @main() attributes {input_names = ["x"], output_names = ["y"], coeff_s
 
 // -----
 
-!w = memref<1x8x6x6xf32, #tile.layout<"tensor unit=4 pack=1 strides=64,64,6,1">, #tile.place<"lmem 0">>
-!ddr_w = memref<1x8x6x6xf32, #tile.layout<"tensor unit=4 pack=1 strides=288,36,6,1">, #tile.place<"ddr">>
+!w = memref<1x8x6x6xf32, #tile.layout<tensor unit 4 pack 1 strides [64, 64, 6, 1]>, #tile.place<lmem 0>>
+!ddr_w = memref<1x8x6x6xf32, #tile.layout<tensor unit 4 pack 1 strides [288, 36, 6, 1]>, #tile.place<ddr>>
 
 // A tensor that gets another name after other work still stands on the command that wrote it: a later load may
 // move in front of that. In local memory likewise.
@@ -60,8 +60,8 @@ func.func @main() attributes {input_names = ["x"], output_names = ["y"], coeff_s
   tile.store %y, %a : !ddr_w, !w
   tile.observe %y "y" shape [1, 8, 6, 6] : !ddr_w
   tile.load %a, %x : !w, !ddr_w
-  tile.arith "add" %b, %a, %a : !w : !w, !w
-  tile.arith "add" %c, %a, %a : !w : !w, !w
+  tile.arith add %b, %a, %a : !w : !w, !w
+  tile.arith add %c, %a, %a : !w : !w, !w
   tile.observe %y "late" shape [8, 36] : !ddr_w
   tile.observe %b "kept" shape [1, 8, 6, 6] : !w
   func.return
@@ -69,8 +69,8 @@ func.func @main() attributes {input_names = ["x"], output_names = ["y"], coeff_s
 
 // -----
 
-!all = memref<1x64x1x32xf32, #tile.layout<"tensor unit=4 pack=1 strides=32,32,32,1">, #tile.place<"lmem 0">>
-!tail = memref<1x1x8x1xf32, #tile.layout<"tensor unit=4 pack=1 strides=32,32,1,1">, #tile.place<"lmem 62">>
+!all = memref<1x64x1x32xf32, #tile.layout<tensor unit 4 pack 1 strides [32, 32, 32, 1]>, #tile.place<lmem 0>>
+!tail = memref<1x1x8x1xf32, #tile.layout<tensor unit 4 pack 1 strides [32, 32, 1, 1]>, #tile.place<lmem 62>>
 
 // The steps over images and rows of lanes end with local memory, where there is but one of each.
 

@@ -1,8 +1,8 @@
 // RUN: bmnetu-opt -p tile-allocate-ddr --weights %S/Inputs/weights.npz %s | filecheck %s
 
-!t = memref<1x8x6x6xf32, #tile.layout<"tensor unit=4 pack=1 strides=288,36,6,1">, #tile.place<"ddr">>
-!l = memref<1x8x6x6xf32, #tile.layout<"tensor unit=4 pack=1 strides=64,64,6,1">, #tile.place<"lmem 0">>
-!w = memref<1x1x1x2xi32, #tile.layout<"tensor unit=4 pack=1 strides=2,2,2,1">, #tile.place<"ddr">>
+!t = memref<1x8x6x6xf32, #tile.layout<tensor unit 4 pack 1 strides [288, 36, 6, 1]>, #tile.place<ddr>>
+!l = memref<1x8x6x6xf32, #tile.layout<tensor unit 4 pack 1 strides [64, 64, 6, 1]>, #tile.place<lmem 0>>
+!w = memref<1x1x1x2xi32, #tile.layout<tensor unit 4 pack 1 strides [2, 2, 2, 1]>, #tile.place<ddr>>
 
 // Constants from 0x105100000 on, aligned to 128 bytes, equal ones once; from the next page on a page each for
 // input and output; then the intermediates: %b lies where %a was, %c beside %b.

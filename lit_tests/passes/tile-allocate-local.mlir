@@ -1,10 +1,10 @@
 // RUN: bmnetu-opt -p tile-allocate-local --split-input-file %s | filecheck %s
 // RUN: bmnetu-opt -p 'tile-allocate-local{overlap=true}' --split-input-file %s | filecheck %s --check-prefix OVERLAP
 
-!l = memref<1x8x6x6xf32, #tile.layout<"tensor unit=4 pack=1 strides=64,64,6,1">, #tile.place<"lmem 0">>
-!v = memref<1x8x1x36xf32, #tile.layout<"tensor unit=4 pack=1 strides=64,64,36,1">, #tile.place<"lmem 0">>
-!t = memref<1x1x1x256xi32, #tile.layout<"tensor unit=4 pack=1 strides=256,256,256,1">, #tile.place<"l2">>
-!d = memref<1x1x1x256xi32, #tile.layout<"tensor unit=4 pack=1 strides=256,256,256,1">, #tile.place<"ddr">>
+!l = memref<1x8x6x6xf32, #tile.layout<tensor unit 4 pack 1 strides [64, 64, 6, 1]>, #tile.place<lmem 0>>
+!v = memref<1x8x1x36xf32, #tile.layout<tensor unit 4 pack 1 strides [64, 64, 36, 1]>, #tile.place<lmem 0>>
+!t = memref<1x1x1x256xi32, #tile.layout<tensor unit 4 pack 1 strides [256, 256, 256, 1]>, #tile.place<l2>>
+!d = memref<1x1x1x256xi32, #tile.layout<tensor unit 4 pack 1 strides [256, 256, 256, 1]>, #tile.place<ddr>>
 
 // %c lies where %a was, which a view read last. With overlap it does so too, for it is computed, but the loaded %e
 // lies where nothing was. L2 is a memory of its own, and buffers in DDR are not this pass's.
@@ -25,9 +25,9 @@ func.func @main() {
   %b = tile.alloc bytes 256 : !l
   %view = tile.view %a : !l -> !v
   %view_b = tile.view %b : !l -> !v
-  tile.arith "copy" %view_b, %view : !v, !v
+  tile.arith copy %view_b, %view : !v, !v
   %c = tile.alloc bytes 256 : !l
-  tile.arith "add" %c, %b, %b : !l : !l, !l
+  tile.arith add %c, %b, %b : !l : !l, !l
   %e = tile.alloc bytes 256 : !l
   tile.fill %e value 0 : !l
   %d = tile.alloc bytes 1024 : !d
@@ -39,7 +39,7 @@ func.func @main() {
 
 // -----
 
-!l = memref<1x8x6x6xf32, #tile.layout<"tensor unit=4 pack=1 strides=64,64,6,1">, #tile.place<"lmem 0">>
+!l = memref<1x8x6x6xf32, #tile.layout<tensor unit 4 pack 1 strides [64, 64, 6, 1]>, #tile.place<lmem 0>>
 
 // With overlap the loads of %b need not wait for %a's; without it %b takes its place.
 
@@ -51,6 +51,6 @@ func.func @main() {
   %b = tile.alloc bytes 262144 : !l
   tile.fill %b value 0 : !l
   %c = tile.alloc bytes 262144 : !l
-  tile.arith "add" %c, %b, %b : !l : !l, !l
+  tile.arith add %c, %b, %b : !l : !l, !l
   func.return
 }

@@ -1,6 +1,6 @@
 // RUN: not bmnetu-opt -p 'verify-layers' %s 2>&1 | filecheck %s
 
-!t = memref<1x1x1x32xf32, #tile.layout<"tensor unit=4 pack=1 strides=32,32,32,1">, #tile.place<"ddr">>
+!t = memref<1x1x1x32xf32, #tile.layout<tensor unit 4 pack 1 strides [32, 32, 32, 1]>, #tile.place<ddr>>
 
 // Commands that double x; a reference that does nothing: the verdict names layer, tensor, index, both values.
 

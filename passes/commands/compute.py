@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 from xdsl.ir import Operation
 
@@ -11,6 +11,7 @@ from dialects.bm1684 import isa, tile
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import Eu, Instruction, Precision, StrideMode
 from dialects.bm1684.layout import Ref
+from dialects.bm1684.tile_kinds import ArithKind, ScalarKind, SfuKind
 from dialects.quant.base import ints
 from passes.commands.place import (
     Addresses,
@@ -137,19 +138,7 @@ def _average_pool(op: tile.AveragePoolOp, at: Addresses) -> Instruction:
     return isa.DEPTHWISE.build(**fields)
 
 
-_ARITH = {
-    "mul": Eu.MUL,
-    "mac": Eu.MAC,
-    "add": Eu.ADD,
-    "sub": Eu.SUB,
-    "max": Eu.MAX,
-    "min": Eu.MIN,
-    "and": Eu.AND,
-    "or": Eu.OR,
-    "xor": Eu.XOR,
-    "shift": Eu.SHIFT,
-    "copy": Eu.COPY,
-}
+_ARITH = {kind: Eu[kind.name] for kind in ArithKind}
 
 
 def _arith(op: tile.ArithOp, at: Addresses) -> Instruction:
@@ -159,9 +148,9 @@ def _arith(op: tile.ArithOp, at: Addresses) -> Instruction:
     wide = a.layout.pack == 1
     fields = result_shape(dst) | {
         "tsk_eu_typ": _ARITH[op.kind.data],
-        "tsk_opd_num": 1 if op.kind.data == "copy" else 2,
+        "tsk_opd_num": 1 if op.kind.data is ArithKind.COPY else 2,
         "opt_right_shift": op.shift.value.data,
-        "opt_shift_typ": 0 if op.kind.data == "shift" else 1,
+        "opt_shift_typ": 0 if op.kind.data is ArithKind.SHIFT else 1,
         "res0_addr": at.of(op.dst),
         "opd0_addr": at.of(op.a),
         "short_opd2_str": StrideMode.COMPACT_2,
@@ -193,7 +182,7 @@ def _arith_types(op: tile.ArithOp, dst: Ref, a: Ref, b: Ref | None, wide: bool) 
     }
 
 
-_SCALAR = {"mul": Eu.MUL, "add": Eu.ADD, "sub": Eu.SUB, "div": Eu.DIV}
+_SCALAR = {kind: Eu[kind.name] for kind in ScalarKind}
 
 
 def _scalar(op: tile.ScalarOp, at: Addresses) -> Instruction:
@@ -213,16 +202,16 @@ def _scalar(op: tile.ScalarOp, at: Addresses) -> Instruction:
 
 
 _SFU = {
-    "taylor": Eu.TAYLOR,
-    "exponent": Eu.EXPONENT,
-    "power_of_two": Eu.POWER_OF_TWO,
-    "rsqrt": Eu.RSQRT,
-    "to_integer": Eu.FLOAT_TO_INT,
+    SfuKind.TAYLOR: Eu.TAYLOR,
+    SfuKind.EXPONENT: Eu.EXPONENT,
+    SfuKind.POWER_OF_TWO: Eu.POWER_OF_TWO,
+    SfuKind.RSQRT: Eu.RSQRT,
+    SfuKind.TO_INTEGER: Eu.FLOAT_TO_INT,
 }
 
 
 def _sfu(op: tile.SfuOp, at: Addresses) -> Instruction:
-    integer = op.kind.data in ("exponent", "to_integer")
+    integer = op.kind.data in (SfuKind.EXPONENT, SfuKind.TO_INTEGER)
     return isa.SFU.build(
         **result_shape(Ref.of(op.dst)),
         tsk_eu_typ=_SFU[op.kind.data],
@@ -246,16 +235,22 @@ def _lookup(op: tile.LookupOp, at: Addresses) -> Instruction:
     )
 
 
-_TABLE: dict[type[Operation], Callable[[Any, Addresses], Instruction]] = {
-    tile.ConvOp: _conv,
-    tile.DepthwiseOp: _depthwise,
-    tile.MaxPoolOp: _max_pool,
-    tile.AveragePoolOp: _average_pool,
-    tile.ArithOp: _arith,
-    tile.ScalarOp: _scalar,
-    tile.SfuOp: _sfu,
-    tile.LookupOp: _lookup,
-}
+OpT = TypeVar("OpT", bound=tile.TileOp)
+_TABLE: dict[type[Operation], Callable[[Any, Addresses], Instruction]] = {}
+
+
+def _register(op: type[OpT], lower: Callable[[OpT, Addresses], Instruction]) -> None:
+    _TABLE[op] = lower
+
+
+_register(tile.ConvOp, _conv)
+_register(tile.DepthwiseOp, _depthwise)
+_register(tile.MaxPoolOp, _max_pool)
+_register(tile.AveragePoolOp, _average_pool)
+_register(tile.ArithOp, _arith)
+_register(tile.ScalarOp, _scalar)
+_register(tile.SfuOp, _sfu)
+_register(tile.LookupOp, _lookup)
 
 
 def lower_compute(op: Operation, addresses: Addresses) -> Iterator[Instruction]:

@@ -24,8 +24,8 @@ from dialects.quant.compute import (
 from dialects.quant.movement import BroadcastOp, ConcatOp, ReshapeOp, SliceOp, TransposeOp
 from dialects.quant.strips import ExchangeHaloOp, JoinStripsOp, QuantizeStripsOp, SplitStripsOp
 from passes.kernels.builder import TileBuilder
-from passes.kernels.conv import lower_conv
-from passes.kernels.movement import (
+from passes.kernels.convolution.conv import lower_conv
+from passes.kernels.movement.lowerings import (
     lower_broadcast,
     lower_concat,
     lower_reshape,

@@ -28,6 +28,14 @@ from dialects.bm1684.layout import (
     local_bytes,
     si8,
 )
+from dialects.bm1684.tile_kinds import (
+    ArithKind,
+    ArithKindAttr,
+    ScalarKind,
+    ScalarKindAttr,
+    SfuKind,
+    SfuKindAttr,
+)
 from dialects.quant.base import i64s, int_attr
 from passes.kernels.options import KernelOptions
 
@@ -179,7 +187,10 @@ class TileBuilder:
         signed: bool = True,
     ) -> SSAValue:
         """Tensor arithmetic; an int ``b`` is a constant's bits. Returns dst."""
-        properties: dict[str, Attribute] = {"kind": StringAttr(kind), "shift": int_attr(shift)}
+        properties: dict[str, Attribute] = {
+            "kind": ArithKindAttr(ArithKind(kind)),
+            "shift": int_attr(shift),
+        }
         tensor: list[SSAValue] = []
         if isinstance(b, int):
             properties["constant"] = int_attr(b)
@@ -200,7 +211,7 @@ class TileBuilder:
         """float32 arithmetic: ``a KIND b``, or ``first KIND a`` for a constant in front. Returns
         dst.
         """
-        properties: dict[str, Attribute] = {"kind": StringAttr(kind)}
+        properties: dict[str, Attribute] = {"kind": ScalarKindAttr(ScalarKind(kind))}
         tensor: list[SSAValue] = []
         constant = first if first is not None else b
         if isinstance(constant, (int, float)):
@@ -214,7 +225,10 @@ class TileBuilder:
     def sfu(
         self, kind: str, dst: SSAValue, src: SSAValue, table: SSAValue | None = None, terms: int = 1
     ) -> SSAValue:
-        properties: dict[str, Attribute] = {"kind": StringAttr(kind), "terms": int_attr(terms)}
+        properties: dict[str, Attribute] = {
+            "kind": SfuKindAttr(SfuKind(kind)),
+            "terms": int_attr(terms),
+        }
         self.add(tile.SfuOp, [dst, src, [] if table is None else [table]], properties)
         return dst
 

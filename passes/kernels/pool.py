@@ -17,13 +17,13 @@ from dialects.quant import compute, types
 from dialects.quant.arithmetic import mean_factor
 from dialects.quant.base import i64s, int_attr, ints
 from passes.kernels.builder import TileBuilder, float_bits
+from passes.kernels.convolution.weights import (
+    DEPTHWISE_INT8,
+    load_weights,
+)
 from passes.kernels.tiling import (
     Axis,
     Problem,
-)
-from passes.kernels.weights import (
-    DEPTHWISE_INT8,
-    load_weights,
 )
 from passes.kernels.window import (
     Pads,

@@ -13,9 +13,9 @@ from dialects.bm1684.layout import Ref
 from dialects.quant import compute, types
 from dialects.quant.base import int_attr
 from passes.kernels.builder import TileBuilder
+from passes.kernels.convolution.weights import DEPTHWISE_FLOAT, DEPTHWISE_INT8, load_weights
 from passes.kernels.pointwise import lower_shared_prelu, positive_part
 from passes.kernels.tiling import Axis, Problem
-from passes.kernels.weights import DEPTHWISE_FLOAT, DEPTHWISE_INT8, load_weights
 from passes.kernels.window import Pads, Region, Step, Weights, run_window
 
 

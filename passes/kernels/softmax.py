@@ -22,9 +22,9 @@ from dialects.bm1684.layout import DDR, Layout, Ref, align
 from dialects.quant import compute, types
 from dialects.quant.base import i64s, int_attr
 from passes.kernels.builder import TileBuilder, float_bits
+from passes.kernels.convolution.weights import CONV_FLOAT, load_weights
 from passes.kernels.float_functions import exp
 from passes.kernels.tiling import CannotLower, ranges
-from passes.kernels.weights import CONV_FLOAT, load_weights
 
 H, W = 2, 3
 """Axes of a local tensor."""

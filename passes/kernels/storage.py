@@ -13,7 +13,7 @@ from dialects.quant import strips, types
 from dialects.quant.base import i64s, int_attr
 from dialects.quant.scale import ScaleAttr
 from passes.kernels.builder import TileBuilder, ddr_bytes
-from passes.kernels.movement import rows_of
+from passes.kernels.movement.in_place import first_row
 
 
 def storage(value: SSAValue) -> Ref:
@@ -34,7 +34,7 @@ def _is_only_split(value: SSAValue) -> bool:
     readers = [use.operation for use in value.uses]
     return bool(readers) and all(
         isinstance(op, strips.SplitStripsOp)
-        or (rows_of(op) is not None and _is_only_split(op.results[0]))
+        or (first_row(op) is not None and _is_only_split(op.results[0]))
         for op in readers
     )
 

@@ -16,7 +16,8 @@ from xdsl.ir import Operation, SSAValue
 from dialects.blob import BlobAttr
 from dialects.bm1684.chip import BM1684
 from dialects.quant import compute, movement, types
-from dialects.quant.base import i64s, int_attr, ints, window_size
+from dialects.quant.base import i64s, int_attr, ints
+from dialects.quant.windows import window_size
 from dialects.ufw import ops as ufw
 from dialects.ufw.shapes import four_pads
 from passes.layers.arithmetic import multiply, plain_sum

@@ -1,9 +1,9 @@
-"""quant-choose-winograd: 3x3 convolutions by F(2x2, 3x3), where that is wished and near enough."""
+"""quant-choose-winograd: 3x3 convolutions by F(2x2, 3x3), where asked for and near enough."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,24 +14,13 @@ from xdsl.ir import Attribute, Operation
 
 from dialects.blob import BlobAttr
 from dialects.bm1684.chip import BM1684
-from dialects.bm1684.cycles.gdma import PEAK_BYTES
-from dialects.bm1684.cycles.tiu import (
-    STEP_PIXELS,
-    ceil_div,
-    float_conv_step,
-    float_winograd_halves,
-    int8_conv_step,
-    winograd_step,
-    winograd_tiles,
-)
-from dialects.bm1684.layout import rows_of
 from dialects.execute import execute
 from dialects.quant import types, winograd
 from dialects.quant.base import int_attr, ints
 from dialects.quant.compute import ConvOp
 from dialects.quant.reference import evaluate
-from dialects.quant.strips import STRIPS
 from passes.base import NpuFunctionPass
+from passes.cost.conv import on_strips
 from passes.module.functions import names
 from passes.module.locations import layer_name
 from passes.verification.inputs import InputData, InputTensor
@@ -50,8 +39,8 @@ LARGEST_SIDE = 2047
 """Rows and columns of a padded input that the command takes."""
 
 
-def wishes(op: ConvOp, everywhere: bool) -> bool:
-    """Whether a layer is to be winograd: by its own word, or by that for all where it is faster."""
+def is_candidate(op: ConvOp, everywhere: bool) -> bool:
+    """Whether a layer is to be winograd: by its own option, or by that for all where faster."""
     own = op.use_winograd
     return everywhere and _is_faster(op) if own is None else bool(own.value.data)
 
@@ -73,21 +62,12 @@ def _is_faster(op: ConvOp) -> bool:
     """By the engine that takes longer; the transformed weights are 16/9 as many."""
     if obstacle(op) is not None:
         return False
-    images, outputs, height, width = types.shape_of(op.y)
-    channels, bias, is_float = op.weight.shape[1], op.bias is not None, types.is_float(op.x)
-    if channels < FEW_CHANNELS:
+    direct = replace(on_strips(op), winograd=False)
+    if direct.channels < FEW_CHANNELS:
         return False
-    if not is_float and images == 1:
-        height = ceil_div(height, STRIPS)
-    tiles, steps = winograd_tiles(height, width), ceil_div(height * width, STEP_PIXELS)
-    if is_float:
-        forms = (float_winograd_halves(channels, bias) / 2, float_conv_step(9, channels, 1, bias))
-    else:
-        forms = (winograd_step(channels, bias), float(int8_conv_step(9, channels, 1, bias)))
-    blocks = (images if is_float else ceil_div(images, STRIPS)) * rows_of(outputs)
-    taps = outputs * channels * (4 if is_float else 1) / PEAK_BYTES
-    winograd_cycles = max(blocks * tiles * forms[0], 16 * taps)
-    return winograd_cycles < max(blocks * steps * forms[1], 9 * taps)
+    forms = (replace(direct, winograd=True), direct)
+    winograd_cycles, direct_cycles = (max(x.cycles(), x.load_cycles()) for x in forms)
+    return winograd_cycles < direct_cycles
 
 
 def transformed(op: ConvOp) -> ConvOp | None:
@@ -153,9 +133,9 @@ def _where_defined(array: Array, direct: Array) -> Array:
     return array if finite.all() else np.where(finite, array, 0).astype(array.dtype)
 
 
-def _compare(got: Array, wanted: Array) -> tuple[bool, str]:
+def _compare(got: Array, expected: Array) -> tuple[bool, str]:
     """Whether a result is near enough to the direct form's, and how near it is."""
-    a, b = got.astype(np.float64).ravel(), wanted.astype(np.float64).ravel()
+    a, b = got.astype(np.float64).ravel(), expected.astype(np.float64).ravel()
     norm = float(np.linalg.norm(a) * np.linalg.norm(b))
     cosine = float(a @ b) / norm if norm else float(np.array_equal(a, b))
     near, words = cosine >= LEAST_COSINE, f"cosine {cosine:.6f}"
@@ -167,12 +147,12 @@ def _compare(got: Array, wanted: Array) -> tuple[bool, str]:
 
 @dataclass(frozen=True)
 class QuantChooseWinogradPass(NpuFunctionPass):
-    """Replaces convolutions whose ``use_winograd`` says so, or (with ``everywhere``) all others
+    """Replaces convolutions whose ``use_winograd`` is true, or (with ``everywhere``) all others
     that are faster so, by their winograd form.
 
     Both forms are computed on ``data``, else on made-up inputs; a layer whose cosine falls below
     0.999, or whose float error grows too large, stays direct. The function's attribute
-    ``winograd`` says a line of each.
+    ``winograd`` has a line of each.
     """
 
     name = "quant-choose-winograd"
@@ -184,7 +164,7 @@ class QuantChooseWinogradPass(NpuFunctionPass):
 
     def apply_to(self, function: FuncOp) -> None:
         convolutions = [inner for inner in function.body.block.ops if isinstance(inner, ConvOp)]
-        candidates: set[Operation] = {c for c in convolutions if wishes(c, self.everywhere)}
+        candidates: set[Operation] = {c for c in convolutions if is_candidate(c, self.everywhere)}
         if candidates:
             self._replace(function, candidates)
         for inner in function.body.block.ops:

@@ -10,7 +10,7 @@ from xdsl.dialects.func import FuncOp
 from xdsl.ir import Attribute, Operation, SSAValue
 
 from dialects.quant import types
-from dialects.quant.base import QuantOp, i64s, int_attr, ints
+from dialects.quant.base import QuantOp, int_attr
 from dialects.quant.compute import QuantizeOp
 from dialects.quant.strips import (
     IMAGE_HEIGHT,
@@ -21,9 +21,9 @@ from dialects.quant.strips import (
     SplitStripsOp,
     StripOp,
 )
+from dialects.quant.windows import RowWindow
 from passes.base import NpuFunctionPass
 from passes.strips.plan import Group, plan_strips
-from passes.support.row_window import RowWindow, row_window
 
 _Strips = dict[int, SSAValue]
 
@@ -126,14 +126,12 @@ def _move(
     return op.results[0]
 
 
-def _cut(op: Operation, group: Group, forms: _Forms) -> None:
+def _cut(op: QuantOp, group: Group, forms: _Forms) -> None:
     """Replaces a layer by the same layer on strips."""
-    window, result = row_window(op), op.results[0]
+    window, result = op.row_window(), op.results[0]
     assert window is not None
     operands = [forms.with_halo(x, group.rows(x), window, op) for x in op.operands]
-    properties = dict(op.properties)
-    if "pad" in op.properties:
-        properties["pad"] = i64s([0, 0, *_side_pads(op)])
+    properties = {**op.properties, **op.with_row_padding(0, 0)}
     rows = group.rows(result)
     new = type(op).create(
         operands=operands,
@@ -146,12 +144,6 @@ def _cut(op: Operation, group: Group, forms: _Forms) -> None:
     assert block is not None
     block.insert_op_before(new, op)
     forms.strips[result] = {rows: new.results[0]}
-
-
-def _side_pads(op: Operation) -> tuple[int, int]:
-    pad = getattr(op, "pad")  # noqa: B009
-    _, _, left, right = ints(pad)
-    return left, right
 
 
 @dataclass(frozen=True)
@@ -176,7 +168,7 @@ class QuantCutStripsPass(NpuFunctionPass):
         cut: list[Operation] = []
         for inner in list(block.ops):
             group = plan.placed.get(inner)
-            if group is None:
+            if group is None or not isinstance(inner, QuantOp):
                 for index, value in enumerate(inner.operands):
                     inner.operands[index] = forms.whole_of(value, inner)
             else:

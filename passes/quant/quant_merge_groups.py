@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from xdsl.dialects.func import FuncOp
 
 from dialects.blob import Array, BlobAttr
 from dialects.bm1684.chip import BM1684
-from dialects.bm1684.cycles.gdma import PEAK_BYTES, START_CYCLES
-from dialects.bm1684.cycles.tiu import STEP_PIXELS, ceil_div, int8_conv_step
+from dialects.bm1684.cycles.gdma import START_CYCLES
 from dialects.bm1684.isa import Direction
-from dialects.bm1684.layout import rows_of
 from dialects.quant import types
-from dialects.quant.base import int_attr, ints
+from dialects.quant.base import int_attr
 from dialects.quant.compute import ConvOp
-from dialects.quant.strips import STRIPS
 from passes.base import NpuFunctionPass
+from passes.cost.conv import on_strips
 
 
 def best_merge(op: ConvOp) -> int:
@@ -29,16 +27,10 @@ def best_merge(op: ConvOp) -> int:
 
 def cycles(op: ConvOp, merge: int) -> float:
     """Of the engine that takes longer, with ``merge`` groups at a time."""
-    images, outputs, height, width = types.shape_of(op.y)
-    outputs = outputs // op.group.value.data * merge
-    channels, taps = op.weight.shape[1] * merge, op.kernel[0] * op.kernel[1]
-    if images == 1:
-        height = ceil_div(height, STRIPS)
-    steps = ceil_div(images, STRIPS) * rows_of(outputs) * ceil_div(height * width, STEP_PIXELS)
-    step = int8_conv_step(taps, channels, min(ints(op.stride)), op.bias is not None)
-    weights = outputs * channels * taps / PEAK_BYTES
-    commands = op.group.value.data // merge
-    return commands * max(steps * float(step), weights + START_CYCLES[Direction.SYSTEM_TO_LOCAL])
+    one = replace(on_strips(op), groups=1)
+    part = replace(one, outputs=one.outputs * merge, channels=one.channels * merge)
+    load = part.load_cycles() + START_CYCLES[Direction.SYSTEM_TO_LOCAL]
+    return op.group.value.data // merge * max(part.cycles(), load)
 
 
 def merged(weight: Array, groups: int, merge: int) -> Array:

@@ -2,43 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Block, Operation, SSAValue
 
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import aligned, local_bytes
-from dialects.quant import compute, movement, types
-from dialects.quant.base import QuantOp, ints
+from dialects.quant import types
+from dialects.quant.base import QuantOp
 from passes.base import NpuFunctionPass
 from passes.kernels.tiling import ranges
 from passes.slices.copies import Copies, Part, results_read_outside
 
 
-def _off_axis_0(op: Any) -> bool:
-    return op.axis.value.data != 0
-
-
-_IMAGE_BY_IMAGE: dict[type[Operation], Callable[[Any], bool]] = {
-    compute.SoftmaxOp: _off_axis_0,
-    movement.ConcatOp: _off_axis_0,
-    movement.SliceOp: _off_axis_0,
-    movement.TransposeOp: lambda op: ints(op.order)[0] == 0,
-    movement.BroadcastOp: lambda op: types.shape_of(op.x)[0] == types.shape_of(op.y)[0],
-}
-"""When an image of the result is made of the same image of the operands; others always do, where
-all their tensors have as many."""
-
-
-def _serves(op: Operation, images: int) -> bool:
+def _serves(op: QuantOp, images: int) -> bool:
     """Whether a layer can run on a part of the batch."""
-    if not isinstance(op, QuantOp) or not _IMAGE_BY_IMAGE.get(type(op), lambda op: True)(op):
-        return False
     values = (*op.operands, *op.results)
-    return all(types.shape_of(value)[0] == images for value in values)
+    return op.is_image_by_image() and all(types.shape_of(value)[0] == images for value in values)
 
 
 def _bytes(value: SSAValue, images: int) -> int:
@@ -57,29 +39,29 @@ def need_of(op: Operation, images: int) -> int:
     return sum(_bytes(value, images) for value in values)
 
 
-def weights_of(op: Operation) -> int:
+def weights_of(op: QuantOp) -> int:
     """Bytes of each lane that a layer's weights take. Layers without any go with the others,
     unless they alone take too much."""
-    if not isinstance(op, compute.ConvOp):
-        return BM1684.lane_bytes // 2
-    return op.weight.array.nbytes // BM1684.lanes
+    nbytes = op.weight_bytes
+    return nbytes // BM1684.lanes if nbytes else BM1684.lane_bytes // 2
 
 
-def _runs(block: Block) -> Iterator[list[Operation]]:
+def _runs(block: Block) -> Iterator[list[QuantOp]]:
     """Runs of layers that follow each other and can be cut alike."""
-    run: list[Operation] = []
+    run: list[QuantOp] = []
     for op in block.ops:
         images = types.shape_of(op.results[0])[0] if op.results else 0
-        if run and not (images == types.shape_of(run[0].results[0])[0] and _serves(op, images)):
+        alike = run and images == types.shape_of(run[0].results[0])[0]
+        if run and not (alike and isinstance(op, QuantOp) and _serves(op, images)):
             yield run
             run = []
-        if images and _serves(op, images):
+        if isinstance(op, QuantOp) and _serves(op, images):
             run.append(op)
     if run:
         yield run
 
 
-def _plan(run: Sequence[Operation], room: int) -> tuple[Sequence[Operation], int] | None:
+def _plan(run: Sequence[QuantOp], room: int) -> tuple[Sequence[QuantOp], int] | None:
     """The layers of a run from the first to the last whose tensors need more than ``room`` bytes of
     each lane, and more than their weights; and how many images of them fit. None where all fit, or
     are one word of images."""
@@ -96,7 +78,7 @@ def _plan(run: Sequence[Operation], room: int) -> tuple[Sequence[Operation], int
     return (chosen, part) if part < images else None
 
 
-def _cut(layers: Sequence[Operation], count: int) -> None:
+def _cut(layers: Sequence[QuantOp], count: int) -> None:
     """Replaces layers by copies of them, ``count`` images each."""
     values = dict.fromkeys(value for op in layers for value in (*op.operands, *op.results))
     kept = results_read_outside(layers)

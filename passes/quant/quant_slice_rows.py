@@ -6,42 +6,38 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from xdsl.dialects.func import FuncOp
-from xdsl.ir import Attribute, Operation
+from xdsl.ir import Attribute
 
 from dialects.bm1684.chip import BM1684
-from dialects.quant import compute
-from dialects.quant.base import i64s, ints
+from dialects.quant.base import QuantOp
+from dialects.quant.windows import ROWS, RowWindow
 from passes.base import NpuFunctionPass
 from passes.slices.copies import Copies, Part, Span
 from passes.slices.plan_rows import plan_rows, rows_read
-from passes.support.row_window import ROWS, RowWindow, row_window
 
 
-def _window(op: Operation) -> RowWindow:
-    window = row_window(op)
+def _window(op: QuantOp) -> RowWindow:
+    window = op.row_window()
     assert window is not None
     return window
 
 
-def _reads(op: Operation, part: Part, held: Span | None) -> Span:
+def _reads(op: QuantOp, part: Part, held: Span | None) -> Span:
     """The rows under a window; rows behind that a stride leaves over need not be cut off."""
     window = _window(op)
     first, count = rows_read(window, part.needed[op.results[0]])
-    if held is not None and held[0] == first and isinstance(op, compute.ConvOp):
+    if held is not None and held[0] == first and window.rest:
         if 0 <= held[1] - count < window.stride:
             return held
     return first, count
 
 
-def _pads(op: Operation, part: Part) -> Mapping[str, Attribute]:
+def _pads(op: QuantOp, part: Part) -> Mapping[str, Attribute]:
     """Padding is left at the edges of the image."""
-    if not isinstance(op, (compute.ConvOp, compute.PoolOp)):
-        return {}
     window, (first, count) = _window(op), part.needed[op.results[0]]
-    _, bottom, left, right = ints(op.pad)
     begin = first * window.stride - window.pad
     below = begin + (count - 1) * window.stride + window.extent - window.height
-    return {"pad": i64s([max(0, -begin), max(0, min(below, bottom)), left, right])}
+    return op.with_row_padding(max(0, -begin), max(0, below))
 
 
 @dataclass(frozen=True)

@@ -48,10 +48,10 @@ class Copies:
     all others part by part.
     """
 
-    layers: Sequence[Operation]
+    layers: Sequence[QuantOp]
     axis: int
-    reads: Callable[[Operation, Part, Span | None], Span]
-    settings: Callable[[Operation, Part], Mapping[str, Attribute]] = lambda op, part: {}
+    reads: Callable[[QuantOp, Part, Span | None], Span]
+    settings: Callable[[QuantOp, Part], Mapping[str, Attribute]] = lambda op, part: {}
 
     def run(self, parts: Sequence[Part]) -> None:
         first, last = self.layers[0], self.layers[-1]
@@ -83,13 +83,13 @@ class Copies:
         made: dict[SSAValue, SSAValue] = {}
         cuts: dict[tuple[SSAValue, Span], SSAValue] = {}
 
-        def operand(op: Operation, value: SSAValue) -> SSAValue:
+        def operand(op: QuantOp, value: SSAValue) -> SSAValue:
             held = part.needed[value] if value in made else self._all(value)
-            wanted = self.reads(op, part, held if value in made else None)
-            if (value, wanted) not in cuts:
+            asked = self.reads(op, part, held if value in made else None)
+            if (value, asked) not in cuts:
                 source = made.get(value, value)
-                cuts[value, wanted] = self._cut(block, source, held, wanted, op.results[0], before)
-            return cuts[value, wanted]
+                cuts[value, asked] = self._cut(block, source, held, asked, op.results[0], before)
+            return cuts[value, asked]
 
         for op in self.layers:
             (result,) = op.results
@@ -116,20 +116,20 @@ class Copies:
         block: Block,
         value: SSAValue,
         held: Span,
-        wanted: Span,
+        asked: Span,
         like: SSAValue,
         before: Operation,
     ) -> SSAValue:
-        """``wanted`` of a tensor that holds ``held``; in the place of the layer of ``like``."""
-        if held == wanted:
+        """``asked`` of a tensor that holds ``held``; in the place of the layer of ``like``."""
+        if held == asked:
             return value
         op = movement.SliceOp.create(
             operands=[value],
-            result_types=[self._type(value, wanted[1])],
+            result_types=[self._type(value, asked[1])],
             properties={
                 "tops": UNNAMED,
                 "axis": int_attr(self.axis),
-                "begin": int_attr(wanted[0] - held[0]),
+                "begin": int_attr(asked[0] - held[0]),
             },
             location=_owner(like).location,
         )

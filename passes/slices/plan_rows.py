@@ -17,9 +17,10 @@ from xdsl.ir import Block, Operation, SSAValue
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.cycles.gdma import PEAK_BYTES
 from dialects.quant.base import QuantOp
+from dialects.quant.windows import RowWindow
+from passes.cost.rows import cut_window
+from passes.cost.tensors import LayerCost, TensorCost
 from passes.slices.copies import Part, Span, results_read_outside
-from passes.slices.cost import LayerCost, TensorCost
-from passes.support.row_window import RowWindow, row_window
 
 LONGEST = 24
 """Layers of a segment, at most."""
@@ -35,7 +36,7 @@ SLICE_CYCLES = 1000
 class Segment:
     """Layers that run in ``parts``."""
 
-    layers: Sequence[Operation]
+    layers: Sequence[QuantOp]
     parts: Sequence[Part]
 
 
@@ -52,16 +53,16 @@ def rows_read(window: RowWindow, result: Span) -> Span:
 class _Layer:
     """A layer that can be cut along its rows."""
 
-    op: Operation
+    op: QuantOp
     window: RowWindow
 
     @staticmethod
     def of(op: Operation) -> _Layer | None:
-        window = row_window(op) if isinstance(op, QuantOp) else None
+        window = cut_window(op)
         if window is None or window.out < 2:
             return None
         behind = (window.out - 1) * window.stride - window.pad >= window.height
-        return None if behind else _Layer(op, window)
+        return None if behind or not isinstance(op, QuantOp) else _Layer(op, window)
 
     @cached_property
     def operands(self) -> tuple[SSAValue, ...]:
@@ -73,7 +74,7 @@ class _Layer:
 
     @cached_property
     def cost(self) -> LayerCost:
-        return LayerCost.of(self.op)
+        return LayerCost.of(self.op, self.window)
 
 
 def _runs(block: Block) -> Iterator[list[_Layer]]:
@@ -97,9 +98,9 @@ def _hull(a: Span | None, b: Span) -> Span:
     return first, max(sum(a), sum(b)) - first
 
 
-def _needed(layers: Sequence[_Layer], wanted: Mapping[SSAValue, Span]) -> dict[SSAValue, Span]:
+def _needed(layers: Sequence[_Layer], share: Mapping[SSAValue, Span]) -> dict[SSAValue, Span]:
     """The rows of every tensor that these rows of the results need."""
-    found = dict(wanted)
+    found = dict(share)
     for layer in reversed(layers):
         first, count = found[layer.result]
         odd = first % layer.window.multiple
@@ -110,9 +111,9 @@ def _needed(layers: Sequence[_Layer], wanted: Mapping[SSAValue, Span]) -> dict[S
     return found
 
 
-def _wanted(layers: Sequence[_Layer], count: int, index: int) -> dict[SSAValue, Span]:
+def _share(layers: Sequence[_Layer], count: int, index: int) -> dict[SSAValue, Span]:
     """The rows of all results in the ``index``-th of ``count`` slices: about even parts. All rows
-    are computed, also those that nobody reads, as the compare wants them."""
+    are computed, also those that nobody reads, as the compare needs them."""
     last = layers[-1].window.out
     step = -(-last // count)
     edges = min(index * step, last), min((index + 1) * step, last)
@@ -124,7 +125,7 @@ def _wanted(layers: Sequence[_Layer], count: int, index: int) -> dict[SSAValue, 
 
 
 def _slices(layers: Sequence[_Layer], count: int) -> int:
-    """How many slices there are when about ``count`` are wanted."""
+    """How many slices there are for about ``count``."""
     last = layers[-1].window.out
     return -(-last // -(-last // count))
 
@@ -171,16 +172,16 @@ class _Planner:
 
     def is_large(self, layer: _Layer) -> bool:
         """Whether the tensors of a layer need more room than there is."""
-        return self._peak([layer], _needed([layer], _wanted([layer], 1, 0))) > self.room
+        return self._peak([layer], _needed([layer], _share([layer], 1, 0))) > self.room
 
     def _segment(self, layers: Sequence[_Layer], count: int) -> Segment:
         ops = [layer.op for layer in layers]
         kept = results_read_outside(ops)
         parts: list[Part] = []
         for index in range(count):
-            wanted = _wanted(layers, count, index)
-            needed = _needed(layers, wanted)
-            parts.append(Part(needed, {value: wanted[value] for value in kept}))
+            share = _share(layers, count, index)
+            needed = _needed(layers, share)
+            parts.append(Part(needed, {value: share[value] for value in kept}))
         return Segment(ops, parts)
 
     def _tensor(self, value: SSAValue) -> TensorCost:
@@ -191,7 +192,7 @@ class _Planner:
     def _offer(self, layers: Sequence[_Layer]) -> tuple[float, int]:
         """The cycles of a segment and its number of slices. A layer alone runs tile by tile where
         it does not fit; several cost too much then."""
-        whole = _needed(layers, _wanted(layers, 1, 0))
+        whole = _needed(layers, _share(layers, 1, 0))
         fits = self._peak(layers, whole) <= BM1684.lane_bytes
         if len(layers) == 1 or (fits and not any(map(self.is_large, layers))):
             return self._cycles(layers, 1), 1
@@ -199,7 +200,7 @@ class _Planner:
         rows, count = min(layer.window.out for layer in layers), 2
         while count <= rows // 2:
             made = _slices(layers, count)
-            parts = [_needed(layers, _wanted(layers, made, i)) for i in {0, made // 2, made - 1}]
+            parts = [_needed(layers, _share(layers, made, i)) for i in {0, made // 2, made - 1}]
             if max(self._peak(layers, part) for part in parts) + weights <= self.room:
                 return self._cycles(layers, made), made
             count *= 2
@@ -229,11 +230,14 @@ class _Planner:
             alike[count // 2] = count - 2
         work = moved = 0.0
         for index, times in alike.items():
-            wanted = _wanted(layers, count, index)
-            rows = _needed(layers, wanted)
-            work += times * sum(layer.cost.cycles_a_row * rows[layer.result][1] for layer in layers)
+            share = _share(layers, count, index)
+            rows = _needed(layers, share)
+            for layer in layers:
+                cost = layer.cost
+                each = cost.cycles_a_row if count == 1 else cost.cycles_a_cut_row
+                work += times * each * rows[layer.result][1]
             border = [(value, span[1]) for value, span in rows.items() if value not in inside]
-            border += [(value, wanted[value][1]) for value in kept]
+            border += [(value, share[value][1]) for value in kept]
             for value, height in border:
                 tensor = self._tensor(value)
                 if tensor.is_input or tensor.whole_bytes > self.room // 2:

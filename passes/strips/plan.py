@@ -7,7 +7,7 @@ covers every image of the group. Between groups an image is joined and split aga
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import lcm
@@ -17,8 +17,10 @@ from xdsl.ir import Block, Operation, SSAValue
 from dialects.quant import types
 from dialects.quant.base import QuantOp
 from dialects.quant.strips import STRIPS
-from passes.strips.cost import JOIN, SPLIT, exchange_cycles, layer_cycles, steps
-from passes.support.row_window import RowWindow, row_window
+from dialects.quant.windows import RowWindow
+from passes.cost.layers import layer_cycles, rows_cycles
+from passes.cost.rows import cut_window
+from passes.cost.strips import exchange_cycles, join_cycles, split_cycles
 
 
 def _height(value: SSAValue) -> int:
@@ -31,8 +33,8 @@ class Group:
     which the unit is a multiple, so that all rows are whole numbers."""
 
     shares: dict[SSAValue, Fraction] = field(default_factory=dict[SSAValue, Fraction])
-    layers: list[tuple[Operation, RowWindow]] = field(
-        default_factory=list[tuple[Operation, RowWindow]]
+    layers: list[tuple[QuantOp, RowWindow]] = field(
+        default_factory=list[tuple[QuantOp, RowWindow]]
     )
     step: int = 1
     unit: int = 1
@@ -62,20 +64,20 @@ class Group:
 
 def _strip_window(op: Operation) -> RowWindow | None:
     """The window of a layer that strips can serve: of a single 8-bit image, made row by row."""
+    window = cut_window(op)
     values = (*op.operands, *op.results)
-    if any(types.is_float(value) or types.shape_of(value)[:1] != (1,) for value in values):
+    if any(types.is_float(value) or types.shape_of(value)[0] != 1 for value in values):
         return None
-    window = row_window(op)
     return window if window is not None and window.out > 1 else None
 
 
 def _serves(op: Operation) -> bool:
     """Whether strips can serve a layer."""
-    return isinstance(op, QuantOp) and _strip_window(op) is not None
+    return _strip_window(op) is not None
 
 
-def _on_strips(op: Operation, window: RowWindow, rows: int) -> float:
-    return layer_cycles(op, rows, STRIPS) + exchange_cycles(op, window, rows * window.stride)
+def _on_strips(op: QuantOp, window: RowWindow, rows: int) -> float:
+    return rows_cycles(op, window, rows, STRIPS) + exchange_cycles(op, window, rows * window.stride)
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ class Plan:
     _groups: dict[SSAValue, list[Group]] = field(default_factory=dict[SSAValue, list[Group]])
     _whole: set[SSAValue] = field(default_factory=set[SSAValue])
 
-    def place(self, op: Operation) -> None:
+    def place(self, op: QuantOp) -> None:
         """Finds the layer's place."""
         window = _strip_window(op)
         if window is None:
@@ -122,7 +124,7 @@ class Plan:
             if group not in known:
                 known.append(group)
 
-    def _near(self, op: Operation) -> list[Group]:
+    def _near(self, op: QuantOp) -> list[Group]:
         """The groups that hold one of the operands."""
         return list(dict.fromkeys(g for x in op.operands for g in self._groups.get(x, ())))
 
@@ -131,20 +133,20 @@ class Plan:
         total = 0.0
         for value in dict.fromkeys(values):
             if value not in self._whole and value in self._groups:
-                total += JOIN * steps(value, self._groups[value][0].rows(value))
+                total += join_cycles(value, self._groups[value][0].rows(value))
         return total
 
-    def _stay_whole(self, op: Operation) -> _Offer:
-        """The layer on the whole image; to leave strips between layers that want them is to split
+    def _stay_whole(self, op: QuantOp) -> _Offer:
+        """The layer on the whole image; to leave strips between layers that run on them is to split
         again."""
-        cycles = layer_cycles(op, _height(op.results[0]), 1) + self._joins(op.operands)
+        cycles = layer_cycles(op) + self._joins(op.operands)
         (result,) = op.results
-        wanted = any(_serves(use.operation) for use in result.uses)
-        if wanted and any(x not in self._whole for x in op.operands):
-            cycles += SPLIT * steps(result, -(-_height(result) // STRIPS))
+        followed = any(_serves(use.operation) for use in result.uses)
+        if followed and any(x not in self._whole for x in op.operands):
+            cycles += split_cycles(result, -(-_height(result) // STRIPS))
         return _Offer(cycles * 100 / self.margin, None)
 
-    def _join_group(self, op: Operation, window: RowWindow, group: Group) -> _Offer | None:
+    def _join_group(self, op: QuantOp, window: RowWindow, group: Group) -> _Offer | None:
         """The layer in a group, or (an empty one) in a group of its own."""
         held = {group.shares[x] for x in op.operands if x in group.shares}
         if len(held) > 1:
@@ -158,9 +160,9 @@ class Plan:
             return None
         missing = [x for x in dict.fromkeys(op.operands) if x not in group.shares]
         cycles = _on_strips(op, window, rows) + self._joins(missing)
-        cycles += SPLIT * sum(steps(x, rows * window.stride) for x in missing)
+        cycles += sum(split_cycles(x, rows * window.stride) for x in missing)
         if not group.layers:
-            cycles += JOIN * steps(op.results[0], rows)
+            cycles += join_cycles(op.results[0], rows)
         elif unit != group.unit:
             cycles += group.cycles(unit) - group.cycles(group.unit)
         return _Offer(cycles, group, unit, shares)
@@ -169,7 +171,7 @@ class Plan:
 def plan_strips(block: Block, margin: int = 100) -> Plan:
     """Where the layers of a network run."""
     plan = Plan(margin)
-    ops: Sequence[Operation] = [op for op in block.ops if isinstance(op, QuantOp)]
+    ops = [op for op in block.ops if isinstance(op, QuantOp)]
     for op in ops:
         plan.place(op)
     return plan

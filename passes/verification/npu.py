@@ -12,7 +12,7 @@ from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import Engine
 from dialects.bm1684.model import Npu, run
 from dialects.bm1684.npu import LocalBox, Observation
-from dialects.quant.reference import join_strips
+from dialects.quant.strips import join_strips
 from passes.image.groups import Site
 from passes.image.program import Program
 from passes.image.tensors import NetworkTensor

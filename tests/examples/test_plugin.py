@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -61,7 +62,7 @@ def int8(packages: Path, net: Path) -> Path:
     script = "import sys; from bmnetu.start import calibrate; sys.exit(calibrate())"
     (packages / "calibrate.py").write_text(script)
     text = run(packages, "calibrate", *flags, f"-data={net.parent / 'data.npy'}", "-workers=2",
-               "-th_method=MAX", "-layer_table=true")
+               "-layer_table=true", "-th_method=MAX")
     assert "MaxFeatureMap_y" in text
     assert "float layers" not in text
     return folder
@@ -174,3 +175,14 @@ def test_a_broken_plugin_is_one_sentence(
         assert "Traceback" not in text
         assert len(text.splitlines()) == 1
     assert "bad (broken 0.1)" in run(tmp_path, "bmnetu", "-help")
+
+
+def test_the_recipe_in_the_docs_is_the_example() -> None:
+    text = (EXAMPLE.parents[1] / "docs" / "developing.md").read_text()
+    shown = dict(re.findall(r"^`examples/plugin/(\S+)`:\n\n```\w+\n(.*?)^```$", text, re.M | re.S))
+    files = {
+        str(path.relative_to(EXAMPLE)): path.read_text()
+        for path in EXAMPLE.rglob("*")
+        if path.suffix in (".py", ".toml") and "build" not in path.parts
+    }
+    assert shown == files

@@ -26,8 +26,9 @@ from bmnetu.calibration.thresholds.coefficients import (
 )
 from dialects.blob import Array, BlobAttr
 from dialects.quant import compute, types
-from dialects.quant import reference as quant
 from dialects.quant.base import ints
+from dialects.quant.reference import evaluate
+from dialects.quant.windows import padded, windows
 from dialects.ufw import reference as ufw
 from dialects.ufw.layer import LayerOp, shape_of
 
@@ -73,7 +74,7 @@ def refine(
     """
     with threadpool_limits(1, "blas"):
         int8 = Int8Net(int8_module(net, quantized))
-        held = Walk(int8.function, [int8.held(batch) for batch in batches], quant.evaluate)
+        held = Walk(int8.function, [int8.held(batch) for batch in batches], evaluate)
         real = Walk(net.function, batches, ufw.evaluate)
         layers = {op.location: op for op in net.layers}
         for op in progress(held.ops, len(held.ops), "rounding"):
@@ -166,7 +167,6 @@ def _columns(op: compute.ConvOp, images: Sequence[Array]) -> Iterator[Array]:
     """What meets the weights, in steps: [G, K, windows] of each image, float32."""
     groups, kernel = op.group.value.data, op.weight.shape[2:]
     for image in images:
-        padded = quant.padded(image[None].astype(np.float32), ints(op.pad), 0)
-        view = quant.windows(padded, kernel, ints(op.stride), ints(op.dilation))[0]
-        windows = prod(view.shape[1:3])
-        yield view.transpose(0, 3, 4, 1, 2).reshape(groups, -1, windows)
+        whole = padded(image[None].astype(np.float32), ints(op.pad), 0)
+        view = windows(whole, kernel, ints(op.stride), ints(op.dilation))[0]
+        yield view.transpose(0, 3, 4, 1, 2).reshape(groups, -1, prod(view.shape[1:3]))

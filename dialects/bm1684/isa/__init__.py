@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from dialects.bm1684.isa.codec import KINDS, parse, unpack
 from dialects.bm1684.isa.codes import Direction, Eu, Format, Precision, StrideMode
-from dialects.bm1684.isa.fields import COMMAND_BYTES, Engine, Field, IsaError, Layout, Slot
+from dialects.bm1684.isa.fields import COMMAND_BYTES, Bits, Engine, IsaError, Layout, Slot
 from dialects.bm1684.isa.gdma import (
     CONVERT,
     COPY_LINEAR,
     FILL,
-    GDMA,
     GDMA_KINDS,
     MATRIX,
     MOVE,
@@ -22,6 +21,7 @@ from dialects.bm1684.isa.gdma import (
     start,
     start_of,
 )
+from dialects.bm1684.isa.gdma_layout import GDMA, GdmaFields
 from dialects.bm1684.isa.instruction import Instruction, Kind, Rule
 from dialects.bm1684.isa.tiu import (
     ARITH,
@@ -36,7 +36,7 @@ from dialects.bm1684.isa.tiu import (
     SFU,
     TIU_KINDS,
 )
-from dialects.bm1684.isa.tiu_layout import TIU
+from dialects.bm1684.isa.tiu_layout import TIU, TiuFields
 
 __all__ = [
     "ARITH",
@@ -62,11 +62,12 @@ __all__ = [
     "TIU_KINDS",
     "TRANSPOSE_CW",
     "TRANSPOSE_NC",
+    "Bits",
     "Direction",
     "Engine",
     "Eu",
-    "Field",
     "Format",
+    "GdmaFields",
     "Instruction",
     "IsaError",
     "Kind",
@@ -75,6 +76,7 @@ __all__ = [
     "Rule",
     "Slot",
     "StrideMode",
+    "TiuFields",
     "parse",
     "start",
     "start_of",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -21,10 +20,11 @@ class Engine(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
-    """``width`` bits named ``name``; ``default`` is what a command holds when nothing is said."""
+class Bits:
+    """Bits ``shift`` .. ``shift + width - 1`` of a command, least significant first; ``default`` is
+    what it holds when nothing is said."""
 
-    name: str
+    shift: int
     width: int
     default: int = 0
 
@@ -45,26 +45,29 @@ class Slot:
 
 
 class Layout:
-    """The fields of one engine's command, packed one after the other from bit 0.
+    """The fields of one engine's command, one after the other from bit 0.
 
-    ``id_field`` holds the command's own number, ``wait_field`` the number of the other engine's
-    command that must have finished before this one starts.
+    ``fields`` names them, in ascending bit order: a TypedDict whose values are annotated with
+    :class:`Bits`. ``id_field`` holds the command's own number, ``wait_field`` the number of the
+    other engine's command that must have finished before this one starts. Raises IsaError where a
+    field does not begin behind the one before.
     """
 
-    def __init__(self, engine: Engine, fields: Sequence[Field], id_field: str, wait_field: str):
+    def __init__(self, engine: Engine, fields: type, id_field: str, wait_field: str):
         self.engine = engine
         self.id_field = id_field
         self.wait_field = wait_field
         self.slots: dict[str, Slot] = {}
-        shift = 0
-        for field in fields:
-            if field.name in self.slots:
-                raise IsaError(f"{engine}: field {field.name} is declared twice")
-            self.slots[field.name] = Slot(field.name, shift, field.width, field.default)
-            shift += field.width
-        if shift > COMMAND_BYTES * 8:
-            raise IsaError(f"{engine}: {shift} bits do not fit {COMMAND_BYTES} bytes")
-        self.bits = shift
+        end = 0
+        for name, annotated in fields.__annotations__.items():
+            bits: Bits = annotated.__metadata__[0]
+            if bits.shift != end:
+                raise IsaError(f"{engine}: field {name} begins at bit {bits.shift}, not {end}")
+            self.slots[name] = Slot(name, bits.shift, bits.width, bits.default)
+            end += bits.width
+        if end > COMMAND_BYTES * 8:
+            raise IsaError(f"{engine}: {end} bits do not fit {COMMAND_BYTES} bytes")
+        self.bits = end
 
     def slot(self, name: str) -> Slot:
         """The place of a field. Raises :class:`IsaError` for a name the engine does not have."""
@@ -72,3 +75,8 @@ class Layout:
             return self.slots[name]
         except KeyError:
             raise IsaError(f"a {self.engine} command has no field {name}") from None
+
+
+def names_of(*groups: type) -> tuple[str, ...]:
+    """The names of the fields that TypedDicts declare, in their order."""
+    return tuple(name for group in groups for name in group.__annotations__)

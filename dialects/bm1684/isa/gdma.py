@@ -1,71 +1,31 @@
-"""The GDMA command (706 bits in 128 bytes) and its instructions."""
+"""The instructions of the GDMA."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Unpack
+
 from dialects.bm1684.isa.codes import Direction, Format
-from dialects.bm1684.isa.fields import Engine, Field, Layout
+from dialects.bm1684.isa.fields import names_of
+from dialects.bm1684.isa.gdma_layout import (
+    GDMA,
+    Addresses,
+    Control,
+    GdmaFields,
+    IndexShifts,
+    Masks,
+    Sizes,
+    Strides,
+)
 from dialects.bm1684.isa.instruction import Instruction, Kind, Rule
 
-CONTROL = (
-    Field("pio_gdma_enable", 1, 1),
-    Field("des_type", 1),
-    Field("chain_end", 1),
-    Field("intr_en", 1),
-    Field("barrier_enable", 1, 1),
-    Field("stride_enable", 1, 1),
-    Field("direction", 2),
-    Field("acc_write_enable", 1),
-    Field("common_mode", 1),
-    Field("prefetch_disable", 1, 1),
-    Field("hold_des_value", 1),
-    Field("rsvd0", 4),
-    Field("cmd_id", 16),
-    Field("special_func", 3),
-    Field("dst_data_format", 3),
-    Field("chw_copy", 1),
-    Field("sys_mem_type", 1),
-    Field("src_data_format", 3),
-    Field("lrn_shift_num", 4, 1),
-    Field("lrn_shift_dir", 1),
-    Field("eng0_sync_id", 16),
-    Field("eng1_sync_id", 16),
-    Field("eng3_sync_id", 16),
-    Field("constant_value", 32),
-)
 SIDES = ("src", "dst")
-STRIDES = tuple(Field(f"{side}_{axis}stride", 32) for side in SIDES for axis in "nchw")
-SIZES = tuple(Field(f"{side}_{axis}size", 16) for side in SIDES for axis in "nchw")
-ADDRESSES = (
-    *(Field(f"{side}_start_addr_l32", 32) for side in SIDES),
-    *(Field(f"{side}_start_addr_h8", 8) for side in SIDES),
+COMMON = tuple(
+    name for name in names_of(Control, Addresses, Masks) if not name.startswith("rsvd")
 )
-INDEX_SHIFTS = tuple(Field(f"{side}_{axis}shift", 8) for side in SIDES for axis in "hw")
-MASKS = (
-    Field("localmem_mask_l32", 32, 0xFFFFFFFF),
-    Field("localmem_mask_h32", 32, 0xFFFFFFFF),
-)
-GDMA = Layout(
-    Engine.GDMA,
-    (
-        *CONTROL,
-        *STRIDES,
-        *SIZES,
-        *ADDRESSES,
-        Field("rsvd18", 16),
-        *INDEX_SHIFTS,
-        *MASKS,
-        Field("single_step", 1),
-        Field("debug_mode", 1),
-    ),
-    id_field="cmd_id",
-    wait_field="eng0_sync_id",
-)
-
-COMMON = tuple(f.name for f in (*CONTROL, *ADDRESSES, *MASKS) if not f.name.startswith("rsvd"))
-SOURCE = tuple(f.name for f in (*STRIDES, *SIZES) if f.name.startswith("src"))
-TARGET = tuple(f.name for f in (*STRIDES, *SIZES) if f.name.startswith("dst"))
+SOURCE = tuple(name for name in names_of(Strides, Sizes) if name.startswith("src"))
+TARGET = tuple(name for name in names_of(Strides, Sizes) if name.startswith("dst"))
 BOTH = (*SOURCE, *TARGET)
-SHIFTS = tuple(f.name for f in INDEX_SHIFTS)
+SHIFTS = names_of(IndexShifts)
 
 SIZE = range(1, 1 << 16)
 SOURCE_SIZES = {
@@ -128,7 +88,16 @@ def _sizes(side: str, *axes: str) -> dict[str, int]:
     return {f"{side}_{axis}size": 1 for axis in axes}
 
 
-MOVE = Kind(
+class GdmaKind(Kind):
+    """An instruction of the GDMA."""
+
+    if TYPE_CHECKING:
+
+        def build(self, **values: Unpack[GdmaFields]) -> Instruction:  # pyright: ignore[reportIncompatibleMethodOverride]
+            ...
+
+
+MOVE = GdmaKind(
     "move",
     GDMA,
     fixed={"special_func": 0, "sys_mem_type": 0, "common_mode": 0},
@@ -137,7 +106,7 @@ MOVE = Kind(
     limits={**ENABLED, **SOURCE_SIZES, **FORMATS},
     rules=(SAME_FORMAT, SAME_COUNT, ACCUMULATE, STRIDED),
 )
-CONVERT = Kind(
+CONVERT = GdmaKind(
     "convert",
     GDMA,
     fixed={"special_func": 3, "sys_mem_type": 0, "common_mode": 0},
@@ -151,7 +120,7 @@ CONVERT = Kind(
              "INT8 with UINT8"),
     ),
 )
-FILL = Kind(
+FILL = GdmaKind(
     "fill",
     GDMA,
     fixed={"special_func": 4, "sys_mem_type": 0, "common_mode": 0},
@@ -176,7 +145,7 @@ FILL = Kind(
         ),
     ),
 )
-TRANSPOSE_NC = Kind(
+TRANSPOSE_NC = GdmaKind(
     "transpose_nc",
     GDMA,
     fixed={"special_func": 1, "sys_mem_type": 0, "common_mode": 0},
@@ -195,7 +164,7 @@ TRANSPOSE_NC = Kind(
         ),
     ),
 )
-TRANSPOSE_CW = Kind(
+TRANSPOSE_CW = GdmaKind(
     "transpose_cw",
     GDMA,
     fixed={"special_func": 5, "sys_mem_type": 0, "common_mode": 0},
@@ -222,7 +191,7 @@ TRANSPOSE_CW = Kind(
         ),
     ),
 )
-COPY_LINEAR = Kind(
+COPY_LINEAR = GdmaKind(
     "copy_linear",
     GDMA,
     fixed={"common_mode": 1, "special_func": 0, "sys_mem_type": 0},
@@ -237,7 +206,7 @@ COPY_LINEAR = Kind(
     },
     rules=(SAME_FORMAT,),
 )
-MATRIX = Kind(
+MATRIX = GdmaKind(
     "matrix",
     GDMA,
     fixed={"sys_mem_type": 1, "common_mode": 0},

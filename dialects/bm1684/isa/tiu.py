@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from dialects.bm1684.isa import tiu_layout as fields
+from typing import TYPE_CHECKING, Unpack
+
 from dialects.bm1684.isa.codes import Eu, Precision, StrideMode
-from dialects.bm1684.isa.fields import Field
+from dialects.bm1684.isa.fields import names_of
 from dialects.bm1684.isa.instruction import Instruction, Kind, Rule
+from dialects.bm1684.isa.tiu_layout import TIU, Control, Lanes, Options, Task, TiuFields, Window
 
 INT8, FP32, INT16, INT32 = Precision.INT8, Precision.FP32, Precision.INT16, Precision.INT32
 
 
-def _names(*groups: tuple[Field, ...]) -> tuple[str, ...]:
-    return tuple(field.name for group in groups for field in group)
+class TiuKind(Kind):
+    """An instruction of the TIU."""
+
+    if TYPE_CHECKING:
+
+        def build(self, **values: Unpack[TiuFields]) -> Instruction:  # pyright: ignore[reportIncompatibleMethodOverride]
+            ...
 
 
 def _operand(*operands: str) -> tuple[str, ...]:
@@ -27,7 +34,7 @@ def _sizes(*operands: str) -> tuple[str, ...]:
 
 
 COMMON = (
-    *_names(fields.CONTROL, fields.TASK, fields.OPTIONS, fields.LANES),
+    *names_of(Control, Task, Options, Lanes),
     *_sizes("res0", "opd0", "opd1"),
     "opt_res_add_sign",
 )
@@ -91,13 +98,13 @@ SAME_PRECISION = Rule(_same_precision, "opt_opd0_prec and opt_opd1_prec must be 
                       "opt_res0_prec too (or INT16 for INT8 operands)")
 WINDOW_FITS = Rule(_window_fits, "res0_h or res0_w reaches beyond the padded input opd0")
 
-CONV = Kind(
+CONV = TiuKind(
     "conv",
-    fields.TIU,
+    TIU,
     fixed={"tsk_typ": 0, "tsk_eu_typ": Eu.MUL},
     uses=(
         *COMMON,
-        *_names(fields.WINDOW),
+        *names_of(Window),
         *_operand("res0", "opd0", "opd1", "opd2"),
         *_strides("res0", "opd0", "opd1", "opd2"),
     ),
@@ -131,11 +138,11 @@ CONV = Kind(
         ),
     ),
 )
-DEPTHWISE = Kind(
+DEPTHWISE = TiuKind(
     "depthwise",
-    fields.TIU,
+    TIU,
     fixed={"tsk_typ": 1, "tsk_eu_typ": Eu.MAC},
-    uses=(*COMMON, *_names(fields.WINDOW), *_operand("res0", "opd0", "opd1", "opd2")),
+    uses=(*COMMON, *names_of(Window), *_operand("res0", "opd0", "opd1", "opd2")),
     limits={**WINDOW_LIMITS, "tsk_opd_num": (2, 3), "opt_opd0_prec": (INT8, FP32),
             "opt_winograd": (0,)},
     rules=(
@@ -155,11 +162,11 @@ DEPTHWISE = Kind(
         ),
     ),
 )
-MAX_POOL = Kind(
+MAX_POOL = TiuKind(
     "max_pool",
-    fields.TIU,
+    TIU,
     fixed={"tsk_typ": 1, "tsk_eu_typ": Eu.MAX},
-    uses=(*COMMON, *_names(fields.WINDOW), *_operand("res0", "opd0", "opd1", "opd2")),
+    uses=(*COMMON, *names_of(Window), *_operand("res0", "opd0", "opd1", "opd2")),
     defaults={"tsk_opd_num": 1},
     limits={**WINDOW_LIMITS, "tsk_opd_num": (1,), "opt_opd0_prec": (INT8, FP32),
             "opt_right_shift": (0,), "opt_winograd": (0,)},
@@ -172,9 +179,9 @@ MAX_POOL = Kind(
         Rule(lambda i: not _spread(i), "opd0_*_ins0 and opd1_*_ins0 must be 0"),
     ),
 )
-MATMUL = Kind(
+MATMUL = TiuKind(
     "matmul",
-    fields.TIU,
+    TIU,
     fixed={"tsk_typ": 2, "tsk_eu_typ": Eu.MUL},
     uses=(*COMMON, *_operand("res0", "opd0", "opd1", "opd2")),
     limits={
@@ -221,9 +228,9 @@ def _arith_precisions(inst: Instruction) -> bool:
 
 FLOAT_ONLY = (Eu.SELECT_GT, Eu.SELECT_EQ, Eu.DIV)
 
-ARITH = Kind(
+ARITH = TiuKind(
     "arith",
-    fields.TIU,
+    TIU,
     fixed={"tsk_typ": 3},
     uses=(
         *COMMON,
@@ -252,26 +259,26 @@ ARITH = Kind(
 )
 POINTWISE = {**SIZES_FROM_1, "opt_res0_prec": (FP32, INT32), "opt_opd0_prec": (FP32, INT32)}
 
-LOOKUP = Kind(
+LOOKUP = TiuKind(
     "lookup",
-    fields.TIU,
+    TIU,
     fixed={"tsk_typ": 6, "tsk_eu_typ": Eu.MUL},
     uses=(*COMMON, *_operand("res0", "opd0", "opd1")),
     defaults={**ALL_FP32, "tsk_opd_num": 2, "opd1_h": 8},
     limits={**SIZES_FROM_1, "opt_opd0_prec": (INT8, FP32), "opt_res0_prec": (FP32,),
             "opd1_h": range(1, 9)},
 )
-SCALAR = Kind(
+SCALAR = TiuKind(
     "scalar",
-    fields.TIU,
+    TIU,
     fixed={"tsk_typ": 8},
     uses=(*COMMON, *_operand("res0", "opd0", "opd1")),
     defaults={**ALL_FP32, "tsk_opd_num": 2},
     limits={**POINTWISE, "tsk_eu_typ": (Eu.MUL, Eu.ADD, Eu.SUB, Eu.DIV)},
 )
-SFU = Kind(
+SFU = TiuKind(
     "sfu",
-    fields.TIU,
+    TIU,
     fixed={"tsk_typ": 9},
     uses=(*COMMON, *_operand("res0", "opd0", "opd1")),
     defaults={**ALL_FP32, "tsk_opd_num": 2},
@@ -281,17 +288,17 @@ SFU = Kind(
         "opd1_n": range(1, 4096),
     },
 )
-LINEAR = Kind(
+LINEAR = TiuKind(
     "linear",
-    fields.TIU,
+    TIU,
     fixed={"tsk_typ": 10},
     uses=(*COMMON, *_operand("res0", "opd0", "opd1", "opd2")),
     defaults={**ALL_FP32, "tsk_opd_num": 3},
     limits={**POINTWISE, "tsk_eu_typ": (Eu.MAC, Eu.SQUARE_SUM, Eu.SQUARE_DIFFERENCE)},
 )
-COMPARE = Kind(
+COMPARE = TiuKind(
     "compare",
-    fields.TIU,
+    TIU,
     fixed={"tsk_typ": 13},
     uses=(
         *COMMON,

@@ -10,7 +10,7 @@ from xdsl.ir import SSAValue
 from xdsl.irdl import irdl_op_definition, operand_def, prop_def, result_def, traits_def
 from xdsl.traits import Pure
 
-from dialects.ufw.facts import FloatArray, FollowsOperand
+from dialects.ufw.facts import CarriesOn, FloatArray, FollowsOperand
 from dialects.ufw.layer import LayerOp, Top, shape_of
 from dialects.ufw.shapes import Shape, require, show
 
@@ -23,7 +23,7 @@ class MaxFeatureMapOp(LayerOp):
     bottom = operand_def(TensorType)
     pieces = prop_def(IntegerAttr[I64], default_value=IntegerAttr(2, i64))
     top = result_def(TensorType)
-    traits = traits_def(Pure(), FollowsOperand())
+    traits = traits_def(Pure(), FollowsOperand(), CarriesOn())
     assembly_format = (
         "$tops $bottom (`pieces` $pieces^)? attr-dict `:` functional-type(operands, results)"
     )

@@ -1,6 +1,6 @@
 // RUN: bmnetu-opt --verify-diagnostics --split-input-file %s | filecheck %s
 
-// CHECK: quant.conv: 4 channels, weights want 6
+// CHECK: quant.conv: 4 channels, the weights need 6
 func.func @main(%a: tensor<1x4x6x6xsi8, #quant.scale<0.5>>) {
   %r = quant.conv %a weight <"00", "int8", [8, 3, 3, 3]> group 2 tops ["t"] : tensor<1x4x6x6xsi8, #quant.scale<0.5>> -> tensor<1x8x4x4xsi8, #quant.scale<0.5>>
   func.return
@@ -128,7 +128,7 @@ func.func @main(%a: tensor<1x4x6x6xsi8, #quant.scale<0.5>>, %b: tensor<1x4x6x1xs
 
 // -----
 
-// CHECK: quant.eltwise: wants one multiplier an operand
+// CHECK: quant.eltwise: needs one multiplier an operand
 func.func @main(%a: tensor<1x4x6x6xsi8, #quant.scale<0.5>>, %b: tensor<1x4x6x6xsi8, #quant.scale<0.5>>) {
   %r = quant.eltwise "sum"(%a, %b) multipliers [1] tops ["t"] : tensor<1x4x6x6xsi8, #quant.scale<0.5>>, tensor<1x4x6x6xsi8, #quant.scale<0.5>> -> tensor<1x4x6x6xsi8, #quant.scale<0.5>>
   func.return
@@ -144,7 +144,7 @@ func.func @main(%a: tensor<1x4x6x6xsi8, #quant.scale<0.5>>, %b: tensor<1x4x6x6xs
 
 // -----
 
-// CHECK: quant.eltwise: wants one coefficient an operand
+// CHECK: quant.eltwise: needs one coefficient an operand
 func.func @main(%a: tensor<1x4x6x6xf32>, %b: tensor<1x4x6x6xf32>) {
   %r = quant.eltwise "sum"(%a, %b) coefficients [1.0] tops ["t"] : tensor<1x4x6x6xf32>, tensor<1x4x6x6xf32> -> tensor<1x4x6x6xf32>
   func.return
@@ -400,7 +400,7 @@ func.func @main(%a: tensor<4x4x2x6xsi8, #quant.scale<0.5>>) {
 
 // -----
 
-// CHECK: quant.conv: winograd wants stride, dilation and group 1
+// CHECK: quant.conv: winograd needs stride, dilation and group 1
 func.func @main(%a: tensor<1x4x6x6xsi8, #quant.scale<0.5>>) {
   %r = quant.conv %a weight <"00", "int8", [8, 4, 4, 4]> stride [2, 2] winograd true tops ["t"] : tensor<1x4x6x6xsi8, #quant.scale<0.5>> -> tensor<1x8x2x2xsi8, #quant.scale<0.5>>
   func.return

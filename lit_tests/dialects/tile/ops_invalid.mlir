@@ -1,8 +1,8 @@
 // RUN: bmnetu-opt --verify-diagnostics --parsing-diagnostics --split-input-file %s | filecheck %s
 
-!q = memref<4x8x6x6xsi8, #tile.layout<"tensor unit=4 pack=4 strides=64,64,6,1">, #tile.place<"lmem 0">>
-!w = memref<1x8x6x6xf32, #tile.layout<"tensor unit=4 pack=1 strides=64,64,6,1">, #tile.place<"lmem 0">>
-!d = memref<1x8x6x5xf32, #tile.layout<"tensor unit=4 pack=1 strides=240,30,5,1">, #tile.place<"ddr">>
+!q = memref<4x8x6x6xsi8, #tile.layout<tensor unit 4 pack 4 strides [64, 64, 6, 1]>, #tile.place<lmem 0>>
+!w = memref<1x8x6x6xf32, #tile.layout<tensor unit 4 pack 1 strides [64, 64, 6, 1]>, #tile.place<lmem 0>>
+!d = memref<1x8x6x5xf32, #tile.layout<tensor unit 4 pack 1 strides [240, 30, 5, 1]>, #tile.place<ddr>>
 
 // CHECK: tile.load: both sides must hold equally many elements of one unit
 func.func @main() {
@@ -14,8 +14,8 @@ func.func @main() {
 
 // -----
 
-!bytes = memref<1x8x6x6xsi8, #tile.layout<"tensor unit=1 pack=1 strides=288,36,6,1">, #tile.place<"ddr">>
-!words = memref<1x8x6x6xf32, #tile.layout<"tensor unit=4 pack=1 strides=288,36,6,1">, #tile.place<"ddr">>
+!bytes = memref<1x8x6x6xsi8, #tile.layout<tensor unit 1 pack 1 strides [288, 36, 6, 1]>, #tile.place<ddr>>
+!words = memref<1x8x6x6xf32, #tile.layout<tensor unit 4 pack 1 strides [288, 36, 6, 1]>, #tile.place<ddr>>
 
 // CHECK: tile.copy: both sides must hold equally many elements of one unit
 func.func @main() {
@@ -27,7 +27,7 @@ func.func @main() {
 
 // -----
 
-!long = memref<1x1x1x65536xf32, #tile.layout<"tensor unit=4 pack=1 strides=65536,65536,65536,1">, #tile.place<"ddr">>
+!long = memref<1x1x1x65536xf32, #tile.layout<tensor unit 4 pack 1 strides [65536, 65536, 65536, 1]>, #tile.place<ddr>>
 
 // CHECK: tile.copy: a dimension is above 65535
 func.func @main() {
@@ -38,40 +38,40 @@ func.func @main() {
 
 // -----
 
-!w = memref<1x8x6x6xf32, #tile.layout<"tensor unit=4 pack=1 strides=64,64,6,1">, #tile.place<"lmem 0">>
+!w = memref<1x8x6x6xf32, #tile.layout<tensor unit 4 pack 1 strides [64, 64, 6, 1]>, #tile.place<lmem 0>>
 
-// CHECK: tile.arith: wants a second tensor or a constant
+// CHECK: tile.arith: needs a second tensor or a constant
 func.func @main() {
   %a = tile.alloc bytes 256 : !w
-  tile.arith "add" %a, %a : !w, !w
+  tile.arith add %a, %a : !w, !w
   func.return
 }
 
 // -----
 
-!w = memref<1x8x6x6xf32, #tile.layout<"tensor unit=4 pack=1 strides=64,64,6,1">, #tile.place<"lmem 0">>
+!w = memref<1x8x6x6xf32, #tile.layout<tensor unit 4 pack 1 strides [64, 64, 6, 1]>, #tile.place<lmem 0>>
 
-// CHECK: tile.arith: wants a second tensor or a constant
+// CHECK: tile.arith: needs a second tensor or a constant
 func.func @main() {
   %a = tile.alloc bytes 256 : !w
-  tile.arith "add" %a, %a, %a : !w constant 3 : !w, !w
+  tile.arith add %a, %a, %a : !w constant 3 : !w, !w
   func.return
 }
 
 // -----
 
-!w = memref<1x8x6x6xf32, #tile.layout<"tensor unit=4 pack=1 strides=64,64,6,1">, #tile.place<"lmem 0">>
+!w = memref<1x8x6x6xf32, #tile.layout<tensor unit 4 pack 1 strides [64, 64, 6, 1]>, #tile.place<lmem 0>>
 
-// CHECK: tile.scalar: kind 'pow' is none of mul, add, sub, div
+// CHECK: Expected `mul`, `add`, `sub`, or `div`
 func.func @main() {
   %a = tile.alloc bytes 256 : !w
-  tile.scalar "pow" %a, %a constant 3 : !w, !w
+  tile.scalar pow %a, %a constant 3 : !w, !w
   func.return
 }
 
 // -----
 
-!w = memref<1x8x6x6xf32, #tile.layout<"tensor unit=4 pack=1 strides=64,64,6,1">, #tile.place<"lmem 0">>
+!w = memref<1x8x6x6xf32, #tile.layout<tensor unit 4 pack 1 strides [64, 64, 6, 1]>, #tile.place<lmem 0>>
 
 // CHECK: tile.max_pool: kernel must be 2 integers of at least 1
 func.func @main() {
@@ -82,7 +82,7 @@ func.func @main() {
 
 // -----
 
-!w = memref<1x8x6x6xf32, #tile.layout<"tensor unit=4 pack=1 strides=64,64,6,1">, #tile.place<"lmem 0">>
+!w = memref<1x8x6x6xf32, #tile.layout<tensor unit 4 pack 1 strides [64, 64, 6, 1]>, #tile.place<lmem 0>>
 
 // CHECK: tile.depthwise: pad must be 4 integers of at least 0
 func.func @main() {
@@ -101,16 +101,32 @@ func.func @main() {
 
 // -----
 
-// CHECK: a layout is like 'tensor unit=4 pack=1 strides=64,64,8,1', not 'tensor unit=4 pack=0 strides=64,64,8,1'
+// CHECK: a layout has a unit of 1, 2, 4 or 8 bytes, a pack of 1, 2 or 4 elements and four strides, not 4, 0 and [64, 64, 8, 1]
 func.func @main() {
-  %a = tile.alloc bytes 256 : memref<1x8x6x6xf32, #tile.layout<"tensor unit=4 pack=0 strides=64,64,8,1">, #tile.place<"ddr">>
+  %a = tile.alloc bytes 256 : memref<1x8x6x6xf32, #tile.layout<tensor unit 4 pack 0 strides [64, 64, 8, 1]>, #tile.place<ddr>>
   func.return
 }
 
 // -----
 
-// CHECK: a place is ddr, l2 or lmem with the start lane, not 'lmem 64'
+// CHECK: there is no lane 64 in lmem
 func.func @main() {
-  %a = tile.alloc bytes 256 : memref<1x8x6x6xf32, #tile.layout<"tensor unit=4 pack=1 strides=64,64,8,1">, #tile.place<"lmem 64">>
+  %a = tile.alloc bytes 256 : memref<1x8x6x6xf32, #tile.layout<tensor unit 4 pack 1 strides [64, 64, 8, 1]>, #tile.place<lmem 64>>
+  func.return
+}
+
+// -----
+
+// CHECK: a pack of 1, 2 or 4 elements and four strides, not 4, 1 and [64, 8, 1]
+func.func @main() {
+  %a = tile.alloc bytes 256 : memref<1x8x6x6xf32, #tile.layout<tensor unit 4 pack 1 strides [64, 8, 1]>, #tile.place<ddr>>
+  func.return
+}
+
+// -----
+
+// CHECK: Expected `ddr`, `lmem`, or `l2`
+func.func @main() {
+  %a = tile.alloc bytes 256 : memref<1x8x6x6xf32, #tile.layout<tensor unit 4 pack 1 strides [64, 64, 8, 1]>, #tile.place<l3>>
   func.return
 }

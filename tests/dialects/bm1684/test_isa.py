@@ -1,5 +1,7 @@
 """The instruction table: round trips for every kind, places of fields, refusals."""
 
+from typing import Annotated, TypedDict
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,6 +51,43 @@ def test_fields_tile_the_command(layout: isa.Layout, bits: int):
         assert used & place == 0
         used |= place
     assert used == (1 << bits) - 1
+
+
+@pytest.mark.parametrize("name", isa.KINDS)
+def test_every_field_lies_where_its_declaration_says(name: str):
+    """All bits of a field set in the bytes: those and no others."""
+    kind = isa.KINDS[name]
+    declared = isa.TiuFields if kind.engine is isa.Engine.TIU else isa.GdmaFields
+    bare = int.from_bytes(kind.build().pack(), "little")
+    for field in kind.uses:
+        bits: isa.Bits = declared.__annotations__[field].__metadata__[0]
+        mask = (1 << bits.width) - 1
+        for value in (0, 1, mask):
+            word = int.from_bytes(kind.build(**{field: value}).pack(), "little")
+            assert word >> bits.shift & mask == value
+            assert (word ^ bare) & ~(mask << bits.shift) == 0
+
+
+class Gap(TypedDict):
+    """Fields with a bit between them that no field has."""
+
+    first: Annotated[int, isa.Bits(0, 3)]
+    second: Annotated[int, isa.Bits(4, 1)]
+
+
+class Long(TypedDict):
+    """More than a command has."""
+
+    first: Annotated[int, isa.Bits(0, 1025)]
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [(Gap, "second begins at bit 4, not 3"), (Long, "1025 bits do not fit 128 bytes")],
+)
+def test_a_layout_that_does_not_tile_the_command_is_refused(fields: type, sentence: str):
+    with pytest.raises(isa.IsaError, match=sentence):
+        isa.Layout(isa.Engine.TIU, fields, id_field="first", wait_field="first")
 
 
 def test_places_of_known_fields():

@@ -14,7 +14,8 @@ from xdsl.dialects.builtin import BoolAttr
 from dialects.blob import BlobAttr
 from dialects.quant import compute
 from dialects.quant.arithmetic import reciprocal
-from dialects.quant.base import i64s, int_attr, window_size
+from dialects.quant.base import i64s, int_attr
+from dialects.quant.windows import window_size
 from tests.dialects.quant.ops_by_hand import Array, clamped, noise, result_of, shifted
 
 BOOL = {flag: BoolAttr.from_bool(flag) for flag in (False, True)}

@@ -13,8 +13,8 @@ from dialects.bm1684.isa import Direction
 from dialects.bm1684.npu import CommandOp
 from dialects.quant import types
 from dialects.ufw import ops as ufw
-from passes.kernels import conv, fold
-from passes.kernels.fold import AxisFold, Fold, choose_fold
+from passes.kernels.convolution import conv, fold
+from passes.kernels.convolution.fold import AxisFold, Fold, choose_fold
 from passes.kernels.tiling import Axis
 from passes.module.functions import main_function
 from tests.compiled import compiled

@@ -16,7 +16,7 @@ from dialects.quant.compute import ConvOp
 from passes.convert_quant_to_tile import ConvertQuantToTilePass
 from passes.kernels import KERNELS, register
 from passes.kernels.builder import TileBuilder
-from passes.kernels.conv import lower_conv
+from passes.kernels.convolution.conv import lower_conv
 from passes.module.locations import LayerError
 from tests.random_nets import random_module
 

@@ -19,8 +19,8 @@ from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import Ref, si8
 from dialects.quant import movement, types
 from passes.kernels.builder import TileBuilder
-from passes.kernels.movement import pack, unpack
-from passes.kernels.strided_copy import Box, copy_box, merge_dims, row_major
+from passes.kernels.movement.copies import pack, unpack
+from passes.kernels.movement.strided_copy import Box, copy_box, merge_dims, row_major
 from passes.verify_layers import VerifyLayersPass
 from tests.passes.kernels.tile_memory import Array, new_builder, run_copies
 from tests.pipelines import static_text

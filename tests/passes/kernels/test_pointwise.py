@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dialects.bm1684.chip import BM1684
+from passes.kernels.convolution.stacked import piece_channels, stack_weight
 from passes.kernels.pointwise import chunks
-from passes.kernels.stacked import piece_channels, stack_weight
 from passes.kernels.tiling import CannotLower
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from dialects.bm1684 import tile
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import Ref
-from passes.kernels.weights import (
+from passes.kernels.convolution.weights import (
     CONV_FLOAT,
     CONV_INT8,
     DEPTHWISE_FLOAT,

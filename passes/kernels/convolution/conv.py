@@ -15,14 +15,9 @@ from dialects.bm1684.layout import Ref
 from dialects.quant import compute, types
 from dialects.quant.base import i64s, int_attr, ints
 from passes.kernels.builder import TileBuilder, float_bits
-from passes.kernels.fold import Gather, choose_fold, fold_bytes
-from passes.kernels.stacked import load_stack, stack_weight
-from passes.kernels.tiling import (
-    Axis,
-    Problem,
-    ranges,
-)
-from passes.kernels.weights import (
+from passes.kernels.convolution.fold import Gather, choose_fold, fold_bytes
+from passes.kernels.convolution.stacked import load_stack, stack_weight
+from passes.kernels.convolution.weights import (
     CONV_FLOAT,
     CONV_INT8,
     DEPTHWISE_FLOAT,
@@ -30,6 +25,11 @@ from passes.kernels.weights import (
     WINOGRAD_FLOAT,
     WINOGRAD_INT8,
     load_weights,
+)
+from passes.kernels.tiling import (
+    Axis,
+    Problem,
+    ranges,
 )
 from passes.kernels.window import (
     Pads,

@@ -18,8 +18,9 @@ from xdsl.ir import SSAValue
 
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.cycles.gdma import LOCAL_BURST, PEAK_BYTES
-from dialects.bm1684.cycles.tiu import STEP_PIXELS, ceil_div, float_conv_step, int8_conv_step
+from dialects.bm1684.cycles.tiu import STEP_PIXELS, ceil_div
 from dialects.bm1684.layout import Ref, align, rows_of
+from passes.cost.conv import Convolution
 from passes.kernels.builder import TileBuilder
 from passes.kernels.tiling import Axis, ranges
 
@@ -29,7 +30,7 @@ Span = tuple[int, int]
 BAND = BM1684.lane_bytes // 8
 """Bytes of each lane that a band of input rows may take while it is folded."""
 SHARED = 0.25
-"""What work costs beside the other engine's: other layers want its time too."""
+"""What work costs beside the other engine's: other layers need its time too."""
 UNEVEN_CHANNELS = 3
 """Input channels of a float convolution that cost more than one channel more."""
 
@@ -158,14 +159,17 @@ def fold_cycles(
     """Cycles of the tensor unit and of the DMA engine: convolution, copies, and the load of the
     input."""
     height, width = fold.height.folded, fold.width.folded
-    taps = height.kernel * width.kernel
-    if is_float:
-        step = float_conv_step(taps, fold.folded_channels, width.stride, bias)
-    else:
-        stride = min(height.stride, width.stride)
-        step = float(int8_conv_step(taps, fold.folded_channels, stride, bias))
-    pixels = height.out * width.out
-    cycles = groups * rows_of(outputs) * ceil_div(pixels, STEP_PIXELS) * step
+    convolution = Convolution(
+        groups if is_float else groups * BM1684.int8_images_per_word,
+        outputs,
+        fold.folded_channels,
+        size=(height.out, width.out),
+        kernel=(height.kernel, width.kernel),
+        stride=(height.stride, width.stride),
+        bias=bias,
+        is_float=is_float,
+    )
+    cycles = convolution.cycles()
     loaded = 4 * fold.channels * fold.height.axis.size * fold.width.axis.size / PEAK_BYTES
     return cycles + groups * _phase_cycles(fold), groups * (loaded + _moved_cycles(fold))
 

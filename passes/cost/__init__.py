@@ -1,0 +1,1 @@
+"""The one cost model: what layers, their tensors and their moves take, for all plans."""

@@ -1,0 +1,1 @@
+"""Convolutions: their weights in the order of the multipliers, folded taps, stacked channels."""

@@ -1,0 +1,1 @@
+"""Layers that move data: the places of tensors inside of others, and copies."""

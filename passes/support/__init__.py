@@ -1,1 +1,0 @@
-"""Which rows of its operands a layer reads."""
