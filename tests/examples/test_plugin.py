@@ -129,7 +129,7 @@ def test_a_pass_of_a_plugin(packages: Path, tmp_path: Path) -> None:
         ("{ pieces: 5 }", 4, "2x12x6x5 has no channels that 5 pieces can share"),
         ("{ pieces: x }", 3, "Couldn't parse float: x"),
         ("{ pieces: inf }", 3, "number is not a finite number"),
-        ("{ pieces: 2 ", 3, "the file ends where '}' is wanted"),
+        ("{ pieces: 2 ", 3, "the file ends where '}' is required"),
         ("{ } max_feature_map_param { }", 3, "max_feature_map_param is given twice"),
     ],
 )

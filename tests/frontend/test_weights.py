@@ -108,7 +108,7 @@ def twice() -> NetParameter:
 
 FAULTS = [
     (change_blob(0, shape=shape(4, 3, 1, 9)),
-     "its weights are 4x3x1x9 in the weight file, the prototxt wants 4x3x3x3"),
+     "its weights are 4x3x1x9 in the weight file, the prototxt requires 4x3x3x3"),
     (change_blob(0, shape=shape(4, 3, 3)),
      "its weights are declared as 4x3x3 but have 108 numbers"),
     (change_blob(0, shape=shape(-4, -3, 3, 3)), "declared as -4x-3x3x3 but have 108 numbers"),

@@ -76,11 +76,11 @@ class Graph:
         return [Blob(name, value) for name, value in zip(layer.tops, op.results, strict=True)]
 
 
-def fresh(wanted: str, taken: set[str]) -> str:
+def fresh(required: str, taken: set[str]) -> str:
     """The name, or the name with a number, that is not taken; it is taken then."""
-    name, number = wanted, 1
+    name, number = required, 1
     while name in taken:
-        name, number = f"{wanted}_{number}", number + 1
+        name, number = f"{required}_{number}", number + 1
     taken.add(name)
     return name
 

@@ -193,7 +193,7 @@ def test_without_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         if name == "onnx" or name.startswith(("onnx.", "bmnetu.frontend.onnx")):
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(UsageError, match=r"wants pip install 'bmnetu\[onnx\]'"):
+    with pytest.raises(UsageError, match=r"requires pip install 'bmnetu\[onnx\]'"):
         load_network(path, None)
 
 
