@@ -19,7 +19,6 @@ PACKAGES = ("dialects", "passes", "bmnetu")
 MOST_FILES = 15
 """Modules of a folder, but for those of LARGE."""
 LARGE = {
-    "dialects/bm1684/model": "one file a kind of command, and the memory they share",
     "passes/kernels": "one file a kernel",
 }
 """Folders with more modules, and why."""
