@@ -146,9 +146,9 @@ def _check_count(layer: Layer, what: str, count: int, allowed: tuple[int, int]) 
     least, most = allowed
     if least <= count <= most:
         return
-    exact = f"{least}" if least == most else f"1 or {most}"
-    expected = f"at least {least}" if most == ANY else exact
-    raise InputFileError(layer.fault(f"has {count} {what}(s), {expected} is expected"))
+    single = f"{least}" if least == most else f"1 or {most}"
+    required = f"at least {least}" if most == ANY else single
+    raise InputFileError(layer.fault(f"has {count} {what}(s), {required} is required"))
 
 
 def input_shape(blob: Input) -> tuple[int, ...]:

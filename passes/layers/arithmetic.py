@@ -101,11 +101,11 @@ def multiply(c: Converter, op: Any, xs: Sequence[SSAValue]) -> SSAValue:
 
 def maximum(c: Converter, op: Any, xs: Sequence[SSAValue]) -> SSAValue:
     """The largest of xs, all brought to the type of the layer's result."""
-    expected = types.tensor_type(op.results[0])
+    required = types.tensor_type(op.results[0])
     if any(types.is_float(x) for x in xs):
-        expected = types.float_like(op.results[0])
-    fitted = [c.fit(x, expected, f"operand{i}") for i, x in enumerate(xs)]
-    return c.add(compute.EltwiseOp, fitted, expected, kind=StringAttr("max"))
+        required = types.float_like(op.results[0])
+    fitted = [c.fit(x, required, f"operand{i}") for i, x in enumerate(xs)]
+    return c.add(compute.EltwiseOp, fitted, required, kind=StringAttr("max"))
 
 
 def _eltwise(c: Converter, op: ufw.EltwiseOp) -> None:

@@ -311,18 +311,16 @@ FAULTS: list[tuple[str, str, str, type[BmnetuError]]] = [
      UnsupportedError),
     ("Permute", "permute_param { order: 0 order: 0 }", "is no order of the 4 dimensions",
      UnsupportedError),
-    ("Slice", "slice_param { slice_point: 1 }", "1 slice_point(s) for 1 tops; 0 are expected",
+    ("Slice", "slice_param { slice_point: 1 }", "1 slice_point(s) for 1 tops; 0 are required",
      UnsupportedError),
     ("Softmax", "softmax_param { axis: 4 }", "axis 4 is outside", UnsupportedError),
     ("Power", "power_param { power: nan }", "power is not a finite number", InputFileError),
     ("ReLU", "relu_param { negative_slope: 1e99 }", "negative_slope is not a finite number",
      InputFileError),
-    ("Eltwise", "", "has 1 bottom(s), at least 2 is expected", InputFileError),
-    ("ReLU", 'top: "b"', "has 2 top(s), 1 is expected", InputFileError),
-    (
-        "Scale", 'bottom: "data" bottom: "data"', "has 3 bottom(s), 1 or 2 is expected",
-        InputFileError,
-    ),
+    ("Eltwise", "", "has 1 bottom(s), at least 2 is required", InputFileError),
+    ("ReLU", 'top: "b"', "has 2 top(s), 1 is required", InputFileError),
+    ("Scale", 'bottom: "data" bottom: "data"', "has 3 bottom(s), 1 or 2 is required",
+     InputFileError),
 ]  # fmt: skip
 
 

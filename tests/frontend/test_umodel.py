@@ -140,7 +140,7 @@ def test_an_int8umodel_is_refused(tmp_path: Path) -> None:
     net.layer.add(name="l").blobs.append(integer_blob(np.ones(1, np.int8), 1))
     net.activation.add(blob="data", threshold=1)
     net.activation.add(blob="l", threshold=1)
-    with pytest.raises(UsageError, match="is an int8umodel already"):
+    with pytest.raises(UsageError, match="is an int8umodel; -mode=GenUmodel"):
         generate_umodel(*written(tmp_path, text, net), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

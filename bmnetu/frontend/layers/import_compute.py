@@ -103,8 +103,8 @@ def _winograd(site: LayerSite) -> bool | None:
 def _weights_and_bias(
     site: LayerSite, weights: Shape, outputs: int, has_bias: bool
 ) -> tuple[tuple[Array, ...], int | None]:
-    expected = [(Role.WEIGHT, weights)] + [(Role.BIAS, (outputs,))] * has_bias
-    found = site.coefficients(*expected)
+    required = [(Role.WEIGHT, weights)] + [(Role.BIAS, (outputs,))] * has_bias
+    found = site.coefficients(*required)
     return found.arrays, found.right_shift
 
 
@@ -168,8 +168,8 @@ def scale(site: LayerSite) -> ops.LayerOp:
             raise UnsupportedSetting("an integer bias beside a second input")
         return ops.ScaleOp(site.bottom, site.top, factor, bias=bias, axis=axis)
     axis, shape = _covered(site, param.axis, param.num_axes)
-    expected = [(Role.FACTOR, shape)] + [(Role.BIAS, shape)] * bias_term
-    found = site.coefficients(*expected)
+    required = [(Role.FACTOR, shape)] + [(Role.BIAS, shape)] * bias_term
+    found = site.coefficients(*required)
     return ops.ScaleOp(
         site.bottom,
         site.top,

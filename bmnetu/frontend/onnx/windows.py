@@ -38,20 +38,20 @@ def _planar(shape: Shape) -> Shape:
 
 def _pads(node: Node, sizes: Shape, extents: Sequence[int], strides: Sequence[int]) -> Pairs:
     """The node's zeros, for windows of these extents over an input of these sizes."""
-    wish = node.text("auto_pad", "NOTSET")
-    if wish in ("NOTSET", "VALID"):
-        none = wish == "VALID"
+    mode = node.text("auto_pad", "NOTSET")
+    if mode in ("NOTSET", "VALID"):
+        none = mode == "VALID"
         top, left, bottom, right = (0,) * 4 if none else node.several("pads", 4, 0, lambda x: True)
         if min(top, left, bottom, right) < 0:
             raise Refusal("its pads are negative")
         return [(top, bottom), (left, right)]
-    if wish not in ("SAME_UPPER", "SAME_LOWER"):
-        raise InputFileError(node.fault(f"auto_pad is {wish!r}"))
+    if mode not in ("SAME_UPPER", "SAME_LOWER"):
+        raise InputFileError(node.fault(f"auto_pad is {mode!r}"))
     found: list[tuple[int, int]] = []
     for size, extent, stride in zip(sizes, extents, strides, strict=True):
         total = max((-(-size // stride) - 1) * stride + extent - size, 0)
         small, large = total // 2, total - total // 2
-        found.append((small, large) if wish == "SAME_UPPER" else (large, small))
+        found.append((small, large) if mode == "SAME_UPPER" else (large, small))
     return found
 
 
@@ -130,9 +130,7 @@ def matmul(site: Site) -> Blob:
 def _inner_product(site: Site, x: Blob, weight: Array, bias: Array | None, axis: int) -> Blob:
     if x.shape[axis:] != weight.shape[1:]:
         raise InputFileError(
-            site.node.fault(
-                f"its weights require {weight.shape[1]} inputs, {x.shape[axis]} are there"
-            )
+            site.node.fault(f"its weights are for {weight.shape[1]} inputs, it has {x.shape[axis]}")
         )
     settings = {"num_output": weight.shape[0], "bias_term": bias is not None, "axis": axis}
     weight = np.ascontiguousarray(weight)

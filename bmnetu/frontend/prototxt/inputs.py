@@ -36,7 +36,7 @@ def declared_inputs(net: NetParameter, text: TextFile) -> list[Input]:
     names, dims, shapes = list(net.input), list(net.input_dim), list(net.input_shape)
     where = f"{text.path}:{text.line('input_shape', 0)}" if shapes else str(text.path)
     if dims and shapes:
-        raise InputFileError(f"{where}: has both input_dim and input_shape; one is expected")
+        raise InputFileError(f"{where}: has both input_dim and input_shape; one is required")
     if dims:
         if len(dims) != 4 * len(names):
             raise InputFileError(

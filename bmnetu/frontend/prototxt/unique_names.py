@@ -97,11 +97,11 @@ class UniqueNames:
         """
         read = {bottom for layer in layers for bottom in layer.bottoms}
         tops = [top for layer in layers for top in layer.tops]
-        expected = {self.current.get(name, name) for name in whitelist}
-        missing = sorted(expected - set(tops))
+        required = {self.current.get(name, name) for name in whitelist}
+        missing = sorted(required - set(tops))
         if missing:
             raise ValueError(f"names {quoted(missing[0])}, which no layer makes")
-        return tuple(top for top in tops if top not in read or top in expected)
+        return tuple(top for top in tops if top not in read or top in required)
 
     def named_as_outputs(
         self, layers: Sequence[Layer], outputs: Sequence[str]

@@ -21,9 +21,9 @@ from bmnetu.frontend.ufw_pb2 import (
 )
 from bmnetu.frontend.weights.blobs import (
     SHIFT_UNSET,
-    BlobSpec,
     Coefficients,
     MisfitError,
+    Required,
     Role,
     is_integer,
     to_array,
@@ -36,7 +36,7 @@ from dialects.names import quoted
 from dialects.ufw.layer import MAX_SHIFT
 from dialects.ufw.shapes import show
 
-_WANTED = "a caffemodel or umodel"
+_REQUIRED = "a caffemodel or umodel"
 
 
 class FileBlobs:
@@ -88,7 +88,7 @@ class FileBlobs:
     def is_integer(self, layer: Layer) -> bool:
         return any(map(is_integer, self.blobs.get(layer.name, [])))
 
-    def take(self, layer: Layer, expected: tuple[BlobSpec, ...]) -> Coefficients:
+    def take(self, layer: Layer, required: tuple[Required, ...]) -> Coefficients:
         if layer.name in self._taken:
             raise InputFileError(
                 layer.fault("another layer with weights has the same name; rename one")
@@ -97,18 +97,18 @@ class FileBlobs:
         blobs = self.blobs.get(layer.name)
         if blobs is None:
             raise InputFileError(layer.fault(f"{self.path} has no weights of {self._hint(layer)}"))
-        if len(blobs) != len(expected):
-            roles = ", ".join(f"{each.role} of {show(each.shape)}" for each in expected)
-            kinds = {each.role for each in expected} & {Role.WEIGHT, Role.FACTOR}
-            term = "true" if len(blobs) > len(expected) else "false"
+        if len(blobs) != len(required):
+            roles = ", ".join(f"{each.role} of {show(each.shape)}" for each in required)
+            kinds = {each.role for each in required} & {Role.WEIGHT, Role.FACTOR}
+            term = "true" if len(blobs) > len(required) else "false"
             hint = f"; is bias_term: {term} meant?" if kinds and len(blobs) in (1, 2) else ""
             raise InputFileError(
-                layer.fault(f"has {len(blobs)} blob(s) in {self.path}, expected are {roles}{hint}")
+                layer.fault(f"has {len(blobs)} blob(s) in {self.path}, required are {roles}{hint}")
             )
         integer = self.is_integer(layer)
         try:
             arrays = [
-                self._array(blob, each, integer) for blob, each in zip(blobs, expected, strict=True)
+                self._array(blob, each, integer) for blob, each in zip(blobs, required, strict=True)
             ]
             return Coefficients(tuple(arrays), self._shift(blobs[0]) if integer else None)
         except MisfitError as error:
@@ -145,12 +145,12 @@ class FileBlobs:
                 found[-1].ClearField(gradients)
         return found
 
-    def _array(self, blob: BlobProto, expected: BlobSpec, integer: bool) -> Array:
+    def _array(self, blob: BlobProto, required: Required, integer: bool) -> Array:
         if not integer:
-            return to_array(blob, expected, "float32")
+            return to_array(blob, required, "float32")
         if not is_integer(blob):
-            raise MisfitError(f"its {expected.role} are floats beside integers")
-        return to_array(blob, expected, "int16" if expected.role is Role.BIAS else "int8")
+            raise MisfitError(f"its {required.role} are floats beside integers")
+        return to_array(blob, required, "int16" if required.role is Role.BIAS else "int8")
 
     def _shift(self, blob: BlobProto) -> int:
         shift = blob.right_shift_num
@@ -187,11 +187,11 @@ _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 def read_weights(path: Path) -> FileBlobs:
     """Reads a weight file. Raises :class:`InputFileError` with one sentence."""
-    data = read_bytes(path, _WANTED)
+    data = read_bytes(path, _REQUIRED)
     if data.startswith(_HDF5):
         raise InputFileError(
-            f"{path}: is an HDF5 file; {_WANTED} is expected: Caffe's net.save('net.caffemodel') in"
-            " Python writes one"
+            f"{path}: is an HDF5 file; {_REQUIRED} is required:"
+            " Caffe's net.save('net.caffemodel') in Python writes one"
         )
     check_messages(path, data, WeightFile)
     try:
@@ -199,13 +199,13 @@ def read_weights(path: Path) -> FileBlobs:
     except DecodeError as error:
         raise InputFileError(_damage(path, data)) from error
     if not (file.layer or file.layers):
-        raise InputFileError(f"{path}: has no layers; {_WANTED} is expected")
+        raise InputFileError(f"{path}: has no layers; {_REQUIRED} is required")
     return FileBlobs(path, file)
 
 
 def _damage(path: Path, data: bytes) -> str:
     if b"\0" in data[:4096]:
-        return f"{path}: is damaged or cut short, or is no weight file; {_WANTED} is expected"
+        return f"{path}: is damaged or cut short, or is no weight file; {_REQUIRED} is required"
     swapped = re.search(rb"\b(layers?|input)\b\s*[:{]", data[:65536]) is not None
     hint = " (are -model and -weight swapped?)" if swapped else ""
-    return f"{path}: is text; {_WANTED} is expected{hint}"
+    return f"{path}: is text; {_REQUIRED} is required{hint}"

@@ -156,7 +156,7 @@ WRONG: list[tuple[str, Build]] = [
      lambda x: ops.ConvolutionOp(x, T, floats(8, 4, 1, 1), stride=(1, 1, 1))),
     ("pad -1x-1x0x0 is smaller than 0",
      lambda x: ops.ConvolutionOp(x, T, floats(8, 4, 1, 1), pad=(-1, 0))),
-    ("bias is 7, 8 value(s) are expected",
+    ("bias is 7, 8 value(s) are required",
      lambda x: ops.ConvolutionOp(x, T, floats(8, 4, 1, 1), floats(7))),
     ("weights and bias are int8 and None but there is no right_shift",
      lambda x: ops.ConvolutionOp(x, S8, bytes8(8, 4, 1, 1))),
