@@ -20,6 +20,7 @@ PASS_NAMES = (
     "keep-reference",
     "ufw-fold-batch-norm",
     "convert-ufw-to-quant",
+    "quant-drop-unread",
     "quant-choose-winograd",
     "quant-fuse-relu",
     "quant-merge-groups",

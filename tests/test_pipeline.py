@@ -77,22 +77,24 @@ TEXTS = {
     ),
     (1, "FP32"): (
         "keep-reference,ufw-fold-batch-norm,convert-ufw-to-quant,quant-choose-winograd,"
-        "quant-fuse-relu,convert-quant-to-tile{share=2},tile-allocate-ddr,"
+        "quant-drop-unread,quant-fuse-relu,convert-quant-to-tile{share=2},tile-allocate-ddr,"
         "tile-allocate-local{overlap=true},convert-tile-to-npu,npu-hoist-loads,npu-assign-waits"
     ),
     (1, "INT8"): (
-        "convert-ufw-to-quant,quant-choose-winograd,keep-reference,quant-merge-groups,"
+        "convert-ufw-to-quant,quant-choose-winograd,quant-drop-unread,keep-reference,"
+        "quant-merge-groups,"
         "convert-quant-to-tile{share=2},tile-allocate-ddr,tile-allocate-local{overlap=true},"
         "convert-tile-to-npu,npu-hoist-loads,npu-assign-waits"
     ),
     (2, "FP32"): (
         "keep-reference,ufw-fold-batch-norm,convert-ufw-to-quant,quant-choose-winograd,"
-        "quant-fuse-relu,quant-slice-batch,quant-slice-rows,"
+        "quant-drop-unread,quant-fuse-relu,quant-slice-batch,quant-slice-rows,"
         "convert-quant-to-tile{share=2 whole=true fold=true},tile-keep-local,tile-allocate-ddr,"
         "tile-allocate-local{overlap=true},convert-tile-to-npu,npu-hoist-loads,npu-assign-waits"
     ),
     (2, "INT8"): (
-        "convert-ufw-to-quant,quant-choose-winograd,keep-reference,quant-merge-groups,"
+        "convert-ufw-to-quant,quant-choose-winograd,quant-drop-unread,keep-reference,"
+        "quant-merge-groups,"
         "quant-slice-batch,quant-slice-rows,quant-cut-strips,"
         "convert-quant-to-tile{share=2 whole=true fold=true},tile-keep-local,tile-allocate-ddr,"
         "tile-allocate-local{overlap=true},convert-tile-to-npu,npu-hoist-loads,npu-assign-waits"

@@ -16,6 +16,7 @@ from passes.npu.npu_assign_waits import NpuAssignWaitsPass
 from passes.npu.npu_hoist_loads import NpuHoistLoadsPass
 from passes.quant.quant_choose_winograd import QuantChooseWinogradPass
 from passes.quant.quant_cut_strips import QuantCutStripsPass
+from passes.quant.quant_drop_unread import QuantDropUnreadPass
 from passes.quant.quant_fuse_relu import QuantFuseReluPass
 from passes.quant.quant_merge_groups import QuantMergeGroupsPass
 from passes.quant.quant_slice_batch import QuantSliceBatchPass
@@ -42,7 +43,10 @@ KEEP: Passes = (KeepReferencePass(),)
 SLICES: Passes = (QuantSliceBatchPass(), QuantSliceRowsPass())
 OVERLAPPED = OptLevel(
     ufw={"FP32": (*KEEP, UfwFoldBatchNormPass()), "INT8": ()},
-    quant={"FP32": (QuantFuseReluPass(),), "INT8": (*KEEP, QuantMergeGroupsPass())},
+    quant={
+        "FP32": (QuantDropUnreadPass(), QuantFuseReluPass()),
+        "INT8": (QuantDropUnreadPass(), *KEEP, QuantMergeGroupsPass()),
+    },
     tile=(
         ConvertQuantToTilePass(share=2),
         TileAllocateDdrPass(),

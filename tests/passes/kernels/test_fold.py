@@ -83,19 +83,24 @@ FOLDS = [(1, 1, 1, 3), (1, 3, 1, 1), (2, 2, 2, 2), (2, 4, 2, 2), (1, 2, 2, 4), (
 """Step and taps down, step and taps across."""
 
 
-@pytest.mark.parametrize("band", [fold.BAND, 2048])
+@pytest.mark.parametrize(("band", "batches"), [(fold.BAND, ((1, 0), (5, 3))), (2048, ((2, 1),))])
 @pytest.mark.parametrize("integer", [False, True])
 @pytest.mark.parametrize("form", FOLDS)
 def test_every_form_on_the_npu(
-    form: tuple[int, int, int, int], integer: bool, band: int, monkeypatch: pytest.MonkeyPatch
+    form: tuple[int, int, int, int],
+    integer: bool,
+    band: int,
+    batches: tuple[tuple[int, int], ...],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Images and padding: one and none, some of a word, more than a word."""
     def forced(axes: tuple[Axis, Axis], weight: np.ndarray, *_: object) -> Fold:
         down, across = axes
         return Fold(weight.shape[1], AxisFold(down, *form[:2]), AxisFold(across, *form[2:]))
 
     monkeypatch.setattr(conv, "choose_fold", forced)
     monkeypatch.setattr(fold, "BAND", band)
-    for batch, pad in ((1, 0), (2, 1), (5, 3)):
+    for batch, pad in batches:
         assert moves(run((batch, 3, 19, 22), 5, 2, pad, integer))
 
 

@@ -14,6 +14,8 @@ from dialects.bm1684.model.memory.tables import fixed_tables
 Array = NDArray[Any]
 Bytes = NDArray[np.uint8]
 DType = np.dtype[Any]
+NOISE_BYTES = 1_000_003
+"""Bytes after which noise repeats: a prime, so that no two lanes hold the same."""
 
 
 class Npu:
@@ -59,4 +61,6 @@ class Npu:
 
 
 def _noise(rng: np.random.Generator, nbytes: int) -> Bytes:
-    return np.frombuffer(bytearray(rng.bytes(nbytes)), np.uint8)
+    """Random bytes, repeated: they take a tenth of the time of as many fresh ones."""
+    drawn = np.frombuffer(rng.bytes(min(nbytes, NOISE_BYTES)), np.uint8)
+    return np.resize(drawn, nbytes)
