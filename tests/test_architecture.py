@@ -177,8 +177,8 @@ def test_the_chip_and_its_instructions_stand_alone(path: Path) -> None:
 def test_a_pass_file_holds_the_pass_of_its_name(path: Path) -> None:
     found = [(node.name, assigned_text(node, "name")) for node in passes_in(path)]
     words = path.stem.split("_")
-    wanted = ("".join(map(str.capitalize, words)) + "Pass", "-".join(words))
-    assert found == [wanted], f"{name_of(path)} is to hold one pass, {wanted}, and holds {found}"
+    expected = ("".join(map(str.capitalize, words)) + "Pass", "-".join(words))
+    assert found == [expected], f"{name_of(path)} must hold one pass, {expected}; it has {found}"
 
 
 @pytest.mark.parametrize(
