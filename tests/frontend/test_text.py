@@ -155,7 +155,7 @@ def test_a_byte_order_mark_is_no_harm(tmp_path: Path) -> None:
 def test_missing_empty_and_folder(tmp_path: Path) -> None:
     with pytest.raises(InputFileError, match="is empty"):
         read(tmp_path, "")
-    with pytest.raises(InputFileError, match="no such file; a text prototxt is required"):
+    with pytest.raises(InputFileError, match="no such file; a text prototxt is expected"):
         read_text(tmp_path / "other", NetParameter())
     with pytest.raises(InputFileError, match="is not a file"):
         read_text(tmp_path, NetParameter())
