@@ -8,7 +8,7 @@ On 8-bit tensors every op is exact integer arithmetic; ``sat`` saturates to the 
 from __future__ import annotations
 
 from dialects.quant.conv import ConvOp
-from dialects.quant.eltwise import EltwiseOp
+from dialects.quant.eltwise import EltwiseKind, EltwiseKindAttr, EltwiseOp
 from dialects.quant.functions import PointwiseFunctionOp, SoftmaxOp
 from dialects.quant.pointwise import (
     DequantizeOp,
@@ -39,6 +39,8 @@ __all__ = [
     "AveragePoolOp",
     "ConvOp",
     "DequantizeOp",
+    "EltwiseKind",
+    "EltwiseKindAttr",
     "EltwiseOp",
     "LookupOp",
     "MaxPoolOp",

@@ -6,8 +6,11 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import reduce
 
 import numpy as np
-from xdsl.dialects.builtin import BoolAttr, DenseArrayBase, StringAttr, f32
+from xdsl.dialects.builtin import BoolAttr, DenseArrayBase, f32
+from xdsl.dialects.utils.enum_attribute import EnumAttribute
+from xdsl.ir import SpacedOpaqueSyntaxAttribute
 from xdsl.irdl import (
+    irdl_attr_definition,
     irdl_op_definition,
     opt_prop_def,
     prop_def,
@@ -16,6 +19,7 @@ from xdsl.irdl import (
     var_operand_def,
 )
 from xdsl.traits import Pure
+from xdsl.utils.str_enum import StrEnum
 
 from dialects.quant import types
 from dialects.quant.arithmetic import rounding_shift, saturate
@@ -35,6 +39,19 @@ from dialects.quant.base import (
 from dialects.quant.windows import RowWindow
 
 
+class EltwiseKind(StrEnum):
+    """What is made of the operands."""
+
+    SUM = "sum"
+    PRODUCT = "product"
+    MAX = "max"
+
+
+@irdl_attr_definition
+class EltwiseKindAttr(EnumAttribute[EltwiseKind], SpacedOpaqueSyntaxAttribute):
+    name = "quant.eltwise_kind"
+
+
 @irdl_op_definition
 class EltwiseOp(QuantOp):
     """Sum, product or maximum of tensors of one shape.
@@ -46,7 +63,7 @@ class EltwiseOp(QuantOp):
 
     name = "quant.eltwise"
     xs = var_operand_def(AnyTensor)
-    kind = prop_def(StringAttr)
+    kind = prop_def(EltwiseKindAttr)
     multipliers = opt_prop_def(I64S)
     coefficients = opt_prop_def(DenseArrayBase.constr(f32))
     shift = prop_def(I64, default_value=ZERO)
@@ -63,9 +80,6 @@ class EltwiseOp(QuantOp):
         super().verify_()
         one_kind(self)
         kind, shape = self.kind.data, types.shape_of(self.y)
-        require(
-            kind in ("sum", "product", "max"), self, f"kind {kind!r} is none of sum, product, max"
-        )
         require(len(self.xs) >= 1, self, "needs operands")
         require(all(types.shape_of(x) == shape for x in self.xs), self, "all shapes must be equal")
         if types.is_float(self.y):
@@ -73,13 +87,13 @@ class EltwiseOp(QuantOp):
             require(count == len(self.xs), self, "needs one coefficient an operand")
             return
         require_shift(self, self.shift)
-        if kind == "sum":
+        if kind is EltwiseKind.SUM:
             factors = () if self.multipliers is None else ints(self.multipliers)
             require(len(factors) == len(self.xs), self, "needs one multiplier an operand")
             require(all(-128 <= m <= 127 for m in factors), self, "multipliers must be int8")
-        if kind == "product":
+        if kind is EltwiseKind.PRODUCT:
             require(len(self.xs) == 2, self, "an integer product takes two operands")
-        if kind == "max":
+        if kind is EltwiseKind.MAX:
             same = all(x.type == self.y.type for x in self.xs)
             require(same, self, "an integer maximum takes operands of the result's type")
 
@@ -94,9 +108,9 @@ class EltwiseOp(QuantOp):
         if types.is_float(self.y):
             y = reduce(_MERGE[kind], self._scaled(inputs))
             return np.maximum(y, 0) if self.relu.value.data else y
-        if kind == "max":
+        if kind is EltwiseKind.MAX:
             return reduce(np.maximum, inputs)
-        if kind == "sum":
+        if kind is EltwiseKind.SUM:
             total = self._sum(inputs)
         else:
             total = inputs[0].astype(np.int64) * inputs[1].astype(np.int64)
@@ -104,7 +118,7 @@ class EltwiseOp(QuantOp):
 
     def _scaled(self, inputs: Sequence[Array]) -> Iterable[Array]:
         """The operands of a float sum times their coefficients; those of others as they are."""
-        if self.kind.data != "sum" or self.coefficients is None:
+        if self.kind.data is not EltwiseKind.SUM or self.coefficients is None:
             return inputs
         factors = self.coefficients.iter_values()
         return [x * np.float32(c) for x, c in zip(inputs, factors, strict=True)]
@@ -117,8 +131,8 @@ class EltwiseOp(QuantOp):
         return total
 
 
-_MERGE: dict[str, Callable[[Array, Array], Array]] = {
-    "sum": np.add,
-    "product": np.multiply,
-    "max": np.maximum,
+_MERGE: dict[EltwiseKind, Callable[[Array, Array], Array]] = {
+    EltwiseKind.SUM: np.add,
+    EltwiseKind.PRODUCT: np.multiply,
+    EltwiseKind.MAX: np.maximum,
 }

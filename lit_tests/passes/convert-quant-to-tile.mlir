@@ -39,7 +39,7 @@
 func.func @main(%x: !q) -> (!u, !flat) attributes {input_names = ["x"], output_names = ["conv", "flat"]} {
   %conv = quant.conv %x weight <"2c1046f7afedf198", "int8", [4, 3, 3, 3]> bias <"764b9769ead158a8", "int16", [4]> pad [1, 1, 1, 1] shift 9 tops ["conv"] : !q -> !u
   %view = quant.reshape %conv tops ["view"] : !u -> !flat
-  %max = quant.eltwise "max"(%view, %view) tops ["flat"] : !flat, !flat -> !flat
+  %max = quant.eltwise max(%view, %view) tops ["flat"] : !flat, !flat -> !flat
   func.return %conv, %max : !u, !flat
 }
 

@@ -51,13 +51,13 @@ func.func @main(%x: !q) -> !y attributes {input_names = ["q"], output_names = ["
 
 // Sums: every operand is multiplied by its scale over the result's, both times 2^7; 64 = 0.5 * 2^7.
 
-// CHECK: quant.eltwise "sum"(%[[A:.*]], %[[B:.*]]) multipliers [64, 32] shift 7 tops ["sum"]
+// CHECK: quant.eltwise sum(%[[A:.*]], %[[B:.*]]) multipliers [64, 32] shift 7 tops ["sum"]
 // Products: a power of two stands for the scales; 0.5 * 0.25 * 2^3 = 1.
-// CHECK-NEXT: quant.eltwise "product"(%[[A]], %[[B]]) shift 3 tops ["product"]
+// CHECK-NEXT: quant.eltwise product(%[[A]], %[[B]]) shift 3 tops ["product"]
 // Maxima: the operands are brought to the result's scale and sign first.
 // CHECK-NEXT: %[[A1:.*]] = quant.requantize %[[A]] multiplier 1 shift 1 tops ["max/operand0"]
 // CHECK-NEXT: %[[B1:.*]] = quant.requantize %[[B]] multiplier 1 shift 2 tops ["max/operand1"]
-// CHECK-NEXT: quant.eltwise "max"(%[[A1]], %[[B1]]) tops ["max"]
+// CHECK-NEXT: quant.eltwise max(%[[A1]], %[[B1]]) tops ["max"]
 // CHECK-NEXT: %[[B2:.*]] = quant.requantize %[[B]] multiplier 1 shift 1 tops ["concat/operand1"]
 // CHECK-NEXT: quant.concat(%[[A]], %[[B2]]) axis 1 tops ["concat"]
 func.func @main(%a: !a, %b: !b) -> (!c, !c, !c, tensor<1x6x8x8xsi8, #quant.scale<0.5>>) attributes {input_names = ["a", "b"], output_names = ["sum", "product", "max", "concat"]} {
@@ -96,7 +96,7 @@ func.func @main(%x: !q) -> (!u, !q, !q, !q) attributes {input_names = ["x"], out
 // CHECK: %[[F:.*]] = quant.dequantize %[[X:.*]] tops ["softmax/dequantize"]
 // CHECK-NEXT: %[[S:.*]] = quant.softmax %[[F]] axis 1 tops ["softmax"]
 // CHECK-NEXT: %[[T:.*]] = quant.pointwise "tanh" %[[F]] tops ["tanh"]
-// CHECK-NEXT: %[[R:.*]] = quant.eltwise "sum"(%[[S]], %[[T]]) tops ["sum"]
+// CHECK-NEXT: %[[R:.*]] = quant.eltwise sum(%[[S]], %[[T]]) tops ["sum"]
 // CHECK-NEXT: %[[Q:.*]] = quant.quantize %[[R]] tops ["sum/requantize"]
 // CHECK-NEXT: func.return %[[Q]]
 func.func @main(%x: !q) -> !q attributes {input_names = ["x"], output_names = ["sum"]} {

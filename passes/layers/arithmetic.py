@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from xdsl.dialects.builtin import DenseArrayBase, StringAttr, f32
+from xdsl.dialects.builtin import DenseArrayBase, f32
 from xdsl.ir import Operation, SSAValue
 
 from dialects.blob import BlobAttr
@@ -40,7 +40,7 @@ def plain_sum(
     """``sum factor * x`` in the result's type."""
     weighted = factors is not None and any(f != 1 for f in factors)
     factors = factors or [1.0] * len(xs)
-    top, kind = op.results[0], StringAttr("sum")
+    top, kind = op.results[0], compute.EltwiseKindAttr(compute.EltwiseKind.SUM)
     if types.is_float(top) or any(types.is_float(x) for x in xs):
         return c.add(
             compute.EltwiseOp,
@@ -74,7 +74,7 @@ def product_shift(a_unsigned: bool, b_unsigned: bool) -> int:
 
 def multiply(c: Converter, op: Any, xs: Sequence[SSAValue]) -> SSAValue:
     """The product of all xs, pair by pair; integers keep one power of two between the scales."""
-    top, kind = op.results[0], StringAttr("product")
+    top, kind = op.results[0], compute.EltwiseKindAttr(compute.EltwiseKind.PRODUCT)
     if types.is_float(top) or any(types.is_float(x) for x in xs):
         result = types.float_like(top)
         return c.add(compute.EltwiseOp, [c.as_float(x) for x in xs], result, kind=kind)
@@ -105,7 +105,8 @@ def maximum(c: Converter, op: Any, xs: Sequence[SSAValue]) -> SSAValue:
     if any(types.is_float(x) for x in xs):
         required = types.float_like(op.results[0])
     fitted = [c.fit(x, required, f"operand{i}") for i, x in enumerate(xs)]
-    return c.add(compute.EltwiseOp, fitted, required, kind=StringAttr("max"))
+    kind = compute.EltwiseKindAttr(compute.EltwiseKind.MAX)
+    return c.add(compute.EltwiseOp, fitted, required, kind=kind)
 
 
 def _eltwise(c: Converter, op: ufw.EltwiseOp) -> None:

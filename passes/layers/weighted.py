@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from xdsl.dialects.builtin import StringAttr, TensorType
+from xdsl.dialects.builtin import TensorType
 from xdsl.ir import Operation, SSAValue
 
 from dialects.blob import BlobAttr
@@ -170,7 +170,11 @@ def _scale(c: Converter, op: ufw.ScaleOp) -> None:
     pair = [c.as_float(c.value(op.bottom)), c.as_float(factor)]
     shape = types.shape_of(op.bottom)
     product = c.add(
-        compute.EltwiseOp, pair, types.float_tensor(shape), "product", kind=StringAttr("product")
+        compute.EltwiseOp,
+        pair,
+        types.float_tensor(shape),
+        "product",
+        kind=compute.EltwiseKindAttr(compute.EltwiseKind.PRODUCT),
     )
     _shifted(c, op, product, axis)
 

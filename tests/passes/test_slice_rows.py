@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import cache
 from typing import Any, cast
 
 import numpy as np
@@ -30,6 +30,7 @@ from tests.pipelines import static_text
 from tests.random_nets import random_image_module
 
 SPACE = 3000
+NETS = 12
 SLICED = f"quant-slice-rows{{space={SPACE}}}"
 
 
@@ -38,23 +39,24 @@ def slices_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan_rows, "SLICE_CYCLES", 0)
 
 
-def sliced_nets(integer: bool, count: int) -> Iterator[tuple[int, ModuleOp, ModuleOp]]:
-    """Seeds, networks, and the same networks in slices."""
-    found = 0
+@cache
+def sliced_nets(integer: bool) -> list[tuple[int, ModuleOp, ModuleOp]]:
+    """Seeds, networks, and the same networks in slices; they are read only."""
+    found: list[tuple[int, ModuleOp, ModuleOp]] = []
     for seed in range(200):
         module = lowered(random_image_module(seed, integer), "convert-ufw-to-quant")
         copy = lowered(module.clone(), SLICED)
         if len(sliced(copy)) > 3:
-            found += 1
-            yield seed, module, copy
-        if found == count:
-            return
+            found.append((seed, module, copy))
+        if len(found) == NETS:
+            break
+    return found
 
 
 @pytest.mark.parametrize("integer", [False, True])
 def test_a_network_in_slices_computes_the_same(integer: bool) -> None:
     kinds: set[str] = set()
-    for seed, module, copy in sliced_nets(integer, 12):
+    for seed, module, copy in sliced_nets(integer):
         copy.verify()
         kinds |= {op.name for op in sliced(copy)}
         inputs = random_inputs(module, seed)
@@ -66,7 +68,7 @@ def test_a_network_in_slices_computes_the_same(integer: bool) -> None:
 
 @pytest.mark.parametrize("integer", [False, True])
 def test_every_row_is_computed(integer: bool) -> None:
-    for _, _, copy in sliced_nets(integer, 12):
+    for _, _, copy in sliced_nets(integer):
         covered: dict[tuple[str, int], set[int]] = {}
         for op in sliced(copy):
             axis, first, total = ints(cast(Any, op.attributes[PART]))
@@ -80,7 +82,7 @@ def test_every_row_is_computed(integer: bool) -> None:
 @pytest.mark.parametrize("integer", [False, True])
 def test_the_npu_computes_slices(integer: bool) -> None:
     seen = 0
-    for seed, _, _ in sliced_nets(integer, 6):
+    for seed, _, _ in sliced_nets(integer)[: NETS // 2]:
         module = random_image_module(seed, integer)
         findings = compared(module, integer, "quant-slice-rows", SLICED)
         seen += len(observed_parts(module) & {tensor.top for tensor in findings.tensors})
@@ -91,7 +93,7 @@ NET = """builtin.module {{ func.func @main(%x: {0}) -> {0} attributes {{
   input_names = ["x"], output_names = ["c"]}} {{
   %a = quant.max_pool %x kernel [3, 3] stride [1, 1] pad [1, 1, 1, 1] tops ["a"] : {0} -> {0}
   %b = quant.max_pool %a kernel [3, 3] stride [1, 1] pad [1, 1, 1, 1] tops ["b"] : {0} -> {0}
-  %c = quant.eltwise "sum"(%a, %b) tops ["c"] : {0}, {0} -> {0}
+  %c = quant.eltwise sum(%a, %b) tops ["c"] : {0}, {0} -> {0}
   func.return %c : {0} }} }}"""
 
 

@@ -112,17 +112,9 @@ func.func @main(%a: tensor<1x4x6x6xsi8, #quant.scale<0.5>>) {
 
 // -----
 
-// CHECK: quant.eltwise: kind 'mean' is none of sum, product, max
-func.func @main(%a: tensor<1x4x6x6xsi8, #quant.scale<0.5>>, %b: tensor<1x4x6x6xsi8, #quant.scale<0.5>>) {
-  %r = quant.eltwise "mean"(%a, %b) tops ["t"] : tensor<1x4x6x6xsi8, #quant.scale<0.5>>, tensor<1x4x6x6xsi8, #quant.scale<0.5>> -> tensor<1x4x6x6xsi8, #quant.scale<0.5>>
-  func.return
-}
-
-// -----
-
 // CHECK: quant.eltwise: all shapes must be equal
 func.func @main(%a: tensor<1x4x6x6xsi8, #quant.scale<0.5>>, %b: tensor<1x4x6x1xsi8, #quant.scale<0.5>>) {
-  %r = quant.eltwise "sum"(%a, %b) tops ["t"] : tensor<1x4x6x6xsi8, #quant.scale<0.5>>, tensor<1x4x6x1xsi8, #quant.scale<0.5>> -> tensor<1x4x6x6xsi8, #quant.scale<0.5>>
+  %r = quant.eltwise sum(%a, %b) tops ["t"] : tensor<1x4x6x6xsi8, #quant.scale<0.5>>, tensor<1x4x6x1xsi8, #quant.scale<0.5>> -> tensor<1x4x6x6xsi8, #quant.scale<0.5>>
   func.return
 }
 
@@ -130,7 +122,7 @@ func.func @main(%a: tensor<1x4x6x6xsi8, #quant.scale<0.5>>, %b: tensor<1x4x6x1xs
 
 // CHECK: quant.eltwise: needs one multiplier an operand
 func.func @main(%a: tensor<1x4x6x6xsi8, #quant.scale<0.5>>, %b: tensor<1x4x6x6xsi8, #quant.scale<0.5>>) {
-  %r = quant.eltwise "sum"(%a, %b) multipliers [1] tops ["t"] : tensor<1x4x6x6xsi8, #quant.scale<0.5>>, tensor<1x4x6x6xsi8, #quant.scale<0.5>> -> tensor<1x4x6x6xsi8, #quant.scale<0.5>>
+  %r = quant.eltwise sum(%a, %b) multipliers [1] tops ["t"] : tensor<1x4x6x6xsi8, #quant.scale<0.5>>, tensor<1x4x6x6xsi8, #quant.scale<0.5>> -> tensor<1x4x6x6xsi8, #quant.scale<0.5>>
   func.return
 }
 
@@ -138,7 +130,7 @@ func.func @main(%a: tensor<1x4x6x6xsi8, #quant.scale<0.5>>, %b: tensor<1x4x6x6xs
 
 // CHECK: quant.eltwise: multipliers must be int8
 func.func @main(%a: tensor<1x4x6x6xsi8, #quant.scale<0.5>>, %b: tensor<1x4x6x6xsi8, #quant.scale<0.5>>) {
-  %r = quant.eltwise "sum"(%a, %b) multipliers [1, 128] tops ["t"] : tensor<1x4x6x6xsi8, #quant.scale<0.5>>, tensor<1x4x6x6xsi8, #quant.scale<0.5>> -> tensor<1x4x6x6xsi8, #quant.scale<0.5>>
+  %r = quant.eltwise sum(%a, %b) multipliers [1, 128] tops ["t"] : tensor<1x4x6x6xsi8, #quant.scale<0.5>>, tensor<1x4x6x6xsi8, #quant.scale<0.5>> -> tensor<1x4x6x6xsi8, #quant.scale<0.5>>
   func.return
 }
 
@@ -146,7 +138,7 @@ func.func @main(%a: tensor<1x4x6x6xsi8, #quant.scale<0.5>>, %b: tensor<1x4x6x6xs
 
 // CHECK: quant.eltwise: needs one coefficient an operand
 func.func @main(%a: tensor<1x4x6x6xf32>, %b: tensor<1x4x6x6xf32>) {
-  %r = quant.eltwise "sum"(%a, %b) coefficients [1.0] tops ["t"] : tensor<1x4x6x6xf32>, tensor<1x4x6x6xf32> -> tensor<1x4x6x6xf32>
+  %r = quant.eltwise sum(%a, %b) coefficients [1.0] tops ["t"] : tensor<1x4x6x6xf32>, tensor<1x4x6x6xf32> -> tensor<1x4x6x6xf32>
   func.return
 }
 
@@ -154,7 +146,7 @@ func.func @main(%a: tensor<1x4x6x6xf32>, %b: tensor<1x4x6x6xf32>) {
 
 // CHECK: quant.eltwise: an integer product takes two operands
 func.func @main(%a: tensor<1x4x6x6xsi8, #quant.scale<0.5>>, %b: tensor<1x4x6x6xsi8, #quant.scale<0.5>>) {
-  %r = quant.eltwise "product"(%a, %b, %b) tops ["t"] : tensor<1x4x6x6xsi8, #quant.scale<0.5>>, tensor<1x4x6x6xsi8, #quant.scale<0.5>>, tensor<1x4x6x6xsi8, #quant.scale<0.5>> -> tensor<1x4x6x6xsi8, #quant.scale<0.5>>
+  %r = quant.eltwise product(%a, %b, %b) tops ["t"] : tensor<1x4x6x6xsi8, #quant.scale<0.5>>, tensor<1x4x6x6xsi8, #quant.scale<0.5>>, tensor<1x4x6x6xsi8, #quant.scale<0.5>> -> tensor<1x4x6x6xsi8, #quant.scale<0.5>>
   func.return
 }
 
@@ -162,7 +154,7 @@ func.func @main(%a: tensor<1x4x6x6xsi8, #quant.scale<0.5>>, %b: tensor<1x4x6x6xs
 
 // CHECK: quant.eltwise: an integer maximum takes operands of the result's type
 func.func @main(%a: tensor<1x4x6x6xsi8, #quant.scale<0.5>>, %b: tensor<1x4x6x6xui8, #quant.scale<0.5>>) {
-  %r = quant.eltwise "max"(%a, %b) tops ["t"] : tensor<1x4x6x6xsi8, #quant.scale<0.5>>, tensor<1x4x6x6xui8, #quant.scale<0.5>> -> tensor<1x4x6x6xsi8, #quant.scale<0.5>>
+  %r = quant.eltwise max(%a, %b) tops ["t"] : tensor<1x4x6x6xsi8, #quant.scale<0.5>>, tensor<1x4x6x6xui8, #quant.scale<0.5>> -> tensor<1x4x6x6xsi8, #quant.scale<0.5>>
   func.return
 }
 

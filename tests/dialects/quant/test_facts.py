@@ -7,7 +7,10 @@ import pytest
 from xdsl.dialects.builtin import ArrayAttr, StringAttr, UnrealizedConversionCastOp
 from xdsl.ir import Block
 from xdsl.irdl import irdl_op_definition
+from xdsl.parser import Parser
+from xdsl.utils.exceptions import ParseError
 
+from bmnetu.pipeline import new_context
 from dialects.quant import QUANT, types
 from dialects.quant.base import QuantOp, Strided, UnaryOp
 from dialects.quant.reference import evaluate
@@ -87,3 +90,11 @@ def test_what_is_no_op_of_the_level_has_no_meaning() -> None:
 )
 def test_the_halo_of_a_window(window: RowWindow, expected: tuple[int, int, bool, bool]) -> None:
     assert (window.top, window.bottom, window.reads_below, window.needs_exchange) == expected
+
+
+def test_an_unknown_kind_is_refused_with_the_known_ones() -> None:
+    text = """func.func @main(%x: tensor<2xf32>) -> tensor<2xf32> {
+      %y = quant.eltwise mean(%x) tops ["y"] : tensor<2xf32> -> tensor<2xf32>
+      func.return %y : tensor<2xf32> }"""
+    with pytest.raises(ParseError, match=r"sum.*product.*max"):
+        Parser(new_context(), text).parse_module()

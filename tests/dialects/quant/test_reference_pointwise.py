@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from xdsl.dialects.builtin import BoolAttr, DenseArrayBase, StringAttr, f32
+from xdsl.dialects.builtin import BoolAttr, DenseArrayBase, f32
 
 from dialects.blob import BlobAttr
 from dialects.function_properties import function_properties
@@ -22,6 +22,7 @@ SHAPE = (2, 3, 4, 5)
 SEEDS = st.integers(0, 1000)
 INT8 = st.sampled_from([np.int8, np.uint8])
 SHIFTS = st.integers(0, 14)
+KIND = {str(kind): compute.EltwiseKindAttr(kind) for kind in compute.EltwiseKind}
 ALL_BYTES = [np.arange(256).astype(np.uint8).view(dtype) for dtype in (np.int8, np.uint8)]
 
 
@@ -38,7 +39,7 @@ def test_an_integer_sum_saturates_after_every_term(
     factors = [factor for _, factor in terms]
     got = result_of(
         compute.EltwiseOp, xs, SHAPE, dtype,
-        kind=StringAttr("sum"), multipliers=i64s(factors), shift=int_attr(shift),
+        kind=KIND["sum"], multipliers=i64s(factors), shift=int_attr(shift),
     )  # fmt: skip
     for index in np.ndindex(*SHAPE):
         total = 0
@@ -49,7 +50,7 @@ def test_an_integer_sum_saturates_after_every_term(
 
 def test_the_order_of_an_integer_sum_counts() -> None:
     first, last = np.full((1,), 127, np.int8), np.full((1,), -128, np.int8)
-    settings = {"multipliers": i64s([127] * 4), "shift": int_attr(8), "kind": StringAttr("sum")}
+    settings = {"multipliers": i64s([127] * 4), "shift": int_attr(8), "kind": KIND["sum"]}
     for xs, total in (
         ([first, first, first, last], 32767 - 128 * 127),
         ([last, first, first, first], 127 * 127 * 3 - 128 * 127),
@@ -62,7 +63,7 @@ def test_the_order_of_an_integer_sum_counts() -> None:
 def test_an_integer_product(a: Any, b: Any, dtype: Any, shift: int, seed: int) -> None:
     xs = [noise(seed, a, SHAPE), noise(seed + 1, b, SHAPE)]
     got = result_of(
-        compute.EltwiseOp, xs, SHAPE, dtype, kind=StringAttr("product"), shift=int_attr(shift)
+        compute.EltwiseOp, xs, SHAPE, dtype, kind=KIND["product"], shift=int_attr(shift)
     )
     for index in np.ndindex(*SHAPE):
         product = int(xs[0][index]) * int(xs[1][index])
@@ -72,7 +73,7 @@ def test_an_integer_product(a: Any, b: Any, dtype: Any, shift: int, seed: int) -
 @given(INT8, st.integers(1, 3), SEEDS)
 def test_an_integer_maximum(dtype: Any, count: int, seed: int) -> None:
     xs = [noise(seed + i, dtype, SHAPE) for i in range(count)]
-    got = result_of(compute.EltwiseOp, xs, SHAPE, dtype, kind=StringAttr("max"))
+    got = result_of(compute.EltwiseOp, xs, SHAPE, dtype, kind=KIND["max"])
     assert all(got[i] == max(int(x[i]) for x in xs) for i in np.ndindex(*SHAPE))
 
 
@@ -82,7 +83,7 @@ def test_float_eltwise(kind: str, weighted: bool, relu: bool, seed: int) -> None
     factors = [0.5, -2.0, 1.0] if weighted and kind == "sum" else [1.0, 1.0, 1.0]
     got = result_of(
         compute.EltwiseOp, xs, SHAPE, np.float32,
-        kind=StringAttr(kind), relu=BoolAttr.from_bool(relu),
+        kind=KIND[kind], relu=BoolAttr.from_bool(relu),
         coefficients=DenseArrayBase.from_list(f32, factors) if weighted else None,
     )  # fmt: skip
     for index in np.ndindex(*SHAPE):

@@ -136,7 +136,8 @@ def eltwise(kind: str, shape: Sequence[int], count: int, is_float: bool,
     if coefficients:
         more["coefficients"] = DenseArrayBase.from_list(f32, list(coefficients))
     one = tensor(shape, is_float)
-    return made(compute.EltwiseOp, [one] * count, one, kind=StringAttr(kind),
+    attr = compute.EltwiseKindAttr(compute.EltwiseKind(kind))
+    return made(compute.EltwiseOp, [one] * count, one, kind=attr,
                 shift=int_attr(0 if is_float else 2), relu=BoolAttr.from_bool(False), **more)
 
 

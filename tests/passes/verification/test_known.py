@@ -87,7 +87,7 @@ def test_an_integer_of_an_undefined_number_is_undefined_and_so_is_what_follows()
     assert x.array.dtype == np.int8
     assert x.undefined is not None
     assert x.undefined.tolist() == [[False, True, True, False]]
-    larger = op_of(f'quant.eltwise "max"(%a, %b) tops ["y"] : {INT}, {INT} -> {INT}', INT, INT, INT)
+    larger = op_of(f'quant.eltwise max(%a, %b) tops ["y"] : {INT}, {INT} -> {INT}', INT, INT, INT)
     other = Known.of(np.array([[1, 127, -128, 3]], np.int8))
     (y,) = evaluate(larger, [x, other])
     assert y.undefined is not None
