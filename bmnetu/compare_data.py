@@ -12,7 +12,7 @@ from xdsl.dialects.func import FuncOp
 from bmnetu.errors import UsageError
 from bmnetu.frontend import Network
 from bmnetu.options import CompileOptions, DataOptions
-from dialects.blob import Array
+from dialects.constant import Array
 from dialects.ufw.layer import shape_of
 from dialects.ufw.shapes import Shape, show
 from passes.module.functions import main_function, names

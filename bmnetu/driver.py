@@ -25,7 +25,7 @@ from bmnetu.report.profile import PROFILE_FILES, profile, profile_files
 from bmnetu.report.result import CompileResult, LayerLines, summary
 from bmnetu.ways.search import search
 from bmnetu.ways.static import STATIC
-from dialects.blob import BlobError
+from dialects.constant import ConstantError
 from dialects.execute import names_of
 from passes.module.functions import main_function, names, npu_functions
 from passes.module.locations import LayerError
@@ -162,7 +162,7 @@ def user_errors():
         yield
     except LayerError as error:
         raise UnsupportedError(str(error)) from error
-    except (VerifyException, DiagnosticException, BlobError) as error:
+    except (VerifyException, DiagnosticException, ConstantError) as error:
         raise BmnetuError(str(error).splitlines()[0] if str(error) else repr(error)) from error
 
 

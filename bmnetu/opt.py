@@ -28,7 +28,7 @@ from bmnetu.command_line import list_passes
 from bmnetu.command_line.installed import installed_plugins
 from bmnetu.command_line.terminal import Terminal, settle
 from bmnetu.errors import BmnetuError, InputFileError, UnsupportedError, UsageError
-from bmnetu.files.dump import fill_blobs
+from bmnetu.files.dump import fill_constants
 from bmnetu.files.module_text import parse_module
 from bmnetu.files.outputs import OutputFolder
 from bmnetu.files.reading import write_atomically
@@ -38,7 +38,6 @@ from bmnetu.frontend import load_network
 from bmnetu.interrupts import interruptible
 from bmnetu.pipeline import all_dialects, known_passes
 from bmnetu.start import INTERRUPTED
-from dialects.blob import BlobError
 from passes.image.disassembly import disassemble
 from passes.image.groups import Sites
 from passes.module.functions import main_function
@@ -159,7 +158,7 @@ class BmnetuOpt(xDSLOptMain):
             name, implicit = self.get_input_name(), not self.args.no_implicit_module
             module = parse_module(self.ctx, stream.read(), name, implicit)
             if self.args.weights is not None:
-                fill_blobs(module, WeightsFile(Path(self.args.weights)))
+                fill_constants(module, WeightsFile(Path(self.args.weights)))
             return module
 
         def load(weight: Path | None) -> ModuleOp:
@@ -210,7 +209,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         terminal.error("interrupted")
         return INTERRUPTED
-    except (BmnetuError, DiagnosticException, ParseError, BlobError, ValueError, OSError) as error:
+    except (BmnetuError, DiagnosticException, ParseError, ValueError, OSError) as error:
         if "--debug" in words:
             raise
         terminal.error(str(error) or type(error).__name__)

@@ -12,14 +12,14 @@ from xdsl.ir import Dialect
 from xdsl.passes import ModulePass, PassPipeline
 
 from bmnetu import plugins
-from dialects.blob import BLOB
 from dialects.bm1684.npu import NPU
 from dialects.bm1684.tile import TILE
+from dialects.constant import CONSTANT
 from dialects.quant import QUANT
 from dialects.ufw.ops import UFW
 from passes import PASS_NAMES, load_pass
 
-DIALECTS: tuple[Dialect, ...] = (Builtin, Func, BLOB, UFW, QUANT, TILE, NPU)
+DIALECTS: tuple[Dialect, ...] = (Builtin, Func, CONSTANT, UFW, QUANT, TILE, NPU)
 
 
 def all_dialects() -> tuple[Dialect, ...]:

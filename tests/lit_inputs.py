@@ -11,7 +11,7 @@ import numpy as np
 
 from bmnetu.api import calibrate
 from bmnetu.frontend import write_umodel
-from dialects.blob import Array, Blob
+from dialects.constant import Array, Constant
 from tests.networks import random_weights
 
 LIT = Path(__file__).parents[1] / "lit_tests"
@@ -43,7 +43,7 @@ BLOBS: dict[str, Array] = {
 def write_all() -> None:
     """Writes weights.npz, and the umodels of lit_tests/pipeline."""
     WEIGHTS.parent.mkdir(parents=True, exist_ok=True)
-    arrays: dict[str, Any] = {Blob.of(array).digest: array for array in BLOBS.values()}
+    arrays: dict[str, Any] = {Constant.of(array).digest: array for array in BLOBS.values()}
     np.savez_compressed(WEIGHTS, allow_pickle=False, **arrays)
     inputs = PIPELINE / "Inputs"
     inputs.mkdir(parents=True, exist_ok=True)
@@ -67,7 +67,7 @@ def digests() -> str:
     """The handles of the constants, a line each, as they stand in IR text."""
     lines: list[str] = []
     for name, array in BLOBS.items():
-        blob = Blob.of(array)
+        blob = Constant.of(array)
         shape = ", ".join(map(str, blob.shape))
         lines.append(f'{name}: <"{blob.digest}", "{blob.dtype}", [{shape}]>')
     return "\n".join(lines)

@@ -15,7 +15,7 @@ from bmnetu.frontend.prototxt.inputs import reshaped
 from bmnetu.frontend.prototxt.topology import Layer, read_topology
 from bmnetu.frontend.ufw_pb2 import BlobProto, NetParameter
 from bmnetu.frontend.weights.blobs import Coefficients, Required, Role, float_blob
-from dialects.blob import Array
+from dialects.constant import Array
 from dialects.ufw.ops import Top
 from dialects.ufw.shapes import Shape
 

@@ -14,7 +14,7 @@ from bmnetu.cli import main
 from bmnetu.frontend import write_umodel
 from bmnetu.report.result import CompileResult
 from bmnetu.ways.static import OPT_LEVELS
-from dialects.blob import Array
+from dialects.constant import Array
 from tests.broken import FILES, PIPELINE
 from tests.networks import random_weights
 

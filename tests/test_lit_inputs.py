@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from bmnetu.frontend import Precision, load_network
-from dialects.blob import Blob
+from dialects.constant import Constant
 from tests.broken import FILES
 from tests.lit_inputs import BLOBS, PIPELINE, WEIGHTS
 from tests.networks import random_weights
 
 
 def test_the_constants() -> None:
-    expected = {Blob.of(array).digest: array for array in BLOBS.values()}
+    expected = {Constant.of(array).digest: array for array in BLOBS.values()}
     with np.load(WEIGHTS, allow_pickle=False) as archive:
         assert set(archive.files) == set(expected)
-        assert all(Blob.of(archive[digest]).digest == digest for digest in expected)
+        assert all(Constant.of(archive[digest]).digest == digest for digest in expected)
 
 
 def test_the_umodels() -> None:

@@ -22,7 +22,7 @@ from bmnetu.calibration.run.portable import PortableFunction
 from bmnetu.errors import AccuracyError, InputFileError, UsageError
 from bmnetu.frontend import Network, Precision, load_network
 from bmnetu.options import EvaluateOptions, Shapes
-from dialects.blob import Array
+from dialects.constant import Array
 from dialects.ufw.facts import FollowsOperand, GivesProbabilities
 from dialects.ufw.layer import LayerOp, shape_of
 from passes.module.functions import main_function, names

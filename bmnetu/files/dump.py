@@ -13,7 +13,7 @@ from xdsl.ir import Attribute, Operation
 
 from bmnetu.files.outputs import OutputFolder
 from bmnetu.files.text_printer import TextPrinter
-from dialects.blob import BlobAttr, with_data
+from dialects.constant import ConstantAttr, with_data
 
 WEIGHTS = "weights.npz"
 
@@ -25,26 +25,26 @@ def module_text(module: Operation) -> str:
     return stream.getvalue() + "\n"
 
 
-def blobs_of(module: Operation) -> dict[str, NDArray[Any]]:
+def constants_of(module: Operation) -> dict[str, NDArray[Any]]:
     """The data of all blobs in a module or function, by digest."""
     found: dict[str, NDArray[Any]] = {}
     for op in module.walk():
         for attribute in op.properties.values():
-            if isinstance(attribute, BlobAttr) and attribute.data.array is not None:
+            if isinstance(attribute, ConstantAttr) and attribute.data.array is not None:
                 found[attribute.data.digest] = attribute.data.array
     return found
 
 
-def fill_blobs(module: Operation, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Gives every blob of a module its data, looked up by digest. Raises BlobError."""
+def fill_constants(module: Operation, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Gives every constant of a module its data, looked up by digest. Raises ConstantError."""
     for op in module.walk():
         for name, attribute in op.properties.items():
-            if isinstance(attribute, BlobAttr):
+            if isinstance(attribute, ConstantAttr):
                 op.properties[name] = cast(Attribute, with_data(attribute, arrays))
 
 
 class Dumper:
-    """Writes ``NN_pass.mlir`` files into a folder, and weights.npz with every blob seen so far."""
+    """Writes ``NN_pass.mlir`` files into a folder, and weights.npz with all constants so far."""
 
     def __init__(self, folder: OutputFolder):
         self.folder = folder
@@ -54,7 +54,7 @@ class Dumper:
     def dump(self, name: str, module: ModuleOp) -> None:
         """Writes the module as it is now, together with the weights if there are new ones."""
         files: dict[str, bytes] = {}
-        new = blobs_of(module)
+        new = constants_of(module)
         if not self.count or new.keys() - self.weights.keys():
             self.weights |= new
             stream = io.BytesIO()

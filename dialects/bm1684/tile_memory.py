@@ -17,8 +17,8 @@ from xdsl.irdl import (
 )
 from xdsl.utils.exceptions import VerifyException
 
-from dialects.blob import BlobAttr
 from dialects.bm1684.layout import Ref
+from dialects.constant import ConstantAttr
 from dialects.quant.base import I64S, require, require_ints
 from dialects.quant.scale import ScaleAttr
 
@@ -64,11 +64,11 @@ class AllocOp(BufferOp):
 
 @irdl_op_definition
 class ConstantOp(BufferOp):
-    """Constant data in the weights part of DDR; the blob's bytes are stored as they are."""
+    """Constant data in the weights part of DDR; its bytes are stored as they are."""
 
     name = "tile.constant"
-    blob = prop_def(BlobAttr)
-    assembly_format = "$blob (`address` $address^)? attr-dict `:` type($ref)"
+    value = prop_def(ConstantAttr)
+    assembly_format = "$value (`address` $address^)? attr-dict `:` type($ref)"
 
 
 class NetworkTensorOp(BufferOp, ABC):

@@ -10,7 +10,7 @@ from xdsl.dialects.builtin import BoolAttr, IntegerAttr, i64
 from xdsl.ir import Attribute
 from xdsl.irdl import irdl_op_definition, opt_prop_def, prop_def, traits_def
 
-from dialects.blob import BlobAttr
+from dialects.constant import ConstantAttr
 from dialects.quant import types
 from dialects.quant.arithmetic import rounding_shift, saturate
 from dialects.quant.base import (
@@ -47,8 +47,8 @@ class ConvOp(UnaryOp):
     """
 
     name = "quant.conv"
-    weight = prop_def(BlobAttr)
-    bias = opt_prop_def(BlobAttr)
+    weight = prop_def(ConstantAttr)
+    bias = opt_prop_def(ConstantAttr)
     stride = prop_def(I64S, default_value=i64s([1, 1]))
     pad = prop_def(I64S, default_value=i64s([0, 0, 0, 0]))
     dilation = prop_def(I64S, default_value=i64s([1, 1]))

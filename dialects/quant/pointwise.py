@@ -6,7 +6,7 @@ import numpy as np
 from xdsl.dialects.builtin import FloatAttr
 from xdsl.irdl import irdl_op_definition, opt_prop_def, prop_def, traits_def
 
-from dialects.blob import BlobAttr
+from dialects.constant import ConstantAttr
 from dialects.quant import types
 from dialects.quant.arithmetic import quantize, rounding_shift, saturate
 from dialects.quant.base import (
@@ -76,7 +76,7 @@ class PReluOp(PointwiseOp):
 
     name = "quant.prelu"
     traits = traits_def(WideSums())
-    slope = prop_def(BlobAttr)
+    slope = prop_def(ConstantAttr)
     shift = prop_def(I64, default_value=ZERO)
     multiplier = prop_def(I64, default_value=ONE)
     multiplier_shift = prop_def(I64, default_value=ZERO)
@@ -124,7 +124,7 @@ class LookupOp(PointwiseOp):
     """``y = table[x & 255]``: any function of one 8-bit value. The table has 256 bytes (uint8)."""
 
     name = "quant.lookup"
-    table = prop_def(BlobAttr)
+    table = prop_def(ConstantAttr)
     assembly_format = "$x `table` $table `tops` $tops attr-dict `:` type($x) `->` type($y)"
 
     def verify_(self) -> None:

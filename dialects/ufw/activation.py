@@ -10,7 +10,7 @@ from xdsl.ir import SSAValue
 from xdsl.irdl import irdl_op_definition, opt_prop_def, prop_def, traits_def
 from xdsl.traits import Pure
 
-from dialects.blob import BlobAttr
+from dialects.constant import ConstantAttr
 from dialects.function_properties import FunctionProperties, function_properties
 from dialects.ufw import shapes
 from dialects.ufw.facts import Array, CarriesOn, FloatArray, GivesProbabilities
@@ -102,7 +102,7 @@ class PReLUOp(UnaryLayerOp):
 
     name = "ufw.prelu"
 
-    slope = prop_def(BlobAttr)
+    slope = prop_def(ConstantAttr)
     right_shift = opt_prop_def(IntegerAttr[I64])
 
     traits = traits_def(Pure(), CarriesOn())
@@ -155,7 +155,7 @@ class PReLUOp(UnaryLayerOp):
         return 1.0
 
     def set_integers(self, weight: Array, bias: Array | None, shift: int) -> None:
-        self.slope, self.right_shift = BlobAttr.of(weight), IntegerAttr(shift, i64)
+        self.slope, self.right_shift = ConstantAttr.of(weight), IntegerAttr(shift, i64)
 
     def meaning(self, inputs: Sequence[FloatArray]) -> list[FloatArray]:
         x, slope = inputs[0], self.slope.array

@@ -15,7 +15,7 @@ from xdsl.ir import SSAValue
 from xdsl.irdl import irdl_op_definition, opt_prop_def, prop_def, traits_def
 from xdsl.traits import Pure
 
-from dialects.blob import BlobAttr
+from dialects.constant import ConstantAttr
 from dialects.ufw import shapes
 from dialects.ufw.facts import Array, FloatArray, TakesReLU
 from dialects.ufw.layer import (
@@ -39,8 +39,8 @@ ONE = IntegerAttr(1, i64)
 class WeightedLayerOp(UnaryLayerOp, ABC):
     """Every output channel is a sum of weighted inputs. ``weight`` is [O, ...]."""
 
-    weight = prop_def(BlobAttr)
-    bias = opt_prop_def(BlobAttr)
+    weight = prop_def(ConstantAttr)
+    bias = opt_prop_def(ConstantAttr)
     right_shift = opt_prop_def(IntegerAttr[I64])
 
     @property

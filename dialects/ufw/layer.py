@@ -27,7 +27,7 @@ from xdsl.irdl import IRDLOperation, operand_def, prop_def, result_def
 from xdsl.rewriter import Rewriter
 from xdsl.utils.exceptions import VerifyException
 
-from dialects.blob import Array, BlobAttr
+from dialects.constant import Array, ConstantAttr
 from dialects.quant.scale import ScaleAttr
 from dialects.ufw.facts import LayerFacts
 from dialects.ufw.shapes import Shape, checked, require, show
@@ -39,7 +39,7 @@ MAX_SHIFT = 31
 """The largest right shift of an INT8 layer: the accumulator has 32 bits."""
 
 Tensor = TensorType[Attribute]
-Coefficients = BlobAttr | Array
+Coefficients = ConstantAttr | Array
 Setting = Attribute | Array | Sequence[int] | Sequence[float] | str | float | None
 """What a constructor takes for a property: the attribute, or the plain value it stands for."""
 
@@ -125,7 +125,7 @@ def attribute(value: Setting) -> Attribute | None:
         case str():
             return StringAttr(value)
         case np.ndarray():
-            return BlobAttr.of(value)
+            return ConstantAttr.of(value)
         case _:
             if all(isinstance(v, int) for v in value):
                 return pairs([int(v) for v in value])
@@ -199,7 +199,7 @@ class LayerOp(LayerFacts, ABC):
 
     def stored_blobs(self) -> list[Array]:
         blobs = (self.properties.get(name) for name in self.get_irdl_definition().properties)
-        return [blob.array for blob in blobs if isinstance(blob, BlobAttr)]
+        return [blob.array for blob in blobs if isinstance(blob, ConstantAttr)]
 
     @property
     def top_names(self) -> list[str]:
@@ -218,8 +218,8 @@ class UnaryLayerOp(LayerOp, ABC):
 
 
 def verify_coefficients(
-    weight: BlobAttr | None,
-    bias: BlobAttr | None,
+    weight: ConstantAttr | None,
+    bias: ConstantAttr | None,
     right_shift: IntegerAttr | None,
 ) -> None:
     """Coefficients are float32 without a shift, or int8 weights and int16 bias with one."""
@@ -238,7 +238,7 @@ def verify_coefficients(
     )
 
 
-def verify_bias(bias: BlobAttr | None, outputs: int) -> None:
+def verify_bias(bias: ConstantAttr | None, outputs: int) -> None:
     """Raises unless the bias is absent or has one value an output channel."""
     require(
         bias is None or bias.shape == (outputs,),
@@ -246,7 +246,7 @@ def verify_bias(bias: BlobAttr | None, outputs: int) -> None:
     )
 
 
-def real(weight: BlobAttr, bias: BlobAttr | None) -> tuple[Array, Array | None]:
+def real(weight: ConstantAttr, bias: ConstantAttr | None) -> tuple[Array, Array | None]:
     """Weight and bias as float64."""
     addend = None if bias is None else bias.array.astype(np.float64)
     return weight.array.astype(np.float64), addend
@@ -254,8 +254,8 @@ def real(weight: BlobAttr, bias: BlobAttr | None) -> tuple[Array, Array | None]:
 
 def set_integers(op: Any, weight: Array, bias: Array | None, shift: int) -> None:
     """Gives a layer with weight, bias and right_shift its integers."""
-    op.weight = BlobAttr.of(weight)
-    op.bias = None if bias is None else BlobAttr.of(bias)
+    op.weight = ConstantAttr.of(weight)
+    op.bias = None if bias is None else ConstantAttr.of(bias)
     op.right_shift = IntegerAttr(shift, i64)
 
 

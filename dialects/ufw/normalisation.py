@@ -24,7 +24,7 @@ from xdsl.irdl import (
 )
 from xdsl.traits import Pure
 
-from dialects.blob import BlobAttr
+from dialects.constant import ConstantAttr
 from dialects.ufw import shapes
 from dialects.ufw.facts import Array, CarriesOn, FloatArray, TakesReLU
 from dialects.ufw.layer import (
@@ -54,11 +54,11 @@ class BatchNormOp(UnaryLayerOp):
 
     name = "ufw.batch_norm"
 
-    mean = opt_prop_def(BlobAttr)
-    variance = opt_prop_def(BlobAttr)
+    mean = opt_prop_def(ConstantAttr)
+    variance = opt_prop_def(ConstantAttr)
     eps = opt_prop_def(FloatAttr[Float32Type])
-    weight = opt_prop_def(BlobAttr)
-    bias = opt_prop_def(BlobAttr)
+    weight = opt_prop_def(ConstantAttr)
+    bias = opt_prop_def(ConstantAttr)
     right_shift = opt_prop_def(IntegerAttr[I64])
 
     traits = traits_def(Pure(), TakesReLU(), CarriesOn())
@@ -137,8 +137,8 @@ class BroadcastLayerOp(LayerOp, ABC):
 
     bottom = operand_def(TensorType)
     operand = opt_operand_def(TensorType)
-    weight = opt_prop_def(BlobAttr)
-    bias = opt_prop_def(BlobAttr)
+    weight = opt_prop_def(ConstantAttr)
+    bias = opt_prop_def(ConstantAttr)
     axis = prop_def(IntegerAttr[I64], default_value=ONE)
     right_shift = opt_prop_def(IntegerAttr[I64])
     top = result_def(TensorType)

@@ -58,7 +58,7 @@ def weights_image(function: FuncOp) -> bytes:
     Raises PassFailedException when ``coeff_size`` is not what the constants need.
     """
     constants = [op for op in function.body.block.ops if isinstance(op, tile.ConstantOp)]
-    parts = [np.ascontiguousarray(op.blob.array).view(np.uint8).reshape(-1) for op in constants]
+    parts = [np.ascontiguousarray(op.value.array).view(np.uint8).reshape(-1) for op in constants]
     begins = [op.located - BM1684.context_start for op in constants]
     ends = [begin + part.size for begin, part in zip(begins, parts, strict=True)]
     size, used = integer(function, "coeff_size"), max(ends, default=0)

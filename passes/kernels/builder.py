@@ -12,7 +12,6 @@ from xdsl.dialects.builtin import BoolAttr, LocationAttr, StringAttr
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 from xdsl.irdl import IRDLOperation
 
-from dialects.blob import BlobAttr
 from dialects.bm1684 import tile
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import (
@@ -36,6 +35,7 @@ from dialects.bm1684.tile_kinds import (
     SfuKind,
     SfuKindAttr,
 )
+from dialects.constant import ConstantAttr
 from dialects.quant.base import i64s, int_attr
 from passes.kernels.options import KernelOptions
 
@@ -98,7 +98,7 @@ class TileBuilder:
         shape = four(array.shape)
         unit = array.dtype.itemsize
         ref = Ref(i32 if unit == 4 else si8, shape, contiguous(shape, unit), DDR)
-        return self.add(tile.ConstantOp, [], {"blob": BlobAttr.of(array)}, ref).results[0]
+        return self.add(tile.ConstantOp, [], {"value": ConstantAttr.of(array)}, ref).results[0]
 
     def table(self, words: Array) -> SSAValue:
         """A table of 32-bit words in L2, loaded once and shared by all that ask for the same

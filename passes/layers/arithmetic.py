@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from xdsl.dialects.builtin import DenseArrayBase, f32
 from xdsl.ir import Operation, SSAValue
 
-from dialects.blob import BlobAttr
+from dialects.constant import ConstantAttr
 from dialects.quant import compute, types
 from dialects.quant.arithmetic import LARGEST_FACTOR, quantize
 from dialects.quant.base import i64s, int_attr, ints
@@ -146,8 +146,8 @@ def _relu(c: Converter, op: ufw.ReLUOp) -> None:
     elif types.is_float(x) or types.is_float(op.top):
         x = c.as_float(x)
         result = types.float_like(op.top)
-        blob = BlobAttr.of(np.array([slope], np.float32))
-        c.finish(op, c.add(compute.PReluOp, [x], result, slope=blob, upper=op.upper))
+        slopes = ConstantAttr.of(np.array([slope], np.float32))
+        c.finish(op, c.add(compute.PReluOp, [x], result, slope=slopes, upper=op.upper))
     elif slope == 0:
         scale = types.scale_of(op.top) or 1.0
         multiplier, shift = c.ratio((types.scale_of(x) or 1.0) / scale)
@@ -158,7 +158,7 @@ def _relu(c: Converter, op: ufw.ReLUOp) -> None:
         ratio = (types.scale_of(x) or 1.0) / (types.scale_of(op.top) or 1.0)
         multiplier, shift = c.ratio(abs(slope) * ratio)
         signed = multiplier if slope > 0 else -multiplier
-        _integer_prelu(c, op, x, BlobAttr.of(np.array([signed], np.int8)), shift)
+        _integer_prelu(c, op, x, ConstantAttr.of(np.array([signed], np.int8)), shift)
 
 
 def _pass_on(c: Converter, op: Any, value: SSAValue) -> None:
@@ -183,7 +183,7 @@ def _prelu(c: Converter, op: ufw.PReLUOp) -> None:
 
 
 def _integer_prelu(
-    c: Converter, op: ufw.ReLUOp | ufw.PReLUOp, x: SSAValue, slope: BlobAttr, shift: int
+    c: Converter, op: ufw.ReLUOp | ufw.PReLUOp, x: SSAValue, slope: ConstantAttr, shift: int
 ) -> None:
     """``slope`` and ``shift`` lead from the operand's scale to the result's; that of a float
     result is the operand's."""
@@ -208,7 +208,7 @@ def _tabled(c: Converter, op: Any, function: Callable[[Array], Array]) -> None:
         real = function(index * (types.scale_of(x) or 1.0)).astype(np.float32)
     table = quantize(real, types.scale_of(top) or 1.0, types.dtype_of(top)).view(np.uint8)
     kind = types.tensor_type(top)
-    c.finish(op, c.add(compute.LookupOp, [x], kind, table=BlobAttr.of(table)))
+    c.finish(op, c.add(compute.LookupOp, [x], kind, table=ConstantAttr.of(table)))
 
 
 def _pointwise(c: Converter, op: ufw.PointwiseOp) -> None:

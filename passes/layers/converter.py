@@ -1,4 +1,4 @@
-"""Builds quant ops: keeps the value of every blob, and inserts the converters between types."""
+"""Builds quant ops: keeps the value that each ufw value became, inserts the converters."""
 
 from __future__ import annotations
 

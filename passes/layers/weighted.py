@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from xdsl.dialects.builtin import TensorType
 from xdsl.ir import Operation, SSAValue
 
-from dialects.blob import BlobAttr
 from dialects.bm1684.chip import BM1684
+from dialects.constant import ConstantAttr
 from dialects.quant import compute, movement, types
 from dialects.quant.base import i64s, int_attr, ints
 from dialects.quant.windows import window_size
@@ -98,7 +98,7 @@ def _inner_product(c: Converter, op: ufw.InnerProductOp) -> None:
         [x],
         _result(c, op, out),
         "" if same else "product",
-        weight=BlobAttr.of(weight),
+        weight=ConstantAttr.of(weight),
         bias=op.bias,
         shift=_shift(op),
     )
@@ -123,8 +123,8 @@ def _per_channel(
         [x],
         _result(c, op, four),
         "" if four == shape else "product",
-        weight=BlobAttr.of(np.ascontiguousarray(kernel)),
-        bias=None if bias is None else BlobAttr.of(np.ascontiguousarray(bias.reshape(-1))),
+        weight=ConstantAttr.of(np.ascontiguousarray(kernel)),
+        bias=None if bias is None else ConstantAttr.of(np.ascontiguousarray(bias.reshape(-1))),
         group=int_attr(channels),
         shift=_shift(op),
     )
@@ -191,8 +191,8 @@ def _shifted(c: Converter, op: ufw.ScaleOp, product: SSAValue, axis: int) -> Non
         [x],
         types.float_like(op.top, four),
         "sum",
-        weight=BlobAttr.of(np.ones((channels, 1, 1, 1), np.float32)),
-        bias=BlobAttr.of(op.bias.array.reshape(-1)),
+        weight=ConstantAttr.of(np.ones((channels, 1, 1, 1), np.float32)),
+        bias=ConstantAttr.of(op.bias.array.reshape(-1)),
         group=int_attr(channels),
     )
     c.finish(op, c.reshape(value, shape))

@@ -8,8 +8,8 @@ from math import prod
 import numpy as np
 from xdsl.ir import SSAValue
 
-from dialects.blob import Array, BlobAttr
 from dialects.bm1684.chip import BM1684
+from dialects.constant import Array, ConstantAttr
 from dialects.quant import compute, types
 from dialects.quant.base import i64s
 from passes.layers.converter import Converter
@@ -46,7 +46,7 @@ def subsampled(c: Converter, value: SSAValue, steps: Steps) -> SSAValue:
     return c.add(compute.MaxPoolOp, [value], result, kernel=i64s([1, 1]), stride=i64s(steps))
 
 
-def cut_dilation(weight: BlobAttr, dilation: Sequence[int]) -> tuple[BlobAttr, Steps]:
+def cut_dilation(weight: ConstantAttr, dilation: Sequence[int]) -> tuple[ConstantAttr, Steps]:
     """The same window with a dilation that fits: zeros stand between the weights for the rest.
 
     A kernel that would grow beyond MOST_WEIGHTS stays, with a dilation that no command takes.
@@ -59,7 +59,7 @@ def cut_dilation(weight: BlobAttr, dilation: Sequence[int]) -> tuple[BlobAttr, S
         return weight, (dilation[0], dilation[1])
     spread: Array = np.zeros(shape, weight.array.dtype)
     spread[:, :, ::rows, ::columns] = weight.array
-    return BlobAttr.of(spread), (h, w)
+    return ConstantAttr.of(spread), (h, w)
 
 
 def _divided(whole: int, limit: int) -> tuple[int, int]:

@@ -12,8 +12,8 @@ from xdsl.dialects.builtin import ArrayAttr, BoolAttr, StringAttr
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Attribute, Operation
 
-from dialects.blob import BlobAttr
 from dialects.bm1684.chip import BM1684
+from dialects.constant import ConstantAttr
 from dialects.execute import execute
 from dialects.quant import types, winograd
 from dialects.quant.base import int_attr, ints
@@ -74,15 +74,15 @@ def transformed(op: ConvOp) -> ConvOp | None:
     """The convolution as winograd; None when its integers leave no space."""
     weight, changes = op.weight.array, dict[str, Attribute](winograd=BoolAttr.from_bool(True))
     if types.is_float(op.x):
-        changes["weight"] = BlobAttr.of(winograd.transform(weight).astype(np.float32))
+        changes["weight"] = ConstantAttr.of(winograd.transform(weight).astype(np.float32))
     else:
         bias = None if op.bias is None else op.bias.array
         found = winograd.integers(weight, bias, op.shift.value.data)
         if found is None:
             return None
-        changes |= {"weight": BlobAttr.of(found.weight), "shift": int_attr(found.shift)}
+        changes |= {"weight": ConstantAttr.of(found.weight), "shift": int_attr(found.shift)}
         if found.bias is not None:
-            changes["bias"] = BlobAttr.of(found.bias)
+            changes["bias"] = ConstantAttr.of(found.bias)
     new = op.clone()
     new.location = op.location
     new.use_winograd = None

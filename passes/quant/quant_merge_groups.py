@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from xdsl.dialects.func import FuncOp
 
-from dialects.blob import Array, BlobAttr
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.cycles.gdma import START_CYCLES
 from dialects.bm1684.isa import Direction
+from dialects.constant import Array, ConstantAttr
 from dialects.quant import types
 from dialects.quant.base import int_attr
 from dialects.quant.compute import ConvOp
@@ -66,5 +66,5 @@ class QuantMergeGroupsPass(NpuFunctionPass):
                 continue
             merge = best_merge(conv)
             if merge > 1:
-                conv.weight = BlobAttr.of(merged(conv.weight.array, groups, merge))
+                conv.weight = ConstantAttr.of(merged(conv.weight.array, groups, merge))
                 conv.group = int_attr(groups // merge)

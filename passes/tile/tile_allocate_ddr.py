@@ -60,9 +60,9 @@ def _place_constants(ops: Iterable[Operation], start: int) -> int:
     at = start
     for op in ops:
         if isinstance(op, tile.ConstantOp):
-            blob = op.blob.data
-            if blob.digest not in used:
-                used[blob.digest] = at
-                at += align(blob.data.nbytes, BM1684.alignment)
-            op.address = IntegerAttr(used[blob.digest], i64)
+            constant = op.value.data
+            if constant.digest not in used:
+                used[constant.digest] = at
+                at += align(constant.data.nbytes, BM1684.alignment)
+            op.address = IntegerAttr(used[constant.digest], i64)
     return at - start

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from xdsl.dialects.func import FuncOp
 
-from dialects.blob import BlobAttr
+from dialects.constant import ConstantAttr
 from dialects.ufw.convolution import WeightedLayerOp
 from dialects.ufw.layer import LayerOp
 from passes.base import NpuFunctionPass
@@ -24,8 +24,8 @@ def fold_into(op: WeightedLayerOp, affine: Affine) -> None:
     weight = op.weight.array.astype(np.float64)
     scaled = weight * factor.reshape(-1, *(1,) * (weight.ndim - 1))
     bias = 0.0 if op.bias is None else op.bias.array.astype(np.float64)
-    op.weight = BlobAttr.of(scaled.astype(np.float32))
-    op.bias = BlobAttr.of((bias * factor + addend).astype(np.float32))
+    op.weight = ConstantAttr.of(scaled.astype(np.float32))
+    op.bias = ConstantAttr.of((bias * factor + addend).astype(np.float32))
 
 
 @dataclass(frozen=True)

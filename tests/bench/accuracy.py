@@ -26,7 +26,7 @@ from bmnetu.calibration.thresholds import thresholds as scales
 from bmnetu.calibration.thresholds.methods import METHODS
 from bmnetu.frontend import load_network, write_umodel
 from bmnetu.frontend.ufw_pb2 import NetParameter
-from dialects.blob import Array, BlobAttr
+from dialects.constant import Array, ConstantAttr
 from dialects.execute import execute
 from dialects.ufw import ops
 from dialects.ufw.reference import evaluate
@@ -115,8 +115,8 @@ def fitted_weights(model: Path, samples: Array) -> NetParameter:
         if isinstance(op, ops.BatchNormOp):
             x = inputs[0].astype(np.float64)
             mean, variance = x.mean(axis=(0, 2, 3)), x.var(axis=(0, 2, 3))
-            op.mean = BlobAttr.of(mean.astype(np.float32))
-            op.variance = BlobAttr.of(variance.astype(np.float32))
+            op.mean = ConstantAttr.of(mean.astype(np.float32))
+            op.variance = ConstantAttr.of(variance.astype(np.float32))
             for blob, array in zip(blobs[layer_name(op)], (mean, variance), strict=False):
                 blob.data[:] = array
         return evaluate(op, inputs)

@@ -14,7 +14,7 @@ from bmnetu.calibration.int8.int8_net import Int8Net
 from bmnetu.frontend import Network, Precision, load_network
 from bmnetu.frontend.ufw_pb2 import ActivationScale, LayerParameter, NetParameter
 from bmnetu.options import calibrate_options
-from dialects.blob import Array
+from dialects.constant import Array
 from dialects.execute import execute
 from dialects.ufw import reference as ufw
 from dialects.ufw.layer import shape_of

@@ -27,7 +27,7 @@ from bmnetu.calibration.thresholds.histograms import Histograms
 from bmnetu.errors import InputFileError, UsageError
 from bmnetu.files.dump import module_text
 from bmnetu.frontend import load_network
-from dialects.blob import Array
+from dialects.constant import Array
 from dialects.execute import execute
 from dialects.ufw.layer import shape_of
 from dialects.ufw.reference import evaluate

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dialects.blob import Array
+from dialects.constant import Array
 from tests.calibration.harness import Calibrated, Files, data_layer, layer
 from tests.networks import random_weights
 

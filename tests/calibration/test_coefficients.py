@@ -12,7 +12,7 @@ from xdsl.dialects import test
 from xdsl.dialects.builtin import TensorType, f32
 
 from bmnetu.calibration.thresholds.coefficients import Coefficients, Integers
-from dialects.blob import Array
+from dialects.constant import Array
 from dialects.ufw import ops
 from dialects.ufw.ops import Top
 

@@ -14,7 +14,7 @@ from bmnetu.calibration.data.transform import from_record
 from bmnetu.errors import InputFileError, UsageError
 from bmnetu.frontend import generate_umodel
 from bmnetu.frontend.weights.weight_file import read_weights
-from dialects.blob import Array
+from dialects.constant import Array
 from tests.calibration.harness import Calibrated, Files, data_layer, layer
 
 RGB = np.random.default_rng(0).integers(0, 256, (3, 8, 10, 3)).astype(np.uint8)

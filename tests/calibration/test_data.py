@@ -18,7 +18,7 @@ from PIL import Image
 
 from bmnetu.calibration.data.dataset import open_data
 from bmnetu.errors import InputFileError
-from dialects.blob import Array
+from dialects.constant import Array
 
 ONE = {"data": (2, 3, 4, 5)}
 TWO = {"a": (2, 3), "b": (4, 5)}

@@ -18,7 +18,7 @@ from bmnetu.calibration.data.look import Look
 from bmnetu.calibration.data.preprocess import Preprocess
 from bmnetu.errors import InputFileError
 from bmnetu.frontend.ufw_pb2 import BlobProto, Datum
-from dialects.blob import Array
+from dialects.constant import Array
 
 COLOUR = {"data": (2, 3, 6, 8)}
 GRAY = {"data": (1, 1, 6, 8)}

@@ -12,7 +12,7 @@ from bmnetu.calibration.run.net import FloatNet
 from bmnetu.calibration.thresholds.channels import Channels
 from bmnetu.frontend import load_network
 from bmnetu.frontend.ufw_pb2 import NetParameter
-from dialects.blob import Array
+from dialects.constant import Array
 from dialects.execute import execute
 from dialects.ufw.reference import evaluate
 from tests.calibration.harness import Files, batch, cosine, data_layer, layer

@@ -12,7 +12,7 @@ import bmnetu
 from bmnetu.calibration.evaluate import Evaluation
 from bmnetu.cli import calibrate_main
 from bmnetu.errors import AccuracyError, InputFileError, UsageError
-from dialects.blob import Array
+from dialects.constant import Array
 from tests.calibration.harness import Calibrated, Files, batch, data_layer, layer
 
 CLASSES, BATCH, SAMPLES = 7, 2, 21

@@ -15,7 +15,7 @@ from bmnetu.calibration.run.net import FloatNet
 from bmnetu.errors import UsageError
 from bmnetu.frontend import load_network
 from bmnetu.options import calibrate_options
-from dialects.blob import Array
+from dialects.constant import Array
 from tests.calibration.harness import Files, batch, data_layer, layer
 
 CONV = "convolution_param { num_output: 4 kernel_size: 3 pad: 1 }"

@@ -19,7 +19,7 @@ from bmnetu.calibration.thresholds.kl import (
     without_spikes,
 )
 from bmnetu.calibration.thresholds.methods import kl
-from dialects.blob import Array
+from dialects.constant import Array
 
 
 def threshold(values: Array, full_scale: int = 127) -> float:

@@ -11,7 +11,7 @@ import pytest
 
 from bmnetu.calibration.accuracy.closeness import Closeness
 from bmnetu.errors import InputFileError
-from dialects.blob import Array
+from dialects.constant import Array
 from tests.calibration.harness import Calibrated, Files, batch, data_layer, layer
 
 CONV = "convolution_param { num_output: 4 kernel_size: 3 pad: 1 }"

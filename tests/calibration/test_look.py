@@ -12,7 +12,7 @@ from bmnetu.calibration.data.accumulate import accumulate
 from bmnetu.calibration.data.dataset import open_data
 from bmnetu.calibration.data.look import Look, oddities
 from bmnetu.calibration.data.preprocess import Preprocess
-from dialects.blob import Array
+from dialects.constant import Array
 
 INPUTS = {"data": (2, 3, 4, 5)}
 NORMAL = np.random.default_rng(0).uniform(0, 255, (5, 3, 4, 5))

@@ -10,7 +10,7 @@ from PIL import Image
 
 from bmnetu.calibration.data.faults import MisfitError
 from bmnetu.calibration.data.preprocess import Preprocess
-from dialects.blob import Array
+from dialects.constant import Array
 
 RGB = np.random.default_rng(0).integers(0, 256, (9, 14, 3)).astype(np.uint8)
 PICTURE = Image.fromarray(RGB)

@@ -11,7 +11,7 @@ import pytest
 from bmnetu.calibration.int8 import refine
 from bmnetu.calibration.int8.refine import sample_batches
 from bmnetu.frontend import load_network
-from dialects.blob import Array
+from dialects.constant import Array
 from passes.module.functions import main_function
 from tests.calibration.harness import Calibrated, Files, batch, data_layer, layer
 

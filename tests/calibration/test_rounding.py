@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bmnetu.calibration.int8.rounding import DAMPING, round_weights
-from dialects.blob import Array
+from dialects.constant import Array
 
 
 def problem(groups: int, outputs: int, row: int, shared: float) -> tuple[Array, Array]:

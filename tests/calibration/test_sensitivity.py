@@ -12,7 +12,7 @@ from bmnetu.calibration.accuracy import float_choice
 from bmnetu.calibration.accuracy.sensitivity import Cost
 from bmnetu.calibration.int8.quantized_net import layer_name
 from bmnetu.errors import AccuracyError
-from dialects.blob import Array
+from dialects.constant import Array
 from tests.calibration.harness import Calibrated, Files, batch, cosine, data_layer, layer
 from tests.networks import random_weights
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from bmnetu.calibration.thresholds.histogram import Histogram
 from bmnetu.calibration.thresholds.histograms import Histograms
 from bmnetu.calibration.thresholds.methods import METHODS, threshold
-from dialects.blob import Array
+from dialects.constant import Array
 
 RANDOM = np.random.default_rng(0)
 SAMPLES = {

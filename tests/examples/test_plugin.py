@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from bmnetu.frontend.ufw_pb2 import LayerParameter, NetParameter
-from dialects.blob import Array
+from dialects.constant import Array
 from tests.calibration.harness import data_layer, layer
 from tests.examples.plugin import EXAMPLE, install, run
 

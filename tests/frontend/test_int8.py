@@ -14,7 +14,7 @@ from bmnetu.errors import InputFileError, UnsupportedError
 from bmnetu.frontend import Network, Precision, load_network
 from bmnetu.frontend.ufw_pb2 import LayerParameter, NetParameter
 from bmnetu.frontend.weights.blobs import float_blob, integer_blob
-from dialects.blob import Array
+from dialects.constant import Array
 from dialects.quant.scale import ScaleAttr
 from dialects.ufw import ops
 from dialects.ufw.layer import SI8, UI8, tensor_type
@@ -72,7 +72,7 @@ def record(net: NetParameter, blob: str) -> None:
     net.activation.extend(kept)
 
 
-def blobs_of(net: NetParameter, name: str) -> LayerParameter:
+def constants_of(net: NetParameter, name: str) -> LayerParameter:
     return next(each for each in net.layer if each.name == name)
 
 
@@ -106,7 +106,7 @@ def test_coefficients_and_shifts(tmp_path: Path) -> None:
 
 def test_int8_data_is_read_too(tmp_path: Path) -> None:
     net = umodel()
-    blob = blobs_of(net, "conv").blobs[0]
+    blob = constants_of(net, "conv").blobs[0]
     blob.int8_data = bytes(v % 256 for v in blob.int32_data)
     blob.ClearField("int32_data")
     conv = layers_of(loaded(tmp_path, TEXT, net))[0]
@@ -117,7 +117,7 @@ def test_int8_data_is_read_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize("unsigned", [False, True])
 def test_a_float_island(tmp_path: Path, unsigned: bool) -> None:
     net = umodel()
-    fc = blobs_of(net, "fc")
+    fc = constants_of(net, "fc")
     del fc.blobs[:]
     fc.blobs.append(float_blob(np.ones((2, 48), np.float32)))
     record(net, "fc")
@@ -163,23 +163,23 @@ def infinite_threshold(net: NetParameter) -> None:
 
 
 def no_shift(net: NetParameter) -> None:
-    blobs_of(net, "conv").blobs[0].ClearField("right_shift_num")
+    constants_of(net, "conv").blobs[0].ClearField("right_shift_num")
 
 
 def large_shift(net: NetParameter) -> None:
-    blobs_of(net, "conv").blobs[0].right_shift_num = 40
+    constants_of(net, "conv").blobs[0].right_shift_num = 40
 
 
 def large_weight(net: NetParameter) -> None:
-    blobs_of(net, "conv").blobs[0].int32_data[0] = 128
+    constants_of(net, "conv").blobs[0].int32_data[0] = 128
 
 
 def large_bias(net: NetParameter) -> None:
-    blobs_of(net, "conv").blobs[1].int32_data[0] = 40000
+    constants_of(net, "conv").blobs[1].int32_data[0] = 40000
 
 
 def float_bias(net: NetParameter) -> None:
-    blobs_of(net, "conv").blobs[1].CopyFrom(float_blob(np.ones(3, np.float32)))
+    constants_of(net, "conv").blobs[1].CopyFrom(float_blob(np.ones(3, np.float32)))
 
 
 FAULTS: list[tuple[Callable[[NetParameter], None], str]] = [

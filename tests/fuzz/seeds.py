@@ -14,7 +14,7 @@ from onnx import ModelProto
 from PIL import Image
 
 import bmnetu
-from bmnetu.files.dump import blobs_of, module_text
+from bmnetu.files.dump import constants_of, module_text
 from bmnetu.frontend.ufw_pb2 import Datum
 from bmnetu.pipeline import run_pipeline
 from tests.calibration.harness import Files, data_layer, layer
@@ -100,10 +100,10 @@ def make_seeds(folder: Path) -> Seeds:
 def dumps(module: Any, precision: str, opt: int) -> Iterable[tuple[bytes, bytes]]:
     """Dumps of a module at all levels, each with its weights."""
     passes = static_passes(opt, precision)
-    found = [(module_text(module).encode(), packed(blobs_of(module)))]
+    found = [(module_text(module).encode(), packed(constants_of(module)))]
 
     def after(item: object) -> None:
-        found.append((module_text(module).encode(), packed(blobs_of(module))))
+        found.append((module_text(module).encode(), packed(constants_of(module))))
 
     run_pipeline(module, passes, after)
     return found

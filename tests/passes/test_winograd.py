@@ -9,8 +9,8 @@ import pytest
 from xdsl.dialects.builtin import ModuleOp
 
 from bmnetu.pipeline import parse_pipeline, run_pipeline
-from dialects.blob import BlobAttr
 from dialects.bm1684.npu import CommandOp
+from dialects.constant import ConstantAttr
 from dialects.execute import names_of
 from dialects.quant import types
 from dialects.ufw import ops as ufw
@@ -106,7 +106,7 @@ def test_a_layer_that_loses_too_much_stays_direct() -> None:
     (conv,) = (op for op in module.walk() if isinstance(op, ufw.ConvolutionOp))
     weight = np.sign(conv.weight.array.astype(np.int8))
     weight[:, 0] = 127  # its transforms leave the small ones no bits
-    conv.weight = BlobAttr.of(weight)
+    conv.weight = ConstantAttr.of(weight)
     (line,) = run(module, 1, True)
     assert line.startswith("layer1: direct, winograd's cosine 0.9")
     assert not winograd_commands(module)

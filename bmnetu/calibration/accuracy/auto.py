@@ -21,7 +21,7 @@ from bmnetu.calibration.int8.recipe import Recipe
 from bmnetu.calibration.run.net import FloatNet
 from bmnetu.calibration.run.portable import PortableFunction
 from bmnetu.calibration.thresholds.channels import Channels
-from dialects.blob import Array
+from dialects.constant import Array
 from dialects.execute import execute, names_of
 from dialects.ufw.facts import GivesProbabilities, MovesData
 from dialects.ufw.layer import LayerOp

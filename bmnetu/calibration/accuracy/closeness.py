@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dialects.blob import Array
+from dialects.constant import Array
 
 
 @dataclass

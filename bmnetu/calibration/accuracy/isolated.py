@@ -8,7 +8,7 @@ from xdsl.dialects.func import FuncOp
 from xdsl.ir import Operation, SSAValue
 
 from bmnetu.calibration.int8.int8_net import Int8Net, held, real
-from dialects.blob import Array
+from dialects.constant import Array
 from dialects.execute import execute, names_of
 from dialects.quant import reference
 from dialects.ufw.reference import evaluate

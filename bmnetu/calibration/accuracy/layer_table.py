@@ -19,7 +19,7 @@ from bmnetu.calibration.int8.int8_net import Int8Net, real
 from bmnetu.calibration.run.net import FloatNet
 from bmnetu.calibration.run.portable import PortableFunction
 from bmnetu.frontend.weights.scales import FULL_SCALE_SIGNED, FULL_SCALE_UNSIGNED
-from dialects.blob import Array
+from dialects.constant import Array
 from dialects.execute import execute
 from dialects.quant import reference, types
 from passes.module.locations import layer_name

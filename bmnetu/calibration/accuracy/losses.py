@@ -17,7 +17,7 @@ from bmnetu.calibration.int8.equalize import columns_of
 from bmnetu.calibration.int8.quantized_net import QuantizedNet, layer_name
 from bmnetu.calibration.int8.quantizer import Quantizer
 from bmnetu.calibration.thresholds.thresholds import Numbers
-from dialects.blob import Array
+from dialects.constant import Array
 from dialects.ufw.convolution import WeightedLayerOp
 from dialects.ufw.facts import FollowsOperand, JoinsOperands, PassesOn
 from dialects.ufw.layer import LayerOp, shape_of

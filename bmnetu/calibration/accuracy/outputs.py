@@ -14,7 +14,7 @@ from bmnetu.calibration.data.accumulate import Mergeable
 from bmnetu.calibration.data.dataset import CalibrationData
 from bmnetu.calibration.int8.int8_net import Int8Net
 from bmnetu.calibration.run.portable import PortableFunction
-from dialects.blob import Array
+from dialects.constant import Array
 from dialects.execute import execute, names_of
 from dialects.ufw.reference import evaluate
 

@@ -9,7 +9,7 @@ import numpy as np
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import SSAValue
 
-from dialects.blob import Array
+from dialects.constant import Array
 from dialects.execute import names_of
 from dialects.ufw.facts import JoinsOperands, MovesData
 from dialects.ufw.layer import LayerOp, shape_of

@@ -9,7 +9,7 @@ import numpy as np
 
 from bmnetu.calibration.accuracy.closeness import Closeness
 from bmnetu.calibration.accuracy.outputs import OutputErrors
-from dialects.blob import Array
+from dialects.constant import Array
 
 RANKS = (1, 5)
 """The label has to be among so many best classes; RANKS that are no fewer than the classes do not

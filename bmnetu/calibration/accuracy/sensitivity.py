@@ -19,7 +19,7 @@ from bmnetu.calibration.int8.islands import blocks
 from bmnetu.calibration.int8.quantized_net import layer_name
 from bmnetu.calibration.run.net import FloatNet, Node
 from bmnetu.calibration.run.portable import PortableFunction
-from dialects.blob import Array
+from dialects.constant import Array
 from dialects.execute import names_of
 from dialects.ufw.layer import LayerOp
 from dialects.ufw.reference import evaluate

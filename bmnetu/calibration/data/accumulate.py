@@ -13,7 +13,7 @@ from bmnetu.calibration.data.dataset import CalibrationData
 from bmnetu.calibration.run.crew import Job
 from bmnetu.calibration.run.portable import PortableFunction
 from bmnetu.calibration.run.progress import progress
-from dialects.blob import Array
+from dialects.constant import Array
 from dialects.execute import execute
 from dialects.ufw.reference import evaluate
 

@@ -17,7 +17,7 @@ from bmnetu.calibration.data.faults import MisfitError, check_room, reading
 from bmnetu.calibration.data.preprocess import MAX_PIXELS, Preprocess
 from bmnetu.errors import InputFileError
 from bmnetu.files.weights_file import HEADERS
-from dialects.blob import Array
+from dialects.constant import Array
 from dialects.ufw.shapes import Shape, show
 
 NUMBERS = "biuf"

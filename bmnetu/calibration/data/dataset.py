@@ -16,7 +16,7 @@ from bmnetu.calibration.data.images import SUFFIXES, open_images
 from bmnetu.calibration.data.preprocess import Preprocess
 from bmnetu.calibration.run.crew import ALONE, Crew
 from bmnetu.errors import InputFileError
-from dialects.blob import Array
+from dialects.constant import Array
 from dialects.ufw.shapes import Shape
 
 

@@ -21,7 +21,7 @@ from bmnetu.calibration.data.images import decoded
 from bmnetu.calibration.data.preprocess import Preprocess
 from bmnetu.errors import InputFileError
 from bmnetu.frontend.ufw_pb2 import BlobProto, Datum
-from dialects.blob import Array
+from dialects.constant import Array
 from dialects.ufw.shapes import Shape, show
 
 DATA_FILE = "data.mdb"

@@ -16,7 +16,7 @@ from PIL import Image, UnidentifiedImageError
 from bmnetu.calibration.data.faults import MisfitError, check_room, reading
 from bmnetu.calibration.data.preprocess import Preprocess
 from bmnetu.errors import InputFileError
-from dialects.blob import Array
+from dialects.constant import Array
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from bmnetu.calibration.data.dataset import CalibrationData, Source
 from bmnetu.calibration.data.preprocess import Preprocess
-from dialects.blob import Array
+from dialects.constant import Array
 
 PIXEL = 255
 """The largest value of a pixel."""

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from bmnetu.calibration.data.faults import MisfitError
-from dialects.blob import Array
+from dialects.constant import Array
 from dialects.ufw.shapes import Shape, show
 
 MAX_PIXELS = 1 << 26

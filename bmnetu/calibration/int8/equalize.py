@@ -17,7 +17,7 @@ from bmnetu.calibration.run.net import FloatNet
 from bmnetu.calibration.thresholds.channels import Channels
 from bmnetu.calibration.thresholds.coefficients import LARGEST_WEIGHT
 from bmnetu.frontend.weights.scales import FULL_SCALE_SIGNED, FULL_SCALE_UNSIGNED
-from dialects.blob import Array, BlobAttr
+from dialects.constant import Array, ConstantAttr
 from dialects.ufw.convolution import WeightedLayerOp
 from dialects.ufw.layer import LayerOp, shape_of
 
@@ -174,5 +174,5 @@ def _scale(net: FloatNet, link: Link, factors: Array, channels: Channels) -> Non
         channels.scale(net.names[value], 1 / factors)
 
 
-def _blob(array: Array) -> BlobAttr:
-    return BlobAttr.of(array.astype(np.float32))
+def _blob(array: Array) -> ConstantAttr:
+    return ConstantAttr.of(array.astype(np.float32))

@@ -10,7 +10,7 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import SSAValue
 
 from bmnetu.calibration.run.portable import PortableFunction
-from dialects.blob import Array
+from dialects.constant import Array
 from dialects.execute import Observe, execute
 from dialects.quant import reference, types
 from dialects.quant.arithmetic import quantize

@@ -18,7 +18,7 @@ from bmnetu.calibration.thresholds.histograms import Histograms
 from bmnetu.calibration.thresholds.measured import Measured
 from bmnetu.calibration.thresholds.scale_plan import ScalePlan, plan_scales
 from bmnetu.calibration.thresholds.thresholds import Thresholds
-from dialects.blob import Array
+from dialects.constant import Array
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from bmnetu.calibration.thresholds.coefficients import (
     LARGEST_WEIGHT,
     Integers,
 )
-from dialects.blob import Array, BlobAttr
+from dialects.constant import Array, ConstantAttr
 from dialects.quant import compute, types
 from dialects.quant.base import ints
 from dialects.quant.reference import evaluate
@@ -116,7 +116,7 @@ def _rounded(
         ideal.reshape(groups * pieces, outputs, row), products / count, LARGEST_WEIGHT
     )
     integers = integers.reshape(groups, pieces, outputs, row).swapaxes(1, 2).astype(np.int8)
-    op.weight = BlobAttr.of(integers.reshape(shape))
+    op.weight = ConstantAttr.of(integers.reshape(shape))
     return replace(found, weight=integers.reshape(found.weight.shape))
 
 
@@ -158,7 +158,7 @@ def _corrected(
     chance = errors.var(axis=0, ddof=1) / len(errors)
     bias = bias + mean**3 / np.maximum(mean**2 + chance, np.finfo(np.float64).tiny)
     integers = np.clip(np.rint(bias), *BIAS_RANGE).astype(np.int16)
-    op.bias = BlobAttr.of(integers)
+    op.bias = ConstantAttr.of(integers)
     shape = (outputs,) if found.bias is None else found.bias.shape
     return replace(found, bias=integers.reshape(shape))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dialects.blob import Array
+from dialects.constant import Array
 
 DAMPING = 0.03
 """Added to the diagonal of the products, as a part of its mean: what few data do not show."""

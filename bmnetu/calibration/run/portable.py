@@ -8,9 +8,9 @@ from typing import Any
 from xdsl.dialects.func import FuncOp
 from xdsl.parser import Parser
 
-from bmnetu.files.dump import blobs_of, fill_blobs, module_text
+from bmnetu.files.dump import constants_of, fill_constants, module_text
 from bmnetu.pipeline import new_context
-from dialects.blob import Array
+from dialects.constant import Array
 from passes.module.functions import main_function
 
 
@@ -21,10 +21,10 @@ class PortableFunction:
         self.function = function
 
     def __reduce__(self) -> tuple[Callable[..., PortableFunction], tuple[Any, ...]]:
-        return _unpacked, (module_text(self.function), blobs_of(self.function))
+        return _unpacked, (module_text(self.function), constants_of(self.function))
 
 
 def _unpacked(text: str, weights: Mapping[str, Array]) -> PortableFunction:
     module = Parser(new_context(), text).parse_module()
-    fill_blobs(module, weights)
+    fill_constants(module, weights)
     return PortableFunction(main_function(module))

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import SSAValue
 
-from dialects.blob import Array
+from dialects.constant import Array
 from dialects.execute import Evaluate
 from passes.module.functions import names
 

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from dialects.blob import Array
+from dialects.constant import Array
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from dialects.blob import Array
+from dialects.constant import Array
 
 BINS = 2048
 

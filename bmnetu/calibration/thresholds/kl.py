@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from dialects.blob import Array
+from dialects.constant import Array
 
 EMPTY = 1e-4
 """The count of a level that got none, when something is clipped into it."""

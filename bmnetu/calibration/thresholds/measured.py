@@ -18,7 +18,7 @@ from bmnetu.calibration.thresholds.scale_plan import ScalePlan
 from bmnetu.errors import InputFileError
 from bmnetu.frontend.ufw_pb2 import LayerParameter
 from bmnetu.frontend.weights.scales import FULL_SCALE_SIGNED, FULL_SCALE_UNSIGNED
-from dialects.blob import Array
+from dialects.constant import Array
 from dialects.ufw.layer import LayerOp
 
 DEAD_BELOW = 1e-12

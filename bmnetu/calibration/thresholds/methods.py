@@ -9,7 +9,7 @@ import numpy as np
 
 from bmnetu.calibration.thresholds.histogram import Histogram
 from bmnetu.calibration.thresholds.kl import kl_threshold, without_spikes
-from dialects.blob import Array
+from dialects.constant import Array
 
 Method = Callable[[Histogram], float]
 

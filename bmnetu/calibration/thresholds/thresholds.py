@@ -12,7 +12,7 @@ from xdsl.ir import SSAValue
 from bmnetu.calibration.thresholds.measured import Measured
 from bmnetu.calibration.thresholds.scale_plan import ScalePlan
 from bmnetu.frontend.weights.scales import FULL_SCALE_SIGNED, FULL_SCALE_UNSIGNED
-from dialects.blob import Array
+from dialects.constant import Array
 from dialects.ufw.facts import JoinsOperands
 from dialects.ufw.layer import MAX_SHIFT, LayerOp
 from passes.layers.arithmetic import MAX_SUM_SHIFT, product_shift

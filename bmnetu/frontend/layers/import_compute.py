@@ -13,7 +13,7 @@ from bmnetu.frontend.layers.site import LayerSite, UnsupportedSetting
 from bmnetu.frontend.prototxt.custom import CUSTOM_MESSAGES
 from bmnetu.frontend.ufw_pb2 import ConvolutionParameter, EltwiseParameter, PoolingParameter
 from bmnetu.frontend.weights.blobs import Role
-from dialects.blob import Array
+from dialects.constant import Array
 from dialects.functions import Function
 from dialects.ufw import ops, shapes
 from dialects.ufw.layer import shape_of

@@ -12,7 +12,7 @@ from bmnetu.errors import InputFileError
 from bmnetu.frontend.onnx.functions import clamped, power_layer
 from bmnetu.frontend.onnx.graph import Blob, Site
 from bmnetu.frontend.onnx.node import Refusal
-from dialects.blob import Array
+from dialects.constant import Array
 from dialects.ufw.shapes import Shape, show
 
 

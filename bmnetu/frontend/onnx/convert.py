@@ -24,7 +24,7 @@ from bmnetu.frontend.prototxt.layer import Layer
 from bmnetu.frontend.prototxt.topology import Topology
 from bmnetu.frontend.ufw_pb2 import LayerParameter, NetParameter
 from bmnetu.frontend.weights.blobs import ArrayWeights
-from dialects.blob import Array
+from dialects.constant import Array
 from dialects.ufw.layer import Top
 from dialects.ufw.shapes import show
 

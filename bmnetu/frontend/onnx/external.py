@@ -9,7 +9,7 @@ import numpy as np
 from onnx import TensorProto, helper
 
 from bmnetu.errors import InputFileError
-from dialects.blob import Array
+from dialects.constant import Array
 
 DIGITS = 19
 """Longer numbers are no place in a file."""

@@ -15,7 +15,7 @@ from bmnetu.files.reading import read_bytes
 from bmnetu.frontend.onnx.external import Outside
 from bmnetu.frontend.onnx.node import DOMAINS, Node
 from bmnetu.frontend.weights.wire import check_messages
-from dialects.blob import Array
+from dialects.constant import Array
 from dialects.ufw.shapes import show
 
 OLDEST = 6

@@ -18,7 +18,7 @@ from bmnetu.errors import InputFileError
 from bmnetu.frontend.onnx.file import NUMBERS
 from bmnetu.frontend.onnx.infer import inferred
 from bmnetu.frontend.onnx.node import NO_OPERATOR, Node, Refusal
-from dialects.blob import Array
+from dialects.constant import Array
 from dialects.ufw.shapes import Shape
 
 Inputs = Sequence[Array | None]

@@ -17,7 +17,7 @@ from bmnetu.frontend.prototxt.custom import CUSTOM_MESSAGES, custom_message
 from bmnetu.frontend.prototxt.layer import Layer
 from bmnetu.frontend.ufw_pb2 import LayerParameter
 from bmnetu.frontend.weights.blobs import ArrayWeights
-from dialects.blob import Array
+from dialects.constant import Array
 from dialects.ufw.layer import Top, shape_of
 from dialects.ufw.shapes import Shape
 

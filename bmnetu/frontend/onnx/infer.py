@@ -9,7 +9,7 @@ from onnx import TensorProto, TypeProto, defs, helper, numpy_helper
 from onnx.shape_inference import infer_node_outputs
 
 from bmnetu.frontend.onnx.node import Node
-from dialects.blob import Array
+from dialects.constant import Array
 from dialects.ufw.shapes import Shape
 
 KNOWN_NUMBERS = 4096

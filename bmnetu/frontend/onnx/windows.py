@@ -17,7 +17,7 @@ from bmnetu.errors import InputFileError
 from bmnetu.frontend.onnx.file import MAX_NUMBERS
 from bmnetu.frontend.onnx.graph import NO_PADS, Blob, Site, pair
 from bmnetu.frontend.onnx.node import Node, Refusal
-from dialects.blob import Array
+from dialects.constant import Array
 from dialects.ufw import shapes
 from dialects.ufw.shapes import Shape, show
 from dialects.ufw.windows import average_divisors

@@ -14,7 +14,7 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 from bmnetu.frontend.prototxt.layer import Layer
 from bmnetu.frontend.ufw_pb2 import BlobProto, BlobShape, LayerParameter, Preprocess
 from bmnetu.frontend.weights.scales import Scales
-from dialects.blob import Array
+from dialects.constant import Array
 from dialects.ufw.shapes import Shape, show
 
 SHIFT_UNSET = 255

@@ -31,7 +31,7 @@ from bmnetu.frontend.weights.blobs import (
 from bmnetu.frontend.weights.scales import Scales
 from bmnetu.frontend.weights.wire import check_messages
 from bmnetu.nearest import nearest
-from dialects.blob import Array
+from dialects.constant import Array
 from dialects.names import quoted
 from dialects.ufw.layer import MAX_SHIFT
 from dialects.ufw.shapes import show

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from xdsl.dialects.builtin import BoolAttr, DenseArrayBase, f32
 
-from dialects.blob import BlobAttr
+from dialects.constant import ConstantAttr
 from dialects.function_properties import function_properties
 from dialects.quant import QUANT, compute, movement
 from dialects.quant.base import i64s, int_attr
@@ -110,7 +110,7 @@ def test_an_integer_prelu(x: Array, slopes: list[int], shift: int) -> None:
     slope, x = np.array(slopes, np.int8), np.tile(x, (1, len(slopes), 1, 1)).reshape(1, -1, 256)
     got = result_of(
         compute.PReluOp, [x], x.shape, x.dtype.type,
-        slope=BlobAttr.of(slope), shift=int_attr(shift),
+        slope=ConstantAttr.of(slope), shift=int_attr(shift),
     )  # fmt: skip
     for c, factor in enumerate(slopes):
         for value, y in zip(x[0, c].tolist(), got[0, c].tolist(), strict=True):
@@ -125,7 +125,7 @@ def test_an_integer_prelu_into_another_scale(
     x = ALL_BYTES[0].reshape(1, 1, 256)
     got = result_of(
         compute.PReluOp, [x], x.shape, np.int8,
-        slope=BlobAttr.of(np.array([slope], np.int8)), shift=int_attr(shift),
+        slope=ConstantAttr.of(np.array([slope], np.int8)), shift=int_attr(shift),
         multiplier=int_attr(multiplier), multiplier_shift=int_attr(multiplier_shift),
     )  # fmt: skip
     for value, y in zip(x.ravel().tolist(), got.ravel().tolist(), strict=True):
@@ -138,7 +138,7 @@ def test_an_integer_prelu_into_another_scale(
 @pytest.mark.parametrize("count", [1, 3])
 def test_a_float_prelu(count: int) -> None:
     x, slope = noise(0, np.float32, SHAPE), noise(1, np.float32, (count,))
-    got = result_of(compute.PReluOp, [x], SHAPE, np.float32, slope=BlobAttr.of(slope))
+    got = result_of(compute.PReluOp, [x], SHAPE, np.float32, slope=ConstantAttr.of(slope))
     for index in np.ndindex(*SHAPE):
         factor = 1 if x[index] >= 0 else slope[index[1] % count]
         assert got[index] == pytest.approx(x[index] * factor)
@@ -148,7 +148,7 @@ def test_a_float_prelu(count: int) -> None:
 @pytest.mark.parametrize("dtype", [np.int8, np.uint8])
 def test_a_lookup_takes_the_byte_as_index(x: Array, dtype: Any) -> None:
     table = np.random.default_rng(1).permutation(256).astype(np.uint8)
-    got = result_of(compute.LookupOp, [x], (256,), dtype, table=BlobAttr.of(table))
+    got = result_of(compute.LookupOp, [x], (256,), dtype, table=ConstantAttr.of(table))
     assert got.view(np.uint8).tolist() == [int(table[int(v) & 255]) for v in x]
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from xdsl.dialects.builtin import BoolAttr
 
-from dialects.blob import BlobAttr
+from dialects.constant import ConstantAttr
 from dialects.quant import compute
 from dialects.quant.arithmetic import reciprocal
 from dialects.quant.base import i64s, int_attr
@@ -67,8 +67,8 @@ def sums(case: dict[str, Any], x: Array, weight: Array, bias: Array | None) -> A
 
 def settings_of(case: dict[str, Any], weight: Array, bias: Array | None) -> dict[str, Any]:
     return {
-        "weight": BlobAttr.of(weight),
-        "bias": None if bias is None else BlobAttr.of(bias),
+        "weight": ConstantAttr.of(weight),
+        "bias": None if bias is None else ConstantAttr.of(bias),
         "group": int_attr(case["group"]),
         **{name: i64s(case[name]) for name in ("stride", "dilation", "pad")},
     }
@@ -108,9 +108,8 @@ def test_a_large_accumulator_is_exact() -> None:
     x = np.full((1, 4000, 3, 3), -128, np.int8)
     weight = np.full((1, 4000, 3, 3), -128, np.int8)
     weight[0, 0, 0, 0] = -127
-    got = result_of(
-        compute.ConvOp, [x], (1, 1, 1, 1), np.int8, weight=BlobAttr.of(weight), shift=int_attr(23)
-    )
+    settings = {"weight": ConstantAttr.of(weight), "shift": int_attr(23)}
+    got = result_of(compute.ConvOp, [x], (1, 1, 1, 1), np.int8, **settings)
     assert got.item() == shifted(4000 * 9 * 128 * 128 - 128, 23)
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from xdsl.dialects.builtin import BoolAttr
 
-from dialects.blob import BlobAttr
+from dialects.constant import ConstantAttr
 from dialects.quant import compute
 from dialects.quant.base import i64s, int_attr
 from dialects.quant.winograd import integers, transform, winograd_sums
@@ -56,7 +56,7 @@ def test_the_op_rounds_shifts_and_saturates(kind: type[np.generic]) -> None:
     bias = noise(5, np.int16, (3,))
     got = result_of(
         compute.ConvOp, [x], (2, 3, 5, 6), np.int8,
-        weight=BlobAttr.of(weight), bias=BlobAttr.of(bias), pad=i64s([1, 1, 1, 1]),
+        weight=ConstantAttr.of(weight), bias=ConstantAttr.of(bias), pad=i64s([1, 1, 1, 1]),
         shift=int_attr(11), winograd=BoolAttr.from_bool(True),
     )  # fmt: skip
     padded = np.pad(x.astype(np.int64), ((0, 0), (0, 0), (1, 3), (1, 3)))

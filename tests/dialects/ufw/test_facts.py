@@ -15,7 +15,7 @@ from xdsl.irdl import irdl_op_definition
 from xdsl.rewriter import Rewriter
 
 from bmnetu.frontend.layers.importers import IMPORTERS
-from dialects.blob import Array, BlobAttr
+from dialects.constant import Array, ConstantAttr
 from dialects.functions import ROWS, Parameters
 from dialects.quant import types
 from dialects.quant.base import QuantOp
@@ -205,7 +205,7 @@ def test_real_coefficients_become_integers(name: str) -> None:
     op.set_integers(integers[0], shaped if has_bias else None, 3)
     op.verify_layer()
     assert op.properties["right_shift"] is not None
-    blobs = [each for each in op.properties.values() if isinstance(each, BlobAttr)]
+    blobs = [each for each in op.properties.values() if isinstance(each, ConstantAttr)]
     assert {blob.data.dtype for blob in blobs} <= {"int8", "int16"}
 
 

@@ -14,7 +14,7 @@ from xdsl.ir import Attribute, Dialect, SSAValue
 from xdsl.parser import Parser
 from xdsl.utils.exceptions import VerifyException
 
-from dialects.blob import BLOB, Array
+from dialects.constant import CONSTANT, Array
 from dialects.quant.scale import ScaleAttr
 from dialects.ufw import ops
 from dialects.ufw.layer import SI8, UI8, LayerOp, shape_of, tensor_type
@@ -131,7 +131,7 @@ def reparsed(module: ModuleOp) -> ModuleOp:
         Func,
         xdsl_test.Test,
         ops.UFW,
-        BLOB,
+        CONSTANT,
         Dialect("quant", [], [ScaleAttr]),
     ):
         context.load_dialect(dialect)

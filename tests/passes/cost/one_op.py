@@ -22,10 +22,10 @@ from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, Block, Region, SSAValue
 
 from bmnetu.pipeline import parse_pipeline, run_pipeline
-from dialects.blob import BlobAttr
 from dialects.bm1684.cycles import cycles_of
 from dialects.bm1684.isa import Direction, Engine
 from dialects.bm1684.npu import CommandOp
+from dialects.constant import ConstantAttr
 from dialects.quant import compute, types
 from dialects.quant.base import QuantOp, i64s, int_attr
 from passes.cost.lowered import Work
@@ -73,7 +73,7 @@ def _relu(value: SSAValue, name: str) -> QuantOp:
         operands=[value], result_types=[value.type], location=OTHER,
         properties={
             "tops": ArrayAttr([StringAttr(name)]),
-            "slope": BlobAttr.of(np.zeros(1, _dtype(value.type))),
+            "slope": ConstantAttr.of(np.zeros(1, _dtype(value.type))),
             "shift": int_attr(0), "multiplier": int_attr(1), "multiplier_shift": int_attr(0),
         },
     )  # fmt: skip
@@ -111,8 +111,8 @@ def conv(
     blobs = (np.float32, np.float32) if is_float else (np.int8, np.int16)
     return made(
         compute.ConvOp, [tensor(shape, is_float)], tensor((n, outputs, *size), is_float),
-        weight=BlobAttr.of(np.ones((outputs, c // group, taps, taps), blobs[0])),
-        bias=BlobAttr.of(np.ones(outputs, blobs[1])), stride=i64s([stride] * 2),
+        weight=ConstantAttr.of(np.ones((outputs, c // group, taps, taps), blobs[0])),
+        bias=ConstantAttr.of(np.ones(outputs, blobs[1])), stride=i64s([stride] * 2),
         pad=i64s([pad] * 4), group=int_attr(group), relu=BoolAttr.from_bool(relu and is_float),
         winograd=BoolAttr.from_bool(winograd), dilation=i64s([1, 1]), shift=int_attr(0),
     )  # fmt: skip

@@ -9,7 +9,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from dialects.blob import BlobAttr
+from dialects.constant import ConstantAttr
 from dialects.function_properties import function_properties
 from dialects.functions import FUNCTIONS
 from dialects.quant import QUANT, compute, movement, strips, types
@@ -25,8 +25,8 @@ SHAPES = ((1, 64, 14, 14), (1, 70, 40, 30), (4, 16, 33, 20), (1, 3, 100, 100), (
 Case = Callable[[], QuantOp]
 
 
-def _slopes(count: int, value: int, is_float: bool) -> BlobAttr:
-    return BlobAttr.of(np.full(count, value, np.float32 if is_float else np.int8))
+def _slopes(count: int, value: int, is_float: bool) -> ConstantAttr:
+    return ConstantAttr.of(np.full(count, value, np.float32 if is_float else np.int8))
 
 
 def _windows(shape: Sequence[int], is_float: bool) -> Iterator[Case]:
@@ -57,7 +57,7 @@ def _pointwise(shape: Sequence[int], is_float: bool) -> Iterator[Case]:
         kinds = [tensor(shape, False)], tensor(shape, False, unsigned=True)
         yield partial(made, compute.RequantizeOp, *kinds, **factors)
         yield partial(unary, compute.LookupOp, shape, both,
-                      table=BlobAttr.of(np.arange(256, dtype=np.uint8)))  # fmt: skip
+                      table=ConstantAttr.of(np.arange(256, dtype=np.uint8)))  # fmt: skip
         return
     yield partial(unary, compute.QuantizeOp, shape, (True, False))
     for name, row in FUNCTIONS.items():

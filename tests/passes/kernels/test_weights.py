@@ -98,7 +98,7 @@ def test_long_rows_are_cut_into_what_a_transfer_takes(count: int) -> None:
     (constant,) = (op for op in b.block.ops if isinstance(op, tile.ConstantOp))
     (load,) = (op for op in b.block.ops if isinstance(op, tile.LoadOp))
     load.verify()
-    held = constant.blob.array.reshape(2, -1)
+    held = constant.value.array.reshape(2, -1)
     np.testing.assert_array_equal(held[:, :count], words)
     _, _, rows, width = target.shape
     assert rows * width == held.shape[1]

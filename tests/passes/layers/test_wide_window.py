@@ -13,8 +13,8 @@ from xdsl.dialects.builtin import ArrayAttr, FunctionType, ModuleOp, StringAttr
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Block, Region, SSAValue
 
-from dialects.blob import Array, BlobAttr
 from dialects.bm1684.chip import BM1684
+from dialects.constant import Array, ConstantAttr
 from dialects.execute import execute
 from dialects.quant import compute, types
 from dialects.quant.base import ints
@@ -119,7 +119,7 @@ def fits(module: ModuleOp) -> bool:
 
 
 def test_a_kernel_does_not_grow_without_bounds() -> None:
-    weight = BlobAttr.of(np.ones((8, 8, 3, 3), np.int8))
+    weight = ConstantAttr.of(np.ones((8, 8, 3, 3), np.int8))
     found, dilation = wide_window.cut_dilation(weight, (1000003, 1))
     assert found == weight
     assert dilation == (1000003, 1)
