@@ -107,7 +107,7 @@ COMPILE = Tool(
 CALIBRATE = Tool(
     "bmnetu-calibrate",
     "Chooses the thresholds of a float network by running it over data, and writes an int8umodel"
-    " and its prototxt for bmnetu -prec=INT8. bmnetu-calibrate eval -help tells how to compare both"
+    " and its prototxt for bmnetu -prec=INT8. bmnetu-calibrate eval -help shows how to compare both"
     " nets.",
     CALIBRATE_FLAGS,
     _calibrate,

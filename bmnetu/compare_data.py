@@ -48,10 +48,10 @@ def compare_data(
 
     recorded = from_record(network.preprocess) if network.preprocess is not None else None
     contract = {name: getattr(options, name) for name in CONTRACT}
-    wished = DataOptions(
+    requested = DataOptions(
         model=options.model, weight=options.weight, data=given, iterations=1, **contract
     )
-    data = open_checked(data_source(wished), network.net, shapes, report, recorded)
+    data = open_checked(data_source(requested), network.net, shapes, report, recorded)
     return InputData(data.batch(0))
 
 
@@ -89,7 +89,7 @@ def _checked(given: Mapping[str, Any] | Array, shapes: Mapping[str, Shape]) -> d
 def _numbers(name: str, value: object, shape: Shape) -> Array:
     array = np.asarray(cast(Any, value))
     if array.dtype.kind not in "biuf":
-        raise UsageError(f'cmp_data: "{name}" is {array.dtype}; real numbers are wanted')
+        raise UsageError(f'cmp_data: "{name}" is {array.dtype}; real numbers are expected')
     if array.shape[1:] != shape[1:] or not array.size or array.ndim != len(shape):
         raise UsageError(
             f'cmp_data: "{name}" is {show(array.shape)}, the net\'s input is {show(shape)}'

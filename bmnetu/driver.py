@@ -136,21 +136,21 @@ def _file_names(options: CompileOptions) -> list[str]:
 
 
 def _check_precision(options: CompileOptions, network: Network) -> None:
-    wanted, found = options.prec, str(network.precision)
-    if wanted == "INT8" and found == "FP32":
+    given, found = options.prec, str(network.precision)
+    if given == "INT8" and found == "FP32":
         raise UsageError(
             f"-prec=INT8, but {options.weight or options.model} holds float weights: make an"
             " int8umodel with bmnetu-calibrate first"
         )
-    if wanted == "FP32" and found == "INT8":
+    if given == "FP32" and found == "INT8":
         raise UsageError(f"-prec=FP32, but {options.weight} is an int8umodel: use -prec=INT8")
-    wishes = (
+    borders = (
         ("input_as_fp32", options.input_as_fp32, "input_names"),
         ("output_as_fp32", options.output_as_fp32, "output_names"),
     )
-    for flag, given, attribute in wishes:
+    for flag, names_given, attribute in borders:
         known = names(main_function(network.module), attribute)
-        for name in given:
+        for name in names_given:
             if name not in known:
                 raise UsageError(f"-{flag}: the network has no {name!r}, it has {', '.join(known)}")
 

@@ -89,24 +89,24 @@ def border_differences(written: Bmodel, compiled: Bmodel) -> Iterator[str]:
     (stage,), (kept,) = net.stages, own.stages
     memory = ("context_address", "context_size", "coeff_address", "weights")
     yield from _differences("the net", stage, kept, memory)
-    for what, tensors, wanted in (
+    for what, tensors, ours in (
         ("input", stage.inputs, kept.inputs),
         ("output", stage.outputs, kept.outputs),
     ):
-        if len(tensors) != len(wanted):
-            yield f"the file has {len(tensors)} {what}s, the module {len(wanted)}"
-        for tensor, other in zip(tensors, wanted, strict=False):
+        if len(tensors) != len(ours):
+            yield f"the file has {len(tensors)} {what}s, the module {len(ours)}"
+        for tensor, other in zip(tensors, ours, strict=False):
             yield from _differences(f"{what} {other.name!r}", tensor, other, TENSOR_FIELDS)
 
 
 TENSOR_FIELDS = tuple(field.name for field in fields(Tensor))
 
 
-def _differences(owner: str, found: object, wanted: object, names: Sequence[str]) -> Iterator[str]:
+def _differences(owner: str, found: object, ours: object, names: Sequence[str]) -> Iterator[str]:
     for name in names:
-        ours, theirs = getattr(wanted, name), getattr(found, name)
-        if ours != theirs:
-            yield f"{owner} has {name} {theirs!r} in the file, {ours!r} in the module"
+        own, theirs = getattr(ours, name), getattr(found, name)
+        if own != theirs:
+            yield f"{owner} has {name} {theirs!r} in the file, {own!r} in the module"
 
 
 def verify(

@@ -1,7 +1,7 @@
 """The exceptions that users of bmnetu see.
 
 Each carries one plain sentence that names file and line, or layer, and says what to do, and each
-knows the exit code of the command line. Only the third floor may raise them: ``dialects`` and
+knows the exit code of the command line. Only the package bmnetu may raise them: ``dialects`` and
 ``passes`` raise errors of their own, which the driver turns into these.
 """
 

@@ -36,9 +36,9 @@ def slips(word: str, other: str) -> int:
     row = list(range(len(other) + 1))
     for i, letter in enumerate(word, 1):
         two, before, row = before, row, [i]
-        for j, wanted in enumerate(other, 1):
-            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (letter != wanted))
-            if i > 1 and j > 1 and letter == other[j - 2] and word[i - 2] == wanted:
+        for j, expected in enumerate(other, 1):
+            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (letter != expected))
+            if i > 1 and j > 1 and letter == other[j - 2] and word[i - 2] == expected:
                 cost = min(cost, two[j - 2] + 1)
             row.append(cost)
     return row[-1]

@@ -150,7 +150,7 @@ def evaluate_options(**values: Any) -> EvaluateOptions:
 
 
 def check_supported(options: CompileOptions) -> None:
-    """Raise UnsupportedError for wishes that bmnetu knows and cannot fulfil."""
+    """Raise UnsupportedError for options that bmnetu knows and cannot serve."""
     if options.target.upper() != "BM1684":
         raise UnsupportedError(f"-target={options.target}: bmnetu compiles for BM1684 only")
     if options.dyn:

@@ -80,6 +80,6 @@ def _arguments(func: FuncOp, inputs: Mapping[str, Array] | Sequence[Array]) -> l
 
 
 def _check_shape(name: str, kind: Attribute, array: Array) -> None:
-    wanted = kind.get_shape() if isinstance(kind, TensorType) else array.shape
-    if wanted != array.shape:
-        raise ExecutionError(f"input {name} has shape {array.shape}, {wanted} is wanted")
+    expected = kind.get_shape() if isinstance(kind, TensorType) else array.shape
+    if expected != array.shape:
+        raise ExecutionError(f"input {name} has shape {array.shape}, {expected} is required")

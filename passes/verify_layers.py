@@ -51,8 +51,8 @@ def verify_program(
     for tensor in (*tensors, *function_outputs(module)):
         if not program.holds(tensor):
             raise PassFailedException(f'"{tensor.name}" lies outside the network\'s memory')
-    wanted = [InputTensor(t.name, t.shape, np.dtype(t.dtype), t.scale) for t in tensors]
-    given = (data or InputData()).of(wanted, seed)
+    required = [InputTensor(t.name, t.shape, np.dtype(t.dtype), t.scale) for t in tensors]
+    given = (data or InputData()).of(required, seed)
     findings.inputs = given
     sites = Sites.of(function)
     watched = sites.observations()

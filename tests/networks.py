@@ -14,7 +14,7 @@ from bmnetu.frontend.network import as_compiled
 from bmnetu.frontend.prototxt.inputs import reshaped
 from bmnetu.frontend.prototxt.topology import Layer, read_topology
 from bmnetu.frontend.ufw_pb2 import BlobProto, NetParameter
-from bmnetu.frontend.weights.blobs import Coefficients, Role, Wanted, float_blob
+from bmnetu.frontend.weights.blobs import BlobSpec, Coefficients, Role, float_blob
 from dialects.blob import Array
 from dialects.ufw.ops import Top
 from dialects.ufw.shapes import Shape
@@ -56,8 +56,8 @@ class RandomBlobs:
     def is_integer(self, layer: Layer) -> bool:
         return False
 
-    def take(self, layer: Layer, wanted: tuple[Wanted, ...]) -> Coefficients:
-        arrays = tuple(self.draw(each.role, each.shape).astype(np.float32) for each in wanted)
+    def take(self, layer: Layer, expected: tuple[BlobSpec, ...]) -> Coefficients:
+        arrays = tuple(self.draw(each.role, each.shape).astype(np.float32) for each in expected)
         self.made[layer.name] = [float_blob(array) for array in arrays]
         return Coefficients(arrays)
 

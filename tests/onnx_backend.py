@@ -69,10 +69,10 @@ class Case:
     def chosen(self) -> bool:
         """Whether it is one of those that count."""
         graph, name = self.model.graph, self.name.lower()
-        wanted = {node.op_type for node in graph.node} <= OPERATORS
+        expected = {node.op_type for node in graph.node} <= OPERATORS
         floats = any(array.dtype == np.float32 for array in self.inputs.values())
         made = all(str(array.dtype) in ("float32", "int64") for array in self.outputs.values())
-        return wanted and floats and made and not any(word in name for word in OTHER_NAMES)
+        return expected and floats and made and not any(word in name for word in OTHER_NAMES)
 
     def forms(self) -> Iterator[ModelProto]:
         """The model, and what it is with some of its inputs as constants."""
@@ -183,8 +183,8 @@ def _compiled(case: Case, model: ModelProto, folder: Path, opt: int) -> tuple[st
     return _judged(case.outputs, result.findings.outputs)
 
 
-def _judged(wanted: Mapping[str, Array], found: Mapping[str, Array]) -> tuple[str, str]:
-    for name, array in wanted.items():
+def _judged(expected: Mapping[str, Array], found: Mapping[str, Array]) -> tuple[str, str]:
+    for name, array in expected.items():
         if name not in found or found[name].shape != array.shape:
             return WRONG, f'output "{name}" is missing or has another shape'
         gap = np.abs(found[name].astype(np.float64) - array) / np.maximum(1, np.abs(array))

@@ -19,7 +19,6 @@ PACKAGES = ("dialects", "passes", "bmnetu")
 MOST_FILES = 15
 """Modules of a folder, but for those of LARGE."""
 LARGE = {
-    "dialects/bm1684/model": "one file a kind of command, and the memory they share",
     "passes/kernels": "one file a kernel",
 }
 """Folders with more modules, and why."""
@@ -180,8 +179,8 @@ def test_the_chip_and_its_instructions_stand_alone(path: Path) -> None:
 def test_a_pass_file_holds_the_pass_of_its_name(path: Path) -> None:
     found = [(node.name, assigned_text(node, "name")) for node in passes_in(path)]
     words = path.stem.split("_")
-    wanted = ("".join(map(str.capitalize, words)) + "Pass", "-".join(words))
-    assert found == [wanted], f"{name_of(path)} is to hold one pass, {wanted}, and holds {found}"
+    expected = ("".join(map(str.capitalize, words)) + "Pass", "-".join(words))
+    assert found == [expected], f"{name_of(path)} must hold one pass, {expected}; it has {found}"
 
 
 @pytest.mark.parametrize(

@@ -61,10 +61,10 @@ def test_batches_are_taken_and_repeated(tmp_path: Path) -> None:
     for each in (many, tmp_path / "many.npy"):
         np.testing.assert_array_equal(used(compiled(tmp_path, cmp_data=each)), many[:5])
     few = many[:2]
-    wanted = few[[0, 1, 0, 1, 0]]
+    expected = few[[0, 1, 0, 1, 0]]
     np.save(tmp_path / "few.npy", few)
     for each in (few, tmp_path / "few.npy"):
-        np.testing.assert_array_equal(used(compiled(tmp_path, cmp_data=each)), wanted)
+        np.testing.assert_array_equal(used(compiled(tmp_path, cmp_data=each)), expected)
 
 
 def test_real_numbers_are_quantised_half_to_even(tmp_path: Path) -> None:
@@ -74,8 +74,8 @@ def test_real_numbers_are_quantised_half_to_even(tmp_path: Path) -> None:
     steps = np.resize(np.array([0.5, 1.5, 2.5, -0.5, -1.5, 3.49, 200, -200, 7]), SHAPE)
     real = (steps / np.float32(border.scale)).astype(np.float32)
     found = used(compiled(tmp_path, "INT8", cmp_data=real))
-    wanted = np.clip(np.rint(real * np.float32(border.scale)), -128, 127).astype(np.int8)
-    np.testing.assert_array_equal(found, wanted)
+    expected = np.clip(np.rint(real * np.float32(border.scale)), -128, 127).astype(np.int8)
+    np.testing.assert_array_equal(found, expected)
     assert {0, 2, -2, 127, -128, 7} <= set(found.ravel().tolist())
     as_float = compiled(tmp_path, "INT8", cmp_data=real, input_as_fp32=("data",))
     np.testing.assert_array_equal(used(as_float), real)
@@ -90,8 +90,8 @@ def test_an_image_becomes_the_input_as_the_contract_says(tmp_path: Path) -> None
     np.testing.assert_array_equal(plain, np.stack([planes[::-1]] * 5))
     flags: dict[str, Any] = {"color": "rgb", "mean": (1, 2, 3), "scale": 0.5}
     changed = used(compiled(tmp_path, cmp_data=image, **flags))
-    wanted = (planes - np.array([1, 2, 3], np.float32).reshape(3, 1, 1)) * np.float32(0.5)
-    np.testing.assert_array_equal(changed[0], wanted)
+    expected = (planes - np.array([1, 2, 3], np.float32).reshape(3, 1, 1)) * np.float32(0.5)
+    np.testing.assert_array_equal(changed[0], expected)
 
 
 def test_an_image_by_the_transform_param_of_the_prototxt(tmp_path: Path) -> None:
@@ -148,8 +148,8 @@ def test_verify_takes_it_too(tmp_path: Path) -> None:
         (np.ones((5, 3, 9, 8)), '"data" is 5x3x9x8, the net\'s input is 5x3x9x9'),
         (np.ones((3, 9, 9)), '"data" is 3x9x9, the net\'s input'),
         (np.ones((0, 3, 9, 9)), '"data" is 0x3x9x9, the net\'s input'),
-        (np.full(SHAPE, "a"), '"data" is <U1; real numbers are wanted'),
-        (np.full(SHAPE, 1j), "real numbers are wanted"),
+        (np.full(SHAPE, "a"), '"data" is <U1; real numbers are expected'),
+        (np.full(SHAPE, 1j), "real numbers are expected"),
         (np.full(SHAPE, np.nan), '"data" has numbers that are not finite'),
         (np.full(SHAPE, 1e300), '"data" has numbers that are not finite'),
         ({"date": np.ones(SHAPE)}, '"data", "date" does not fit the inputs data'),
@@ -165,8 +165,8 @@ def test_arrays_that_do_not_fit(given: Any, sentence: str, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("name", "arrays", "sentence"),
     [
-        ("a.npy", np.ones((5, 3, 9, 8)), "the net's input wants Nx3x9x9"),
-        ("a.npy", np.full(SHAPE, "a"), "numbers are wanted"),
+        ("a.npy", np.ones((5, 3, 9, 8)), "the net's input requires Nx3x9x9"),
+        ("a.npy", np.full(SHAPE, "a"), "numbers are expected"),
         ("a.npy", np.full(SHAPE, np.inf), "has numbers that are not finite"),
         ("a.npz", {"b": np.ones(SHAPE), "c": np.ones(SHAPE)}, 'has no array "data"'),
         ("a.txt", None, "is neither an image"),

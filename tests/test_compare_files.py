@@ -180,10 +180,10 @@ def test_a_compilation_with_a_fault_writes_nothing(
 def test_without_the_compare_nothing_is_compared(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def unwanted(*_: Any, **__: Any) -> None:
+    def unread(*_: Any, **__: Any) -> None:
         raise AssertionError("the NPU model ran")
 
-    monkeypatch.setattr("passes.verify_layers.execute", unwanted)
+    monkeypatch.setattr("passes.verify_layers.execute", unread)
     result = compiled(tmp_path, cmp=False)
     assert result.findings is None
     assert result.layers == ()

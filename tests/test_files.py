@@ -18,7 +18,7 @@ def test_reading_says_what_is_wrong(tmp_path: Path) -> None:
     with pytest.raises(InputFileError, match=r"has 5 bytes, more than a thing can have \(4\)"):
         read_bytes(path, "a thing", limit=4)
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(InputFileError, match="is not a file; a thing is wanted"):
+    with pytest.raises(InputFileError, match="is not a file; a thing is expected"):
         read_bytes(tmp_path / "pipe", "a thing")
 
 

@@ -81,21 +81,21 @@ def test_values_are_typed(word: str, expected: object) -> None:
         (["net.prototxt"], "unexpected word 'net.prototxt'"),
         (["-cmp", "maybe"], "unexpected word 'maybe'"),
         (["-"], "unexpected word '-'"),
-        (["-cmp=maybe"], "-cmp=maybe: -cmp wants 0, 1, true or false"),
+        (["-cmp=maybe"], "-cmp=maybe: -cmp requires 0, 1, true or false"),
         (["-nocmp=1"], "-nocmp takes no value: write -cmp=1"),
-        (["-opt=3"], "-opt=3: -opt wants a whole number from 0 to 2"),
-        (["-opt=one"], "-opt=one: -opt wants a whole number from 0 to 2"),
-        (["-seed=-1"], "-seed=-1: -seed wants"),
-        (["-seed", "-1"], "-seed=-1: -seed wants"),
-        (["-seed=" + "9" * 5000], "-seed wants a whole number"),
+        (["-opt=3"], "-opt=3: -opt requires a whole number from 0 to 2"),
+        (["-opt=one"], "-opt=one: -opt requires a whole number from 0 to 2"),
+        (["-seed=-1"], "-seed=-1: -seed requires"),
+        (["-seed", "-1"], "-seed=-1: -seed requires"),
+        (["-seed=" + "9" * 5000], "-seed requires a whole number"),
         (["-max_n=0"], "-max_n=0"),
-        (["-prec=FP16"], "-prec=FP16: -prec wants FP32 or INT8"),
-        (["-model="], "-model wants a path"),
-        (["-model"], "-model wants a value: -model=PATH"),
-        (["-model", "-weight=x"], "-model wants a value"),
-        (["-input_as_fp32=a,,b"], "wants names with a comma"),
-        (["-shapes=1,3"], "wants shapes like [1,3,224,224],[1,10]"),
-        (["-shapes=[1,0]"], "wants dimensions from 1"),
+        (["-prec=FP16"], "-prec=FP16: -prec requires FP32 or INT8"),
+        (["-model="], "-model requires a path"),
+        (["-model"], "-model requires a value: -model=PATH"),
+        (["-model", "-weight=x"], "-model requires a value"),
+        (["-input_as_fp32=a,,b"], "requires names with a comma"),
+        (["-shapes=1,3"], "requires shapes like [1,3,224,224],[1,10]"),
+        (["-shapes=[1,0]"], "requires dimensions from 1"),
     ],
 )
 def test_wrong_words(words: list[str], sentence: str) -> None:
@@ -186,10 +186,10 @@ def test_values_from_python_are_checked_alike() -> None:
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"opt": 3}, "opt=3: -opt wants"),
+        ({"opt": 3}, "opt=3: -opt requires"),
         ({"opt": True}, "opt=True"),
-        ({"shapes": [[1, "x"]]}, r"shapes=\[\[1, 'x'\]\]: -shapes wants"),
-        ({"prec": "FP16"}, "prec='FP16': -prec wants FP32 or INT8"),
+        ({"shapes": [[1, "x"]]}, r"shapes=\[\[1, 'x'\]\]: -shapes requires"),
+        ({"prec": "FP16"}, "prec='FP16': -prec requires FP32 or INT8"),
         ({"cmp": 2}, "cmp=2"),
         ({"oputdir": "x"}, "did you mean -outdir"),
         ({}, "-model, -weight, -outdir must be given"),
@@ -223,14 +223,14 @@ def test_values_of_the_contract(word: str, expected: object) -> None:
      "-scale=a"],
 )  # fmt: skip
 def test_values_that_the_contract_refuses(word: str) -> None:
-    with pytest.raises(UsageError, match="wants"):
+    with pytest.raises(UsageError, match="requires"):
         parse(CALIBRATE_FLAGS, [word])
 
 
 @pytest.mark.parametrize("word", ["-target_cosine=2", "-target_cosine=nan", "-target_cosine=x",
                                   "-float_budget=0", "-float_budget=1.5"])  # fmt: skip
 def test_goals_that_cannot_be(word: str) -> None:
-    with pytest.raises(UsageError, match="wants a"):
+    with pytest.raises(UsageError, match="requires a"):
         parse(CALIBRATE_FLAGS, [word])
     assert parse(CALIBRATE_FLAGS, ["-target_cosine=0.995"])["target_cosine"] == 0.995
 

@@ -30,8 +30,8 @@ def test_a_function_in_both_precisions(
     samples = files.samples(4, spread=3)
     calibrated = files.calibrate(samples, th_method="MAX")
     one = batch(samples, 1, 2)
-    wanted, found = calibrated.float_outputs(one), calibrated.int8_outputs(one)
-    assert cosine(wanted["y"], found["y"]) > 0.999
+    expected, found = calibrated.float_outputs(one), calibrated.int8_outputs(one)
+    assert cosine(expected["y"], found["y"]) > 0.999
     int8 = calibrated.result
     for opt in OPT_LEVELS:
         result = bmnetu.compile(files.model, files.weight, tmp_path / "fp32", opt=opt)

@@ -12,10 +12,10 @@ from tests.networks import random_weights
 
 
 def test_the_constants() -> None:
-    wanted = {Blob.of(array).digest: array for array in BLOBS.values()}
+    expected = {Blob.of(array).digest: array for array in BLOBS.values()}
     with np.load(WEIGHTS, allow_pickle=False) as archive:
-        assert set(archive.files) == set(wanted)
-        assert all(Blob.of(archive[digest]).digest == digest for digest in wanted)
+        assert set(archive.files) == set(expected)
+        assert all(Blob.of(archive[digest]).digest == digest for digest in expected)
 
 
 def test_the_umodels() -> None:

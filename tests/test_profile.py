@@ -46,12 +46,12 @@ def test_layers_add_up_to_the_schedule(compiled: CompileResult) -> None:
     assert compiled.contents is not None
     found = json.loads((compiled.bmodel.parent / "compiler_profile_0.json").read_text())
     layers: list[dict[str, Any]] = found["layers"]
-    wanted = schedule(instructions(compiled.contents))
-    for name, sum_of_all in (("cycles", wanted.total), ("tiu_cycles", wanted.busy[Engine.TIU]),
-                             ("gdma_cycles", wanted.busy[Engine.GDMA])):
+    expected = schedule(instructions(compiled.contents))
+    for name, sum_of_all in (("cycles", expected.total), ("tiu_cycles", expected.busy[Engine.TIU]),
+                             ("gdma_cycles", expected.busy[Engine.GDMA])):
         assert sum(layer[name] for layer in layers) == found["total"][name] == sum_of_all
-    assert max(layer["end"] for layer in layers) == wanted.total
-    assert found["milliseconds"] == pytest.approx(wanted.total / 550e3)
+    assert max(layer["end"] for layer in layers) == expected.total
+    assert found["milliseconds"] == pytest.approx(expected.total / 550e3)
     assert found["unknown"] == {}
     macs = {layer["layer"]: layer["macs"] for layer in layers}
     assert (macs["conv"], macs["fc"]) == (CONV_MACS, FC_MACS)

@@ -43,7 +43,7 @@ def test_no_more_candidates_than_the_budget(
 
 
 def test_settings_that_change_nothing_are_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of this network is cut into slices of rows, whatever the room."""
+    """Nothing of this network is cut into slices of rows, whatever the space."""
     seen: list[Sequence[ModulePass]] = []
 
     def count(module: ModuleOp, passes: Sequence[ModulePass]) -> int:
@@ -55,8 +55,8 @@ def test_settings_that_change_nothing_are_not_tried(monkeypatch: pytest.MonkeyPa
     lowered = parse_pipeline("convert-ufw-to-quant")
     run_pipeline(module, lowered, lambda p: None)
     search(module, passes_of("INT8")[2:], 100)
-    rooms = {p.room for passes in seen for p in passes if isinstance(p, QuantSliceRowsPass)}
-    assert rooms == {QuantSliceRowsPass().room}
+    folders = {p.space for passes in seen for p in passes if isinstance(p, QuantSliceRowsPass)}
+    assert folders == {QuantSliceRowsPass().space}
     folds = {p.fold for passes in seen for p in passes if isinstance(p, ConvertQuantToTilePass)}
     assert folds == {True, False}
 

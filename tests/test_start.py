@@ -19,8 +19,8 @@ SIGNALS = ["SIGINT", "SIGTERM"]
 
 def run(script: str, *words: str | Path) -> subprocess.CompletedProcess[str]:
     """A command's first lines, with a script before them."""
-    heard = "signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever runs the tests"
-    text = f"import signal, sys\n{heard}\nimport bmnetu.start as start\n{script}\n"
+    weighted = "signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever runs the tests"
+    text = f"import signal, sys\n{weighted}\nimport bmnetu.start as start\n{script}\n"
     text += "sys.exit(start.TOOL())"
     tool = "opt" if words[0] == "opt" else "bmnetu"
     words = words[1:] if words[0] == "opt" else words

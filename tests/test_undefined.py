@@ -66,11 +66,11 @@ def test_undefined_elements_are_counted_and_the_others_compared(
     x = found.inputs["x"]
     first = next(each for each in result.layers if each.undefined)
     with np.errstate(all="ignore"):
-        wanted = {
+        expected = {
             "root": x < 0, "division": x <= 0, "what follows": x < 0,
             "overflow": ~np.isfinite((x * np.float32(1e13)) ** np.float32(3)),
         }[name]  # fmt: skip
-    count = int(wanted.sum())
+    count = int(expected.sum())
     assert first.undefined == count > 10
     (line,) = (each for each in lines if f" {first.name} -> " in each)
     assert line.endswith(f", {count} of {x.size} elements are undefined on the CPU")

@@ -186,7 +186,7 @@ def _unique(names: list[str], owner: str, what: str) -> None:
 def _check_stage(owner: str, stage: Stage) -> None:
     end = stage.context_address + stage.context_size
     _require(0 < stage.context_size <= MAX_CONTEXT_SIZE,
-             f"{owner} wants {stage.context_size} bytes of context, which no board has")
+             f"{owner} requires {stage.context_size} bytes of context, which no board has")
     _require(COEFF_ADDRESS <= stage.context_address and end <= ADDRESS_END,
              f"{owner} has its context at {stage.context_address:#x}, outside the DDR")
     if stage.coeff:
@@ -213,9 +213,9 @@ def _check_tensor(owner: str, tensor: Tensor) -> None:
     _require(min(tensor.shape) > 0, f"{owner} has a dimension of 0")
     _require(tensor.store_mode == StoreMode.N1 or tensor.data_type.numpy.itemsize == 1,
              f"{owner} is stored 4N, which is for 8-bit types only")
-    wanted = tensor_bytes(tensor.data_type, tensor.store_mode, tensor.shape)
-    _require(tensor.size == wanted, f"{owner} takes {tensor.size} bytes where its shape"
-             f" wants {wanted}")
+    expected = tensor_bytes(tensor.data_type, tensor.store_mode, tensor.shape)
+    _require(tensor.size == expected, f"{owner} takes {tensor.size} bytes where its shape"
+             f" requires {expected}")
     _require(math.isfinite(tensor.scale), f"{owner} has the scale {tensor.scale}")
 
 

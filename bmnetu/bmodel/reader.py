@@ -143,8 +143,8 @@ def _commands(
     net: str, count: int, size: int, binary: schema.Binary | None
 ) -> schema.Binary | None:
     """Where the commands are; the file may have more bytes behind them."""
-    wanted = count * COMMAND_BYTES
+    expected = count * COMMAND_BYTES
     there = binary.size if binary else 0
-    if size not in (0, wanted) or there < wanted:
+    if size not in (0, expected) or there < expected:
         raise ValueError(f"net {net!r} has {there} bytes for {count} commands")
-    return schema.Binary(binary.start, wanted) if binary else None
+    return schema.Binary(binary.start, expected) if binary else None

@@ -35,7 +35,7 @@ Report = Callable[[str], None]
 LOOKED_AT = 32
 """At most so many samples are run for the table, the ranking and the choice of float layers."""
 GLANCED_AT = 8
-"""The same, for the losses that are told without being asked for."""
+"""The same, for the losses that are reported without a flag."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ def calibrate_network(options: CalibrateOptions, report: Report) -> CalibrationR
     """Chooses the thresholds of a float net and writes it with integer weights.
 
     Writes NET.int8umodel and NET_deploy_int8_unique_top.prototxt into outdir, NET_layers.json if
-    wished. ``report`` gets lines for the user. Raises the exceptions of :mod:`bmnetu.errors`; then
-    outdir holds nothing new.
+    asked for. ``report`` gets lines for the user. Raises the exceptions of :mod:`bmnetu.errors`;
+    then outdir holds nothing new.
     """
     _folder(options).check()
     network = load_network(
@@ -71,7 +71,7 @@ def calibrate_network(options: CalibrateOptions, report: Report) -> CalibrationR
     _folder(options).check(*_file_names(network.net.name, options.layer_table))
     if network.precision is not Precision.FP32:
         weights = options.weight or options.model
-        raise UsageError(f"{weights}: is an int8umodel already; float weights are wanted")
+        raise UsageError(f"{weights}: is an int8umodel already; float weights are expected")
     for note in network.notes:
         report(f"note: {note}")
     keep_float(network, options.fpfwd_inputs, options.fpfwd_outputs, options.fpfwd_blocks)

@@ -43,9 +43,9 @@ def evaluate_network(options: EvaluateOptions, report: Callable[[str], None]) ->
     ``report`` gets lines for the user. Raises the exceptions of :mod:`bmnetu.errors`,
     :class:`AccuracyError` for a threshold that is missed.
     """
-    wished = options.shapes
-    real = _loaded(options.model, options.weight, wished, Precision.FP32, report)
-    int8 = _loaded(options.int8_model, options.int8_weight, wished, Precision.INT8, report)
+    requested = options.shapes
+    real = _loaded(options.model, options.weight, requested, Precision.FP32, report)
+    int8 = _loaded(options.int8_model, options.int8_weight, requested, Precision.INT8, report)
     function = main_function(real.module)
     shapes = _shapes(function)
     _check_twins(options, function, main_function(int8.module))
@@ -72,13 +72,13 @@ def _loaded(
     model: Path,
     weight: Path | None,
     shapes: Shapes | None,
-    wanted: Precision,
+    expected: Precision,
     report: Callable[[str], None],
 ) -> Network:
     network = load_network(model, weight, shapes=shapes)
-    if network.precision is not wanted:
+    if network.precision is not expected:
         found = f"{weight or model}: is {network.precision}"
-        raise UsageError(f"{found}, {wanted} weights are wanted here")
+        raise UsageError(f"{found}, {expected} weights are expected here")
     for note in network.notes:
         report(f"note: {note}")
     return network
@@ -174,7 +174,7 @@ def _judge(found: Evaluation, options: EvaluateOptions) -> None:
         if options.min_cosine is not None and cosine < options.min_cosine:
             raise AccuracyError(
                 f'output "{output.name}" has cosine {cosine:.6f} to FP32, '
-                f"-min_cosine={options.min_cosine:g} is wanted"
+                f"-min_cosine={options.min_cosine:g} is expected"
             )
         drop = output.top[1].drop if output.top else 0.0
         if options.max_drop is not None and drop > options.max_drop:

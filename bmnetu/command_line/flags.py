@@ -42,7 +42,7 @@ from bmnetu.ways.levels import STATIC_LEVELS
 class Flag:
     """One flag. ``default_text`` is for the help where the default is not a plain value.
 
-    ``spared_by`` is an ending of -model with which a necessary flag is not wanted.
+    ``spared_by`` is an ending of -model with which a necessary flag is not expected.
     """
 
     name: str
@@ -107,7 +107,7 @@ COMPILE_FLAGS = (
     Flag("target", NAME, "The chip.", "BM1684"),
     Flag("max_n", COUNT, "The batch of every input.", default_text="the prototxt's"),
     Flag("seed", SEED, "Seed of the input that the compare makes up.", 0),
-    Flag("v", VERBOSITY, "How much to tell.", 0),
+    Flag("v", VERBOSITY, "How much to report.", 0),
     Flag("enable_profile", BOOLEAN, "Write compiler_profile_0.txt, .csv and .json: estimated"
          " cycles of every layer.", False),
     Flag("input_as_fp32", NAMES, "Inputs that stay float in an INT8 bmodel.", (), "none"),
@@ -165,7 +165,7 @@ CALIBRATE_FLAGS = (
          " every operand that a Concat joins to one, has at least this cosine to the float net's."
          " Exit code 5 and no files when it is not reached.", default_text="none"),
     Flag("net_name", NAME, "NET in the names of the files.", default_text="the prototxt's"),
-    Flag("v", VERBOSITY, "How much to tell.", 0),
+    Flag("v", VERBOSITY, "How much to report.", 0),
     *_COMMON,
 )
 
@@ -186,7 +186,7 @@ EVALUATE_FLAGS = (
          " points of top-1 accuracy.", default_text="none"),
     Flag("min_cosine", COSINE, "Exit code 5 when an output has a smaller cosine to FP32's.",
          default_text="none"),
-    Flag("v", VERBOSITY, "How much to tell.", 0),
+    Flag("v", VERBOSITY, "How much to report.", 0),
     *_COMMON,
 )
 
@@ -223,7 +223,7 @@ def require_necessary(flags: Sequence[Flag], values: Mapping[str, Any]) -> None:
         if flag.necessary and values[flag.name] is None and (flag.spared_by or "-") != ending
     ]
     if missing:
-        raise UsageError(f"{', '.join(missing)} must be given: -help tells more")
+        raise UsageError(f"{', '.join(missing)} must be given: -help shows more")
 
 
 def check_values(flags: Sequence[Flag], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -299,7 +299,7 @@ def _next_value(known: Mapping[str, Flag], flag: Flag, rest: list[str]) -> str:
         return rest.pop(0) if rest and rest[0].lower() in BOOLEANS else "true"
     after = rest[0].lstrip("-").partition("=")[0].replace("-", "_") if rest else ""
     if not rest or (rest[0].startswith("-") and after in known):
-        raise UsageError(f"-{flag.name} wants a value: -{flag.name}={flag.kind.word}")
+        raise UsageError(f"-{flag.name} requires a value: -{flag.name}={flag.kind.word}")
     return rest.pop(0)
 
 
@@ -307,4 +307,4 @@ def _read(flag: Flag, text: str, shown: str) -> Any:
     try:
         return flag.kind.read(text)
     except ValueError as error:
-        raise UsageError(f"{shown}: -{flag.name} wants {error}") from None
+        raise UsageError(f"{shown}: -{flag.name} requires {error}") from None

@@ -1,4 +1,4 @@
-"""The kinds of values that flags have: text to value, and what is wanted in its place."""
+"""The kinds of values that flags have: text to value, and what is expected in its place."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BOOLEANS = {"0": False, "1": True, "false": False, "true": True}
 
 @dataclass(frozen=True)
 class Kind:
-    """A type of value: its word in the help, and text to value (ValueError says what it wants).
+    """A type of value: its word in the help, and text to value (ValueError says what it requires).
 
     ``join`` stands between the values of a sequence that is given from Python; with ``arrays`` a
     numpy array, or several by name, may be given from Python in place of a path.
@@ -115,18 +115,18 @@ def read_shapes(text: str) -> tuple[tuple[int, ...], ...]:
 
     Raises ValueError for anything else: 1 to 8 dimensions a shape, each from 1 to 2**31-1.
     """
-    wanted = ValueError("shapes like [1,3,224,224],[1,10]")
+    expected = ValueError("shapes like [1,3,224,224],[1,10]")
     body = "".join(text.split())
     if body.startswith("[[") and body.endswith("]]"):
         body = body[1:-1]
     if not (body.startswith("[") and body.endswith("]")):
-        raise wanted
+        raise expected
     shapes: list[tuple[int, ...]] = []
     for item in body[1:-1].split("],["):
         numbers = item.split(",")
         digits = all(n.isascii() and n.isdigit() and len(n) <= 10 for n in numbers)
         if not digits or len(numbers) > MAX_RANK:
-            raise wanted
+            raise expected
         shapes.append(tuple(int(n) for n in numbers))
         if not all(1 <= n <= MAX_DIMENSION for n in shapes[-1]):
             raise ValueError(f"dimensions from 1 to {MAX_DIMENSION}")

@@ -19,9 +19,9 @@ def read_bytes(path: Path, what: str, limit: int = MAX_FILE) -> bytes:
     """
     try:
         if not path.exists():
-            raise InputFileError(f"{path}: no such file; {what} is wanted")
+            raise InputFileError(f"{path}: no such file; {what} is expected")
         if not path.is_file():
-            raise InputFileError(f"{path}: is not a file; {what} is wanted")
+            raise InputFileError(f"{path}: is not a file; {what} is expected")
         size = path.stat().st_size
         if size > limit:
             raise InputFileError(f"{path}: has {size} bytes, more than {what} can have ({limit})")
@@ -29,7 +29,7 @@ def read_bytes(path: Path, what: str, limit: int = MAX_FILE) -> bytes:
     except (OSError, ValueError) as error:
         raise InputFileError(f"{path}: cannot be read: {error}") from error
     if not data:
-        raise InputFileError(f"{path}: is empty; {what} is wanted")
+        raise InputFileError(f"{path}: is empty; {what} is expected")
     return data
 
 

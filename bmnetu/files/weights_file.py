@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from bmnetu.errors import InputFileError
 
-ROOM = 1 << 26
+SPACE = 1 << 26
 RATIO = 8
-"""The arrays may take ROOM bytes and RATIO times the file's size: dumps are not compressed."""
+"""The arrays may take SPACE bytes and RATIO times the file's size: dumps are not compressed."""
 HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 """Readers of an .npy header by its format version."""
 
@@ -31,7 +31,7 @@ class WeightsFile(Mapping[str, NDArray[Any]]):
             with ZipFile(path) as archive:
                 self._members = {info.filename: info for info in archive.infolist()}
             size = sum(info.file_size for info in self._members.values())
-            if size > ROOM + RATIO * path.stat().st_size:
+            if size > SPACE + RATIO * path.stat().st_size:
                 raise ValueError(f"unpacked it has {size} bytes, too many for a file of its size")
         except Exception as error:  # zipfile raises errors of any type on damaged files
             raise self._error(error) from error

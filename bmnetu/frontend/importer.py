@@ -146,8 +146,9 @@ def _check_count(layer: Layer, what: str, count: int, allowed: tuple[int, int]) 
     least, most = allowed
     if least <= count <= most:
         return
-    wanted = f"at least {least}" if most == ANY else f"{least}" if least == most else f"1 or {most}"
-    raise InputFileError(layer.fault(f"has {count} {what}(s), {wanted} is wanted"))
+    exact = f"{least}" if least == most else f"1 or {most}"
+    expected = f"at least {least}" if most == ANY else exact
+    raise InputFileError(layer.fault(f"has {count} {what}(s), {expected} is expected"))
 
 
 def input_shape(blob: Input) -> tuple[int, ...]:

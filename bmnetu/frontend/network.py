@@ -91,7 +91,7 @@ def read_files(
     try:
         from bmnetu.frontend.onnx import read_onnx
     except ImportError as error:
-        raise UsageError(f"-model={model}: wants pip install 'bmnetu[onnx]'") from error
+        raise UsageError(f"-model={model}: requires pip install 'bmnetu[onnx]'") from error
     return read_onnx(model, shapes, max_n)
 
 

@@ -63,7 +63,9 @@ def generate_umodel(
     files = read_files(Path(model), None if weight is None else Path(weight), shapes, max_n)
     network = build_network(files, shapes, max_n, net_name)
     if network.precision is not Precision.FP32:
-        raise UsageError(f"{weight}: is an int8umodel already; -mode=GenUmodel wants float weights")
+        raise UsageError(
+            f"{weight}: is an int8umodel already; -mode=GenUmodel requires float weights"
+        )
     for note in network.notes:
         report(f"note: {note}")
     stem = file_stem(network.net.name)

@@ -274,11 +274,11 @@ class Ref:
         """Raises TypeError when the value is no memref of the tile level."""
         kind = value.type if isinstance(value, SSAValue) else value
         if not isinstance(kind, MemRefType):
-            raise TypeError(f"a memref was wanted, this is {kind}")
+            raise TypeError(f"a memref is required, this is {kind}")
         kind = cast(MemRefType[Attribute], kind)
         layout, place = kind.layout, kind.memory_space
         if not isinstance(layout, LayoutAttr) or not isinstance(place, PlaceAttr):
-            raise TypeError(f"a memref with #tile attributes was wanted, this is {kind}")
+            raise TypeError(f"a memref with #tile attributes is required, this is {kind}")
         n, c, h, w = kind.get_shape()
         return Ref(kind.element_type, (n, c, h, w), layout.layout, place.place)
 

@@ -48,7 +48,7 @@ def tensor_type(value: SSAValue) -> Tensor:
     """The tensor type of a value; raises :class:`VerifyException` for any other type."""
     kind = value.type
     if not isinstance(kind, TensorType):
-        raise VerifyException(f"a tensor is wanted, the value has type {kind}")
+        raise VerifyException(f"a tensor is expected, the value has type {kind}")
     return cast(Tensor, kind)
 
 
@@ -242,7 +242,7 @@ def verify_bias(bias: BlobAttr | None, outputs: int) -> None:
     """Raises unless the bias is absent or has one value an output channel."""
     require(
         bias is None or bias.shape == (outputs,),
-        f"bias is {show(bias.shape) if bias else ''}, {outputs} value(s) are wanted",
+        f"bias is {show(bias.shape) if bias else ''}, {outputs} value(s) are expected",
     )
 
 

@@ -67,7 +67,7 @@ def _check_window(
         ("pad", pad, 4, 0),
         ("dilation", dilation, 2, 1),
     ):
-        require(len(values) == count, f"{what} wants {count} numbers, has {len(values)}")
+        require(len(values) == count, f"{what} requires {count} numbers, has {len(values)}")
         require(min(values) >= least, f"{what} {show(values)} is smaller than {least}")
 
 
@@ -83,8 +83,8 @@ def convolution(
 
     ``pad`` is top, bottom, left, right.
     """
-    require(len(bottom) == 4, f"convolution wants an N x C x H x W tensor, has {show(bottom)}")
-    require(len(weight) == 4, f"convolution wants O x I x kh x kw weights, has {show(weight)}")
+    require(len(bottom) == 4, f"convolution requires an N x C x H x W tensor, has {show(bottom)}")
+    require(len(weight) == 4, f"convolution requires O x I x kh x kw weights, has {show(weight)}")
     require(min(weight) > 0, f"the weights {show(weight)} are empty")
     pad = four_pads(pad)
     _check_window(weight[2:], stride, pad, dilation)
@@ -96,7 +96,7 @@ def convolution(
     )
     require(
         weight[1] * group == channels,
-        f"weights {show(weight)} in {group} group(s) want {weight[1] * group} input channels, "
+        f"weights {show(weight)} in {group} group(s) require {weight[1] * group} input channels, "
         f"the input has {channels}",
     )
     extents = [d * (k - 1) + 1 for k, d in zip(weight[2:], dilation, strict=True)]
@@ -146,7 +146,7 @@ def pooling(
     A kernel larger than the padded input has one window where that formula gives one. ``pad`` is
     top, bottom, left, right.
     """
-    require(len(bottom) == 4, f"pooling wants an N x C x H x W tensor, has {show(bottom)}")
+    require(len(bottom) == 4, f"pooling requires an N x C x H x W tensor, has {show(bottom)}")
     pad = four_pads(pad)
     _check_window(kernel, stride, pad, (1, 1))
     for k, both in zip(kernel, sides(pad), strict=True):
@@ -162,11 +162,11 @@ def pooling(
 def inner_product(bottom: Shape, weight: Shape, axis: int) -> Shape:
     """``bottom[:axis] + [N]``; the dimensions from ``axis`` on are the K of the N x K weights."""
     check_axis(axis, len(bottom))
-    require(len(weight) == 2, f"inner product wants N x K weights, has {show(weight)}")
+    require(len(weight) == 2, f"inner product requires N x K weights, has {show(weight)}")
     inputs = prod(bottom[axis:])
     require(
         weight[1] == inputs,
-        f"weights {show(weight)} want {weight[1]} inputs, a tensor of {show(bottom)} "
+        f"weights {show(weight)} require {weight[1]} inputs, a tensor of {show(bottom)} "
         f"has {inputs} from axis {axis} on",
     )
     return checked((*bottom[:axis], weight[0]))
@@ -192,7 +192,7 @@ def broadcast(bottom: Shape, factor: Shape, axis: int) -> Shape:
 
 def eltwise(bottoms: Sequence[Shape]) -> Shape:
     """The one shape that all inputs must share."""
-    require(len(bottoms) >= 2, f"eltwise wants at least 2 inputs, has {len(bottoms)}")
+    require(len(bottoms) >= 2, f"eltwise requires at least 2 inputs, has {len(bottoms)}")
     for shape in bottoms:
         require(
             shape == bottoms[0],
@@ -203,7 +203,7 @@ def eltwise(bottoms: Sequence[Shape]) -> Shape:
 
 def concat(bottoms: Sequence[Shape], axis: int) -> Shape:
     """All dimensions alike except ``axis``, which is summed."""
-    require(len(bottoms) >= 1, "concat wants at least 1 input")
+    require(len(bottoms) >= 1, "concat requires at least 1 input")
     first = bottoms[0]
     check_axis(axis, len(first))
     for shape in bottoms:

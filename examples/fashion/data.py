@@ -61,7 +61,7 @@ def read_idx(path: Path, largest: tuple[int, ...]) -> Array:
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read: {error}") from error
     if len(data) != count:
-        raise DataError(f"{path}: holds not the {count} bytes that its header tells of")
+        raise DataError(f"{path}: holds not the {count} bytes that its header declares")
     return np.frombuffer(data, np.uint8).reshape(shape)
 
 

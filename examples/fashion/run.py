@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, help="how many test images; by default all")
     arguments = parser.parse_args()
     if arguments.images is not None and arguments.images < 1:
-        parser.error("--images: a positive number is wanted")
+        parser.error("--images: a positive number is expected")
     try:
         learnt, _ = data.load(arguments.data, "train")
         images, labels = data.load(arguments.data, "t10k")

@@ -1,5 +1,5 @@
-// RUN: bmnetu-opt -p 'quant-slice-batch{room=6000}' --weights %S/Inputs/weights.npz %s | filecheck %s
-// RUN: bmnetu-opt -p 'quant-slice-batch{room=60000}' --weights %S/Inputs/weights.npz %s | filecheck %s --check-prefix=WHOLE
+// RUN: bmnetu-opt -p 'quant-slice-batch{space=6000}' --weights %S/Inputs/weights.npz %s | filecheck %s
+// RUN: bmnetu-opt -p 'quant-slice-batch{space=60000}' --weights %S/Inputs/weights.npz %s | filecheck %s --check-prefix=WHOLE
 
 !x = tensor<6x16x30x20xsi8, #quant.scale<0.5>>
 !y = tensor<6x16x15x10xsi8, #quant.scale<0.5>>

@@ -1,5 +1,5 @@
-// RUN: bmnetu-opt -p 'quant-slice-rows{room=30000}' --weights %S/Inputs/weights.npz %s | filecheck %s
-// RUN: bmnetu-opt -p 'quant-slice-rows{room=90000}' --weights %S/Inputs/weights.npz %s | filecheck %s --check-prefix=WHOLE
+// RUN: bmnetu-opt -p 'quant-slice-rows{space=30000}' --weights %S/Inputs/weights.npz %s | filecheck %s
+// RUN: bmnetu-opt -p 'quant-slice-rows{space=90000}' --weights %S/Inputs/weights.npz %s | filecheck %s --check-prefix=WHOLE
 
 !x = tensor<2x16x120x80xsi8, #quant.scale<0.5>>
 !y = tensor<2x16x60x40xsi8, #quant.scale<0.5>>

@@ -2,7 +2,7 @@
 
 !l = memref<1x8x6x6xf32, #tile.layout<tensor unit 4 pack 1 strides [64, 64, 6, 1]>, #tile.place<lmem 0>>
 
-// CHECK: bmnetu-opt: error: net.prototxt:7: layer "conv5": no room in 524288 bytes of memory for 262272 bytes
+// CHECK: bmnetu-opt: error: net.prototxt:7: layer "conv5": 262272 bytes do not fit what is left of 524288 bytes of memory
 func.func @main() {
   %a = tile.alloc bytes 262144 : !l
   %b = tile.alloc bytes 262145 : !l loc("conv5"("net.prototxt":7:0))

@@ -62,8 +62,8 @@ class Side:
         fields = isa.start(side, absolute(self.ref.place, self.start))
         strides = self.ref.layout.strides
         if self.ref.shape[0] == self.rows == 1 and self.is_local:
-            room = (BM1684.lane_bytes - self.start) // self.ref.layout.unit
-            strides = (min(strides[0], room), min(strides[1], room), *strides[2:])
+            most = (BM1684.lane_bytes - self.start) // self.ref.layout.unit
+            strides = (min(strides[0], most), min(strides[1], most), *strides[2:])
         for axis, size, stride in zip("nchw", self.ref.shape, strides, strict=True):
             fields[f"{side}_{axis}size"] = size
             fields[f"{side}_{axis}stride"] = stride

@@ -14,7 +14,7 @@ Queues = Mapping[Engine, deque[Instruction]]
 
 def disassemble(groups: Sequence[CodedGroup], sites: Sites | None = None) -> Iterator[str]:
     """One line a command: group, engine, id, the id it waits for, fields; then, where ``sites``
-    knows them, the layer and the tensors that are final after it.
+    has them, the layer and the tensors that are final after it.
 
     The commands stand in the order of ``sites``, the function's, else each one behind that which
     it waits for. Raises IsaError for bytes that are no command.

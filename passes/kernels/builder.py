@@ -147,8 +147,8 @@ class TileBuilder:
         return self.view(source, ref.with_(shape=four(extent), place=place), offset)
 
     def repeated(self, x: SSAValue, shape: Sequence[int]) -> SSAValue:
-        """A local tensor of extent 1 along H, W, or both, seen as often as ``shape`` wants, by a
-        stride of 0."""
+        """A local tensor of extent 1 along H, W, or both, repeated to ``shape`` by a stride
+        of 0."""
         ref = Ref.of(x)
         n, c, h, w = (
             step if old == new else 0

@@ -101,12 +101,12 @@ def multiply(c: Converter, op: Any, xs: Sequence[SSAValue]) -> SSAValue:
 
 def maximum(c: Converter, op: Any, xs: Sequence[SSAValue]) -> SSAValue:
     """The largest of xs, all brought to the type of the layer's result."""
-    wanted = types.tensor_type(op.results[0])
+    expected = types.tensor_type(op.results[0])
     if any(types.is_float(x) for x in xs):
-        wanted = types.float_like(op.results[0])
-    fitted = [c.fit(x, wanted, f"operand{i}") for i, x in enumerate(xs)]
+        expected = types.float_like(op.results[0])
+    fitted = [c.fit(x, expected, f"operand{i}") for i, x in enumerate(xs)]
     kind = compute.EltwiseKindAttr(compute.EltwiseKind.MAX)
-    return c.add(compute.EltwiseOp, fitted, wanted, kind=kind)
+    return c.add(compute.EltwiseOp, fitted, expected, kind=kind)
 
 
 def _eltwise(c: Converter, op: ufw.EltwiseOp) -> None:

@@ -89,17 +89,17 @@ class Converter:
         result = types.int_tensor(types.shape_of(value), scale, types.becomes_unsigned(value))
         return self.add(compute.QuantizeOp, [value], result, "quantize")
 
-    def fit(self, value: SSAValue, wanted: TensorType[Any], step: str = "fit") -> SSAValue:
+    def fit(self, value: SSAValue, expected: TensorType[Any], step: str = "fit") -> SSAValue:
         """The value brought to another scale, sign or to (from) float."""
-        if types.is_float(wanted):
+        if types.is_float(expected):
             return self.as_float(value)
-        scale = types.scale_of(wanted)
+        scale = types.scale_of(expected)
         assert scale is not None
-        target = types.int_tensor(types.shape_of(value), scale, types.is_unsigned(wanted))
+        target = types.int_tensor(types.shape_of(value), scale, types.is_unsigned(expected))
         if types.is_float(value):
             return self.add(compute.QuantizeOp, [value], target, step)
         source = types.scale_of(value) or 1.0
-        same_sign = types.is_unsigned(value) == types.is_unsigned(wanted)
+        same_sign = types.is_unsigned(value) == types.is_unsigned(expected)
         if same_sign and abs(source / scale - 1) < SAME_SCALE:
             return value
         multiplier, shift = self.ratio(source / scale)

@@ -15,12 +15,12 @@ from passes.layers.converter import Converter
 
 def _concat(c: Converter, op: ufw.ConcatOp) -> None:
     xs = [c.value(x) for x in op.bottoms]
-    wanted = types.tensor_type(op.top)
+    expected = types.tensor_type(op.top)
     if any(types.is_float(x) for x in xs):
-        wanted = types.float_like(op.top)
-    fitted = [c.fit(x, wanted, f"operand{i}") for i, x in enumerate(xs)]
+        expected = types.float_like(op.top)
+    fitted = [c.fit(x, expected, f"operand{i}") for i, x in enumerate(xs)]
     axis = int_attr(op.axis.value.data)
-    c.finish(op, c.add(movement.ConcatOp, fitted, wanted, axis=axis))
+    c.finish(op, c.add(movement.ConcatOp, fitted, expected, axis=axis))
 
 
 def _slice(c: Converter, op: ufw.SliceOp) -> None:

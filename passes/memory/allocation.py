@@ -34,10 +34,10 @@ def lifetimes(block: Block, spaces: Iterable[Space]) -> list[Lifetime]:
     """The lifetimes of all scratch buffers in these memories, in the order of their first use."""
     base: dict[SSAValue, tile.AllocOp] = {}
     spans: dict[tile.AllocOp, Lifetime] = {}
-    wanted = set(spaces)
+    chosen = set(spaces)
     for position, op in enumerate(block.ops):
         if isinstance(op, tile.AllocOp):
-            if Ref.of(op.ref).place.space in wanted:
+            if Ref.of(op.ref).place.space in chosen:
                 base[op.ref] = op
         elif isinstance(op, tile.ViewOp):
             if op.source in base:
@@ -254,7 +254,7 @@ def place_longest_first(spans: Sequence[Lifetime], arena: Arena) -> dict[Lifetim
 def allocate(spans: Iterable[Lifetime], arena: Arena) -> Iterator[tuple[tile.AllocOp, int]]:
     """Places buffers in the order of their first use; a range is free again after the last use.
 
-    Raises OutOfMemory, naming nothing: the caller knows the buffer's layer.
+    Raises OutOfMemory, without a name: the caller has the buffer's layer.
     """
     alive: list[tuple[Lifetime, int]] = []
     for span in spans:

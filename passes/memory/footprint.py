@@ -10,7 +10,7 @@ import numpy as np
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import Instruction
 from dialects.bm1684.model import Access, accesses
-from dialects.bm1684.model.access import Space
+from dialects.bm1684.model.memory.access import Space
 
 GRANULE = BM1684.alignment
 """Bytes of local memory that :class:`History` keeps as one."""

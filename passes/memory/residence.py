@@ -120,10 +120,10 @@ class Tensor:
 
 
 def _is_contiguous(words: Ref) -> bool:
-    """Whether words follow each other in DDR; the step to the next of one group says nothing."""
-    wanted = contiguous(words.shape, 4)
-    steps = wanted.strides if words.groups > 1 else (words.layout.strides[0], *wanted.strides[1:])
-    return words.layout == replace(wanted, strides=steps)
+    """Whether words follow each other in DDR; the step behind a single group does not count."""
+    expected = contiguous(words.shape, 4)
+    first = expected.strides[0] if words.groups > 1 else words.layout.strides[0]
+    return words.layout == replace(expected, strides=(first, *expected.strides[1:]))
 
 
 class Flow:
@@ -183,10 +183,10 @@ class Flow:
         box = tensor.box_of(far, self.offset[ddr])
         if box is None or not isinstance(buffer, tile.AllocOp) or self.offset[local]:
             return None
-        wanted = tensor.local(box)
-        if far.shape != wanted.shape or near != wanted:
+        expected = tensor.local(box)
+        if far.shape != expected.shape or near != expected:
             return None
-        return Part(transfer, box, buffer) if Ref.of(buffer.ref).as_words() == wanted else None
+        return Part(transfer, box, buffer) if Ref.of(buffer.ref).as_words() == expected else None
 
     def _keeps(self, part: Part) -> bool:
         """Whether the buffer that a store reads holds the data for good, and nothing else."""

@@ -13,7 +13,7 @@ _NPU = StringAttr("npu")
 MAIN = "main"
 REFERENCE = "reference"
 RUNS_ON = "runs_on"
-"""The attribute that says where a function runs: "npu", as those do that have none, or "host"."""
+"""The attribute for where a function runs: "npu", as those do that have none, or "host"."""
 
 
 def functions(module: ModuleOp) -> list[FuncOp]:

@@ -1,4 +1,4 @@
-"""Where in the network's files an op comes from, and errors that say so."""
+"""Where in the network's files an op comes from, and errors that name it."""
 
 from __future__ import annotations
 

@@ -15,8 +15,8 @@ from passes.memory.footprint import Footprint, History
 
 @dataclass
 class _Queue:
-    """The commands of one engine in the current group, and what it knows of the other engine: the
-    largest id that one of its commands has waited for."""
+    """The commands of one engine in the current group; ``known``: the largest id of the other
+    engine that one of them has waited for."""
 
     history: History = field(default_factory=History)
     known: int = 0

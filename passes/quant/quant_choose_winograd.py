@@ -71,7 +71,7 @@ def _is_faster(op: ConvOp) -> bool:
 
 
 def transformed(op: ConvOp) -> ConvOp | None:
-    """The convolution as winograd; None when its integers leave no room."""
+    """The convolution as winograd; None when its integers leave no space."""
     weight, changes = op.weight.array, dict[str, Attribute](winograd=BoolAttr.from_bool(True))
     if types.is_float(op.x):
         changes["weight"] = BlobAttr.of(winograd.transform(weight).astype(np.float32))
@@ -106,7 +106,7 @@ class _Trial:
         reason, new = obstacle(op), None
         if reason is None:
             new = transformed(op)
-            reason = None if new is not None else "its coefficients leave no room for winograd's"
+            reason = None if new is not None else "its coefficients leave no space for winograd's"
         if new is None:
             self.lines.append(f"{layer_name(op)}: direct, {reason}")
             return direct

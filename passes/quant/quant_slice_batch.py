@@ -61,19 +61,19 @@ def _runs(block: Block) -> Iterator[list[QuantOp]]:
         yield run
 
 
-def _plan(run: Sequence[QuantOp], room: int) -> tuple[Sequence[QuantOp], int] | None:
-    """The layers of a run from the first to the last whose tensors need more than ``room`` bytes of
-    each lane, and more than their weights; and how many images of them fit. None where all fit, or
-    are one word of images."""
+def _plan(run: Sequence[QuantOp], space: int) -> tuple[Sequence[QuantOp], int] | None:
+    """The layers of a run from the first to the last whose tensors need more than ``space`` bytes
+    of each lane, and more than their weights; and how many images of them fit. None where all fit,
+    or are one word of images."""
     images = types.shape_of(run[0].results[0])[0]
-    large = [i for i, op in enumerate(run) if need_of(op, images) > max(room, weights_of(op))]
+    large = [i for i, op in enumerate(run) if need_of(op, images) > max(space, weights_of(op))]
     if not large:
         return None
     chosen = run[large[0] : large[-1] + 1]
     values = [value for op in chosen for value in (*op.operands, *op.results)]
     least = 1 if all(types.is_float(value) for value in values) else BM1684.int8_images_per_word
     part = least
-    while 2 * part < images and all(need_of(op, 2 * part) <= room for op in chosen):
+    while 2 * part < images and all(need_of(op, 2 * part) <= space for op in chosen):
         part *= 2
     return (chosen, part) if part < images else None
 
@@ -95,7 +95,7 @@ class QuantSliceBatchPass(NpuFunctionPass):
     memory.
 
     Before: tensors of N images. After: from the first layer to the last whose operands and results
-    together need more than ``room`` bytes of each lane, and more than the layer's weights, copies
+    together need more than ``space`` bytes of each lane, and more than the layer's weights, copies
     of the layers on as many images as fit (8 bit: four at least, one word); slices before them and
     concatenations behind, which need no copy. The layers behind stay whole: their weights are
     loaded once.
@@ -104,10 +104,10 @@ class QuantSliceBatchPass(NpuFunctionPass):
     name = "quant-slice-batch"
     level = "quant"
 
-    room: int = BM1684.lane_bytes // 16
+    space: int = BM1684.lane_bytes // 16
 
     def apply_to(self, function: FuncOp) -> None:
         for run in list(_runs(function.body.block)):
-            found = _plan(run, self.room)
+            found = _plan(run, self.space)
             if found is not None:
                 _cut(*found)

@@ -46,7 +46,7 @@ class QuantSliceRowsPass(NpuFunctionPass):
     local memory.
 
     Before: tensors of H rows. After: where it costs less by the plan of ``passes/slices``, copies
-    of the layers on as many rows as fit ``room`` bytes of each lane; rows that two slices need
+    of the layers on as many rows as fit ``space`` bytes of each lane; rows that two slices need
     (halos) are computed twice. Slices of their inputs before them and concatenations behind need
     no copy.
     """
@@ -54,8 +54,8 @@ class QuantSliceRowsPass(NpuFunctionPass):
     name = "quant-slice-rows"
     level = "quant"
 
-    room: int = BM1684.lane_bytes // 2
+    space: int = BM1684.lane_bytes // 2
 
     def apply_to(self, function: FuncOp) -> None:
-        for segment in plan_rows(function.body.block, self.room):
+        for segment in plan_rows(function.body.block, self.space):
             Copies(segment.layers, ROWS, _reads, _pads).run(segment.parts)

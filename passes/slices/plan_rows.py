@@ -148,7 +148,7 @@ class _Planner:
     """The best segments of one run of layers."""
 
     run: Sequence[_Layer]
-    room: int
+    space: int
 
     def __post_init__(self) -> None:
         self._tensors: dict[SSAValue, TensorCost] = {}
@@ -171,8 +171,8 @@ class _Planner:
             end = begin
 
     def is_large(self, layer: _Layer) -> bool:
-        """Whether the tensors of a layer need more room than there is."""
-        return self._peak([layer], _needed([layer], _share([layer], 1, 0))) > self.room
+        """Whether the tensors of a layer need more space than there is."""
+        return self._peak([layer], _needed([layer], _share([layer], 1, 0))) > self.space
 
     def _segment(self, layers: Sequence[_Layer], count: int) -> Segment:
         ops = [layer.op for layer in layers]
@@ -201,7 +201,7 @@ class _Planner:
         while count <= rows // 2:
             made = _slices(layers, count)
             parts = [_needed(layers, _share(layers, made, i)) for i in {0, made // 2, made - 1}]
-            if max(self._peak(layers, part) for part in parts) + weights <= self.room:
+            if max(self._peak(layers, part) for part in parts) + weights <= self.space:
                 return self._cycles(layers, made), made
             count *= 2
         return float("inf"), 1
@@ -240,7 +240,7 @@ class _Planner:
             border += [(value, share[value][1]) for value in kept]
             for value, height in border:
                 tensor = self._tensor(value)
-                if tensor.is_input or tensor.whole_bytes > self.room // 2:
+                if tensor.is_input or tensor.whole_bytes > self.space // 2:
                     moved += times * height * tensor.ddr_bytes_a_row(count > 1)
                 elif count > 1:
                     work += times * height * tensor.turn_cycles_a_row
@@ -251,12 +251,12 @@ class _Planner:
         return max(engines) + SHARED * min(engines) + SLICE_CYCLES * count
 
 
-def plan_rows(block: Block, room: int) -> list[Segment]:
-    """The segments that run in slices, each of whose tensors take at most ``room`` bytes of a
+def plan_rows(block: Block, space: int) -> list[Segment]:
+    """The segments that run in slices, each of whose tensors take at most ``space`` bytes of a
     lane."""
     found: list[Segment] = []
     for run in _runs(block):
-        planner = _Planner(run, room)
+        planner = _Planner(run, space)
         large = [i for i, layer in enumerate(run) if planner.is_large(layer)]
         if large:
             planner.run = run[large[0] : large[-1] + 1 + BEHIND]

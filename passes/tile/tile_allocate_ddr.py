@@ -16,7 +16,7 @@ from passes.base import NpuFunctionPass
 from passes.memory.allocation import Arena, allocate, lifetimes
 
 DDR_BYTES = 1 << 34
-"""Room that addresses may span; the runtime refuses what the board does not have."""
+"""Bytes that addresses may span; the runtime refuses what the board does not have."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class TileAllocateDdrPass(NpuFunctionPass):
     Before: buffers without addresses. After: constants lie from the start of the network's DDR on
     (equal ones once), then, from the next 4 KiB, network inputs, outputs and intermediates;
     intermediates share memory when their lifetimes do not meet. ``coeff_size``,
-    ``context_address`` and ``context_size`` of the function say how much.
+    ``context_address`` and ``context_size`` of the function hold the sizes.
     """
 
     name = "tile-allocate-ddr"

@@ -28,8 +28,8 @@ class TileAllocateLocalPass(NpuFunctionPass):
 
     Before: buffers without addresses. After: no two buffers that are alive at one op overlap. With
     ``overlap`` loaded buffers take the memory that has been free for longest, so that loads run
-    ahead of the computations; where that leaves no room, every buffer takes the lowest gap, and
-    where that leaves none either, those that live longest are placed first.
+    ahead of the computations; where they do not fit that way, every buffer takes the lowest gap;
+    where they do not fit so either, those that live longest are placed first.
     """
 
     name = "tile-allocate-local"
@@ -47,8 +47,8 @@ class TileAllocateLocalPass(NpuFunctionPass):
         ):
             failed = _place(spans, size, overlap=False)
             if failed is not None and not _place_longest_first(spans, size):
-                wanted = align(failed.buffer.bytes.value.data, BM1684.alignment)
-                sentence = f"no room in {size} bytes of memory for {wanted} bytes"
+                needed = align(failed.buffer.bytes.value.data, BM1684.alignment)
+                sentence = f"{needed} bytes do not fit what is left of {size} bytes of memory"
                 raise LayerError(failed.buffer.location, sentence)
 
 
@@ -63,7 +63,7 @@ def _place_longest_first(spans: list[Lifetime], size: int) -> bool:
 
 
 def _place(spans: list[Lifetime], size: int, overlap: bool) -> Lifetime | None:
-    """Gives the buffers their addresses; returns the first that finds no room, or None."""
+    """Gives the buffers their addresses; returns the first that does not fit, or None."""
     arena = (OverlapArena if overlap else Arena)(0, size, BM1684.alignment)
     placed = 0
     try:

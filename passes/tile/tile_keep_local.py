@@ -65,7 +65,7 @@ def _home_of(tensor: Tensor) -> _Home:
 
 
 def choose(
-    spans: Sequence[Lifetime], shortcuts: Sequence[_Shortcut], room: int
+    spans: Sequence[Lifetime], shortcuts: Sequence[_Shortcut], limit: int
 ) -> list[_Shortcut]:
     """As many shortcuts as fit so many bytes of each lane.
 
@@ -77,7 +77,7 @@ def choose(
     while True:
         merged = _merge(spans, chosen)
         placed = 0
-        arena = OverlapArena(0, room, BM1684.alignment)
+        arena = OverlapArena(0, limit, BM1684.alignment)
         try:
             for _ in allocate(merged, arena):
                 placed += 1
@@ -88,9 +88,9 @@ def choose(
             homes = {s: span[s.home.buffer] for s in chosen}
             across = [s for s, home in homes.items() if home.first <= at <= home.last]
             if not across:  # the tiles alone take more
-                if room == BM1684.lane_bytes:
+                if limit == BM1684.lane_bytes:
                     return chosen
-                room = BM1684.lane_bytes
+                limit = BM1684.lane_bytes
                 continue
             chosen.remove(max(across, key=lambda s: last[s.load.local] - homes[s].first))
 
@@ -128,8 +128,8 @@ class TileKeepLocalPass(NpuFunctionPass):
     def apply_to(self, function: FuncOp) -> None:
         block = function.body.block
         flow = Flow(block)
-        room = BM1684.lane_bytes - self.reserve
-        chosen = choose(lifetimes(block, [Space.LMEM]), _shortcuts(flow), room)
+        limit = BM1684.lane_bytes - self.reserve
+        chosen = choose(lifetimes(block, [Space.LMEM]), _shortcuts(flow), limit)
         homes = {s.home.tensor: s.home for s in chosen}
         for shortcut in chosen:
             shortcut.home.kept.update(shortcut.kept)

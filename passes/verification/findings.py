@@ -142,7 +142,7 @@ class Findings:
 
     @property
     def unproved(self) -> list[TensorFinding]:
-        """The tensors of which every element is undefined: the compare says nothing of them."""
+        """The tensors of which every element is undefined: nothing is proved of them."""
         return [t for t in self.tensors if t.undefined == t.size]
 
     @property

@@ -1,4 +1,4 @@
-"""What the CPU knows of a tensor: its numbers, and which of them are undefined.
+"""A tensor of the CPU: its numbers, and which of them are undefined.
 
 Outside of a layer's domain, and beyond float32, the CPU has NaN or an infinity where the chip may
 have any number. Such elements, and all that is computed from them, are compared with nothing.
@@ -89,7 +89,7 @@ def _meaning(op: Operation, inputs: Sequence[Array]) -> Sequence[Array]:
 def _dependent(
     op: Operation, inputs: Sequence[Known], results: Sequence[Array]
 ) -> list[Array | None]:
-    """Which elements of the results come from undefined ones, where NaN cannot say it."""
+    """Which elements of the results come from undefined ones, where NaN does not show it."""
     if isinstance(op, QuantizeOp):
         return [inputs[0].undefined]
     if not any(x.undefined is not None and x.array.dtype.kind != "f" for x in inputs):

@@ -27,7 +27,7 @@ def tensor(
     name: str, address: int, shape: tuple[int, ...], data_type: DataType = DataType.FLOAT32,
     store_mode: StoreMode = StoreMode.N1, scale: float = 1.0,
 ) -> Tensor:
-    """A tensor with the size that its shape wants."""
+    """A tensor with the size that its shape requires."""
     size = tensor_bytes(data_type, store_mode, shape)
     return Tensor(name, data_type, store_mode, address, size, shape, scale)
 

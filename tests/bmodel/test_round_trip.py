@@ -1,4 +1,4 @@
-"""What is written is read back, and the file looks as the runtime wants it."""
+"""What is written is read back, and the file looks as the runtime requires it."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ WRONG_STAGES = {
         BASE,
         inputs=(tensor("x", BASE.context_address, (1,), DataType.INT16, StoreMode.N4),),
     ),
-    "its shape wants 192": replace(BASE, inputs=(replace(BASE.inputs[0], size=1),)),
+    "its shape requires 192": replace(BASE, inputs=(replace(BASE.inputs[0], size=1),)),
     "has the scale nan": replace(BASE, inputs=(replace(BASE.inputs[0], scale=float("nan")),)),
 }
 

@@ -114,10 +114,10 @@ def sums(files: Files, crew: Crew) -> Sums:
     return accumulate(function, data_of(files, crew), Sums)
 
 
-def assert_same(found: Sums, wanted: Sums) -> None:
-    assert found.order == wanted.order
-    assert found.sums.keys() == wanted.sums.keys()
-    for name, value in wanted.sums.items():
+def assert_same(found: Sums, expected: Sums) -> None:
+    assert found.order == expected.order
+    assert found.sums.keys() == expected.sums.keys()
+    for name, value in expected.sums.items():
         assert np.array_equal(found.sums[name], value), name
 
 
@@ -186,8 +186,8 @@ def test_a_function_travels_exactly(seed: int) -> None:
     inputs = [
         random.standard_normal(shape_of(arg)).astype(np.float32) for arg in function.body.block.args
     ]
-    found, wanted = execute(copy, inputs, evaluate), execute(function, inputs, evaluate)
-    for one, other in zip(found, wanted, strict=True):
+    found, expected = execute(copy, inputs, evaluate), execute(function, inputs, evaluate)
+    for one, other in zip(found, expected, strict=True):
         assert np.array_equal(one, other, equal_nan=True)
 
 
@@ -210,9 +210,9 @@ def test_merged_statistics_are_those_of_all_data(parts: int, seed: int) -> None:
     known = np.where(np.isfinite(array), array, 0).astype(np.float64)
     assert np.array_equal(channels.peaks["a"], np.abs(known).max(axis=0))
     assert np.allclose(channels.mean_square("a"), (known**2).mean(axis=0))
-    wanted, _ = np.histogram(magnitudes[magnitudes > 0], 2048, (0, largest["a"]))
-    moved = np.abs(np.cumsum(histograms.counts["a"]) - np.cumsum(wanted)).max()
-    assert histograms.counts["a"].sum() == wanted.sum() == 54
+    expected, _ = np.histogram(magnitudes[magnitudes > 0], 2048, (0, largest["a"]))
+    moved = np.abs(np.cumsum(histograms.counts["a"]) - np.cumsum(expected)).max()
+    assert histograms.counts["a"].sum() == expected.sum() == 54
     assert moved <= 1
 
 

@@ -118,10 +118,10 @@ def test_every_layer_is_close_to_float(tmp_path: Path, name: str, method: str) -
     data = files.samples()
     calibrated = files.calibrate(data, th_method=method)
     one = batch(data, 3)
-    wanted, found = calibrated.float_outputs(one), calibrated.int8_outputs(one)
-    assert list(wanted) == list(found)
-    for blob in wanted:
-        assert cosine(wanted[blob], found[blob]) > 0.995, blob
+    expected, found = calibrated.float_outputs(one), calibrated.int8_outputs(one)
+    assert list(expected) == list(found)
+    for blob in expected:
+        assert cosine(expected[blob], found[blob]) > 0.995, blob
 
 
 CHAIN = "".join(
@@ -149,5 +149,5 @@ def test_a_deeper_net_is_close_to_float(tmp_path: Path, keep_bn: bool, method: s
     data = files.samples()
     calibrated = files.calibrate(data, th_method=method, keep_bn=keep_bn)
     one = batch(files.samples(seed=9), 0, size=2)
-    found, wanted = calibrated.int8_outputs(one)["fc"], calibrated.float_outputs(one)["fc"]
-    assert cosine(found, wanted) > 0.99
+    found, expected = calibrated.int8_outputs(one)["fc"], calibrated.float_outputs(one)["fc"]
+    assert cosine(found, expected) > 0.99

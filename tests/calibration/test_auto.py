@@ -36,7 +36,7 @@ def tried(found: Calibrated) -> list[str]:
     return [line for line in found.lines if line.startswith("  -th_method=")]
 
 
-def test_every_recipe_is_told_with_its_figure(tmp_path: Path) -> None:
+def test_every_recipe_is_line_with_its_figure(tmp_path: Path) -> None:
     files = Files.of(tmp_path, TEXT)
     found = auto(files, files.samples(8))
     assert len(tried(found)) == 10
@@ -92,8 +92,9 @@ def test_few_batches(tmp_path: Path, count: int) -> None:
     files = Files.of(tmp_path, TEXT)
     found = auto(files, files.samples(count))
     kept = count // 2
-    told = f"{count - kept} batch(es) settle recipes, {kept} judge" if kept else "one batch of data"
-    assert any(told in line for line in found.lines)
+    settled = f"{count - kept} batch(es) settle recipes, {kept} judge"
+    sentence = settled if kept else "one batch of data"
+    assert any(sentence in line for line in found.lines)
     few = any("one sample is too few for a judgement" in line for line in found.notes())
     assert few == (count < 4)
 
@@ -102,14 +103,14 @@ def test_half_of_the_samples_judge_up_to_a_limit(tmp_path: Path) -> None:
     files = Files.of(tmp_path, data_layer(1, 2, 1, 1) + layer("ReLU", "data", "out"))
     for count, kept in (50, 25), (150, 32):
         found = auto(files, files.samples(count), adaptive_rounding=False)
-        told = f"{kept} batch(es) settle recipes, {kept} judge"
-        assert any(told in line for line in found.lines)
+        sentence = f"{kept} batch(es) settle recipes, {kept} judge"
+        assert any(sentence in line for line in found.lines)
 
 
 @pytest.mark.parametrize(
     ("seed", "reason"), [(3, "dB only, less than"), (8, "standard errors only")]
 )
-def test_a_better_figure_that_may_be_chance_is_not_taken_and_that_is_told(
+def test_a_better_figure_that_may_be_chance_is_not_taken_and_that_is_line(
     tmp_path: Path, seed: int, reason: str
 ) -> None:
     """Of the second net one sample of four decides; on 200 others KL is better by 4 dB."""

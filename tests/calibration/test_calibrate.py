@@ -67,8 +67,8 @@ def test_batch_norm_and_scale_are_folded(tmp_path: Path) -> None:
 
 def test_keep_bn_leaves_integer_layers(tmp_path: Path) -> None:
     found = calibrated(tmp_path, FOLDED, keep_bn=True)
-    wanted = ["convolution", "batch_norm", "scale", "relu", "pooling", "inner_product"]
-    assert operations(found) == wanted
+    expected = ["convolution", "batch_norm", "scale", "relu", "pooling", "inner_product"]
+    assert operations(found) == expected
     block = main_function(found.load().module).body.block
     for op in block.ops:
         if isinstance(op, (ops.BatchNormOp, ops.ScaleOp)):
@@ -233,7 +233,7 @@ def test_all_zero_data_can_be_calibrated(tmp_path: Path) -> None:
     assert np.isfinite(found.int8_outputs({"data": np.ones((1, 4, 6, 6), np.float32)})["f"]).all()
 
 
-# -- float layers and the prototxt's wishes --------------------------------------------------------
+# -- float layers and the prototxt's options -------------------------------------------------------
 
 
 def test_softmax_is_float_and_so_is_what_only_moves_it(tmp_path: Path) -> None:

@@ -139,7 +139,7 @@ def test_several_inputs_take_no_contract(tmp_path: Path) -> None:
     found = made.calibrate(made.samples())
     assert contract(found) is None
     assert found.notes() == ["note: transform_param has no effect: the net has several inputs"]
-    with pytest.raises(UsageError, match="-mean: the net has 2 inputs, one is wanted"):
+    with pytest.raises(UsageError, match="-mean: the net has 2 inputs, one is expected"):
         made.calibrate(made.samples(), mean=1)
 
 
@@ -177,5 +177,5 @@ def test_bad_data_leave_a_result_as_it_was(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", FLAGS)
 def test_flags_are_checked(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UsageError, match=f"{name}='no' *: -{name} wants"):
+    with pytest.raises(UsageError, match=f"{name}='no' *: -{name} requires"):
         calibrated(tmp_path, images(tmp_path), **{name: "no"})

@@ -107,8 +107,8 @@ def test_batches_can_be_read_in_any_order(tmp_path: Path) -> None:
     np.savez_compressed(tmp_path / "x.npz", allow_pickle=False, data=SAMPLES)
     data = open_data(tmp_path / "x.npz", ONE, 9)
     for index in (1, 0, 2, 0):
-        wanted = np.resize(SAMPLES[2 * index : 2 * index + 2], (2, 3, 4, 5))
-        assert np.array_equal(data.batch(index)["data"], wanted)
+        expected = np.resize(SAMPLES[2 * index : 2 * index + 2], (2, 3, 4, 5))
+        assert np.array_equal(data.batch(index)["data"], expected)
 
 
 @pytest.mark.parametrize("name", ["label", "labels"])
@@ -125,7 +125,7 @@ def test_an_npz_can_hold_labels(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("labels", [np.zeros(4, np.int64), np.zeros(5), np.zeros((5, 1), np.int64)])
 def test_labels_that_do_not_fit_are_refused(tmp_path: Path, labels: Array) -> None:
     data = open_data(npz(tmp_path / "x.npz", data=SAMPLES, labels=labels), ONE, 9)
-    with pytest.raises(InputFileError, match=r'array "labels" is .*, 5 integers are wanted'):
+    with pytest.raises(InputFileError, match=r'array "labels" is .*, 5 integers are expected'):
         data.labels()
 
 
@@ -184,11 +184,11 @@ FAULTY: dict[str, tuple[Callable[[Path], Path], str]] = {
     "odd header": (
         file("x.npy", b"\x93NUMPY\x01\x00\x10\x00" + b"((((((((((((((('"), "cannot be read"
     ),
-    "objects": (file("x.npy", PICKLED.getvalue()), "holds object, numbers are wanted"),
-    "words": (saved(np.array(["a", "b"])), "numbers are wanted"),
-    "complex": (saved(SAMPLES.astype(complex)), "holds complex128, numbers are wanted"),
-    "other shape": (saved(SAMPLES[:, :2]), "is 5x2x4x5, the net's input wants Nx3x4x5"),
-    "other rank": (saved(SAMPLES[0]), "is 3x4x5, the net's input wants Nx3x4x5"),
+    "objects": (file("x.npy", PICKLED.getvalue()), "holds object, numbers are expected"),
+    "words": (saved(np.array(["a", "b"])), "numbers are expected"),
+    "complex": (saved(SAMPLES.astype(complex)), "holds complex128, numbers are expected"),
+    "other shape": (saved(SAMPLES[:, :2]), "is 5x2x4x5, the net's input requires Nx3x4x5"),
+    "other rank": (saved(SAMPLES[0]), "is 3x4x5, the net's input requires Nx3x4x5"),
     "no samples": (saved(SAMPLES[:0]), "has no samples"),
     "fortran": (saved(np.asfortranarray(SAMPLES)), "Fortran order"),
     "nan": (saved(with_nan()), "not finite"),

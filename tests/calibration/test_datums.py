@@ -112,8 +112,8 @@ def test_batches_can_be_read_in_any_order(tmp_path: Path) -> None:
     planes = pixels(7)
     data = open_data(write(tmp_path / "l", map(datum, planes)), COLOUR, 100)
     for index in (2, 0, 3, 1, 1):
-        wanted = np.resize(planes[2 * index : 2 * index + 2], (2, *SHAPE))
-        assert np.array_equal(data.batch(index)["data"], wanted)
+        expected = np.resize(planes[2 * index : 2 * index + 2], (2, *SHAPE))
+        assert np.array_equal(data.batch(index)["data"], expected)
 
 
 def test_labels_are_those_of_the_samples_in_use(tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ FAULTY = {
     "no datum": (b"\xff\xff hello", "cannot be read as a Datum"),
     "empty": (b"", "is no Datum with data"),
     "no data": (Datum(channels=3, height=6, width=8), "is no Datum with data"),
-    "too little": (changed(data=b"123"), "has 3 bytes of data, 3x6x8 uint8 are wanted"),
+    "too little": (changed(data=b"123"), "has 3 bytes of data, 3x6x8 uint8 are expected"),
     "huge": (
         changed(channels=2**31 - 1, height=2**31 - 1, width=2**31 - 1), "bytes of data, 2147483647x"
     ),

@@ -68,7 +68,7 @@ def test_the_float_outputs_stay(tmp_path: Path, name: str) -> None:
     data = batch(files.samples(1), 0)
     before = load_network(files.model, files.weight)
     weights = FloatNet(before, keep_bn=False)
-    wanted = execute(weights.function, data, evaluate)
+    expected = execute(weights.function, data, evaluate)
     net, peaks = equalized(files, data)
     changed = [
         old.properties["weight"] != new.properties["weight"]
@@ -77,7 +77,8 @@ def test_the_float_outputs_stay(tmp_path: Path, name: str) -> None:
     ]
     assert all(changed)
     seen = Channels()
-    for found, real in zip(execute(net.function, data, evaluate, seen.watch), wanted, strict=True):
+    results = execute(net.function, data, evaluate, seen.watch)
+    for found, real in zip(results, expected, strict=True):
         assert np.abs(found - real).max() <= 1e-5 * np.abs(real).max()
     for blob, array in seen.peaks.items():
         assert np.allclose(array, peaks[blob], rtol=1e-4, atol=1e-7)

@@ -104,7 +104,7 @@ def test_thresholds_set_the_exit_code(tmp_path: Path, capsys: pytest.CaptureFixt
     assert calibrate_main([*words, "-min_cosine=1"]) == 5
     error = capsys.readouterr().err
     assert error.startswith('bmnetu-calibrate eval: error: output "')
-    assert "-min_cosine=1 is wanted" in error
+    assert "-min_cosine=1 is expected" in error
 
 
 def test_a_drop_beyond_the_threshold_is_an_error(tmp_path: Path) -> None:
@@ -148,10 +148,10 @@ def test_what_does_not_fit_is_named(tmp_path: Path) -> None:
     found = calibrated(tmp_path)
     data, labels = labelled(found)
     model, umodel = found.result.prototxt, found.result.umodel
-    with pytest.raises(UsageError, match="is FP32, INT8 weights are wanted"):
+    with pytest.raises(UsageError, match="is FP32, INT8 weights are expected"):
         bmnetu.evaluate(found.files.model, found.files.weight, found.files.model,
                         found.files.weight, tmp_path / "test.npz")  # fmt: skip
-    with pytest.raises(UsageError, match="is INT8, FP32 weights are wanted"):
+    with pytest.raises(UsageError, match="is INT8, FP32 weights are expected"):
         bmnetu.evaluate(model, umodel, model, umodel, tmp_path / "test.npz")
     np.savez(tmp_path / "test.npz", data=data, labels=labels + 1 + CLASSES)
     with pytest.raises(InputFileError, match=r'has label .*output "s" .* classes 0 to 6'):

@@ -59,7 +59,7 @@ def png(width: int, height: int, kind: int = 0) -> bytes:
 IMAGES = {
     "high": (1, 80_000_000, "is 1x80000000, too large for an image"),
     "wide": (80_000_000, 1, "is 80000000x1, too large for an image"),
-    "square": (9000, 9000, "wants 324000000 bytes of memory, too many for a file of"),
+    "square": (9000, 9000, "requires 324000000 bytes of memory, too many for a file of"),
     "bomb": (20_000, 20_000, "is too large for an image"),
 }
 
@@ -118,7 +118,7 @@ def test_one_sample_that_unpacks_to_very_much_is_refused(kind: str, tmp_path: Pa
     side, size = 6000, np.dtype(kind).itemsize
     path = zeros(tmp_path / "a.npz", f"(1, 3, {side}, {side})", 3 * side * side * size, kind)
     taken = 3 * side * side * (size + 4)
-    with pytest.raises(InputFileError, match=f"wants {taken} bytes of memory, too many"):
+    with pytest.raises(InputFileError, match=f"requires {taken} bytes of memory, too many"):
         opened(path).batch(0)
 
 
@@ -127,5 +127,5 @@ def test_labels_that_unpack_to_very_much_are_refused(tmp_path: Path) -> None:
     path = zeros(tmp_path / "a.npz", f"({count}, 1)", count, "|u1")
     zeros(path, f"({count},)", 8 * count, "<i8", "label")
     data = open_data(path, {"data": (1, 1)}, 3)
-    with pytest.raises(InputFileError, match='"label": wants 240000000 bytes of memory'):
+    with pytest.raises(InputFileError, match='"label": requires 240000000 bytes of memory'):
         data.labels()

@@ -72,12 +72,12 @@ def float_net(files: Files, **flags: object) -> FloatNet:
 
 def test_named_layers_and_their_neighbours_are_float(tmp_path: Path) -> None:
     files = Files.of(tmp_path, JOINED)
-    for flags, wanted in NAMED:
+    for flags, expected in NAMED:
         net = float_net(files, **flags)
         marked = {message.name for message in net.message.layer if message.forward_with_float}
         found = {layer_name(op) for op in net.layers if op in net.floats}
         found |= {name for name, value in net.inputs.items() if value in net.floats}
-        assert found == wanted | {"Softmax_m"}
+        assert found == expected | {"Softmax_m"}
         assert found - marked <= {"Softmax_m", "Convolution_a"}
 
 
@@ -86,10 +86,10 @@ def test_a_net_with_float_layers_compiles(tmp_path: Path, flags: dict[str, str])
     files = Files.of(tmp_path, JOINED)
     data = files.samples(4)
     found = files.calibrate(data, **flags)
-    wanted = next(names for each, names in NAMED if each == flags)
-    assert {name for name, each in found.layers().items() if each.forward_with_float} == wanted
-    assert set(found.result.float_layers) == (wanted | {"Softmax_m"}) - {"data"}
-    assert found.records()["data"].is_float == ("data" in wanted)
+    expected = next(names for each, names in NAMED if each == flags)
+    assert {name for name, each in found.layers().items() if each.forward_with_float} == expected
+    assert set(found.result.float_layers) == (expected | {"Softmax_m"}) - {"data"}
+    assert found.records()["data"].is_float == ("data" in expected)
     compiled = bmnetu.compile(found.result.prototxt, found.result.umodel, tmp_path / "out", opt=1)
     assert compiled.layers
     assert all(each.ok for each in compiled.layers)
@@ -121,8 +121,8 @@ def test_what_a_float_relu_makes_is_rounded_without_a_sign(tmp_path: Path) -> No
     net.run(batch(data, 3, 2), held.__setitem__)
     assert held["r"].dtype == np.float32
     assert held["b/quantize"].dtype == np.uint8
-    wanted = np.rint(held["r"] * np.float32(255 / record.threshold)).clip(0, 255)
-    assert np.abs(held["b/quantize"] - wanted).max() <= 1
+    expected = np.rint(held["r"] * np.float32(255 / record.threshold)).clip(0, 255)
+    assert np.abs(held["b/quantize"] - expected).max() <= 1
     assert held["b/quantize"].max() > 127
 
 

@@ -49,8 +49,8 @@ def rows_of(found: Calibrated) -> dict[str, Any]:
     return {row["blob"]: row for row in parsed(found)["blobs"]}
 
 
-def sqnr(wanted: Array, found: Array) -> float:
-    return 10 * np.log10(np.sum(wanted**2) / np.sum((wanted - found) ** 2))
+def sqnr(expected: Array, found: Array) -> float:
+    return 10 * np.log10(np.sum(expected**2) / np.sum((expected - found) ** 2))
 
 
 def test_accumulated_errors_are_those_of_the_outputs(tmp_path: Path) -> None:
@@ -61,10 +61,11 @@ def test_accumulated_errors_are_those_of_the_outputs(tmp_path: Path) -> None:
     for name in OUTPUTS:
         pairs = [(found.float_outputs(b)[name], found.int8_outputs(b)[name])
                  for b in (batch(data, i, 2) for i in range(4))]  # fmt: skip
-        wanted, got = (np.concatenate(each).astype(np.float64) for each in zip(*pairs, strict=True))
+        columns = zip(*pairs, strict=True)
+        expected, got = (np.concatenate(each).astype(np.float64) for each in columns)
         errors = rows[name]["accumulated"]
-        assert errors["sqnr_db"] == pytest.approx(sqnr(wanted, got), rel=1e-4)
-        cosine = np.sum(wanted * got) / np.linalg.norm(wanted) / np.linalg.norm(got)
+        assert errors["sqnr_db"] == pytest.approx(sqnr(expected, got), rel=1e-4)
+        cosine = np.sum(expected * got) / np.linalg.norm(expected) / np.linalg.norm(got)
         assert errors["cosine"] == pytest.approx(cosine, rel=1e-5)
 
 

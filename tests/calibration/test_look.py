@@ -18,7 +18,7 @@ INPUTS = {"data": (2, 3, 4, 5)}
 NORMAL = np.random.default_rng(0).uniform(0, 255, (5, 3, 4, 5))
 
 
-def told(folder: Path, array: Array, contract: Preprocess | None) -> list[str]:
+def reported(folder: Path, array: Array, contract: Preprocess | None) -> list[str]:
     np.save(folder / "x.npy", array)
     made = None if contract is None else contract.resolved(INPUTS["data"])
     data = open_data(folder / "x.npy", INPUTS, 100, made)
@@ -41,7 +41,7 @@ COMMON = Preprocess(mean=(104, 117, 123), scale=(0.017,))
 def test_usual_data_are_passed_over(
     tmp_path: Path, factor: float, shift: float, contract: Preprocess | None
 ) -> None:
-    assert told(tmp_path, NORMAL * factor + shift, contract) == []
+    assert reported(tmp_path, NORMAL * factor + shift, contract) == []
 
 
 @pytest.mark.parametrize(
@@ -55,10 +55,10 @@ def test_usual_data_are_passed_over(
         (1, 0, Preprocess(mean=(0.5,), scale=(4.4,)), "are these meant for pixels of 0 to 1?"),
     ],
 )
-def test_odd_ranges_are_told(
+def test_odd_ranges_are_reported(
     tmp_path: Path, factor: float, shift: float, contract: Preprocess, sentence: str
 ) -> None:
-    (found,) = told(tmp_path, NORMAL * factor + shift, contract)
+    (found,) = reported(tmp_path, NORMAL * factor + shift, contract)
     assert found.endswith(sentence)
     numbers = re.findall(r"-?[\d.]+(?:e-?\d+)?", found.split(" to ", 1)[0])
     if "before" in found:
@@ -72,9 +72,10 @@ def test_constant_samples_are_named(tmp_path: Path, contract: Preprocess | None)
     array = NORMAL.copy()
     array[2] = np.array([3, 4, 5])[:, None, None]
     where = f'{tmp_path}/x.npy: array "data": sample'
-    assert told(tmp_path, array, contract) == [f"{where} 2: all its pixels are equal"]
+    assert reported(tmp_path, array, contract) == [f"{where} 2: all its pixels are equal"]
     array[4] = 7
-    assert told(tmp_path, array, contract) == [f"{where} 2 and 1 more: all its pixels are equal"]
+    both = f"{where} 2 and 1 more: all its pixels are equal"
+    assert reported(tmp_path, array, contract) == [both]
 
 
 def test_samples_of_one_pixel_are_not_constant(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What calibration says unasked of what 8 bits lose, and that sound nets hear nothing."""
+"""What calibration says unasked of what 8 bits lose, and that sound nets get no report."""
 
 from __future__ import annotations
 
@@ -71,13 +71,15 @@ def test_a_channel_of_an_output_that_is_lost(tmp_path: Path) -> None:
     assert 'channels 1..2 of "Convolution_a"' in line
 
 
-@pytest.mark.parametrize(("count", "told"), [(1, False), (2, True)])
-def test_one_sample_does_not_show_a_small_channel(tmp_path: Path, count: int, told: bool) -> None:
+@pytest.mark.parametrize(("count", "reported"), [(1, False), (2, True)])
+def test_one_sample_does_not_show_a_small_channel(
+    tmp_path: Path, count: int, reported: bool
+) -> None:
     text = DATA + layer("Convolution", "data", "a", CONV)
     weights = scaled(text, "Convolution_a", np.array([300.0, 1, 1, 300]))
     files = Files.of(tmp_path, text, weights)
     lines = said(files.calibrate(files.samples(count)))
-    assert any("channels 1..2" in line for line in lines) == told
+    assert any("channels 1..2" in line for line in lines) == reported
 
 
 def test_a_threshold_that_saturates(tmp_path: Path) -> None:

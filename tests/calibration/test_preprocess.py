@@ -32,9 +32,9 @@ def test_rgb_keeps_the_order_of_the_image() -> None:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_gray_makes_equal_channels_of_the_luminance(channels: int) -> None:
     found = made(Preprocess(color="gray"), (1, channels, 9, 14))
-    wanted = RGB.astype(np.float64) @ [0.299, 0.587, 0.114]
+    expected = RGB.astype(np.float64) @ [0.299, 0.587, 0.114]
     assert found.shape == (channels, 9, 14)
-    assert np.abs(found - wanted).max() < 1
+    assert np.abs(found - expected).max() < 1
 
 
 @given(st.sampled_from([1, 3]), st.sampled_from([1, 3]), st.integers(0, 1000))
@@ -44,16 +44,16 @@ def test_the_mean_is_subtracted_before_the_scale(means: int, scales: int, seed: 
     found = made(Preprocess(mean=tuple(mean), scale=tuple(scale)))
     for channel in range(3):
         pixels = RGB[:, :, 2 - channel].astype(np.float64)
-        wanted = (pixels - mean[channel % means]) * scale[channel % scales]
-        assert np.allclose(found[channel], wanted, rtol=1e-5, atol=1e-3)
+        expected = (pixels - mean[channel % means]) * scale[channel % scales]
+        assert np.allclose(found[channel], expected, rtol=1e-5, atol=1e-3)
 
 
 @pytest.mark.parametrize(("height", "width"), [(9, 14), (4, 14), (3, 3), (8, 1)])
 def test_a_crop_keeps_the_centre(height: int, width: int) -> None:
     top, left = (9 - height) // 2, (14 - width) // 2
-    wanted = RGB[top : top + height, left : left + width, ::-1].transpose(2, 0, 1)
+    expected = RGB[top : top + height, left : left + width, ::-1].transpose(2, 0, 1)
     found = made(Preprocess(crop=(height, width)), (1, 3, height, width))
-    assert np.array_equal(found, wanted)
+    assert np.array_equal(found, expected)
 
 
 def test_resize_is_bilinear_to_height_and_width() -> None:
@@ -67,9 +67,9 @@ def test_resize_is_bilinear_to_height_and_width() -> None:
 
 def test_one_number_resizes_the_shorter_side() -> None:
     contract = Preprocess(resize=(18,), crop=(18, 28)).resolved((1, 3, 18, 28))
-    wanted = np.asarray(PICTURE.resize((28, 18), Image.Resampling.BILINEAR))
+    expected = np.asarray(PICTURE.resize((28, 18), Image.Resampling.BILINEAR))
     found = contract.of_picture(PICTURE, 3)
-    assert np.array_equal(found, wanted[:, :, ::-1].transpose(2, 0, 1))
+    assert np.array_equal(found, expected[:, :, ::-1].transpose(2, 0, 1))
 
 
 def test_planes_go_the_same_way_as_pictures_and_keep_their_order() -> None:
@@ -112,7 +112,7 @@ FAULTY = {
     "crop": (Preprocess(crop=(3, 3)), "crop 3x3 does not make the input's 9x14"),
     "no size": (Preprocess(resize=(0, 9), crop=(9, 14)), "resize 0x9 is no size"),
     "sizes": (Preprocess(resize=(9, 9, 9), crop=(9, 14)), "resize 9x9x9 is no size"),
-    "mean": (Preprocess(mean=(1, 2)), "mean has 2 values, 1 or 3 are wanted"),
+    "mean": (Preprocess(mean=(1, 2)), "mean has 2 values, 1 or 3 are expected"),
     "scale": (Preprocess(scale=(1,) * 4), "scale has 4 values"),
     "zero": (Preprocess(scale=(0,)), "scale is 0"),
     "infinite": (Preprocess(mean=(1e300,)), "mean has a value that is no float32 number"),

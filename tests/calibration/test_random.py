@@ -100,9 +100,9 @@ def test_a_random_net_runs_in_integers(
     data = files.samples(4)
     calibrated = files.calibrate(data, keep_bn=keep_bn, th_method=method)
     one = batch(data, 1, SHAPE[0])
-    wanted, found = calibrated.float_outputs(one), calibrated.int8_outputs(one)
+    expected, found = calibrated.float_outputs(one), calibrated.int8_outputs(one)
     assert {name: array.shape for name, array in found.items()} == {
-        name: array.shape for name, array in wanted.items()
+        name: array.shape for name, array in expected.items()
     }
     assert all(np.isfinite(array).all() for array in found.values())
 

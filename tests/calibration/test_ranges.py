@@ -91,5 +91,5 @@ def test_coefficients_of_0(tmp_path: Path, factors: list[int]) -> None:
     files = Files.of(tmp_path, text)
     made = files.calibrate(files.samples())
     one = batch(files.samples(1, 5), 0)
-    wanted, found = made.float_outputs(one)["e"], made.int8_outputs(one)["e"]
-    assert np.abs(wanted - found).max() <= 0.05 * max(1.0, np.abs(wanted).max())
+    expected, found = made.float_outputs(one)["e"], made.int8_outputs(one)["e"]
+    assert np.abs(expected - found).max() <= 0.05 * max(1.0, np.abs(expected).max())

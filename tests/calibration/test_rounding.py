@@ -35,8 +35,8 @@ def one_by_one(weights: Array, products: Array) -> Array:
 def test_it_is_the_published_method(groups: int, outputs: int, row: int) -> None:
     weights, products = problem(groups, outputs, row, shared=1)
     found = round_weights(weights, products, 127)
-    wanted = [one_by_one(w, p) for w, p in zip(weights, products, strict=True)]
-    assert np.mean(found == np.stack(wanted)) > 0.99
+    expected = [one_by_one(w, p) for w, p in zip(weights, products, strict=True)]
+    assert np.mean(found == np.stack(expected)) > 0.99
 
 
 def test_errors_cancel_where_inputs_are_alike() -> None:

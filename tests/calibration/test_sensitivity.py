@@ -177,10 +177,10 @@ def test_the_cost_of_one_layer_is_its_own_error(tmp_path: Path) -> None:
     sums = q @ weights.T + bias
     y = np.clip(np.floor(sums / 2.0**shift + 0.5), -128, 127) * (thresholds["f"] / 127)
     back = q * (thresholds["data"] / 127)
-    wanted = x @ real.T + offset
+    expected = x @ real.T + offset
     noise = {"InnerProduct_f": y - (back @ real.T + offset), "data": (back - x) @ real.T}
     for cost in found.result.costs:
-        sqnr = 10 * np.log10(np.sum(wanted**2) / np.sum(noise[cost.part.name] ** 2))
+        sqnr = 10 * np.log10(np.sum(expected**2) / np.sum(noise[cost.part.name] ** 2))
         assert cost.sqnr == pytest.approx(sqnr, abs=0.02)
 
 

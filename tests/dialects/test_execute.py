@@ -68,7 +68,7 @@ def test_values_are_freed_after_their_last_use() -> None:
     [
         ({"other": X}, "no data for input data"),
         ([X, X], "2 inputs for a function that takes 1"),
-        ([X[:1]], r"input data has shape \(1,\), \(2,\) is wanted"),
+        ([X[:1]], r"input data has shape \(1,\), \(2,\) is required"),
     ],
 )
 def test_wrong_inputs(inputs: Any, sentence: str) -> None:

@@ -14,7 +14,7 @@ DIGITS = ROOT / "examples" / "digits"
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> str:
+def printed(tmp_path_factory: pytest.TempPathFactory) -> str:
     """What run.py prints."""
     outdir = tmp_path_factory.mktemp("digits")
     words = [sys.executable, str(DIGITS / "run.py"), "--outdir", str(outdir)]
@@ -25,21 +25,21 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> str:
     return done.stdout
 
 
-def accuracies(told: str, images: int) -> list[float]:
+def accuracies(printed: str, images: int) -> list[float]:
     """FP32, INT8, INT8 on the NPU model, in per cent."""
     line = re.search(rf"accuracy on {images} test images: FP32 ([\d.]+)%, "
-                     r"INT8 ([\d.]+)% \(.*\), on the NPU model ([\d.]+)%", told)  # fmt: skip
+                     r"INT8 ([\d.]+)% \(.*\), on the NPU model ([\d.]+)%", printed)  # fmt: skip
     assert line is not None
     return [float(number) for number in line.groups()]
 
 
-def test_it_compiles_with_the_compare(told: str) -> None:
-    assert "compare passed" in told
-    assert "# Store bmodel of BMCompiler." in told
+def test_it_compiles_with_the_compare(printed: str) -> None:
+    assert "compare passed" in printed
+    assert "# Store bmodel of BMCompiler." in printed
 
 
-def test_int8_is_as_accurate_as_float(told: str) -> None:
-    in_float, in_int8, on_the_npu = accuracies(told, 500)
+def test_int8_is_as_accurate_as_float(printed: str) -> None:
+    in_float, in_int8, on_the_npu = accuracies(printed, 500)
     assert in_float > 97
     assert abs(in_float - in_int8) <= 1
     assert on_the_npu == in_int8

@@ -55,8 +55,8 @@ def test_the_prototxt_is_the_net_that_is_trained(name: str, tmp_path: Path) -> N
     write_umodel(weight, umodel(name, network))
     pixels = images(8, seed=4)
     got = FloatNet(run.float_net(name).model, weight).scores(pixels.astype(np.float32), batch=8)
-    wanted = forward(network, pixels / np.float32(255), training=False)
-    np.testing.assert_allclose(got, wanted, rtol=1e-3, atol=1e-4)
+    expected = forward(network, pixels / np.float32(255), training=False)
+    np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", run.NETS)

@@ -48,8 +48,8 @@ def test_gradients_are_slopes(case: str) -> None:
         for _ in range(5):
             way = random.uniform(-1, 1, array.shape)
             slope = _slope(array, way, lambda: np.sum(layer.forward(x, training=True) * weights))
-            wanted = float(np.sum(gradient * way))
-            assert slope == pytest.approx(wanted, rel=1e-2, abs=1e-2)
+            expected = float(np.sum(gradient * way))
+            assert slope == pytest.approx(expected, rel=1e-2, abs=1e-2)
 
 
 def test_of_equal_pixels_one_gets_the_gradient() -> None:

@@ -83,9 +83,9 @@ def test_layers_of_a_plugin(
     assert "MaxFeatureMap_y" in text
     x = np.load(data)[: SHAPE[0]].astype(np.float32)
     found = np.fromfile(tmp_path / "output_ref_data.dat", np.float32)
-    wanted = meaning(x)
+    expected = meaning(x)
     tolerance = 1e-5 if precision == "FP32" else 0.05
-    np.testing.assert_allclose(found.reshape(wanted.shape), wanted, atol=tolerance)
+    np.testing.assert_allclose(found.reshape(expected.shape), expected, atol=tolerance)
 
 
 def test_an_onnx_operator_of_a_plugin(packages: Path, tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_a_pass_of_a_plugin(packages: Path, tmp_path: Path) -> None:
         ("{ pieces: 5 }", 4, "2x12x6x5 has no channels that 5 pieces can share"),
         ("{ pieces: x }", 3, "Couldn't parse float: x"),
         ("{ pieces: inf }", 3, "number is not a finite number"),
-        ("{ pieces: 2 ", 3, "the file ends where '}' is wanted"),
+        ("{ pieces: 2 ", 3, "the file ends where '}' is expected"),
         ("{ } max_feature_map_param { }", 3, "max_feature_map_param is given twice"),
     ],
 )

@@ -270,9 +270,9 @@ def test_all_unsupported_layers_are_listed_at_once(tmp_path: Path) -> None:
 FAULTS: list[tuple[str, str, str, type[BmnetuError]]] = [
     ("Convolution", "", "num_output is missing or 0", UnsupportedError),
     ("Convolution", "convolution_param { num_output: 4 }",
-     "kernel_size wants 1 or 2 numbers, has 0", UnsupportedError),
+     "kernel_size requires 1 or 2 numbers, has 0", UnsupportedError),
     ("Convolution", "convolution_param { num_output: 4 kernel_size: [1, 1, 1] }",
-     "kernel_size wants 1 or 2 numbers, has 3", UnsupportedError),
+     "kernel_size requires 1 or 2 numbers, has 3", UnsupportedError),
     ("Convolution", "convolution_param { num_output: 4 kernel_size: 1 kernel_h: 1 }",
      "has both kernel_size and kernel_h or kernel_w", UnsupportedError),
     ("Convolution", "convolution_param { num_output: 4 kernel_size: 1 group: 3 }",
@@ -311,15 +311,18 @@ FAULTS: list[tuple[str, str, str, type[BmnetuError]]] = [
      UnsupportedError),
     ("Permute", "permute_param { order: 0 order: 0 }", "is no order of the 4 dimensions",
      UnsupportedError),
-    ("Slice", "slice_param { slice_point: 1 }", "1 slice_point(s) for 1 tops; 0 are wanted",
+    ("Slice", "slice_param { slice_point: 1 }", "1 slice_point(s) for 1 tops; 0 are expected",
      UnsupportedError),
     ("Softmax", "softmax_param { axis: 4 }", "axis 4 is outside", UnsupportedError),
     ("Power", "power_param { power: nan }", "power is not a finite number", InputFileError),
     ("ReLU", "relu_param { negative_slope: 1e99 }", "negative_slope is not a finite number",
      InputFileError),
-    ("Eltwise", "", "has 1 bottom(s), at least 2 is wanted", InputFileError),
-    ("ReLU", 'top: "b"', "has 2 top(s), 1 is wanted", InputFileError),
-    ("Scale", 'bottom: "data" bottom: "data"', "has 3 bottom(s), 1 or 2 is wanted", InputFileError),
+    ("Eltwise", "", "has 1 bottom(s), at least 2 is expected", InputFileError),
+    ("ReLU", 'top: "b"', "has 2 top(s), 1 is expected", InputFileError),
+    (
+        "Scale", 'bottom: "data" bottom: "data"', "has 3 bottom(s), 1 or 2 is expected",
+        InputFileError,
+    ),
 ]  # fmt: skip
 
 

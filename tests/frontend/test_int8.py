@@ -185,7 +185,7 @@ def float_bias(net: NetParameter) -> None:
 FAULTS: list[tuple[Callable[[NetParameter], None], str]] = [
     (no_records, "has integer weights but no activation scales that bmnetu knows; calibrate"),
     (no_record_of_conv_2, 'has no activation scale of blob "conv_2"'),
-    (zero_threshold, 'blob "data" has threshold 0.0; a positive number is wanted'),
+    (zero_threshold, 'blob "data" has threshold 0.0; a positive number is expected'),
     (infinite_threshold, 'blob "data" has threshold inf'),
     (no_shift, "its integer weights have no right_shift_num"),
     (large_shift, "its right_shift_num 40 is not in 0..31"),

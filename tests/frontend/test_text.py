@@ -73,13 +73,13 @@ def test_unknown_fields_are_skipped_and_remembered(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "line", "sentence"),
     [
-        ('layer {\n  name: "a"\n', 3, "the file ends where '}' is wanted"),
-        ("layer {\n  far { a: 1\n", 3, "the file ends where '}' is wanted"),
+        ('layer {\n  name: "a"\n', 3, "the file ends where '}' is expected"),
+        ("layer {\n  far { a: 1\n", 3, "the file ends where '}' is expected"),
         ('layer {\n  name "a"\n}', 2, 'Expected ":"'),
         ("layer {\n  name: 5\n}", 2, "Expected identifier"),
         ("layer {\n  name: 'a\n}", 2, "String missing ending quote"),
         ("\nname: 'a\\q'", 2, "string 'a\\q' has an unknown escape"),
-        ("layer 5", 1, "'{' is wanted, not '5'"),
+        ("layer 5", 1, "'{' is expected, not '5'"),
         ("layer { pooling_param { pool: 'MAX' } }", 1, "pool takes a word without quotes"),
         ("layers { type: 'ReLU' }", 1, "write 'layer {' in place of 'layers {'"),
         ("layer { pooling_param { stride: -1 } }", 1, "-1 does not fit stride"),
@@ -88,8 +88,8 @@ def test_unknown_fields_are_skipped_and_remembered(tmp_path: Path) -> None:
         ("layer { convolution_param { bias_term: maybe } }", 1, 'Expected "true" or "false"'),
         ("\nname: 'a' name: 'b'", 2, "name is given twice"),
         ("layer { pooling_param {} pooling_param {} }", 1, "pooling_param is given twice"),
-        ("far = 5", 1, "':' or '{' is wanted, not '='"),
-        ("far: }", 1, "a value is wanted, not '}'"),
+        ("far = 5", 1, "':' or '{' is expected, not '='"),
+        ("far: }", 1, "a value is expected, not '}'"),
         ("}", 1, "Expected identifier"),
         ("far " + "{a " * 100, 1, "nested more than 32 deep"),
         ("far { a: " + "<" * 3000, 1, "nested more than 32 deep"),
@@ -155,7 +155,7 @@ def test_a_byte_order_mark_is_no_harm(tmp_path: Path) -> None:
 def test_missing_empty_and_folder(tmp_path: Path) -> None:
     with pytest.raises(InputFileError, match="is empty"):
         read(tmp_path, "")
-    with pytest.raises(InputFileError, match="no such file; a text prototxt is wanted"):
+    with pytest.raises(InputFileError, match="no such file; a text prototxt is expected"):
         read_text(tmp_path / "other", NetParameter())
     with pytest.raises(InputFileError, match="is not a file"):
         read_text(tmp_path, NetParameter())

@@ -305,7 +305,7 @@ def test_inputs(tmp_path: Path, text: str, shapes: list[tuple[int, ...]]) -> Non
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ('input: "a" input_dim: 1', "1 input(s) want 4 input_dim, there are 1"),
+        ('input: "a" input_dim: 1', "1 input(s) require 4 input_dim, there are 1"),
         ('input: "a" input_dim: 1 input_shape { dim: 1 }', "has both input_dim and input_shape"),
         ('input: "a" input_shape {} input_shape {}', "1 input(s) have 2 input_shape"),
         ('layer { name: "i" type: "Input" top: "a" input_param { shape {} shape {} } }',

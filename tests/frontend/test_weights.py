@@ -40,19 +40,19 @@ def weight_of(folder: Path, net: NetParameter) -> np.ndarray:
 
 def test_extra_layers_and_unknown_fields_are_ignored(tmp_path: Path) -> None:
     net = weights()
-    wanted = weight_of(tmp_path, net)
+    expected = weight_of(tmp_path, net)
     net.layer.add(name="classifier", type="InnerProduct").blobs.append(float_blob(np.ones(3)))
     raw = net.SerializeToString() + b"\xd2\x0f\x02hi"
     model, weight = written(tmp_path, TEXT)
     weight.write_bytes(raw)
     (op,) = layers_of(load_network(model, weight))
     assert isinstance(op, ops.ConvolutionOp)
-    assert (op.weight.array == wanted).all()
+    assert (op.weight.array == expected).all()
 
 
 def test_old_layers_and_old_shapes(tmp_path: Path) -> None:
     net = weights()
-    wanted = weight_of(tmp_path, net)
+    expected = weight_of(tmp_path, net)
     old = NetParameter()
     target = old.layers.add(name="l", type=V1LayerParameter.CONVOLUTION)
     kernel, bias = (target.blobs.add(), target.blobs.add())
@@ -60,16 +60,16 @@ def test_old_layers_and_old_shapes(tmp_path: Path) -> None:
     kernel.num, kernel.channels, kernel.height, kernel.width = 4, 3, 3, 3
     bias.data.extend(conv(net).blobs[1].data)
     bias.num, bias.channels, bias.height, bias.width = 1, 1, 1, 4
-    assert (weight_of(tmp_path, old) == wanted).all()
+    assert (weight_of(tmp_path, old) == expected).all()
 
 
 def test_doubles(tmp_path: Path) -> None:
     net = weights()
-    wanted = weight_of(tmp_path, net)
+    expected = weight_of(tmp_path, net)
     blob = conv(net).blobs[0]
     blob.double_data.extend(blob.data)
     blob.ClearField("data")
-    assert (weight_of(tmp_path, net) == wanted).all()
+    assert (weight_of(tmp_path, net) == expected).all()
 
 
 def shape(*dims: int) -> BlobShape:
@@ -108,7 +108,7 @@ def twice() -> NetParameter:
 
 FAULTS = [
     (change_blob(0, shape=shape(4, 3, 1, 9)),
-     "its weights are 4x3x1x9 in the weight file, the prototxt wants 4x3x3x3"),
+     "its weights are 4x3x1x9 in the weight file, the prototxt requires 4x3x3x3"),
     (change_blob(0, shape=shape(4, 3, 3)),
      "its weights are declared as 4x3x3 but have 108 numbers"),
     (change_blob(0, shape=shape(-4, -3, 3, 3)), "declared as -4x-3x3x3 but have 108 numbers"),
@@ -142,7 +142,7 @@ def test_files_that_are_no_weights(tmp_path: Path) -> None:
     model, weight = written(tmp_path, SMALL)
     raw = weight.read_bytes()
     cases = [
-        (b"", "is empty; a caffemodel or umodel is wanted"),
+        (b"", "is empty; a caffemodel or umodel is expected"),
         (raw[: len(raw) // 2], "is damaged or cut short, or is no weight file"),
         (model.read_bytes(), "is text; .*are -model and -weight swapped"),
         (b"\n\x03net", "has no layers"),
@@ -188,7 +188,7 @@ def test_bytes_of_the_public_blob_fields() -> None:
 def test_raw_data_of_nvidia(tmp_path: Path, kind: int | None, dtype: str) -> None:
     """Field 10 is its type there, DOUBLE unless it is given."""
     net = weights()
-    wanted = weight_of(tmp_path, net)
+    expected = weight_of(tmp_path, net)
     for blob in conv(net).blobs:
         raw = np.array(blob.data, dtype).tobytes()
         dims = list(blob.shape.dim)
@@ -196,7 +196,7 @@ def test_raw_data_of_nvidia(tmp_path: Path, kind: int | None, dtype: str) -> Non
         blob.MergeFromString(b"" if kind is None else bytes([10 << 3, kind]))
         blob.MergeFromString(BlobProto(raw_data=raw, shape=BlobShape(dim=dims)).SerializeToString())
     found = weight_of(tmp_path, net)
-    assert (found == (wanted.astype("f2") if kind == 2 else wanted)).all()
+    assert (found == (expected.astype("f2") if kind == 2 else expected)).all()
 
 
 @pytest.mark.parametrize(
@@ -236,13 +236,13 @@ def test_text_instead_of_weights(tmp_path: Path, text: str, swapped: bool) -> No
 def test_names_in_another_encoding(tmp_path: Path) -> None:
     """A prototxt and its caffemodel, both in GBK."""
     model, weight = written(tmp_path, data(1, 3, 5, 5) + layer("Convolution", CONV, name="NAME"))
-    wanted = layers_of(load_network(model, weight))[0]
+    expected = layers_of(load_network(model, weight))[0]
     for path in (model, weight):
         path.write_bytes(path.read_bytes().replace(b"NAME", "卷积".encode("gbk")))
     (found,) = layers_of(load_network(model, weight))
     assert isinstance(found, ops.ConvolutionOp)
-    assert isinstance(wanted, ops.ConvolutionOp)
-    assert (found.weight.array == wanted.weight.array).all()
+    assert isinstance(expected, ops.ConvolutionOp)
+    assert (found.weight.array == expected.weight.array).all()
 
 
 SHARED = data(1, 3, 5, 5) + "".join(

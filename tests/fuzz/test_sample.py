@@ -70,6 +70,6 @@ def test_a_worker_measures_and_catches(tmp_path: Path) -> None:
     )  # fmt: skip
     refused, broken = map(json.loads, ended.stdout.splitlines())
     assert (refused["index"], refused["code"], broken["code"]) == (0, 3, TRACEBACK)
-    assert refused["text"] == "bmodel: error: no: no such file; a bmodel is wanted\n"
+    assert refused["text"] == "bmodel: error: no: no such file; a bmodel is expected\n"
     assert faults_of(Case("bmodel", [], {}), tmp_path, refused) == ()
     assert faults_of(Case("bmodel", [], {}), tmp_path, broken) == ("traceback",)

@@ -68,10 +68,10 @@ def test_the_same_integers(groups: int, channels: int, outputs: int) -> None:
     assert groups % op.group.value.data == 0
     args = main_function(plain).body.block.args
     inputs = random_inputs([(types.shape_of(x), types.dtype_of(x)) for x in args], 1)
-    (got,), (wanted,) = (execute(main_function(m), inputs, reference.evaluate)
+    (got,), (expected,) = (execute(main_function(m), inputs, reference.evaluate)
                          for m in (merged, plain))  # fmt: skip
-    assert wanted.min() < wanted.max()
-    np.testing.assert_array_equal(got, wanted)
+    assert expected.min() < expected.max()
+    np.testing.assert_array_equal(got, expected)
 
 
 @pytest.mark.parametrize(

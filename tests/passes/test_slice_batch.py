@@ -37,7 +37,7 @@ def few_images(integer: bool, seeds: Iterable[int]) -> Iterator[tuple[int, Modul
             yield seed, module
 
 
-EVERYWHERE = "quant-slice-batch{room=0}"
+EVERYWHERE = "quant-slice-batch{space=0}"
 
 
 @pytest.fixture(autouse=True)
@@ -51,11 +51,11 @@ def test_a_network_in_slices_computes_the_same(integer: bool) -> None:
     for seed, module in few_images(integer, range(24)):
         lowered(module, "convert-ufw-to-quant")
         inputs = random_inputs(module, seed)
-        wanted = results(module, inputs)
+        expected = results(module, inputs)
         lowered(module, EVERYWHERE).verify()
         kinds |= {op.name for op in sliced(module)}
-        for got, expected in zip(results(module, inputs), wanted, strict=True):
-            np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
+        for got, one in zip(results(module, inputs), expected, strict=True):
+            np.testing.assert_allclose(got, one, rtol=1e-5, atol=1e-5)
     assert len(kinds) > 8
 
 
@@ -68,11 +68,11 @@ def test_the_npu_computes_slices(integer: bool) -> None:
     assert seen > 2
 
 
-@pytest.mark.parametrize("room", [0, 5000])
+@pytest.mark.parametrize("space", [0, 5000])
 @pytest.mark.parametrize("integer", [False, True])
-def test_slices_cover_the_batch_once_and_fit(integer: bool, room: int) -> None:
+def test_slices_cover_the_batch_once_and_fit(integer: bool, space: int) -> None:
     for _, module in few_images(integer, range(24)):
-        lowered(module, "convert-ufw-to-quant", f"quant-slice-batch{{room={room}}}")
+        lowered(module, "convert-ufw-to-quant", f"quant-slice-batch{{space={space}}}")
         covered: dict[tuple[str, int], int] = {}
         for op in sliced(module):
             _, first, total = ints(cast(Any, op.attributes[PART]))
@@ -80,7 +80,7 @@ def test_slices_cover_the_batch_once_and_fit(integer: bool, room: int) -> None:
             covered[layer] = covered.get(layer, 0) + images
             values = (*op.operands, *op.results)
             least = 1 if all(types.is_float(value) for value in values) else 4
-            assert images <= 4 or need_of(op, images) <= room
+            assert images <= 4 or need_of(op, images) <= space
             assert first % least == 0
             assert images % least == 0 or first + images == total
         assert all(images % total == 0 for (_, total), images in covered.items())

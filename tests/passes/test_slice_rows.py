@@ -29,9 +29,9 @@ from tests.passes.slices import (
 from tests.pipelines import static_text
 from tests.random_nets import random_image_module
 
-ROOM = 3000
+SPACE = 3000
 NETS = 12
-SLICED = f"quant-slice-rows{{room={ROOM}}}"
+SLICED = f"quant-slice-rows{{space={SPACE}}}"
 
 
 @pytest.fixture(autouse=True)
@@ -60,9 +60,9 @@ def test_a_network_in_slices_computes_the_same(integer: bool) -> None:
         copy.verify()
         kinds |= {op.name for op in sliced(copy)}
         inputs = random_inputs(module, seed)
-        for got, wanted in zip(results(copy, inputs), results(module, inputs), strict=True):
-            largest = float(np.abs(wanted).max())  # sums of fewer rows are added in another order
-            np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-6 * largest)
+        for got, expected in zip(results(copy, inputs), results(module, inputs), strict=True):
+            largest = float(np.abs(expected).max())  # sums of fewer rows are added in another order
+            np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6 * largest)
     assert len(kinds) > 3
 
 
@@ -100,7 +100,7 @@ NET = """builtin.module {{ func.func @main(%x: {0}) -> {0} attributes {{
 def test_tensors_of_a_slice_stay_in_local_memory() -> None:
     module = Parser(new_context(), NET.format("tensor<1x8x96x64xf32>")).parse_module()
     level = "convert-quant-to-tile{share=2 whole=true}"
-    lowered(module, "quant-slice-rows{room=60000}", level, "tile-keep-local")
+    lowered(module, "quant-slice-rows{space=60000}", level, "tile-keep-local")
     assert not moved_through_ddr(module)
 
 
@@ -179,10 +179,10 @@ def test_parts_make_the_whole() -> None:
     np.testing.assert_array_equal(made, whole)
 
 
-def test_a_halo_that_differs_is_told() -> None:
+def test_a_halo_that_differs_is_reported() -> None:
     whole = np.arange(10, dtype=np.int8).reshape(1, 1, 5, 2)
-    told: list[str] = []
-    parts = Parts(told.append)
+    reported: list[str] = []
+    parts = Parts(reported.append)
     parts.add(part(0), whole[:, :, :3])
     parts.add(part(2), whole[:, :, 2:] + np.int8(1))
-    assert told == ['tensor "t": two slices compute a common element differently, 5 and 4']
+    assert reported == ['tensor "t": two slices compute a common element differently, 5 and 4']

@@ -55,11 +55,11 @@ def test_a_network_on_strips_computes_the_same(seed: int) -> None:
     for i, arg in enumerate(main_function(module).body.block.args):
         values = rng.integers(-128, 256, types.shape_of(arg))
         inputs[i] = values.astype(types.dtype_of(arg))
-    wanted = results(module, inputs)
+    expected = results(module, inputs)
     run_pipeline(module, parse_pipeline("quant-cut-strips"), lambda p: None)
     module.verify()
-    for got, expected in zip(results(module, inputs), wanted, strict=True):
-        np.testing.assert_array_equal(got, expected)
+    for got, one in zip(results(module, inputs), expected, strict=True):
+        np.testing.assert_array_equal(got, one)
 
 
 @pytest.mark.usefixtures("strips_wherever_possible")

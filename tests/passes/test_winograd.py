@@ -80,13 +80,13 @@ def test_an_image_cut_into_tiles_starts_them_at_even_rows() -> None:
     assert winograd_commands(module) == 3
 
 
-@pytest.mark.parametrize(("own", "flag", "wanted"),
+@pytest.mark.parametrize(("own", "flag", "expected"),
                          [(True, False, 2), (False, True, 0), (None, False, 0), (None, True, 2)])
-def test_the_layer_wins_over_the_flag(own: bool | None, flag: bool, wanted: int) -> None:
+def test_the_layer_wins_over_the_flag(own: bool | None, flag: bool, expected: int) -> None:
     module = network((4, 64, 12, 12), True, own=own)
     lines = run(module, 1, True, use_wino=flag)
-    assert winograd_commands(module) == wanted
-    assert len(lines) == wanted
+    assert winograd_commands(module) == expected
+    assert len(lines) == expected
 
 
 def test_the_flag_leaves_out_what_is_not_faster() -> None:

@@ -133,17 +133,17 @@ class Runtime:
             name = (info.input_names[i] or b"").decode()
             require(name in inputs, f"finding input {name!r} among {sorted(inputs)}")
             self._give(tensor, inputs[name], info.input_types[i], info.max_input_bytes[i])
-        wanted = (Tensor * info.output_count)()
-        for i, tensor in enumerate(wanted):
+        expected = (Tensor * info.output_count)()
+        for i, tensor in enumerate(expected):
             tensor.data_type = info.output_types[i]
             tensor.memory = self.allocate(info.max_output_bytes[i])
         launched = self.library.bmrt_launch_tensor_ex(
-            self.runtime, net, given, len(given), wanted, len(wanted), True, False
+            self.runtime, net, given, len(given), expected, len(expected), True, False
         )
         require(launched, "launching")
         self.wait()
-        names = [(info.output_names[i] or b"").decode() for i in range(len(wanted))]
-        return {name: self._take(tensor) for name, tensor in zip(names, wanted, strict=True)}
+        names = [(info.output_names[i] or b"").decode() for i in range(len(expected))]
+        return {name: self._take(tensor) for name, tensor in zip(names, expected, strict=True)}
 
     def _give(self, tensor: Tensor, array: Array, data_type: int, size: int) -> None:
         require(array.dtype == DataType(data_type).numpy,

@@ -84,12 +84,12 @@ def reference(result: CompileResult) -> tuple[dict[str, Array], dict[str, Array]
     return result.findings.inputs, result.findings.outputs
 
 
-def difference(got: dict[str, Array], wanted: dict[str, Array]) -> float:
+def difference(got: dict[str, Array], expected: dict[str, Array]) -> float:
     """0 when all integers are equal and floats equal; else the largest error, infinite for
-    unequal integers. Float errors are relative to max(1, |wanted|).
+    unequal integers. Float errors are relative to max(1, |expected|).
     """
     worst = 0.0
-    for name, array in wanted.items():
+    for name, array in expected.items():
         if array.dtype.kind != "f":
             worst = worst if np.array_equal(got[name], array) else np.inf
         else:

@@ -156,11 +156,11 @@ def test_the_vendors_program_runs_from_our_file(tmp_path: Path, path: Path) -> N
     ours = tmp_path / "ours.bmodel"
     ours.write_bytes(write(bmodel))
     inputs = {t.name: samples(t.shape, t.data_type) for t in bmodel.nets[0].stages[0].inputs}
-    wanted = run_bmodel(path, inputs)
-    assert wanted
+    expected = run_bmodel(path, inputs)
+    assert expected
     for found in (run_bmodel(ours, inputs), replay(ours, inputs, order_seed=1, noise_seed=2)):
-        assert found.keys() == wanted.keys()
-        for name, array in wanted.items():
+        assert found.keys() == expected.keys()
+        for name, array in expected.items():
             np.testing.assert_array_equal(found[name], array, strict=True)
 
 

@@ -19,6 +19,6 @@ from tests.vendor.fashion import scores
 def test_the_runtime_computes_the_integers_of_the_reference(
     name: str, opt: int, tmp_path: Path
 ) -> None:
-    found, wanted = scores(name, images(64, seed=1), images(64, seed=2), opt, tmp_path)
-    np.testing.assert_array_equal(found, wanted)
-    assert len(np.unique(wanted.argmax(axis=1))) > 2
+    found, expected = scores(name, images(64, seed=1), images(64, seed=2), opt, tmp_path)
+    np.testing.assert_array_equal(found, expected)
+    assert len(np.unique(expected.argmax(axis=1))) > 2

@@ -40,8 +40,8 @@ def test_trained_nets_against_opencv(name: str) -> None:
     assert network.notes == ()
     outputs = run(network)
     assert sorted(outputs) == sorted(OPENCV[name])
-    for output, wanted in OPENCV[name].items():
-        np.testing.assert_allclose(outputs[output].ravel(), wanted, atol=1e-5)
+    for output, expected in OPENCV[name].items():
+        np.testing.assert_allclose(outputs[output].ravel(), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", OPENCV)
@@ -51,9 +51,9 @@ def test_generated_umodels_mean_the_same(name: str, tmp_path: Path) -> None:
     umodel, prototxt = generate_umodel(model, weight, tmp_path)
     first, second = load_network(model, weight), load_network(prototxt, umodel)
     assert first.net == second.net
-    wanted = run(first)
+    expected = run(first)
     found = run(second)
-    assert all(np.array_equal(found[output], wanted[output]) for output in OPENCV[name])
+    assert all(np.array_equal(found[output], expected[output]) for output in OPENCV[name])
 
 
 TOPOLOGIES = {

@@ -25,10 +25,10 @@ FLOAT_TOLERANCE = 1e-3
 """Allowed |vendor - ours| / max(1, |ours|) of float outputs."""
 
 
-def compare(got: dict[str, Array], wanted: dict[str, Array]) -> None:
+def compare(got: dict[str, Array], expected: dict[str, Array]) -> None:
     """INT8 outputs are equal; float ones differ by what the order of additions does."""
-    assert got.keys() == wanted.keys()
-    for name, ours in wanted.items():
+    assert got.keys() == expected.keys()
+    for name, ours in expected.items():
         if ours.dtype != np.float32:
             np.testing.assert_array_equal(got[name], ours, err_msg=name)
             continue
@@ -70,7 +70,7 @@ def test_slices_of_rows(integer: bool, tmp_path: Path, monkeypatch: pytest.Monke
     parts = 0
     for seed in range(24):
         module = random_image_module(seed, integer)
-        findings = compared(module, integer, "quant-slice-rows", "quant-slice-rows{room=3000}")
+        findings = compared(module, integer, "quant-slice-rows", "quant-slice-rows{space=3000}")
         found = len(observed_parts(module))
         if not found:
             continue

@@ -123,11 +123,11 @@ class _Judgement:
         size, new = len(next(iter(batch.values()))), self.data.new(index)
         apart = all(len(array) == size for array in real.values())
         samples = [slice(i, i + 1) for i in range(new)] if apart else [slice(None)]
-        wanted = [self._judged(real, rows) for rows in samples]
+        expected = [self._judged(real, rows) for rows in samples]
         found: list[dict[str, list[tuple[float, float]]]] = []
         for each in self.int8:
             held = each.run(batch)
-            pairs = zip(wanted, (self._judged(held, rows) for rows in samples), strict=True)
+            pairs = zip(expected, (self._judged(held, rows) for rows in samples), strict=True)
             errors: dict[str, list[tuple[float, float]]] = {}
             for x, y in pairs:
                 for name, array in x.items():
@@ -197,7 +197,7 @@ class _Trials:
     _channels: Channels | None = None
 
     def run(self, recipes: Sequence[Recipe]) -> None:
-        """Settles, judges and tells of them."""
+        """Settles, judges and reports them."""
         int8: list[Int8Net] = []
         for recipe in recipes:
             made = replace(self._quantizer(recipe), recipe=recipe)

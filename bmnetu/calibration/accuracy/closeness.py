@@ -11,20 +11,20 @@ from dialects.blob import Array
 
 @dataclass
 class Closeness:
-    """Sums over pairs of a wanted and a found number; pairs that are not finite do not count."""
+    """Sums over pairs of a expected and a found number; pairs that are not finite do not count."""
 
     signal: float = 0.0
-    """``sum wanted^2``"""
+    """``sum expected^2``"""
     found: float = 0.0
     """``sum found^2``"""
     product: float = 0.0
-    """``sum wanted * found``"""
+    """``sum expected * found``"""
     noise: float = 0.0
-    """``sum (wanted - found)^2``"""
+    """``sum (expected - found)^2``"""
 
-    def add(self, wanted: Array, found: Array) -> None:
+    def add(self, expected: Array, found: Array) -> None:
         """Takes in two tensors of one shape."""
-        x, y = wanted.astype(np.float64).ravel(), found.astype(np.float64).ravel()
+        x, y = expected.astype(np.float64).ravel(), found.astype(np.float64).ravel()
         finite = np.isfinite(x) & np.isfinite(y)
         if not finite.all():
             x, y = x[finite], y[finite]

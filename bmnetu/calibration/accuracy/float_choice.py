@@ -102,10 +102,10 @@ class FloatChoice:
         ways = [[part]] if part.layers or not readers else []
         ways += [[part, *readers]] if readers else []
         for more in ways:
-            wanted = (*found.parts, *more)
-            if _layers(wanted) > budget:
+            expected = (*found.parts, *more)
+            if _layers(expected) > budget:
                 continue
-            trial = self._tried(wanted)
+            trial = self._tried(expected)
             helps = trial.noise <= found.noise * (1 - LEAST_GAIN)
             names = " and ".join(each.name for each in more)
             self.report(f"{names} in float: {trial.line()}{'' if helps else '; not chosen'}")

@@ -25,15 +25,16 @@ from dialects.ufw.layer import LayerOp, shape_of
 FEW_LEVELS = 8
 """So many of 255 levels are few: about 20 dB are left."""
 MUCH_SATURATED = 0.01
-"""What saturation takes away of a blob's energy to be told: it alone leaves 20 dB."""
+"""What saturation takes away of a blob's energy to be reported: it alone leaves 20 dB."""
 MUCH_CLIPPED = 2.0
-"""How many of 255 levels clipped biases are off to be told."""
-HEARD = 0.05
-"""A channel inside the net is told when it makes at least this part of what its readers compute."""
+"""How many of 255 levels clipped biases are off to be reported."""
+LEAST_PART = 0.05
+"""A channel inside the net is reported when at least this part of what its readers compute comes
+from it."""
 FAR_BELOW, LOW = 15.0, 20.0
-"""A layer with this SQNR in dB or less, and so far below the median of all, is told."""
+"""A layer with this SQNR in dB or less, and so far below the median of all, is reported."""
 POOR_OUTPUT = 20.0
-"""An output with this SQNR in dB or less is told."""
+"""An output with this SQNR in dB or less is reported."""
 MOST_LINES, MOST_NAMES = 8, 3
 
 
@@ -56,10 +57,10 @@ class Loss:
 def losses(made: Quantizer, found: QuantizedNet, rows: Sequence[Row]) -> tuple[Loss, ...]:
     """All losses, the worst first. ``rows`` are measured on some of the data."""
     joined = list(_joined(made, found))
-    told = {loss.layer for loss in joined}
+    reported = {loss.layer for loss in joined}
     all_found = [
         *joined,
-        *(loss for loss in _channels(made, found) if loss.layer not in told),
+        *(loss for loss in _channels(made, found) if loss.layer not in reported),
         *_saturated(made, found),
         *_biases(found),
         *_poor(made, rows),
@@ -167,17 +168,17 @@ def _one_sample(made: Quantizer) -> bool:
 
 
 def _heard(made: Quantizer, value: SSAValue) -> Array:
-    """Which channels make a part worth telling of what the weighted readers of a value compute."""
+    """Which channels make a part worth reporting of what the readers of a value compute."""
     power = made.channels.mean_square(made.net.names[value])
-    heard = np.zeros(len(power), bool)
+    noticed = np.zeros(len(power), bool)
     for use in value.uses:
         op = use.operation
         if not isinstance(op, WeightedLayerOp) or not op.is_along_channels:
             continue
         if shape_of(value)[1] == len(power):
             parts = np.square(columns_of(op, len(power))).sum(axis=1) * power
-            heard |= parts >= HEARD * max(float(parts.sum()), np.finfo(np.float64).tiny)
-    return heard
+            noticed |= parts >= LEAST_PART * max(float(parts.sum()), np.finfo(np.float64).tiny)
+    return noticed
 
 
 def _ranges(numbers: Iterable[int]) -> str:

@@ -22,7 +22,7 @@ from dialects.ufw.reference import evaluate
 class OutputWatcher(Mergeable, Protocol):
     """What is gathered of the outputs."""
 
-    def watch(self, first: int, wanted: Mapping[str, Array], found: Mapping[str, Array]) -> None:
+    def watch(self, first: int, expected: Mapping[str, Array], found: Mapping[str, Array]) -> None:
         """Takes in the outputs of a batch, whose first sample is the data's ``first``."""
         ...
 
@@ -48,10 +48,10 @@ class Outputs(Generic[WatcherT]):
         size = len(next(iter(batch.values())))
         count = self.data.new(index)
         outputs = names_of(function, "output_names")
-        wanted = dict(zip(outputs, execute(function, batch, evaluate), strict=True))
+        expected = dict(zip(outputs, execute(function, batch, evaluate), strict=True))
         pairs = [
             {name: array[:count] if len(array) == size else array for name, array in each.items()}
-            for each in (wanted, self.int8.run(batch))
+            for each in (expected, self.int8.run(batch))
         ]
         found.watch(index * size, *(with_regions(each, self.regions) for each in pairs))
         return found
@@ -63,8 +63,8 @@ class OutputErrors:
 
     outputs: dict[str, Closeness] = field(default_factory=dict[str, Closeness])
 
-    def watch(self, first: int, wanted: Mapping[str, Array], found: Mapping[str, Array]) -> None:
-        for name, array in wanted.items():
+    def watch(self, first: int, expected: Mapping[str, Array], found: Mapping[str, Array]) -> None:
+        for name, array in expected.items():
             self.outputs.setdefault(name, Closeness()).add(array, found[name])
 
     @property

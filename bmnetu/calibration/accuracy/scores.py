@@ -43,10 +43,10 @@ class Scores(OutputErrors):
     labels: Array | None = None
     hits: dict[str, Hits] = field(default_factory=dict[str, Hits])
 
-    def watch(self, first: int, wanted: Mapping[str, Array], found: Mapping[str, Array]) -> None:
-        super().watch(first, wanted, found)
+    def watch(self, first: int, expected: Mapping[str, Array], found: Mapping[str, Array]) -> None:
+        super().watch(first, expected, found)
         for name in self.classes:
-            fp32, int8 = (each[name].reshape(len(each[name]), -1) for each in (wanted, found))
+            fp32, int8 = (each[name].reshape(len(each[name]), -1) for each in (expected, found))
             labels = None if self.labels is None else self.labels[first : first + len(fp32)]
             self.hits[name] = _hits(fp32, int8, labels)
 

@@ -116,7 +116,7 @@ class StoredArray:
         found = _described(self.classes, what)
         if found.dtype.kind not in "iu" or found.shape != (self.count,):
             raise InputFileError(
-                f"{what} is {show(found.shape)} {found.dtype}, {self.count} integers are wanted"
+                f"{what} is {show(found.shape)} {found.dtype}, {self.count} integers are expected"
             )
         return found.numbers(0, self.count).astype(np.int64)
 
@@ -159,12 +159,12 @@ def open_npz(
     """
     with reading(path, "an .npz"), ZipFile(path) as archive:
         members = [name for name in archive.namelist() if name.endswith(".npy")]
-    wanted = {name: f"{name}.npy" for name in inputs}
-    labels = [name for name in LABELS if name in members and name not in wanted.values()]
+    expected = {name: f"{name}.npy" for name in inputs}
+    labels = [name for name in LABELS if name in members and name not in expected.values()]
     others = [name for name in members if name not in labels]
     if len(others) == 1 and len(inputs) == 1:
-        wanted = dict(zip(inputs, others, strict=True))
-    missing = [name for name, member in wanted.items() if member not in members]
+        expected = dict(zip(inputs, others, strict=True))
+    missing = [name for name, member in expected.items() if member not in members]
     if missing:
         found = ", ".join(member.removesuffix(".npy") for member in members)
         raise InputFileError(
@@ -173,29 +173,29 @@ def open_npz(
     classes = ArrayFile(path, labels[0]) if labels else None
     return {
         name: _array(ArrayFile(path, member), name, inputs[name], contract, classes)
-        for name, member in wanted.items()
+        for name, member in expected.items()
     }
 
 
 def _array(
     file: ArrayFile,
     name: str,
-    wanted: Shape,
+    expected: Shape,
     contract: Preprocess | None,
     classes: ArrayFile | None,
 ) -> StoredArray:
     what = f'{file.path}: array "{name}"'
     found = _described(file, what)
-    if len(found.shape) != len(wanted) or (contract is None and found.shape[1:] != wanted[1:]):
-        sample = "x".join(["N", *map(str, wanted[1:])])
-        raise InputFileError(f"{what} is {show(found.shape)}, the net's input wants {sample}")
+    if len(found.shape) != len(expected) or (contract is None and found.shape[1:] != expected[1:]):
+        sample = "x".join(["N", *map(str, expected[1:])])
+        raise InputFileError(f"{what} is {show(found.shape)}, the net's input requires {sample}")
     if min(found.shape) < 1:
         raise InputFileError(f"{what} has no samples")
     if found.start + prod(found.shape) * found.dtype.itemsize > file.size:
         raise InputFileError(f"{what} is cut short")
-    if contract is not None and prod(found.shape[1:]) > wanted[1] * MAX_PIXELS:
+    if contract is not None and prod(found.shape[1:]) > expected[1] * MAX_PIXELS:
         raise InputFileError(f"{what} is {show(found.shape)}: its images are too large")
-    channels = 0 if contract is None else wanted[1]
+    channels = 0 if contract is None else expected[1]
     return replace(found, contract=contract, channels=channels, classes=classes)
 
 
@@ -209,7 +209,7 @@ def _described(file: ArrayFile, what: str) -> StoredArray:
         shape, fortran, dtype = HEADERS[version](opened)
         start = opened.tell()
     if dtype.kind not in NUMBERS:
-        raise InputFileError(f"{what} holds {dtype}, numbers are wanted")
+        raise InputFileError(f"{what} holds {dtype}, numbers are expected")
     if fortran and len(shape) > 1:
         raise InputFileError(
             f"{what} is stored in Fortran order; save numpy.ascontiguousarray(array)"

@@ -46,7 +46,7 @@ def contract_of(
     transforms = [layer for layer in net.layer if layer.HasField("transform_param")]
     if len(shapes) != 1:
         if flags.given():
-            raise UsageError(f"{_names(flags)}: the net has {len(shapes)} inputs, one is wanted")
+            raise UsageError(f"{_names(flags)}: the net has {len(shapes)} inputs, one is expected")
         if transforms:
             note("transform_param has no effect: the net has several inputs")
         return None

@@ -131,8 +131,8 @@ def open_data(
     sources = _open(path, inputs, contract)
     counts = {name: -(-sources[name].count // shape[0]) for name, shape in inputs.items()}
     if len(set(counts.values())) > 1:
-        told = ", ".join(f'{count} of "{name}"' for name, count in counts.items())
-        raise InputFileError(f"{path}: has a different number of batches for the inputs: {told}")
+        listed = ", ".join(f'{count} of "{name}"' for name, count in counts.items())
+        raise InputFileError(f"{path}: has a different number of batches for the inputs: {listed}")
     return CalibrationData(inputs, sources, min(limit, *counts.values()), contract, crew)
 
 
@@ -140,7 +140,7 @@ def _default(path: Path, inputs: Mapping[str, Shape]) -> Preprocess:
     """What is done to images when nobody says it."""
     if not path.exists():
         raise InputFileError(
-            f"{path}: no such file or folder; images, an LMDB, an .npy or an .npz are wanted"
+            f"{path}: no such file or folder; images, an LMDB, an .npy or an .npz are expected"
         )
     if not (path.is_dir() or path.suffix.lower() in SUFFIXES or is_lmdb(path)):
         raise InputFileError(

@@ -102,7 +102,7 @@ class Datums:
             picture = Image.fromarray(pixels if len(planes) == 3 else pixels[:, :, 0])
             return self.contract.of_picture(picture, self.channels)
         if self.contract.color == "gray" and len(planes) != 1:
-            raise MisfitError(f"has {len(planes)} channels that are no pixels, gray wants one")
+            raise MisfitError(f"has {len(planes)} channels that are no pixels, gray requires one")
         with np.errstate(over="ignore"):
             planes = planes.astype(np.float32)
         if not np.isfinite(planes).all():
@@ -121,11 +121,11 @@ def _planes(datum: Datum) -> Array:
         dims = tuple(datum.shape.dim)
         shape = dims[1:] if len(dims) == 4 and dims[0] == 1 else dims
     if len(shape) != 3 or min(shape) < 1:
-        raise MisfitError(f"has shape {show(shape)}, channels x height x width are wanted")
+        raise MisfitError(f"has shape {show(shape)}, channels x height x width are expected")
     dtype = _dtype(datum) if datum.data else np.dtype(np.float32)
     size = len(datum.data) if datum.data else 4 * len(datum.float_data)
     if size != prod(shape) * dtype.itemsize:
-        raise MisfitError(f"has {size} bytes of data, {show(shape)} {dtype} are wanted")
+        raise MisfitError(f"has {size} bytes of data, {show(shape)} {dtype} are expected")
     if datum.data:
         return np.frombuffer(datum.data, dtype).reshape(shape)
     return np.array(datum.float_data, np.float32).reshape(shape)

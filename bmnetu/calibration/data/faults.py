@@ -8,10 +8,10 @@ from pathlib import Path
 
 from bmnetu.errors import InputFileError
 
-ROOM = 200_000_000
+SPACE = 200_000_000
 RATIO = 8
-"""What is unpacked from a file at a time may take ROOM bytes and RATIO times the file's size: a few
-bytes can say that they are more than memory holds."""
+"""What is unpacked from a file at a time may take SPACE bytes and RATIO times the file's size: a
+few bytes can say that they are more than memory holds."""
 
 
 class MisfitError(ValueError):
@@ -37,5 +37,5 @@ def reading(path: Path | str, what: str) -> Generator[None]:
 
 def check_room(taken: int, size: int) -> None:
     """``taken``: bytes of memory, ``size``: bytes of the file. Raises :class:`MisfitError`."""
-    if taken > ROOM + RATIO * size:
-        raise MisfitError(f"wants {taken} bytes of memory, too many for a file of {size} bytes")
+    if taken > SPACE + RATIO * size:
+        raise MisfitError(f"requires {taken} bytes of memory, too many for a file of {size} bytes")

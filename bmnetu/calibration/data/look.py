@@ -1,4 +1,4 @@
-"""A look at all data before the net is run: faults come early, and what is odd is told."""
+"""A look at all data before the net is run: faults come early, and what is odd is reported."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ _INSTEAD = {"mean_file": "mean_value", "div": "scale, which the mean's differenc
 
 
 def from_transform(param: TransformationParameter) -> Preprocess:
-    """What a transform_param wishes. Raises :class:`MisfitError` that names what is not read."""
+    """What a transform_param asks for. Raises :class:`MisfitError` that names what is not read."""
     if not param.transform_op:
         return _plain(param)
     others = [field.name for field, _ in param.ListFields() if field.name != "transform_op"]
@@ -63,13 +63,13 @@ def _resize(param: TransformationParameter) -> tuple[int, ...]:
         raise MisfitError("transform_param's resize has more than 2 numbers")
     if not param.HasField("resize_param"):
         return tuple(param.resize)
-    wanted = param.resize_param
-    if wanted.resize_mode != ResizeParameter.WARP:
-        mode = ResizeParameter.Resize_mode.Name(wanted.resize_mode)
+    expected = param.resize_param
+    if expected.resize_mode != ResizeParameter.WARP:
+        mode = ResizeParameter.Resize_mode.Name(expected.resize_mode)
         raise MisfitError(f"resize_mode {mode} of resize_param is not supported, WARP is")
-    if any(mode != ResizeParameter.LINEAR for mode in wanted.interp_mode):
+    if any(mode != ResizeParameter.LINEAR for mode in expected.interp_mode):
         raise MisfitError("interp_mode of resize_param is not supported but for LINEAR")
-    return wanted.height, wanted.width
+    return expected.height, expected.width
 
 
 def _only(message: Message, known: set[str], name: str) -> None:

@@ -120,10 +120,10 @@ def _factors(net: FloatNet, channels: Channels, link: Link) -> Array:
         logs = (signs * exponents) @ ranges
         factors = np.exp(np.where(usable, logs - logs[usable].mean(), 0.0))
         factors = np.clip(factors, 1 / LIMIT, LIMIT)
-        heard = factors**2 * gain * stretch
+        weighted = factors**2 * gain * stretch
         noise = (
-            ((peaks / factors).max() / full_scale) ** 2 * heard.sum()
-            + ((before / factors).max() / LARGEST_WEIGHT) ** 2 * (heard * inputs).sum()
+            ((peaks / factors).max() / full_scale) ** 2 * weighted.sum()
+            + ((before / factors).max() / LARGEST_WEIGHT) ** 2 * (weighted * inputs).sum()
             + ((after * factors).max() / LARGEST_WEIGHT) ** 2
             * (power / factors**2).sum()
             * columns.shape[1]

@@ -87,8 +87,8 @@ def refine(
                 if rounding:
                     found = _rounded(layer, op, found, x / unit, images)
                 if correction:
-                    wanted = real.run_to(layer.results[0])
-                    found = _corrected(layer, op, found, unit, images, wanted)
+                    expected = real.run_to(layer.results[0])
+                    found = _corrected(layer, op, found, unit, images, expected)
                 quantized.coefficients[layer] = found
             held.step()
 
@@ -132,9 +132,9 @@ def _corrected(
     found: Integers,
     unit: float,
     images: Sequence[Array],
-    wanted: Sequence[Array],
+    expected: Sequence[Array],
 ) -> Integers:
-    """With a bias that takes up the mean difference of each output from ``wanted``.
+    """With a bias that takes up the mean difference of each output from ``expected``.
 
     ``unit`` is what one step of the sum is worth. As far as the difference varies from image to
     image its mean is chance: it counts by mean^2 / (mean^2 + variance of the mean).
@@ -143,7 +143,7 @@ def _corrected(
     outputs, groups = weight.shape[0], op.group.value.data
     real = layer.real_coefficients()
     bias = np.zeros(outputs) if real is None or real[1] is None else real[1].ravel() / unit
-    if bias.size != outputs or len(images) < 2 or wanted[0].size != prod(types.shape_of(op.y)):
+    if bias.size != outputs or len(images) < 2 or expected[0].size != prod(types.shape_of(op.y)):
         return found
     rows = weight.reshape(groups, outputs // groups, -1).astype(np.float64)
     sums = [
@@ -151,7 +151,7 @@ def _corrected(
         for columns in _columns(op, images)
     ]
     means = np.concatenate(
-        [y.reshape(types.shape_of(op.y)).mean(axis=(2, 3), dtype=np.float64) for y in wanted]
+        [y.reshape(types.shape_of(op.y)).mean(axis=(2, 3), dtype=np.float64) for y in expected]
     )
     errors = means / unit - bias - np.stack(sums)
     mean = errors.mean(axis=0)

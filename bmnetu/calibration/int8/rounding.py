@@ -7,7 +7,7 @@ import numpy as np
 from dialects.blob import Array
 
 DAMPING = 0.03
-"""Added to the diagonal of the products, as a part of its mean: what few data do not tell."""
+"""Added to the diagonal of the products, as a part of its mean: what few data do not show."""
 BLOCK = 32
 """Columns that are rounded before the rest is corrected in one matrix product."""
 

@@ -191,7 +191,7 @@ def _dask(
     try:
         distributed: Any = import_module("distributed")
     except ImportError as error:
-        raise UsageError(f"-dask={address}: wants pip install 'bmnetu[dask]'") from error
+        raise UsageError(f"-dask={address}: requires pip install 'bmnetu[dask]'") from error
     try:
         _knock(address)
         client = distributed.Client(address, timeout=DASK_PATIENCE)

@@ -48,9 +48,9 @@ class Coefficients:
         self._peak = float(magnitude.max(initial=0.0))
         power = np.broadcast_to(power, weight.shape)
         floor = UNSEEN * float(power.mean()) if power.any() else 1.0
-        heard = np.where(weight == 0, 0.0, power + floor)
+        weighted = np.where(weight == 0, 0.0, power + floor)
         counts, _ = np.histogram(
-            magnitude.ravel(), BINS, (0.0, self._peak or 1.0), weights=heard.ravel()
+            magnitude.ravel(), BINS, (0.0, self._peak or 1.0), weights=weighted.ravel()
         )
         self._weights = Histogram(counts, self._peak or 1.0, LARGEST_WEIGHT)
 

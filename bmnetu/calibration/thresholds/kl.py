@@ -31,7 +31,7 @@ def without_spikes(counts: Array) -> Array:
 
 
 def kl_threshold(counts: Array, largest: float, levels: int) -> float:
-    """The threshold whose ``levels`` steps lose least of what the histogram tells.
+    """The threshold whose ``levels`` steps lose least of what the histogram holds.
 
     ``counts`` are the magnitudes in equal bins from 0 to ``largest``. A candidate keeps the first
     i bins, i from ``levels`` on, and clips what is beyond into the last of them; its steps are

@@ -1,4 +1,4 @@
-"""What the data say of every blob: its threshold, as prototxt and method want it, and its noise."""
+"""What the data say of every blob: its threshold, as prototxt and method give it, and its noise."""
 
 from __future__ import annotations
 

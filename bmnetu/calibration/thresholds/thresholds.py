@@ -72,8 +72,8 @@ class Thresholds:
 
     def _settle(self, root: SSAValue) -> None:
         measured = [value for value in self._members[root] if value in self._measured]
-        wanted = max((self._data.threshold(value) for value in measured), default=0.0)
-        self._found[root] = _float32(wanted)  # what a class that reads itself sees meanwhile
+        expected = max((self._data.threshold(value) for value in measured), default=0.0)
+        self._found[root] = _float32(expected)  # what a class that reads itself sees meanwhile
         makers = [
             value.owner
             for value in self._members[root]
@@ -83,16 +83,16 @@ class Thresholds:
         for op in makers:
             if op.is_product:
                 operands = [self.numbers(x) for x in op.operands]
-                wanted = product_threshold(operands, self.numbers(root))
+                expected = product_threshold(operands, self.numbers(root))
                 measured = []
         least = max((self._least(op, full_scale) for op in makers), default=0.0)
-        wanted = max(wanted, least)
+        expected = max(expected, least)
         free = bool(measured) and not any(self._data.is_fixed(value) for value in measured)
-        candidates = (wanted * 2.0**OCTAVES).astype(np.float32).astype(np.float64)
+        candidates = (expected * 2.0**OCTAVES).astype(np.float32).astype(np.float64)
         candidates = candidates[(candidates >= least) & (candidates <= self._most(makers))]
         if free and len(candidates):
-            wanted = self._best(candidates, full_scale, measured, makers) or wanted
-        self._found[root] = _float32(wanted)
+            expected = self._best(candidates, full_scale, measured, makers) or expected
+        self._found[root] = _float32(expected)
 
     def _most(self, makers: Sequence[LayerOp]) -> float:
         """The largest threshold that is of use: a ReLU's upper limit, where saturation is it."""
@@ -153,8 +153,8 @@ def _float32(value: float) -> float:
     return float(np.float32(value))
 
 
-def product_threshold(operands: Sequence[Numbers], wanted: Numbers) -> float:
-    """The least threshold that reaches the wanted one, with a scale of s0 * s1 * 2^r, r >= 0.
+def product_threshold(operands: Sequence[Numbers], expected: Numbers) -> float:
+    """The least threshold that reaches the expected one, with a scale of s0 * s1 * 2^r, r >= 0.
 
     Products of more than two are made pair by pair, each pair in 8 bits.
     """
@@ -162,6 +162,6 @@ def product_threshold(operands: Sequence[Numbers], wanted: Numbers) -> float:
     for x in operands[1:-1]:
         scale *= x.scale * 2.0 ** product_shift(unsigned, x.unsigned)
         unsigned = unsigned and x.unsigned
-    full = scale * operands[-1].scale * wanted.full_scale
-    shifts = (r for r in range(MAX_SHIFT) if full * 2.0**r >= wanted.threshold)
+    full = scale * operands[-1].scale * expected.full_scale
+    shifts = (r for r in range(MAX_SHIFT) if full * 2.0**r >= expected.threshold)
     return full * 2.0 ** next(shifts, MAX_SHIFT)

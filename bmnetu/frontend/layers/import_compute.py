@@ -32,7 +32,7 @@ def _pair(values: Sequence[int], what: str, default: int | None = None) -> Pair:
         case [h, w]:
             return (h, w)
         case _:
-            raise VerifyException(f"{what} wants 1 or 2 numbers, has {len(values)}")
+            raise VerifyException(f"{what} requires 1 or 2 numbers, has {len(values)}")
 
 
 def _window(
@@ -103,8 +103,8 @@ def _winograd(site: LayerSite) -> bool | None:
 def _weights_and_bias(
     site: LayerSite, weights: Shape, outputs: int, has_bias: bool
 ) -> tuple[tuple[Array, ...], int | None]:
-    wanted = [(Role.WEIGHT, weights)] + [(Role.BIAS, (outputs,))] * has_bias
-    found = site.coefficients(*wanted)
+    expected = [(Role.WEIGHT, weights)] + [(Role.BIAS, (outputs,))] * has_bias
+    found = site.coefficients(*expected)
     return found.arrays, found.right_shift
 
 
@@ -168,8 +168,8 @@ def scale(site: LayerSite) -> ops.LayerOp:
             raise UnsupportedSetting("an integer bias beside a second input")
         return ops.ScaleOp(site.bottom, site.top, factor, bias=bias, axis=axis)
     axis, shape = _covered(site, param.axis, param.num_axes)
-    wanted = [(Role.FACTOR, shape)] + [(Role.BIAS, shape)] * bias_term
-    found = site.coefficients(*wanted)
+    expected = [(Role.FACTOR, shape)] + [(Role.BIAS, shape)] * bias_term
+    found = site.coefficients(*expected)
     return ops.ScaleOp(
         site.bottom,
         site.top,
@@ -243,7 +243,7 @@ def pooling(site: LayerSite) -> ops.LayerOp:
     kind = _POOLINGS.get(param.pool)
     if kind is None:
         raise UnsupportedSetting("stochastic pooling")
-    require(site.rank == 4, "pooling wants an N x C x H x W tensor")
+    require(site.rank == 4, "pooling requires an N x C x H x W tensor")
     stride = _pooling_pair(param, "stride")
     pad = _pads(param, _pooling_pair(param, "pad"))
     kernel = _pooling_pair(param, "kernel")

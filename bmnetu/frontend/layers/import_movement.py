@@ -27,7 +27,7 @@ def slices(site: LayerSite) -> ops.LayerOp:
     if points:
         require(
             len(points) == pieces - 1,
-            f"{len(points)} slice_point(s) for {pieces} tops; {pieces - 1} are wanted",
+            f"{len(points)} slice_point(s) for {pieces} tops; {pieces - 1} are expected",
         )
     else:
         require(size % pieces == 0, f"{pieces} tops do not divide {size} along axis {axis}")

@@ -11,7 +11,7 @@ from xdsl.utils.exceptions import VerifyException
 from bmnetu.frontend.prototxt.custom import Setting, settings_of
 from bmnetu.frontend.prototxt.layer import Layer
 from bmnetu.frontend.ufw_pb2 import LayerParameter
-from bmnetu.frontend.weights.blobs import BlobSource, Coefficients, Role, Wanted
+from bmnetu.frontend.weights.blobs import BlobSource, BlobSpec, Coefficients, Role
 from dialects.ufw.layer import Top, shape_of
 from dialects.ufw.shapes import Shape
 
@@ -65,9 +65,10 @@ class LayerSite:
     def is_integer(self) -> bool:
         return self.source.is_integer(self.layer)
 
-    def coefficients(self, *wanted: tuple[Role, Shape]) -> Coefficients:
-        """The layer's blobs, one a wanted role and shape."""
-        return self.source.take(self.layer, tuple(Wanted(role, shape) for role, shape in wanted))
+    def coefficients(self, *expected: tuple[Role, Shape]) -> Coefficients:
+        """The layer's blobs, one a expected role and shape."""
+        specs = tuple(BlobSpec(role, shape) for role, shape in expected)
+        return self.source.take(self.layer, specs)
 
     def custom(self, message: str) -> dict[str, Setting]:
         """The fields of a message that a plug-in declares, by name; defaults where not given."""

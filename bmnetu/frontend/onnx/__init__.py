@@ -1,4 +1,4 @@
-"""ONNX nets as UFW layers: the only room that imports the onnx package."""
+"""ONNX nets as UFW layers: the only folder that imports the onnx package."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ from dialects.blob import Array
 from dialects.ufw.layer import Top
 from dialects.ufw.shapes import show
 
-ROOM, ROOM_FACTOR = 1 << 27, 4
+SPACE, SPACE_FACTOR = 1 << 27, 4
 """What is computed of constants takes at most so many bytes, and this times the files' size."""
 MAX_RANK = 8
 """No tensor of the net has more dimensions."""
@@ -236,7 +236,7 @@ class _Conversion:
         if node.op == "Constant" and node.tensor("value") is not None:
             found = [self.file.array(node.tensor("value") or TensorProto())]
         elif len(arrays) == len(inputs):
-            found = fold(node, arrays, ROOM + ROOM_FACTOR * self.file.size - self.made)
+            found = fold(node, arrays, SPACE + SPACE_FACTOR * self.file.size - self.made)
             self.made += sum(array.nbytes for array in found)
         else:
             found = self.layers(node)

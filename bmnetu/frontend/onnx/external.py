@@ -48,11 +48,11 @@ class Outside:
         path = self._path(said.get("location", ""), where)
         shape = tuple(tensor.dims)
         dtype = helper.tensor_dtype_to_np_dtype(tensor.data_type)
-        wanted = prod(shape) * dtype.itemsize
+        expected = prod(shape) * dtype.itemsize
         offset = _number(said.get("offset", "0"), "offset", where)
-        length = _number(said.get("length", str(wanted)), "length", where)
-        if length != wanted:
-            raise InputFileError(f"{where} has {wanted} bytes, {length} are in {path}")
+        length = _number(said.get("length", str(expected)), "length", where)
+        if length != expected:
+            raise InputFileError(f"{where} has {expected} bytes, {length} are in {path}")
         place = (path, offset, length, dtype.str, shape)
         if place not in self._found:
             data = self._read(path, offset, length, where)

@@ -70,14 +70,14 @@ def read_file(path: Path) -> OnnxFile:
     graph = model.graph
     _check_names(path, graph)
     if not graph.node:
-        raise InputFileError(f"{path}: has no nodes; an ONNX net is wanted")
+        raise InputFileError(f"{path}: has no nodes; an ONNX net is expected")
     opset = _opset(path, model)
     nodes = tuple(Node.of(node, i, str(path), opset) for i, node in enumerate(graph.node, 1))
     tensors = {tensor.name: tensor for tensor in graph.initializer}
     inputs = {value.name: value for value in graph.input if value.name not in tensors}
     outputs = tuple(value.name for value in graph.output)
     if not outputs:
-        raise InputFileError(f"{path}: has no outputs; an ONNX net is wanted")
+        raise InputFileError(f"{path}: has no outputs; an ONNX net is expected")
     return OnnxFile(path, graph.name, nodes, tensors, inputs, outputs, Outside(path), len(data))
 
 

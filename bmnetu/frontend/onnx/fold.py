@@ -36,7 +36,7 @@ QUICK = {
     "SpaceToDepth", "Split", "Sqrt", "Squeeze", "Sub", "Sum", "Tanh", "Tile", "Transpose",
     "Unsqueeze", "Where", "Xor",
 }  # fmt: skip
-"""Operators that numpy computes at once: their results may be as large as there is room for."""
+"""Operators that numpy computes at once: their results may be as large as there is space for."""
 
 HEAVY = {
     "AffineGrid", "AveragePool", "Col2Im", "Conv", "ConvInteger", "ConvTranspose", "DFT",
@@ -58,13 +58,13 @@ RANDOM = {
 }  # fmt: skip
 
 
-def fold(node: Node, inputs: Inputs, room: int) -> list[Array]:
-    """The results of a node, of ``room`` bytes at most; a left-out input is None.
+def fold(node: Node, inputs: Inputs, space: int) -> list[Array]:
+    """The results of a node, of ``space`` bytes at most; a left-out input is None.
 
     Raises :class:`Refusal` where they are too large or cannot be computed, :class:`InputFileError`
     for inputs that do not fit the operator.
     """
-    _check(node, inputs, room)
+    _check(node, inputs, space)
     proto = node.anonymous([x is not None for x in inputs])
     feeds = {name: x for name, x in zip(proto.input, inputs, strict=True) if x is not None}
     graph = GraphProto(node=[proto])
@@ -84,7 +84,7 @@ def fold(node: Node, inputs: Inputs, room: int) -> list[Array]:
     return [next(found) if name else np.empty(0, np.float32) for name in proto.output]
 
 
-def _check(node: Node, inputs: Inputs, room: int) -> None:
+def _check(node: Node, inputs: Inputs, space: int) -> None:
     """Raises unless the results are known to be small enough, and the same at every run."""
     training = node.op == "Dropout" and len(inputs) > 2 and inputs[2] is not None
     if node.op in RANDOM or (training and np.any(inputs[2])):
@@ -104,8 +104,8 @@ def _check(node: Node, inputs: Inputs, room: int) -> None:
     results = [_size(node, inputs, kind.shape) for kind in kinds]
     if node.op not in QUICK:
         _check_work(node, sizes, results)
-    wanted = sum(n * _item_bytes(kind.element) for n, kind in zip(results, kinds, strict=True))
-    if wanted > room:
+    expected = sum(n * _item_bytes(kind.element) for n, kind in zip(results, kinds, strict=True))
+    if expected > space:
         raise Refusal(f"it makes {sum(results)} numbers, more than the file's size allows")
 
 

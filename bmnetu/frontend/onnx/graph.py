@@ -76,11 +76,11 @@ class Graph:
         return [Blob(name, value) for name, value in zip(layer.tops, op.results, strict=True)]
 
 
-def fresh(wanted: str, taken: set[str]) -> str:
+def fresh(expected: str, taken: set[str]) -> str:
     """The name, or the name with a number, that is not taken; it is taken then."""
-    name, number = wanted, 1
+    name, number = expected, 1
     while name in taken:
-        name, number = f"{wanted}_{number}", number + 1
+        name, number = f"{expected}_{number}", number + 1
     taken.add(name)
     return name
 
@@ -203,7 +203,7 @@ class Site:
         part: str = "",
         **settings: Any,
     ) -> list[Blob]:
-        """A layer with any tops: names of the node's outputs, or of unwanted blobs."""
+        """A layer with any tops: names of the node's outputs, or of unread blobs."""
         node, graph = self.node, self.graph
         bottoms = [bottoms] if isinstance(bottoms, Blob) else list(bottoms)
         suffix = f"_{part}" if part else ""
@@ -244,9 +244,9 @@ class Site:
         points = [sum(sizes[:i]) for i in range(1, len(sizes))]
         param = {"axis": axis, "slice_point": points}
         found = self.layers("Slice", blob, tops, slice_param=param)
-        unwanted = [piece for i, piece in enumerate(found) if i not in keep]
-        if unwanted:
-            self.layers("Silence", unwanted, [], part="silence")
+        unread = [piece for i, piece in enumerate(found) if i not in keep]
+        if unread:
+            self.layers("Silence", unread, [], part="silence")
         return found
 
 

@@ -42,10 +42,10 @@ def flatten(site: Site) -> Blob:
 
 def reshape(site: Site) -> Blob:
     """0 copies a dimension unless ``allowzero``, one -1 is what remains."""
-    x, wanted = site.blob(0), site.integers("shape", 1)
-    if wanted is None:
+    x, expected = site.blob(0), site.integers("shape", 1)
+    if expected is None:
         raise InputFileError(site.node.fault("has no shape"))
-    shape = list(wanted)
+    shape = list(expected)
     if not site.node.integer("allowzero", 0):
         copied = [i for i, size in enumerate(shape) if size == 0]
         if copied and copied[-1] >= len(x.shape):
@@ -56,7 +56,7 @@ def reshape(site: Site) -> Blob:
     if shape.count(-1) == 1 and known > 0:
         shape[shape.index(-1)] = prod(x.shape) // known
     if min(shape, default=1) < 1 or prod(shape) != prod(x.shape):
-        raise Refusal(f"{show(x.shape)} cannot be reshaped to {list(wanted)}")
+        raise Refusal(f"{show(x.shape)} cannot be reshaped to {list(expected)}")
     return site.reshaped(x, shape)
 
 
@@ -113,8 +113,8 @@ def split(site: Site) -> list[Blob]:
     if count == 1:
         return [x]
     tops = [name or f"{node.name}_rest" for name in node.outputs]
-    wanted = site.graph.read | site.graph.outputs
-    keep = {i for i, name in enumerate(node.outputs) if name in wanted - {""}}
+    expected = site.graph.read | site.graph.outputs
+    keep = {i for i, name in enumerate(node.outputs) if name in expected - {""}}
     return site.pieces(x, axis, sizes, tops, keep)
 
 
@@ -148,10 +148,10 @@ def slices(site: Site) -> Blob:
 def _cut(site: Site, x: Blob, axis: int, first: int, last: int, part: str) -> Blob:
     """What lies between two places along an axis."""
     size, name = x.shape[axis], site.node.outputs[0]
-    wanted = f"{name}_{part}" if part else name
+    expected = f"{name}_{part}" if part else name
     before, after = [first] * (first > 0), [size - last] * (last < size)
-    rest = f"{wanted}_rest"
-    tops = [*[rest] * len(before), wanted, *[rest] * len(after)]
+    rest = f"{expected}_rest"
+    tops = [*[rest] * len(before), expected, *[rest] * len(after)]
     kept = len(before)
     return site.pieces(x, axis, [*before, last - first, *after], tops, {kept})[kept]
 

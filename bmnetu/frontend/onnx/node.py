@@ -97,7 +97,7 @@ class Node:
         found = (default,) * count if found is None else found
         if len(found) != count or not all(map(fits, found)):
             raise InputFileError(
-                self.fault(f"{name} is {list(found)}; {count} valid numbers are wanted")
+                self.fault(f"{name} is {list(found)}; {count} valid numbers are expected")
             )
         return found
 

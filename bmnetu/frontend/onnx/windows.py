@@ -130,7 +130,9 @@ def matmul(site: Site) -> Blob:
 def _inner_product(site: Site, x: Blob, weight: Array, bias: Array | None, axis: int) -> Blob:
     if x.shape[axis:] != weight.shape[1:]:
         raise InputFileError(
-            site.node.fault(f"its weights want {weight.shape[1]} inputs, {x.shape[axis]} are there")
+            site.node.fault(
+                f"its weights require {weight.shape[1]} inputs, {x.shape[axis]} are there"
+            )
         )
     settings = {"num_output": weight.shape[0], "bias_term": bias is not None, "axis": axis}
     weight = np.ascontiguousarray(weight)

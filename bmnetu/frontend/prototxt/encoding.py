@@ -39,10 +39,10 @@ def as_utf8(path: Path, data: bytes) -> str:
     wide = next((name for start, name in _WIDE.items() if data.startswith(start)), None)
     if wide or not (any(data[0:20:2]) and any(data[1:20:2])):
         raise InputFileError(
-            f"{path}: is {wide or 'UTF-16'} text; save it as UTF-8, a text prototxt is wanted"
+            f"{path}: is {wide or 'UTF-16'} text; save it as UTF-8, a text prototxt is expected"
         )
     swapped = " (are -model and -weight swapped?)" if _is_weights(data) else ""
-    raise InputFileError(f"{path}: is a binary file; a text prototxt is wanted{swapped}")
+    raise InputFileError(f"{path}: is a binary file; a text prototxt is expected{swapped}")
 
 
 def _is_weights(data: bytes) -> bool:

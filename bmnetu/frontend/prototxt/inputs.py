@@ -36,11 +36,11 @@ def declared_inputs(net: NetParameter, text: TextFile) -> list[Input]:
     names, dims, shapes = list(net.input), list(net.input_dim), list(net.input_shape)
     where = f"{text.path}:{text.line('input_shape', 0)}" if shapes else str(text.path)
     if dims and shapes:
-        raise InputFileError(f"{where}: has both input_dim and input_shape; one is wanted")
+        raise InputFileError(f"{where}: has both input_dim and input_shape; one is expected")
     if dims:
         if len(dims) != 4 * len(names):
             raise InputFileError(
-                f"{where}: {len(names)} input(s) want {4 * len(names)} input_dim, "
+                f"{where}: {len(names)} input(s) require {4 * len(names)} input_dim, "
                 f"there are {len(dims)}"
             )
         shapes = [BlobShape(dim=dims[i : i + 4]) for i in range(0, len(dims), 4)]

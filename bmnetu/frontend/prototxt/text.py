@@ -123,7 +123,7 @@ class _Reader:
             if tokens.AtEnd():
                 if not closing:
                     return
-                raise self.fail(f"the file ends where {closing!r} is wanted")
+                raise self.fail(f"the file ends where {closing!r} is expected")
             self.one_field(message, where)
             if not tokens.TryConsume(","):
                 tokens.TryConsume(";")
@@ -165,7 +165,7 @@ class _Reader:
         record = layer.custom_param.add(name=name)
         while not tokens.TryConsume(closing):
             if tokens.AtEnd():
-                raise self.fail(f"the file ends where {closing!r} is wanted")
+                raise self.fail(f"the file ends where {closing!r} is expected")
             line, field_name = self.line(), tokens.ConsumeIdentifier()
             if field_name in fields:
                 tokens.Consume(":")
@@ -205,7 +205,7 @@ class _Reader:
         for opening, closing in _CLOSING.items():
             if self.tokens.TryConsume(opening):
                 return closing
-        raise self.fail(f"'{{' is wanted, not {self.token()!r}")
+        raise self.fail(f"'{{' is expected, not {self.token()!r}")
 
     def sub_message(
         self, message: Message, descriptor: FieldDescriptor, where: FieldPath, line: int
@@ -284,7 +284,7 @@ class _Reader:
         elif colon:
             self.skip_scalar()
         else:
-            raise self.fail(f"':' or '{{' is wanted, not {self.token()!r}")
+            raise self.fail(f"':' or '{{' is expected, not {self.token()!r}")
 
     def skip_scalar(self) -> None:
         tokens = self.tokens
@@ -294,7 +294,7 @@ class _Reader:
             return
         tokens.TryConsume("-")
         if not (tokens.TryConsumeIdentifier() or tokens.TryConsumeFloat()):
-            raise self.fail(f"a value is wanted, not {self.token()!r}")
+            raise self.fail(f"a value is expected, not {self.token()!r}")
 
     def skip_until(self, closing: str, depth: int) -> None:
         """The rest of an unknown message or list, whatever it holds, to its own end."""
@@ -302,7 +302,7 @@ class _Reader:
         self.check_depth(depth)
         while not tokens.TryConsume(closing):
             if tokens.AtEnd():
-                raise self.fail(f"the file ends where {closing!r} is wanted")
+                raise self.fail(f"the file ends where {closing!r} is expected")
             if tokens.LookingAt("{") or tokens.LookingAt("<"):
                 self.skip_until(self.opening(), depth + 2)
             else:

@@ -77,7 +77,7 @@ def _inference_layers(
     """The layers of the TEST phase, all as V2 messages, and what of them is not known."""
     if net.layer and net.layers:
         line = text.line("layers", 0)
-        raise InputFileError(f"{text.path}:{line}: has both 'layer' and 'layers'; one is wanted")
+        raise InputFileError(f"{text.path}:{line}: has both 'layer' and 'layers'; one is expected")
     kind = "layers" if net.layers else "layer"
     params: list[LayerParameter | None] = list(net.layer)
     if net.layers:

@@ -76,7 +76,7 @@ class UniqueNames:
         return name
 
     def _usable(self, name: str) -> str:
-        """The name, or a readable one where the runtime could not tell it from others: it has C
+        """The name, or a readable one where the runtime would take it for another: it has C
         strings, which end at a zero character."""
         found = name.replace("\0", "\\0") or UNNAMED
         return found if found == name else self._numbered(found)
@@ -97,11 +97,11 @@ class UniqueNames:
         """
         read = {bottom for layer in layers for bottom in layer.bottoms}
         tops = [top for layer in layers for top in layer.tops]
-        wanted = {self.current.get(name, name) for name in whitelist}
-        missing = sorted(wanted - set(tops))
+        expected = {self.current.get(name, name) for name in whitelist}
+        missing = sorted(expected - set(tops))
         if missing:
             raise ValueError(f"names {quoted(missing[0])}, which no layer makes")
-        return tuple(top for top in tops if top not in read or top in wanted)
+        return tuple(top for top in tops if top not in read or top in expected)
 
     def named_as_outputs(
         self, layers: Sequence[Layer], outputs: Sequence[str]

@@ -24,7 +24,7 @@ _INTEGERS = {"int8": (-128, 127), "int16": (-32768, 32767)}
 
 
 class MisfitError(ValueError):
-    """A blob is not what its layer wants; the message goes on after the layer's name."""
+    """A blob is not what its layer requires; the message goes on after the layer's name."""
 
 
 class Role(StrEnum):
@@ -40,8 +40,8 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """One blob as a layer wants it: what for and of which shape."""
+class BlobSpec:
+    """One blob as a layer requires it: what for and of which shape."""
 
     role: Role
     shape: Shape
@@ -62,7 +62,7 @@ class BlobSource(Protocol):
         """Whether the layer has integer coefficients."""
         ...
 
-    def take(self, layer: Layer, wanted: tuple[Wanted, ...]) -> Coefficients:
+    def take(self, layer: Layer, expected: tuple[BlobSpec, ...]) -> Coefficients:
         """The layer's coefficients. Raises :class:`InputFileError` when they do not fit."""
         ...
 
@@ -105,7 +105,7 @@ class ArrayWeights:
     def is_integer(self, layer: Layer) -> bool:
         return False
 
-    def take(self, layer: Layer, wanted: tuple[Wanted, ...]) -> Coefficients:
+    def take(self, layer: Layer, expected: tuple[BlobSpec, ...]) -> Coefficients:
         return Coefficients(self.arrays[layer.name])
 
     def scales(self) -> None:
@@ -131,9 +131,9 @@ def shape_of(blob: BlobProto, count: int) -> Shape:
     return legacy if any(legacy) else (count,)
 
 
-def same_shape(found: Shape, wanted: Shape) -> bool:
+def same_shape(found: Shape, expected: Shape) -> bool:
     """Whether shapes agree but for ones in front, as old files write 1 x 1 x 1 x C."""
-    return _without_ones(found) == _without_ones(wanted)
+    return _without_ones(found) == _without_ones(expected)
 
 
 def _without_ones(shape: Shape) -> Shape:
@@ -179,8 +179,8 @@ def values(blob: BlobProto) -> Array:
     return np.array(blob.data, np.float32)
 
 
-def to_array(blob: BlobProto, wanted: Wanted, dtype: str) -> Array:
-    """The blob in the wanted shape as float32, int8 or int16.
+def to_array(blob: BlobProto, expected: BlobSpec, dtype: str) -> Array:
+    """The blob in the expected shape as float32, int8 or int16.
 
     Raises :class:`MisfitError`.
     """
@@ -188,20 +188,20 @@ def to_array(blob: BlobProto, wanted: Wanted, dtype: str) -> Array:
     found = shape_of(blob, flat.size)
     if min(found, default=1) < 0 or prod(found) != flat.size:
         raise MisfitError(
-            f"its {wanted.role} are declared as {show(found)} but have {flat.size} numbers"
+            f"its {expected.role} are declared as {show(found)} but have {flat.size} numbers"
         )
-    if not same_shape(found, wanted.shape):
+    if not same_shape(found, expected.shape):
         raise MisfitError(
-            f"its {wanted.role} are {show(found)} in the weight file, "
-            f"the prototxt wants {show(wanted.shape)}"
+            f"its {expected.role} are {show(found)} in the weight file, "
+            f"the prototxt requires {show(expected.shape)}"
         )
     if dtype == "float32" and not np.isfinite(flat).all():
-        raise MisfitError(f"its {wanted.role} have numbers that are not finite")
+        raise MisfitError(f"its {expected.role} have numbers that are not finite")
     if dtype in _INTEGERS:
         low, high = _INTEGERS[dtype]
         if flat.size and not (low <= flat.min() and flat.max() <= high):
-            raise MisfitError(f"its {wanted.role} have numbers outside {low}..{high}")
-    return flat.astype(dtype, copy=False).reshape(wanted.shape)
+            raise MisfitError(f"its {expected.role} have numbers outside {low}..{high}")
+    return flat.astype(dtype, copy=False).reshape(expected.shape)
 
 
 def float_blob(array: Array) -> BlobProto:

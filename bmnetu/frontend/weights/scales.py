@@ -31,7 +31,7 @@ class Scales:
             if not (usable and isfinite(threshold)):
                 raise InputFileError(
                     f'{path}: blob "{record.blob}" has threshold {threshold}; '
-                    "a positive number is wanted"
+                    "a positive number is expected"
                 )
             self.records[record.blob] = record
 
@@ -50,15 +50,15 @@ class Scales:
         return Top(name, UI8 if record.is_unsigned else SI8, ScaleAttr.of(scale))
 
 
-def prototxt_scale_note(blob: str, wanted: float, scales: Scales) -> str | None:
+def prototxt_scale_note(blob: str, expected: float, scales: Scales) -> str | None:
     """A warning when the prototxt's ``int8_scale`` differs from the umodel's by over 1e-4."""
     record = scales.records.get(blob)
     if record is None or not record.threshold:
         return None
     found = FULL_SCALE_SIGNED / record.threshold
-    if abs(wanted - found) <= 1e-4 * found:
+    if abs(expected - found) <= 1e-4 * found:
         return None
     return (
-        f"warning: the prototxt's int8_scale is {wanted:g}, the umodel's scale of input "
+        f"warning: the prototxt's int8_scale is {expected:g}, the umodel's scale of input "
         f'"{blob}" is {found:g}; the umodel wins'
     )

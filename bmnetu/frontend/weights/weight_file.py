@@ -21,10 +21,10 @@ from bmnetu.frontend.ufw_pb2 import (
 )
 from bmnetu.frontend.weights.blobs import (
     SHIFT_UNSET,
+    BlobSpec,
     Coefficients,
     MisfitError,
     Role,
-    Wanted,
     is_integer,
     to_array,
 )
@@ -88,7 +88,7 @@ class FileBlobs:
     def is_integer(self, layer: Layer) -> bool:
         return any(map(is_integer, self.blobs.get(layer.name, [])))
 
-    def take(self, layer: Layer, wanted: tuple[Wanted, ...]) -> Coefficients:
+    def take(self, layer: Layer, expected: tuple[BlobSpec, ...]) -> Coefficients:
         if layer.name in self._taken:
             raise InputFileError(
                 layer.fault("another layer with weights has the same name; rename one")
@@ -97,18 +97,18 @@ class FileBlobs:
         blobs = self.blobs.get(layer.name)
         if blobs is None:
             raise InputFileError(layer.fault(f"{self.path} has no weights of {self._hint(layer)}"))
-        if len(blobs) != len(wanted):
-            roles = ", ".join(f"{each.role} of {show(each.shape)}" for each in wanted)
-            kinds = {each.role for each in wanted} & {Role.WEIGHT, Role.FACTOR}
-            term = "true" if len(blobs) > len(wanted) else "false"
+        if len(blobs) != len(expected):
+            roles = ", ".join(f"{each.role} of {show(each.shape)}" for each in expected)
+            kinds = {each.role for each in expected} & {Role.WEIGHT, Role.FACTOR}
+            term = "true" if len(blobs) > len(expected) else "false"
             hint = f"; is bias_term: {term} meant?" if kinds and len(blobs) in (1, 2) else ""
             raise InputFileError(
-                layer.fault(f"has {len(blobs)} blob(s) in {self.path}, wanted are {roles}{hint}")
+                layer.fault(f"has {len(blobs)} blob(s) in {self.path}, expected are {roles}{hint}")
             )
         integer = self.is_integer(layer)
         try:
             arrays = [
-                self._array(blob, each, integer) for blob, each in zip(blobs, wanted, strict=True)
+                self._array(blob, each, integer) for blob, each in zip(blobs, expected, strict=True)
             ]
             return Coefficients(tuple(arrays), self._shift(blobs[0]) if integer else None)
         except MisfitError as error:
@@ -145,12 +145,12 @@ class FileBlobs:
                 found[-1].ClearField(gradients)
         return found
 
-    def _array(self, blob: BlobProto, wanted: Wanted, integer: bool) -> Array:
+    def _array(self, blob: BlobProto, expected: BlobSpec, integer: bool) -> Array:
         if not integer:
-            return to_array(blob, wanted, "float32")
+            return to_array(blob, expected, "float32")
         if not is_integer(blob):
-            raise MisfitError(f"its {wanted.role} are floats beside integers")
-        return to_array(blob, wanted, "int16" if wanted.role is Role.BIAS else "int8")
+            raise MisfitError(f"its {expected.role} are floats beside integers")
+        return to_array(blob, expected, "int16" if expected.role is Role.BIAS else "int8")
 
     def _shift(self, blob: BlobProto) -> int:
         shift = blob.right_shift_num
@@ -190,7 +190,7 @@ def read_weights(path: Path) -> FileBlobs:
     data = read_bytes(path, _WANTED)
     if data.startswith(_HDF5):
         raise InputFileError(
-            f"{path}: is an HDF5 file; {_WANTED} is wanted: Caffe's net.save('net.caffemodel') in"
+            f"{path}: is an HDF5 file; {_WANTED} is expected: Caffe's net.save('net.caffemodel') in"
             " Python writes one"
         )
     check_messages(path, data, WeightFile)
@@ -199,13 +199,13 @@ def read_weights(path: Path) -> FileBlobs:
     except DecodeError as error:
         raise InputFileError(_damage(path, data)) from error
     if not (file.layer or file.layers):
-        raise InputFileError(f"{path}: has no layers; {_WANTED} is wanted")
+        raise InputFileError(f"{path}: has no layers; {_WANTED} is expected")
     return FileBlobs(path, file)
 
 
 def _damage(path: Path, data: bytes) -> str:
     if b"\0" in data[:4096]:
-        return f"{path}: is damaged or cut short, or is no weight file; {_WANTED} is wanted"
+        return f"{path}: is damaged or cut short, or is no weight file; {_WANTED} is expected"
     swapped = re.search(rb"\b(layers?|input)\b\s*[:{]", data[:65536]) is not None
     hint = " (are -model and -weight swapped?)" if swapped else ""
-    return f"{path}: is text; {_WANTED} is wanted{hint}"
+    return f"{path}: is text; {_WANTED} is expected{hint}"

@@ -47,7 +47,7 @@ class Side:
     @staticmethod
     def of(inst: Instruction, side: str) -> Side:
         """Source ("src") or destination ("dst"). Without ``stride_enable`` it is taken as
-        contiguous: a local side's channels are aligned then, which no formula asks for."""
+        contiguous: a local side's channels are aligned then, which no formula depends on."""
         sized = "src" if inst["chw_copy"] else side
         n, c, h, w = (inst[f"{sized}_{axis}size"] for axis in "nchw")
         if inst["stride_enable"]:
@@ -97,7 +97,7 @@ UNKNOWN_FIELDS = (
     "acc_write_enable",
     *(f"{side}_{axis}shift" for side in ("src", "dst") for axis in "hw"),
 )
-"""Accumulation and shifted indices: the estimators do not say what they cost."""
+"""Accumulation and shifted indices: the estimators have no cost for them."""
 
 
 def tensor_cycles(inst: Instruction) -> int | None:

@@ -14,7 +14,7 @@ HEX_WIDTH = 32
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What must hold between several fields, and the sentence that says so."""
+    """What must hold between several fields, and the sentence of its error."""
 
     holds: Callable[[Instruction], bool]
     sentence: str
@@ -23,9 +23,9 @@ class Rule:
 class Kind:
     """What all instructions of one mnemonic share.
 
-    ``fixed`` tells the kind apart from the others of its engine; ``defaults`` overrides the
+    ``fixed`` distinguishes the kind from the others of its engine; ``defaults`` overrides the
     layout's defaults; ``uses`` names the fields :meth:`build` accepts; ``limits`` and ``rules``
-    are what :meth:`Instruction.check` asks for.
+    are what :meth:`Instruction.check` requires.
     """
 
     def __init__(

@@ -5,10 +5,10 @@ It shares no arithmetic with the CPU references it is compared with.
 
 from __future__ import annotations
 
-from dialects.bm1684.model.access import Access, Space
 from dialects.bm1684.model.errors import DeadlockError, ModelError, RaceError
 from dialects.bm1684.model.execute import accesses, execute
-from dialects.bm1684.model.memory import Npu
+from dialects.bm1684.model.memory.access import Access, Space
+from dialects.bm1684.model.memory.npu import Npu
 from dialects.bm1684.model.run import OnCommand, run
 
 __all__ = [

@@ -9,10 +9,18 @@ import numpy as np
 
 from dialects.bm1684 import isa
 from dialects.bm1684.isa import Instruction, IsaError, Kind
-from dialects.bm1684.model.access import Access, Step
-from dialects.bm1684.model.arith import plan_arith
-from dialects.bm1684.model.conv import plan_conv
-from dialects.bm1684.model.depthwise import plan_depthwise, plan_max_pool
+from dialects.bm1684.model.arithmetic.arith import plan_arith
+from dialects.bm1684.model.arithmetic.conv import plan_conv
+from dialects.bm1684.model.arithmetic.depthwise import plan_depthwise, plan_max_pool
+from dialects.bm1684.model.arithmetic.matmul import plan_matmul
+from dialects.bm1684.model.arithmetic.pointwise import (
+    plan_compare,
+    plan_linear,
+    plan_lookup,
+    plan_scalar,
+    plan_sfu,
+)
+from dialects.bm1684.model.arithmetic.winograd import plan_winograd
 from dialects.bm1684.model.errors import ModelError
 from dialects.bm1684.model.gdma import (
     plan_copy_linear,
@@ -21,16 +29,8 @@ from dialects.bm1684.model.gdma import (
     plan_move,
     plan_transpose,
 )
-from dialects.bm1684.model.matmul import plan_matmul
-from dialects.bm1684.model.memory import Npu
-from dialects.bm1684.model.pointwise import (
-    plan_compare,
-    plan_linear,
-    plan_lookup,
-    plan_scalar,
-    plan_sfu,
-)
-from dialects.bm1684.model.winograd import plan_winograd
+from dialects.bm1684.model.memory.access import Access, Step
+from dialects.bm1684.model.memory.npu import Npu
 
 
 def _plan_any_conv(inst: Instruction) -> Step:

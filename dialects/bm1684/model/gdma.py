@@ -9,19 +9,19 @@ import numpy as np
 
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import Direction, Format, Instruction, start_of
-from dialects.bm1684.model.access import Access, Place, Step
-from dialects.bm1684.model.convert import ELEMENT, convert
+from dialects.bm1684.model.arithmetic.convert import ELEMENT, convert
 from dialects.bm1684.model.errors import ModelError
-from dialects.bm1684.model.lanes import (
+from dialects.bm1684.model.memory.access import Access, Place, Step
+from dialects.bm1684.model.memory.lanes import (
     LaneTensor,
     Shape,
     aligned_strides,
     round_up,
     rows_of,
 )
-from dialects.bm1684.model.memory import Array, DType, Npu
-from dialects.bm1684.model.operands import local_place
-from dialects.bm1684.model.system import SystemTensor
+from dialects.bm1684.model.memory.npu import Array, DType, Npu
+from dialects.bm1684.model.memory.operands import local_place
+from dialects.bm1684.model.memory.system import SystemTensor
 
 RAW = {4: np.dtype(np.uint32), 2: np.dtype(np.uint16), 1: np.dtype(np.uint8)}
 """Types that copy bits."""

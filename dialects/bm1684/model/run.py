@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from dialects.bm1684.isa import COMMAND_BYTES, Engine, Instruction, IsaError, unpack
-from dialects.bm1684.model.access import Access
 from dialects.bm1684.model.errors import DeadlockError, ModelError, RaceError
 from dialects.bm1684.model.execute import perform, plan
-from dialects.bm1684.model.ledger import Ledger
-from dialects.bm1684.model.memory import Npu
+from dialects.bm1684.model.memory.access import Access
+from dialects.bm1684.model.memory.ledger import Ledger
+from dialects.bm1684.model.memory.npu import Npu
 
 OnCommand = Callable[[Engine, int, int], None]
 

@@ -93,7 +93,7 @@ func.func @main() {
 
 // -----
 
-// CHECK: tile.alloc: a memref with #tile attributes was wanted, this is memref<1x8x6x6xf32>
+// CHECK: tile.alloc: a memref with #tile attributes is required, this is memref<1x8x6x6xf32>
 func.func @main() {
   %a = tile.alloc bytes 256 : memref<1x8x6x6xf32>
   func.return

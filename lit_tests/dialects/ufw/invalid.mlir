@@ -1,6 +1,6 @@
 // RUN: bmnetu-opt --verify-diagnostics --split-input-file %s | filecheck %s
 
-// CHECK: weights 4x2x1x1 in 1 group(s) want 2 input channels, the input has 3
+// CHECK: weights 4x2x1x1 in 1 group(s) require 2 input channels, the input has 3
 func.func @main(%0: tensor<1x3x8x8xf32>) {
   %1 = ufw.convolution ["conv"] %0 weight <"00", "float32", [4, 2, 1, 1]> : (tensor<1x3x8x8xf32>) -> tensor<1x4x8x8xf32>
   func.return

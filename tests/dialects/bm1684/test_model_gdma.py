@@ -12,7 +12,7 @@ from dialects.bm1684 import isa
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import Direction, Format
 from dialects.bm1684.model import Npu, execute
-from dialects.bm1684.model.convert import convert
+from dialects.bm1684.model.arithmetic.convert import convert
 from tests.dialects.bm1684.elements import Shape, load, store
 from tests.dialects.bm1684.fields import DDR_A, DDR_B, DDR_BYTES, at, gdma_fields
 

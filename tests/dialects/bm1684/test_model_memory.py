@@ -6,7 +6,7 @@ import pytest
 from dialects.bm1684 import isa
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.model import ModelError, Npu, execute
-from dialects.bm1684.model.lanes import LaneTensor, aligned_strides
+from dialects.bm1684.model.memory.lanes import LaneTensor, aligned_strides
 from tests.dialects.bm1684.elements import load, store
 from tests.dialects.bm1684.fields import at, gdma_fields, precisions
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dialects.bm1684 import isa
 from dialects.bm1684.model import Npu, execute
-from dialects.bm1684.model.depthwise import average_multiplier
+from dialects.bm1684.model.arithmetic.depthwise import average_multiplier
 from tests.dialects.bm1684.elements import half_up, load, store
 from tests.dialects.bm1684.fields import (
     OPD0,

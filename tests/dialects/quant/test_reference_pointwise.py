@@ -88,10 +88,10 @@ def test_float_eltwise(kind: str, weighted: bool, relu: bool, seed: int) -> None
     )  # fmt: skip
     for index in np.ndindex(*SHAPE):
         values = [float(x[index]) * f for x, f in zip(xs, factors, strict=True)]
-        wanted = {
+        expected = {
             "sum": sum(values), "product": values[0] * values[1] * values[2], "max": max(values)
         }[kind]  # fmt: skip
-        assert got[index] == pytest.approx(max(wanted, 0) if relu else wanted, abs=1e-5)
+        assert got[index] == pytest.approx(max(expected, 0) if relu else expected, abs=1e-5)
 
 
 @given(INT8, INT8, st.integers(0, 127), SHIFTS)

@@ -29,8 +29,8 @@ def test_strips_are_rows_of_the_image(size: tuple[int, int], seed: int) -> None:
     for k in range(4):
         for r in range(rows):
             inside = k * rows + r < height
-            wanted = x[0, :, k * rows + r] if inside else np.zeros((2, 3), np.int8)
-            np.testing.assert_array_equal(strips[k, :, r], wanted)
+            expected = x[0, :, k * rows + r] if inside else np.zeros((2, 3), np.int8)
+            np.testing.assert_array_equal(strips[k, :, r], expected)
     joined = result_of(strips_ops.JoinStripsOp, [strips], x.shape, np.int8)
     np.testing.assert_array_equal(joined, x)
 
@@ -40,9 +40,9 @@ def test_floats_become_strips_of_their_8_bit_image(size: tuple[int, int], dtype:
     height, rows = size
     x = noise(height, np.float32, (1, 2, height, 3)) * np.float32(90)
     whole = result_of(compute.QuantizeOp, [x], x.shape, dtype)
-    wanted = result_of(strips_ops.SplitStripsOp, [whole], (4, 2, rows, 3), dtype)
+    expected = result_of(strips_ops.SplitStripsOp, [whole], (4, 2, rows, 3), dtype)
     got = result_of(strips_ops.QuantizeStripsOp, [x], (4, 2, rows, 3), dtype)
-    np.testing.assert_array_equal(got, wanted)
+    np.testing.assert_array_equal(got, expected)
 
 
 @given(images(), st.data())
@@ -58,5 +58,5 @@ def test_a_halo_is_the_neighbours_rows(size: tuple[int, int], data: st.DataObjec
         for r in range(-above, rows + below):
             at = k * rows + r
             inside = 0 <= at < height
-            wanted = strips[at // rows, :, at % rows] if inside else np.full((2, 3), -7, np.int8)
-            np.testing.assert_array_equal(got[k, :, above + r], wanted)
+            expected = strips[at // rows, :, at % rows] if inside else np.full((2, 3), -7, np.int8)
+            np.testing.assert_array_equal(got[k, :, above + r], expected)

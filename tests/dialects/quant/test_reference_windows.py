@@ -81,16 +81,16 @@ def test_an_integer_convolution(
     dtype, result = ((np.int8, np.uint8)[seed >> bit & 1] for bit in (0, 1))
     x, weight = noise(seed, dtype, case["x"]), noise(seed + 1, np.int8, case["weight"])
     bias = noise(seed + 2, np.int16, weight.shape[:1]) if has_bias else None
-    wanted = sums(case, x, weight, bias)
+    expected = sums(case, x, weight, bias)
     got = result_of(
         compute.ConvOp,
         [x],
-        wanted.shape,
+        expected.shape,
         result,
         shift=int_attr(shift),
         **settings_of(case, weight, bias),
     )
-    exact = [clamped(shifted(v, shift), result) for v in wanted.flat]
+    exact = [clamped(shifted(v, shift), result) for v in expected.flat]
     assert got.reshape(-1).tolist() == exact
 
 
@@ -98,10 +98,10 @@ def test_an_integer_convolution(
 def test_a_float_convolution(case: dict[str, Any], seed: int, has_bias: bool, relu: bool) -> None:
     x, weight = noise(seed, np.float32, case["x"]), noise(seed + 1, np.float32, case["weight"])
     bias = noise(seed + 2, np.float32, weight.shape[:1]) if has_bias else None
-    wanted = sums(case, x, weight, bias).astype(np.float64)
+    expected = sums(case, x, weight, bias).astype(np.float64)
     settings: dict[str, Any] = settings_of(case, weight, bias) | {"relu": BOOL[relu]}
-    got = result_of(compute.ConvOp, [x], wanted.shape, np.float32, **settings)
-    np.testing.assert_allclose(got, np.maximum(wanted, 0) if relu else wanted, atol=1e-5)
+    got = result_of(compute.ConvOp, [x], expected.shape, np.float32, **settings)
+    np.testing.assert_allclose(got, np.maximum(expected, 0) if relu else expected, atol=1e-5)
 
 
 def test_a_large_accumulator_is_exact() -> None:

@@ -41,8 +41,8 @@ def run(op: LayerOp, *inputs: Floats) -> list[Floats]:
     return results
 
 
-def close(found: Floats, wanted: Floats) -> None:
-    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
+def close(found: Floats, expected: Floats) -> None:
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def slow_convolution(
@@ -158,14 +158,14 @@ def test_pooling(
 ) -> None:
     x = noise(2, 2, *size)
     fits = max(pad[:2]) < kernel[0] and max(pad[2:]) < kernel[1]
-    wanted = slow_pooling(x, kind, kernel, stride, pad, ceil_mode) if fits else None
+    expected = slow_pooling(x, kind, kernel, stride, pad, ceil_mode) if fits else None
     try:
         op = ops.PoolingOp(value(x), T, kind, kernel, stride=stride, pad=pad, ceil_mode=ceil_mode)
     except VerifyException:
-        assert wanted is None
+        assert expected is None
         return
-    assert wanted is not None
-    close(run(op, x)[0], wanted)
+    assert expected is not None
+    close(run(op, x)[0], expected)
 
 
 def test_inner_product_from_an_axis() -> None:
@@ -220,8 +220,8 @@ def test_softmax_of_large_numbers(axis: int) -> None:
     x = noise(2, 3, 4) * 200
     y = run(ops.SoftmaxOp(value(x), T, axis), x)[0]
     wide = x.astype(np.float64)
-    wanted = np.exp(wide - wide.max(axis, keepdims=True))
-    close(y, (wanted / wanted.sum(axis, keepdims=True)).astype(np.float32))
+    expected = np.exp(wide - wide.max(axis, keepdims=True))
+    close(y, (expected / expected.sum(axis, keepdims=True)).astype(np.float32))
 
 
 def test_eltwise() -> None:
@@ -231,8 +231,8 @@ def test_eltwise() -> None:
     close(run(sums, a, b, c)[0], a - b - b - c)
     close(run(ops.EltwiseOp(values, T, EltwiseOperation.SUM), a, b, c)[0], a + b + c)
     close(run(ops.EltwiseOp(values, T, EltwiseOperation.PRODUCT), a, b, c)[0], a * b * c)
-    wanted = np.maximum(np.maximum(a, b), c)
-    close(run(ops.EltwiseOp(values, T, EltwiseOperation.MAX), a, b, c)[0], wanted)
+    expected = np.maximum(np.maximum(a, b), c)
+    close(run(ops.EltwiseOp(values, T, EltwiseOperation.MAX), a, b, c)[0], expected)
 
 
 def test_movement() -> None:

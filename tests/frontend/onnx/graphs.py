@@ -105,9 +105,9 @@ def check(folder: Path, net: Net, *, tolerance: float = 2e-5) -> Network:
     network = loaded(folder, net)
     assert isinstance(network, Network), network
     inputs = inputs_of(net)
-    wanted, found = by_onnx(net.model(), inputs), by_bmnetu(network, inputs)
+    expected, found = by_onnx(net.model(), inputs), by_bmnetu(network, inputs)
     assert set(found) == set(net.outputs)
-    for name, array in wanted.items():
+    for name, array in expected.items():
         assert found[name].shape == array.shape
         np.testing.assert_allclose(found[name], array, rtol=tolerance, atol=tolerance)
     return network

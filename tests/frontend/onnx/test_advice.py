@@ -122,12 +122,12 @@ def test_the_other_way_to_write_it_compiles_and_is_the_same(op: str, tmp_path: P
     assert op in ADVICE
     network = check(tmp_path, compiled)
     inputs = inputs_of(refused)
-    wanted = by_onnx(refused.model(), inputs)["y"]
-    np.testing.assert_allclose(by_bmnetu(network, inputs)["y"], wanted, rtol=1e-4, atol=1e-5)
+    expected = by_onnx(refused.model(), inputs)["y"]
+    np.testing.assert_allclose(by_bmnetu(network, inputs)["y"], expected, rtol=1e-4, atol=1e-5)
     result = bmnetu.compile(compiled.write(tmp_path), None, tmp_path / "out", cmp_data=inputs)
     assert result.findings is not None
     (found,) = result.findings.outputs.values()
-    np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
 
 
 def test_the_advice_is_on_operators_that_may_be_refused() -> None:

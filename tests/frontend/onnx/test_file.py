@@ -58,7 +58,7 @@ def test_byte_flips_and_cuts(
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
-        (b"", "is empty; an ONNX net is wanted"),
+        (b"", "is empty; an ONNX net is expected"),
         (b"layer { name: 'x' }", "is damaged or cut short, or is no ONNX net"),
         (np.random.default_rng(0).bytes(999), "is damaged or cut short, or is no ONNX net"),
         (b"\x08\x07", "has no nodes"),
@@ -193,7 +193,7 @@ def test_without_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         if name == "onnx" or name.startswith(("onnx.", "bmnetu.frontend.onnx")):
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(UsageError, match=r"wants pip install 'bmnetu\[onnx\]'"):
+    with pytest.raises(UsageError, match=r"requires pip install 'bmnetu\[onnx\]'"):
         load_network(path, None)
 
 

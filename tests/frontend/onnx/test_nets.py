@@ -135,9 +135,9 @@ def test_from_onnx_to_fp32(name: str, tmp_path: Path, capsys: pytest.CaptureFixt
     written = [folder / "compilation.bmodel" for folder in (out, tmp_path / "direct")]
     assert written[0].read_bytes() == written[1].read_bytes()
     inputs = inputs_of(net)
-    wanted = by_onnx(net.model(), inputs)["y"]
+    expected = by_onnx(net.model(), inputs)["y"]
     found = by_bmnetu(load_network(prototxt, umodel), inputs)["y"]
-    np.testing.assert_allclose(found, wanted, atol=1e-5)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -150,9 +150,9 @@ def test_from_onnx_to_int8(name: str, tmp_path: Path) -> None:
     assert calibrate_main(words) == 0
     prototxt, umodel = out / "net_deploy_int8_unique_top.prototxt", out / "net.int8umodel"
     integers = Int8Net(load_network(prototxt, umodel).module)
-    wanted = np.concatenate([by_onnx(net.model(), {"x": x[None]})["y"] for x in data[8:]])
+    expected = np.concatenate([by_onnx(net.model(), {"x": x[None]})["y"] for x in data[8:]])
     found = np.concatenate([integers.run({"x": x[None]})["y"] for x in data[8:]])
-    assert np.corrcoef(found.ravel(), wanted.ravel())[0, 1] > 0.99
+    assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.99
     assert main([f"-model={prototxt}", f"-weight={umodel}", f"-outdir={out}"]) == 0
 
 
@@ -186,13 +186,13 @@ def test_a_batch_that_is_open(tmp_path: Path) -> None:
     assert "any batch; 1 is taken" in network.notes[0]
     umodel, prototxt = generate_umodel(model, None, tmp_path)
     inputs = {"x": numbers(3, 3, 32, 32)}
-    wanted = by_onnx(open_net.model(), inputs)["y"]
+    expected = by_onnx(open_net.model(), inputs)["y"]
     for network in (
         load_network(model, None, max_n=3),
         load_network(model, None, shapes=[[3, 3, 32, 32]]),
         load_network(prototxt, umodel, max_n=3),
     ):
-        np.testing.assert_allclose(by_bmnetu(network, inputs)["y"], wanted, atol=1e-5)
+        np.testing.assert_allclose(by_bmnetu(network, inputs)["y"], expected, atol=1e-5)
 
 
 def test_a_reshape_keeps_the_batch_open(tmp_path: Path) -> None:
@@ -255,8 +255,8 @@ def test_what_pytorch_exported(tmp_path: Path) -> None:
         inputs = {name: stored(folder, f"input_{i}") for i, name in enumerate(names)}
         found = by_bmnetu(network, inputs)
         for i, output in enumerate(model.graph.output):
-            wanted = stored(folder, f"output_{i}")
-            np.testing.assert_allclose(found[output.name], wanted, rtol=1e-3, atol=1e-5)
+            expected = stored(folder, f"output_{i}")
+            np.testing.assert_allclose(found[output.name], expected, rtol=1e-3, atol=1e-5)
         equal.append(folder.name)
     assert len(equal) == 57
 
@@ -267,17 +267,17 @@ def stored(folder: Path, name: str) -> Array:
 
 
 @pytest.mark.parametrize(
-    ("name", "wanted"),
+    ("name", "expected"),
     [
         ("resnet50", {"Convolution": 53, "BatchNorm": 53, "Eltwise": 16, "InnerProduct": 1}),
         ("shufflenet", {"Convolution": 49, "Permute": 16, "Pooling": 5, "Concat": 3}),
     ],
 )
-def test_what_caffe2_exported(name: str, wanted: dict[str, int]) -> None:
+def test_what_caffe2_exported(name: str, expected: dict[str, int]) -> None:
     """Nets in the onnx package, whose weights nodes compute."""
     network = load_network(DATA / "light" / f"light_{name}.onnx", None)
     found = Counter(kinds(network))
-    assert {kind: found[kind] for kind in wanted} == wanted
+    assert {kind: found[kind] for kind in expected} == expected
 
 
 def test_what_is_unsupported_in_alexnet() -> None:

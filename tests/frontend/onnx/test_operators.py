@@ -233,8 +233,8 @@ NETS: dict[str, tuple[Net, str]] = {
 
 @pytest.mark.parametrize("name", NETS)
 def test_an_operator(name: str, tmp_path: Path) -> None:
-    net, wanted = NETS[name]
-    assert " ".join(kinds(check(tmp_path, net))) == wanted
+    net, expected = NETS[name]
+    assert " ".join(kinds(check(tmp_path, net))) == expected
 
 
 def test_a_softmax_of_old_goes_over_all_axes_from_one_on(tmp_path: Path) -> None:
@@ -243,8 +243,8 @@ def test_a_softmax_of_old_goes_over_all_axes_from_one_on(tmp_path: Path) -> None
     network = load_network(net.write(tmp_path), None)
     inputs = inputs_of(net)
     raised = np.exp(inputs["x"])
-    wanted = raised / raised.sum(axis=(2, 3), keepdims=True)
-    np.testing.assert_allclose(by_bmnetu(network, inputs)["y"], wanted, rtol=1e-5)
+    expected = raised / raised.sum(axis=(2, 3), keepdims=True)
+    np.testing.assert_allclose(by_bmnetu(network, inputs)["y"], expected, rtol=1e-5)
 
 
 def test_an_addition_of_old_says_its_axis(tmp_path: Path) -> None:
@@ -253,8 +253,8 @@ def test_an_addition_of_old_says_its_axis(tmp_path: Path) -> None:
     net = Net([node("Add", "x c", "y", broadcast=1, axis=1)], {"c": bias}, opset=6)
     network = load_network(net.write(tmp_path), None)
     inputs = inputs_of(net)
-    wanted = inputs["x"] + bias.reshape(3, 1, 1)
-    np.testing.assert_array_equal(by_bmnetu(network, inputs)["y"], wanted)
+    expected = inputs["x"] + bias.reshape(3, 1, 1)
+    np.testing.assert_array_equal(by_bmnetu(network, inputs)["y"], expected)
 
 
 def test_every_operator_is_in_the_table() -> None:

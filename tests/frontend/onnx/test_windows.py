@@ -51,8 +51,8 @@ def test_convolutions(
 ) -> None:  # fmt: skip
     extents = [d * (k - 1) + 1 for k, d in zip(kernel, dilations, strict=True)]
     setting: dict[str, Any] = {"pads": pads} if auto == "NOTSET" else {"auto_pad": auto}
-    room = padded(sides, pads if auto == "NOTSET" else [0] * 4)
-    assume(all(extent <= size for extent, size in zip(extents, room, strict=True)))
+    space = padded(sides, pads if auto == "NOTSET" else [0] * 4)
+    assume(all(extent <= size for extent, size in zip(extents, space, strict=True)))
     conv = node("Conv", "x w b", "y", strides=strides, dilations=dilations, group=group, **setting)
     weights = {"w": numbers(8, 4 // group, *kernel), "b": numbers(8)}
     net = Net([conv], weights, {"x": (2, 4, *sides)})
@@ -127,12 +127,13 @@ def test_poolings(
             sides, kernel, strides, pads[:2], pads[2:], strict=True
         )
     ]
-    wanted = pooled(inputs["x"][0, 0], windows, op == "MaxPool", counted)
-    np.testing.assert_allclose(by_bmnetu(network, inputs)["y"][0, 0], wanted, rtol=1e-5, atol=1e-6)
+    expected = pooled(inputs["x"][0, 0], windows, op == "MaxPool", counted)
+    found = by_bmnetu(network, inputs)["y"][0, 0]
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(
-    ("size", "setting", "wanted"),
+    ("size", "setting", "expected"),
     [
         (8, {"pads": [1, 1, 1, 1]}, "Pooling"),
         (7, {"pads": [0, 0, 1, 1]}, "Pooling"),
@@ -141,7 +142,7 @@ def test_poolings(
     ],
 )
 def test_poolings_that_networks_have(
-    tmp_path: Path, size: int, setting: dict[str, Any], wanted: str
+    tmp_path: Path, size: int, setting: dict[str, Any], expected: str
 ) -> None:
     """A kernel of 3 with strides of 2, as in ResNet, TensorFlow and Caffe2."""
     for op in ("MaxPool", "AveragePool"):

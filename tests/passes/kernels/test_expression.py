@@ -45,10 +45,10 @@ def error(expr: Expr, monkeypatch: pytest.MonkeyPatch) -> float:
     def recipe(x: Expr, p: Parameters) -> Expr:
         return expr
 
-    def wanted(x: Array, p: Parameters) -> Array:
+    def expected(x: Array, p: Parameters) -> Array:
         return meaning(expr, x).astype(np.float32)
 
-    row = replace(FUNCTIONS["tanh"], recipe=recipe, meaning=wanted)
+    row = replace(FUNCTIONS["tanh"], recipe=recipe, meaning=expected)
     monkeypatch.setitem(FUNCTIONS, "tanh", row)
     module = Parser(new_context(), NETWORK).parse_module()
     passes = parse_pipeline(LOWERING)

@@ -49,8 +49,8 @@ def test_the_folded_axis_adds_up_the_same_products(one: AxisFold, seed: int) -> 
     padded = np.pad(x, (axis.pad, axis.span(axis.out)))
     for out in range(axis.out):
         at = out * folded.stride + folded.dilation * np.arange(folded.kernel)
-        wanted = padded[out * axis.stride :][: axis.kernel] @ weight
-        assert (copies[:, at].T * kernel).sum() == wanted
+        expected = padded[out * axis.stride :][: axis.kernel] @ weight
+        assert (copies[:, at].T * kernel).sum() == expected
 
 
 def run(

@@ -63,8 +63,8 @@ def test_a_permutation_is_numpys(
     out, strides = tuple(shape[i] for i in order), row_major(shape)
     box = Box(out, tuple(strides[i] for i in order), row_major(out), unit)
     got, _ = copied(box, source, source.size)
-    wanted = source.reshape(*shape, unit).transpose(*order, len(shape))
-    np.testing.assert_array_equal(got, wanted.reshape(-1))
+    expected = source.reshape(*shape, unit).transpose(*order, len(shape))
+    np.testing.assert_array_equal(got, expected.reshape(-1))
 
 
 @given(st.data(), st.sampled_from([1, 4]))
@@ -82,9 +82,9 @@ def test_a_part_of_a_tensor_goes_into_a_part_of_another(data: st.DataObject, uni
     box = Box(extents, row_major(s_shape), row_major(d_shape), unit, s_begin, d_begin)
     source = noise(prod(s_shape) * unit)
     got, _ = copied(box, source, prod(d_shape) * unit)
-    wanted = np.zeros((*d_shape, unit), np.uint8)
-    wanted[d_inside] = source.reshape(*s_shape, unit)[s_inside]
-    np.testing.assert_array_equal(got, wanted.reshape(-1))
+    expected = np.zeros((*d_shape, unit), np.uint8)
+    expected[d_inside] = source.reshape(*s_shape, unit)[s_inside]
+    np.testing.assert_array_equal(got, expected.reshape(-1))
 
 
 @given(st.lists(st.tuples(st.integers(1, 4), st.booleans()), min_size=1, max_size=5))
@@ -96,8 +96,8 @@ def test_a_source_stride_of_0_repeats(dims: list[tuple[int, bool]]) -> None:
     )
     source = noise(prod(small) * 4)
     got, _ = copied(Box(large, strides, row_major(large), 4), source, prod(large) * 4)
-    wanted = np.broadcast_to(source.reshape(*small, 4), (*large, 4))
-    np.testing.assert_array_equal(got, wanted.reshape(-1))
+    expected = np.broadcast_to(source.reshape(*small, 4), (*large, 4))
+    np.testing.assert_array_equal(got, expected.reshape(-1))
 
 
 @pytest.mark.parametrize(

@@ -69,15 +69,15 @@ def both(
     (y,) = execute(main_function(module), xs, evaluate)
     real = [x.astype(np.float32) * np.float32(s) for x, s in zip(xs, scales, strict=True)]
     layer = make(Block(arg_types=[types.float_tensor(SHAPE)] * len(xs)).args, Top("y"))
-    (wanted,) = evaluate_layer(layer, real)
+    (expected,) = evaluate_layer(layer, real)
     assert y.dtype == (np.uint8 if unsigned else np.int8)
-    return y, wanted.astype(np.float64) / scale, module
+    return y, expected.astype(np.float64) / scale, module
 
 
-def error(y: Array, wanted: Array) -> Array:
-    """How far integers are off, in steps, where the wanted value is in their range."""
+def error(y: Array, expected: Array) -> Array:
+    """How far integers are off, in steps, where the expected value is in their range."""
     info = np.iinfo(y.dtype)
-    return np.abs(y - np.clip(wanted, info.min, info.max))
+    return np.abs(y - np.clip(expected, info.min, info.max))
 
 
 def eltwise(kind: str, **settings: Any) -> Make:
@@ -94,18 +94,18 @@ def ops_of(module: ModuleOp) -> list[Operation]:
 def test_a_sum(terms: list[tuple[float, float]], seed: int) -> None:
     scales = [scale for scale, _ in terms]
     make = eltwise("sum", coefficients=[factor for _, factor in terms])
-    y, wanted, module = both(scales, make, sum(scales), seed)
+    y, expected, module = both(scales, make, sum(scales), seed)
     (op,) = ops_of(module)
     assert isinstance(op, EltwiseOp)
     step = 0.5 * 2.0**-op.shift.value.data
-    assert np.all(error(y, wanted) <= 0.5 + len(terms) * 128 * step + 1e-3)
+    assert np.all(error(y, expected) <= 0.5 + len(terms) * 128 * step + 1e-3)
 
 
 @given(SCALES, SCALES, SEEDS, st.floats(0.3, 3))
 @settings(max_examples=50)
 def test_a_product(a: float, b: float, seed: int, stretch: float) -> None:
-    y, wanted, _ = both([a, b], eltwise("product"), a * b * 128 * stretch, seed)
-    assert np.all(error(y, wanted) <= 2 + np.abs(wanted) / 100)
+    y, expected, _ = both([a, b], eltwise("product"), a * b * 128 * stretch, seed)
+    assert np.all(error(y, expected) <= 2 + np.abs(expected) / 100)
 
 
 @pytest.mark.parametrize("signs", [(0, 0, 1), (0, 1, 0), (1, 1, 0), (1, 1, 1), (0, 0, 0)])
@@ -124,23 +124,23 @@ def test_pairs_of_a_product_of_three_fit(signs: tuple[int, ...]) -> None:
 @given(st.lists(SCALES, min_size=2, max_size=3), SEEDS, st.floats(0.2, 5), st.booleans())
 @settings(max_examples=50)
 def test_a_maximum(scales: list[float], seed: int, stretch: float, unsigned: bool) -> None:
-    y, wanted, _ = both(scales, eltwise("max"), max(scales) * stretch, seed, unsigned)
-    assert np.all(error(y, wanted) <= 0.5 + np.abs(wanted) / 127)
+    y, expected, _ = both(scales, eltwise("max"), max(scales) * stretch, seed, unsigned)
+    assert np.all(error(y, expected) <= 0.5 + np.abs(expected) / 127)
 
 
 @given(st.lists(SCALES, min_size=2, max_size=2), SEEDS, st.floats(0.2, 5))
 @settings(max_examples=30)
 def test_a_concatenation(scales: list[float], seed: int, stretch: float) -> None:
-    y, wanted, _ = both(
+    y, expected, _ = both(
         scales, lambda xs, top: ufw.ConcatOp(xs, top, axis=1), scales[0] * stretch, seed
     )
-    assert np.all(error(y, wanted) <= 0.5 + np.abs(wanted) / 127)
+    assert np.all(error(y, expected) <= 0.5 + np.abs(expected) / 127)
 
 
 def test_equal_scales_are_not_requantised() -> None:
-    y, wanted, module = both([0.05, 0.05], lambda xs, top: ufw.ConcatOp(xs, top, axis=1), 0.05, 1)
+    y, expected, module = both([0.05, 0.05], lambda xs, top: ufw.ConcatOp(xs, top, axis=1), 0.05, 1)
     assert [op.name for op in ops_of(module)] == ["quant.concat"]
-    np.testing.assert_allclose(y, wanted, atol=1e-4)
+    np.testing.assert_allclose(y, expected, atol=1e-4)
 
 
 @given(SCALES, SEEDS, st.floats(1, 8), st.floats(1, 8), st.booleans())
@@ -150,26 +150,26 @@ def test_a_slope_above_1(
 ) -> None:
     """The result has a scale of its own, so that it does not saturate."""
     slope = -slope if negative else slope
-    y, wanted, _ = both(
+    y, expected, _ = both(
         [scale], lambda xs, top: ufw.ReLUOp(xs[0], top, slope), scale * stretch, seed
     )
-    assert np.all(error(y, wanted) <= 1 + np.abs(wanted) / 100)
+    assert np.all(error(y, expected) <= 1 + np.abs(expected) / 100)
 
 
 @given(SCALES, SEEDS, st.floats(0.3, 4))
 @settings(max_examples=30)
 def test_relu(scale: float, seed: int, stretch: float) -> None:
-    y, wanted, _ = both(
+    y, expected, _ = both(
         [scale], lambda xs, top: ufw.ReLUOp(xs[0], top), scale * stretch, seed, unsigned=True
     )
-    assert np.all(error(y, wanted) <= 0.5 + np.abs(wanted) / 127)
+    assert np.all(error(y, expected) <= 0.5 + np.abs(expected) / 127)
 
 
 @given(SCALES, SEEDS, st.floats(-1.5, 1.5).filter(lambda slope: abs(slope) > 1e-3))
 @settings(max_examples=30)
 def test_a_leaky_relu(scale: float, seed: int, slope: float) -> None:
-    y, wanted, _ = both([scale], lambda xs, top: ufw.ReLUOp(xs[0], top, slope), scale, seed)
-    assert np.all(error(y, wanted) <= 0.5 + np.abs(wanted) / 127 + 1e-3)
+    y, expected, _ = both([scale], lambda xs, top: ufw.ReLUOp(xs[0], top, slope), scale, seed)
+    assert np.all(error(y, expected) <= 0.5 + np.abs(expected) / 127 + 1e-3)
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -178,7 +178,7 @@ def test_a_leaky_relu(scale: float, seed: int, slope: float) -> None:
 def test_a_function_is_its_table(name: str, scale: float, seed: int, unsigned: bool) -> None:
     row = FUNCTIONS[name]
     parameters = row.samples[-1]
-    y, wanted, module = both(
+    y, expected, module = both(
         [scale],
         lambda xs, top: ufw.PointwiseOp(xs[0], top, name, **parameters),
         1 / 127 if row.is_bounded else 4 / 127,
@@ -186,7 +186,7 @@ def test_a_function_is_its_table(name: str, scale: float, seed: int, unsigned: b
         unsigned,
     )
     assert [op.name for op in ops_of(module)] == ["quant.lookup"]
-    assert np.all(error(y, wanted) <= 0.5 + 1e-3)
+    assert np.all(error(y, expected) <= 0.5 + 1e-3)
 
 
 def test_scales_that_do_not_fit_are_an_error() -> None:

@@ -95,12 +95,12 @@ def test_the_same_numbers_with_fields_that_fit(wide: Callable[[bool], Make], int
     with mock.patch.object(wide_window, "BM1684", endless):
         plain = converted(make, integer=integer)
     x = numbers(2, SHAPE, integer)
-    (y,), (wanted,) = (execute(main_function(m), [x], evaluate) for m in (found, plain))
-    assert wanted.min() < wanted.max()
+    (y,), (expected,) = (execute(main_function(m), [x], evaluate) for m in (found, plain))
+    assert expected.min() < expected.max()
     if integer:
-        np.testing.assert_array_equal(y, wanted)
+        np.testing.assert_array_equal(y, expected)
     else:
-        np.testing.assert_allclose(y, wanted, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-5)
     assert fits(found)
     assert not fits(plain)
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dialects.bm1684.chip import BM1684
-from dialects.bm1684.model.access import Access, Space
+from dialects.bm1684.model.memory.access import Access, Space
 from passes.memory.footprint import Footprint, History
 
 LANES = BM1684.lanes

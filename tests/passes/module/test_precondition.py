@@ -49,14 +49,14 @@ def test_every_pass_but_one_declares_a_level() -> None:
 @pytest.mark.parametrize("item", [item for item in ALL_PASSES if hasattr(item, "level")])
 @pytest.mark.parametrize("level", STATIC_LEVELS)
 def test_a_pass_at_another_level_is_refused(item: type[ModulePass], level: str) -> None:
-    module, wanted = module_at(level), getattr(item, "level")  # noqa: B009
-    if level == wanted:
+    module, expected = module_at(level), getattr(item, "level")  # noqa: B009
+    if level == expected:
         check_precondition(item(), module)
         return
     op = next(iter(main_function(module).body.block.ops)).name
     with pytest.raises(PassFailedException) as caught:
         check_precondition(item(), module)
-    sentence = f"pass {item.name} takes a module at the {wanted} level; this one holds {op}"
+    sentence = f"pass {item.name} takes a module at the {expected} level; this one holds {op}"
     assert str(caught.value) == sentence + PLACES.get(level, "")
 
 

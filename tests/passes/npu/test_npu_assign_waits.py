@@ -39,7 +39,7 @@ def numbered(commands: Sequence[Command], serial: bool = False) -> list[Instruct
 @given(COMMANDS)
 @settings(max_examples=40)
 def test_every_order_that_the_waits_allow_gives_the_same(commands: Sequence[Command]) -> None:
-    wanted = run_in_order(instructions(module_of(commands)))
+    expected = run_in_order(instructions(module_of(commands)))
     for serial in (False, True):
         stream = numbered(commands, serial)
         for engine in Engine:
@@ -48,7 +48,7 @@ def test_every_order_that_the_waits_allow_gives_the_same(commands: Sequence[Comm
         for seed in (None, 0, 1):
             npu = fresh_npu()
             run(npu, [encoded(stream)], seed=seed)
-            assert state(npu) == wanted
+            assert state(npu) == expected
 
 
 @given(COMMANDS)
@@ -67,12 +67,12 @@ def test_every_wait_is_needed(commands: Sequence[Command]) -> None:
 @settings(max_examples=25)
 def test_hoisted_streams_are_ordered_too(commands: Sequence[Command]) -> None:
     module = module_of(commands)
-    wanted = run_in_order(instructions(module))
+    expected = run_in_order(instructions(module))
     apply(module, NpuHoistLoadsPass(), NpuAssignWaitsPass())
     for seed in (None, 0):
         npu = fresh_npu()
         run(npu, [encoded(instructions(module))], seed=seed)
-        assert state(npu) == wanted
+        assert state(npu) == expected
 
 
 @given(COMMANDS)

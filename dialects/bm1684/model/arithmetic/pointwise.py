@@ -8,12 +8,12 @@ from functools import partial
 import numpy as np
 
 from dialects.bm1684.isa import Eu, Instruction, Precision
-from dialects.bm1684.model.access import Place, Step
-from dialects.bm1684.model.arith import FLOAT
+from dialects.bm1684.model.arithmetic.arith import FLOAT
 from dialects.bm1684.model.errors import ModelError
-from dialects.bm1684.model.lanes import LaneTensor, rows_of
-from dialects.bm1684.model.memory import Array, Npu
-from dialects.bm1684.model.operands import (
+from dialects.bm1684.model.memory.access import Place, Step
+from dialects.bm1684.model.memory.lanes import LaneTensor, rows_of
+from dialects.bm1684.model.memory.npu import Array, Npu
+from dialects.bm1684.model.memory.operands import (
     WORD,
     field_strides,
     per_channel,
@@ -21,7 +21,7 @@ from dialects.bm1684.model.operands import (
     sizes,
     tensor,
 )
-from dialects.bm1684.model.system import SystemTensor, l2_table
+from dialects.bm1684.model.memory.system import SystemTensor, l2_table
 
 INT32_MAX = (1 << 31) - 1
 RSQRT_OF_ZERO = np.array([0x601A_B3D4], np.uint32)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dialects.bm1684.chip import BM1684
-from dialects.bm1684.model.access import Access, Space
+from dialects.bm1684.model.memory.access import Access, Space
 
 SPACES = {space: number for number, space in enumerate(Space)}
 COLUMNS = 6  # space, first lane, last lane, start, stop, write

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from dialects.bm1684.model.memory import Array, DType
+from dialects.bm1684.model.memory.npu import Array, DType
 
 FLOAT32_EXACT = 1 << 24
 """Every integer up to this is a float32; sums that stay below are exact in any order."""

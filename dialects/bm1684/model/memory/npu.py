@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.model.errors import ModelError
-from dialects.bm1684.model.tables import fixed_tables
+from dialects.bm1684.model.memory.tables import fixed_tables
 
 Array = NDArray[Any]
 Bytes = NDArray[np.uint8]

@@ -7,13 +7,13 @@ import numpy as np
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import Instruction, Precision, StrideMode
 from dialects.bm1684.model.errors import ModelError
-from dialects.bm1684.model.lanes import (
+from dialects.bm1684.model.memory.lanes import (
     LaneTensor,
     Shape,
     aligned_strides,
     compact_strides,
 )
-from dialects.bm1684.model.memory import DType
+from dialects.bm1684.model.memory.npu import DType
 
 WORD = BM1684.word_bytes
 UNIT_AND_PACK = {

@@ -7,12 +7,12 @@ from functools import partial
 import numpy as np
 
 from dialects.bm1684.isa import Instruction, Precision
-from dialects.bm1684.model.access import Step
-from dialects.bm1684.model.conv import largest, read_bias, result_type
-from dialects.bm1684.model.exact import ExactMatrix, saturate, shift_right
-from dialects.bm1684.model.lanes import LaneTensor
-from dialects.bm1684.model.memory import Array, DType, Npu
-from dialects.bm1684.model.operands import WORD, integer_type, same_lane, tensor
+from dialects.bm1684.model.arithmetic.conv import largest, read_bias, result_type
+from dialects.bm1684.model.arithmetic.exact import ExactMatrix, saturate, shift_right
+from dialects.bm1684.model.memory.access import Step
+from dialects.bm1684.model.memory.lanes import LaneTensor
+from dialects.bm1684.model.memory.npu import Array, DType, Npu
+from dialects.bm1684.model.memory.operands import WORD, integer_type, same_lane, tensor
 
 ELEMENT_BYTES = {Precision.INT8: 1, Precision.INT16: 2, Precision.FP32: WORD}
 

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from dialects.bm1684.chip import BM1684
-from dialects.bm1684.model.access import Access, Space
 from dialects.bm1684.model.errors import ModelError, limit_elements
-from dialects.bm1684.model.memory import Array, Bytes
+from dialects.bm1684.model.memory.access import Access, Space
+from dialects.bm1684.model.memory.npu import Array, Bytes
 
 LANES = BM1684.lanes
 LANE_BYTES = BM1684.lane_bytes

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from dialects.bm1684.isa import Format
-from dialects.bm1684.model.exact import bounds
-from dialects.bm1684.model.memory import Array, DType
+from dialects.bm1684.model.arithmetic.exact import bounds
+from dialects.bm1684.model.memory.npu import Array, DType
 
 ELEMENT: dict[Format, DType] = {
     Format.FP32: np.dtype(np.float32),

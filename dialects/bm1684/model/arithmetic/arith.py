@@ -10,12 +10,12 @@ import numpy as np
 
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import Eu, Instruction, Precision, StrideMode
-from dialects.bm1684.model.access import Step
+from dialects.bm1684.model.arithmetic.exact import saturate, shift_right
 from dialects.bm1684.model.errors import ModelError
-from dialects.bm1684.model.exact import saturate, shift_right
-from dialects.bm1684.model.lanes import LaneTensor, Shape, aligned_strides
-from dialects.bm1684.model.memory import Array, DType, Npu
-from dialects.bm1684.model.operands import (
+from dialects.bm1684.model.memory.access import Step
+from dialects.bm1684.model.memory.lanes import LaneTensor, Shape, aligned_strides
+from dialects.bm1684.model.memory.npu import Array, DType, Npu
+from dialects.bm1684.model.memory.operands import (
     UNIT_AND_PACK,
     WORD,
     field_strides,

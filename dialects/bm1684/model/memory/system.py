@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from dialects.bm1684.chip import BM1684
-from dialects.bm1684.model.access import Access, Space
 from dialects.bm1684.model.errors import ModelError, limit_elements
-from dialects.bm1684.model.lanes import Shape
-from dialects.bm1684.model.memory import Array, Npu
+from dialects.bm1684.model.memory.access import Access, Space
+from dialects.bm1684.model.memory.lanes import Shape
+from dialects.bm1684.model.memory.npu import Array, Npu
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,13 @@ from functools import partial
 import numpy as np
 
 from dialects.bm1684.isa import Instruction, Precision
-from dialects.bm1684.model.access import Step
-from dialects.bm1684.model.conv import read_bias, signed_result
-from dialects.bm1684.model.exact import bounds, saturate, shift_right
-from dialects.bm1684.model.lanes import LaneTensor
-from dialects.bm1684.model.memory import Array, Npu
-from dialects.bm1684.model.operands import (
+from dialects.bm1684.model.arithmetic.conv import read_bias, signed_result
+from dialects.bm1684.model.arithmetic.exact import bounds, saturate, shift_right
+from dialects.bm1684.model.arithmetic.window import Window
+from dialects.bm1684.model.memory.access import Step
+from dialects.bm1684.model.memory.lanes import LaneTensor
+from dialects.bm1684.model.memory.npu import Array, Npu
+from dialects.bm1684.model.memory.operands import (
     UNIT_AND_PACK,
     WORD,
     integer_type,
@@ -22,7 +23,6 @@ from dialects.bm1684.model.operands import (
     sizes,
     tensor,
 )
-from dialects.bm1684.model.window import Window
 
 FLOAT32_LOWEST = float(np.finfo(np.float32).min)
 

@@ -10,8 +10,8 @@ from numpy.typing import DTypeLike
 
 from dialects.bm1684.isa import Instruction
 from dialects.bm1684.model.errors import limit_elements
-from dialects.bm1684.model.lanes import LaneTensor
-from dialects.bm1684.model.memory import Array, Bytes
+from dialects.bm1684.model.memory.lanes import LaneTensor
+from dialects.bm1684.model.memory.npu import Array, Bytes
 
 BLOCK_BYTES = 4 << 20
 """Size of one block of columns: about what a core's cache holds."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from dialects.bm1684.model.memory import Npu
+from dialects.bm1684.model.memory.npu import Npu
 
 
 class Space(StrEnum):

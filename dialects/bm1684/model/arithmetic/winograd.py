@@ -8,8 +8,7 @@ import numpy as np
 
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import Instruction, Precision
-from dialects.bm1684.model.access import Step
-from dialects.bm1684.model.conv import (
+from dialects.bm1684.model.arithmetic.conv import (
     ConvOperands,
     conv_bias,
     conv_input,
@@ -18,11 +17,12 @@ from dialects.bm1684.model.conv import (
     requantise,
     result_type,
 )
-from dialects.bm1684.model.exact import FLOAT32_EXACT
-from dialects.bm1684.model.lanes import LaneTensor, compact_strides
-from dialects.bm1684.model.memory import Array, Npu
-from dialects.bm1684.model.operands import WORD, integer_type, local_place, same_lane
-from dialects.bm1684.model.window import Window
+from dialects.bm1684.model.arithmetic.exact import FLOAT32_EXACT
+from dialects.bm1684.model.arithmetic.window import Window
+from dialects.bm1684.model.memory.access import Step
+from dialects.bm1684.model.memory.lanes import LaneTensor, compact_strides
+from dialects.bm1684.model.memory.npu import Array, Npu
+from dialects.bm1684.model.memory.operands import WORD, integer_type, local_place, same_lane
 
 INPUT = np.array([[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]])
 OUTPUT = np.array([[1, 1, 1, 0], [0, 1, -1, -1]])

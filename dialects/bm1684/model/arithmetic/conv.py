@@ -10,12 +10,13 @@ import numpy as np
 
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import Instruction, Precision, StrideMode
-from dialects.bm1684.model.access import Step
+from dialects.bm1684.model.arithmetic.exact import ExactMatrix, saturate
+from dialects.bm1684.model.arithmetic.window import Window
 from dialects.bm1684.model.errors import limit_elements
-from dialects.bm1684.model.exact import ExactMatrix, saturate
-from dialects.bm1684.model.lanes import LaneTensor, Shape, aligned_strides
-from dialects.bm1684.model.memory import Array, DType, Npu
-from dialects.bm1684.model.operands import (
+from dialects.bm1684.model.memory.access import Step
+from dialects.bm1684.model.memory.lanes import LaneTensor, Shape, aligned_strides
+from dialects.bm1684.model.memory.npu import Array, DType, Npu
+from dialects.bm1684.model.memory.operands import (
     WORD,
     integer_type,
     local_place,
@@ -23,7 +24,6 @@ from dialects.bm1684.model.operands import (
     same_lane,
     tensor,
 )
-from dialects.bm1684.model.window import Window
 
 PAIR = 2 * WORD
 

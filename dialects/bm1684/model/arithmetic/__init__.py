@@ -1,0 +1,1 @@
+"""What the tensor unit computes, and conversions of numbers."""
