@@ -1,119 +1,36 @@
-"""What a convolution takes of the tensor unit, in closed form."""
+"""Convolutions of the quant level as the sizes that their cycles follow from."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import prod
-
-from dialects.bm1684.chip import BM1684
-from dialects.bm1684.cycles.gdma import PEAK_BYTES
-from dialects.bm1684.cycles.tiu import (
-    BIAS_CYCLES,
-    STEP_PIXELS,
-    WIDE_STEP_PIXELS,
-    ceil_div,
-    float_conv_step,
-    float_winograd_halves,
-    int8_conv_step,
-    winograd_step,
-    winograd_tiles,
-)
-from dialects.bm1684.layout import rows_of
+from dialects.bm1684.cycles.convolution import Convolution
+from dialects.bm1684.cycles.tiu import ceil_div
 from dialects.quant import types
 from dialects.quant.base import ints
 from dialects.quant.conv import ConvOp
 from dialects.quant.strips import STRIPS
 
-RELU_CYCLES = 2
-"""Cycles a step of the maximum with 0 behind a float convolution."""
-FLOAT_BYTES = 4
 
-
-@dataclass(frozen=True)
-class Convolution:
-    """The sizes that a convolution's cycles follow from. ``outputs`` and ``channels``: of a group.
-    ``size``: rows and columns of the result."""
-
-    images: int
-    outputs: int
-    channels: int
-    size: tuple[int, int]
-    kernel: tuple[int, int]
-    stride: tuple[int, int] = (1, 1)
-    groups: int = 1
-    bias: bool = False
-    relu: bool = False
-    is_float: bool = False
-    winograd: bool = False
-
-    @staticmethod
-    def of(op: ConvOp, rows: int, images: int) -> Convolution:
-        """The layer where its result has so many rows in each of so many images."""
-        group, (down, across) = op.group.value.data, ints(op.stride)
-        return Convolution(
-            images,
-            op.weight.shape[0] // group,
-            op.weight.shape[1],
-            (rows, types.shape_of(op.y)[3]),
-            op.kernel,
-            (down, across),
-            group,
-            op.bias is not None,
-            bool(op.relu.value.data),
-            types.is_float(op.x),
-            bool(op.winograd.value.data),
-        )
-
-    @property
-    def is_depthwise(self) -> bool:
-        """Whether each channel of the result reads one channel, which has a command of its own."""
-        return self.outputs == self.channels == 1
-
-    @property
-    def words(self) -> int:
-        """32-bit images: a word holds one float, or the bytes of four images."""
-        return self.images if self.is_float else ceil_div(self.images, BM1684.int8_images_per_word)
-
-    def cycles(self) -> float:
-        """Cycles of the tensor unit, all groups together."""
-        channels = self.groups if self.is_depthwise else self.outputs
-        relu = RELU_CYCLES if self.relu and self.is_float else 0
-        behind = self.words * rows_of(channels) * ceil_div(prod(self.size), STEP_PIXELS) * relu
-        if self.is_depthwise:
-            return self._depthwise() + behind
-        return self.groups * (self._dense() + behind)
-
-    def _depthwise(self) -> float:
-        pixels, taps = prod(self.size), prod(self.kernel) * (self.stride[1] + 1)
-        blocks = self.images * rows_of(self.groups)
-        if self.is_float:
-            return blocks * ceil_div(pixels, STEP_PIXELS) * (taps - self.kernel[0] + 5)
-        return blocks * ceil_div(pixels, WIDE_STEP_PIXELS) * (taps - 1 + BIAS_CYCLES)
-
-    def _dense(self) -> float:
-        """Of one group."""
-        blocks = self.words * rows_of(self.outputs)
-        if self.winograd:
-            tiles = blocks * winograd_tiles(*self.size)
-            if self.is_float:
-                return tiles * float_winograd_halves(self.channels, self.bias) / 2
-            return tiles * winograd_step(self.channels, self.bias)
-        steps, taps = blocks * ceil_div(prod(self.size), STEP_PIXELS), prod(self.kernel)
-        if self.is_float:
-            return steps * float_conv_step(taps, self.channels, self.stride[1], self.bias)
-        return steps * float(int8_conv_step(taps, self.channels, min(self.stride), self.bias))
-
-    def load_cycles(self) -> float:
-        """Cycles of the DMA engine that the weights of a group take at its full rate; winograd's
-        have 16 numbers a kernel."""
-        taps = 16 if self.winograd else prod(self.kernel)
-        numbers = self.outputs * self.channels * taps
-        return numbers * (FLOAT_BYTES if self.is_float else 1) / PEAK_BYTES
+def convolution_of(op: ConvOp, rows: int, images: int) -> Convolution:
+    """The layer where its result has so many rows in each of so many images."""
+    group, (down, across) = op.group.value.data, ints(op.stride)
+    return Convolution(
+        images,
+        op.weight.shape[0] // group,
+        op.weight.shape[1],
+        (rows, types.shape_of(op.y)[3]),
+        op.kernel,
+        (down, across),
+        group,
+        op.bias is not None,
+        bool(op.relu.value.data),
+        types.is_float(op.x),
+        bool(op.winograd.value.data),
+    )
 
 
 def on_strips(op: ConvOp) -> Convolution:
     """The layer where its images are all that there are: a single 8-bit image as four strips."""
     images, _, rows, _ = types.shape_of(op.y)
     if images == 1 and not types.is_float(op.x):
-        return Convolution.of(op, ceil_div(rows, STRIPS), STRIPS)
-    return Convolution.of(op, rows, images)
+        return convolution_of(op, ceil_div(rows, STRIPS), STRIPS)
+    return convolution_of(op, rows, images)

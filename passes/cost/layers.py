@@ -10,7 +10,7 @@ from dialects.quant.base import QuantOp
 from dialects.quant.conv import ConvOp
 from dialects.quant.movement import ConcatOp
 from dialects.quant.windows import RowWindow
-from passes.cost.conv import Convolution
+from passes.cost.conv import convolution_of
 from passes.cost.lowered import Work, lowered
 from passes.kernels.movement.in_place import part_of
 
@@ -22,7 +22,7 @@ def layer_work(op: QuantOp) -> Work:
     their place of the whole cost nothing."""
     if isinstance(op, ConvOp):
         images, _, rows, _ = types.shape_of(op.y)
-        return Work(Convolution.of(op, rows, images).cycles(), 0.0)
+        return Work(convolution_of(op, rows, images).cycles(), 0.0)
     if _is_in_place(op):
         return NOTHING
     return lowered(op, [x.type for x in op.operands], op.results[0].type)
@@ -32,7 +32,7 @@ def rows_work(op: QuantOp, window: RowWindow, rows: int, images: int) -> Work:
     """The work of a copy of a layer whose result has so many rows, inside of the image, where
     windows do not reach the padding, in each of so many images."""
     if isinstance(op, ConvOp):
-        return Work(Convolution.of(op, rows, images).cycles(), 0.0)
+        return Work(convolution_of(op, rows, images).cycles(), 0.0)
     if _is_in_place(op):
         return NOTHING
     read = (rows - 1) * window.stride + window.extent

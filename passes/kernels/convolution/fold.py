@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from xdsl.ir import SSAValue
 
 from dialects.bm1684.chip import BM1684
+from dialects.bm1684.cycles.convolution import Convolution
 from dialects.bm1684.cycles.gdma import LOCAL_BURST, PEAK_BYTES
 from dialects.bm1684.cycles.tiu import STEP_PIXELS, ceil_div
 from dialects.bm1684.layout import Ref, align, rows_of
-from passes.cost.conv import Convolution
 from passes.kernels.builder import TileBuilder
 from passes.kernels.tiling import Axis, ranges
 
