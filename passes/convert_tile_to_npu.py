@@ -12,11 +12,11 @@ from xdsl.ir import Operation, SSAValue
 from dialects.bm1684 import tile
 from dialects.bm1684.layout import Ref, Space
 from dialects.bm1684.npu import (
+    AxisPart,
     CommandOp,
     LocalBox,
     Observation,
     ObserveAttr,
-    Part,
     command_op,
 )
 from dialects.quant import types
@@ -73,9 +73,9 @@ class _Emitter:
         command.observe = ArrayAttr([*old, ObserveAttr(seen)])
 
 
-def _parts(flat: Sequence[int]) -> tuple[Part, ...]:
+def _parts(flat: Sequence[int]) -> tuple[AxisPart, ...]:
     """Axis, first index and whole extent, one axis after the other."""
-    return tuple(map(Part, flat[::3], flat[1::3], flat[2::3]))
+    return tuple(map(AxisPart, flat[::3], flat[1::3], flat[2::3]))
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from bmnetu.command_line.kinds import (
     SHAPES,
     SIZE,
     VERBOSITY,
-    Kind,
+    ValueKind,
 )
 from bmnetu.frontend import load_network
 from bmnetu.options import (
@@ -43,7 +43,7 @@ from bmnetu.report.result import CompileResult
 from tests.broken import FILES, PIPELINE
 from tests.pipelines import static_text
 
-VALUES: dict[Kind, tuple[Any, str]] = {
+VALUES: dict[ValueKind, tuple[Any, str]] = {
     BOOLEAN: (True, "true"),
     COSINE: (0.5, "0.5"),
     COUNT: (7, "7"),

@@ -10,7 +10,16 @@ from __future__ import annotations
 import struct
 from typing import Any, TypeVar
 
-from bmnetu.bmodel.schema import BINARY, Binary, Column, Kind, Scalar, Slot, Table, columns
+from bmnetu.bmodel.schema import (
+    BINARY,
+    Binary,
+    Column,
+    FieldSlot,
+    OtherType,
+    Scalar,
+    Table,
+    columns,
+)
 
 _OFFSET = Scalar("I", 4)
 _SIGNED_OFFSET = Scalar("i", 4)
@@ -84,16 +93,18 @@ class _Decoder:
             return self.vector(column.slot.element, self.follow(position))
         return self.value(column.slot.element, position)
 
-    def value(self, element: Scalar | Kind | type[Table], position: int) -> Any:
+    def value(self, element: Scalar | OtherType | type[Table], position: int) -> Any:
         """The single value at a position."""
         if isinstance(element, Scalar):
             return self.number(position, element)
         if element is BINARY:
             return Binary(self.number(position, _LENGTH), self.number(position + 8, _LENGTH))
         target = self.follow(position)
-        return self.string(target) if isinstance(element, Kind) else self.table(element, target)
+        if isinstance(element, OtherType):
+            return self.string(target)
+        return self.table(element, target)
 
-    def vector(self, element: Scalar | Kind | type[Table], position: int) -> tuple[Any, ...]:
+    def vector(self, element: Scalar | OtherType | type[Table], position: int) -> tuple[Any, ...]:
         """The vector at a position: a count, then the elements or their offsets."""
         count = self.number(position, _OFFSET)
         size = element.size if isinstance(element, Scalar) else _OFFSET.size
@@ -114,7 +125,7 @@ class _Decoder:
             raise FormatError(f"the string at offset {position} is not UTF-8") from None
 
 
-def _inline_size(slot: Slot) -> int:
+def _inline_size(slot: FieldSlot) -> int:
     if slot.element is BINARY:
         return 16
     if isinstance(slot.element, Scalar) and not slot.vector:

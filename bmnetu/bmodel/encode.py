@@ -6,7 +6,7 @@ from typing import Any, Protocol, cast
 
 import flatbuffers  # pyright: ignore[reportMissingTypeStubs]
 
-from bmnetu.bmodel.schema import BINARY, STRING, Binary, Scalar, Slot, Table, columns
+from bmnetu.bmodel.schema import BINARY, STRING, Binary, FieldSlot, Scalar, Table, columns
 
 
 class _Builder(Protocol):
@@ -43,7 +43,7 @@ def encode(root: Table) -> bytes:
 
 def _table(builder: _Builder, table: Table) -> int:
     """Write what the table points at, then the table; the offset of the table."""
-    values: list[tuple[Slot, Any]] = []
+    values: list[tuple[FieldSlot, Any]] = []
     for column in columns(type(table)):
         value = getattr(table, column.name)
         if column.required or value != column.default:
@@ -55,7 +55,7 @@ def _table(builder: _Builder, table: Table) -> int:
     return builder.EndObject()
 
 
-def _outside(builder: _Builder, slot: Slot, value: Any) -> Any:
+def _outside(builder: _Builder, slot: FieldSlot, value: Any) -> Any:
     """A value that cannot stand inside a table becomes the offset of where it was written."""
     if slot.vector:
         return _vector(builder, slot.element, value)
@@ -74,7 +74,7 @@ def _vector(builder: _Builder, element: object, values: tuple[Any, ...]) -> int:
     return builder.EndVector()
 
 
-def _inside(builder: _Builder, slot: Slot, value: Any) -> None:
+def _inside(builder: _Builder, slot: FieldSlot, value: Any) -> None:
     if slot.element is BINARY:
         _binary(builder, value)
     else:

@@ -25,22 +25,22 @@ U8, I32, U32 = Scalar("B", 1), Scalar("i", 4), Scalar("I", 4)
 U64, F32 = Scalar("Q", 8), Scalar("f", 4)
 
 
-class Kind(Enum):
+class OtherType(Enum):
     """The types that are neither numbers nor tables."""
 
     STRING = auto()
     BINARY = auto()
 
 
-STRING, BINARY = Kind.STRING, Kind.BINARY
+STRING, BINARY = OtherType.STRING, OtherType.BINARY
 
 
 @dataclass(frozen=True)
-class Slot:
+class FieldSlot:
     """Where and how a field is stored; ``vector`` means a vector of ``element``."""
 
     id: int
-    element: Scalar | Kind | type[Table]
+    element: Scalar | OtherType | type[Table]
     vector: bool = False
 
 
@@ -49,14 +49,16 @@ class Column:
     """A field of a table: its Python name, its slot, and the value when it is absent."""
 
     name: str
-    slot: Slot
+    slot: FieldSlot
     required: bool
     default: Any
 
 
-def at(number: int, element: Scalar | Kind | type[Table], vector: bool = False) -> dict[str, Slot]:
+def at(
+    number: int, element: Scalar | OtherType | type[Table], vector: bool = False
+) -> dict[str, FieldSlot]:
     """The metadata of a field with this id and type."""
-    return {"slot": Slot(number, element, vector)}
+    return {"slot": FieldSlot(number, element, vector)}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,7 +30,7 @@ from bmnetu.command_line.kinds import (
     SHAPES,
     SIZE,
     VERBOSITY,
-    Kind,
+    ValueKind,
     choice,
 )
 from bmnetu.errors import UsageError
@@ -46,7 +46,7 @@ class Flag:
     """
 
     name: str
-    kind: Kind
+    kind: ValueKind
     help: str
     default: Any = None
     default_text: str = ""
@@ -247,7 +247,7 @@ def check_values(flags: Sequence[Flag], values: Mapping[str, Any]) -> dict[str, 
     return found
 
 
-def _text(kind: Kind, value: object) -> str:
+def _text(kind: ValueKind, value: object) -> str:
     """A value given from Python, as the command line has it."""
     if kind.join and isinstance(value, (list, tuple)):
         return kind.join.join(map(str, cast(Sequence[object], value)))

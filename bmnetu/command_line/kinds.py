@@ -16,7 +16,7 @@ BOOLEANS = {"0": False, "1": True, "false": False, "true": True}
 
 
 @dataclass(frozen=True)
-class Kind:
+class ValueKind:
     """A type of value: its word in the help, and text to value (ValueError says what it requires).
 
     ``join`` stands between the values of a sequence that is given from Python; with ``arrays`` a
@@ -73,7 +73,7 @@ def _is_side(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= 5 and 1 <= int(text) <= MAX_SIDE
 
 
-def integer(word: str, low: int, high: int) -> Kind:
+def integer(word: str, low: int, high: int) -> ValueKind:
     def read(text: str) -> int:
         digits = text.removeprefix("-")
         known = digits.isascii() and digits.isdigit() and len(digits) <= len(str(high))
@@ -81,10 +81,10 @@ def integer(word: str, low: int, high: int) -> Kind:
             raise ValueError(f"a whole number from {low} to {high}")
         return int(text)
 
-    return Kind(word, read)
+    return ValueKind(word, read)
 
 
-def number(word: str, low: float, high: float) -> Kind:
+def number(word: str, low: float, high: float) -> ValueKind:
     def read(text: str) -> float:
         try:
             value = float(text)
@@ -94,10 +94,10 @@ def number(word: str, low: float, high: float) -> Kind:
             raise ValueError(f"a number from {low} to {high}")
         return value
 
-    return Kind(word, read)
+    return ValueKind(word, read)
 
 
-def choice(*names: str, **synonyms: str) -> Kind:
+def choice(*names: str, **synonyms: str) -> ValueKind:
     """One of some names in any case. ``synonyms`` are other spellings of scripts, not shown."""
     known = {name.lower(): name for name in names}
     known |= {other.lower(): name for other, name in synonyms.items()}
@@ -107,7 +107,7 @@ def choice(*names: str, **synonyms: str) -> Kind:
             raise ValueError(f"{', '.join(names[:-1])} or {names[-1]}")
         return known[text.lower()]
 
-    return Kind("|".join(names), read)
+    return ValueKind("|".join(names), read)
 
 
 def read_shapes(text: str) -> tuple[tuple[int, ...], ...]:
@@ -133,11 +133,11 @@ def read_shapes(text: str) -> tuple[tuple[int, ...], ...]:
     return tuple(shapes)
 
 
-PATH, NAME = Kind("PATH", _read_path), Kind("NAME", _read_name)
-DATA = Kind("FILE", _read_path, arrays=True)
-NAMES = Kind("A,B", _read_names, ",")
-SIZE, NUMBERS = Kind("HxW|N", _read_size, "x"), Kind("X,...", _read_numbers, ",")
-BOOLEAN, SHAPES = Kind("true|false", _read_boolean), Kind("[N,C,H,W],...", read_shapes)
+PATH, NAME = ValueKind("PATH", _read_path), ValueKind("NAME", _read_name)
+DATA = ValueKind("FILE", _read_path, arrays=True)
+NAMES = ValueKind("A,B", _read_names, ",")
+SIZE, NUMBERS = ValueKind("HxW|N", _read_size, "x"), ValueKind("X,...", _read_numbers, ",")
+BOOLEAN, SHAPES = ValueKind("true|false", _read_boolean), ValueKind("[N,C,H,W],...", read_shapes)
 COUNT, SEED = integer("N", 1, MAX_COUNT), integer("N", 0, (1 << 32) - 1)
 COSINE, DROP = number("X", 0, 1), number("POINTS", 0, 100)
-LEVEL, VERBOSITY = Kind("0|1|2", integer("", 0, 2).read), integer("0..4", 0, 4)
+LEVEL, VERBOSITY = ValueKind("0|1|2", integer("", 0, 2).read), integer("0..4", 0, 4)

@@ -232,7 +232,7 @@ def align(value: int, step: int) -> int:
     return -(-value // step) * step
 
 
-def rows_of(channels: int, lane: int = 0) -> int:
+def lane_rows(channels: int, lane: int = 0) -> int:
     """Rows of 64 lanes that channels starting at a lane take."""
     return -(-(lane + channels) // BM1684.lanes)
 
@@ -249,15 +249,15 @@ def aligned(shape: Sequence[int], unit: int, pack: int = 1, lane: int = 0) -> La
     """
     _, c, h, w = shape
     row = align(h * w, BM1684.alignment // unit)
-    return Layout(unit, pack, (rows_of(c, lane) * row, row, w, 1))
+    return Layout(unit, pack, (lane_rows(c, lane) * row, row, w, 1))
 
 
 def local_bytes(shape: Sequence[int], layout: Layout, lane: int = 0) -> int:
     """Bytes per lane that an aligned tensor takes."""
     groups = -(-shape[0] // layout.pack)
     if layout.order is Order.WEIGHTS:
-        return rows_of(shape[0], lane) * layout.strides[0] * layout.unit
-    return groups * rows_of(shape[1], lane) * layout.strides[1] * layout.unit
+        return lane_rows(shape[0], lane) * layout.strides[0] * layout.unit
+    return groups * lane_rows(shape[1], lane) * layout.strides[1] * layout.unit
 
 
 @dataclass(frozen=True)

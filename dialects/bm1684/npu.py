@@ -68,7 +68,7 @@ class LocalBox:
 
 
 @dataclass(frozen=True)
-class Part:
+class AxisPart:
     """What a part of a tensor has of one axis: its first index, of ``total`` in the whole."""
 
     axis: int
@@ -91,7 +91,7 @@ class Observation:
     packed: bool
     local: LocalBox | None = None
     height: int | None = None
-    parts: tuple[Part, ...] = ()
+    parts: tuple[AxisPart, ...] = ()
 
     @property
     def nbytes(self) -> int:
@@ -129,12 +129,12 @@ class ObserveAttr(Data[Observation]):
             height = parser.parse_integer() if strips else None
             if strips and (not packed or shape[:1] != [4] or len(shape) != 4):
                 parser.raise_error("strips are the four images of a packed tensor of rank 4")
-            parts: list[Part] = []
+            parts: list[AxisPart] = []
             whole = (1, shape[1], height, shape[3]) if height is not None else tuple(shape)
             while parser.parse_optional_keyword("part") is not None:
                 axis, first = parser.parse_integer(), parser.parse_integer()
                 parser.parse_keyword("of")
-                parts.append(Part(axis, first, parser.parse_integer()))
+                parts.append(AxisPart(axis, first, parser.parse_integer()))
                 inside = 0 <= axis < len(whole) and 0 <= first <= parts[-1].total - whole[axis]
                 if not inside:
                     parser.raise_error("a part of a tensor lies in it")

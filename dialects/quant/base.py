@@ -113,7 +113,7 @@ class QuantOp(IRDLOperation, ABC):
 
     def rows_alike(self) -> RowWindow:
         """The window of an op whose result row r needs row r of each operand."""
-        return RowWindow(*rows_of(self))
+        return RowWindow(*row_counts(self))
 
 
 class UnaryOp(QuantOp):
@@ -132,7 +132,7 @@ class UnaryOp(QuantOp):
         raise NotImplementedError(f"{self.name} does not define its meaning")
 
 
-def rows_of(op: QuantOp) -> tuple[int, int]:
+def row_counts(op: QuantOp) -> tuple[int, int]:
     """Rows of the first operand and of the result."""
     return types.shape_of(op.operands[0])[ROWS], types.shape_of(op.results[0])[ROWS]
 

@@ -26,8 +26,8 @@ from dialects.quant.base import (
     require,
     require_ints,
     require_shift,
+    row_counts,
     row_padding,
-    rows_of,
 )
 from dialects.quant.windows import RowWindow, padded, window_size, windows
 from dialects.quant.winograd import winograd_sums
@@ -103,7 +103,7 @@ class ConvOp(UnaryOp):
         require_shift(self, self.shift)
 
     def rows_needed(self) -> RowWindow:
-        (height, out), extent = rows_of(self), (self.kernel[0] - 1) * ints(self.dilation)[0] + 1
+        (height, out), extent = row_counts(self), (self.kernel[0] - 1) * ints(self.dilation)[0] + 1
         multiple = 2 if self.winograd.value.data else 1
         stride, pad = ints(self.stride)[0], ints(self.pad)[0]
         return RowWindow(height, out, stride, pad, extent, multiple=multiple, rest=True)

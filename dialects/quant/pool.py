@@ -22,8 +22,8 @@ from dialects.quant.base import (
     one_kind,
     require,
     require_ints,
+    row_counts,
     row_padding,
-    rows_of,
 )
 from dialects.quant.windows import RowWindow, padded, windows
 
@@ -60,7 +60,7 @@ class PoolOp(UnaryOp):
             require(start < end, self, f"the last window along axis {2 + axis} lies outside")
 
     def rows_needed(self) -> RowWindow | None:
-        (height, out), pad = rows_of(self), ints(self.pad)[0]
+        (height, out), pad = row_counts(self), ints(self.pad)[0]
         return RowWindow(height, out, ints(self.stride)[0], pad, ints(self.kernel)[0])
 
     def with_row_padding(self, above: int, below: int) -> Mapping[str, Attribute]:
@@ -117,7 +117,7 @@ class AveragePoolOp(PoolOp):
 
     def rows_needed(self) -> RowWindow | None:
         """None where the last window is clipped, as it has a divisor of its own."""
-        (height, out), pad = rows_of(self), ints(self.pad)
+        (height, out), pad = row_counts(self), ints(self.pad)
         clipped = (out - 1) * ints(self.stride)[0] + ints(self.kernel)[0] > height + sum(pad[:2])
         return None if clipped else super().rows_needed()
 

@@ -26,7 +26,7 @@ def transform(weight: Array) -> Array:
 
 
 @dataclass(frozen=True)
-class Integers:
+class WinogradIntegers:
     """int8 weights [O, C, 4, 4], an int16 bias and the right shift of the sums."""
 
     weight: Array
@@ -34,7 +34,7 @@ class Integers:
     shift: int
 
 
-def integers(weight: Array, bias: Array | None, shift: int) -> Integers | None:
+def integers(weight: Array, bias: Array | None, shift: int) -> WinogradIntegers | None:
     """The coefficients of a direct convolution for winograd, with the largest power of two at which
     the weights fit 8 bits; None when the shift or the bias does not allow it."""
     exact = transform(weight)
@@ -44,7 +44,7 @@ def integers(weight: Array, bias: Array | None, shift: int) -> Integers | None:
         power -= 1
     if not 0 <= shift + power <= MAX_SHIFT:
         return None
-    return Integers(
+    return WinogradIntegers(
         np.rint(exact * 2.0**power).astype(np.int8),
         None if bias is None else np.rint(real_bias * 2.0**power).astype(np.int16),
         shift + power,

@@ -11,7 +11,7 @@ from xdsl.ir import Operation
 from dialects.bm1684 import isa, tile
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import Direction, Format, Instruction
-from dialects.bm1684.layout import Ref, Space, rows_of
+from dialects.bm1684.layout import Ref, Space, lane_rows
 from passes.commands.place import Addresses, absolute
 
 _FORMATS = {4: Format.FP32, 2: Format.INT16, 1: Format.INT8}
@@ -37,7 +37,7 @@ class Side:
     @property
     def rows(self) -> int:
         """Rows of lanes."""
-        return rows_of(self.ref.shape[1], self.ref.place.lane)
+        return lane_rows(self.ref.shape[1], self.ref.place.lane)
 
     def passes_the_end(self) -> bool:
         """Whether steps over all images, or all rows of lanes, lead out of local memory. The

@@ -6,7 +6,7 @@ from xdsl.ir import SSAValue
 
 from dialects.bm1684.cycles.tiu import FLOAT_ARITH, STEP_PIXELS, ceil_div
 from dialects.bm1684.isa import Eu
-from dialects.bm1684.layout import rows_of
+from dialects.bm1684.layout import lane_rows
 from dialects.quant import types
 from dialects.quant.base import QuantOp
 from dialects.quant.strips import STRIPS
@@ -21,7 +21,7 @@ TURN = COPY + (STRIPS - 1) * SHIFT + STRIPS * SHIFT + (STRIPS - 1) * (SHIFT + MA
 def steps(value: SSAValue, rows: int) -> int:
     """Steps of 16 pixels that ``rows`` rows of a tensor take in one word of images."""
     _, channels, _, width = types.shape_of(value)
-    return rows_of(channels) * ceil_div(rows * width, STEP_PIXELS)
+    return lane_rows(channels) * ceil_div(rows * width, STEP_PIXELS)
 
 
 def join_cycles(image: SSAValue, rows: int) -> int:

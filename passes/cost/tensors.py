@@ -8,7 +8,7 @@ from xdsl.ir import BlockArgument, SSAValue
 
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.cycles.tiu import STEP_PIXELS, ceil_div
-from dialects.bm1684.layout import align, rows_of
+from dialects.bm1684.layout import align, lane_rows
 from dialects.quant import types
 from dialects.quant.base import QuantOp, WideSums
 from dialects.quant.strips import STRIPS
@@ -43,7 +43,7 @@ class TensorCost:
         is_float = types.is_float(value)
         strips = not is_float and n == 1
         groups = n if is_float else ceil_div(n, BM1684.int8_images_per_word)
-        rows, line = groups * rows_of(c), w * WORD
+        rows, line = groups * lane_rows(c), w * WORD
         turn = TURN * rows * w / STEP_PIXELS / STRIPS if strips else 0.0
         whole = rows * align(h * line, BM1684.alignment)
         is_input = isinstance(value, BlockArgument)

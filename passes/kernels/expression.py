@@ -20,7 +20,7 @@ X = 0
 
 
 @dataclass(frozen=True)
-class Step:
+class FunctionStep:
     """One operation: ``operands`` are numbers of buffers (int) or constants (float). The factor of
     an "exp" is its second operand."""
 
@@ -46,7 +46,7 @@ def _operands(expr: Expr) -> tuple[Operand, ...]:
 
 @dataclass
 class _Scheduler:
-    steps: list[Step] = field(default_factory=list[Step])
+    steps: list[FunctionStep] = field(default_factory=list[FunctionStep])
     found: dict[Expr, int] = field(default_factory=dict[Expr, int])
     uses: Counter[Expr] = field(default_factory=Counter[Expr])
     count: int = 1
@@ -67,7 +67,7 @@ class _Scheduler:
             given = _operands(expr)
             operands = [self.place(e) if isinstance(e, Expr) else float(e) for e in given]
             self.found[expr] = target = self._target(expr.kind, given)
-            self.steps.append(Step(expr.kind, target, tuple(operands)))
+            self.steps.append(FunctionStep(expr.kind, target, tuple(operands)))
         return self.found[expr]
 
     def _target(self, kind: str, given: Sequence[Operand]) -> int:
@@ -80,7 +80,7 @@ class _Scheduler:
         return self.count - 1
 
 
-def schedule(expr: Expr) -> list[Step]:
+def schedule(expr: Expr) -> list[FunctionStep]:
     """The steps of an expression, in order; the last one's target is the result."""
     scheduler = _Scheduler()
     scheduler.see(expr)
@@ -88,7 +88,7 @@ def schedule(expr: Expr) -> list[Step]:
     return scheduler.steps
 
 
-def buffers_alive(steps: Sequence[Step]) -> int:
+def buffers_alive(steps: Sequence[FunctionStep]) -> int:
     """The most buffers that hold numbers at a time: loaded tensor and scratch included."""
     first, last = {X: 0}, dict[int, int]()
     for i, step in enumerate(steps):
@@ -102,7 +102,7 @@ def buffers_alive(steps: Sequence[Step]) -> int:
     return max(alive, default=1)
 
 
-def compute_steps(b: TileBuilder, steps: Sequence[Step], x: SSAValue) -> SSAValue:
+def compute_steps(b: TileBuilder, steps: Sequence[FunctionStep], x: SSAValue) -> SSAValue:
     """Does the steps on a float32 tensor in local memory; the result, x where there are none."""
     values, result = {X: x}, x
     for step in steps:

@@ -28,7 +28,7 @@ from passes.kernels.tiling import (
 from passes.kernels.window import (
     Pads,
     Region,
-    Step,
+    TileStep,
     Weights,
     check_fields,
     padded,
@@ -70,7 +70,7 @@ def lower_max_pool(
     if not types.is_float(op.x):
         lowest = 0 if types.is_unsigned(op.x) else 0x80808080
     problem = padded(_pool_problem(op, height, width), lowest)
-    run_window(b, problem, whole(height, width), source, dest, Step(emit))
+    run_window(b, problem, whole(height, width), source, dest, TileStep(emit))
 
 
 def _average_parts(op: compute.AveragePoolOp, axis: int) -> list[tuple[int, Axis]]:
@@ -137,7 +137,7 @@ def _average_region(
 
     if is_float or built_in:
         problem = padded(_pool_problem(op, height, width), 0)
-        run_window(b, problem, region, source, dest, Step(average))
+        run_window(b, problem, region, source, dest, TileStep(average))
     else:
         problem = _pool_problem(op, height, width, DEPTHWISE_INT8.row_bytes(1, area, False))
-        run_window(b, padded(problem, 0), region, source, dest, Step(depthwise, weights))
+        run_window(b, padded(problem, 0), region, source, dest, TileStep(depthwise, weights))

@@ -16,7 +16,7 @@ from passes.kernels.builder import TileBuilder
 from passes.kernels.convolution.weights import DEPTHWISE_FLOAT, DEPTHWISE_INT8, load_weights
 from passes.kernels.pointwise import lower_shared_prelu, positive_part
 from passes.kernels.tiling import Axis, Problem
-from passes.kernels.window import Pads, Region, Step, Weights, run_window
+from passes.kernels.window import Pads, Region, TileStep, Weights, run_window
 
 
 def lower_prelu(
@@ -51,4 +51,4 @@ def lower_prelu(
         positive_part(b, op, dst, src)
         b.arith("add", dst, dst, scaled)
 
-    run_window(b, problem, Region((0, 0), height, width), source, dest, Step(emit, weights))
+    run_window(b, problem, Region((0, 0), height, width), source, dest, TileStep(emit, weights))

@@ -21,7 +21,7 @@ from dialects.bm1684.layout import (
     align,
     aligned,
     i32,
-    rows_of,
+    lane_rows,
     si8,
 )
 from dialects.quant import types
@@ -64,7 +64,7 @@ def _parts(
     limit = most // BM1684.lanes * BM1684.lanes
 
     def fits(c: int, r: int) -> bool:
-        one = rows_of(c) * align(r * width * 4, BM1684.alignment)
+        one = lane_rows(c) * align(r * width * 4, BM1684.alignment)
         return images * one <= b.options.budget and c <= limit
 
     c, r = channels, rows

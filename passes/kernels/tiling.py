@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from dialects.bm1684.chip import BM1684
-from dialects.bm1684.layout import align, rows_of
+from dialects.bm1684.layout import align, lane_rows
 
 TRANSFER_COST = 8192
 """Bytes that DDR could have moved while one transfer starts (about 140 cycles)."""
@@ -114,9 +114,9 @@ def tile_bytes(p: Problem, t: TileSize) -> int:
     if p.fill is None:
         rows_h = p.height.size if t.h == p.height.out else min(rows_h, p.height.size)
         rows_w = p.width.size if t.w == p.width.out else min(rows_w, p.width.size)
-    source = groups * rows_of(channels) * align(rows_h * rows_w * 4, BM1684.alignment)
-    result = groups * rows_of(t.c) * align(t.h * t.w * 4, BM1684.alignment)
-    weights = align(rows_of(t.c) * p.weight_row, BM1684.alignment)
+    source = groups * lane_rows(channels) * align(rows_h * rows_w * 4, BM1684.alignment)
+    result = groups * lane_rows(t.c) * align(t.h * t.w * 4, BM1684.alignment)
+    weights = align(lane_rows(t.c) * p.weight_row, BM1684.alignment)
     return source + p.copies_out * result + weights + groups * p.scratch
 
 
@@ -194,7 +194,7 @@ def fine_weights(p: Problem, t: TileSize) -> TileSize:
     cut, whose input stays for the other channels; its rows of 64 channels cost the same apart."""
     if (t.n, t.h, t.w) != (p.batch, p.height.out, p.width.out):
         return t
-    rows, most = rows_of(t.c), max(1, WEIGHT_PIECE // max(p.weight_row, 1))
+    rows, most = lane_rows(t.c), max(1, WEIGHT_PIECE // max(p.weight_row, 1))
     parts = -(-rows // most)
     return replace(t, c=min(t.c, -(-rows // parts) * BM1684.lanes))
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from xdsl.ir import SSAValue
 
 from dialects.bm1684.chip import BM1684
-from dialects.bm1684.layout import Ref, align, aligned, rows_of
+from dialects.bm1684.layout import Ref, align, aligned, lane_rows
 from passes.kernels.builder import TileBuilder, float_bits
 from passes.kernels.tiling import (
     Axis,
@@ -46,7 +46,7 @@ class Region:
 
 
 @dataclass(frozen=True)
-class Step:
+class TileStep:
     """What computes one tile: ``weights(begin, extent)`` loads those of a chunk of channels,
     ``compute(dst, src, weights, pads)`` emits the command. ``gather(images, rows, columns)`` makes
     the input under a box of outputs where that is not simply loaded."""
@@ -74,7 +74,7 @@ def boxes(p: Problem, size: TileSize) -> Iterator[tuple[Span, Span, Span]]:
 
 
 def run_window(
-    b: TileBuilder, p: Problem, region: Region, source: SSAValue, dest: SSAValue, step: Step
+    b: TileBuilder, p: Problem, region: Region, source: SSAValue, dest: SSAValue, step: TileStep
 ) -> None:
     """Emits all tiles of one region: loads, computes, stores. ``source`` and ``dest`` lie in
     DDR.
@@ -137,7 +137,7 @@ def band_rows(p: Problem, size: TileSize) -> int:
     A band is a tensor of its own inside of the tile's: one group of images, one row of lanes, and
     a start that the engine takes.
     """
-    if rows_of(size.c) > 1 or size.n > p.pack:
+    if lane_rows(size.c) > 1 or size.n > p.pack:
         return size.h
     step = lcm(p.multiple, STEP_WORDS // gcd(size.w, STEP_WORDS))
     return min(size.h, align(-(-size.h // BANDS), step))

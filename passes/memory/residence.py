@@ -10,7 +10,7 @@ from xdsl.ir import Block, Operation, SSAValue
 
 from dialects.bm1684 import tile
 from dialects.bm1684.chip import BM1684
-from dialects.bm1684.layout import LMEM, Ref, Space, aligned, contiguous, rows_of
+from dialects.bm1684.layout import LMEM, Ref, Space, aligned, contiguous, lane_rows
 
 
 @dataclass(frozen=True)
@@ -25,16 +25,16 @@ class Range:
 
 
 @dataclass(frozen=True)
-class Box:
+class ChannelRows:
     """Some channels of a tensor and of each some rows, in every group of images."""
 
     channels: Range
     rows: Range
 
-    def overlaps(self, other: Box) -> bool:
+    def overlaps(self, other: ChannelRows) -> bool:
         return self.channels.overlaps(other.channels) and self.rows.overlaps(other.rows)
 
-    def is_covered(self, parts: Sequence[Box]) -> bool:
+    def is_covered(self, parts: Sequence[ChannelRows]) -> bool:
         """Whether the parts together hold all of it."""
         edges = [
             sorted({axis.begin, axis.end} | {e for p in others for e in (p.begin, p.end)})
@@ -44,7 +44,8 @@ class Box:
             )
         ]
         cells = (
-            Box(Range(*c), Range(*r)) for c, r in product(pairwise(edges[0]), pairwise(edges[1]))
+            ChannelRows(Range(*c), Range(*r))
+            for c, r in product(pairwise(edges[0]), pairwise(edges[1]))
         )
         return all(
             any(part.overlaps(cell) for part in parts) for cell in cells if cell.overlaps(self)
@@ -52,16 +53,16 @@ class Box:
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class PartTransfer:
     """A transfer between a part of a tensor and all of a local buffer."""
 
     transfer: tile.StoreOp | tile.LoadOp
-    box: Box
+    box: ChannelRows
     local: tile.AllocOp
 
 
 @dataclass(eq=False)
-class Tensor:
+class DdrTensor:
     """A tensor in DDR and the ops that touch it. ``stored`` are the stores that a buffer in local
     memory could take the place of."""
 
@@ -70,14 +71,14 @@ class Tensor:
     loads: list[tile.LoadOp] = field(default_factory=list[tile.LoadOp])
     observes: list[tile.ObserveOp] = field(default_factory=list[tile.ObserveOp])
     others: int = 0
-    stored: list[Part] = field(default_factory=list[Part])
+    stored: list[PartTransfer] = field(default_factory=list[PartTransfer])
 
     @property
     def words(self) -> Ref:
         """The tensor's 32-bit words, four 8-bit images in one."""
         return Ref.of(self.buffer.ref).as_words()
 
-    def local(self, box: Box) -> Ref:
+    def local(self, box: ChannelRows) -> Ref:
         """Words of a part in local memory, from lane 0 on."""
         g, _, _, w = self.words.shape
         channels, rows = box.channels, box.rows
@@ -85,12 +86,12 @@ class Tensor:
         return self.words.with_(shape=shape, layout=aligned(shape, 4), place=LMEM)
 
     @property
-    def whole(self) -> Box:
+    def whole(self) -> ChannelRows:
         """All of it."""
         _, c, h, _ = self.words.shape
-        return Box(Range(0, c), Range(0, h))
+        return ChannelRows(Range(0, c), Range(0, h))
 
-    def box_of(self, far: Ref, begin: int) -> Box | None:
+    def box_of(self, far: Ref, begin: int) -> ChannelRows | None:
         """The part that a memref from a byte on holds; None when it is none, or when it would not
         lie as a tensor of its own in the whole one in local memory: its first channel does not lie
         in lane 0, or rows lie in more than one row of lanes or do not begin where the engine takes
@@ -103,7 +104,7 @@ class Tensor:
                 return self.whole
             found = Range(begin // plane, (begin + size) // plane)
             if g == 1 and not begin % plane and not size % plane and size:
-                return None if found.begin % BM1684.lanes else Box(found, self.whole.rows)
+                return None if found.begin % BM1684.lanes else ChannelRows(found, self.whole.rows)
         _, count, height, width = words.shape
         first, (row, rest) = begin // plane, divmod(begin % plane, 4 * w)
         steps = (self.words.layout.strides[1], w, 1)
@@ -111,12 +112,12 @@ class Tensor:
         in_lanes = g == 1 and count <= BM1684.lanes and not first % BM1684.lanes
         if not rows or not in_lanes or rest or 4 * w * row % BM1684.alignment:
             return None
-        return Box(Range(first, first + count), Range(row, row + height))
+        return ChannelRows(Range(first, first + count), Range(row, row + height))
 
-    def local_offset(self, box: Box) -> int:
+    def local_offset(self, box: ChannelRows) -> int:
         """Bytes in each lane from the whole tensor's first word to that of a part."""
         layout, width = self.local(self.whole).layout, self.words.shape[3]
-        return 4 * (rows_of(box.channels.begin) * layout.strides[1] + box.rows.begin * width)
+        return 4 * (lane_rows(box.channels.begin) * layout.strides[1] + box.rows.begin * width)
 
 
 def _is_contiguous(words: Ref) -> bool:
@@ -132,7 +133,7 @@ class Flow:
     def __init__(self, block: Block):
         self.base: dict[SSAValue, Operation] = {}
         self.offset: dict[SSAValue, int] = {}
-        self.tensors: dict[Operation, Tensor] = {}
+        self.tensors: dict[Operation, DdrTensor] = {}
         self.position: dict[Operation, int] = {}
         self.writes: dict[Operation, list[Operation]] = {}
         self.stored_from: dict[Operation, int] = {}
@@ -141,7 +142,7 @@ class Flow:
             if isinstance(op, tile.BufferOp):
                 self.base[op.ref], self.offset[op.ref] = op, 0
                 if Ref.of(op.ref).place.space is Space.DDR:
-                    self.tensors[op] = Tensor(op)
+                    self.tensors[op] = DdrTensor(op)
             elif isinstance(op, tile.ViewOp):
                 self.base[op.ref] = self.base[op.source]
                 self.offset[op.ref] = self.offset[op.source] + op.offset.value.data
@@ -172,11 +173,11 @@ class Flow:
 
     def part(
         self,
-        tensor: Tensor,
+        tensor: DdrTensor,
         transfer: tile.StoreOp | tile.LoadOp,
         ddr: SSAValue,
         local: SSAValue,
-    ) -> Part | None:
+    ) -> PartTransfer | None:
         """A transfer as a part of its tensor; None when it moves anything but that between its
         place in DDR and all of a local buffer."""
         far, near, buffer = Ref.of(ddr), Ref.of(local), self.base[local]
@@ -186,9 +187,11 @@ class Flow:
         expected = tensor.local(box)
         if far.shape != expected.shape or near != expected:
             return None
-        return Part(transfer, box, buffer) if Ref.of(buffer.ref).as_words() == expected else None
+        if Ref.of(buffer.ref).as_words() != expected:
+            return None
+        return PartTransfer(transfer, box, buffer)
 
-    def _keeps(self, part: Part) -> bool:
+    def _keeps(self, part: PartTransfer) -> bool:
         """Whether the buffer that a store reads holds the data for good, and nothing else."""
         writers = self.writes.get(part.local, [])
         at = self.position[part.transfer]
@@ -196,7 +199,7 @@ class Flow:
         loaded = len(writers) == 1 and isinstance(writers[0], tile.LoadOp)
         return final and not loaded and self.stored_from[part.local] == 1
 
-    def loaded(self, tensor: Tensor) -> Iterator[tuple[Part, list[Part]]]:
+    def loaded(self, tensor: DdrTensor) -> Iterator[tuple[PartTransfer, list[PartTransfer]]]:
         """The loads that may be left out, each with the stores that wrote what it reads."""
         for load in tensor.loads:
             part = self.part(tensor, load, load.src, load.dst)
@@ -206,7 +209,7 @@ class Flow:
             if self._covers(tensor, part, needed):
                 yield part, needed
 
-    def _covers(self, tensor: Tensor, load: Part, needed: list[Part]) -> bool:
+    def _covers(self, tensor: DdrTensor, load: PartTransfer, needed: list[PartTransfer]) -> bool:
         """Whether these stores, and no others, wrote all that a load reads, before it."""
         if len(needed) != len(tensor.stores) and len(tensor.stored) != len(tensor.stores):
             return False  # a store of another form may have written some of it

@@ -23,7 +23,7 @@ from dialects.quant.strips import (
 )
 from dialects.quant.windows import RowWindow
 from passes.base import NpuFunctionPass
-from passes.strips.plan import Group, plan_strips
+from passes.strips.plan import StripGroup, plan_strips
 
 _Strips = dict[int, SSAValue]
 
@@ -126,7 +126,7 @@ def _move(
     return op.results[0]
 
 
-def _cut(op: QuantOp, group: Group, forms: _Forms) -> None:
+def _cut(op: QuantOp, group: StripGroup, forms: _Forms) -> None:
     """Replaces a layer by the same layer on strips."""
     window, result = op.row_window(), op.results[0]
     assert window is not None

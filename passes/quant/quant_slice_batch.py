@@ -14,7 +14,7 @@ from dialects.quant import types
 from dialects.quant.base import QuantOp
 from passes.base import NpuFunctionPass
 from passes.kernels.tiling import ranges
-from passes.slices.copies import Copies, Part, results_read_outside
+from passes.slices.copies import Copies, SliceSpans, results_read_outside
 
 
 def _serves(op: QuantOp, images: int) -> bool:
@@ -83,7 +83,7 @@ def _cut(layers: Sequence[QuantOp], count: int) -> None:
     values = dict.fromkeys(value for op in layers for value in (*op.operands, *op.results))
     kept = results_read_outside(layers)
     parts = [
-        Part(dict.fromkeys(values, span), dict.fromkeys(kept, span))
+        SliceSpans(dict.fromkeys(values, span), dict.fromkeys(kept, span))
         for span in ranges(types.shape_of(layers[0].results[0])[0], count)
     ]
     Copies(layers, 0, lambda op, part, held: part.needed[op.results[0]]).run(parts)

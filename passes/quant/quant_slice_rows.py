@@ -12,7 +12,7 @@ from dialects.bm1684.chip import BM1684
 from dialects.quant.base import QuantOp
 from dialects.quant.windows import ROWS, RowWindow
 from passes.base import NpuFunctionPass
-from passes.slices.copies import Copies, Part, Span
+from passes.slices.copies import Copies, SliceSpans, Span
 from passes.slices.plan_rows import plan_rows, rows_read
 
 
@@ -22,7 +22,7 @@ def _window(op: QuantOp) -> RowWindow:
     return window
 
 
-def _reads(op: QuantOp, part: Part, held: Span | None) -> Span:
+def _reads(op: QuantOp, part: SliceSpans, held: Span | None) -> Span:
     """The rows under a window; rows behind that a stride leaves over need not be cut off."""
     window = _window(op)
     first, count = rows_read(window, part.needed[op.results[0]])
@@ -32,7 +32,7 @@ def _reads(op: QuantOp, part: Part, held: Span | None) -> Span:
     return first, count
 
 
-def _pads(op: QuantOp, part: Part) -> Mapping[str, Attribute]:
+def _pads(op: QuantOp, part: SliceSpans) -> Mapping[str, Attribute]:
     """Padding is left at the edges of the image."""
     window, (first, count) = _window(op), part.needed[op.results[0]]
     begin = first * window.stride - window.pad

@@ -19,7 +19,7 @@ UNNAMED = ArrayAttr([StringAttr("")])
 
 
 @dataclass(frozen=True)
-class Part:
+class SliceSpans:
     """What one copy of the layers has of each tensor: ``needed`` of those that it reads or makes,
     ``kept`` of those that others read, where all parts together are the whole."""
 
@@ -50,10 +50,10 @@ class Copies:
 
     layers: Sequence[QuantOp]
     axis: int
-    reads: Callable[[QuantOp, Part, Span | None], Span]
-    settings: Callable[[QuantOp, Part], Mapping[str, Attribute]] = lambda op, part: {}
+    reads: Callable[[QuantOp, SliceSpans, Span | None], Span]
+    settings: Callable[[QuantOp, SliceSpans], Mapping[str, Attribute]] = lambda op, part: {}
 
-    def run(self, parts: Sequence[Part]) -> None:
+    def run(self, parts: Sequence[SliceSpans]) -> None:
         first, last = self.layers[0], self.layers[-1]
         block, after = first.parent_block(), last.next_op
         assert block is not None
@@ -78,7 +78,7 @@ class Copies:
             op.detach()
             op.erase()
 
-    def _copy(self, block: Block, before: Operation, part: Part) -> dict[SSAValue, SSAValue]:
+    def _copy(self, block: Block, before: Operation, part: SliceSpans) -> dict[SSAValue, SSAValue]:
         """All layers on one part; returns what became of each value."""
         made: dict[SSAValue, SSAValue] = {}
         cuts: dict[tuple[SSAValue, Span], SSAValue] = {}

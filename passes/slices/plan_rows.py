@@ -20,7 +20,7 @@ from dialects.quant.base import QuantOp
 from dialects.quant.windows import RowWindow
 from passes.cost.rows import cut_window
 from passes.cost.tensors import LayerCost, TensorCost
-from passes.slices.copies import Part, Span, results_read_outside
+from passes.slices.copies import SliceSpans, Span, results_read_outside
 
 LONGEST = 24
 """Layers of a segment, at most."""
@@ -37,7 +37,7 @@ class Segment:
     """Layers that run in ``parts``."""
 
     layers: Sequence[QuantOp]
-    parts: Sequence[Part]
+    parts: Sequence[SliceSpans]
 
 
 def rows_read(window: RowWindow, result: Span) -> Span:
@@ -177,11 +177,11 @@ class _Planner:
     def _segment(self, layers: Sequence[_Layer], count: int) -> Segment:
         ops = [layer.op for layer in layers]
         kept = results_read_outside(ops)
-        parts: list[Part] = []
+        parts: list[SliceSpans] = []
         for index in range(count):
             share = _share(layers, count, index)
             needed = _needed(layers, share)
-            parts.append(Part(needed, {value: share[value] for value in kept}))
+            parts.append(SliceSpans(needed, {value: share[value] for value in kept}))
         return Segment(ops, parts)
 
     def _tensor(self, value: SSAValue) -> TensorCost:

@@ -28,7 +28,7 @@ def _height(value: SSAValue) -> int:
 
 
 @dataclass(eq=False)
-class Group:
+class StripGroup:
     """Layers on common strips. ``shares``: the rows of each tensor's strips, in units. ``step``: of
     which the unit is a multiple, so that all rows are whole numbers."""
 
@@ -86,19 +86,21 @@ class _Offer:
     the layer's tensors in it, and the cycles that it adds."""
 
     cycles: float
-    group: Group | None
+    group: StripGroup | None
     unit: int = 1
     shares: dict[SSAValue, Fraction] = field(default_factory=dict[SSAValue, Fraction])
 
 
 @dataclass
-class Plan:
+class StripPlan:
     """``placed``: the group of every layer that runs on strips. ``margin``: percent of the cycles
     on strips below which the whole image must stay."""
 
     margin: int = 100
-    placed: dict[Operation, Group] = field(default_factory=dict[Operation, Group])
-    _groups: dict[SSAValue, list[Group]] = field(default_factory=dict[SSAValue, list[Group]])
+    placed: dict[Operation, StripGroup] = field(default_factory=dict[Operation, StripGroup])
+    _groups: dict[SSAValue, list[StripGroup]] = field(
+        default_factory=dict[SSAValue, list[StripGroup]]
+    )
     _whole: set[SSAValue] = field(default_factory=set[SSAValue])
 
     def place(self, op: QuantOp) -> None:
@@ -107,7 +109,7 @@ class Plan:
         if window is None:
             self._whole.update((*op.operands, *op.results))
             return
-        offers = [self._stay_whole(op), self._join_group(op, window, Group())]
+        offers = [self._stay_whole(op), self._join_group(op, window, StripGroup())]
         offers += [self._join_group(op, window, group) for group in self._near(op)]
         best = min((o for o in offers if o is not None), key=lambda offer: offer.cycles)
         if best.group is None:
@@ -124,7 +126,7 @@ class Plan:
             if group not in known:
                 known.append(group)
 
-    def _near(self, op: QuantOp) -> list[Group]:
+    def _near(self, op: QuantOp) -> list[StripGroup]:
         """The groups that hold one of the operands."""
         return list(dict.fromkeys(g for x in op.operands for g in self._groups.get(x, ())))
 
@@ -146,7 +148,7 @@ class Plan:
             cycles += split_cycles(result, -(-_height(result) // STRIPS))
         return _Offer(cycles * 100 / self.margin, None)
 
-    def _join_group(self, op: QuantOp, window: RowWindow, group: Group) -> _Offer | None:
+    def _join_group(self, op: QuantOp, window: RowWindow, group: StripGroup) -> _Offer | None:
         """The layer in a group, or (an empty one) in a group of its own."""
         held = {group.shares[x] for x in op.operands if x in group.shares}
         if len(held) > 1:
@@ -168,9 +170,9 @@ class Plan:
         return _Offer(cycles, group, unit, shares)
 
 
-def plan_strips(block: Block, margin: int = 100) -> Plan:
+def plan_strips(block: Block, margin: int = 100) -> StripPlan:
     """Where the layers of a network run."""
-    plan = Plan(margin)
+    plan = StripPlan(margin)
     ops = [op for op in block.ops if isinstance(op, QuantOp)]
     for op in ops:
         plan.place(op)

@@ -14,15 +14,15 @@ from dialects.bm1684.layout import Ref, Space, local_bytes
 from dialects.quant.base import int_attr
 from passes.base import NpuFunctionPass
 from passes.memory.allocation import Lifetime, OutOfMemory, OverlapArena, allocate, lifetimes
-from passes.memory.residence import Flow, Part, Tensor
+from passes.memory.residence import DdrTensor, Flow, PartTransfer
 
 
 @dataclass(frozen=True, eq=False)
 class _Shortcut:
     """A load that may be left out: after the stores ``kept`` the home holds what it would load."""
 
-    load: Part
-    kept: Sequence[Part]
+    load: PartTransfer
+    kept: Sequence[PartTransfer]
     home: _Home
 
 
@@ -31,9 +31,9 @@ class _Home:
     """The buffer that holds a tensor in local memory, in place of those that were stored and
     loaded: one that was stored, where it is the whole tensor, or a new one."""
 
-    tensor: Tensor
+    tensor: DdrTensor
     buffer: tile.AllocOp
-    kept: set[Part] = field(default_factory=set[Part])
+    kept: set[PartTransfer] = field(default_factory=set[PartTransfer])
 
 
 def _insert(op: Operation, before: Operation) -> None:
@@ -53,7 +53,7 @@ def _shortcuts(flow: Flow) -> list[_Shortcut]:
     return found
 
 
-def _home_of(tensor: Tensor) -> _Home:
+def _home_of(tensor: DdrTensor) -> _Home:
     for part in tensor.stored:
         if part.box == tensor.whole:
             return _Home(tensor, part.local)
@@ -141,7 +141,7 @@ class TileKeepLocalPass(NpuFunctionPass):
         _drop_unused(list(block.ops))
 
 
-def _move_in(flow: Flow, home: _Home, loads: Iterable[Part]) -> None:
+def _move_in(flow: Flow, home: _Home, loads: Iterable[PartTransfer]) -> None:
     """What was stored from and loaded to buffers of their own lies in the home."""
     loads = list(loads)
     if home.buffer.parent is None:
@@ -159,7 +159,7 @@ def _move_in(flow: Flow, home: _Home, loads: Iterable[Part]) -> None:
             part.local.ref.replace_all_uses_with(view)
 
 
-def _drop_stores(flow: Flow, tensor: Tensor, home: _Home | None) -> None:
+def _drop_stores(flow: Flow, tensor: DdrTensor, home: _Home | None) -> None:
     """Leaves out the stores of a tensor that only the compare reads."""
     if not tensor.stores or tensor.loads or tensor.others:
         return
@@ -177,7 +177,7 @@ def _drop_stores(flow: Flow, tensor: Tensor, home: _Home | None) -> None:
 
 
 def _observed(
-    flow: Flow, tensor: Tensor, home: _Home | None, observe: tile.ObserveOp
+    flow: Flow, tensor: DdrTensor, home: _Home | None, observe: tile.ObserveOp
 ) -> SSAValue | None:
     """Where the compare finds in local memory what it finds in DDR; None when not in one piece."""
     box = tensor.box_of(Ref.of(observe.ref), flow.offset[observe.ref])

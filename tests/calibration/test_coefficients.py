@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 from xdsl.dialects import test
 from xdsl.dialects.builtin import TensorType, f32
 
-from bmnetu.calibration.thresholds.coefficients import Coefficients, Integers
+from bmnetu.calibration.thresholds.coefficients import IntegerCoefficients, RealCoefficients
 from dialects.constant import Array
 from dialects.ufw import ops
 from dialects.ufw.ops import Top
 
 
-def integers(weight: Array, bias: Array | None = None) -> Integers:
-    """Coefficients in result steps as integers."""
-    found = Coefficients(weight, bias).integers(1.0, 1.0)
+def integers(weight: Array, bias: Array | None = None) -> IntegerCoefficients:
+    """RealCoefficients in result steps as integers."""
+    found = RealCoefficients(weight, bias).integers(1.0, 1.0)
     assert found is not None
     return found
 
@@ -37,7 +37,7 @@ def test_the_shift_costs_least(seed: int, size: float, bias_size: float) -> None
     random = np.random.default_rng(seed)
     weight = random.normal(0, 2.0**size, (8, 100))
     bias = random.normal(0, 2.0**bias_size, 8)
-    found = Coefficients(weight, bias).integers(1.0, 1.0)
+    found = RealCoefficients(weight, bias).integers(1.0, 1.0)
     if found is None:
         assert np.abs(weight).max() > 127
         return
@@ -48,7 +48,7 @@ def test_the_shift_costs_least(seed: int, size: float, bias_size: float) -> None
 @given(st.lists(st.floats(-100, 100), min_size=1, max_size=30), st.floats(0.01, 1))
 def test_weights_are_within_half_a_step_or_clipped(weights: list[float], ratio: float) -> None:
     weight = np.array(weights)
-    found = Coefficients(weight, None).integers(ratio, 1.0)
+    found = RealCoefficients(weight, None).integers(ratio, 1.0)
     assert found is not None
     assert found.weight.dtype == np.int8
     ideal = weight * ratio * 2.0**found.shift
@@ -91,7 +91,7 @@ def test_a_weight_counts_as_what_it_meets() -> None:
     """Weights that meet nothing give no reason against clipping them."""
     weight = np.array([[1.0] * 20 + [70.0]])
     shifts = [
-        Coefficients(weight, None, np.array(power)).shifts(np.ones(1), np.ones(1))[0][0]
+        RealCoefficients(weight, None, np.array(power)).shifts(np.ones(1), np.ones(1))[0][0]
         for power in ([1.0] * 21, [1.0] * 20 + [0.0])
     ]
     assert shifts == [0, 1]
@@ -100,18 +100,18 @@ def test_a_weight_counts_as_what_it_meets() -> None:
 def test_a_layer_keeps_its_full_scale_over_an_octave() -> None:
     weight = np.random.default_rng(1).normal(0, 1, (4, 1000))
     ratios = 2.0 ** np.linspace(-3, -2, 50)
-    _, errors = Coefficients(weight, None).shifts(ratios, np.ones(50))
+    _, errors = RealCoefficients(weight, None).shifts(ratios, np.ones(50))
     in_weights = errors / ratios**2
     assert in_weights.max() > 2.5 * in_weights.min()
 
 
 def test_weights_above_127_steps_have_no_integers() -> None:
-    assert Coefficients(np.array([1.0, -127.6]), None).integers(1.0, 1.0) is None
+    assert RealCoefficients(np.array([1.0, -127.6]), None).integers(1.0, 1.0) is None
 
 
 def test_weights_that_meet_nothing_on_the_data_are_rounded_as_ever() -> None:
     weight = np.random.default_rng(3).normal(0, 1, (2, 9))
-    found = [Coefficients(weight, None, power).integers(1.0, 1.0) for power in (0.0, 1.0)]
+    found = [RealCoefficients(weight, None, power).integers(1.0, 1.0) for power in (0.0, 1.0)]
     assert found[0] is not None
     assert found[1] is not None
     assert found[0].weight.tolist() == found[1].weight.tolist()

@@ -13,7 +13,7 @@ from xdsl.parser import Parser
 
 from bmnetu.pipeline import new_context
 from dialects.bm1684 import tile
-from dialects.bm1684.npu import Observation, Part
+from dialects.bm1684.npu import AxisPart, Observation
 from dialects.quant import types
 from dialects.quant.base import PART, ints
 from passes.slices import plan_rows
@@ -167,7 +167,7 @@ def test_rows_of_any_shape(shape: tuple[int, int, int, int], element: str) -> No
 
 
 def part(first: int) -> Observation:
-    return Observation("t", 0, (1, 1, 3, 2), "int8", False, parts=(Part(2, first, 5),))
+    return Observation("t", 0, (1, 1, 3, 2), "int8", False, parts=(AxisPart(2, first, 5),))
 
 
 def test_parts_make_the_whole() -> None:

@@ -15,7 +15,7 @@ from dialects.execute import execute
 from dialects.quant import reference, types
 from dialects.quant.strips import IMAGE_HEIGHT, STRIP_OPS
 from passes.module.functions import main_function
-from passes.strips.plan import Plan, _Offer, plan_strips  # pyright: ignore[reportPrivateUsage]
+from passes.strips.plan import StripPlan, _Offer, plan_strips  # pyright: ignore[reportPrivateUsage]
 from tests.pipelines import static_passes
 from tests.random_nets import random_module
 
@@ -26,10 +26,10 @@ SEEDS = range(40)
 def strips_wherever_possible(monkeypatch: pytest.MonkeyPatch) -> None:
     """A layer stays whole only where it has no other place."""
 
-    def dear(self: Plan, op: Operation) -> _Offer:
+    def dear(self: StripPlan, op: Operation) -> _Offer:
         return _Offer(1e12, None)
 
-    monkeypatch.setattr(Plan, "_stay_whole", dear)
+    monkeypatch.setattr(StripPlan, "_stay_whole", dear)
 
 
 def quant_module(seed: int) -> ModuleOp:

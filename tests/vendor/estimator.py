@@ -6,7 +6,7 @@ import ctypes
 from collections.abc import Callable
 
 from dialects.bm1684 import isa
-from dialects.bm1684.isa import Direction, Eu, Instruction, Kind, Precision
+from dialects.bm1684.isa import Direction, Eu, Instruction, InstructionKind, Precision
 from tests.vendor.runtime import vendor_library
 
 Arguments = tuple[str, list[int]]
@@ -125,7 +125,7 @@ def _table(inst: Instruction) -> Arguments:
     return name, [*_shape(inst), inst["res0_addr"]]
 
 
-ESTIMATES: dict[Kind, Callable[[Instruction], Arguments]] = {
+ESTIMATES: dict[InstructionKind, Callable[[Instruction], Arguments]] = {
     isa.CONV: _conv,
     isa.DEPTHWISE: _window,
     isa.MAX_POOL: _window,

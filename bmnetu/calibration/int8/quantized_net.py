@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from xdsl.dialects.builtin import NameLoc
 from xdsl.ir import SSAValue
 
-from bmnetu.calibration.thresholds.coefficients import Coefficients, Integers
+from bmnetu.calibration.thresholds.coefficients import IntegerCoefficients, RealCoefficients
 from bmnetu.calibration.thresholds.measured import Measured
 from bmnetu.calibration.thresholds.thresholds import Numbers, Thresholds
 from dialects.ufw.facts import PassesOn
@@ -23,7 +23,9 @@ class QuantizedNet:
     """
 
     numbers: dict[SSAValue, Numbers] = field(default_factory=dict[SSAValue, Numbers])
-    coefficients: dict[LayerOp, Integers] = field(default_factory=dict[LayerOp, Integers])
+    coefficients: dict[LayerOp, IntegerCoefficients] = field(
+        default_factory=dict[LayerOp, IntegerCoefficients]
+    )
     floats: list[LayerOp] = field(default_factory=list[LayerOp])
     notes: list[str] = field(default_factory=list[str])
 
@@ -57,7 +59,7 @@ def quantize_net(
 
 
 def _settle(
-    net: QuantizedNet, op: LayerOp, results: Sequence[Numbers], found: Coefficients | None
+    net: QuantizedNet, op: LayerOp, results: Sequence[Numbers], found: RealCoefficients | None
 ) -> bool:
     """Adds the layer's integer coefficients, if it has any; False when they do not fit."""
     if found is None:

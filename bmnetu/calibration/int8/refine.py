@@ -22,7 +22,7 @@ from bmnetu.calibration.run.walk import Walk
 from bmnetu.calibration.thresholds.coefficients import (
     BIAS_RANGE,
     LARGEST_WEIGHT,
-    Integers,
+    IntegerCoefficients,
 )
 from dialects.constant import Array, ConstantAttr
 from dialects.quant import compute, types
@@ -94,8 +94,12 @@ def refine(
 
 
 def _rounded(
-    layer: LayerOp, op: compute.ConvOp, found: Integers, ratio: float, images: Sequence[Array]
-) -> Integers:
+    layer: LayerOp,
+    op: compute.ConvOp,
+    found: IntegerCoefficients,
+    ratio: float,
+    images: Sequence[Array],
+) -> IntegerCoefficients:
     """With weights ``w * ratio`` rounded together. A layer that repeats one weight keeps it."""
     real = layer.real_coefficients()
     shape = op.weight.array.shape
@@ -129,11 +133,11 @@ def _pieces(channels: int, taps: int) -> int:
 def _corrected(
     layer: LayerOp,
     op: compute.ConvOp,
-    found: Integers,
+    found: IntegerCoefficients,
     unit: float,
     images: Sequence[Array],
     expected: Sequence[Array],
-) -> Integers:
+) -> IntegerCoefficients:
     """With a bias that takes up the mean difference of each output from ``expected``.
 
     ``unit`` is what one step of the sum is worth. As far as the difference varies from image to

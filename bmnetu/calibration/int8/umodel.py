@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bmnetu.calibration.int8.quantized_net import QuantizedNet
 from bmnetu.calibration.run.net import FloatNet
-from bmnetu.calibration.thresholds.coefficients import Integers
+from bmnetu.calibration.thresholds.coefficients import IntegerCoefficients
 from bmnetu.frontend.prototxt.inputs import INPUT_TYPES
 from bmnetu.frontend.ufw_pb2 import ActivationScale, LayerParameter, NetParameter
 from bmnetu.frontend.weights.blobs import float_blob, integer_blob
@@ -66,6 +66,6 @@ def _layer(
 
 
 def _has_bias(
-    op: ops.ConvolutionOp | ops.InnerProductOp | ops.ScaleOp, found: Integers | None
+    op: ops.ConvolutionOp | ops.InnerProductOp | ops.ScaleOp, found: IntegerCoefficients | None
 ) -> bool:
     return (op if found is None else found).bias is not None

@@ -22,7 +22,7 @@ UNSEEN = 1e-3
 
 
 @dataclass(frozen=True)
-class Integers:
+class IntegerCoefficients:
     """``y = sat((sum weight * x + bias + 2^(shift-1)) >> shift)``.
 
     ``clipped`` biases exceed 16 bits, by up to ``clipped_by`` steps of the result.
@@ -35,7 +35,7 @@ class Integers:
     clipped_by: float = 0.0
 
 
-class Coefficients:
+class RealCoefficients:
     """A layer's real weights and bias, and what rounding them costs.
 
     ``power`` is ``E x^2`` of the number that meets a weight, broadcast to the weights.
@@ -78,7 +78,7 @@ class Coefficients:
             error = error + np.mean(np.maximum(beyond, 0.0) ** 2, axis=-1)
         return error
 
-    def integers(self, ratio: float, result: float) -> Integers | None:
+    def integers(self, ratio: float, result: float) -> IntegerCoefficients | None:
         """As integers, rounded half to even; None when a weight exceeds 8 bits."""
         shifts, errors = self.shifts(np.array([ratio]), np.array([result]))
         if not np.isfinite(errors[0]):
@@ -91,10 +91,10 @@ class Coefficients:
             clipped_by = float(np.abs(wide - bias).max(initial=0.0)) / 2.0**shift
         weight = np.rint(self.weight * (ratio * 2.0**shift))
         weight = np.clip(weight, -LARGEST_WEIGHT, LARGEST_WEIGHT).astype(np.int8)
-        return Integers(weight, bias, shift, clipped, clipped_by)
+        return IntegerCoefficients(weight, bias, shift, clipped, clipped_by)
 
 
-def coefficients_of(op: LayerOp, power: Array) -> Coefficients | None:
+def coefficients_of(op: LayerOp, power: Array) -> RealCoefficients | None:
     """What becomes integers; None for a layer without any. ``power`` is of the input's channels."""
     found = op.real_coefficients()
-    return None if found is None else Coefficients(*found, op.meet_weights(power))
+    return None if found is None else RealCoefficients(*found, op.meet_weights(power))

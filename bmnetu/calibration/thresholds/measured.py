@@ -10,7 +10,7 @@ from xdsl.ir import Block, Operation, SSAValue
 
 from bmnetu.calibration.run.net import FloatNet
 from bmnetu.calibration.thresholds.channels import Channels
-from bmnetu.calibration.thresholds.coefficients import Coefficients, coefficients_of
+from bmnetu.calibration.thresholds.coefficients import RealCoefficients, coefficients_of
 from bmnetu.calibration.thresholds.histogram import Histogram
 from bmnetu.calibration.thresholds.histograms import Histograms
 from bmnetu.calibration.thresholds.methods import threshold
@@ -101,7 +101,7 @@ class Measured:
         name = self._net.names[value]
         return self._channels.counts[name] * len(self._channels.squares[name])
 
-    def _coefficients(self, op: LayerOp) -> Coefficients | None:
+    def _coefficients(self, op: LayerOp) -> RealCoefficients | None:
         if not op.operands:
             return None
         return coefficients_of(op, self._channels.mean_square(self._net.names[op.operands[0]]))

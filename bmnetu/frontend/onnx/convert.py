@@ -15,7 +15,7 @@ from bmnetu.frontend.importer import input_shape
 from bmnetu.frontend.onnx.file import OnnxFile, read_file
 from bmnetu.frontend.onnx.fold import SHAPE_ONLY, fold
 from bmnetu.frontend.onnx.graph import NO_PADS, Blob, Graph, Site, fresh
-from bmnetu.frontend.onnx.infer import Kind, inferred
+from bmnetu.frontend.onnx.infer import TensorKind, inferred
 from bmnetu.frontend.onnx.node import NO_OPERATOR, Node, Refusal
 from bmnetu.frontend.onnx.operators import all_operators
 from bmnetu.frontend.onnx.refusals import Refusals
@@ -211,12 +211,12 @@ class _Conversion:
             self.graph.known[name] = Blob(name, value)
             self.elements[name] = kind.element
 
-    def kind(self, name: str) -> Array | Kind | None:
+    def kind(self, name: str) -> Array | TensorKind | None:
         """What is known of a tensor."""
         found = self.graph.known[name] if name else None
         if not isinstance(found, Blob):
             return found
-        return Kind(self.elements.get(name, TensorProto.FLOAT), found.shape)
+        return TensorKind(self.elements.get(name, TensorProto.FLOAT), found.shape)
 
     def find(self, node: Node, name: str) -> None:
         """Looks for a tensor that a node reads."""

@@ -17,7 +17,7 @@ KNOWN_NUMBERS = 4096
 
 
 @dataclass(frozen=True)
-class Kind:
+class TensorKind:
     """A tensor's element type (``TensorProto.DataType``), and its shape: None where a size is not
     known.
     """
@@ -26,7 +26,7 @@ class Kind:
     shape: Shape | None
 
 
-def inferred(node: Node, inputs: Sequence[Array | Kind | None]) -> list[Kind] | None:
+def inferred(node: Node, inputs: Sequence[Array | TensorKind | None]) -> list[TensorKind] | None:
     """What the node's outputs are, given its inputs in their order (None: left out).
 
     None where onnx does not know the operator. Raises whatever onnx raises for a faulty node.
@@ -39,7 +39,7 @@ def inferred(node: Node, inputs: Sequence[Array | Kind | None]) -> list[Kind] | 
     types: dict[str, TypeProto] = {}
     data: dict[str, TensorProto] = {}
     for name, each in zip(proto.input, inputs, strict=True):
-        if isinstance(each, Kind):
+        if isinstance(each, TensorKind):
             types[name] = helper.make_tensor_type_proto(each.element, each.shape)
         elif each is not None:
             element = helper.np_dtype_to_tensor_dtype(each.dtype)
@@ -48,11 +48,11 @@ def inferred(node: Node, inputs: Sequence[Array | Kind | None]) -> list[Kind] | 
                 data[name] = numpy_helper.from_array(each)
     opsets = [helper.make_opsetid("", node.opset)]
     found = infer_node_outputs(schema, proto, types, data, opset_imports=opsets)
-    return [_kind(found[name]) if name in found else Kind(0, None) for name in proto.output]
+    return [_kind(found[name]) if name in found else TensorKind(0, None) for name in proto.output]
 
 
-def _kind(found: TypeProto) -> Kind:
+def _kind(found: TypeProto) -> TensorKind:
     tensor = found.tensor_type
     sizes = [dim.dim_value if dim.HasField("dim_value") else -1 for dim in tensor.shape.dim]
     known = tensor.HasField("shape") and min(sizes, default=0) >= 0
-    return Kind(tensor.elem_type, tuple(sizes) if known else None)
+    return TensorKind(tensor.elem_type, tuple(sizes) if known else None)

@@ -23,7 +23,7 @@ SHIFT_UNSET = 255
 _INTEGERS = {"int8": (-128, 127), "int16": (-32768, 32767)}
 
 
-class MisfitError(ValueError):
+class BlobMisfitError(ValueError):
     """A blob is not what its layer requires; the message goes on after the layer's name."""
 
 
@@ -151,16 +151,18 @@ _RAW_TYPE_TAG = 10
 
 
 def _raw_values(blob: BlobProto) -> Array:
-    """The numbers of NVIDIA Caffe's ``raw_data``. Raises :class:`MisfitError`."""
+    """The numbers of NVIDIA Caffe's ``raw_data``. Raises :class:`BlobMisfitError`."""
     kind = 0
     for field in UnknownFieldSet(blob):
         if field.field_number == _RAW_TYPE_TAG and isinstance(field.data, int):
             kind = field.data
     dtype = _RAW_TYPES.get(kind)
     if dtype is None:
-        raise MisfitError(f"it has raw_data of type {kind}; DOUBLE, FLOAT and FLOAT16 can be read")
+        raise BlobMisfitError(
+            f"it has raw_data of type {kind}; DOUBLE, FLOAT and FLOAT16 can be read"
+        )
     if len(blob.raw_data) % np.dtype(dtype).itemsize:
-        raise MisfitError(f"its raw_data of {len(blob.raw_data)} bytes is cut short")
+        raise BlobMisfitError(f"its raw_data of {len(blob.raw_data)} bytes is cut short")
     with np.errstate(over="ignore"):
         return np.frombuffer(blob.raw_data, dtype).astype(np.float32)
 
@@ -182,25 +184,25 @@ def values(blob: BlobProto) -> Array:
 def to_array(blob: BlobProto, required: Required, dtype: str) -> Array:
     """The blob in the required shape as float32, int8 or int16.
 
-    Raises :class:`MisfitError`.
+    Raises :class:`BlobMisfitError`.
     """
     flat = values(blob)
     found = shape_of(blob, flat.size)
     if min(found, default=1) < 0 or prod(found) != flat.size:
-        raise MisfitError(
+        raise BlobMisfitError(
             f"its {required.role} are declared as {show(found)} but have {flat.size} numbers"
         )
     if not same_shape(found, required.shape):
-        raise MisfitError(
+        raise BlobMisfitError(
             f"its {required.role} are {show(found)} in the weight file, "
             f"the prototxt requires {show(required.shape)}"
         )
     if dtype == "float32" and not np.isfinite(flat).all():
-        raise MisfitError(f"its {required.role} have numbers that are not finite")
+        raise BlobMisfitError(f"its {required.role} have numbers that are not finite")
     if dtype in _INTEGERS:
         low, high = _INTEGERS[dtype]
         if flat.size and not (low <= flat.min() and flat.max() <= high):
-            raise MisfitError(f"its {required.role} have numbers outside {low}..{high}")
+            raise BlobMisfitError(f"its {required.role} have numbers outside {low}..{high}")
     return flat.astype(dtype, copy=False).reshape(required.shape)
 
 

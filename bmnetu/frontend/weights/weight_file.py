@@ -21,8 +21,8 @@ from bmnetu.frontend.ufw_pb2 import (
 )
 from bmnetu.frontend.weights.blobs import (
     SHIFT_UNSET,
+    BlobMisfitError,
     Coefficients,
-    MisfitError,
     Required,
     Role,
     is_integer,
@@ -111,7 +111,7 @@ class FileBlobs:
                 self._array(blob, each, integer) for blob, each in zip(blobs, required, strict=True)
             ]
             return Coefficients(tuple(arrays), self._shift(blobs[0]) if integer else None)
-        except MisfitError as error:
+        except BlobMisfitError as error:
             raise InputFileError(layer.fault(f"{error} ({self.path})")) from error
 
     def _hint(self, layer: Layer) -> str:
@@ -149,15 +149,15 @@ class FileBlobs:
         if not integer:
             return to_array(blob, required, "float32")
         if not is_integer(blob):
-            raise MisfitError(f"its {required.role} are floats beside integers")
+            raise BlobMisfitError(f"its {required.role} are floats beside integers")
         return to_array(blob, required, "int16" if required.role is Role.BIAS else "int8")
 
     def _shift(self, blob: BlobProto) -> int:
         shift = blob.right_shift_num
         if shift == SHIFT_UNSET:
-            raise MisfitError("its integer weights have no right_shift_num")
+            raise BlobMisfitError("its integer weights have no right_shift_num")
         if not 0 <= shift <= MAX_SHIFT:
-            raise MisfitError(f"its right_shift_num {shift} is not in 0..{MAX_SHIFT}")
+            raise BlobMisfitError(f"its right_shift_num {shift} is not in 0..{MAX_SHIFT}")
         return shift
 
 

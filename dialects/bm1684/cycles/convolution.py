@@ -18,7 +18,7 @@ from dialects.bm1684.cycles.tiu import (
     winograd_step,
     winograd_tiles,
 )
-from dialects.bm1684.layout import rows_of
+from dialects.bm1684.layout import lane_rows
 
 RELU_CYCLES = 2
 """Cycles a step of the maximum with 0 behind a float convolution."""
@@ -56,21 +56,21 @@ class Convolution:
         """Cycles of the tensor unit, all groups together."""
         channels = self.groups if self.is_depthwise else self.outputs
         relu = RELU_CYCLES if self.relu and self.is_float else 0
-        behind = self.words * rows_of(channels) * ceil_div(prod(self.size), STEP_PIXELS) * relu
+        behind = self.words * lane_rows(channels) * ceil_div(prod(self.size), STEP_PIXELS) * relu
         if self.is_depthwise:
             return self._depthwise() + behind
         return self.groups * (self._dense() + behind)
 
     def _depthwise(self) -> float:
         pixels, taps = prod(self.size), prod(self.kernel) * (self.stride[1] + 1)
-        blocks = self.images * rows_of(self.groups)
+        blocks = self.images * lane_rows(self.groups)
         if self.is_float:
             return blocks * ceil_div(pixels, STEP_PIXELS) * (taps - self.kernel[0] + 5)
         return blocks * ceil_div(pixels, WIDE_STEP_PIXELS) * (taps - 1 + BIAS_CYCLES)
 
     def _dense(self) -> float:
         """Of one group."""
-        blocks = self.words * rows_of(self.outputs)
+        blocks = self.words * lane_rows(self.outputs)
         if self.winograd:
             tiles = blocks * winograd_tiles(*self.size)
             if self.is_float:

@@ -38,14 +38,14 @@ MATRIX_BURST = np.float32(40)
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class TransferSide:
     """One side of a transfer: sizes and strides (elements) of axes n, c, h, w."""
 
     sizes: tuple[int, ...]
     strides: tuple[int, ...]
 
     @staticmethod
-    def of(inst: Instruction, side: str) -> Side:
+    def of(inst: Instruction, side: str) -> TransferSide:
         """Source ("src") or destination ("dst"). Without ``stride_enable`` it is taken as
         contiguous: a local side's channels are aligned then, which no formula depends on."""
         sized = "src" if inst["chw_copy"] else side
@@ -54,16 +54,16 @@ class Side:
             strides = tuple(inst[f"{side}_{axis}stride"] for axis in "nchw")
         else:
             strides = (c * h * w, h * w, w, 1)
-        return Side((n, c, h, w), strides)
+        return TransferSide((n, c, h, w), strides)
 
-    def collapsed(self) -> Side:
+    def collapsed(self) -> TransferSide:
         """The same elements with the strides of axes of one element made regular."""
         n, c, h, w = self.sizes
         ns, cs, hs, ws = self.strides
         ws = 1 if w == 1 else ws
         hs = ws * w if h == 1 else hs
         cs = hs * h if c == 1 else cs
-        return Side(self.sizes, (cs * c if n == 1 else ns, cs, hs, ws))
+        return TransferSide(self.sizes, (cs * c if n == 1 else ns, cs, hs, ws))
 
     def width(self) -> int:
         """Elements from the first to the last of a line; those between count as moved."""
@@ -106,8 +106,8 @@ def tensor_cycles(inst: Instruction) -> int | None:
         return None
     fill = inst.kind is isa.FILL
     direction = Direction(inst["direction"])
-    target = Side.of(inst, "dst")
-    given = target if fill else Side.of(inst, "src")
+    target = TransferSide.of(inst, "dst")
+    given = target if fill else TransferSide.of(inst, "src")
     gaps = given.strides[3] != 1 or target.strides[3] != 1
     unit = max(_unit(inst["src_data_format"]), _unit(inst["dst_data_format"]))
     source = given.collapsed()

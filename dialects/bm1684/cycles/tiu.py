@@ -15,7 +15,7 @@ import numpy as np
 
 from dialects.bm1684 import isa
 from dialects.bm1684.chip import BM1684
-from dialects.bm1684.isa import Eu, Instruction, Kind, Precision
+from dialects.bm1684.isa import Eu, Instruction, InstructionKind, Precision
 
 STEP_PIXELS = 16
 WIDE_STEP_PIXELS = 64
@@ -214,7 +214,7 @@ def _compare(inst: Instruction) -> int:
     return 2 * _blocks(inst, "res0_addr" if inst["tsk_eu_typ"] == Eu.COMPARE else "res1_addr")
 
 
-FORMULAS: Mapping[Kind, Formula] = {
+FORMULAS: Mapping[InstructionKind, Formula] = {
     isa.CONV: _conv,
     isa.DEPTHWISE: _window,
     isa.MAX_POOL: _window,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dialects.bm1684.isa.codec import KINDS, parse, unpack
 from dialects.bm1684.isa.codes import Direction, Eu, Format, Precision, StrideMode
-from dialects.bm1684.isa.fields import COMMAND_BYTES, Bits, Engine, IsaError, Layout, Slot
+from dialects.bm1684.isa.fields import COMMAND_BYTES, Bits, CommandLayout, Engine, IsaError, Slot
 from dialects.bm1684.isa.gdma import (
     CONVERT,
     COPY_LINEAR,
@@ -22,7 +22,7 @@ from dialects.bm1684.isa.gdma import (
     start_of,
 )
 from dialects.bm1684.isa.gdma_layout import GDMA, GdmaFields
-from dialects.bm1684.isa.instruction import Instruction, Kind, Rule
+from dialects.bm1684.isa.instruction import Instruction, InstructionKind, Rule
 from dialects.bm1684.isa.tiu import (
     ARITH,
     COMPARE,
@@ -63,15 +63,15 @@ __all__ = [
     "TRANSPOSE_CW",
     "TRANSPOSE_NC",
     "Bits",
+    "CommandLayout",
     "Direction",
     "Engine",
     "Eu",
     "Format",
     "GdmaFields",
     "Instruction",
+    "InstructionKind",
     "IsaError",
-    "Kind",
-    "Layout",
     "Precision",
     "Rule",
     "Slot",

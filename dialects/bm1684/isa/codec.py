@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dialects.bm1684.isa.fields import COMMAND_BYTES, Engine, IsaError
 from dialects.bm1684.isa.gdma import GDMA_KINDS
-from dialects.bm1684.isa.instruction import Instruction, Kind
+from dialects.bm1684.isa.instruction import Instruction, InstructionKind
 from dialects.bm1684.isa.tiu import TIU_KINDS
 
-KINDS: dict[str, Kind] = {kind.mnemonic: kind for kind in (*TIU_KINDS, *GDMA_KINDS)}
+KINDS: dict[str, InstructionKind] = {kind.mnemonic: kind for kind in (*TIU_KINDS, *GDMA_KINDS)}
 BY_ENGINE = {Engine.TIU: TIU_KINDS, Engine.GDMA: GDMA_KINDS}
 
 

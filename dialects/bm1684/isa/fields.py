@@ -44,7 +44,7 @@ class Slot:
         return (1 << self.width) - 1
 
 
-class Layout:
+class CommandLayout:
     """The fields of one engine's command, one after the other from bit 0.
 
     ``fields`` names them, in ascending bit order: a TypedDict whose values are annotated with

@@ -16,7 +16,7 @@ from dialects.bm1684.isa.gdma_layout import (
     Sizes,
     Strides,
 )
-from dialects.bm1684.isa.instruction import Instruction, Kind, Rule
+from dialects.bm1684.isa.instruction import Instruction, InstructionKind, Rule
 
 SIDES = ("src", "dst")
 COMMON = tuple(
@@ -88,7 +88,7 @@ def _sizes(side: str, *axes: str) -> dict[str, int]:
     return {f"{side}_{axis}size": 1 for axis in axes}
 
 
-class GdmaKind(Kind):
+class GdmaKind(InstructionKind):
     """An instruction of the GDMA."""
 
     if TYPE_CHECKING:

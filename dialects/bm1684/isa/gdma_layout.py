@@ -6,7 +6,7 @@ nothing is said (0 where it is left out). The classes are for the names' complet
 
 from typing import Annotated, TypedDict
 
-from dialects.bm1684.isa.fields import Bits, Engine, Layout
+from dialects.bm1684.isa.fields import Bits, CommandLayout, Engine
 
 
 class Control(TypedDict, total=False):
@@ -108,4 +108,4 @@ class GdmaFields(
     """All fields of a GDMA command, in ascending bit order."""
 
 
-GDMA = Layout(Engine.GDMA, GdmaFields, id_field="cmd_id", wait_field="eng0_sync_id")
+GDMA = CommandLayout(Engine.GDMA, GdmaFields, id_field="cmd_id", wait_field="eng0_sync_id")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from operator import index
 
-from dialects.bm1684.isa.fields import COMMAND_BYTES, Engine, IsaError, Layout, Slot
+from dialects.bm1684.isa.fields import COMMAND_BYTES, CommandLayout, Engine, IsaError, Slot
 
 HEX_WIDTH = 32
 """Fields this wide (addresses, masks, constants) are printed in hexadecimal."""
@@ -20,7 +20,7 @@ class Rule:
     sentence: str
 
 
-class Kind:
+class InstructionKind:
     """What all instructions of one mnemonic share.
 
     ``fixed`` distinguishes the kind from the others of its engine; ``defaults`` overrides the
@@ -31,7 +31,7 @@ class Kind:
     def __init__(
         self,
         mnemonic: str,
-        layout: Layout,
+        layout: CommandLayout,
         fixed: Mapping[str, int],
         uses: tuple[str, ...],
         defaults: Mapping[str, int] | None = None,
@@ -126,7 +126,7 @@ class Kind:
 class Instruction:
     """One TIU or GDMA command. ``values`` holds only what differs from the kind's defaults."""
 
-    kind: Kind
+    kind: InstructionKind
     values: Mapping[str, int]
 
     def __hash__(self) -> int:
@@ -165,7 +165,7 @@ class Instruction:
         return self.replace(**{layout.id_field: own, layout.wait_field: wait})
 
     def replace(self, **values: int) -> Instruction:
-        """A copy with some fields changed. Raises as :meth:`Kind.build`."""
+        """A copy with some fields changed. Raises as :meth:`InstructionKind.build`."""
         for name in values:
             if name not in self.kind.uses:
                 self.kind.layout.slot(name)

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Unpack
 
 from dialects.bm1684.isa.codes import Eu, Precision, StrideMode
 from dialects.bm1684.isa.fields import names_of
-from dialects.bm1684.isa.instruction import Instruction, Kind, Rule
+from dialects.bm1684.isa.instruction import Instruction, InstructionKind, Rule
 from dialects.bm1684.isa.tiu_layout import TIU, Control, Lanes, Options, Task, TiuFields, Window
 
 INT8, FP32, INT16, INT32 = Precision.INT8, Precision.FP32, Precision.INT16, Precision.INT32
 
 
-class TiuKind(Kind):
+class TiuKind(InstructionKind):
     """An instruction of the TIU."""
 
     if TYPE_CHECKING:

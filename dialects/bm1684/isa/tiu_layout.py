@@ -6,7 +6,7 @@ nothing is said (0 where it is left out). The classes are for the names' complet
 
 from typing import Annotated, TypedDict
 
-from dialects.bm1684.isa.fields import Bits, Engine, Layout
+from dialects.bm1684.isa.fields import Bits, CommandLayout, Engine
 
 
 class Control(TypedDict, total=False):
@@ -175,4 +175,4 @@ class TiuFields(
     """All fields of a TIU command, in ascending bit order."""
 
 
-TIU = Layout(Engine.TIU, TiuFields, id_field="cmd_id_tpu", wait_field="cmd_id_gdma")
+TIU = CommandLayout(Engine.TIU, TiuFields, id_field="cmd_id_tpu", wait_field="cmd_id_gdma")

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from dialects.bm1684 import isa
-from dialects.bm1684.isa import Instruction, IsaError, Kind
+from dialects.bm1684.isa import Instruction, InstructionKind, IsaError
 from dialects.bm1684.model.arithmetic.arith import plan_arith
 from dialects.bm1684.model.arithmetic.conv import plan_conv
 from dialects.bm1684.model.arithmetic.depthwise import plan_depthwise, plan_max_pool
@@ -29,15 +29,15 @@ from dialects.bm1684.model.gdma import (
     plan_move,
     plan_transpose,
 )
-from dialects.bm1684.model.memory.access import Access, Step
+from dialects.bm1684.model.memory.access import Access, PreparedCommand
 from dialects.bm1684.model.memory.npu import Npu
 
 
-def _plan_any_conv(inst: Instruction) -> Step:
+def _plan_any_conv(inst: Instruction) -> PreparedCommand:
     return plan_winograd(inst) if inst["opt_winograd"] else plan_conv(inst)
 
 
-PLANS: Mapping[Kind, Callable[[Instruction], Step]] = {
+PLANS: Mapping[InstructionKind, Callable[[Instruction], PreparedCommand]] = {
     isa.CONV: _plan_any_conv,
     isa.DEPTHWISE: plan_depthwise,
     isa.MAX_POOL: plan_max_pool,
@@ -58,7 +58,7 @@ PLANS: Mapping[Kind, Callable[[Instruction], Step]] = {
 }
 
 
-def plan(inst: Instruction) -> Step:
+def plan(inst: Instruction) -> PreparedCommand:
     """The operands and the effect of an instruction.
 
     Raises :class:`ModelError` naming the field that is illegal, misaligned or out of bounds.
@@ -80,7 +80,7 @@ def execute(npu: Npu, inst: Instruction) -> None:
     perform(npu, plan(inst))
 
 
-def perform(npu: Npu, step: Step) -> None:
+def perform(npu: Npu, step: PreparedCommand) -> None:
     """Perform a planned instruction with the engine's arithmetic, which never traps."""
     with np.errstate(all="ignore"):
         step.run(npu)

@@ -11,13 +11,13 @@ from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import Direction, Format, Instruction, start_of
 from dialects.bm1684.model.arithmetic.convert import ELEMENT, convert
 from dialects.bm1684.model.errors import ModelError
-from dialects.bm1684.model.memory.access import Access, Place, Step
+from dialects.bm1684.model.memory.access import Access, Operand, PreparedCommand
 from dialects.bm1684.model.memory.lanes import (
     LaneTensor,
     Shape,
     aligned_strides,
+    lane_rows,
     round_up,
-    rows_of,
 )
 from dialects.bm1684.model.memory.npu import Array, DType, Npu
 from dialects.bm1684.model.memory.operands import local_place
@@ -28,7 +28,7 @@ RAW = {4: np.dtype(np.uint32), 2: np.dtype(np.uint16), 1: np.dtype(np.uint8)}
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class MoveSide:
     """Source or destination of a move: a tensor in local or in system memory."""
 
     place: LaneTensor | SystemTensor
@@ -74,16 +74,16 @@ def _mask(inst: Instruction) -> int:
     return inst["localmem_mask_l32"] | inst["localmem_mask_h32"] << 32
 
 
-def _side(inst: Instruction, side: str, shape: Shape) -> Side:
+def _side(inst: Instruction, side: str, shape: Shape) -> MoveSide:
     n, c, h, w = shape
     hshift, wshift = inst[f"{side}_hshift"], inst[f"{side}_wshift"]
     if not (hshift or wshift):
-        return Side(_place(inst, side, shape, None))
+        return MoveSide(_place(inst, side, shape, None))
     ns, cs, hs, ws = (inst[f"{side}_{axis}stride"] for axis in "nchw")
     rows = np.arange(h) * hs >> hshift
     positions = rows[:, None] + (np.arange(w) * ws >> wshift)
     length = int(positions.max()) + 1
-    return Side(_place(inst, side, (n, c, 1, length), (ns, cs, 1, 1)), positions)
+    return MoveSide(_place(inst, side, (n, c, 1, length), (ns, cs, 1, 1)), positions)
 
 
 def _place(
@@ -119,16 +119,16 @@ def _shape(inst: Instruction, side: str) -> Shape:
     return n, c, h, w
 
 
-def plan_move(inst: Instruction) -> Step:
+def plan_move(inst: Instruction) -> PreparedCommand:
     """A copy, an accumulation or a conversion; the element order is that of the source."""
     shape = _shape(inst, "src")
     source = _side(inst, "src", shape)
     target = _side(inst, "dst", shape if inst["chw_copy"] else _shape(inst, "dst"))
-    reads: tuple[Place, ...] = (source, target) if inst["acc_write_enable"] else (source,)
-    return Step(reads, (target,), partial(_move, inst, source, target))
+    reads: tuple[Operand, ...] = (source, target) if inst["acc_write_enable"] else (source,)
+    return PreparedCommand(reads, (target,), partial(_move, inst, source, target))
 
 
-def _move(inst: Instruction, source: Side, target: Side, npu: Npu) -> None:
+def _move(inst: Instruction, source: MoveSide, target: MoveSide, npu: Npu) -> None:
     formats = _format(inst, "src"), _format(inst, "dst")
     if formats[0] != formats[1]:
         data = convert(source.read(npu, ELEMENT[formats[0]]), *formats)
@@ -143,7 +143,7 @@ def _move(inst: Instruction, source: Side, target: Side, npu: Npu) -> None:
     target.write(npu, data)
 
 
-def plan_fill(inst: Instruction) -> Step:
+def plan_fill(inst: Instruction) -> PreparedCommand:
     """The low bits of ``constant_value`` into every element of the destination."""
     target = _side(inst, "dst", _shape(inst, "src" if inst["chw_copy"] else "dst"))
     dtype = RAW[_format(inst, "dst").nbytes]
@@ -152,10 +152,10 @@ def plan_fill(inst: Instruction) -> Step:
     def run(npu: Npu) -> None:
         target.write(npu, np.broadcast_to(value, target.place.shape))
 
-    return Step((), (target,), run)
+    return PreparedCommand((), (target,), run)
 
 
-def plan_transpose(inst: Instruction, axes: tuple[int, int, int, int]) -> Step:
+def plan_transpose(inst: Instruction, axes: tuple[int, int, int, int]) -> PreparedCommand:
     """The destination is the source with ``axes`` permuted."""
     n, c, h, w = _shape(inst, "src")
     shape = (n, c, h, w)
@@ -167,25 +167,25 @@ def plan_transpose(inst: Instruction, axes: tuple[int, int, int, int]) -> Step:
     def run(npu: Npu) -> None:
         target.write(npu, source.read(npu, dtype).transpose(axes))
 
-    return Step((source,), (target,), run)
+    return PreparedCommand((source,), (target,), run)
 
 
-def plan_copy_linear(inst: Instruction) -> Step:
+def plan_copy_linear(inst: Instruction) -> PreparedCommand:
     """``src_nstride`` elements from one system address to another."""
     unit = _format(inst, "src").nbytes
     shape = (1, 1, 1, inst["src_nstride"])
     source, target = (
-        Side(_system(f"{side}_start_addr", start_of(inst, side), unit, shape, None))
+        MoveSide(_system(f"{side}_start_addr", start_of(inst, side), unit, shape, None))
         for side in ("src", "dst")
     )
 
     def run(npu: Npu) -> None:
         target.write(npu, source.read(npu, RAW[unit]))
 
-    return Step((source,), (target,), run)
+    return PreparedCommand((source,), (target,), run)
 
 
-def plan_matrix(inst: Instruction) -> Step:
+def plan_matrix(inst: Instruction) -> PreparedCommand:
     """A matrix between system memory and sections of ``w`` columns in successive lanes."""
     load = inst["direction"] == Direction.SYSTEM_TO_LOCAL
     system, local = ("src", "dst") if load else ("dst", "src")
@@ -210,8 +210,8 @@ def plan_matrix(inst: Instruction) -> Step:
             matrix = _gather(sections, dtype, npu)
             flat.write(npu, matrix.T if transposed else matrix)
 
-    places: tuple[Place, ...] = tuple(sections)
-    return Step((flat,), places, run) if load else Step(places, (flat,), run)
+    places: tuple[Operand, ...] = tuple(sections)
+    return PreparedCommand((flat,), places, run) if load else PreparedCommand(places, (flat,), run)
 
 
 def _sections(
@@ -231,7 +231,7 @@ def _sections(
         ns, cs = inst[f"{side}_nstride"], inst[f"{side}_cstride"]
     else:
         cs = round_up(width, BM1684.alignment // unit)
-        ns = rows_of(lane, count) * cs
+        ns = lane_rows(lane, count) * cs
     whole, rest = divmod(columns, width)
     sections: list[LaneTensor] = []
     for first, shape in ((0, (rows, whole, 1, width)), (whole, (rows, 1, 1, rest))):

@@ -33,7 +33,7 @@ from passes.kernels.tiling import (
 )
 from passes.kernels.window import (
     Pads,
-    Step,
+    TileStep,
     Weights,
     boxes,
     check_fields,
@@ -135,7 +135,7 @@ def conv_group(
 
     relu = is_float and bool(op.relu.value.data)
     gather = None if fold is None else Gather(b, fold, source)
-    step = Step(emit, weights, relu, gather)
+    step = TileStep(emit, weights, relu, gather)
     run_window(b, padded(problem, 0), whole(*axes), source, dest, step)
 
 

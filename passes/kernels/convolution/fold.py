@@ -20,7 +20,7 @@ from dialects.bm1684.chip import BM1684
 from dialects.bm1684.cycles.convolution import Convolution
 from dialects.bm1684.cycles.gdma import LOCAL_BURST, PEAK_BYTES
 from dialects.bm1684.cycles.tiu import STEP_PIXELS, ceil_div
-from dialects.bm1684.layout import Ref, align, rows_of
+from dialects.bm1684.layout import Ref, align, lane_rows
 from passes.kernels.builder import TileBuilder
 from passes.kernels.tiling import Axis, ranges
 
@@ -193,7 +193,7 @@ def _phase_cycles(fold: Fold) -> float:
 
 def _band_rows(fold: Fold, rows: int) -> int:
     """Folded rows, of ``rows`` in all, that are made from one band of the input."""
-    line = rows_of(fold.channels) * 4 * fold.width.axis.size
+    line = lane_rows(fold.channels) * 4 * fold.width.axis.size
     return max(1, min(rows, BAND // (line * fold.height.step)))
 
 
@@ -204,8 +204,8 @@ def fold_bytes(fold: Fold) -> int:
     rows = _band_rows(fold, fold.height.folded.size)
     height = min(fold.height.axis.size, rows * fold.height.step + fold.height.taps)
     width = align(fold.width.axis.size, fold.width.step)
-    band = rows_of(fold.channels) * align(4 * height * width, BM1684.alignment)
-    picked = rows_of(fold.channels) * fold.width.step * BM1684.alignment + band
+    band = lane_rows(fold.channels) * align(4 * height * width, BM1684.alignment)
+    picked = lane_rows(fold.channels) * fold.width.step * BM1684.alignment + band
     return band + (picked if fold.width.step > 1 else 0)
 
 

@@ -14,7 +14,7 @@ from xdsl.dialects.builtin import f32
 from xdsl.ir import SSAValue
 
 from dialects.bm1684.chip import BM1684
-from dialects.bm1684.layout import LMEM, Layout, Order, Ref, align, i32, rows_of, si8, si16
+from dialects.bm1684.layout import LMEM, Layout, Order, Ref, align, i32, lane_rows, si8, si16
 from passes.kernels.builder import TileBuilder
 
 Array = NDArray[Any]
@@ -57,7 +57,7 @@ WINOGRAD_FLOAT = WeightForm(4, 1, np.float32, np.float32, winograd=True)
 
 def _per_lane(rows: Array, lanes: int) -> Array:
     """[channels, bytes] to [lanes, rows * bytes]: channel o goes to lane o % 64."""
-    total = rows_of(rows.shape[0]) * BM1684.lanes
+    total = lane_rows(rows.shape[0]) * BM1684.lanes
     padded = np.zeros((total, rows.shape[1]), np.uint8)
     padded[: rows.shape[0]] = rows
     split = padded.reshape(-1, BM1684.lanes, rows.shape[1]).transpose(1, 0, 2)
@@ -77,7 +77,7 @@ def pack_weights(form: WeightForm, weight: Array, bias: Array | None) -> tuple[A
     kernel[..., :inputs] = weight.transpose(0, 2, 3, 1)
     block = _per_lane(_bytes(kernel), lanes)
     if form.winograd:
-        parts = block.reshape(lanes, rows_of(outputs), kh * kw, groups, form.unit)
+        parts = block.reshape(lanes, lane_rows(outputs), kh * kw, groups, form.unit)
         block = parts.transpose(0, 3, 1, 2, 4).reshape(lanes, -1)
     block = np.pad(block, ((0, 0), (0, -block.shape[1] % 4)))
     offset = block.shape[1]
@@ -99,14 +99,14 @@ def load_weights(
     groups = 1 if form.depthwise else -(-inputs // form.pack)
     strides = (form.row_units(inputs, kh * kw), 1, kw * groups, groups)
     if form.winograd:
-        strides = (kh * kw, rows_of(outputs) * kh * kw, kw, 1)
+        strides = (kh * kw, lane_rows(outputs) * kh * kw, kw, 1)
     element = f32 if form.dtype is np.float32 else si8
     layout = Layout(form.unit, form.pack, strides, Order.WEIGHTS)
     kernel = b.view(buffer, Ref(element, (outputs, inputs, kh, kw), layout, LMEM))
     if bias is None:
         return kernel, None
     size = np.dtype(form.bias_dtype).itemsize
-    row = Layout(size, 1, (rows_of(outputs), 1, 1, 1))
+    row = Layout(size, 1, (lane_rows(outputs), 1, 1, 1))
     bias_element = f32 if form.bias_dtype is np.float32 else si16
     return kernel, b.view(buffer, Ref(bias_element, (1, outputs, 1, 1), row, LMEM), offset)
 

@@ -11,7 +11,7 @@ from dialects.bm1684.layout import si8
 from dialects.quant import types
 from passes.kernels.builder import TileBuilder
 from passes.kernels.movement.in_place import is_packed, words_shape
-from passes.kernels.movement.strided_copy import Box, copy_box
+from passes.kernels.movement.strided_copy import StridedCopy, copy_box
 
 
 def plane_of(shape: Sequence[int]) -> int:
@@ -26,7 +26,7 @@ def byte_of(image: int, plane: int) -> int:
 
 def copy_words(b: TileBuilder, source: SSAValue, dest: SSAValue, words: int) -> None:
     """A plain copy of 32-bit words."""
-    copy_box(b, source, dest, Box((words,), (1,), (1,), 4))
+    copy_box(b, source, dest, StridedCopy((words,), (1,), (1,), 4))
 
 
 def unpack(b: TileBuilder, source: SSAValue, shape: Sequence[int]) -> SSAValue:
@@ -51,7 +51,7 @@ def _images(
         flat = ((4 * plane, 1), lane * plane)
         words = ((4 * plane, 4), lane)
         src, dst = (flat, words) if to_packed else (words, flat)
-        copy_box(b, source, dest, Box((groups, plane), src[0], dst[0], 1, src[1], dst[1]))
+        copy_box(b, source, dest, StridedCopy((groups, plane), src[0], dst[0], 1, src[1], dst[1]))
 
 
 def copy_part(
@@ -74,9 +74,9 @@ def copy_part(
     extents = (outer, small[axis] * inner)
     wide, narrow = (large[axis] * inner, 1), (small[axis] * inner, 1)
     if into:
-        box = Box(extents, narrow, wide, 4, 0, begin * inner)
+        box = StridedCopy(extents, narrow, wide, 4, 0, begin * inner)
     else:
-        box = Box(extents, wide, narrow, 4, begin * inner, 0)
+        box = StridedCopy(extents, wide, narrow, 4, begin * inner, 0)
     copy_box(b, source, dest, box)
 
 
@@ -88,4 +88,4 @@ def _copy_images(
         near, far = byte_of(image, plane), byte_of(begin + image, plane)
         first, second = (near, far) if into else (far, near)
         extents, strides = (-(-(count - image) // 4), plane), (4 * plane, 4)
-        copy_box(b, source, dest, Box(extents, strides, strides, 1, first, second))
+        copy_box(b, source, dest, StridedCopy(extents, strides, strides, 1, first, second))

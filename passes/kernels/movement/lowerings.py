@@ -22,7 +22,7 @@ from passes.kernels.movement.copies import (
     unpack,
 )
 from passes.kernels.movement.in_place import byte_in, is_packed, words_shape
-from passes.kernels.movement.strided_copy import Box, Strides, copy_box, row_major
+from passes.kernels.movement.strided_copy import StridedCopy, Strides, copy_box, row_major
 from passes.kernels.tiling import ranges
 
 Cut = tuple[int, int]
@@ -57,7 +57,7 @@ def lower_transpose(
     target = dest if unit == 4 else b.ddr(si8, (1, 1, 1, -(-prod(out) // 4) * 4), 1)
     origin = source if unit == 4 else unpack(b, source, shape)
     strides = row_major(shape)
-    box = Box(tuple(out), tuple(strides[i] for i in order), row_major(out), unit)
+    box = StridedCopy(tuple(out), tuple(strides[i] for i in order), row_major(out), unit)
     copy_box(b, origin, target, box)
     if unit == 1:
         pack(b, target, dest, out)
@@ -134,13 +134,14 @@ def lower_broadcast(
         for image in range(large[0]):
             at = byte_of(image, plane_of(large))
             strides = tuple(4 * s for s in row_major((1, *large[1:])))
-            box = Box((1, *large[1:]), _zeroed(small, large, 4), strides, 1, 0, at)
+            box = StridedCopy((1, *large[1:]), _zeroed(small, large, 4), strides, 1, 0, at)
             copy_box(b, source, dest, box)
         return
     if b.options.whole and _repeat_pixels(b, source, dest):
         return
     small, large = words_shape(op.x, small), words_shape(op.x, large)
-    copy_box(b, source, dest, Box(tuple(large), _zeroed(small, large, 1), row_major(large), 4))
+    box = StridedCopy(tuple(large), _zeroed(small, large, 1), row_major(large), 4)
+    copy_box(b, source, dest, box)
 
 
 def _repeat_pixels(b: TileBuilder, source: SSAValue, dest: SSAValue) -> bool:

@@ -17,7 +17,7 @@ Strides = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Box:
+class StridedCopy:
     """A strided copy of any rank: extents, strides and first elements of both sides, in elements of
     ``unit`` bytes."""
 
@@ -34,7 +34,7 @@ def row_major(shape: Sequence[int]) -> Strides:
     return tuple(prod(shape[i + 1 :]) for i in range(len(shape)))
 
 
-def merge_dims(box: Box) -> Box:
+def merge_dims(box: StridedCopy) -> StridedCopy:
     """Drops dims of extent 1 and joins neighbours that are contiguous on both sides.
 
     The source is read in the order in which it lies, as gaps between its elements are paid for like
@@ -61,7 +61,7 @@ def merge_dims(box: Box) -> Box:
     return replace(box, extents=tuple(extents), source=tuple(source), dest=tuple(dest))
 
 
-def _pieces(box: Box) -> Iterator[Box]:
+def _pieces(box: StridedCopy) -> Iterator[StridedCopy]:
     """Boxes of rank at most 4 whose extents fit the command, covering the box."""
     limit = BM1684.limits.gdma_size
     rank = len(box.extents)
@@ -82,7 +82,7 @@ def _pieces(box: Box) -> Iterator[Box]:
         )
 
 
-def copy_box(b: TileBuilder, source: SSAValue, dest: SSAValue, box: Box) -> None:
+def copy_box(b: TileBuilder, source: SSAValue, dest: SSAValue, box: StridedCopy) -> None:
     """Emits the commands of a strided copy between two DDR buffers."""
     for piece in _pieces(merge_dims(box)):
         b.copy(
@@ -91,7 +91,9 @@ def copy_box(b: TileBuilder, source: SSAValue, dest: SSAValue, box: Box) -> None
         )
 
 
-def _side(b: TileBuilder, buffer: SSAValue, box: Box, strides: Strides, begin: int) -> SSAValue:
+def _side(
+    b: TileBuilder, buffer: SSAValue, box: StridedCopy, strides: Strides, begin: int
+) -> SSAValue:
     """One side of a box of rank at most 4 as a memref."""
     fill = 4 - len(strides)
     n, c, h, w = (1,) * fill + box.extents

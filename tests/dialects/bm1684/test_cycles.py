@@ -20,7 +20,15 @@ from dialects.bm1684.cycles import (
     schedule,
     traffic_of,
 )
-from dialects.bm1684.isa import Direction, Engine, Eu, Format, Instruction, Kind, Precision
+from dialects.bm1684.isa import (
+    Direction,
+    Engine,
+    Eu,
+    Format,
+    Instruction,
+    InstructionKind,
+    Precision,
+)
 
 LANE_5 = BM1684.local_address(5, 0)
 LANE_0 = BM1684.local_address(0, 0)
@@ -55,7 +63,7 @@ def matrix(rows: int, sections: int, width: int, last: int) -> dict[str, int]:
     return {"opd0_n": rows, "opd0_c": sections, "opd0_w": width, "opd1_w": last}
 
 
-TIU_CASES: list[tuple[Kind, dict[str, int], int]] = [
+TIU_CASES: list[tuple[InstructionKind, dict[str, int], int]] = [
     (isa.CONV, {**INT8, **BIAS, **result(1, 64, 56, 56), **window(3, 1, 64)}, 30184),
     (isa.CONV, {**INT8, **BIAS, **result(4, 64, 56, 56), **window(3, 1, 64)}, 30184),
     (isa.CONV, {**INT8, **BIAS, **result(5, 64, 56, 56, LANE_5), **window(3, 1, 64)}, 120736),
@@ -108,7 +116,7 @@ BLOCK = (2, 70, 30, 20)
 LOAD = {"direction": Direction.SYSTEM_TO_LOCAL, **side("dst", LANE_0, BLOCK, (1280, 640, 20, 1))}
 BYTES = {"src_data_format": Format.INT8, "dst_data_format": Format.INT8}
 MANY = (4, 8, 16, 50)
-GDMA_CASES: list[tuple[Kind, dict[str, int], int]] = [
+GDMA_CASES: list[tuple[InstructionKind, dict[str, int], int]] = [
     (isa.MOVE, LOAD | side("src", DDR, BLOCK, dense(BLOCK)), 6433),
     (isa.MOVE, LOAD | BYTES | side("src", DDR, BLOCK, dense(BLOCK)), 1711),
     (isa.MOVE, LOAD | side("src", DDR, BLOCK, (84000, 1200, 40, 2)), 34321),
@@ -137,7 +145,7 @@ GDMA_CASES: list[tuple[Kind, dict[str, int], int]] = [
 
 
 @pytest.mark.parametrize(("kind", "fields", "cycles"), TIU_CASES + GDMA_CASES)
-def test_cycles_of_a_command(kind: Kind, fields: dict[str, int], cycles: int) -> None:
+def test_cycles_of_a_command(kind: InstructionKind, fields: dict[str, int], cycles: int) -> None:
     assert cycles_of(kind.build(**fields)) == cycles
 
 

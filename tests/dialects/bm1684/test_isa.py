@@ -44,7 +44,7 @@ def test_ids_hide_the_engines_names(inst: isa.Instruction, own: int, wait: int):
 
 
 @pytest.mark.parametrize(("layout", "bits"), [(isa.TIU, 1024), (isa.GDMA, 706)])
-def test_fields_tile_the_command(layout: isa.Layout, bits: int):
+def test_fields_tile_the_command(layout: isa.CommandLayout, bits: int):
     used = 0
     for slot in layout.slots.values():
         place = slot.mask << slot.shift
@@ -87,7 +87,7 @@ class Long(TypedDict):
 )
 def test_a_layout_that_does_not_tile_the_command_is_refused(fields: type, sentence: str):
     with pytest.raises(isa.IsaError, match=sentence):
-        isa.Layout(isa.Engine.TIU, fields, id_field="first", wait_field="first")
+        isa.CommandLayout(isa.Engine.TIU, fields, id_field="first", wait_field="first")
 
 
 def test_places_of_known_fields():

@@ -14,7 +14,7 @@ from xdsl.parser import Parser
 from bmnetu.pipeline import new_context, parse_pipeline, run_pipeline
 from dialects.expression import BINARY, UNARY, Expr, X, exp, log, maximum, minimum, whole_power
 from dialects.functions import FUNCTIONS, Array, Parameters
-from passes.kernels.expression import Step, buffers_alive, schedule
+from passes.kernels.expression import FunctionStep, buffers_alive, schedule
 from passes.verify_layers import VerifyLayersPass
 
 NETWORK = """builtin.module { func.func @main(%x: tensor<2x3x4x5xf32>) -> tensor<2x3x4x5xf32>
@@ -113,18 +113,18 @@ def test_all_kinds_are_tried() -> None:
 
 def test_what_is_read_once_is_overwritten() -> None:
     assert schedule(1.0 / (1.0 + exp(-X))) == [
-        Step("exp", 1, (0, -1.0)),
-        Step("add", 1, (1, 1.0)),
-        Step("div", 1, (1.0, 1)),
+        FunctionStep("exp", 1, (0, -1.0)),
+        FunctionStep("add", 1, (1, 1.0)),
+        FunctionStep("div", 1, (1.0, 1)),
     ]
 
 
 def test_the_tensor_and_what_is_read_again_are_kept() -> None:
     base = X + 1.0
     assert schedule(base * base * base) == [
-        Step("add", 1, (0, 1.0)),
-        Step("mul", 2, (1, 1)),
-        Step("mul", 2, (2, 1)),
+        FunctionStep("add", 1, (0, 1.0)),
+        FunctionStep("mul", 2, (1, 1)),
+        FunctionStep("mul", 2, (2, 1)),
     ]
 
 

@@ -20,7 +20,7 @@ from dialects.bm1684.layout import Ref, si8
 from dialects.quant import movement, types
 from passes.kernels.builder import TileBuilder
 from passes.kernels.movement.copies import pack, unpack
-from passes.kernels.movement.strided_copy import Box, copy_box, merge_dims, row_major
+from passes.kernels.movement.strided_copy import StridedCopy, copy_box, merge_dims, row_major
 from passes.verify_layers import VerifyLayersPass
 from tests.passes.kernels.tile_memory import Array, new_builder, run_copies
 from tests.pipelines import static_text
@@ -35,7 +35,7 @@ def buffers(b: TileBuilder, *sizes: int) -> list[SSAValue]:
     return [b.ddr(si8, (1, 1, 1, size), 1) for size in sizes]
 
 
-def copied(box: Box, source: Array, dest_bytes: int) -> tuple[Array, int]:
+def copied(box: StridedCopy, source: Array, dest_bytes: int) -> tuple[Array, int]:
     """What the commands of a box leave in a destination full of zeros, and how many they are."""
     b = new_builder()
     src, dst = buffers(b, source.size, dest_bytes)
@@ -61,7 +61,7 @@ def test_a_permutation_is_numpys(
     shape, order = case
     source = noise(prod(shape) * unit)
     out, strides = tuple(shape[i] for i in order), row_major(shape)
-    box = Box(out, tuple(strides[i] for i in order), row_major(out), unit)
+    box = StridedCopy(out, tuple(strides[i] for i in order), row_major(out), unit)
     got, _ = copied(box, source, source.size)
     expected = source.reshape(*shape, unit).transpose(*order, len(shape))
     np.testing.assert_array_equal(got, expected.reshape(-1))
@@ -79,7 +79,7 @@ def test_a_part_of_a_tensor_goes_into_a_part_of_another(data: st.DataObject, uni
         begin = sum(b * s for b, s in zip(before, row_major(shape), strict=True))
         sides.append((shape, inside, begin))
     (s_shape, s_inside, s_begin), (d_shape, d_inside, d_begin) = sides
-    box = Box(extents, row_major(s_shape), row_major(d_shape), unit, s_begin, d_begin)
+    box = StridedCopy(extents, row_major(s_shape), row_major(d_shape), unit, s_begin, d_begin)
     source = noise(prod(s_shape) * unit)
     got, _ = copied(box, source, prod(d_shape) * unit)
     expected = np.zeros((*d_shape, unit), np.uint8)
@@ -95,7 +95,7 @@ def test_a_source_stride_of_0_repeats(dims: list[tuple[int, bool]]) -> None:
         0 if repeated else s for s, (_, repeated) in zip(row_major(small), dims, strict=True)
     )
     source = noise(prod(small) * 4)
-    got, _ = copied(Box(large, strides, row_major(large), 4), source, prod(large) * 4)
+    got, _ = copied(StridedCopy(large, strides, row_major(large), 4), source, prod(large) * 4)
     expected = np.broadcast_to(source.reshape(*small, 4), (*large, 4))
     np.testing.assert_array_equal(got, expected.reshape(-1))
 
@@ -115,7 +115,7 @@ def test_extents_and_ranks_above_the_commands_limits(
 ) -> None:
     source, strides = noise(prod(shape)), row_major(shape)
     out = tuple(shape[i] for i in order)
-    box = Box(out, tuple(strides[i] for i in order), row_major(out), 1)
+    box = StridedCopy(out, tuple(strides[i] for i in order), row_major(out), 1)
     got, count = copied(box, source, source.size)
     np.testing.assert_array_equal(got, source.reshape(shape).transpose(order).reshape(-1))
     assert count == commands
@@ -124,16 +124,16 @@ def test_extents_and_ranks_above_the_commands_limits(
 def test_a_source_step_too_large_for_w() -> None:
     step = BM1684.limits.gdma_source_step + 1
     source = noise(3 * step)
-    got, _ = copied(Box((3,), (step,), (1,), 1), source, 3)
+    got, _ = copied(StridedCopy((3,), (step,), (1,), 1), source, 3)
     np.testing.assert_array_equal(got, source[::step])
 
 
 def test_neighbours_that_are_contiguous_on_both_sides_become_one_dim() -> None:
     shape = (2, 3, 1, 4)
-    merged = merge_dims(Box(shape, row_major(shape), row_major(shape), 4))
-    assert merged == Box((24,), (1,), (1,), 4)
-    apart = merge_dims(Box((2, 3, 4), (24, 4, 1), (12, 4, 1), 4))
-    assert apart == Box((2, 12), (24, 1), (12, 1), 4)
+    merged = merge_dims(StridedCopy(shape, row_major(shape), row_major(shape), 4))
+    assert merged == StridedCopy((24,), (1,), (1,), 4)
+    apart = merge_dims(StridedCopy((2, 3, 4), (24, 4, 1), (12, 4, 1), 4))
+    assert apart == StridedCopy((2, 12), (24, 1), (12, 1), 4)
 
 
 @given(st.integers(1, 9), st.integers(1, 7))
@@ -154,8 +154,8 @@ def test_packing_and_unpacking_four_images_a_word(images: int, plane: int) -> No
 
 def test_a_transposition_reads_in_order() -> None:
     """Gaps of the source are paid for like elements: NHWC from NCHW, 24 x 19 x 19."""
-    merged = merge_dims(Box((19, 19, 24), (19, 1, 361), (456, 24, 1), 4))
-    assert merged == Box((24, 361), (361, 1), (1, 24), 4)
+    merged = merge_dims(StridedCopy((19, 19, 24), (19, 1, 361), (456, 24, 1), 4))
+    assert merged == StridedCopy((24, 361), (361, 1), (1, 24), 4)
 
 
 @pytest.mark.parametrize("small", [(2, 70, 1, 1), (2, 70, 6, 1), (2, 70, 1, 5), (2, 1, 1, 1)])

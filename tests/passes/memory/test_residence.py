@@ -10,26 +10,26 @@ from xdsl.ir import Block
 from dialects.bm1684 import tile
 from dialects.bm1684.layout import DDR, Layout, Ref, contiguous
 from dialects.quant.base import int_attr
-from passes.memory.residence import Box, Range, Tensor
+from passes.memory.residence import ChannelRows, DdrTensor, Range
 
 RANGES = st.tuples(st.integers(0, 6), st.integers(1, 5)).map(lambda r: Range(r[0], r[0] + r[1]))
-BOXES = st.builds(Box, RANGES, RANGES)
+BOXES = st.builds(ChannelRows, RANGES, RANGES)
 
 
-def cells(box: Box) -> set[tuple[int, int]]:
+def cells(box: ChannelRows) -> set[tuple[int, int]]:
     rows = range(box.rows.begin, box.rows.end)
     return {(c, r) for c in range(box.channels.begin, box.channels.end) for r in rows}
 
 
 @given(BOXES, st.lists(BOXES, max_size=6))
-def test_a_box_is_covered_by_all_its_cells(box: Box, parts: list[Box]) -> None:
+def test_a_box_is_covered_by_all_its_cells(box: ChannelRows, parts: list[ChannelRows]) -> None:
     held: set[tuple[int, int]] = set()
     for part in parts:
         held |= cells(part)
     assert box.is_covered(parts) == (cells(box) <= held)
 
 
-def tensor(channels: int) -> Tensor:
+def tensor(channels: int) -> DdrTensor:
     """A float tensor of 40 rows of 32 words, 128 bytes each."""
     shape = (1, channels, 40, 32)
     ref = Ref(f32, shape, contiguous(shape, 4), DDR)
@@ -37,12 +37,12 @@ def tensor(channels: int) -> Tensor:
         properties={"bytes": int_attr(4 * channels * 40 * 32)}, result_types=[ref.type]
     )
     Block([op])
-    return Tensor(op)
+    return DdrTensor(op)
 
 
 def rows(
-    whole: Tensor, channel: int, count: int, row: int, height: int, width: int = 32
-) -> Box | None:
+    whole: DdrTensor, channel: int, count: int, row: int, height: int, width: int = 32
+) -> ChannelRows | None:
     layout = Layout(4, 1, (whole.words.layout.strides[0], 40 * 32, 32, 1))
     far = Ref(f32, (1, count, height, width), layout, DDR)
     return whole.box_of(far, 4 * 32 * (40 * channel + row))
@@ -50,8 +50,8 @@ def rows(
 
 def test_rows_of_one_row_of_lanes_are_a_part() -> None:
     whole = tensor(128)
-    assert rows(whole, 64, 64, 8, 16) == Box(Range(64, 128), Range(8, 24))
-    assert rows(whole, 0, 64, 0, 40) == Box(Range(0, 64), Range(0, 40))
+    assert rows(whole, 64, 64, 8, 16) == ChannelRows(Range(64, 128), Range(8, 24))
+    assert rows(whole, 0, 64, 0, 40) == ChannelRows(Range(0, 64), Range(0, 40))
     assert rows(whole, 0, 128, 8, 16) is None
     assert rows(whole, 32, 64, 8, 16) is None
     assert rows(whole, 0, 64, 8, 16, width=30) is None
@@ -63,5 +63,5 @@ def test_rows_begin_where_the_engine_takes_a_tensor() -> None:
     op = tile.AllocOp.build(properties={"bytes": int_attr(25600)}, result_types=[ref.type])
     Block([op])
     part = ref.with_(shape=(1, 8, 8, 20))
-    assert Tensor(op).box_of(part, 4 * 20 * 8) == Box(Range(0, 8), Range(8, 16))
-    assert Tensor(op).box_of(part, 4 * 20 * 4) is None
+    assert DdrTensor(op).box_of(part, 4 * 20 * 8) == ChannelRows(Range(0, 8), Range(8, 16))
+    assert DdrTensor(op).box_of(part, 4 * 20 * 4) is None

@@ -12,7 +12,7 @@ from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import Eu, Instruction, Precision, StrideMode
 from dialects.bm1684.model.arithmetic.exact import saturate, shift_right
 from dialects.bm1684.model.errors import ModelError
-from dialects.bm1684.model.memory.access import Step
+from dialects.bm1684.model.memory.access import PreparedCommand
 from dialects.bm1684.model.memory.lanes import LaneTensor, Shape, aligned_strides
 from dialects.bm1684.model.memory.npu import Array, DType, Npu
 from dialects.bm1684.model.memory.operands import (
@@ -55,7 +55,7 @@ class ArithOperands:
     result: LaneTensor
 
 
-def plan_arith(inst: Instruction) -> Step:
+def plan_arith(inst: Instruction) -> PreparedCommand:
     """Result, first and second operand start in the same lane."""
     eu = inst["tsk_eu_typ"]
     a = None if inst["opt_opd0_const"] else _operand(inst, "opd0", bool(inst["opd0_neq1"]))
@@ -72,7 +72,7 @@ def plan_arith(inst: Instruction) -> Step:
         reads.append(result)
     words = inst["opt_opd0_prec"] in (Precision.FP32, Precision.INT32)
     run = _run_words if words else _run_fixed
-    return Step(tuple(reads), (result,), partial(run, inst, operands))
+    return PreparedCommand(tuple(reads), (result,), partial(run, inst, operands))
 
 
 def _operand(inst: Instruction, name: str, one_image: bool = False) -> LaneTensor:

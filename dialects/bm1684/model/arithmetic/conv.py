@@ -13,7 +13,7 @@ from dialects.bm1684.isa import Instruction, Precision, StrideMode
 from dialects.bm1684.model.arithmetic.exact import ExactMatrix, saturate
 from dialects.bm1684.model.arithmetic.window import Window
 from dialects.bm1684.model.errors import limit_elements
-from dialects.bm1684.model.memory.access import Step
+from dialects.bm1684.model.memory.access import PreparedCommand
 from dialects.bm1684.model.memory.lanes import LaneTensor, Shape, aligned_strides
 from dialects.bm1684.model.memory.npu import Array, DType, Npu
 from dialects.bm1684.model.memory.operands import (
@@ -37,15 +37,15 @@ class ConvOperands:
     bias: LaneTensor | None
     result: LaneTensor
 
-    def step(self, run: Callable[[Npu], None], accumulate: bool) -> Step:
+    def step(self, run: Callable[[Npu], None], accumulate: bool) -> PreparedCommand:
         """The command that reads and writes them."""
         reads = [t for t in (self.x, self.weights, self.bias) if t is not None]
         if accumulate:
             reads.append(self.result)
-        return Step(tuple(reads), (self.result,), run)
+        return PreparedCommand(tuple(reads), (self.result,), run)
 
 
-def plan_conv(inst: Instruction) -> Step:
+def plan_conv(inst: Instruction) -> PreparedCommand:
     """Direct convolution, int8 or fp32."""
     operands = _operands(inst)
     run = _run_int8 if inst["opt_opd0_prec"] == Precision.INT8 else _run_fp32

@@ -10,7 +10,7 @@ from dialects.bm1684.isa import Instruction, Precision
 from dialects.bm1684.model.arithmetic.conv import read_bias, signed_result
 from dialects.bm1684.model.arithmetic.exact import bounds, saturate, shift_right
 from dialects.bm1684.model.arithmetic.window import Window
-from dialects.bm1684.model.memory.access import Step
+from dialects.bm1684.model.memory.access import PreparedCommand
 from dialects.bm1684.model.memory.lanes import LaneTensor
 from dialects.bm1684.model.memory.npu import Array, Npu
 from dialects.bm1684.model.memory.operands import (
@@ -41,7 +41,7 @@ def average_multiplier(area: int) -> tuple[int, int]:
     return factor, shift
 
 
-def plan_depthwise(inst: Instruction) -> Step:
+def plan_depthwise(inst: Instruction) -> PreparedCommand:
     """Depthwise convolution; with a constant kernel, average pooling."""
     x, result = _input_and_result(inst)
     channels = inst["res0_c"]
@@ -53,16 +53,16 @@ def plan_depthwise(inst: Instruction) -> Step:
     same_lane(result, x, weights, bias)
     reads = tuple(t for t in (x, weights, bias) if t is not None)
     if int8 and weights is None:
-        return Step(reads, (result,), partial(_average_int8, inst, x, result))
+        return PreparedCommand(reads, (result,), partial(_average_int8, inst, x, result))
     run = _depthwise_int8 if int8 else _depthwise_fp32
-    return Step(reads, (result,), partial(run, inst, x, weights, bias, result))
+    return PreparedCommand(reads, (result,), partial(run, inst, x, weights, bias, result))
 
 
-def plan_max_pool(inst: Instruction) -> Step:
+def plan_max_pool(inst: Instruction) -> PreparedCommand:
     """Max pooling."""
     x, result = _input_and_result(inst)
     same_lane(result, x)
-    return Step((x,), (result,), partial(_max_pool, inst, x, result))
+    return PreparedCommand((x,), (result,), partial(_max_pool, inst, x, result))
 
 
 def _is_int8(inst: Instruction) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 from dialects.bm1684.isa import Instruction, Precision
 from dialects.bm1684.model.arithmetic.conv import largest, read_bias, result_type
 from dialects.bm1684.model.arithmetic.exact import ExactMatrix, saturate, shift_right
-from dialects.bm1684.model.memory.access import Step
+from dialects.bm1684.model.memory.access import PreparedCommand
 from dialects.bm1684.model.memory.lanes import LaneTensor
 from dialects.bm1684.model.memory.npu import Array, DType, Npu
 from dialects.bm1684.model.memory.operands import WORD, integer_type, same_lane, tensor
@@ -17,7 +17,7 @@ from dialects.bm1684.model.memory.operands import WORD, integer_type, same_lane,
 ELEMENT_BYTES = {Precision.INT8: 1, Precision.INT16: 2, Precision.FP32: WORD}
 
 
-def plan_matmul(inst: Instruction) -> Step:
+def plan_matmul(inst: Instruction) -> PreparedCommand:
     """A matrix of section width w is the tensor (rows, ceil(columns / w), 1, w)."""
     left_shape = (inst["opd0_n"], inst["opd0_c"], 1, inst["opd0_w"])
     columns = (inst["opd0_c"] - 1) * inst["opd0_w"] + inst["opd1_w"]
@@ -39,7 +39,7 @@ def plan_matmul(inst: Instruction) -> Step:
     if inst["opt_res_add"]:
         reads.append(result)
     run = _run_int8 if precision == Precision.INT8 else _run_fp32
-    return Step(tuple(reads), (result,), partial(run, inst, left, right, bias, result))
+    return PreparedCommand(tuple(reads), (result,), partial(run, inst, left, right, bias, result))
 
 
 def _matrix(place: LaneTensor, npu: Npu, dtype: DType) -> Array:

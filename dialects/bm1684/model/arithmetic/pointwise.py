@@ -10,8 +10,8 @@ import numpy as np
 from dialects.bm1684.isa import Eu, Instruction, Precision
 from dialects.bm1684.model.arithmetic.arith import FLOAT
 from dialects.bm1684.model.errors import ModelError
-from dialects.bm1684.model.memory.access import Place, Step
-from dialects.bm1684.model.memory.lanes import LaneTensor, rows_of
+from dialects.bm1684.model.memory.access import Operand, PreparedCommand
+from dialects.bm1684.model.memory.lanes import LaneTensor, lane_rows
 from dialects.bm1684.model.memory.npu import Array, Npu
 from dialects.bm1684.model.memory.operands import (
     WORD,
@@ -47,7 +47,7 @@ def _store(place: LaneTensor, npu: Npu, data: Array) -> None:
     place.write(npu.lmem, np.broadcast_to(data, place.shape))
 
 
-def plan_scalar(inst: Instruction) -> Step:
+def plan_scalar(inst: Instruction) -> PreparedCommand:
     """mul, add, sub, div; either side may be a constant."""
     a, b = _unless_constant(inst, "opd0"), _unless_constant(inst, "opd1")
     result = _words(inst, "res0")
@@ -57,10 +57,10 @@ def plan_scalar(inst: Instruction) -> Step:
         function = FLOAT[inst["tsk_eu_typ"]]
         _store(result, npu, function(_floats(inst, "opd0", a, npu), _floats(inst, "opd1", b, npu)))
 
-    return Step(tuple(t for t in (a, b) if t), (result,), run)
+    return PreparedCommand(tuple(t for t in (a, b) if t), (result,), run)
 
 
-def plan_linear(inst: Instruction) -> Step:
+def plan_linear(inst: Instruction) -> PreparedCommand:
     """A * opd2 + opd1, (A + opd1)^2 or (A - opd1)^2; opd1 and opd2 hold one word a channel."""
     x, result = _words(inst, "opd0"), _words(inst, "res0")
     channels = inst["res0_c"]
@@ -81,16 +81,16 @@ def plan_linear(inst: Instruction) -> Step:
             data *= data
         result.write(npu.lmem, data)
 
-    return Step(tuple(t for t in (x, addend, factor) if t), (result,), run)
+    return PreparedCommand(tuple(t for t in (x, addend, factor) if t), (result,), run)
 
 
-def plan_compare(inst: Instruction) -> Step:
+def plan_compare(inst: Instruction) -> PreparedCommand:
     """res0 = max(A, B), res1 = A > B ? C : D, or both."""
     eu = inst["tsk_eu_typ"]
     x = _words(inst, "opd0")
     n, c, h, w = x.shape
     steps = zip(
-        (n, rows_of(x.lane, c), h, w), field_strides(inst, "opd0"), x.strides, strict=True
+        (n, lane_rows(x.lane, c), h, w), field_strides(inst, "opd0"), x.strides, strict=True
     )
     if any(size > 1 and given != aligned for size, given, aligned in steps):
         raise ModelError("the opd0_*_str fields must hold the aligned strides of opd0")
@@ -109,22 +109,22 @@ def plan_compare(inst: Instruction) -> Step:
             _store(chosen, npu, np.where(a > b, *choice))
 
     reads = tuple(t for t in (x, *others.values()) if t)
-    return Step(reads, tuple(t for t in (largest, chosen) if t), run)
+    return PreparedCommand(reads, tuple(t for t in (largest, chosen) if t), run)
 
 
-def plan_sfu(inst: Instruction) -> Step:
+def plan_sfu(inst: Instruction) -> PreparedCommand:
     """Float to integer, Taylor series, exponents, reciprocal square root."""
     x, result = _words(inst, "opd0"), _words(inst, "res0")
     same_lane(result, x)
-    reads: tuple[Place, ...] = (x,)
+    reads: tuple[Operand, ...] = (x,)
     if inst["tsk_eu_typ"] == Eu.TAYLOR:
         table = l2_table(inst["opd1_addr"], inst["opd1_n"], "opd1_addr")
-        return Step((x, table), (result,), partial(_taylor, x, table, result))
+        return PreparedCommand((x, table), (result,), partial(_taylor, x, table, result))
 
     def run(npu: Npu) -> None:
         result.write(npu.lmem, SFU[inst["tsk_eu_typ"]](x.read(npu.lmem, np.float32)))
 
-    return Step(reads, (result,), run)
+    return PreparedCommand(reads, (result,), run)
 
 
 def _taylor(x: LaneTensor, table: SystemTensor, result: LaneTensor, npu: Npu) -> None:
@@ -173,7 +173,7 @@ SFU: dict[int, Callable[[Array], Array]] = {
 }
 
 
-def plan_lookup(inst: Instruction) -> Step:
+def plan_lookup(inst: Instruction) -> PreparedCommand:
     """One 32-bit table entry an element; the index is the low byte of the operand."""
     unit = 1 if inst["opt_opd0_prec"] == Precision.INT8 else WORD
     x = tensor(inst, "opd0", sizes(inst, "res0"), unit)
@@ -188,4 +188,4 @@ def plan_lookup(inst: Instruction) -> Step:
             raise ModelError(f"opd1_h={inst['opd1_h']}: a lookup reaches beyond the table")
         result.write(npu.lmem, entries[index])
 
-    return Step((x, table), (result,), run)
+    return PreparedCommand((x, table), (result,), run)

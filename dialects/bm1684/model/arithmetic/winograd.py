@@ -19,7 +19,7 @@ from dialects.bm1684.model.arithmetic.conv import (
 )
 from dialects.bm1684.model.arithmetic.exact import FLOAT32_EXACT
 from dialects.bm1684.model.arithmetic.window import Window
-from dialects.bm1684.model.memory.access import Step
+from dialects.bm1684.model.memory.access import PreparedCommand
 from dialects.bm1684.model.memory.lanes import LaneTensor, compact_strides
 from dialects.bm1684.model.memory.npu import Array, Npu
 from dialects.bm1684.model.memory.operands import WORD, integer_type, local_place, same_lane
@@ -30,7 +30,7 @@ GAIN = 4
 """Largest factor by which the input transform enlarges a value."""
 
 
-def plan_winograd(inst: Instruction) -> Step:
+def plan_winograd(inst: Instruction) -> PreparedCommand:
     """Stride 1; the weights are transformed already: opd1 is [ic, oc, 4, 4]."""
     int8 = inst["opt_opd0_prec"] == Precision.INT8
     x, result, bias = conv_input(inst), conv_result(inst), conv_bias(inst)

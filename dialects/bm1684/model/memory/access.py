@@ -40,7 +40,7 @@ class Access:
         return f"{bounds} of lanes {self.first_lane}..{self.first_lane + self.lanes - 1}"
 
 
-class Place(Protocol):
+class Operand(Protocol):
     """An operand in some memory."""
 
     def access(self, write: bool) -> Access:
@@ -49,11 +49,11 @@ class Place(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class PreparedCommand:
     """A command made ready: its operands, and what to do to the memory."""
 
-    reads: tuple[Place, ...]
-    writes: tuple[Place, ...]
+    reads: tuple[Operand, ...]
+    writes: tuple[Operand, ...]
     run: Callable[[Npu], None]
 
     def accesses(self) -> list[Access]:

@@ -26,7 +26,7 @@ def round_up(value: int, step: int) -> int:
     return -(-value // step) * step
 
 
-def rows_of(lane: int, channels: int) -> int:
+def lane_rows(lane: int, channels: int) -> int:
     """Rows of 64 lanes that ``channels`` channels from ``lane`` on take."""
     return -(-(lane + channels) // LANES)
 
@@ -42,7 +42,7 @@ def compact_strides(lane: int, shape: Shape) -> Shape:
 
 
 def _dense_strides(lane: int, shape: Shape, row: int) -> Shape:
-    return (rows_of(lane, shape[1]) * row, row, shape[3], 1)
+    return (lane_rows(lane, shape[1]) * row, row, shape[3], 1)
 
 
 @lru_cache(maxsize=4096)
@@ -92,7 +92,7 @@ class LaneTensor:
     def stop(self) -> int:
         """The first byte of a lane behind the tensor."""
         n, c, h, w = self.shape
-        last = (-(-n // self.pack) - 1, rows_of(self.lane, c) - 1, h - 1, w - 1)
+        last = (-(-n // self.pack) - 1, lane_rows(self.lane, c) - 1, h - 1, w - 1)
         steps = sum(i * stride for i, stride in zip(last, self.strides, strict=True))
         return self.offset + self.unit * (steps + 1)
 
