@@ -166,19 +166,19 @@ PRELU = """func.func @main(%x: tensor<1x3xf32>) -> tensor<1x3xf32>
 }"""
 
 
-def test_blobs_without_data(capsys: Capture, tmp_path: Path) -> None:
+def test_constants_without_data(capsys: Capture, tmp_path: Path) -> None:
     dump, other, wrong = (tmp_path / n for n in ("it.mlir", "other.npz", "wrong.npz"))
     dump.write_text(PRELU)
     np.savez(other, a=np.zeros(3, np.float32))
     arrays: dict[str, Any] = {"60a430c5d19fc8d8": np.ones(1, np.float32)}
     np.savez(wrong, **arrays)
-    message = "blob 60a430c5d19fc8d8 is not in the weights file"
+    message = "constant 60a430c5d19fc8d8 is not in the weights file"
     assert failed(capsys, dump, "--weights", other) == (1, message)
-    message = "blob 60a430c5d19fc8d8 in the weights file has other contents"
+    message = "constant 60a430c5d19fc8d8 in the weights file has other contents"
     assert failed(capsys, dump, "--weights", wrong) == (1, message)
     code, said = failed(capsys, dump, "-p", "convert-quant-to-tile")
     assert code == 1
-    assert "blob 60a430c5d19fc8d8 has no data: pass the weights.npz of the dump" in said
+    assert "constant 60a430c5d19fc8d8 has no data: pass the weights.npz of the dump" in said
     assert "prelu" in opt(capsys, dump)
 
 
