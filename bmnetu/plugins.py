@@ -66,46 +66,62 @@ class Plugin:
 def plugins() -> dict[str, Plugin]:
     """The installed plug-ins by name, all added to bmnetu's tables when this is first called.
 
-    Raises UsageError with one sentence that names a plug-in that cannot be used.
+    Raises UsageError with one sentence that names a plug-in that cannot be used; then none is
+    added.
     """
     from importlib.metadata import entry_points
 
     found: dict[str, Plugin] = {}
+    known = _known()
     for entry in sorted(entry_points(group=GROUP)):
         package = f" of package {entry.dist.name} {entry.dist.version}" if entry.dist else ""
         try:
-            found[entry.name] = _checked(entry.load(), found)
+            found[entry.name] = _checked(entry.load(), known)
         except Exception as error:
             sentence = str(error).splitlines()[0] if str(error) else "no reason is given"
             raise UsageError(
                 f"plug-in {entry.name}{package} cannot be used: {type(error).__name__}:"
                 f" {sentence}; mend or uninstall it"
             ) from error
-        _add(found[entry.name])
+    for plugin in found.values():
+        _add(plugin)
     return found
 
 
-def _checked(found: object, others: Mapping[str, Plugin]) -> Plugin:
-    """The plug-in, if it is one and brings nothing that is there already. Raises ValueError."""
+def _known() -> dict[str, set[object]]:
+    """What there is without plug-ins, by its kind."""
+    return {
+        "dialect": {"builtin", "func", "constant", "ufw", "quant", "tile", "npu"},
+        "function": {*FUNCTIONS},
+        "layer type": {*IMPORTERS},
+        "message": {*LayerParameter.DESCRIPTOR.fields_by_name},
+        "lowering": {*LAYERS},
+        "kernel": {*KERNELS},
+        "pass": {*PASS_NAMES},
+    }
+
+
+def _checked(found: object, known: dict[str, set[object]]) -> Plugin:
+    """The plug-in, if it is one and brings nothing that is known; what it brings then is."""
     if not isinstance(found, Plugin):
         kind = type(found).__name__
         raise TypeError(f"its entry point is {kind}, which must be bmnetu.plugins.Plugin")
-    dialects = {each.name for plugin in others.values() for each in plugin.dialects}
-    passes = {item.name for plugin in others.values() for item in plugin.passes}
-    fields = LayerParameter.DESCRIPTOR.fields_by_name
-    messages = {each.message: each.defaults for each in found.functions if each.message}
-    for what, names, known in (
-        ("dialect", [each.name for each in found.dialects], {"ufw", "quant", *dialects}),
-        ("function", [each.name for each in found.functions], FUNCTIONS),
-        ("layer type", [*found.importers, *(each.layer for each in found.functions)], IMPORTERS),
-        ("parameters", [*found.parameters, *messages], {*fields, *CUSTOM_MESSAGES}),
-        ("op", found.lowerings, LAYERS),
-        ("op", found.kernels, KERNELS),
-        ("pass", [item.name for item in found.passes], {*PASS_NAMES, *passes}),
+    functions = found.functions
+    messages = {each.message for each in functions if each.message}
+    for what, brought in (
+        ("dialect", [each.name for each in found.dialects]),
+        ("function", [each.name for each in functions]),
+        ("layer type", [*found.importers, *(each.layer for each in functions)]),
+        ("message", [*found.parameters, *messages]),
+        ("lowering", list(found.lowerings)),
+        ("kernel", list(found.kernels)),
+        ("pass", [item.name for item in found.passes]),
     ):
-        for name in names:
-            if name in known:
-                raise ValueError(f"the {what} {name} exists already")
+        for name in brought:
+            if name in known[what]:
+                shown = name.name if isinstance(name, type) else name
+                raise ValueError(f"the {what} {shown} exists already")
+            known[what].add(name)
     return found
 
 

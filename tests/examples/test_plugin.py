@@ -158,6 +158,16 @@ def test_wrong_settings_of_a_plugins_layer(
             "PLUGIN = Plugin(importers={'ReLU': IMPORTERS['ReLU']})",
             "ValueError: the layer type ReLU exists already",
         ),
+        (
+            "from xdsl.ir import Dialect\nfrom bmnetu.plugins import Plugin\n"
+            "PLUGIN = Plugin(dialects=(Dialect('npu', []),))",
+            "ValueError: the dialect npu exists already",
+        ),
+        (
+            "from bmnetu.plugins import Plugin\nfrom dialects.ufw.ops import ReLUOp\n"
+            "PLUGIN = Plugin(lowerings={ReLUOp: print})",
+            "ValueError: the lowering ufw.relu exists already",
+        ),
     ],
 )
 def test_a_broken_plugin_is_one_sentence(
