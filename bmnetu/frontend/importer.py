@@ -121,11 +121,13 @@ def import_layer(site: LayerSite) -> LayerOp:
 
 def _check_values(op: LayerOp, site: LayerSite) -> None:
     """Weights files, calibration and the compare take an op's operands for the layer's bottoms, and
-    its results for the tops. Raises :class:`VerifyException` where they are not."""
+    its results for the tops, and compute its meaning. Raises :class:`VerifyException` where they
+    cannot."""
     require(
         list(op.operands) == list(site.bottoms),
         f"{op.name} must have all bottoms of the layer as operands, in their order",
     )
+    require(op.has_meaning, f"{op.name} states no meaning, so nothing can be compared with it")
     require(
         op.top_names == [top.name for top in site.tops],
         f"{op.name} must have the tops of the layer as results, in their order",

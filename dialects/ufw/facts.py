@@ -77,6 +77,11 @@ class LayerFacts(IRDLOperation):
         """
         raise EvaluationError(f"{self.name} has no meaning in float32")
 
+    @property
+    def has_meaning(self) -> bool:
+        """Whether the layer states its meaning."""
+        return type(self).meaning is not LayerFacts.meaning
+
     # -- ranges and scales ---------------------------------------------------------------------
 
     @property

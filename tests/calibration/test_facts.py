@@ -107,3 +107,12 @@ def test_operands_are_the_bottoms_and_results_the_tops(
     files.model.write_text(NET.replace(layer("Double", "a", "b"), layer("Double", bottom, top)))
     with pytest.raises(UnsupportedError, match=sentence):
         load_network(files.model, files.weight)
+
+
+def test_a_layer_without_a_meaning_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = Files.of(tmp_path, NET)
+    monkeypatch.delattr(DoubleOp, "meaning")
+    with pytest.raises(UnsupportedError, match=r'layer "Double_b" .*: plain.double states no mean'):
+        load_network(files.model, files.weight)
