@@ -22,7 +22,7 @@ from bmnetu.command_line.flags import (
     parse,
     require_necessary,
 )
-from bmnetu.command_line.installed import installed_plugins
+from bmnetu.command_line.installed import faulty_plugin, installed_plugins
 from bmnetu.command_line.terminal import Terminal
 from bmnetu.errors import BmnetuError, InputFileError, UnsupportedError
 from bmnetu.interrupts import interruptible
@@ -155,11 +155,21 @@ def _run_tool(tool: Tool, argv: Sequence[str] | None) -> int:
 
 
 def _report_bug(tool: Tool, words: list[str], error: Exception, terminal: Terminal) -> int:
-    """Say where the report is; the exit code of our bugs."""
+    """Say where the report is; the exit code of our bugs, or for a fault in the code of a plug-in
+    that of a layer that cannot be compiled."""
     what = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+    plugin = faulty_plugin(error)
     try:
-        place = f"please send the report {write_report(error, tool.name, words)}"
+        report = write_report(error, tool.name, words)
+        place = f"please send the report {report}"
+        if plugin is not None:
+            place = f"the report {report} has the details"
     except OSError as trouble:
         place = f"no report could be written ({trouble})"
-    terminal.error(f"this is a bug in {tool.name} ({what}): {place}")
+    if plugin is not None:
+        terminal.error(f"the plug-in {plugin} failed ({what}): {place}")
+        return UnsupportedError.exit_code
+    others = installed_plugins()
+    also = f", or in a plug-in: {', '.join(others)}" if others else ""
+    terminal.error(f"this is a bug in {tool.name}{also} ({what}): {place}")
     return BmnetuError.exit_code

@@ -20,7 +20,7 @@ from xdsl.targets.mlir import MLIRTarget
 from xdsl.transforms.canonicalize import CanonicalizePass
 from xdsl.transforms.common_subexpression_elimination import CommonSubexpressionElimination
 from xdsl.transforms.dead_code_elimination import DeadCodeElimination
-from xdsl.utils.exceptions import DiagnosticException, ParseError
+from xdsl.utils.exceptions import ArgSpecParseError, DiagnosticException, ParseError
 from xdsl.utils.target import Target
 from xdsl.xdsl_opt_main import xDSLOptMain
 
@@ -49,6 +49,12 @@ GENERAL_PASSES: tuple[type[ModulePass], ...] = (
     CommonSubexpressionElimination,
     DeadCodeElimination,
 )
+
+
+USER_ERRORS = (
+    BmnetuError, ArgSpecParseError, DiagnosticException, ParseError, ValueError, OSError
+)
+"""What is wrong with the command, the module or a file: one sentence."""
 
 
 @dataclass(frozen=True)
@@ -209,7 +215,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         terminal.error("interrupted")
         return INTERRUPTED
-    except (BmnetuError, DiagnosticException, ParseError, ValueError, OSError) as error:
+    except USER_ERRORS as error:
         if "--debug" in words:
             raise
         terminal.error(str(error) or type(error).__name__)
@@ -228,7 +234,9 @@ def _purpose() -> str:
     return "Runs bmnetu's passes on a network." + (f" Plug-ins: {plugins}." if plugins else "")
 
 
-def _exit_code(error: Exception) -> int:
+def _exit_code(error: BaseException) -> int:
+    if isinstance(error, ArgSpecParseError):
+        return UsageError.exit_code
     if isinstance(error, BmnetuError):
         return error.exit_code
     if isinstance(error, LayerError):

@@ -72,12 +72,14 @@ def plugins() -> dict[str, Plugin]:
     from importlib.metadata import entry_points
 
     found: dict[str, Plugin] = {}
-    known = _known()
+    known = {what: dict.fromkeys(names, "bmnetu") for what, names in _known().items()}
     for entry in sorted(entry_points(group=GROUP)):
         package = f" of package {entry.dist.name} {entry.dist.version}" if entry.dist else ""
         try:
-            found[entry.name] = _checked(entry.load(), known)
-        except Exception as error:
+            if entry.name in found:
+                raise ValueError("another package has a plug-in of the same name")
+            found[entry.name] = _checked(entry.load(), entry.name, known)
+        except (Exception, SystemExit) as error:
             sentence = str(error).splitlines()[0] if str(error) else "no reason is given"
             raise UsageError(
                 f"plug-in {entry.name}{package} cannot be used: {type(error).__name__}:"
@@ -101,13 +103,13 @@ def _known() -> dict[str, set[object]]:
     }
 
 
-def _checked(found: object, known: dict[str, set[object]]) -> Plugin:
+def _checked(found: object, plugin: str, known: dict[str, dict[object, str]]) -> Plugin:
     """The plug-in, if it is one and brings nothing that is known; what it brings then is."""
     if not isinstance(found, Plugin):
         kind = type(found).__name__
         raise TypeError(f"its entry point is {kind}, which must be bmnetu.plugins.Plugin")
     functions = found.functions
-    messages = {each.message for each in functions if each.message}
+    messages = [each.message for each in functions if each.message]
     for what, brought in (
         ("dialect", [each.name for each in found.dialects]),
         ("function", [each.name for each in functions]),
@@ -118,10 +120,15 @@ def _checked(found: object, known: dict[str, set[object]]) -> Plugin:
         ("pass", [item.name for item in found.passes]),
     ):
         for name in brought:
+            shown = getattr(name, "name", name)
             if name in known[what]:
-                shown = name.name if isinstance(name, type) else name
-                raise ValueError(f"the {what} {shown} exists already")
-            known[what].add(name)
+                owner = known[what][name]
+                raise ValueError(f"the {what} {shown} exists already, in {owner}")
+            known[what][name] = plugin
+    declared = {op: dialect.name for dialect in found.dialects for op in dialect.operations}
+    for op in (*declared, *found.lowerings, *found.kernels):
+        if op not in declared or op.name.partition(".")[0] != declared[op]:
+            raise ValueError(f"the op {op.name} is in none of its dialects by that name")
     return found
 
 

@@ -62,7 +62,7 @@ class _Lowering:
         else:
             kernel = KERNELS.get(type(op))
             if kernel is None:
-                raise LayerError(op.location, f"{op.name} has no lowering")
+                raise LayerError(op.location, f"{op.name} has no kernel")
             try:
                 kernel(self.b, op, sources, self.dest(result))
             except CannotLower as error:

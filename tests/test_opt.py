@@ -241,3 +241,15 @@ def test_a_run_that_fails_writes_no_file(capsys: Capture, tmp_path: Path) -> Non
     assert [p.name for p in tmp_path.iterdir()] == ["out.mlir"]
     opt(capsys, model, "--umodel", weight, "-o", "/dev/null")
     assert failed(capsys, model, "--umodel", weight, "-o", tmp_path)[0] == 3
+
+
+@pytest.mark.parametrize("pipeline", ["convert-quant-to-tile{", "foo bar", "a{b="])
+def test_a_pipeline_that_cannot_be_read_is_bad_usage(
+    tmp_path: Path, capsys: Capture, pipeline: str
+) -> None:
+    path = tmp_path / "empty.mlir"
+    path.write_text("builtin.module {\n}\n")
+    assert main([str(path), "-p", pipeline]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("bmnetu-opt: error: Error parsing pass pipeline specification")
+    assert "Traceback" not in said

@@ -40,3 +40,17 @@ def _mentions(path: str) -> bool:
             return GROUP in file.read()
     except (OSError, UnicodeDecodeError):
         return False
+
+
+def faulty_plugin(error: BaseException) -> str | None:
+    """The plug-in in whose own code an exception was raised, if there is one."""
+    from importlib.metadata import entry_points
+
+    packages = {entry.module.partition(".")[0]: entry.name for entry in entry_points(group=GROUP)}
+    trace = error.__traceback__
+    found = None
+    while trace is not None:
+        module = trace.tb_frame.f_globals.get("__name__", "")
+        found = packages.get(module.partition(".")[0], found)
+        trace = trace.tb_next
+    return found

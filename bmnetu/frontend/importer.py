@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import isfinite
+from typing import cast
 
 from google.protobuf.message import Message
 from xdsl.dialects.builtin import (
@@ -107,6 +108,8 @@ def import_layer(site: LayerSite) -> LayerOp:
         raise InputFileError(layer.fault(f"{field} is not a finite number"))
     try:
         op = importer.build(site)
+        if not isinstance(cast(object, op), LayerOp):  # of a plug-in
+            raise VerifyException("its import function returns no op")
         _check_values(op, site)
         op.verify_()
     except VerifyException as error:

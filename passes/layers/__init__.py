@@ -5,7 +5,9 @@ from typing import Any, TypeAlias, TypeVar
 
 from xdsl.ir import Operation
 
+from dialects.quant import types
 from dialects.ufw.layer import LayerOp
+from dialects.ufw.shapes import show
 from passes.layers import arithmetic, movement, weighted
 from passes.layers.converter import Converter
 
@@ -25,8 +27,17 @@ def lower(c: Converter, op: LayerOp) -> None:
     """Appends the quant ops of one layer. Raises LayerError for a layer without a row in LAYERS."""
     found = LAYERS.get(type(op))
     if found is None:
-        raise c.error(f"{op.name} has no row in passes/layers, which says what it is in quant ops")
+        raise c.error(f"{op.name} has no row in passes/layers, nor in the lowerings of a plug-in")
     found(c, op)
+    for result, name in zip(op.results, op.top_names, strict=True):
+        value = c.values.get(result)
+        if value is None:
+            raise c.error(f'the lowering of {op.name} gives no value for "{name}"')
+        if types.shape_of(value) != types.shape_of(result):
+            raise c.error(
+                f'the lowering of {op.name} gives "{name}" the shape'
+                f" {show(types.shape_of(value))}, the op has {show(types.shape_of(result))}"
+            )
 
 
 __all__ = ["LAYERS", "Converter", "Lowering", "lower"]

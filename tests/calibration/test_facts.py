@@ -116,3 +116,20 @@ def test_a_layer_without_a_meaning_is_refused(
     monkeypatch.delattr(DoubleOp, "meaning")
     with pytest.raises(UnsupportedError, match=r'layer "Double_b" .*: plain.double states no mean'):
         load_network(files.model, files.weight)
+
+
+@pytest.mark.parametrize(
+    ("shape", "sentence"),
+    [(None, 'gives no value for "b"'), ((12, 35), 'gives "b" the shape 12x35, the op has 2x6x5x7')],
+)
+def test_a_wrong_lowering_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape: Any, sentence: str
+) -> None:
+    def wrong(c: Converter, op: DoubleOp) -> None:
+        if shape is not None:
+            c.values[op.results[0]] = c.reshape(c.value(op.bottom), shape, "wrong")
+
+    files = Files.of(tmp_path, NET)
+    monkeypatch.setitem(LAYERS, DoubleOp, wrong)
+    with pytest.raises(UnsupportedError, match=f"the lowering of plain.double {sentence}"):
+        bmnetu.compile(files.model, files.weight, tmp_path, cmp=False)

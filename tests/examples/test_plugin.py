@@ -127,8 +127,9 @@ def test_a_pass_of_a_plugin(packages: Path, tmp_path: Path) -> None:
     [
         ("{ pices: 3 }", 3, "unknown field pices (did you mean pieces?)"),
         ("{ pieces: 5 }", 4, "2x12x6x5 has no channels that 5 pieces can share"),
-        ("{ pieces: x }", 3, "Couldn't parse float: x"),
-        ("{ pieces: inf }", 3, "number is not a finite number"),
+        ("{ pieces: x }", 3, "Couldn't parse integer: x"),
+        ("{ pieces: 2.5 }", 3, "Couldn't parse integer: 2.5"),
+        ("{ pieces: 2 pieces: 3 }", 3, "pieces is given twice"),
         ("{ pieces: 2 ", 3, "the file ends where '}' is required"),
         ("{ } max_feature_map_param { }", 3, "max_feature_map_param is given twice"),
     ],
@@ -147,37 +148,85 @@ def test_wrong_settings_of_a_plugins_layer(
     assert not (tmp_path / "out").exists()
 
 
+def write_plugin(folder: Path, source: str) -> None:
+    """A plug-in ``bad`` of the package ``broken``, as if it were installed in the folder."""
+    record = folder / "broken-0.1.dist-info"
+    record.mkdir()
+    (record / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 0.1\n")
+    (record / "entry_points.txt").write_text("[bmnetu.plugins]\nbad = broken_plugin:PLUGIN\n")
+    (folder / "broken_plugin.py").write_text(source)
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ("raise RuntimeError('no luck')", "the plug-in bad failed (RuntimeError: no luck): the"),
+        ("return None", 'net.prototxt:2: layer "Bad_y" (Bad): its import function returns no op'),
+    ],
+)
+def test_a_plugin_that_fails_is_named(tmp_path: Path, body: str, sentence: str) -> None:
+    write_plugin(tmp_path, f"""
+from bmnetu.frontend.layers.importers import Importer
+from bmnetu.plugins import Plugin
+def importer(site):
+    {body}
+PLUGIN = Plugin(importers={{'Bad': Importer(importer)}})
+""")
+    (tmp_path / "net.prototxt").write_text(data_layer(*SHAPE) + layer("Bad", "data", "y"))
+    (tmp_path / "net.umodel").write_bytes(WEIGHTS)
+    flags = [f"-model={tmp_path / 'net.prototxt'}", f"-weight={tmp_path / 'net.umodel'}"]
+    assert sentence in run(tmp_path, "bmnetu", *flags, f"-outdir={tmp_path / 'out'}", code=4)
+
+
+def test_a_plugin_cannot_replace_an_onnx_operator(tmp_path: Path) -> None:
+    write_plugin(tmp_path, """
+from bmnetu.plugins import Plugin
+PLUGIN = Plugin(operators=lambda: {'Relu': None})
+""")
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, SHAPE) for name in "xy"]
+    node = helper.make_node("Relu", ["x"], ["y"])
+    graph = helper.make_graph([node], "g", values[:1], values[1:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    (tmp_path / "net.onnx").write_bytes(model.SerializeToString())
+    flags = [f"-model={tmp_path / 'net.onnx'}", f"-outdir={tmp_path / 'out'}"]
+    sentence = "plug-in bad: the ONNX operator Relu exists already"
+    assert sentence in run(tmp_path, "bmnetu", *flags, code=2)
+
+
 @pytest.mark.parametrize(
     ("source", "sentence"),
     [
+        ("import sys; sys.exit(0)", "SystemExit: 0"),
+        (
+            "from bmnetu.plugins import Plugin\nfrom dialects.ufw.layer import UnaryLayerOp\n"
+            "class Op(UnaryLayerOp):\n    name = 'own.op'\n"
+            "PLUGIN = Plugin(lowerings={Op: print})",
+            "ValueError: the op own.op is in none of its dialects by that name",
+        ),
         ("import no_such_package", "ModuleNotFoundError: No module named 'no_such_package'"),
         ("PLUGIN = 3", "TypeError: its entry point is int"),
         (
             "from bmnetu.plugins import Plugin\n"
             "from bmnetu.frontend.layers.importers import IMPORTERS\n"
             "PLUGIN = Plugin(importers={'ReLU': IMPORTERS['ReLU']})",
-            "ValueError: the layer type ReLU exists already",
+            "ValueError: the layer type ReLU exists already, in bmnetu",
         ),
         (
             "from xdsl.ir import Dialect\nfrom bmnetu.plugins import Plugin\n"
             "PLUGIN = Plugin(dialects=(Dialect('npu', []),))",
-            "ValueError: the dialect npu exists already",
+            "ValueError: the dialect npu exists already, in bmnetu",
         ),
         (
             "from bmnetu.plugins import Plugin\nfrom dialects.ufw.ops import ReLUOp\n"
             "PLUGIN = Plugin(lowerings={ReLUOp: print})",
-            "ValueError: the lowering ufw.relu exists already",
+            "ValueError: the lowering ufw.relu exists already, in bmnetu",
         ),
     ],
 )
 def test_a_broken_plugin_is_one_sentence(
     net: Path, tmp_path: Path, source: str, sentence: str
 ) -> None:
-    record = tmp_path / "broken-0.1.dist-info"
-    record.mkdir()
-    (record / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 0.1\n")
-    (record / "entry_points.txt").write_text("[bmnetu.plugins]\nbad = broken_plugin:PLUGIN\n")
-    (tmp_path / "broken_plugin.py").write_text(source)
+    write_plugin(tmp_path, source)
     flags = [f"-model={net}", f"-weight={net}", f"-outdir={tmp_path / 'out'}"]
     for words in (("bmnetu", *flags), ("bmnetu.opt", "--list-passes")):
         text = run(tmp_path, *words, code=2)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bmnetu.errors import UsageError
 from bmnetu.frontend.onnx import arithmetic, functions, movement, windows
 from bmnetu.frontend.onnx.graph import Conversion
 from bmnetu.plugins import plugins
-from dialects.functions import FUNCTIONS
+from dialects.functions import ROWS, Function
 
 ANY = 2**31
 
@@ -66,11 +67,20 @@ OPERATORS: dict[str, Operator] = {
 def all_operators() -> dict[str, Operator]:
     """Every operator, those of pointwise functions and of plug-ins too."""
     found = dict(OPERATORS)
-    for function in FUNCTIONS.values():
-        for each in function.onnx:
-            found[each.name] = Operator(functions.pointwise(function, each))
-    for plugin in plugins().values():
-        found.update(plugin.operators())
+    for row in ROWS:
+        found.update(_of(row))
+    for name, plugin in plugins().items():
+        brought = [*plugin.operators().items()]
+        brought += [item for function in plugin.functions for item in _of(function).items()]
+        for operator, how in brought:
+            if operator in found:
+                raise UsageError(f"plug-in {name}: the ONNX operator {operator} exists already")
+            found[operator] = how
     return found
+
+
+def _of(function: Function) -> dict[str, Operator]:
+    """The operators of a pointwise function."""
+    return {each.name: Operator(functions.pointwise(function, each)) for each in function.onnx}
 
 

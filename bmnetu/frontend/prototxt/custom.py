@@ -20,10 +20,17 @@ CUSTOM_MESSAGES: dict[str, Mapping[str, Setting]] = {}
 default is that of the field; a field whose default is a tuple can be given several times."""
 
 
-def is_text(message: str, field: str) -> bool:
-    """Whether a field of a custom message holds texts; else it holds numbers."""
+def type_of(message: str, field: str) -> type[bool | int | float | str]:
+    """The type of a field's values."""
     default = CUSTOM_MESSAGES[message][field]
-    return isinstance(default[0] if isinstance(default, tuple) and default else default, str)
+    if isinstance(default, tuple):
+        return type(default[0]) if default else float
+    return type(default)
+
+
+def is_repeated(message: str, field: str) -> bool:
+    """Whether a field can be given several times."""
+    return isinstance(CUSTOM_MESSAGES[message][field], tuple)
 
 
 def custom_message(message: str, fields: Mapping[str, Setting]) -> CustomParameter:
@@ -53,13 +60,16 @@ def settings_of(param: LayerParameter, message: str) -> dict[str, Setting]:
 
 
 def _value(message: str, given: CustomParameter.Setting) -> Setting:
-    """The values in the type of the default; the last one where only one can be."""
+    """The values of one field, in its type."""
     if given.name not in CUSTOM_MESSAGES[message]:
         raise VerifyException(f"{message} has no field {given.name}")
-    values = given.text if is_text(message, given.name) else given.number
-    if not values:
-        raise VerifyException(f"{message} gives {given.name} no value of its type")
-    default = CUSTOM_MESSAGES[message][given.name]
-    if isinstance(default, tuple):
-        return tuple(map(type(default[0]) if default else float, values))
-    return type(default)(values[-1])
+    kind, many = type_of(message, given.name), is_repeated(message, given.name)
+    numbers = [float(value) for value in given.number]
+    whole = all(value.is_integer() for value in numbers)
+    values = list(given.text) if kind is str else numbers
+    fits = kind in (str, float) or (whole and (kind is int or set(numbers) <= {0.0, 1.0}))
+    if not values or not fits or not (many or len(values) == 1):
+        what = f"{'one or more' if many else 'one'} {kind.__name__}"
+        raise VerifyException(f"{message} has another value for {given.name} than {what}")
+    typed = tuple(kind(value) for value in values)
+    return typed if many else typed[0]

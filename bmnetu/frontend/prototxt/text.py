@@ -19,7 +19,7 @@ from google.protobuf.text_format import ParseError, Tokenizer
 
 from bmnetu.errors import InputFileError
 from bmnetu.files.reading import read_bytes
-from bmnetu.frontend.prototxt.custom import CUSTOM_MESSAGES, is_text
+from bmnetu.frontend.prototxt.custom import CUSTOM_MESSAGES, is_repeated, type_of
 from bmnetu.frontend.prototxt.encoding import as_utf8, readable
 from bmnetu.frontend.ufw_pb2 import CustomParameter, LayerParameter, V1LayerParameter
 from bmnetu.nearest import nearest
@@ -168,22 +168,42 @@ class _Reader:
                 raise self.fail(f"the file ends where {closing!r} is required")
             line, field_name = self.line(), tokens.ConsumeIdentifier()
             if field_name in fields:
+                given = {each.name: each for each in record.setting}
+                many = is_repeated(name, field_name)
+                if field_name in given and not many:
+                    raise self.fail(f"{field_name} is given twice", line)
                 tokens.Consume(":")
-                self.custom_value(record.setting.add(name=field_name), is_text(name, field_name))
+                setting = given.get(field_name) or record.setting.add(name=field_name)
+                self.custom_values(setting, type_of(name, field_name), many)
             else:
                 self.note(Unknown(where, line, _short(field_name), nearest(field_name, fields)))
                 self.skip_value(len(where))
             if not tokens.TryConsume(","):
                 tokens.TryConsume(";")
 
-    def custom_value(self, setting: CustomParameter.Setting, as_text: bool) -> None:
-        """One value of a plug-in's field; numbers can be written as true and false."""
-        if as_text:
-            setting.text.append(readable(self.tokens.ConsumeByteString()))
-        elif self.tokens.token in ("true", "false"):
-            setting.number.append(self.tokens.ConsumeBool())
+    def custom_values(
+        self, setting: CustomParameter.Setting, kind: type[bool | int | float | str], many: bool
+    ) -> None:
+        """One value of a plug-in's field, or for a repeated one a list ``[a, b]``."""
+        tokens = self.tokens
+        if not (many and tokens.TryConsume("[")):
+            self.custom_value(setting, kind)
+            return
+        while not tokens.TryConsume("]"):
+            self.custom_value(setting, kind)
+            if not tokens.LookingAt("]"):
+                tokens.Consume(",")
+
+    def custom_value(
+        self, setting: CustomParameter.Setting, kind: type[bool | int | float | str]
+    ) -> None:
+        tokens = self.tokens
+        if kind is str:
+            setting.text.append(readable(tokens.ConsumeByteString()))
+        elif kind is bool:
+            setting.number.append(tokens.ConsumeBool())
         else:
-            setting.number.append(self.tokens.ConsumeFloat())
+            setting.number.append(tokens.ConsumeInteger() if kind is int else tokens.ConsumeFloat())
 
     def note(self, unknown: Unknown) -> None:
         """Remembers what is not known."""

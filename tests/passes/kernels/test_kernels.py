@@ -55,6 +55,6 @@ def test_an_op_without_a_kernel_is_an_error_that_names_the_layer(
     module = quant_module()
     conv = next(op for op in module.walk() if isinstance(op, ConvOp))
     monkeypatch.delitem(KERNELS, ConvOp)
-    with pytest.raises(LayerError, match=r"quant\.conv has no lowering") as caught:
+    with pytest.raises(LayerError, match=r"quant\.conv has no kernel") as caught:
         ConvertQuantToTilePass().apply(Context(), module)
     assert caught.value.location == conv.location
