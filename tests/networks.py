@@ -15,6 +15,7 @@ from bmnetu.frontend.prototxt.inputs import reshaped
 from bmnetu.frontend.prototxt.topology import Layer, read_topology
 from bmnetu.frontend.ufw_pb2 import BlobProto, NetParameter
 from bmnetu.frontend.weights.blobs import Coefficients, Required, Role, float_blob
+from bmnetu.plugins import plugins
 from dialects.constant import Array
 from dialects.ufw.ops import Top
 from dialects.ufw.shapes import Shape
@@ -35,6 +36,7 @@ def random_weights(
             path = Path(folder) / "net.prototxt"
             path.write_text(prototxt)
             return random_weights(path, seed, shapes=shapes)
+    plugins()
     topology = read_topology(prototxt)
     inputs = reshaped(topology.inputs, shapes, None)
     source = RandomBlobs(seed)
