@@ -14,10 +14,10 @@ from dialects.quant.base import PART, QuantOp
 from passes.base import NpuFunctionPass
 from passes.kernels import KERNELS
 from passes.kernels.builder import TileBuilder, ddr_bytes
+from passes.kernels.flat import words_of
 from passes.kernels.movement.copies import copy_words
 from passes.kernels.movement.in_place import Home, first_row, homes_in_concats, part_of
 from passes.kernels.options import KernelOptions
-from passes.kernels.pointwise import words_of
 from passes.kernels.storage import network_tensor, part_in, storage
 from passes.kernels.tiling import CannotLower
 from passes.module.functions import names, replace_body

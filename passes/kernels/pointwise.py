@@ -1,27 +1,19 @@
-"""Element-wise layers on flat data: a tensor in DDR is a run of words, cut over the 64 lanes."""
+"""Element-wise layers on flat data."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from xdsl.dialects.builtin import f32
-from xdsl.ir import Attribute, SSAValue
+from xdsl.ir import SSAValue
 
-from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import (
-    DDR,
     Ref,
-    aligned,
-    contiguous,
     i32,
-    local_bytes,
-    si8,
     si16,
-    ui8,
     ui16,
 )
 from dialects.expression import X
@@ -29,7 +21,7 @@ from dialects.quant import compute, types
 from dialects.quant.base import ints
 from passes.kernels.builder import TileBuilder, float_bits
 from passes.kernels.expression import buffers_alive, compute_steps, schedule
-from passes.kernels.tiling import CannotLower
+from passes.kernels.flat import Chunk, Flat, chunks, each_chunk
 
 Array = NDArray[Any]
 MAGIC = 12582912.0
@@ -37,112 +29,6 @@ MAGIC = 12582912.0
 FUNCTION_BUFFERS = 7
 """A piece of a pointwise function takes at most this part of the budget, also where fewer buffers
 hold numbers at a time: transfers of one piece overlap with the computation of another."""
-_PACKS: dict[Attribute, int] = {si8: 4, ui8: 4, si16: 2, ui16: 2}
-"""Elements in a word, where it is more than one."""
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """``lanes`` runs of ``width`` words each, from word ``begin`` of the tensor on."""
-
-    begin: int
-    lanes: int
-    width: int
-
-
-def chunks(words: int, budget: int, buffers: int) -> Iterator[Chunk]:
-    """Cuts a run of words into pieces whose ``buffers`` copies fit ``budget`` bytes per lane.
-
-    Raises CannotLower when there are so many that none does.
-    """
-    lanes = BM1684.lanes
-    unit = BM1684.alignment // 4
-    most = min(budget // (4 * buffers) // unit * unit, BM1684.limits.gdma_size // unit * unit)
-    if most < 1:
-        raise CannotLower(f"{buffers} pieces of its tensors do not fit local memory together")
-    begin = 0
-    while begin < words:
-        left = words - begin
-        width = min(most, max(1, left // lanes))
-        rows = min(lanes, left // width)
-        yield Chunk(begin, rows, width)
-        begin += rows * width
-
-
-class Flat:
-    """Moves chunks of tensors between DDR and local memory: runs of words, or (chunk None) the
-    whole tensor with its channels in their lanes."""
-
-    def __init__(self, b: TileBuilder, images: int, tensor: Ref | None = None):
-        self.b = b
-        self.images = min(images, 4)
-        self.tensor = tensor
-
-    def shape(self, chunk: Chunk | None, pack: int) -> tuple[int, int, int, int]:
-        """The local shape of a chunk whose words hold ``pack`` elements."""
-        if chunk is not None:
-            return (self.images if pack > 1 else 1, chunk.lanes, 1, chunk.width)
-        assert self.tensor is not None
-        n, *rest = self.tensor.shape if pack > 1 else self.tensor.as_words().shape
-        return (n, rest[0], rest[1], rest[2])
-
-    def source(self, buffer: SSAValue, chunk: Chunk | None) -> SSAValue:
-        """The chunk's words of a DDR tensor as [1, lanes, 1, width] words."""
-        if chunk is None:
-            return self.b.words(buffer)
-        shape = (1, chunk.lanes, 1, chunk.width)
-        ref = Ref(i32, shape, contiguous(shape, 4), DDR)
-        return self.b.view(buffer, ref, chunk.begin * 4)
-
-    def local(self, chunk: Chunk | None, element: Attribute) -> SSAValue:
-        """A local buffer for the chunk: float32 or i32 words, 4N bytes, or 2N half words."""
-        pack = _PACKS.get(element, 1)
-        return self.b.local(element, self.shape(chunk, pack), 4, pack)
-
-    def load(self, buffer: SSAValue, chunk: Chunk | None, element: Attribute) -> SSAValue:
-        target = self.local(chunk, element)
-        self.b.load(target, self.source(buffer, chunk))
-        return target
-
-    def store(self, buffer: SSAValue, chunk: Chunk | None, value: SSAValue) -> None:
-        self.b.store(self.source(buffer, chunk), value)
-
-
-def words_of(value: SSAValue) -> int:
-    """32-bit words of a contiguous DDR tensor."""
-    ref = Ref.of(value)
-    return ref.groups * ref.layout.strides[0] * ref.layout.unit // 4
-
-
-def _fits_whole(b: TileBuilder, tensor: Ref, buffers: int) -> bool:
-    """Whether a tensor is kept whole, channels in their lanes."""
-    if not b.options.whole or tensor.shape[1] > BM1684.limits.channels:
-        return False
-    return (
-        buffers * local_bytes(tensor.shape, aligned(tensor.shape, 4, tensor.layout.pack))
-        <= b.options.budget
-    )
-
-
-def _each(
-    b: TileBuilder,
-    sources: Sequence[SSAValue],
-    dest: SSAValue,
-    buffers: int,
-    emit: Callable[[Flat, Chunk | None, list[SSAValue]], SSAValue],
-) -> None:
-    """Loads every source's chunk, emits, stores the result, chunk by chunk."""
-    tensor = Ref.of(dest)
-    flat = Flat(b, tensor.shape[0], tensor)
-    whole = _fits_whole(b, tensor, buffers)
-    for chunk in [None] if whole else chunks(words_of(dest), b.options.budget, buffers):
-        loaded: list[SSAValue] = []
-        for source in sources:
-            same = [v for s, v in zip(sources, loaded, strict=False) if s is source]
-            loaded.append(same[0] if same else flat.load(source, chunk, Ref.of(source).element))
-        flat.store(dest, chunk, emit(flat, chunk, loaded))
-
-
 # -- 8-bit arithmetic ------------------------------------------------------------------------------
 
 
@@ -183,9 +69,9 @@ def lower_eltwise(
 ) -> None:
     """Sum, product, maximum."""
     if types.is_float(op.y):
-        _each(b, sources, dest, len(sources) + 2 - _is_plain(op), _float_eltwise(op))
+        each_chunk(b, sources, dest, len(sources) + 2 - _is_plain(op), _float_eltwise(op))
     else:
-        _each(b, sources, dest, len(sources) + 3, _int_eltwise(op))
+        each_chunk(b, sources, dest, len(sources) + 3, _int_eltwise(op))
 
 
 def _is_plain(op: compute.EltwiseOp) -> bool:
@@ -252,7 +138,7 @@ def lower_requantize(
         dst = flat.local(chunk, element)
         return _multiply(b, flat, chunk, dst, xs[0], op.multiplier.value.data, op.shift.value.data)
 
-    _each(b, [source], dest, 4, emit)
+    each_chunk(b, [source], dest, 4, emit)
 
 
 def lower_shared_prelu(
@@ -278,7 +164,7 @@ def lower_shared_prelu(
         positive_part(b, op, dst, xs[0])
         return b.arith("add", dst, dst, negative)
 
-    _each(b, [source], dest, 3, emit)
+    each_chunk(b, [source], dest, 3, emit)
 
 
 def positive_part(b: TileBuilder, op: compute.PReluOp, dst: SSAValue, x: SSAValue) -> SSAValue:
@@ -311,7 +197,7 @@ def lower_lookup(
                 b.arith("or", result, result, found)
         return result
 
-    _each(b, [source], dest, 4, emit)
+    each_chunk(b, [source], dest, 4, emit)
 
 
 # -- between 8 bit and float -----------------------------------------------------------------------
@@ -398,4 +284,4 @@ def lower_function(
     def emit(flat: Flat, chunk: Chunk | None, xs: list[SSAValue]) -> SSAValue:
         return compute_steps(b, steps, xs[0])
 
-    _each(b, [source], dest, max(buffers_alive(steps), FUNCTION_BUFFERS), emit)
+    each_chunk(b, [source], dest, max(buffers_alive(steps), FUNCTION_BUFFERS), emit)

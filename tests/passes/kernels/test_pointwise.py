@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dialects.bm1684.chip import BM1684
 from passes.kernels.convolution.stacked import piece_channels, stack_weight
-from passes.kernels.pointwise import chunks
+from passes.kernels.flat import chunks
 from passes.kernels.tiling import CannotLower
 
 

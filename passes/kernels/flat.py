@@ -1,0 +1,133 @@
+"""Tensors in DDR as runs of words, cut over the 64 lanes."""
+
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+from xdsl.ir import Attribute, SSAValue
+
+from dialects.bm1684.chip import BM1684
+from dialects.bm1684.layout import (
+    DDR,
+    Ref,
+    aligned,
+    contiguous,
+    i32,
+    local_bytes,
+    si8,
+    si16,
+    ui8,
+    ui16,
+)
+from passes.kernels.builder import TileBuilder
+from passes.kernels.tiling import CannotLower
+
+Array = NDArray[Any]
+_PACKS: dict[Attribute, int] = {si8: 4, ui8: 4, si16: 2, ui16: 2}
+"""Elements in a word, where it is more than one."""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """``lanes`` runs of ``width`` words each, from word ``begin`` of the tensor on."""
+
+    begin: int
+    lanes: int
+    width: int
+
+
+def chunks(words: int, budget: int, buffers: int) -> Iterator[Chunk]:
+    """Cuts a run of words into pieces whose ``buffers`` copies fit ``budget`` bytes per lane.
+
+    Raises CannotLower when there are so many that none does.
+    """
+    lanes = BM1684.lanes
+    unit = BM1684.alignment // 4
+    most = min(budget // (4 * buffers) // unit * unit, BM1684.limits.gdma_size // unit * unit)
+    if most < 1:
+        raise CannotLower(f"{buffers} pieces of its tensors do not fit local memory together")
+    begin = 0
+    while begin < words:
+        left = words - begin
+        width = min(most, max(1, left // lanes))
+        rows = min(lanes, left // width)
+        yield Chunk(begin, rows, width)
+        begin += rows * width
+
+
+class Flat:
+    """Moves chunks of tensors between DDR and local memory: runs of words, or (chunk None) the
+    whole tensor with its channels in their lanes."""
+
+    def __init__(self, b: TileBuilder, images: int, tensor: Ref | None = None):
+        self.b = b
+        self.images = min(images, 4)
+        self.tensor = tensor
+
+    def shape(self, chunk: Chunk | None, pack: int) -> tuple[int, int, int, int]:
+        """The local shape of a chunk whose words hold ``pack`` elements."""
+        if chunk is not None:
+            return (self.images if pack > 1 else 1, chunk.lanes, 1, chunk.width)
+        assert self.tensor is not None
+        n, *rest = self.tensor.shape if pack > 1 else self.tensor.as_words().shape
+        return (n, rest[0], rest[1], rest[2])
+
+    def source(self, buffer: SSAValue, chunk: Chunk | None) -> SSAValue:
+        """The chunk's words of a DDR tensor as [1, lanes, 1, width] words."""
+        if chunk is None:
+            return self.b.words(buffer)
+        shape = (1, chunk.lanes, 1, chunk.width)
+        ref = Ref(i32, shape, contiguous(shape, 4), DDR)
+        return self.b.view(buffer, ref, chunk.begin * 4)
+
+    def local(self, chunk: Chunk | None, element: Attribute) -> SSAValue:
+        """A local buffer for the chunk: float32 or i32 words, 4N bytes, or 2N half words."""
+        pack = _PACKS.get(element, 1)
+        return self.b.local(element, self.shape(chunk, pack), 4, pack)
+
+    def load(self, buffer: SSAValue, chunk: Chunk | None, element: Attribute) -> SSAValue:
+        target = self.local(chunk, element)
+        self.b.load(target, self.source(buffer, chunk))
+        return target
+
+    def store(self, buffer: SSAValue, chunk: Chunk | None, value: SSAValue) -> None:
+        self.b.store(self.source(buffer, chunk), value)
+
+
+def words_of(value: SSAValue) -> int:
+    """32-bit words of a contiguous DDR tensor."""
+    ref = Ref.of(value)
+    return ref.groups * ref.layout.strides[0] * ref.layout.unit // 4
+
+
+def _fits_whole(b: TileBuilder, tensor: Ref, buffers: int) -> bool:
+    """Whether a tensor is kept whole, channels in their lanes."""
+    if not b.options.whole or tensor.shape[1] > BM1684.limits.channels:
+        return False
+    return (
+        buffers * local_bytes(tensor.shape, aligned(tensor.shape, 4, tensor.layout.pack))
+        <= b.options.budget
+    )
+
+
+def each_chunk(
+    b: TileBuilder,
+    sources: Sequence[SSAValue],
+    dest: SSAValue,
+    buffers: int,
+    emit: Callable[[Flat, Chunk | None, list[SSAValue]], SSAValue],
+) -> None:
+    """Loads every source's chunk, emits, stores the result, chunk by chunk."""
+    tensor = Ref.of(dest)
+    flat = Flat(b, tensor.shape[0], tensor)
+    whole = _fits_whole(b, tensor, buffers)
+    for chunk in [None] if whole else chunks(words_of(dest), b.options.budget, buffers):
+        loaded: list[SSAValue] = []
+        for source in sources:
+            same = [v for s, v in zip(sources, loaded, strict=False) if s is source]
+            loaded.append(same[0] if same else flat.load(source, chunk, Ref.of(source).element))
+        flat.store(dest, chunk, emit(flat, chunk, loaded))
