@@ -17,11 +17,11 @@ LANES = BM1684.lanes
 @st.composite
 def accesses(draw: st.DrawFn) -> Access:
     space = draw(st.sampled_from([*Space, Space.LMEM, Space.LMEM]))
-    start = draw(st.integers(0, 600))
+    start = draw(st.integers(0, 60))
     local = space is Space.LMEM
     first = draw(st.integers(0, LANES - 1)) if local else 0
     lanes = draw(st.sampled_from([1, 2, 10, LANES])) if local else 0
-    stop = start + draw(st.sampled_from([1, 4, 128, 300]))
+    stop = start + draw(st.sampled_from([1, 4, 13, 30]))
     return Access(space, first, lanes, start, stop, draw(st.booleans()))
 
 
