@@ -25,6 +25,7 @@ from bmnetu.frontend.prototxt.custom import CUSTOM_MESSAGES, Setting
 from bmnetu.frontend.ufw_pb2 import LayerParameter
 from dialects.functions import FUNCTIONS, Function
 from dialects.quant.base import QuantOp
+from dialects.ufw.facts import LayerFacts
 from passes import PASS_NAMES
 from passes.kernels import KERNELS, Kernel
 from passes.layers import LAYERS, Lowering
@@ -129,6 +130,8 @@ def _checked(found: object, plugin: str, known: dict[str, dict[object, str]]) ->
     for op in (*declared, *found.lowerings, *found.kernels):
         if op not in declared or op.name.partition(".")[0] != declared[op]:
             raise ValueError(f"the op {op.name} is in none of its dialects by that name")
+        if issubclass(op, LayerFacts | QuantOp) and not op.states_meaning():
+            raise ValueError(f"the op {op.name} states no meaning")
     return found
 
 

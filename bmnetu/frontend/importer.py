@@ -130,7 +130,7 @@ def _check_values(op: LayerOp, site: LayerSite) -> None:
         list(op.operands) == list(site.bottoms),
         f"{op.name} must have all bottoms of the layer as operands, in their order",
     )
-    require(op.has_meaning, f"{op.name} states no meaning, so nothing can be compared with it")
+    require(op.states_meaning(), f"{op.name} states no meaning, so nothing can be compared with it")
     require(
         op.top_names == [top.name for top in site.tops],
         f"{op.name} must have the tops of the layer as results, in their order",

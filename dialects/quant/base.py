@@ -83,6 +83,11 @@ class QuantOp(IRDLOperation, ABC):
         dtype and the shape of the op's types."""
         raise NotImplementedError(f"{self.name} does not define its meaning")
 
+    @classmethod
+    def states_meaning(cls) -> bool:
+        """Whether the op defines its meaning."""
+        return cls.meaning is not QuantOp.meaning
+
     def rows_needed(self) -> RowWindow | None:
         """Which rows of its operands a row of the result needs, for tensors of rank 4; None where
         the result is not made row by row."""
@@ -130,6 +135,10 @@ class UnaryOp(QuantOp):
     def result_of(self, x: Array) -> Array:
         """The result of the one operand."""
         raise NotImplementedError(f"{self.name} does not define its meaning")
+
+    @classmethod
+    def states_meaning(cls) -> bool:
+        return (cls.meaning, cls.result_of) != (UnaryOp.meaning, UnaryOp.result_of)
 
 
 def row_counts(op: QuantOp) -> tuple[int, int]:

@@ -77,10 +77,10 @@ class LayerFacts(IRDLOperation):
         """
         raise EvaluationError(f"{self.name} has no meaning in float32")
 
-    @property
-    def has_meaning(self) -> bool:
-        """Whether the layer states its meaning."""
-        return type(self).meaning is not LayerFacts.meaning
+    @classmethod
+    def states_meaning(cls) -> bool:
+        """Whether the layer defines its meaning."""
+        return cls.meaning is not LayerFacts.meaning
 
     # -- ranges and scales ---------------------------------------------------------------------
 

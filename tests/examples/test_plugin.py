@@ -203,6 +203,21 @@ PLUGIN = Plugin(operators=lambda: {'Relu': None})
             "PLUGIN = Plugin(lowerings={Op: print})",
             "ValueError: the op own.op is in none of its dialects by that name",
         ),
+        *(
+            (
+                f"from xdsl.ir import Dialect\nfrom xdsl.irdl import irdl_op_definition\n"
+                f"from bmnetu.plugins import Plugin\nfrom {module} import {base}\n"
+                f"@irdl_op_definition\nclass Op({base}):\n    name = 'own.op'\n"
+                f"    def infer_shapes(self): return []\n"
+                f"PLUGIN = Plugin(dialects=(Dialect('own', [Op]),))",
+                "ValueError: the op own.op states no meaning",
+            )
+            for module, base in (
+                ("dialects.ufw.layer", "LayerOp"),
+                ("dialects.quant.base", "QuantOp"),
+                ("dialects.quant.base", "UnaryOp"),
+            )
+        ),
         ("import no_such_package", "ModuleNotFoundError: No module named 'no_such_package'"),
         ("PLUGIN = 3", "TypeError: its entry point is int"),
         (

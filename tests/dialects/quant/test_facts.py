@@ -70,6 +70,7 @@ def test_an_op_that_states_nothing_has_safe_facts() -> None:
     assert not op.with_row_padding(0, 0)
     assert not op.weight_bytes
     assert layer_cycles(op) == float("inf")
+    assert not op.states_meaning()
     with pytest.raises(NotImplementedError, match=r"quant\.unknown does not define its meaning"):
         evaluate(op, [np.zeros((2, 3, 4, 5), np.float32)])
 
