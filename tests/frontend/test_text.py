@@ -112,7 +112,7 @@ def test_unknown_words_are_skipped_and_remembered(tmp_path: Path) -> None:
     assert not net.layer[0].pooling_param.HasField("pool")
     assert net.layer[0].pooling_param.stride == 2
     assert [(each.line, str(each)) for each in text.unknown] == [
-        (1, "pool: MEDIAN (it can be MAX, AVE, STOCHASTIC)"),
+        (1, "pool: MEDIAN (it can be MAX, AVE, STOCHASTIC, AVE_EXC_PAD)"),
         (2, "operation: SUMM (did you mean SUM?)"),
     ]
 

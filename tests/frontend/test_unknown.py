@@ -28,7 +28,7 @@ def refused(folder: Path, text: str, error: type[BmnetuError]) -> list[str]:
     [
         ("Convolution", "convolution_param { num_output: 4 kernel_size: 3 stirde: 2 }",
          "unknown field stirde (did you mean stride?)"),
-        ("Reshape", "reshape_param { pixelshuffler: 2 }", "unknown field pixelshuffler"),
+        ("Reshape", "reshape_param { pixels: 2 }", "unknown field pixels"),
         ("ReLU", "relu_param { maximum: 5 }", "unknown field maximum"),
         ("Pooling", "pooling_param { kernel_size: 2 kernal_w: 2 }",
          "unknown field kernal_w (did you mean kernel_w?)"),
@@ -65,8 +65,8 @@ def test_unknown_words_are_listed_with_unknown_types(tmp_path: Path) -> None:
     text = X + layer("Pooling", pool, name="p", top="p") + layer("Pooling", pool)
     assert refused(tmp_path, text, UnsupportedError) == [
         "2 settings are not known:",
-        '  2: layer "p" (Pooling): unknown value pool: MEAN (it can be MAX, AVE, STOCHASTIC)',
-        '  3: layer "l" (Pooling): unknown value pool: MEAN (it can be MAX, AVE, STOCHASTIC)',
+        '  2: layer "p" (Pooling): unknown value pool: MEAN (it can be MAX, AVE, STOCHASTIC, AVE_EXC_PAD)',
+        '  3: layer "l" (Pooling): unknown value pool: MEAN (it can be MAX, AVE, STOCHASTIC, AVE_EXC_PAD)',
     ]
     lines = refused(tmp_path, text + layer("Crop", "crop_param {}", top="c"), UnsupportedError)
     assert lines[0] == "1 layer(s) have a type that cannot be compiled:"

@@ -25,7 +25,7 @@ SILENT = frozenset({
     # how it trains
     "loss_param", "accuracy_param", "quantization_param", "filler", "weight_filler",
     "bias_filler", "scale_filler", "shift_filler", "slope_filler", "lr_mult", "decay_mult",
-    "momentum", "dropout_ratio",
+    "momentum", "dropout_ratio", "frozen",
     "moving_average_fraction", "update_global_stats", "stats_batch_size", "weight_fixed",
     "dis_mode", "gen_mode", "global_grad_scale", "train_state",
 })  # fmt: skip
