@@ -16,6 +16,7 @@ from dialects.functions import ROWS
 from dialects.ufw import ops
 from dialects.ufw.layer import shape_of
 from tests.frontend.samples import CONV, SMALL, data, layer, layers_of, loaded, names, run, written
+from tests.frontend.sums import SUMS
 from tests.functions import settings_text
 
 X = data(2, 4, 9, 11)
@@ -71,6 +72,7 @@ SHAPES: list[tuple[str, str, list[int]]] = [
     ("Concat", "", [2, 4, 9, 11]),
     ("Slice", "", [2, 4, 9, 11]),
     ("Split", "", [2, 4, 9, 11]),
+    *SUMS,
 ]  # fmt: skip
 
 
@@ -254,16 +256,16 @@ IP = "inner_product_param { num_output: 5 }"
 def test_all_unsupported_layers_are_listed_at_once(tmp_path: Path) -> None:
     model, weight = written(tmp_path, SMALL)
     model.write_text(
-        X + layer("LRN", name="norm1") + layer("ReLU", name="r", bottom="l", top="r")
-        + layer("Crop", name="c", bottom="r", top="c")
+        X + layer("Quaternion", name="norm1") + layer("ReLU", name="r", bottom="l", top="r")
+        + layer("Zeta", name="c", bottom="r", top="c")
     )  # fmt: skip
     with pytest.raises(UnsupportedError) as caught:
         load_network(model, weight)
     assert str(caught.value).splitlines() == [
         "2 layer(s) have a type that cannot be compiled:",
-        f'  {model}:2: layer "norm1" (LRN)',
-        f'  {model}:4: layer "c" (Crop)',
-        "  in all: 1 LRN, 1 Crop",
+        f'  {model}:2: layer "norm1" (Quaternion)',
+        f'  {model}:4: layer "c" (Zeta)',
+        "  in all: 1 Quaternion, 1 Zeta",
     ]
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bmnetu.frontend.layers import import_compute as compute
 from bmnetu.frontend.layers import import_movement as movement
+from bmnetu.frontend.layers import import_normalisation as normalisation
 from bmnetu.frontend.layers.site import LayerSite
 from dialects.functions import FUNCTIONS, Function
 from dialects.ufw.ops import LayerOp
@@ -24,23 +25,26 @@ class Importer:
 
 
 IMPORTERS: dict[str, Importer] = {
-    "BatchNorm": Importer(compute.batch_norm),
-    "Bias": Importer(compute.bias, bottoms=(1, 2)),
+    "BN": Importer(normalisation.bn),
+    "BatchNorm": Importer(normalisation.batch_norm),
+    "Bias": Importer(normalisation.bias, bottoms=(1, 2)),
     "Concat": Importer(movement.concat, bottoms=(1, ANY)),
     "Convolution": Importer(compute.convolution),
     "ConvolutionDepthwise": Importer(compute.depthwise_convolution),
     "DepthwiseConvolution": Importer(compute.depthwise_convolution),
+    "CuDNNBatchNorm": Importer(normalisation.cudnn_batch_norm),
     "Dropout": Importer(movement.dropout),
     "Eltwise": Importer(compute.eltwise, bottoms=(2, ANY)),
     "Flatten": Importer(movement.flatten),
     "InnerProduct": Importer(compute.inner_product),
+    "LRN": Importer(normalisation.lrn),
     "PReLU": Importer(compute.prelu),
     "Permute": Importer(movement.permute),
     "Pooling": Importer(compute.pooling),
     "ReLU": Importer(compute.relu),
     "ReLU6": Importer(compute.relu6),
     "Reshape": Importer(movement.reshape),
-    "Scale": Importer(compute.scale, bottoms=(1, 2)),
+    "Scale": Importer(normalisation.scale, bottoms=(1, 2)),
     "Silence": Importer(movement.silence, bottoms=(1, ANY), tops=(0, 0)),
     "Slice": Importer(movement.slices, tops=(1, ANY)),
     "Softmax": Importer(compute.softmax),
