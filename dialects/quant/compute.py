@@ -19,6 +19,7 @@ from dialects.quant.pointwise import (
     RequantizeOp,
 )
 from dialects.quant.pool import AveragePoolOp, MaxPoolOp, PoolOp
+from dialects.quant.reductions.reduce import ReduceKind, ReduceKindAttr, ReduceOp
 
 COMPUTE_OPS = [
     ConvOp,
@@ -32,6 +33,7 @@ COMPUTE_OPS = [
     DequantizeOp,
     PointwiseFunctionOp,
     SoftmaxOp,
+    ReduceOp,
 ]
 
 __all__ = [
@@ -49,6 +51,9 @@ __all__ = [
     "PointwiseOp",
     "PoolOp",
     "QuantizeOp",
+    "ReduceKind",
+    "ReduceKindAttr",
+    "ReduceOp",
     "RequantizeOp",
     "SoftmaxOp",
 ]

@@ -18,6 +18,7 @@ from dialects.quant.compute import (
     PointwiseFunctionOp,
     PReluOp,
     QuantizeOp,
+    ReduceOp,
     RequantizeOp,
     SoftmaxOp,
 )
@@ -42,6 +43,7 @@ from passes.kernels.pointwise import (
 )
 from passes.kernels.pool import lower_average_pool, lower_max_pool
 from passes.kernels.prelu import lower_prelu
+from passes.kernels.reductions.reduce import lower_reduce
 from passes.kernels.softmax import lower_softmax
 from passes.kernels.strips import (
     lower_exchange_halo,
@@ -74,6 +76,7 @@ register(QuantizeOp, lower_quantize)
 register(DequantizeOp, lower_dequantize)
 register(PointwiseFunctionOp, lower_function)
 register(SoftmaxOp, lower_softmax)
+register(ReduceOp, lower_reduce)
 register(ReshapeOp, lower_reshape)
 register(TransposeOp, lower_transpose)
 register(SliceOp, lower_slice)

@@ -1,0 +1,1 @@
+"""Ops that make few numbers out of many."""
