@@ -8,6 +8,7 @@ import pytest
 
 from bmnetu.errors import BmnetuError, InputFileError, UnsupportedError
 from bmnetu.frontend import load_network
+from bmnetu.frontend.layers.advice import advice_on
 from tests.frontend.samples import CONV, SMALL, data, layer, loaded, written
 
 X = data(1, 3, 8, 8)
@@ -60,19 +61,23 @@ def test_all_of_them_are_listed(tmp_path: Path) -> None:
     ]
 
 
+WORDS = "(it can be MAX, AVE, STOCHASTIC, AVE_EXC_PAD)"
+
+
 def test_unknown_words_are_listed_with_unknown_types(tmp_path: Path) -> None:
     pool = "pooling_param { pool: MEAN kernel_size: 2 }"
     text = X + layer("Pooling", pool, name="p", top="p") + layer("Pooling", pool)
     assert refused(tmp_path, text, UnsupportedError) == [
         "2 settings are not known:",
-        '  2: layer "p" (Pooling): unknown value pool: MEAN (it can be MAX, AVE, STOCHASTIC, AVE_EXC_PAD)',
-        '  3: layer "l" (Pooling): unknown value pool: MEAN (it can be MAX, AVE, STOCHASTIC, AVE_EXC_PAD)',
+        f'  2: layer "p" (Pooling): unknown value pool: MEAN {WORDS}',
+        f'  3: layer "l" (Pooling): unknown value pool: MEAN {WORDS}',
     ]
-    lines = refused(tmp_path, text + layer("Crop", "crop_param {}", top="c"), UnsupportedError)
+    text += layer("Proposal", "proposal_param {}", top="c")
+    lines = refused(tmp_path, text, UnsupportedError)
     assert lines[0] == "1 layer(s) have a type that cannot be compiled:"
-    assert lines[1] == '  4: layer "l" (Crop)'
-    assert len(lines) == 5
-    assert lines[-1] == "  in all: 1 Crop"
+    assert lines[1] == '  4: layer "l" (Proposal)'
+    assert len(lines) == 6
+    assert lines[-2] == "  in all: 1 Proposal"
 
 
 def test_an_unknown_type_of_an_old_layer(tmp_path: Path) -> None:
@@ -86,6 +91,7 @@ def test_an_unknown_type_of_an_old_layer(tmp_path: Path) -> None:
         '  3: layer "b" (PRELU), did you mean PReLU?',
         '  4: layer "c" (PRELU), did you mean PReLU?',
         "  in all: 2 PRELU",
+        f"  PRELU: {advice_on('PRELU')}",
     ]
 
 

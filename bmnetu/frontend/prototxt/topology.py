@@ -21,6 +21,9 @@ from dialects.names import quoted
 ONLY_CONSUME = ("Accuracy", "SoftmaxWithLoss", "HDF5Output")
 """Layers of training and testing; so are all whose type ends with "Loss"."""
 
+DECODERS = {"CTCGreedyDecoder": "it picks the best class of every step and drops repeated ones"}
+"""Layers that the NPU has no commands for, and the host does in a few lines."""
+
 
 @dataclass(frozen=True)
 class Topology:
@@ -50,6 +53,7 @@ def read_topology(path: Path) -> Topology:
     notes: list[str] = []
     params, unknown = _inference_layers(net, text)
     params = _without_consumers(params, text, notes)
+    params = _without_decoders(params, text, notes)
     params = [(each, line) for param, line in params for each in without_fused(param)]
     read = {bottom for param, _ in params for bottom in param.bottom}
     inputs = declared_inputs(net, text)
@@ -142,6 +146,22 @@ def _without_consumers(
         notes.append(
             f"{text.path}:{line}: layer {quoted(param.name)} ({param.type}) is left out: "
             "it is not for inference"
+        )
+    return kept
+
+
+def _without_decoders(params: list[Placed], text: TextFile, notes: list[str]) -> list[Placed]:
+    """Drops the layers of DECODERS at the end of the net: what they read is its output then."""
+    read = {bottom for param, _ in params for bottom in param.bottom}
+    kept: list[Placed] = []
+    for param, line in params:
+        if param.type not in DECODERS or not read.isdisjoint(param.top):
+            kept.append((param, line))
+            continue
+        notes.append(
+            f"{text.path}:{line}: layer {quoted(param.name)} ({param.type}) is left out:"
+            f" {DECODERS[param.type]}, which the host does with the output"
+            f" {quoted(param.bottom[0] if param.bottom else '')}"
         )
     return kept
 
