@@ -8,6 +8,7 @@ from typing import Any, TypeAlias, TypeVar
 from xdsl.ir import SSAValue
 
 from dialects.quant.base import QuantOp
+from dialects.quant.binary import BinaryOp, SelectOp
 from dialects.quant.compute import (
     AveragePoolOp,
     ConvOp,
@@ -23,6 +24,7 @@ from dialects.quant.compute import (
 )
 from dialects.quant.movement import BroadcastOp, ConcatOp, ReshapeOp, SliceOp, TransposeOp
 from dialects.quant.strips import ExchangeHaloOp, JoinStripsOp, QuantizeStripsOp, SplitStripsOp
+from passes.kernels.binary import lower_binary, lower_select
 from passes.kernels.builder import TileBuilder
 from passes.kernels.convolution.conv import lower_conv
 from passes.kernels.movement.lowerings import (
@@ -67,6 +69,8 @@ register(ConvOp, lower_conv)
 register(MaxPoolOp, lower_max_pool)
 register(AveragePoolOp, lower_average_pool)
 register(EltwiseOp, lower_eltwise)
+register(BinaryOp, lower_binary)
+register(SelectOp, lower_select)
 register(RequantizeOp, lower_requantize)
 register(PReluOp, lower_prelu)
 register(LookupOp, lower_lookup)
