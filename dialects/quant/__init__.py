@@ -2,8 +2,8 @@
 
 from xdsl.ir import Dialect
 
-from dialects.quant.binary import BINARY_OPS, BinaryKindAttr
 from dialects.quant.compute import COMPUTE_OPS, EltwiseKindAttr
+from dialects.quant.eltwise import BINARY_OPS, BinaryKindAttr
 from dialects.quant.movement import MOVEMENT_OPS
 from dialects.quant.scale import ScaleAttr
 from dialects.quant.strips import STRIP_OPS

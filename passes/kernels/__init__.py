@@ -8,7 +8,6 @@ from typing import Any, TypeAlias, TypeVar
 from xdsl.ir import SSAValue
 
 from dialects.quant.base import QuantOp
-from dialects.quant.binary import BinaryOp, SelectOp
 from dialects.quant.compute import (
     AveragePoolOp,
     ConvOp,
@@ -22,11 +21,12 @@ from dialects.quant.compute import (
     RequantizeOp,
     SoftmaxOp,
 )
+from dialects.quant.eltwise import BinaryOp, SelectOp
 from dialects.quant.movement import BroadcastOp, ConcatOp, ReshapeOp, SliceOp, TransposeOp
 from dialects.quant.strips import ExchangeHaloOp, JoinStripsOp, QuantizeStripsOp, SplitStripsOp
-from passes.kernels.binary import lower_binary, lower_select
 from passes.kernels.builder import TileBuilder
 from passes.kernels.convolution.conv import lower_conv
+from passes.kernels.elementwise.binary import lower_binary, lower_select
 from passes.kernels.movement.lowerings import (
     lower_broadcast,
     lower_concat,

@@ -8,7 +8,7 @@ from xdsl.ir import SSAValue
 
 from dialects.function_properties import function_properties
 from dialects.quant import types
-from dialects.quant.binary import BinaryKind, BinaryKindAttr, BinaryOp, SelectOp
+from dialects.quant.eltwise import BinaryKind, BinaryKindAttr, BinaryOp, SelectOp
 from dialects.quant.functions import PointwiseFunctionOp
 from passes.layers.converter import Converter
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from xdsl.utils.exceptions import VerifyException
 
-from dialects.quant import binary
-from dialects.quant.binary import BinaryKind, BinaryKindAttr
+from dialects.quant import eltwise
+from dialects.quant.eltwise import BinaryKind, BinaryKindAttr
 from tests.dialects.quant.ops_by_hand import noise, result_of
 
 SHAPE = (2, 3, 4, 5)
@@ -22,12 +22,12 @@ EXPECTED = {
 @pytest.mark.parametrize("kind", list(BinaryKind))
 def test_two_tensors(kind: BinaryKind) -> None:
     attr, a = BinaryKindAttr(kind), np.abs(A) if kind is BinaryKind.POW else A
-    y = result_of(binary.BinaryOp, [a, B], SHAPE, np.float32, kind=attr)
+    y = result_of(eltwise.BinaryOp, [a, B], SHAPE, np.float32, kind=attr)
     np.testing.assert_array_equal(y, EXPECTED[kind.value].astype(np.float32))
 
 
 def test_a_choice() -> None:
-    y = result_of(binary.SelectOp, [B, A, B], SHAPE, np.float32)
+    y = result_of(eltwise.SelectOp, [B, A, B], SHAPE, np.float32)
     np.testing.assert_array_equal(y, np.where(B > 0, A, B))
 
 
@@ -44,4 +44,4 @@ def test_shapes_that_do_not_fit(
 ) -> None:
     attr, other = BinaryKindAttr(BinaryKind.ADD), np.zeros(shape, np.float32)
     with pytest.raises(VerifyException, match=message):
-        result_of(binary.BinaryOp, [A, other], result, np.float32, kind=attr)
+        result_of(eltwise.BinaryOp, [A, other], result, np.float32, kind=attr)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from xdsl.parser import Parser
 
 from bmnetu.pipeline import new_context, parse_pipeline, run_pipeline
-from dialects.quant.binary import MEANINGS, BinaryKind
-from passes.kernels.broadcast import View
+from dialects.quant.eltwise import MEANINGS, BinaryKind
+from passes.kernels.elementwise.broadcast import View
 from passes.verification.findings import Findings
 from passes.verify_layers import VerifyLayersPass
 

@@ -9,9 +9,9 @@ from xdsl.dialects.builtin import f32
 from xdsl.ir import SSAValue
 
 from dialects.quant import types
-from dialects.quant.binary import BinaryOp, BroadcastingOp, SelectOp
-from passes.kernels.broadcast import each_tile, repeats, solid
+from dialects.quant.eltwise import BinaryOp, BroadcastingOp, SelectOp
 from passes.kernels.builder import TileBuilder, float_bits
+from passes.kernels.elementwise.broadcast import each_tile, repeats, solid
 from passes.kernels.float_functions import exp, log
 
 SCRATCH = 3
