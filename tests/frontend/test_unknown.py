@@ -9,6 +9,7 @@ import pytest
 from bmnetu.errors import BmnetuError, InputFileError, UnsupportedError
 from bmnetu.frontend import load_network
 from bmnetu.frontend.layers.advice import advice_on
+from bmnetu.frontend.prototxt.topology import read_topology
 from tests.frontend.samples import CONV, SMALL, data, layer, loaded, written
 
 X = data(1, 3, 8, 8)
@@ -83,16 +84,29 @@ def test_unknown_words_are_listed_with_unknown_types(tmp_path: Path) -> None:
 def test_an_unknown_type_of_an_old_layer(tmp_path: Path) -> None:
     text = 'input: "data" input_dim: [1, 3, 8, 8]\n' + (
         'layers { name: "a" type: RELU bottom: "data" top: "a" }\n'
-        'layers { name: "b" type: PRELU bottom: "a" top: "b" }\n'
-        'layers { name: "c" type: PRELU bottom: "b" top: "c" }\n'
+        'layers { name: "b" type: SIGMOIDS bottom: "a" top: "b" }\n'
+        'layers { name: "c" type: SIGMOIDS bottom: "b" top: "c" }\n'
     )
     assert refused(tmp_path, text, UnsupportedError) == [
         "2 layer(s) have a type that cannot be compiled:",
-        '  3: layer "b" (PRELU), did you mean PReLU?',
-        '  4: layer "c" (PRELU), did you mean PReLU?',
-        "  in all: 2 PRELU",
-        f"  PRELU: {advice_on('PRELU')}",
+        '  3: layer "b" (Sigmoids), did you mean Sigmoid?',
+        '  4: layer "c" (Sigmoids), did you mean Sigmoid?',
+        "  in all: 2 Sigmoids",
+        f"  Sigmoids: {advice_on('Sigmoids')}",
     ]
+
+
+def test_later_types_in_old_files(tmp_path: Path) -> None:
+    path = tmp_path / "net.prototxt"
+    path.write_text('input: "data" input_dim: [1, 3, 8, 8]\n' + (
+        'layers { name: "a" type: ELU bottom: "data" top: "a" elu_param { alpha: 2 } }\n'
+        'layers { name: "b" type: RELU6 bottom: "a" top: "b" }\n'
+        'layers { name: "c" type: BATCH_NORM bottom: "b" top: "c" batch_norm_param { eps: 1 } }\n'
+    ))
+    a, b, c = (layer.param for layer in read_topology(path).layers)
+    assert (a.type, a.elu_param.alpha) == ("ELU", 2)
+    assert b.type == "ReLU6"
+    assert (c.type, c.batch_norm_param.eps) == ("BatchNorm", 1)
 
 
 SILENT = [

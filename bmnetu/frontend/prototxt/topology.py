@@ -13,7 +13,7 @@ from bmnetu.frontend.prototxt.phases import inference_state, takes_part
 from bmnetu.frontend.prototxt.text import TextFile, read_text
 from bmnetu.frontend.prototxt.unique_names import UniqueNames
 from bmnetu.frontend.prototxt.unknown import UnknownSetting
-from bmnetu.frontend.prototxt.upgrade import upgraded
+from bmnetu.frontend.prototxt.upgrade import upgraded, v2_type
 from bmnetu.frontend.prototxt.upgrade_v0 import V0Error, from_v0, padding_folded
 from bmnetu.frontend.ufw_pb2 import LayerParameter, NetParameter, V1LayerParameter
 from dialects.names import quoted
@@ -97,7 +97,7 @@ def _inference_layers(
         if param is None:
             continue
         if len(each.where) == 2 and each.name == "type":
-            param.type = each.value or ""  # an unknown type of an old layer, which is refused later
+            param.type = v2_type(each.value or "")  # of an old layer; refused where unknown
         else:
             where = f"{text.path}:{each.line}"
             unknown.append(UnknownSetting(each, where, param.name, param.type))
