@@ -10,6 +10,7 @@ from bmnetu.frontend.prototxt.fused import without_fused
 from bmnetu.frontend.prototxt.inputs import INPUT_TYPES, Input, declared_inputs, input_tops
 from bmnetu.frontend.prototxt.layer import Layer
 from bmnetu.frontend.prototxt.phases import inference_state, takes_part
+from bmnetu.frontend.prototxt.python_layers import as_known
 from bmnetu.frontend.prototxt.text import TextFile, read_text
 from bmnetu.frontend.prototxt.unique_names import UniqueNames
 from bmnetu.frontend.prototxt.unknown import UnknownSetting
@@ -54,7 +55,7 @@ def read_topology(path: Path) -> Topology:
     params, unknown = _inference_layers(net, text)
     params = _without_consumers(params, text, notes)
     params = _without_decoders(params, text, notes)
-    params = [(each, line) for param, line in params for each in without_fused(param)]
+    params = [(each, line) for param, line in params for each in without_fused(as_known(param))]
     read = {bottom for param, _ in params for bottom in param.bottom}
     inputs = declared_inputs(net, text)
     for param, line in params:
