@@ -25,6 +25,7 @@ from dialects.ufw.movement import (
 )
 from dialects.ufw.normalisation import BatchNormOp, BiasOp, ScaleOp
 from dialects.ufw.pooling import PoolingKind, PoolingKindAttr, PoolingOp
+from dialects.ufw.reductions.lrn import LRNOp
 
 ALL_OPS: list[type[LayerOp]] = [
     ConvolutionOp,
@@ -46,6 +47,7 @@ ALL_OPS: list[type[LayerOp]] = [
     ReshapeOp,
     PermuteOp,
     SilenceOp,
+    LRNOp,
 ]
 
 UFW = Dialect("ufw", [*ALL_OPS], [PoolingKindAttr, EltwiseOperationAttr])
@@ -63,6 +65,7 @@ __all__ = [
     "EltwiseOperationAttr",
     "FlattenOp",
     "InnerProductOp",
+    "LRNOp",
     "LayerOp",
     "PReLUOp",
     "PermuteOp",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bmnetu.frontend.layers import import_compute as compute
 from bmnetu.frontend.layers import import_movement as movement
+from bmnetu.frontend.layers import import_normalisation as normalisation
 from bmnetu.frontend.layers.site import LayerSite
 from bmnetu.frontend.ufw_pb2 import LayerParameter
 from dialects.functions import FUNCTIONS, Function
@@ -43,8 +44,9 @@ PARAMETERS = tuple(
 
 
 IMPORTERS: dict[str, Importer] = {
-    "BatchNorm": Importer(compute.batch_norm, ops.BatchNormOp),
-    "Bias": Importer(compute.bias, ops.BiasOp, bottoms=(1, 2)),
+    "BN": Importer(normalisation.bn, ops.ScaleOp),
+    "BatchNorm": Importer(normalisation.batch_norm, ops.BatchNormOp),
+    "Bias": Importer(normalisation.bias, ops.BiasOp, bottoms=(1, 2)),
     "Concat": Importer(movement.concat, ops.ConcatOp, bottoms=(1, ANY)),
     "Convolution": Importer(compute.convolution, ops.ConvolutionOp),
     "ConvolutionDepthwise": Importer(
@@ -53,17 +55,21 @@ IMPORTERS: dict[str, Importer] = {
     "DepthwiseConvolution": Importer(
         compute.depthwise_convolution, ops.ConvolutionOp, messages=CONVOLUTION
     ),
+    "CuDNNBatchNorm": Importer(
+        normalisation.cudnn_batch_norm, ops.ScaleOp, messages=("cudnn_batch_norm_param",)
+    ),
     "Dropout": Importer(movement.dropout, ops.DropoutOp),
     "Eltwise": Importer(compute.eltwise, ops.EltwiseOp, bottoms=(2, ANY)),
     "Flatten": Importer(movement.flatten, ops.FlattenOp),
     "InnerProduct": Importer(compute.inner_product, ops.InnerProductOp),
+    "LRN": Importer(normalisation.lrn, ops.LRNOp),
     "PReLU": Importer(compute.prelu, ops.PReLUOp),
     "Permute": Importer(movement.permute, ops.PermuteOp),
     "Pooling": Importer(compute.pooling, ops.PoolingOp),
     "ReLU": Importer(compute.relu, ops.ReLUOp),
     "ReLU6": Importer(compute.relu6, ops.ReLUOp),
     "Reshape": Importer(movement.reshape, ops.ReshapeOp),
-    "Scale": Importer(compute.scale, ops.ScaleOp, bottoms=(1, 2)),
+    "Scale": Importer(normalisation.scale, ops.ScaleOp, bottoms=(1, 2)),
     "Silence": Importer(movement.silence, ops.SilenceOp, bottoms=(1, ANY), tops=(0, 0)),
     "Slice": Importer(movement.slices, ops.SliceOp, tops=(1, ANY)),
     "Softmax": Importer(compute.softmax, ops.SoftmaxOp),

@@ -62,6 +62,10 @@ class BlobSource(Protocol):
         """Whether the layer has integer coefficients."""
         ...
 
+    def count(self, layer: Layer) -> int | None:
+        """How many blobs the layer has; None where they are made as they are asked for."""
+        ...
+
     def take(self, layer: Layer, required: tuple[Required, ...]) -> Coefficients:
         """The layer's coefficients. Raises :class:`InputFileError` when they do not fit."""
         ...
@@ -104,6 +108,9 @@ class ArrayWeights:
 
     def is_integer(self, layer: Layer) -> bool:
         return False
+
+    def count(self, layer: Layer) -> int | None:
+        return len(self.arrays.get(layer.name, ()))
 
     def take(self, layer: Layer, required: tuple[Required, ...]) -> Coefficients:
         return Coefficients(self.arrays[layer.name])

@@ -88,6 +88,9 @@ class FileBlobs:
     def is_integer(self, layer: Layer) -> bool:
         return any(map(is_integer, self.blobs.get(layer.name, [])))
 
+    def count(self, layer: Layer) -> int | None:
+        return len(self.blobs.get(layer.name, []))
+
     def take(self, layer: Layer, required: tuple[Required, ...]) -> Coefficients:
         if layer.name in self._taken:
             raise InputFileError(
