@@ -136,6 +136,9 @@ class NoWeights:
     def is_integer(self, layer: Layer) -> bool:
         return False
 
+    def count(self, layer: Layer) -> int | None:
+        return None
+
     def take(self, layer: Layer, required: tuple[Required, ...]) -> Coefficients:
         return Coefficients(tuple(np.ones(each.shape, np.float32) for each in required))
 

@@ -72,6 +72,9 @@ SHAPES: list[tuple[str, str, list[int]]] = [
     ("Concat", "", [2, 4, 9, 11]),
     ("Slice", "", [2, 4, 9, 11]),
     ("Split", "", [2, 4, 9, 11]),
+    ("BN", "", [2, 4, 9, 11]),
+    ("CuDNNBatchNorm", "", [2, 4, 9, 11]),
+    ("LRN", "lrn_param { local_size: 3 }", [2, 4, 9, 11]),
 ]  # fmt: skip
 
 
