@@ -19,7 +19,6 @@ from dialects.quant.pointwise import (
     RequantizeOp,
 )
 from dialects.quant.pool import AveragePoolOp, MaxPoolOp, PoolOp
-from dialects.quant.reductions.reduce import ReduceKind, ReduceKindAttr, ReduceOp
 
 COMPUTE_OPS = [
     ConvOp,
@@ -33,7 +32,6 @@ COMPUTE_OPS = [
     DequantizeOp,
     PointwiseFunctionOp,
     SoftmaxOp,
-    ReduceOp,
 ]
 
 __all__ = [
@@ -51,9 +49,6 @@ __all__ = [
     "PointwiseOp",
     "PoolOp",
     "QuantizeOp",
-    "ReduceKind",
-    "ReduceKindAttr",
-    "ReduceOp",
     "RequantizeOp",
     "SoftmaxOp",
 ]

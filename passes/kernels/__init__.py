@@ -18,14 +18,16 @@ from dialects.quant.compute import (
     PointwiseFunctionOp,
     PReluOp,
     QuantizeOp,
-    ReduceOp,
     RequantizeOp,
     SoftmaxOp,
 )
+from dialects.quant.eltwise import BinaryOp, SelectOp
 from dialects.quant.movement import BroadcastOp, ConcatOp, ReshapeOp, SliceOp, TransposeOp
+from dialects.quant.reductions import ReduceOp
 from dialects.quant.strips import ExchangeHaloOp, JoinStripsOp, QuantizeStripsOp, SplitStripsOp
 from passes.kernels.builder import TileBuilder
 from passes.kernels.convolution.conv import lower_conv
+from passes.kernels.elementwise.binary import lower_binary, lower_select
 from passes.kernels.movement.lowerings import (
     lower_broadcast,
     lower_concat,
@@ -69,6 +71,8 @@ register(ConvOp, lower_conv)
 register(MaxPoolOp, lower_max_pool)
 register(AveragePoolOp, lower_average_pool)
 register(EltwiseOp, lower_eltwise)
+register(BinaryOp, lower_binary)
+register(SelectOp, lower_select)
 register(RequantizeOp, lower_requantize)
 register(PReluOp, lower_prelu)
 register(LookupOp, lower_lookup)

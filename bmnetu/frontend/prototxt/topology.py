@@ -10,16 +10,20 @@ from bmnetu.frontend.prototxt.fused import without_fused
 from bmnetu.frontend.prototxt.inputs import INPUT_TYPES, Input, declared_inputs, input_tops
 from bmnetu.frontend.prototxt.layer import Layer
 from bmnetu.frontend.prototxt.phases import inference_state, takes_part
+from bmnetu.frontend.prototxt.python_layers import as_known
 from bmnetu.frontend.prototxt.text import TextFile, read_text
 from bmnetu.frontend.prototxt.unique_names import UniqueNames
 from bmnetu.frontend.prototxt.unknown import UnknownSetting
-from bmnetu.frontend.prototxt.upgrade import upgraded
+from bmnetu.frontend.prototxt.upgrade import upgraded, v2_type
 from bmnetu.frontend.prototxt.upgrade_v0 import V0Error, from_v0, padding_folded
 from bmnetu.frontend.ufw_pb2 import LayerParameter, NetParameter, V1LayerParameter
 from dialects.names import quoted
 
 ONLY_CONSUME = ("Accuracy", "SoftmaxWithLoss", "HDF5Output")
 """Layers of training and testing; so are all whose type ends with "Loss"."""
+
+DECODERS = {"CTCGreedyDecoder": "it picks the best class of every step and drops repeated ones"}
+"""Layers that the NPU has no commands for, and the host does in a few lines."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,8 @@ def read_topology(path: Path) -> Topology:
     notes: list[str] = []
     params, unknown = _inference_layers(net, text)
     params = _without_consumers(params, text, notes)
-    params = [(each, line) for param, line in params for each in without_fused(param)]
+    params = _without_decoders(params, text, notes)
+    params = [(each, line) for param, line in params for each in without_fused(as_known(param))]
     read = {bottom for param, _ in params for bottom in param.bottom}
     inputs = declared_inputs(net, text)
     for param, line in params:
@@ -93,7 +98,7 @@ def _inference_layers(
         if param is None:
             continue
         if len(each.where) == 2 and each.name == "type":
-            param.type = each.value or ""  # an unknown type of an old layer, which is refused later
+            param.type = v2_type(each.value or "")  # of an old layer; refused where unknown
         else:
             where = f"{text.path}:{each.line}"
             unknown.append(UnknownSetting(each, where, param.name, param.type))
@@ -142,6 +147,22 @@ def _without_consumers(
         notes.append(
             f"{text.path}:{line}: layer {quoted(param.name)} ({param.type}) is left out: "
             "it is not for inference"
+        )
+    return kept
+
+
+def _without_decoders(params: list[Placed], text: TextFile, notes: list[str]) -> list[Placed]:
+    """Drops the layers of DECODERS at the end of the net: what they read is its output then."""
+    read = {bottom for param, _ in params for bottom in param.bottom}
+    kept: list[Placed] = []
+    for param, line in params:
+        if param.type not in DECODERS or not read.isdisjoint(param.top):
+            kept.append((param, line))
+            continue
+        notes.append(
+            f"{text.path}:{line}: layer {quoted(param.name)} ({param.type}) is left out:"
+            f" {DECODERS[param.type]}, which the host does with the output"
+            f" {quoted(param.bottom[0] if param.bottom else '')}"
         )
     return kept
 
