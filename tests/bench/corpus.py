@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,7 +81,7 @@ def one(work: Work, net: NetParameter, weights: Path, prec: str) -> str:
     begin = time.perf_counter()
     model, shapes = work.prototxt, work.shapes
     if prec == "INT8":
-        np.savez(work.folder / "data.npz", **data_of(net))
+        np.savez(work.folder / "data.npz", **cast(dict[str, Any], data_of(net)))
         found = bmnetu.calibrate(
             model, weights, work.folder / "data.npz", work.folder / "int8", shapes=shapes,
             th_method="MAX", equalize=False, adaptive_rounding=False,
