@@ -23,6 +23,7 @@ from dialects.quant.compute import (
 )
 from dialects.quant.eltwise import BinaryOp, SelectOp
 from dialects.quant.movement import BroadcastOp, ConcatOp, ReshapeOp, SliceOp, TransposeOp
+from dialects.quant.reductions import ReduceOp
 from dialects.quant.strips import ExchangeHaloOp, JoinStripsOp, QuantizeStripsOp, SplitStripsOp
 from passes.kernels.builder import TileBuilder
 from passes.kernels.convolution.conv import lower_conv
@@ -44,6 +45,7 @@ from passes.kernels.pointwise import (
 )
 from passes.kernels.pool import lower_average_pool, lower_max_pool
 from passes.kernels.prelu import lower_prelu
+from passes.kernels.reductions.reduce import lower_reduce
 from passes.kernels.softmax import lower_softmax
 from passes.kernels.strips import (
     lower_exchange_halo,
@@ -78,6 +80,7 @@ register(QuantizeOp, lower_quantize)
 register(DequantizeOp, lower_dequantize)
 register(PointwiseFunctionOp, lower_function)
 register(SoftmaxOp, lower_softmax)
+register(ReduceOp, lower_reduce)
 register(ReshapeOp, lower_reshape)
 register(TransposeOp, lower_transpose)
 register(SliceOp, lower_slice)
