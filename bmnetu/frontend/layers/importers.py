@@ -53,6 +53,11 @@ IMPORTERS: dict[str, Importer] = {
     "ConvolutionDepthwise": Importer(
         compute.depthwise_convolution, ops.ConvolutionOp, messages=CONVOLUTION
     ),
+    "DenseBlock": Importer(
+        movement.dense_block,
+        ops.ConcatOp,
+        limits="replaced by BatchNorm, Scale, ReLU, Convolution and Concat",
+    ),
     "DepthwiseConvolution": Importer(
         compute.depthwise_convolution, ops.ConvolutionOp, messages=CONVOLUTION
     ),

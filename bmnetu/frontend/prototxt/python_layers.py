@@ -53,10 +53,11 @@ def _pad(layer: LayerParameter, settings: Settings) -> None:
         raise ValueError("unknown settings")
     layer.type = "Pad"
     pad = layer.pad_param
-    for side in ("pad_t", "pad_b", "pad_l", "pad_r"):
-        setattr(pad, side, settings.get(side, 0))
-    pad.mode = PadParameter.Mode.Value(str(settings.get("pad_mode", "constant")).upper())
-    pad.value = settings.get("pad_value", 0)
+    word = str(settings.get("pad_mode", "constant")).upper()
+    values = {"mode": PadParameter.Mode.Value(word), "value": settings.get("pad_value", 0)}
+    values |= {side: settings.get(side, 0) for side in ("pad_t", "pad_b", "pad_l", "pad_r")}
+    for name, value in values.items():
+        setattr(pad, name, value)
 
 
 def _eltwise(layer: LayerParameter, settings: Settings) -> None:

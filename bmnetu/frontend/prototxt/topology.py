@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bmnetu.errors import InputFileError, UnsupportedError
+from bmnetu.frontend.prototxt.dense_block import without_blocks
 from bmnetu.frontend.prototxt.fused import without_fused
 from bmnetu.frontend.prototxt.inputs import INPUT_TYPES, Input, declared_inputs, input_tops
 from bmnetu.frontend.prototxt.layer import Layer
@@ -31,7 +32,8 @@ class Topology:
     """What a prototxt says: the net's message, its inputs, layers and outputs, and remarks.
 
     ``outputs`` are the unique blobs that no layer reads, and those of ``output_whitelist``;
-    ``unknown`` is what of the text is not known.
+    ``unknown`` is what of the text is not known. ``blocks`` are layers that stand for many, which
+    are in their place: their weights may be under the block's name.
     """
 
     path: Path
@@ -41,6 +43,7 @@ class Topology:
     outputs: tuple[str, ...]
     notes: tuple[str, ...]
     unknown: tuple[UnknownSetting, ...] = ()
+    blocks: tuple[LayerParameter, ...] = ()
 
 
 Placed = tuple[LayerParameter, int]
@@ -56,6 +59,8 @@ def read_topology(path: Path) -> Topology:
     params = _without_consumers(params, text, notes)
     params = _without_decoders(params, text, notes)
     params = [(each, line) for param, line in params for each in without_fused(as_known(param))]
+    blocks = tuple(param for param, _ in params if param.type == "DenseBlock")
+    params = [(each, line) for param, line in params for each in without_blocks(param)]
     read = {bottom for param, _ in params for bottom in param.bottom}
     inputs = declared_inputs(net, text)
     for param, line in params:
@@ -73,7 +78,8 @@ def read_topology(path: Path) -> Topology:
     except ValueError as error:
         raise InputFileError(f"{path}: output_whitelist {error}") from error
     layers, outputs = names.named_as_outputs(layers, outputs)
-    return Topology(path, net, tuple(names.inputs), tuple(layers), outputs, tuple(notes), unknown)
+    inputs = tuple(names.inputs)
+    return Topology(path, net, inputs, tuple(layers), outputs, tuple(notes), unknown, blocks)
 
 
 def _inference_layers(

@@ -88,6 +88,10 @@ class Weights(BlobSource, Protocol):
         """The scales of an INT8 net's blobs; None for a float net."""
         ...
 
+    def expand(self, blocks: Iterable[LayerParameter]) -> None:
+        """Gives the blobs of layers that stand for many to those."""
+        ...
+
     def share(self, layers: Iterable[Layer]) -> None:
         """Makes blobs that several layers share by name one."""
         ...
@@ -117,6 +121,9 @@ class ArrayWeights:
 
     def scales(self) -> None:
         return None
+
+    def expand(self, blocks: Iterable[LayerParameter]) -> None:
+        """No layer stands for many."""
 
     def share(self, layers: Iterable[Layer]) -> None:
         """Arrays belong to one layer each."""
