@@ -21,7 +21,16 @@ from dialects.quant.compute import (
     RequantizeOp,
     SoftmaxOp,
 )
-from dialects.quant.movement import BroadcastOp, ConcatOp, ReshapeOp, SliceOp, TransposeOp
+from dialects.quant.movement import (
+    BroadcastOp,
+    ConcatOp,
+    InterleaveOp,
+    InterpolateOp,
+    ReshapeOp,
+    SliceOp,
+    TakeOp,
+    TransposeOp,
+)
 from dialects.quant.strips import ExchangeHaloOp, JoinStripsOp, QuantizeStripsOp, SplitStripsOp
 from passes.kernels.builder import TileBuilder
 from passes.kernels.convolution.conv import lower_conv
@@ -32,6 +41,7 @@ from passes.kernels.movement.lowerings import (
     lower_slice,
     lower_transpose,
 )
+from passes.kernels.movement.pixels import lower_interleave, lower_interpolate, lower_take
 from passes.kernels.pointwise import (
     lower_dequantize,
     lower_eltwise,
@@ -79,6 +89,9 @@ register(TransposeOp, lower_transpose)
 register(SliceOp, lower_slice)
 register(ConcatOp, lower_concat)
 register(BroadcastOp, lower_broadcast)
+register(TakeOp, lower_take)
+register(InterpolateOp, lower_interpolate)
+register(InterleaveOp, lower_interleave)
 register(SplitStripsOp, lower_split_strips)
 register(JoinStripsOp, lower_join_strips)
 register(ExchangeHaloOp, lower_exchange_halo)

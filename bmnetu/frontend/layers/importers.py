@@ -29,6 +29,8 @@ IMPORTERS: dict[str, Importer] = {
     "Concat": Importer(movement.concat, bottoms=(1, ANY)),
     "Convolution": Importer(compute.convolution),
     "ConvolutionDepthwise": Importer(compute.depthwise_convolution),
+    "Deconvolution": Importer(compute.deconvolution),
+    "DeconvolutionDepthwise": Importer(compute.depthwise_deconvolution),
     "DepthwiseConvolution": Importer(compute.depthwise_convolution),
     "Dropout": Importer(movement.dropout),
     "Eltwise": Importer(compute.eltwise, bottoms=(2, ANY)),
