@@ -75,6 +75,8 @@ SHAPES: list[tuple[str, str, list[int]]] = [
     ("BN", "", [2, 4, 9, 11]),
     ("CuDNNBatchNorm", "", [2, 4, 9, 11]),
     ("LRN", "lrn_param { local_size: 3 }", [2, 4, 9, 11]),
+    ("Deconvolution", "convolution_param { num_output: 6 kernel_size: 4 stride: 2 pad: 1 }", [2, 6, 18, 22]),
+    ("DeconvolutionDepthwise", "convolution_param { num_output: 4 kernel_size: 2 stride: 2 }", [2, 4, 18, 22]),
 ]  # fmt: skip
 
 

@@ -52,6 +52,10 @@ IMPORTERS: dict[str, Importer] = {
     "ConvolutionDepthwise": Importer(
         compute.depthwise_convolution, ops.ConvolutionOp, messages=CONVOLUTION
     ),
+    "Deconvolution": Importer(compute.deconvolution, ops.DeconvolutionOp, messages=CONVOLUTION),
+    "DeconvolutionDepthwise": Importer(
+        compute.depthwise_deconvolution, ops.DeconvolutionOp, messages=CONVOLUTION
+    ),
     "DenseBlock": Importer(
         movement.dense_block,
         ops.ConcatOp,
