@@ -27,6 +27,8 @@ from dialects.ufw.movement import (
 from dialects.ufw.normalisation import BatchNormOp, BiasOp, ScaleOp
 from dialects.ufw.pooling import PoolingKind, PoolingKindAttr, PoolingOp
 from dialects.ufw.reductions.lrn import LRNOp
+from dialects.ufw.reductions.reduce import ArgOp, ReduceOp, ReduceOperation, ReduceOperationAttr
+from dialects.ufw.reductions.standardize import NormalizeOp, StandardizeOp
 
 ALL_OPS: list[type[LayerOp]] = [
     ConvolutionOp,
@@ -50,13 +52,18 @@ ALL_OPS: list[type[LayerOp]] = [
     PermuteOp,
     SilenceOp,
     LRNOp,
+    ReduceOp,
+    ArgOp,
+    StandardizeOp,
+    NormalizeOp,
 ]
 
-UFW = Dialect("ufw", [*ALL_OPS], [PoolingKindAttr, EltwiseOperationAttr])
+UFW = Dialect("ufw", [*ALL_OPS], [PoolingKindAttr, EltwiseOperationAttr, ReduceOperationAttr])
 
 __all__ = [
     "ALL_OPS",
     "UFW",
+    "ArgOp",
     "BatchNormOp",
     "BiasOp",
     "ConcatOp",
@@ -70,6 +77,7 @@ __all__ = [
     "InnerProductOp",
     "LRNOp",
     "LayerOp",
+    "NormalizeOp",
     "PReLUOp",
     "PermuteOp",
     "PointwiseOp",
@@ -77,11 +85,15 @@ __all__ = [
     "PoolingKindAttr",
     "PoolingOp",
     "ReLUOp",
+    "ReduceOp",
+    "ReduceOperation",
+    "ReduceOperationAttr",
     "ReshapeOp",
     "ScaleOp",
     "SilenceOp",
     "SliceOp",
     "SoftmaxOp",
     "SplitOp",
+    "StandardizeOp",
     "Top",
 ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from bmnetu.frontend.layers import import_compute as compute
 from bmnetu.frontend.layers import import_movement as movement
 from bmnetu.frontend.layers import import_normalisation as normalisation
+from bmnetu.frontend.layers import import_reduction as reduction
 from bmnetu.frontend.layers.site import LayerSite
 from bmnetu.frontend.ufw_pb2 import LayerParameter
 from dialects.functions import FUNCTIONS, Function
@@ -81,6 +82,16 @@ IMPORTERS: dict[str, Importer] = {
     "Scale": Importer(normalisation.scale, ops.ScaleOp, bottoms=(1, 2)),
     "Silence": Importer(movement.silence, ops.SilenceOp, bottoms=(1, ANY), tops=(0, 0)),
     "Slice": Importer(movement.slices, ops.SliceOp, tops=(1, ANY)),
+    "Arg": Importer(reduction.arg, tops=(1, 2)),
+    "ArgMax": Importer(reduction.arg_max),
+    "GroupNorm": Importer(reduction.group_norm),
+    "InstanceNorm": Importer(reduction.instance_norm),
+    "LayerNorm": Importer(reduction.layer_norm),
+    "MVN": Importer(reduction.mvn),
+    "Normalize": Importer(reduction.normalize),
+    "Reduce": Importer(reduction.reduce),
+    "ReduceFull": Importer(reduction.reduce),
+    "Reduction": Importer(reduction.reduction),
     "Softmax": Importer(compute.softmax, ops.SoftmaxOp),
     "Split": Importer(movement.split, ops.SplitOp, tops=(1, ANY)),
 }
