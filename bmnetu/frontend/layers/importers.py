@@ -49,8 +49,9 @@ IMPORTERS: dict[str, Importer] = {
 
 
 def add_function(function: Function) -> None:
-    """A pointwise function's layer type."""
-    IMPORTERS[function.layer] = Importer(compute.pointwise(function))
+    """A pointwise function's layer types."""
+    for layer in (function.layer, *function.aliases):
+        IMPORTERS[layer] = Importer(compute.pointwise(function))
 
 
 for each in FUNCTIONS.values():
