@@ -103,6 +103,7 @@ def build_network(
 ) -> Network:
     """The net of the files; see :func:`load_network`."""
     topology, weights = files
+    weights.expand(topology.blocks)
     weights.share(topology.layers)
     notes = [*topology.notes, *check_known(topology), *weights.notes]
     model = topology.path

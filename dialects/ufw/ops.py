@@ -11,6 +11,7 @@ from xdsl.ir import Dialect
 
 from dialects.ufw.activation import PointwiseOp, PReLUOp, ReLUOp, SoftmaxOp
 from dialects.ufw.convolution import ConvolutionOp, InnerProductOp
+from dialects.ufw.deconvolution import DeconvolutionOp
 from dialects.ufw.eltwise import EltwiseOp, EltwiseOperation, EltwiseOperationAttr
 from dialects.ufw.layer import LayerOp, Top
 from dialects.ufw.movement import (
@@ -25,9 +26,11 @@ from dialects.ufw.movement import (
 )
 from dialects.ufw.normalisation import BatchNormOp, BiasOp, ScaleOp
 from dialects.ufw.pooling import PoolingKind, PoolingKindAttr, PoolingOp
+from dialects.ufw.reductions.lrn import LRNOp
 
 ALL_OPS: list[type[LayerOp]] = [
     ConvolutionOp,
+    DeconvolutionOp,
     InnerProductOp,
     BatchNormOp,
     ScaleOp,
@@ -46,6 +49,7 @@ ALL_OPS: list[type[LayerOp]] = [
     ReshapeOp,
     PermuteOp,
     SilenceOp,
+    LRNOp,
 ]
 
 UFW = Dialect("ufw", [*ALL_OPS], [PoolingKindAttr, EltwiseOperationAttr])
@@ -57,12 +61,14 @@ __all__ = [
     "BiasOp",
     "ConcatOp",
     "ConvolutionOp",
+    "DeconvolutionOp",
     "DropoutOp",
     "EltwiseOp",
     "EltwiseOperation",
     "EltwiseOperationAttr",
     "FlattenOp",
     "InnerProductOp",
+    "LRNOp",
     "LayerOp",
     "PReLUOp",
     "PermuteOp",

@@ -8,7 +8,7 @@ from xdsl.ir import Operation
 from dialects.quant import types
 from dialects.ufw.layer import LayerOp
 from dialects.ufw.shapes import show
-from passes.layers import arithmetic, movement, weighted
+from passes.layers import arithmetic, deconvolution, lrn, movement, weighted
 from passes.layers.converter import Converter
 
 OpT = TypeVar("OpT", bound=Operation)
@@ -17,10 +17,11 @@ Lowering: TypeAlias = Callable[[Converter, OpT], None]
 
 LAYERS: dict[type[Operation], Lowering[Any]] = {
     **weighted.LAYERS,
+    **deconvolution.LAYERS,
     **arithmetic.LAYERS,
     **movement.LAYERS,
+    **lrn.LAYERS,
 }
-
 
 
 def lower(c: Converter, op: LayerOp) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from math import prod
 from typing import cast
 
@@ -16,7 +17,7 @@ from bmnetu.frontend.weights.blobs import Role
 from dialects.constant import Array
 from dialects.functions import Function
 from dialects.ufw import ops, shapes
-from dialects.ufw.layer import shape_of
+from dialects.ufw.deconvolution import from_stored
 from dialects.ufw.shapes import Shape, require
 
 Pair = tuple[int, int]
@@ -53,6 +54,29 @@ def _pads(param: ConvolutionParameter | PoolingParameter, both: Pair) -> tuple[i
     return single if any(single) else shapes.four_pads(both)
 
 
+@dataclass(frozen=True)
+class Window:
+    """The settings of convolution_param."""
+
+    kernel: Pair
+    stride: Pair
+    pad: tuple[int, ...]
+    dilation: Pair
+
+
+def window_of(site: LayerSite) -> Window:
+    """The window of a layer with a convolution_param."""
+    param = site.param.convolution_param
+    if param.axis != 1:
+        raise UnsupportedSetting(f"convolution axis {param.axis}; only 1 can be compiled")
+    return Window(
+        kernel=_window(param, "kernel_size", "kernel_h", "kernel_w", None),
+        stride=_window(param, "stride", "stride_h", "stride_w", 1),
+        pad=_pads(param, _window(param, "pad", "pad_h", "pad_w", 0)),
+        dilation=_pair(param.dilation, "dilation", 1),
+    )
+
+
 def convolution(site: LayerSite) -> ops.LayerOp:
     return _convolution(site, site.param.convolution_param.group)
 
@@ -65,31 +89,63 @@ def depthwise_convolution(site: LayerSite) -> ops.LayerOp:
 
 def _convolution(site: LayerSite, group: int) -> ops.LayerOp:
     param = site.param.convolution_param
-    if param.axis != 1:
-        raise UnsupportedSetting(f"convolution axis {param.axis}; only 1 can be compiled")
-    require(param.num_output > 0, "num_output is missing or 0")
-    require(
-        group > 0 and site.channels % group == 0,
-        f"group {group} does not divide {site.channels} input channels",
+    window = window_of(site)
+    _check_groups(site, group)
+    weights = (param.num_output, site.channels // group, *window.kernel)
+    shapes.convolution(
+        site.shape, weights, window.stride, window.pad, window.dilation, group
     )
-    kernel = _window(param, "kernel_size", "kernel_h", "kernel_w", None)
-    stride = _window(param, "stride", "stride_h", "stride_w", 1)
-    pad = _pads(param, _window(param, "pad", "pad_h", "pad_w", 0))
-    dilation = _pair(param.dilation, "dilation", 1)
-    weights = (param.num_output, site.channels // group, *kernel)
-    shapes.convolution(site.shape, weights, stride, pad, dilation, group)
     arrays, shift = _weights_and_bias(site, weights, param.num_output, param.bias_term)
     return ops.ConvolutionOp(
         site.bottom,
         site.top,
         arrays[0],
         arrays[1] if param.bias_term else None,
-        stride=stride,
-        pad=pad,
-        dilation=dilation,
+        stride=window.stride,
+        pad=window.pad,
+        dilation=window.dilation,
         group=group,
         right_shift=shift,
         use_winograd=_winograd(site),
+    )
+
+
+def _check_groups(site: LayerSite, group: int) -> None:
+    require(site.param.convolution_param.num_output > 0, "num_output is missing or 0")
+    require(
+        group > 0 and site.channels % group == 0,
+        f"group {group} does not divide {site.channels} input channels",
+    )
+
+
+def deconvolution(site: LayerSite) -> ops.LayerOp:
+    return _deconvolution(site, site.param.convolution_param.group)
+
+
+def depthwise_deconvolution(site: LayerSite) -> ops.LayerOp:
+    """The named depthwise layer: without a group it has one a channel."""
+    param = site.param.convolution_param
+    return _deconvolution(site, param.group if param.HasField("group") else site.channels)
+
+
+def _deconvolution(site: LayerSite, group: int) -> ops.LayerOp:
+    param, window = site.param.convolution_param, window_of(site)
+    _check_groups(site, group)
+    outputs = param.num_output
+    weights = (outputs, site.channels // group, *window.kernel)
+    shapes.deconvolution(site.shape, weights, window.stride, window.pad, window.dilation, group)
+    stored = (site.channels, outputs // group, *window.kernel)
+    arrays, shift = _weights_and_bias(site, stored, outputs, param.bias_term)
+    return ops.DeconvolutionOp(
+        site.bottom,
+        site.top,
+        from_stored(arrays[0], group),
+        arrays[1] if param.bias_term else None,
+        stride=window.stride,
+        pad=window.pad,
+        dilation=window.dilation,
+        group=group,
+        right_shift=shift,
     )
 
 
@@ -118,83 +174,6 @@ def inner_product(site: LayerSite) -> ops.LayerOp:
     weight = np.ascontiguousarray(arrays[0].T) if param.transpose else arrays[0]
     bias = arrays[1] if param.bias_term else None
     return ops.InnerProductOp(site.bottom, site.top, weight, bias, axis=axis, right_shift=shift)
-
-
-def batch_norm(site: LayerSite) -> ops.LayerOp:
-    param = site.param.batch_norm_param
-    if param.HasField("use_global_stats") and not param.use_global_stats:
-        raise UnsupportedSetting("use_global_stats: false, which computes statistics at run time")
-    channels = (site.channels,)
-    if site.is_integer:
-        found = site.coefficients((Role.FACTOR, channels), (Role.BIAS, channels))
-        weight, bias = found.arrays
-        return ops.BatchNormOp(
-            site.bottom, site.top, weight=weight, bias=bias, right_shift=found.right_shift
-        )
-    found = site.coefficients(
-        (Role.MEAN, channels), (Role.VARIANCE, channels), (Role.SCALE_FACTOR, (1,))
-    )
-    mean, variance, factor = found.arrays
-    divisor = np.float32(1) / factor if factor[0] else np.float32(0)
-    with np.errstate(over="ignore"):
-        mean, variance = mean * divisor, variance * divisor
-        usable = np.isfinite(mean).all() and np.isfinite(variance + param.eps).all()
-    require(
-        bool(usable and (variance + np.float32(param.eps) > 0).all()),
-        "its variance and eps must be finite, and their sum positive",
-    )
-    return ops.BatchNormOp(site.bottom, site.top, mean=mean, variance=variance, eps=param.eps)
-
-
-def _covered(site: LayerSite, axis: int, num_axes: int) -> tuple[int, Shape]:
-    """The first axis and the shape of a learned operand; -1 axes reach to the end."""
-    start = site.axis(axis)
-    end = site.rank if num_axes == -1 else start + num_axes
-    require(
-        start <= end <= site.rank,
-        f"{num_axes} axes from axis {start} on are too many for {site.rank} dimensions",
-    )
-    return start, site.shape[start:end]
-
-
-def scale(site: LayerSite) -> ops.LayerOp:
-    param = site.param.scale_param
-    bias_term = param.bias_term
-    if len(site.bottoms) == 2:
-        axis, factor = site.axis(param.axis), site.bottoms[1]
-        found = site.coefficients((Role.BIAS, shape_of(factor))) if bias_term else None
-        bias = found.arrays[0] if found else None
-        if found and found.right_shift is not None:
-            raise UnsupportedSetting("an integer bias beside a second input")
-        return ops.ScaleOp(site.bottom, site.top, factor, bias=bias, axis=axis)
-    axis, shape = _covered(site, param.axis, param.num_axes)
-    required = [(Role.FACTOR, shape)] + [(Role.BIAS, shape)] * bias_term
-    found = site.coefficients(*required)
-    return ops.ScaleOp(
-        site.bottom,
-        site.top,
-        weight=found.arrays[0],
-        bias=found.arrays[1] if bias_term else None,
-        axis=axis,
-        right_shift=found.right_shift,
-    )
-
-
-def bias(site: LayerSite) -> ops.LayerOp:
-    param = site.param.bias_param
-    if len(site.bottoms) == 2:
-        axis = site.axis(param.axis)
-        return ops.BiasOp(site.bottom, site.top, site.bottoms[1], axis=axis)
-    axis, shape = _covered(site, param.axis, param.num_axes)
-    if site.is_integer:
-        found = site.coefficients((Role.FACTOR, shape), (Role.BIAS, shape))
-        weight, addend = found.arrays
-        shift = found.right_shift
-        return ops.BiasOp(
-            site.bottom, site.top, weight=weight, bias=addend, axis=axis, right_shift=shift
-        )
-    addend = site.coefficients((Role.BIAS, shape)).arrays[0]
-    return ops.BiasOp(site.bottom, site.top, bias=addend, axis=axis)
 
 
 def prelu(site: LayerSite) -> ops.LayerOp:

@@ -7,7 +7,8 @@ from math import prod
 
 from xdsl.utils.exceptions import VerifyException
 
-from bmnetu.frontend.layers.site import LayerSite
+from bmnetu.frontend.layers.site import LayerSite, UnsupportedSetting
+from bmnetu.frontend.prototxt.dense_block import MOST_TRANSITIONS
 from dialects.ufw import ops
 from dialects.ufw.shapes import Shape, require, show
 
@@ -89,3 +90,9 @@ def _resolved(bottom: Shape, start: int, end: int, dims: list[int]) -> Shape:
     if found.count(-1) > 1 or known <= 0 or total % known:
         raise VerifyException(f"a tensor of {show(bottom)} cannot be reshaped to {dims}")
     return tuple(total // known if dim == -1 else dim for dim in found)
+
+
+def dense_block(site: LayerSite) -> ops.LayerOp:
+    """Only a block that was not replaced by its layers comes here."""
+    count = site.param.denseblock_param.numTransition
+    raise UnsupportedSetting(f"numTransition {count}, which is not 1 to {MOST_TRANSITIONS},")

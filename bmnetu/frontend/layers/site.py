@@ -65,6 +65,11 @@ class LayerSite:
     def is_integer(self) -> bool:
         return self.source.is_integer(self.layer)
 
+    @property
+    def blob_count(self) -> int | None:
+        """How many blobs the layer has; None where it gets those that it asks for."""
+        return self.source.count(self.layer)
+
     def coefficients(self, *required: tuple[Role, Shape]) -> Coefficients:
         """The layer's blobs, one a required role and shape."""
         blobs = tuple(Required(role, shape) for role, shape in required)
