@@ -190,7 +190,10 @@ def relu(site: LayerSite) -> ops.LayerOp:
 
 
 def relu6(site: LayerSite) -> ops.LayerOp:
-    return ops.ReLUOp(site.bottom, site.top, upper=6.0)
+    param = site.param.relu6_param
+    if param.negative_slope:
+        raise UnsupportedSetting("ReLU6 with a negative_slope")
+    return ops.ReLUOp(site.bottom, site.top, upper=param.threshold)
 
 
 def pointwise(function: Function) -> Callable[[LayerSite], ops.LayerOp]:

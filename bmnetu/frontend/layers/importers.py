@@ -98,11 +98,10 @@ IMPORTERS: dict[str, Importer] = {
 
 
 def add_function(function: Function) -> None:
-    """A pointwise function's layer type."""
+    """A pointwise function's layer types."""
     messages = (function.message,) if function.message else None
-    IMPORTERS[function.layer] = Importer(
-        compute.pointwise(function), ops.PointwiseOp, messages=messages
-    )
+    importer = Importer(compute.pointwise(function), ops.PointwiseOp, messages=messages)
+    IMPORTERS.update(dict.fromkeys((function.layer, *function.aliases), importer))
 
 
 for each in FUNCTIONS.values():
