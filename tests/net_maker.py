@@ -23,6 +23,7 @@ from dialects.quant import types
 from dialects.quant.scale import ScaleAttr
 from dialects.ufw import ops as ufw
 from dialects.ufw.layer import SI8, UI8, Top
+from tests.functions import POSITIVE
 
 Array = NDArray[Any]
 MAX_ELEMENTS = 1 << 16
@@ -36,6 +37,9 @@ MAX_SOFTMAXES = 50
 
 MAX_SOFTMAX = 5000
 """Values along the axis of a softmax: they lie in one lane together."""
+
+SAFE_FUNCTIONS = [name for name in FUNCTIONS if name not in (*POSITIVE, "exp")]
+"""Functions that are defined everywhere and do not grow fast."""
 
 
 @dataclass
@@ -228,6 +232,7 @@ class NetMaker:
         if x is None:
             return
         kinds = ["relu", "relu6", "leaky", "prelu", "sigmoid", "tanh", "power", "dropout"]
+        kinds += self.rng.sample(SAFE_FUNCTIONS, 3)
         match self.rng.choice(kinds):
             case "relu6":
                 self.add(ufw.ReLUOp(x, self.top(unsigned=True), upper=self.rng.choice([0.5, 6.0])))
@@ -245,7 +250,8 @@ class NetMaker:
                 row = FUNCTIONS[name]
                 several = len(row.samples) > 1
                 parameters = self.rng.choice(row.samples) if several else row.samples[0]
-                self.add(ufw.PointwiseOp(x, self.top(row.low >= 0), name, **parameters))
+                low, _ = row.range_of({**row.defaults, **parameters})
+                self.add(ufw.PointwiseOp(x, self.top(low >= 0), name, **parameters))
 
     def prelu(self, x: SSAValue) -> None:
         shape = types.shape_of(x)

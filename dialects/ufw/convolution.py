@@ -63,6 +63,10 @@ class WeightedLayerOp(UnaryLayerOp, ABC):
     def set_integers(self, weight: Array, bias: Array | None, shift: int) -> None:
         set_integers(self, weight, bias, shift)
 
+    def stored_blobs(self) -> list[Array]:
+        weight, *rest = super().stored_blobs()
+        return [self.stored_weight(weight), *rest]
+
     def verify_layer(self) -> None:
         verify_bias(self.bias, self.weight.shape[0])
         verify_coefficients(self.weight, self.bias, self.right_shift)

@@ -170,6 +170,10 @@ class LayerFacts(IRDLOperation):
         order in which the op defines them."""
         return []
 
+    def stored_weight(self, weight: Array) -> Array:
+        """A weight, of the shape of the op's, as a weight file has it."""
+        return weight
+
     def channel_affine(self, channels: int) -> tuple[Array, Array] | None:
         """(factor, addend) a channel of dimension 1, [C] float64, where that is all the layer
         does."""

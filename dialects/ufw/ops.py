@@ -11,6 +11,7 @@ from xdsl.ir import Dialect
 
 from dialects.ufw.activation import PointwiseOp, PReLUOp, ReLUOp, SoftmaxOp
 from dialects.ufw.convolution import ConvolutionOp, InnerProductOp
+from dialects.ufw.deconvolution import DeconvolutionOp
 from dialects.ufw.eltwise import EltwiseOp, EltwiseOperation, EltwiseOperationAttr
 from dialects.ufw.layer import LayerOp, Top
 from dialects.ufw.movement import (
@@ -31,6 +32,7 @@ from dialects.ufw.reductions.standardize import NormalizeOp, StandardizeOp
 
 ALL_OPS: list[type[LayerOp]] = [
     ConvolutionOp,
+    DeconvolutionOp,
     InnerProductOp,
     BatchNormOp,
     ScaleOp,
@@ -66,6 +68,7 @@ __all__ = [
     "BiasOp",
     "ConcatOp",
     "ConvolutionOp",
+    "DeconvolutionOp",
     "DropoutOp",
     "EltwiseOp",
     "EltwiseOperation",

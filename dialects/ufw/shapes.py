@@ -71,6 +71,21 @@ def _check_window(
         require(min(values) >= least, f"{what} {show(values)} is smaller than {least}")
 
 
+def _check_groups(bottom: Shape, weight: Shape, group: int) -> None:
+    """Raises unless weights [O, I / group, kh, kw] fit the channels."""
+    channels, outputs = bottom[1], weight[0]
+    require(group >= 1, f"group {group} is smaller than 1")
+    require(
+        channels % group == 0 and outputs % group == 0,
+        f"group {group} does not divide {channels} input and {outputs} output channels",
+    )
+    require(
+        weight[1] * group == channels,
+        f"weights {show(weight)} in {group} group(s) require {weight[1] * group} input channels, "
+        f"the input has {channels}",
+    )
+
+
 def convolution(
     bottom: Shape,
     weight: Shape,
@@ -88,17 +103,7 @@ def convolution(
     require(min(weight) > 0, f"the weights {show(weight)} are empty")
     pad = four_pads(pad)
     _check_window(weight[2:], stride, pad, dilation)
-    channels, outputs = bottom[1], weight[0]
-    require(group >= 1, f"group {group} is smaller than 1")
-    require(
-        channels % group == 0 and outputs % group == 0,
-        f"group {group} does not divide {channels} input and {outputs} output channels",
-    )
-    require(
-        weight[1] * group == channels,
-        f"weights {show(weight)} in {group} group(s) require {weight[1] * group} input channels, "
-        f"the input has {channels}",
-    )
+    _check_groups(bottom, weight, group)
     extents = [d * (k - 1) + 1 for k, d in zip(weight[2:], dilation, strict=True)]
     for size, extent, (before, after) in zip(bottom[2:], extents, sides(pad), strict=True):
         require(
@@ -110,7 +115,35 @@ def convolution(
         (size + sum(both) - extent) // s + 1
         for size, extent, both, s in zip(bottom[2:], extents, sides(pad), stride, strict=True)
     ]
-    return checked((bottom[0], outputs, *maps))
+    return checked((bottom[0], weight[0], *maps))
+
+
+def deconvolution(
+    bottom: Shape,
+    weight: Shape,
+    stride: Sequence[int],
+    pad: Sequence[int],
+    dilation: Sequence[int],
+    group: int,
+) -> Shape:
+    """``[N, O, stride (H - 1) + dilation (kh - 1) + 1 - pads, ...]``.
+
+    ``weight`` is [O, I / group, kh, kw], ``pad`` top, bottom, left, right.
+    """
+    require(len(bottom) == 4, f"deconvolution requires an N x C x H x W tensor, has {show(bottom)}")
+    require(len(weight) == 4, f"deconvolution requires O x I x kh x kw weights, has {show(weight)}")
+    require(min(weight) > 0, f"the weights {show(weight)} are empty")
+    pad = four_pads(pad)
+    _check_window(weight[2:], stride, pad, dilation)
+    _check_groups(bottom, weight, group)
+    maps = [
+        s * (size - 1) + d * (k - 1) + 1 - sum(both)
+        for size, k, s, both, d in zip(
+            bottom[2:], weight[2:], stride, sides(pad), dilation, strict=True
+        )
+    ]
+    require(min(maps) > 0, f"the pads {show(pad)} leave nothing of the result")
+    return checked((bottom[0], weight[0], *maps))
 
 
 def _pooled(

@@ -22,7 +22,16 @@ from dialects.quant.compute import (
     SoftmaxOp,
 )
 from dialects.quant.eltwise import BinaryOp, SelectOp
-from dialects.quant.movement import BroadcastOp, ConcatOp, ReshapeOp, SliceOp, TransposeOp
+from dialects.quant.movement import (
+    BroadcastOp,
+    ConcatOp,
+    InterleaveOp,
+    InterpolateOp,
+    ReshapeOp,
+    SliceOp,
+    TakeOp,
+    TransposeOp,
+)
 from dialects.quant.reductions import ReduceOp
 from dialects.quant.strips import ExchangeHaloOp, JoinStripsOp, QuantizeStripsOp, SplitStripsOp
 from passes.kernels.builder import TileBuilder
@@ -35,6 +44,7 @@ from passes.kernels.movement.lowerings import (
     lower_slice,
     lower_transpose,
 )
+from passes.kernels.movement.pixels import lower_interleave, lower_interpolate, lower_take
 from passes.kernels.pointwise import (
     lower_dequantize,
     lower_eltwise,
@@ -86,6 +96,9 @@ register(TransposeOp, lower_transpose)
 register(SliceOp, lower_slice)
 register(ConcatOp, lower_concat)
 register(BroadcastOp, lower_broadcast)
+register(TakeOp, lower_take)
+register(InterpolateOp, lower_interpolate)
+register(InterleaveOp, lower_interleave)
 register(SplitStripsOp, lower_split_strips)
 register(JoinStripsOp, lower_join_strips)
 register(ExchangeHaloOp, lower_exchange_halo)

@@ -32,7 +32,7 @@ hold numbers at a time: transfers of one piece overlap with the computation of a
 # -- 8-bit arithmetic ------------------------------------------------------------------------------
 
 
-def _narrow(b: TileBuilder, wide: SSAValue, dst: SSAValue, shift: int) -> SSAValue:
+def narrow(b: TileBuilder, wide: SSAValue, dst: SSAValue, shift: int) -> SSAValue:
     """16 bit to 8 bit with rounding shift and saturation to dst's type, whatever the sign of
     ``wide``.
     """
@@ -61,7 +61,7 @@ def _multiply(
         return b.arith("mul", dst, a, other, shift, signed=False)
     wide = flat.local(chunk, si16 if signed else ui16)
     b.arith("mul", wide, a, other, shift, signed=False)
-    return _narrow(b, wide, dst, 0)
+    return narrow(b, wide, dst, 0)
 
 
 def lower_eltwise(
@@ -96,7 +96,7 @@ def _int_eltwise(op: compute.EltwiseOp) -> Callable[[Flat, Chunk | None, list[SS
         wide = flat.local(chunk, si16)
         for i, (x, m) in enumerate(zip(xs, ints(op.multipliers), strict=True)):
             b.arith("mac" if i else "mul", wide, x, m)
-        return _narrow(b, wide, dst, shift)
+        return narrow(b, wide, dst, shift)
 
     return emit
 

@@ -49,7 +49,7 @@ class Converter:
         while name in self._names:
             name += "'"
         self._names.add(name)
-        variadic = op_type in (compute.EltwiseOp, movement.ConcatOp)
+        variadic = op_type in (compute.EltwiseOp, movement.ConcatOp, movement.InterleaveOp)
         op = op_type.build(
             operands=[list(operands)] if variadic else list(operands),
             result_types=[result],

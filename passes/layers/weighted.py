@@ -27,13 +27,13 @@ from passes.layers.wide_window import cut_dilation, cut_stride, subsampled
 Array = NDArray[Any]
 
 
-def _operand(c: Converter, op: Any) -> SSAValue:
+def operand_of(c: Converter, op: Any) -> SSAValue:
     """The layer's bottom in the kind of numbers its coefficients are in."""
     bottom = c.value(op.bottom)
     return c.as_float(bottom) if op.right_shift is None else c.as_integer(bottom)
 
 
-def _result(c: Converter, op: Any, shape: Sequence[int]) -> TensorType[Any]:
+def result_type(c: Converter, op: Any, shape: Sequence[int]) -> TensorType[Any]:
     """The declared type with another shape. Raises LayerError when integers meet a float result."""
     top = op.results[0]
     if op.right_shift is None:
@@ -43,7 +43,8 @@ def _result(c: Converter, op: Any, shape: Sequence[int]) -> TensorType[Any]:
     return types.like(top, shape)
 
 
-def _shift(op: Any) -> Any:
+def shift_of(op: Any) -> Any:
+    """The shift of integer coefficients as an attribute."""
     return None if op.right_shift is None else int_attr(op.right_shift.value.data)
 
 
@@ -57,8 +58,8 @@ def _convolution(c: Converter, op: ufw.ConvolutionOp) -> None:
     columns = window_size(width, kw, stride[1], sum(pad[2:]), dilation[1])
     value = c.add(
         compute.ConvOp,
-        [_operand(c, op)],
-        _result(c, op, (n, op.weight.shape[0], rows, columns)),
+        [operand_of(c, op)],
+        result_type(c, op, (n, op.weight.shape[0], rows, columns)),
         "" if steps == (1, 1) else "dense",
         weight=weight,
         bias=op.bias,
@@ -66,7 +67,7 @@ def _convolution(c: Converter, op: ufw.ConvolutionOp) -> None:
         pad=i64s(pad),
         dilation=i64s(dilation),
         group=int_attr(op.group.value.data),
-        shift=_shift(op),
+        shift=shift_of(op),
         use_winograd=op.use_winograd,
     )
     c.finish(op, subsampled(c, value, steps))
@@ -81,7 +82,7 @@ def _factor(count: int) -> tuple[int, int]:
 
 def _inner_product(c: Converter, op: ufw.InnerProductOp) -> None:
     """A convolution whose kernel covers the whole map: one output pixel a row of the matrix."""
-    x = _operand(c, op)
+    x = operand_of(c, op)
     shape, axis = types.shape_of(x), op.axis.value.data
     outputs, count = op.weight.shape
     if axis == 1 and len(shape) == 4 and shape[1] <= BM1684.limits.channels:
@@ -96,11 +97,11 @@ def _inner_product(c: Converter, op: ufw.InnerProductOp) -> None:
     value = c.add(
         compute.ConvOp,
         [x],
-        _result(c, op, out),
+        result_type(c, op, out),
         "" if same else "product",
         weight=ConstantAttr.of(weight),
         bias=op.bias,
-        shift=_shift(op),
+        shift=shift_of(op),
     )
     c.finish(op, c.reshape(value, final))
 
@@ -110,7 +111,7 @@ def _per_channel(
 ) -> None:
     """``y = weight * x + bias``, coefficients along ``covered`` dims from ``axis`` on: a 1x1
     depthwise convolution on [before, covered, after, 1]."""
-    x = _operand(c, op)
+    x = operand_of(c, op)
     shape = types.shape_of(x)
     channels = prod(covered)
     plain = len(shape) == 4 and axis == 1 and len(covered) == 1
@@ -121,12 +122,12 @@ def _per_channel(
     value = c.add(
         compute.ConvOp,
         [x],
-        _result(c, op, four),
+        result_type(c, op, four),
         "" if four == shape else "product",
         weight=ConstantAttr.of(np.ascontiguousarray(kernel)),
         bias=None if bias is None else ConstantAttr.of(np.ascontiguousarray(bias.reshape(-1))),
         group=int_attr(channels),
-        shift=_shift(op),
+        shift=shift_of(op),
     )
     c.finish(op, c.reshape(value, shape))
 

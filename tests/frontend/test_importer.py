@@ -73,6 +73,10 @@ SHAPES: list[tuple[str, str, list[int]]] = [
     ("Concat", "", [2, 4, 9, 11]),
     ("Slice", "", [2, 4, 9, 11]),
     ("Split", "", [2, 4, 9, 11]),
+    ("Deconvolution", "convolution_param { num_output: 6 kernel_size: 4 stride: 2 pad: 1 }",
+     [2, 6, 18, 22]),
+    ("DeconvolutionDepthwise", "convolution_param { num_output: 4 kernel_size: 2 stride: 2 }",
+     [2, 4, 18, 22]),
     *SUMS,
 ]  # fmt: skip
 
@@ -83,7 +87,8 @@ def test_result_shapes(tmp_path: Path, kind: str, rest: str, shape: list[int]) -
 
 
 def test_every_importer_is_tried() -> None:
-    elsewhere = {"DenseBlock", "Eltwise", "Silence"}
+    aliases = {alias for row in ROWS for alias in row.aliases}
+    elsewhere = {"DenseBlock", "Eltwise", "Silence", *aliases}
     assert {kind for kind, _, _ in SHAPES} | elsewhere == set(IMPORTERS)
 
 

@@ -100,10 +100,11 @@ def _rounded(
     ratio: float,
     images: Sequence[Array],
 ) -> IntegerCoefficients:
-    """With weights ``w * ratio`` rounded together. A layer that repeats one weight keeps it."""
+    """With weights ``w * ratio`` rounded together. A layer that repeats one weight, or computes with
+    its weights in another order, keeps them."""
     real = layer.real_coefficients()
     shape = op.weight.array.shape
-    if real is None or real[0].size != prod(shape):
+    if real is None or not np.array_equal(op.weight.array.ravel(), found.weight.ravel()):
         return found
     groups = op.group.value.data
     outputs, channels = shape[0] // groups, shape[1]

@@ -10,6 +10,7 @@ from bmnetu.frontend.ufw_pb2 import ActivationScale, LayerParameter, NetParamete
 from bmnetu.frontend.weights.blobs import float_blob, integer_blob
 from bmnetu.frontend.weights.scales import FULL_SCALE_SIGNED
 from dialects.ufw import ops
+from dialects.ufw.convolution import WeightedLayerOp
 from dialects.ufw.layer import LayerOp
 
 
@@ -47,7 +48,7 @@ def _layer(
     layer.top.extend(op.top_names)
     found = quantized.coefficients.get(op)
     match op:
-        case ops.ConvolutionOp():
+        case ops.ConvolutionOp() | ops.DeconvolutionOp():
             layer.convolution_param.bias_term = _has_bias(op, found)
         case ops.InnerProductOp():
             layer.inner_product_param.bias_term = _has_bias(op, found)
@@ -59,13 +60,11 @@ def _layer(
     if found is None:
         layer.blobs.extend(float_blob(array) for array in op.stored_blobs())
         return layer
-    layer.blobs.append(integer_blob(found.weight, found.shift))
+    layer.blobs.append(integer_blob(op.stored_weight(found.weight), found.shift))
     if found.bias is not None:
         layer.blobs.append(integer_blob(found.bias))
     return layer
 
 
-def _has_bias(
-    op: ops.ConvolutionOp | ops.InnerProductOp | ops.ScaleOp, found: IntegerCoefficients | None
-) -> bool:
+def _has_bias(op: WeightedLayerOp | ops.ScaleOp, found: IntegerCoefficients | None) -> bool:
     return (op if found is None else found).bias is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from math import prod
 from typing import cast
 
@@ -16,6 +17,7 @@ from bmnetu.frontend.weights.blobs import Role
 from dialects.constant import Array
 from dialects.functions import Function
 from dialects.ufw import ops, shapes
+from dialects.ufw.deconvolution import from_stored
 from dialects.ufw.shapes import Shape, require
 
 Pair = tuple[int, int]
@@ -52,6 +54,29 @@ def _pads(param: ConvolutionParameter, both: Pair) -> tuple[int, ...]:
     return single if any(single) else shapes.four_pads(both)
 
 
+@dataclass(frozen=True)
+class Window:
+    """The settings of convolution_param."""
+
+    kernel: Pair
+    stride: Pair
+    pad: tuple[int, ...]
+    dilation: Pair
+
+
+def window_of(site: LayerSite) -> Window:
+    """The window of a layer with a convolution_param."""
+    param = site.param.convolution_param
+    if param.axis != 1:
+        raise UnsupportedSetting(f"convolution axis {param.axis}; only 1 can be compiled")
+    return Window(
+        kernel=_window(param, "kernel_size", "kernel_h", "kernel_w", None),
+        stride=_window(param, "stride", "stride_h", "stride_w", 1),
+        pad=_pads(param, _window(param, "pad", "pad_h", "pad_w", 0)),
+        dilation=_pair(param.dilation, "dilation", 1),
+    )
+
+
 def convolution(site: LayerSite) -> ops.LayerOp:
     return _convolution(site, site.param.convolution_param.group)
 
@@ -64,31 +89,63 @@ def depthwise_convolution(site: LayerSite) -> ops.LayerOp:
 
 def _convolution(site: LayerSite, group: int) -> ops.LayerOp:
     param = site.param.convolution_param
-    if param.axis != 1:
-        raise UnsupportedSetting(f"convolution axis {param.axis}; only 1 can be compiled")
-    require(param.num_output > 0, "num_output is missing or 0")
-    require(
-        group > 0 and site.channels % group == 0,
-        f"group {group} does not divide {site.channels} input channels",
+    window = window_of(site)
+    _check_groups(site, group)
+    weights = (param.num_output, site.channels // group, *window.kernel)
+    shapes.convolution(
+        site.shape, weights, window.stride, window.pad, window.dilation, group
     )
-    kernel = _window(param, "kernel_size", "kernel_h", "kernel_w", None)
-    stride = _window(param, "stride", "stride_h", "stride_w", 1)
-    pad = _pads(param, _window(param, "pad", "pad_h", "pad_w", 0))
-    dilation = _pair(param.dilation, "dilation", 1)
-    weights = (param.num_output, site.channels // group, *kernel)
-    shapes.convolution(site.shape, weights, stride, pad, dilation, group)
     arrays, shift = _weights_and_bias(site, weights, param.num_output, param.bias_term)
     return ops.ConvolutionOp(
         site.bottom,
         site.top,
         arrays[0],
         arrays[1] if param.bias_term else None,
-        stride=stride,
-        pad=pad,
-        dilation=dilation,
+        stride=window.stride,
+        pad=window.pad,
+        dilation=window.dilation,
         group=group,
         right_shift=shift,
         use_winograd=_winograd(site),
+    )
+
+
+def _check_groups(site: LayerSite, group: int) -> None:
+    require(site.param.convolution_param.num_output > 0, "num_output is missing or 0")
+    require(
+        group > 0 and site.channels % group == 0,
+        f"group {group} does not divide {site.channels} input channels",
+    )
+
+
+def deconvolution(site: LayerSite) -> ops.LayerOp:
+    return _deconvolution(site, site.param.convolution_param.group)
+
+
+def depthwise_deconvolution(site: LayerSite) -> ops.LayerOp:
+    """The named depthwise layer: without a group it has one a channel."""
+    param = site.param.convolution_param
+    return _deconvolution(site, param.group if param.HasField("group") else site.channels)
+
+
+def _deconvolution(site: LayerSite, group: int) -> ops.LayerOp:
+    param, window = site.param.convolution_param, window_of(site)
+    _check_groups(site, group)
+    outputs = param.num_output
+    weights = (outputs, site.channels // group, *window.kernel)
+    shapes.deconvolution(site.shape, weights, window.stride, window.pad, window.dilation, group)
+    stored = (site.channels, outputs // group, *window.kernel)
+    arrays, shift = _weights_and_bias(site, stored, outputs, param.bias_term)
+    return ops.DeconvolutionOp(
+        site.bottom,
+        site.top,
+        from_stored(arrays[0], group),
+        arrays[1] if param.bias_term else None,
+        stride=window.stride,
+        pad=window.pad,
+        dilation=window.dilation,
+        group=group,
+        right_shift=shift,
     )
 
 
@@ -133,7 +190,10 @@ def relu(site: LayerSite) -> ops.LayerOp:
 
 
 def relu6(site: LayerSite) -> ops.LayerOp:
-    return ops.ReLUOp(site.bottom, site.top, upper=6.0)
+    param = site.param.relu6_param
+    if param.negative_slope:
+        raise UnsupportedSetting("ReLU6 with a negative_slope")
+    return ops.ReLUOp(site.bottom, site.top, upper=param.threshold)
 
 
 def pointwise(function: Function) -> Callable[[LayerSite], ops.LayerOp]:

@@ -54,6 +54,10 @@ IMPORTERS: dict[str, Importer] = {
     "ConvolutionDepthwise": Importer(
         compute.depthwise_convolution, ops.ConvolutionOp, messages=CONVOLUTION
     ),
+    "Deconvolution": Importer(compute.deconvolution, ops.DeconvolutionOp, messages=CONVOLUTION),
+    "DeconvolutionDepthwise": Importer(
+        compute.depthwise_deconvolution, ops.DeconvolutionOp, messages=CONVOLUTION
+    ),
     "DenseBlock": Importer(
         movement.dense_block,
         ops.ConcatOp,
@@ -80,27 +84,26 @@ IMPORTERS: dict[str, Importer] = {
     "Scale": Importer(normalisation.scale, ops.ScaleOp, bottoms=(1, 2)),
     "Silence": Importer(movement.silence, ops.SilenceOp, bottoms=(1, ANY), tops=(0, 0)),
     "Slice": Importer(movement.slices, ops.SliceOp, tops=(1, ANY)),
-    "Arg": Importer(reduction.arg, tops=(1, 2)),
-    "ArgMax": Importer(reduction.arg_max),
-    "GroupNorm": Importer(reduction.group_norm),
-    "InstanceNorm": Importer(reduction.instance_norm),
-    "LayerNorm": Importer(reduction.layer_norm),
-    "MVN": Importer(reduction.mvn),
-    "Normalize": Importer(reduction.normalize),
-    "Reduce": Importer(reduction.reduce),
-    "ReduceFull": Importer(reduction.reduce),
-    "Reduction": Importer(reduction.reduction),
+    "Arg": Importer(reduction.arg, ops.ArgOp, tops=(1, 2)),
+    "ArgMax": Importer(reduction.arg_max, ops.ArgOp),
+    "GroupNorm": Importer(reduction.group_norm, ops.StandardizeOp),
+    "InstanceNorm": Importer(reduction.instance_norm, ops.StandardizeOp),
+    "LayerNorm": Importer(reduction.layer_norm, ops.StandardizeOp),
+    "MVN": Importer(reduction.mvn, ops.StandardizeOp),
+    "Normalize": Importer(reduction.normalize, ops.NormalizeOp, messages=("norm_param",)),
+    "Reduce": Importer(reduction.reduce, ops.ReduceOp),
+    "ReduceFull": Importer(reduction.reduce, ops.ReduceOp),
+    "Reduction": Importer(reduction.reduction, ops.ReduceOp),
     "Softmax": Importer(compute.softmax, ops.SoftmaxOp),
     "Split": Importer(movement.split, ops.SplitOp, tops=(1, ANY)),
 }
 
 
 def add_function(function: Function) -> None:
-    """A pointwise function's layer type."""
+    """A pointwise function's layer types."""
     messages = (function.message,) if function.message else None
-    IMPORTERS[function.layer] = Importer(
-        compute.pointwise(function), ops.PointwiseOp, messages=messages
-    )
+    importer = Importer(compute.pointwise(function), ops.PointwiseOp, messages=messages)
+    IMPORTERS.update(dict.fromkeys((function.layer, *function.aliases), importer))
 
 
 for each in FUNCTIONS.values():

@@ -159,6 +159,3 @@ class BroadcastOp(UnaryOp):
 
     def result_of(self, x: Array) -> Array:
         return np.broadcast_to(x, types.shape_of(self.y))
-
-
-MOVEMENT_OPS = [ReshapeOp, TransposeOp, ConcatOp, SliceOp, BroadcastOp]
