@@ -30,4 +30,13 @@ SUMS: list[tuple[str, str, list[int]]] = [
     ("InstanceNorm", "instance_norm_param { num_features: 4 }", [2, 4, 9, 11]),
     ("LayerNorm", "layer_norm_param { axis: 2 }", [2, 4, 9, 11]),
     ("LayerNorm", "", [2, 4, 9, 11]),
+    ("Pooling", "pooling_param { pool: AVE_EXC_PAD kernel_size: 3 pad: 1 stride: 2 }",
+     [2, 4, 5, 6]),
+    ("Pooling", "pooling_param { kernel_size: 3 stride: 2 pad_mode: SAME }", [2, 4, 5, 6]),
+    ("Pooling", "pooling_param { kernel_size: 3 stride: 2 pad_mode: VALID }", [2, 4, 4, 5]),
+    ("Pooling", "pooling_param { kernel_size: 2 stride: 2 pad_mode: SAME_LOWER }", [2, 4, 5, 6]),
+    ("Pooling", "pooling_param { global_pooling: true stride: 2 pad: 1 }", [2, 4, 1, 1]),
+    ("PoolingTF", "pooling_tf_param { pool: AVE kernel_size: 2 stride: 2 }", [2, 4, 4, 5]),
+    ("PoolingTF", "pooling_tf_param { kernel_size: 2 stride: 2 round_mode: CEIL }",
+     [2, 4, 5, 6]),
 ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from bmnetu.frontend.layers import import_compute as compute
 from bmnetu.frontend.layers import import_movement as movement
 from bmnetu.frontend.layers import import_normalisation as normalisation
+from bmnetu.frontend.layers import import_pooling as pooling
 from bmnetu.frontend.layers import import_reduction as reduction
 from bmnetu.frontend.layers.site import LayerSite
 from bmnetu.frontend.ufw_pb2 import LayerParameter
@@ -75,7 +76,8 @@ IMPORTERS: dict[str, Importer] = {
     "LRN": Importer(normalisation.lrn, ops.LRNOp),
     "PReLU": Importer(compute.prelu, ops.PReLUOp),
     "Permute": Importer(movement.permute, ops.PermuteOp),
-    "Pooling": Importer(compute.pooling, ops.PoolingOp),
+    "Pooling": Importer(pooling.pooling, ops.PoolingOp),
+    "PoolingTF": Importer(pooling.pooling_tf),
     "ReLU": Importer(compute.relu, ops.ReLUOp),
     "ReLU6": Importer(compute.relu6, ops.ReLUOp),
     "Reshape": Importer(movement.reshape, ops.ReshapeOp),

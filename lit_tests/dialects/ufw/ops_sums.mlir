@@ -48,7 +48,9 @@ func.func @main(%x: tensor<2x4x5x7xf32>) {
   %y20 = ufw.normalize ["t20"] %x weight <"ff9b962d18f1de95", "float32", [4]> across_spatial false eps 1.000000e-08 : (tensor<2x4x5x7xf32>) -> tensor<2x4x5x7xf32>
 // CHECK: ufw.normalize ["t21"] %{{.*}} weight <"f608e8f2c40f4e9a", "float32", [1]> : (tensor<2x4x5x7xf32>) -> tensor<2x4x5x7xf32>
   %y21 = ufw.normalize ["t21"] %x weight <"f608e8f2c40f4e9a", "float32", [1]> : (tensor<2x4x5x7xf32>) -> tensor<2x4x5x7xf32>
-// CHECK: ufw.lrn ["t22"] %{{.*}} size 3 within true : (tensor<2x4x5x7xf32>) -> tensor<2x4x5x7xf32>
-  %y22 = ufw.lrn ["t22"] %x size 3 within true : (tensor<2x4x5x7xf32>) -> tensor<2x4x5x7xf32>
+// CHECK: ufw.pooling average ["t22"] %{{.*}} kernel [3, 3] stride [2, 1] pad [1, 1, 1, 1] exclude_pad true : (tensor<2x4x5x7xf32>) -> tensor<2x4x3x7xf32>
+  %y22 = ufw.pooling average ["t22"] %x kernel [3, 3] stride [2, 1] pad [1, 1, 1, 1] exclude_pad true : (tensor<2x4x5x7xf32>) -> tensor<2x4x3x7xf32>
+// CHECK: ufw.lrn ["t23"] %{{.*}} size 3 within true : (tensor<2x4x5x7xf32>) -> tensor<2x4x5x7xf32>
+  %y23 = ufw.lrn ["t23"] %x size 3 within true : (tensor<2x4x5x7xf32>) -> tensor<2x4x5x7xf32>
   func.return
 }

@@ -51,6 +51,12 @@ SUMS: dict[str, tuple[Callable[[SSAValue], LayerOp], list[tuple[int, ...]]]] = {
     "centre": (lambda x: ops.StandardizeOp(x, T, [0, 2, 3], divide=False, bias=V4), WHOLE),
     "normalize": (lambda x: ops.NormalizeOp(x, T, V4, across_spatial=False, eps=1e-8), WHOLE),
     "normalize images": (lambda x: ops.NormalizeOp(x, T, V4[:1]), WHOLE),
+    "pooling without padding": (
+        lambda x: ops.PoolingOp(
+            x, T, ops.PoolingKind.AVERAGE, (3, 3), stride=(2, 1), pad=(1, 1), exclude_pad=True
+        ),
+        [(2, 4, 3, 7)],
+    ),
     "lrn within": (lambda x: ops.LRNOp(x, T, size=3, within=True), WHOLE),
 }
 
