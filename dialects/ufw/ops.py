@@ -30,6 +30,7 @@ from dialects.ufw.reductions.lrn import LRNOp
 from dialects.ufw.reductions.recurrent import RecurrentOp
 from dialects.ufw.reductions.reduce import ArgOp, ReduceOp, ReduceOperation, ReduceOperationAttr
 from dialects.ufw.reductions.standardize import NormalizeOp, StandardizeOp
+from dialects.ufw.volume import ConvolutionNdOp, PoolingNdOp
 
 ALL_OPS: list[type[LayerOp]] = [
     ConvolutionOp,
@@ -58,6 +59,8 @@ ALL_OPS: list[type[LayerOp]] = [
     StandardizeOp,
     NormalizeOp,
     RecurrentOp,
+    ConvolutionNdOp,
+    PoolingNdOp,
 ]
 
 UFW = Dialect("ufw", [*ALL_OPS], [PoolingKindAttr, EltwiseOperationAttr, ReduceOperationAttr])
@@ -69,6 +72,7 @@ __all__ = [
     "BatchNormOp",
     "BiasOp",
     "ConcatOp",
+    "ConvolutionNdOp",
     "ConvolutionOp",
     "DeconvolutionOp",
     "DropoutOp",
@@ -85,6 +89,7 @@ __all__ = [
     "PointwiseOp",
     "PoolingKind",
     "PoolingKindAttr",
+    "PoolingNdOp",
     "PoolingOp",
     "ReLUOp",
     "RecurrentOp",

@@ -48,7 +48,9 @@ def _layer(
     layer.top.extend(op.top_names)
     found = quantized.coefficients.get(op)
     match op:
-        case ops.ConvolutionOp() | ops.DeconvolutionOp():
+        case ops.ConvolutionNdOp() if layer.type == "Convolution3D":
+            layer.convolution3d_param.bias_term = _has_bias(op, found)
+        case ops.ConvolutionOp() | ops.ConvolutionNdOp() | ops.DeconvolutionOp():
             layer.convolution_param.bias_term = _has_bias(op, found)
         case ops.InnerProductOp():
             layer.inner_product_param.bias_term = _has_bias(op, found)

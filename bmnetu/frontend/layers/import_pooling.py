@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bmnetu.frontend.layers import import_volume
 from bmnetu.frontend.layers.site import LayerSite, UnsupportedSetting
 from bmnetu.frontend.ufw_pb2 import PoolingParameter
 from dialects.ufw import ops, shapes
@@ -30,6 +31,10 @@ def _pooling(site: LayerSite, param: PoolingParameter, tf: bool) -> ops.LayerOp:
     kind = _KINDS.get(param.pool)
     if kind is None:
         raise UnsupportedSetting("stochastic pooling")
+    if site.rank in (3, 5):
+        plain = param.pool != PoolingParameter.AVE_EXC_PAD and not tf
+        require(plain, f"pooling without padding requires 4 dimensions, the input has {site.rank}")
+        return import_volume.pooling(site, kind, param)
     require(site.rank == 4, "pooling requires an N x C x H x W tensor")
     stride, kernel = _pair(param, "stride"), _pair(param, "kernel")
     pad, ceil_mode = _pads(param), _rounds_up(param, tf)

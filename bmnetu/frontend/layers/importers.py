@@ -11,6 +11,7 @@ from bmnetu.frontend.layers import import_normalisation as normalisation
 from bmnetu.frontend.layers import import_pooling as pooling
 from bmnetu.frontend.layers import import_recurrent as recurrent
 from bmnetu.frontend.layers import import_reduction as reduction
+from bmnetu.frontend.layers import import_volume as volume
 from bmnetu.frontend.layers.site import LayerSite
 from bmnetu.frontend.ufw_pb2 import LayerParameter
 from dialects.functions import FUNCTIONS, Function
@@ -95,6 +96,8 @@ IMPORTERS: dict[str, Importer] = {
     "Reduce": Importer(reduction.reduce, ops.ReduceOp),
     "ReduceFull": Importer(reduction.reduce, ops.ReduceOp),
     "Reduction": Importer(reduction.reduction, ops.ReduceOp),
+    "Convolution3D": Importer(volume.convolution3d),
+    "Pooling3D": Importer(volume.pooling3d),
     "GRU": Importer(recurrent.gru),
     "LSTM": Importer(recurrent.recurrent, bottoms=(2, 5), tops=(1, 3)),
     "Lstm": Importer(recurrent.lstm_of_descendants),
