@@ -29,6 +29,7 @@ from dialects.ufw.pooling import PoolingKind, PoolingKindAttr, PoolingOp
 from dialects.ufw.reductions.lrn import LRNOp
 from dialects.ufw.reductions.reduce import ArgOp, ReduceOp, ReduceOperation, ReduceOperationAttr
 from dialects.ufw.reductions.standardize import NormalizeOp, StandardizeOp
+from dialects.ufw.volume import Convolution3DOp, Pooling3DOp
 
 ALL_OPS: list[type[LayerOp]] = [
     ConvolutionOp,
@@ -43,6 +44,8 @@ ALL_OPS: list[type[LayerOp]] = [
     DropoutOp,
     SoftmaxOp,
     PoolingOp,
+    Convolution3DOp,
+    Pooling3DOp,
     EltwiseOp,
     ConcatOp,
     SliceOp,
@@ -67,6 +70,7 @@ __all__ = [
     "BatchNormOp",
     "BiasOp",
     "ConcatOp",
+    "Convolution3DOp",
     "ConvolutionOp",
     "DeconvolutionOp",
     "DropoutOp",
@@ -81,6 +85,7 @@ __all__ = [
     "PReLUOp",
     "PermuteOp",
     "PointwiseOp",
+    "Pooling3DOp",
     "PoolingKind",
     "PoolingKindAttr",
     "PoolingOp",

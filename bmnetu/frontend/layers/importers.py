@@ -10,6 +10,7 @@ from bmnetu.frontend.layers import import_movement as movement
 from bmnetu.frontend.layers import import_normalisation as normalisation
 from bmnetu.frontend.layers import import_pooling as pooling
 from bmnetu.frontend.layers import import_reduction as reduction
+from bmnetu.frontend.layers import import_volume as volume
 from bmnetu.frontend.layers.site import LayerSite
 from bmnetu.frontend.ufw_pb2 import LayerParameter
 from dialects.functions import FUNCTIONS, Function
@@ -51,6 +52,7 @@ IMPORTERS: dict[str, Importer] = {
     "Bias": Importer(normalisation.bias, ops.BiasOp, bottoms=(1, 2)),
     "Concat": Importer(movement.concat, ops.ConcatOp, bottoms=(1, ANY)),
     "Convolution": Importer(compute.convolution, ops.ConvolutionOp),
+    "Convolution3D": Importer(volume.convolution_3d, ops.Convolution3DOp),
     "ConvolutionDepthwise": Importer(
         compute.depthwise_convolution, ops.ConvolutionOp, messages=CONVOLUTION
     ),
@@ -77,7 +79,8 @@ IMPORTERS: dict[str, Importer] = {
     "PReLU": Importer(compute.prelu, ops.PReLUOp),
     "Permute": Importer(movement.permute, ops.PermuteOp),
     "Pooling": Importer(pooling.pooling, ops.PoolingOp),
-    "PoolingTF": Importer(pooling.pooling_tf),
+    "Pooling3D": Importer(volume.pooling_3d, ops.Pooling3DOp),
+    "PoolingTF": Importer(pooling.pooling_tf, ops.PoolingOp),
     "ReLU": Importer(compute.relu, ops.ReLUOp),
     "ReLU6": Importer(compute.relu6, ops.ReLUOp),
     "Reshape": Importer(movement.reshape, ops.ReshapeOp),
