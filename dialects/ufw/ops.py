@@ -27,6 +27,7 @@ from dialects.ufw.movement import (
 from dialects.ufw.normalisation import BatchNormOp, BiasOp, ScaleOp
 from dialects.ufw.pooling import PoolingKind, PoolingKindAttr, PoolingOp
 from dialects.ufw.reductions.lrn import LRNOp
+from dialects.ufw.reductions.recurrent import RecurrentOp
 from dialects.ufw.reductions.reduce import ArgOp, ReduceOp, ReduceOperation, ReduceOperationAttr
 from dialects.ufw.reductions.standardize import NormalizeOp, StandardizeOp
 from dialects.ufw.volume import Convolution3DOp, Pooling3DOp
@@ -59,6 +60,7 @@ ALL_OPS: list[type[LayerOp]] = [
     ArgOp,
     StandardizeOp,
     NormalizeOp,
+    RecurrentOp,
 ]
 
 UFW = Dialect("ufw", [*ALL_OPS], [PoolingKindAttr, EltwiseOperationAttr, ReduceOperationAttr])
@@ -90,6 +92,7 @@ __all__ = [
     "PoolingKindAttr",
     "PoolingOp",
     "ReLUOp",
+    "RecurrentOp",
     "ReduceOp",
     "ReduceOperation",
     "ReduceOperationAttr",

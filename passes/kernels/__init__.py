@@ -32,7 +32,7 @@ from dialects.quant.movement import (
     TakeOp,
     TransposeOp,
 )
-from dialects.quant.reductions import ReduceOp
+from dialects.quant.reductions import RecurrentOp, ReduceOp
 from dialects.quant.strips import ExchangeHaloOp, JoinStripsOp, QuantizeStripsOp, SplitStripsOp
 from passes.kernels.builder import TileBuilder
 from passes.kernels.convolution.conv import lower_conv
@@ -55,6 +55,7 @@ from passes.kernels.pointwise import (
 )
 from passes.kernels.pool import lower_average_pool, lower_max_pool
 from passes.kernels.prelu import lower_prelu
+from passes.kernels.reductions.recurrent import lower_recurrent
 from passes.kernels.reductions.reduce import lower_reduce
 from passes.kernels.softmax import lower_softmax
 from passes.kernels.strips import (
@@ -91,6 +92,7 @@ register(DequantizeOp, lower_dequantize)
 register(PointwiseFunctionOp, lower_function)
 register(SoftmaxOp, lower_softmax)
 register(ReduceOp, lower_reduce)
+register(RecurrentOp, lower_recurrent)
 register(ReshapeOp, lower_reshape)
 register(TransposeOp, lower_transpose)
 register(SliceOp, lower_slice)

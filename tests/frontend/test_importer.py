@@ -88,7 +88,7 @@ def test_result_shapes(tmp_path: Path, kind: str, rest: str, shape: list[int]) -
 
 def test_every_importer_is_tried() -> None:
     aliases = {alias for row in ROWS for alias in row.aliases}
-    elsewhere = {"DenseBlock", "Eltwise", "Silence", *aliases}
+    elsewhere = {"DenseBlock", "Eltwise", "LSTM", "RNN", "Silence", *aliases}
     assert {kind for kind, _, _ in SHAPES} | elsewhere == set(IMPORTERS)
 
 

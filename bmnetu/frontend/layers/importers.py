@@ -9,6 +9,7 @@ from bmnetu.frontend.layers import import_compute as compute
 from bmnetu.frontend.layers import import_movement as movement
 from bmnetu.frontend.layers import import_normalisation as normalisation
 from bmnetu.frontend.layers import import_pooling as pooling
+from bmnetu.frontend.layers import import_recurrent as recurrent
 from bmnetu.frontend.layers import import_reduction as reduction
 from bmnetu.frontend.layers import import_volume as volume
 from bmnetu.frontend.layers.site import LayerSite
@@ -97,6 +98,10 @@ IMPORTERS: dict[str, Importer] = {
     "Reduce": Importer(reduction.reduce, ops.ReduceOp),
     "ReduceFull": Importer(reduction.reduce, ops.ReduceOp),
     "Reduction": Importer(reduction.reduction, ops.ReduceOp),
+    "GRU": Importer(recurrent.gru),
+    "LSTM": Importer(recurrent.recurrent, bottoms=(2, 5), tops=(1, 3)),
+    "Lstm": Importer(recurrent.lstm_of_descendants),
+    "RNN": Importer(recurrent.recurrent, bottoms=(2, 4), tops=(1, 2)),
     "Softmax": Importer(compute.softmax, ops.SoftmaxOp),
     "Split": Importer(movement.split, ops.SplitOp, tops=(1, ANY)),
 }
