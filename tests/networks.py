@@ -58,7 +58,7 @@ class RandomBlobs:
     def is_integer(self, layer: Layer) -> bool:
         return False
 
-    def count(self, layer: Layer) -> int | None:
+    def shapes(self, layer: Layer) -> Sequence[Shape] | None:
         return None
 
     def take(self, layer: Layer, required: tuple[Required, ...]) -> Coefficients:

@@ -12,7 +12,14 @@ from xdsl.ir import Dialect
 from dialects.ufw.activation import PointwiseOp, PReLUOp, ReLUOp, SoftmaxOp
 from dialects.ufw.convolution import ConvolutionOp, InnerProductOp
 from dialects.ufw.deconvolution import DeconvolutionOp
-from dialects.ufw.eltwise import EltwiseOp, EltwiseOperation, EltwiseOperationAttr
+from dialects.ufw.eltwise import (
+    BinaryOp,
+    EltwiseOp,
+    EltwiseOperation,
+    EltwiseOperationAttr,
+    ParameterOp,
+    SelectOp,
+)
 from dialects.ufw.layer import LayerOp, Top
 from dialects.ufw.movement import (
     ConcatOp,
@@ -42,6 +49,9 @@ ALL_OPS: list[type[LayerOp]] = [
     SoftmaxOp,
     PoolingOp,
     EltwiseOp,
+    BinaryOp,
+    SelectOp,
+    ParameterOp,
     ConcatOp,
     SliceOp,
     SplitOp,
@@ -59,6 +69,7 @@ __all__ = [
     "UFW",
     "BatchNormOp",
     "BiasOp",
+    "BinaryOp",
     "ConcatOp",
     "ConvolutionOp",
     "DeconvolutionOp",
@@ -71,6 +82,7 @@ __all__ = [
     "LRNOp",
     "LayerOp",
     "PReLUOp",
+    "ParameterOp",
     "PermuteOp",
     "PointwiseOp",
     "PoolingKind",
@@ -79,6 +91,7 @@ __all__ = [
     "ReLUOp",
     "ReshapeOp",
     "ScaleOp",
+    "SelectOp",
     "SilenceOp",
     "SliceOp",
     "SoftmaxOp",

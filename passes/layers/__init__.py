@@ -8,7 +8,7 @@ from xdsl.ir import Operation
 from dialects.quant import types
 from dialects.ufw.layer import LayerOp
 from dialects.ufw.shapes import show
-from passes.layers import arithmetic, deconvolution, lrn, movement, weighted
+from passes.layers import arithmetic, binary, deconvolution, lrn, movement, weighted
 from passes.layers.converter import Converter
 
 OpT = TypeVar("OpT", bound=Operation)
@@ -19,6 +19,7 @@ LAYERS: dict[type[Operation], Lowering[Any]] = {
     **weighted.LAYERS,
     **deconvolution.LAYERS,
     **arithmetic.LAYERS,
+    **binary.LAYERS,
     **movement.LAYERS,
     **lrn.LAYERS,
 }

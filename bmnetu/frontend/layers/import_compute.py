@@ -12,7 +12,7 @@ from xdsl.utils.exceptions import VerifyException
 
 from bmnetu.frontend.layers.site import LayerSite, UnsupportedSetting
 from bmnetu.frontend.prototxt.custom import CUSTOM_MESSAGES
-from bmnetu.frontend.ufw_pb2 import ConvolutionParameter, EltwiseParameter, PoolingParameter
+from bmnetu.frontend.ufw_pb2 import ConvolutionParameter, PoolingParameter
 from bmnetu.frontend.weights.blobs import Role
 from dialects.constant import Array
 from dialects.functions import Function
@@ -245,19 +245,3 @@ def _pooling_pair(param: PoolingParameter, what: str) -> Pair:
     if param.HasField(f"{what}_h") or param.HasField(f"{what}_w"):
         return (getattr(param, f"{what}_h"), getattr(param, f"{what}_w"))
     return (getattr(param, both), getattr(param, both))
-
-
-_ELTWISE = {
-    EltwiseParameter.SUM: ops.EltwiseOperation.SUM,
-    EltwiseParameter.PROD: ops.EltwiseOperation.PRODUCT,
-    EltwiseParameter.MAX: ops.EltwiseOperation.MAX,
-}
-
-
-def eltwise(site: LayerSite) -> ops.LayerOp:
-    param = site.param.eltwise_param
-    operation = _ELTWISE[param.operation]
-    coefficients = list(param.coeff) or None
-    if operation is ops.EltwiseOperation.MAX:
-        coefficients = None  # Caffe looks at them in a sum alone, and forbids them in a product
-    return ops.EltwiseOp(site.bottoms, site.top, operation, coefficients)
