@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from xdsl.ir import Dialect
 
-from dialects.ufw.activation import PointwiseOp, PReLUOp, ReLUOp, SoftmaxOp
+from dialects.ufw.activation import LogSoftmaxOp, PointwiseOp, PReLUOp, ReLUOp, SoftmaxOp
 from dialects.ufw.convolution import ConvolutionOp, InnerProductOp
 from dialects.ufw.deconvolution import DeconvolutionOp
 from dialects.ufw.eltwise import (
@@ -34,6 +34,8 @@ from dialects.ufw.movement import (
 from dialects.ufw.normalisation import BatchNormOp, BiasOp, ScaleOp
 from dialects.ufw.pooling import PoolingKind, PoolingKindAttr, PoolingOp
 from dialects.ufw.reductions.lrn import LRNOp
+from dialects.ufw.reductions.reduce import ArgOp, ReduceOp, ReduceOperation, ReduceOperationAttr
+from dialects.ufw.reductions.standardize import NormalizeOp, StandardizeOp
 
 ALL_OPS: list[type[LayerOp]] = [
     ConvolutionOp,
@@ -47,6 +49,7 @@ ALL_OPS: list[type[LayerOp]] = [
     PointwiseOp,
     DropoutOp,
     SoftmaxOp,
+    LogSoftmaxOp,
     PoolingOp,
     EltwiseOp,
     BinaryOp,
@@ -60,13 +63,18 @@ ALL_OPS: list[type[LayerOp]] = [
     PermuteOp,
     SilenceOp,
     LRNOp,
+    ReduceOp,
+    ArgOp,
+    StandardizeOp,
+    NormalizeOp,
 ]
 
-UFW = Dialect("ufw", [*ALL_OPS], [PoolingKindAttr, EltwiseOperationAttr])
+UFW = Dialect("ufw", [*ALL_OPS], [PoolingKindAttr, EltwiseOperationAttr, ReduceOperationAttr])
 
 __all__ = [
     "ALL_OPS",
     "UFW",
+    "ArgOp",
     "BatchNormOp",
     "BiasOp",
     "BinaryOp",
@@ -81,6 +89,8 @@ __all__ = [
     "InnerProductOp",
     "LRNOp",
     "LayerOp",
+    "LogSoftmaxOp",
+    "NormalizeOp",
     "PReLUOp",
     "ParameterOp",
     "PermuteOp",
@@ -89,6 +99,9 @@ __all__ = [
     "PoolingKindAttr",
     "PoolingOp",
     "ReLUOp",
+    "ReduceOp",
+    "ReduceOperation",
+    "ReduceOperationAttr",
     "ReshapeOp",
     "ScaleOp",
     "SelectOp",
@@ -96,5 +109,6 @@ __all__ = [
     "SliceOp",
     "SoftmaxOp",
     "SplitOp",
+    "StandardizeOp",
     "Top",
 ]

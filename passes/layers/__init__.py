@@ -8,7 +8,7 @@ from xdsl.ir import Operation
 from dialects.quant import types
 from dialects.ufw.layer import LayerOp
 from dialects.ufw.shapes import show
-from passes.layers import arithmetic, binary, deconvolution, lrn, movement, weighted
+from passes.layers import arithmetic, binary, deconvolution, movement, reductions, weighted
 from passes.layers.converter import Converter
 
 OpT = TypeVar("OpT", bound=Operation)
@@ -21,7 +21,7 @@ LAYERS: dict[type[Operation], Lowering[Any]] = {
     **arithmetic.LAYERS,
     **binary.LAYERS,
     **movement.LAYERS,
-    **lrn.LAYERS,
+    **reductions.LAYERS,
 }
 
 

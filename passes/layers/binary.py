@@ -138,8 +138,7 @@ def _binary(c: Converter, op: ufw.BinaryOp) -> None:
 def _select(c: Converter, op: ufw.SelectOp) -> None:
     rank = len(types.shape_of(op.top))
     condition, a, b = (ranked(c, c.as_float(c.value(x)), rank) for x in op.operands)
-    zero = constant(c, np.zeros((1,) * rank, np.float32), "zero")
-    condition = binary(c, "ne", condition, zero, "condition")
+    condition = function_of(c, "ne(x, 0.0)", condition, "condition")
     c.finish(op, select(c, condition, a, b, like=op.top))
 
 

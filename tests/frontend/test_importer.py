@@ -17,6 +17,7 @@ from dialects.functions import ROWS
 from dialects.ufw import ops
 from dialects.ufw.layer import shape_of
 from tests.frontend.samples import CONV, SMALL, data, layer, layers_of, loaded, names, run, written
+from tests.frontend.sums import SUMS
 from tests.functions import settings_text
 
 X = data(2, 4, 9, 11)
@@ -61,6 +62,7 @@ SHAPES: list[tuple[str, str, list[int]]] = [
      [2, 4, 9, 5]),
     ("InnerProduct", "inner_product_param { num_output: 5 transpose: true }", [2, 5]),
     ("Softmax", "softmax_param { axis: -1 }", [2, 4, 9, 11]),
+    ("LogSoftmax", "softmax_param { axis: 2 }", [2, 4, 9, 11]),
     *((row.layer, settings_text(row, row.samples[-1]), [2, 4, 9, 11]) for row in ROWS),
     ("Dropout", "dropout_param { dropout_ratio: 0.5 }", [2, 4, 9, 11]),
     ("Flatten", "", [2, 396]),
@@ -72,11 +74,11 @@ SHAPES: list[tuple[str, str, list[int]]] = [
     ("Concat", "", [2, 4, 9, 11]),
     ("Slice", "", [2, 4, 9, 11]),
     ("Split", "", [2, 4, 9, 11]),
-    ("BN", "", [2, 4, 9, 11]),
-    ("CuDNNBatchNorm", "", [2, 4, 9, 11]),
-    ("LRN", "lrn_param { local_size: 3 }", [2, 4, 9, 11]),
-    ("Deconvolution", "convolution_param { num_output: 6 kernel_size: 4 stride: 2 pad: 1 }", [2, 6, 18, 22]),
-    ("DeconvolutionDepthwise", "convolution_param { num_output: 4 kernel_size: 2 stride: 2 }", [2, 4, 18, 22]),
+    ("Deconvolution", "convolution_param { num_output: 6 kernel_size: 4 stride: 2 pad: 1 }",
+     [2, 6, 18, 22]),
+    ("DeconvolutionDepthwise", "convolution_param { num_output: 4 kernel_size: 2 stride: 2 }",
+     [2, 4, 18, 22]),
+    *SUMS,
 ]  # fmt: skip
 
 
@@ -87,6 +89,8 @@ def test_result_shapes(tmp_path: Path, kind: str, rest: str, shape: list[int]) -
 
 def test_every_importer_is_tried() -> None:
     aliases = {alias for row in ROWS for alias in row.aliases}
+    aliases |= {"Axpy", "BroadcastBinary", "Compare", "ConstBinary", "EltwiseBinary", "Parameter",
+                "Select", "Where"}  # test_eltwise.py
     elsewhere = {"DenseBlock", "Eltwise", "Silence", *aliases}
     assert {kind for kind, _, _ in SHAPES} | elsewhere == set(IMPORTERS)
 
@@ -306,9 +310,13 @@ FAULTS: list[tuple[str, str, str, type[BmnetuError]]] = [
      "convolution axis 2; only 1 can be compiled", UnsupportedError),
     ("Convolution", "convolution_param { num_output: 4 kernel_size: 1 pad: 40000 }",
      "has more than 2^31 elements", UnsupportedError),
-    ("BatchNorm", "batch_norm_param { use_global_stats: false }",
-     "use_global_stats: false, which computes statistics at run time cannot be compiled",
+    ("BatchNorm", "batch_norm_param { use_global_stats: false scale_bias: true }",
+     "use_global_stats: false beside factors and addends cannot be compiled", UnsupportedError),
+    ("ArgMax", "argmax_param { top_k: 2 }",
+     "top_k 2, as the chip finds one place at a time, cannot be compiled", UnsupportedError),
+    ("GroupNorm", "group_norm_param { num_groups: 3 }", "3 groups do not divide 4 channels",
      UnsupportedError),
+    ("LRN", "lrn_param { local_size: 4 }", "local_size 4 is not odd", UnsupportedError),
     ("Pooling", "", "kernel_size is missing or 0", UnsupportedError),
     ("Pooling", "pooling_param { pool: STOCHASTIC kernel_size: 2 }",
      "stochastic pooling cannot be compiled", UnsupportedError),

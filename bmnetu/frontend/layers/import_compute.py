@@ -89,8 +89,8 @@ def depthwise_convolution(site: LayerSite) -> ops.LayerOp:
 
 def _convolution(site: LayerSite, group: int) -> ops.LayerOp:
     param = site.param.convolution_param
-    window = window_of(site)
     _check_groups(site, group)
+    window = window_of(site)
     weights = (param.num_output, site.channels // group, *window.kernel)
     shapes.convolution(
         site.shape, weights, window.stride, window.pad, window.dilation, group
@@ -212,6 +212,10 @@ def pointwise(function: Function) -> Callable[[LayerSite], ops.LayerOp]:
 
 def softmax(site: LayerSite) -> ops.LayerOp:
     return ops.SoftmaxOp(site.bottom, site.top, site.axis(site.param.softmax_param.axis))
+
+
+def log_softmax(site: LayerSite) -> ops.LayerOp:
+    return ops.LogSoftmaxOp(site.bottom, site.top, site.axis(site.param.softmax_param.axis))
 
 
 _POOLINGS = {

@@ -9,6 +9,7 @@ from bmnetu.frontend.layers import import_compute as compute
 from bmnetu.frontend.layers import import_eltwise as eltwise
 from bmnetu.frontend.layers import import_movement as movement
 from bmnetu.frontend.layers import import_normalisation as normalisation
+from bmnetu.frontend.layers import import_reduction as reduction
 from bmnetu.frontend.layers.site import LayerSite
 from bmnetu.frontend.ufw_pb2 import LayerParameter
 from dialects.functions import FUNCTIONS, Function
@@ -88,6 +89,9 @@ IMPORTERS: dict[str, Importer] = {
     "Flatten": Importer(movement.flatten, ops.FlattenOp),
     "InnerProduct": Importer(compute.inner_product, ops.InnerProductOp),
     "LRN": Importer(normalisation.lrn, ops.LRNOp),
+    "LogSoftmax": Importer(
+        compute.log_softmax, ops.LogSoftmaxOp, messages=("softmax_param",)
+    ),
     "PReLU": Importer(compute.prelu, ops.PReLUOp),
     "Parameter": Importer(eltwise.parameter, ops.ParameterOp, bottoms=(0, 0)),
     "Permute": Importer(movement.permute, ops.PermuteOp),
@@ -99,6 +103,16 @@ IMPORTERS: dict[str, Importer] = {
     "Select": Importer(eltwise.select, ops.SelectOp, bottoms=(3, 3), messages=()),
     "Silence": Importer(movement.silence, ops.SilenceOp, bottoms=(1, ANY), tops=(0, 0)),
     "Slice": Importer(movement.slices, ops.SliceOp, tops=(1, ANY)),
+    "Arg": Importer(reduction.arg, ops.ArgOp, tops=(1, 2)),
+    "ArgMax": Importer(reduction.arg_max, ops.ArgOp),
+    "GroupNorm": Importer(reduction.group_norm, ops.StandardizeOp),
+    "InstanceNorm": Importer(reduction.instance_norm, ops.StandardizeOp),
+    "LayerNorm": Importer(reduction.layer_norm, ops.StandardizeOp),
+    "MVN": Importer(reduction.mvn, ops.StandardizeOp),
+    "Normalize": Importer(reduction.normalize, ops.NormalizeOp, messages=("norm_param",)),
+    "Reduce": Importer(reduction.reduce, ops.ReduceOp),
+    "ReduceFull": Importer(reduction.reduce, ops.ReduceOp),
+    "Reduction": Importer(reduction.reduction, ops.ReduceOp),
     "Softmax": Importer(compute.softmax, ops.SoftmaxOp),
     "Split": Importer(movement.split, ops.SplitOp, tops=(1, ANY)),
     "Where": Importer(eltwise.select, ops.SelectOp, bottoms=(3, 3), messages=()),
