@@ -9,10 +9,17 @@ from __future__ import annotations
 
 from xdsl.ir import Dialect
 
-from dialects.ufw.activation import PointwiseOp, PReLUOp, ReLUOp, SoftmaxOp
+from dialects.ufw.activation import LogSoftmaxOp, PointwiseOp, PReLUOp, ReLUOp, SoftmaxOp
 from dialects.ufw.convolution import ConvolutionOp, InnerProductOp
 from dialects.ufw.deconvolution import DeconvolutionOp
-from dialects.ufw.eltwise import EltwiseOp, EltwiseOperation, EltwiseOperationAttr
+from dialects.ufw.eltwise import (
+    BinaryOp,
+    EltwiseOp,
+    EltwiseOperation,
+    EltwiseOperationAttr,
+    ParameterOp,
+    SelectOp,
+)
 from dialects.ufw.layer import LayerOp, Top
 from dialects.ufw.movement import (
     ConcatOp,
@@ -44,10 +51,14 @@ ALL_OPS: list[type[LayerOp]] = [
     PointwiseOp,
     DropoutOp,
     SoftmaxOp,
+    LogSoftmaxOp,
     PoolingOp,
     Convolution3DOp,
     Pooling3DOp,
     EltwiseOp,
+    BinaryOp,
+    SelectOp,
+    ParameterOp,
     ConcatOp,
     SliceOp,
     SplitOp,
@@ -71,6 +82,7 @@ __all__ = [
     "ArgOp",
     "BatchNormOp",
     "BiasOp",
+    "BinaryOp",
     "ConcatOp",
     "Convolution3DOp",
     "ConvolutionOp",
@@ -83,8 +95,10 @@ __all__ = [
     "InnerProductOp",
     "LRNOp",
     "LayerOp",
+    "LogSoftmaxOp",
     "NormalizeOp",
     "PReLUOp",
+    "ParameterOp",
     "PermuteOp",
     "PointwiseOp",
     "Pooling3DOp",
@@ -98,6 +112,7 @@ __all__ = [
     "ReduceOperationAttr",
     "ReshapeOp",
     "ScaleOp",
+    "SelectOp",
     "SilenceOp",
     "SliceOp",
     "SoftmaxOp",

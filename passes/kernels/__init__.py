@@ -21,7 +21,7 @@ from dialects.quant.compute import (
     RequantizeOp,
     SoftmaxOp,
 )
-from dialects.quant.eltwise import BinaryOp, SelectOp
+from dialects.quant.eltwise import BinaryOp, ConstantOp, SelectOp
 from dialects.quant.movement import (
     BroadcastOp,
     ConcatOp,
@@ -36,7 +36,7 @@ from dialects.quant.reductions import RecurrentOp, ReduceOp
 from dialects.quant.strips import ExchangeHaloOp, JoinStripsOp, QuantizeStripsOp, SplitStripsOp
 from passes.kernels.builder import TileBuilder
 from passes.kernels.convolution.conv import lower_conv
-from passes.kernels.elementwise.binary import lower_binary, lower_select
+from passes.kernels.elementwise.binary import lower_binary, lower_constant, lower_select
 from passes.kernels.movement.lowerings import (
     lower_broadcast,
     lower_concat,
@@ -84,6 +84,7 @@ register(AveragePoolOp, lower_average_pool)
 register(EltwiseOp, lower_eltwise)
 register(BinaryOp, lower_binary)
 register(SelectOp, lower_select)
+register(ConstantOp, lower_constant)
 register(RequantizeOp, lower_requantize)
 register(PReluOp, lower_prelu)
 register(LookupOp, lower_lookup)

@@ -8,7 +8,15 @@ from xdsl.ir import Operation
 from dialects.quant import types
 from dialects.ufw.layer import LayerOp
 from dialects.ufw.shapes import show
-from passes.layers import arithmetic, deconvolution, movement, reductions, volume, weighted
+from passes.layers import (
+    arithmetic,
+    binary,
+    deconvolution,
+    movement,
+    reductions,
+    volume,
+    weighted,
+)
 from passes.layers.converter import Converter
 
 OpT = TypeVar("OpT", bound=Operation)
@@ -20,6 +28,7 @@ LAYERS: dict[type[Operation], Lowering[Any]] = {
     **volume.LAYERS,
     **deconvolution.LAYERS,
     **arithmetic.LAYERS,
+    **binary.LAYERS,
     **movement.LAYERS,
     **reductions.LAYERS,
 }

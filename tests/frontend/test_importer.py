@@ -62,6 +62,7 @@ SHAPES: list[tuple[str, str, list[int]]] = [
      [2, 4, 9, 5]),
     ("InnerProduct", "inner_product_param { num_output: 5 transpose: true }", [2, 5]),
     ("Softmax", "softmax_param { axis: -1 }", [2, 4, 9, 11]),
+    ("LogSoftmax", "softmax_param { axis: 2 }", [2, 4, 9, 11]),
     *((row.layer, settings_text(row, row.samples[-1]), [2, 4, 9, 11]) for row in ROWS),
     ("Dropout", "dropout_param { dropout_ratio: 0.5 }", [2, 4, 9, 11]),
     ("Flatten", "", [2, 396]),
@@ -88,6 +89,8 @@ def test_result_shapes(tmp_path: Path, kind: str, rest: str, shape: list[int]) -
 
 def test_every_importer_is_tried() -> None:
     aliases = {alias for row in ROWS for alias in row.aliases}
+    aliases |= {"Axpy", "BroadcastBinary", "Compare", "ConstBinary", "EltwiseBinary", "Parameter",
+                "Select", "Where"}  # test_eltwise.py
     elsewhere = {"DenseBlock", "Eltwise", "LSTM", "RNN", "Silence", *aliases}
     assert {kind for kind, _, _ in SHAPES} | elsewhere == set(IMPORTERS)
 

@@ -13,7 +13,7 @@ from xdsl.utils.exceptions import VerifyException
 from bmnetu.frontend.layers.import_volume import convolution_of_volumes
 from bmnetu.frontend.layers.site import LayerSite, UnsupportedSetting
 from bmnetu.frontend.prototxt.custom import CUSTOM_MESSAGES
-from bmnetu.frontend.ufw_pb2 import ConvolutionParameter, EltwiseParameter
+from bmnetu.frontend.ufw_pb2 import ConvolutionParameter
 from bmnetu.frontend.weights.blobs import Role
 from dialects.constant import Array
 from dialects.functions import Function
@@ -217,17 +217,5 @@ def softmax(site: LayerSite) -> ops.LayerOp:
     return ops.SoftmaxOp(site.bottom, site.top, site.axis(site.param.softmax_param.axis))
 
 
-_ELTWISE = {
-    EltwiseParameter.SUM: ops.EltwiseOperation.SUM,
-    EltwiseParameter.PROD: ops.EltwiseOperation.PRODUCT,
-    EltwiseParameter.MAX: ops.EltwiseOperation.MAX,
-}
-
-
-def eltwise(site: LayerSite) -> ops.LayerOp:
-    param = site.param.eltwise_param
-    operation = _ELTWISE[param.operation]
-    coefficients = list(param.coeff) or None
-    if operation is ops.EltwiseOperation.MAX:
-        coefficients = None  # Caffe looks at them in a sum alone, and forbids them in a product
-    return ops.EltwiseOp(site.bottoms, site.top, operation, coefficients)
+def log_softmax(site: LayerSite) -> ops.LayerOp:
+    return ops.LogSoftmaxOp(site.bottom, site.top, site.axis(site.param.softmax_param.axis))

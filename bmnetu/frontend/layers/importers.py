@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bmnetu.frontend.layers import import_compute as compute
+from bmnetu.frontend.layers import import_eltwise as eltwise
 from bmnetu.frontend.layers import import_movement as movement
 from bmnetu.frontend.layers import import_normalisation as normalisation
 from bmnetu.frontend.layers import import_pooling as pooling
@@ -49,8 +50,20 @@ PARAMETERS = tuple(
 
 IMPORTERS: dict[str, Importer] = {
     "BN": Importer(normalisation.bn, ops.ScaleOp),
+    "Axpy": Importer(
+        eltwise.axpy,
+        ops.EltwiseOp,
+        bottoms=(3, 3),
+        messages=(),
+        limits="replaced by Reshape, BroadcastBinary and Eltwise",
+    ),
     "BatchNorm": Importer(normalisation.batch_norm, ops.BatchNormOp),
     "Bias": Importer(normalisation.bias, ops.BiasOp, bottoms=(1, 2)),
+    "BroadcastBinary": Importer(
+        eltwise.binary("broadcast_binary_param"), ops.BinaryOp, bottoms=(1, 2)
+    ),
+    "Compare": Importer(eltwise.binary("compare_param"), ops.BinaryOp, bottoms=(1, 2)),
+    "ConstBinary": Importer(eltwise.binary("const_binary_param"), ops.BinaryOp),
     "Concat": Importer(movement.concat, ops.ConcatOp, bottoms=(1, ANY)),
     "Convolution": Importer(compute.convolution, ops.ConvolutionOp),
     "Convolution3D": Importer(volume.convolution_3d, ops.Convolution3DOp),
@@ -73,11 +86,18 @@ IMPORTERS: dict[str, Importer] = {
         normalisation.cudnn_batch_norm, ops.ScaleOp, messages=("cudnn_batch_norm_param",)
     ),
     "Dropout": Importer(movement.dropout, ops.DropoutOp),
-    "Eltwise": Importer(compute.eltwise, ops.EltwiseOp, bottoms=(2, ANY)),
+    "Eltwise": Importer(eltwise.eltwise, ops.EltwiseOp, bottoms=(2, ANY)),
+    "EltwiseBinary": Importer(
+        eltwise.binary("eltwise_binary_param"), ops.BinaryOp, bottoms=(2, 2)
+    ),
     "Flatten": Importer(movement.flatten, ops.FlattenOp),
     "InnerProduct": Importer(compute.inner_product, ops.InnerProductOp),
     "LRN": Importer(normalisation.lrn, ops.LRNOp),
+    "LogSoftmax": Importer(
+        compute.log_softmax, ops.LogSoftmaxOp, messages=("softmax_param",)
+    ),
     "PReLU": Importer(compute.prelu, ops.PReLUOp),
+    "Parameter": Importer(eltwise.parameter, ops.ParameterOp, bottoms=(0, 0)),
     "Permute": Importer(movement.permute, ops.PermuteOp),
     "Pooling": Importer(pooling.pooling, ops.PoolingOp),
     "Pooling3D": Importer(volume.pooling_3d, ops.Pooling3DOp),
@@ -86,6 +106,7 @@ IMPORTERS: dict[str, Importer] = {
     "ReLU6": Importer(compute.relu6, ops.ReLUOp),
     "Reshape": Importer(movement.reshape, ops.ReshapeOp),
     "Scale": Importer(normalisation.scale, ops.ScaleOp, bottoms=(1, 2)),
+    "Select": Importer(eltwise.select, ops.SelectOp, bottoms=(3, 3), messages=()),
     "Silence": Importer(movement.silence, ops.SilenceOp, bottoms=(1, ANY), tops=(0, 0)),
     "Slice": Importer(movement.slices, ops.SliceOp, tops=(1, ANY)),
     "Arg": Importer(reduction.arg, ops.ArgOp, tops=(1, 2)),
@@ -104,6 +125,7 @@ IMPORTERS: dict[str, Importer] = {
     "RNN": Importer(recurrent.recurrent, bottoms=(2, 4), tops=(1, 2)),
     "Softmax": Importer(compute.softmax, ops.SoftmaxOp),
     "Split": Importer(movement.split, ops.SplitOp, tops=(1, ANY)),
+    "Where": Importer(eltwise.select, ops.SelectOp, bottoms=(3, 3), messages=()),
 }
 
 

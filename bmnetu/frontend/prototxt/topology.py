@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bmnetu.errors import InputFileError, UnsupportedError
+from bmnetu.frontend.prototxt.axpy import without_axpy
 from bmnetu.frontend.prototxt.dense_block import without_blocks
 from bmnetu.frontend.prototxt.fused import without_fused
 from bmnetu.frontend.prototxt.inputs import INPUT_TYPES, Input, declared_inputs, input_tops
@@ -59,6 +60,7 @@ def read_topology(path: Path) -> Topology:
     params = _without_consumers(params, text, notes)
     params = _without_decoders(params, text, notes)
     params = [(each, line) for param, line in params for each in without_fused(as_known(param))]
+    params = [(each, line) for param, line in params for each in without_axpy(param)]
     blocks = tuple(param for param, _ in params if param.type == "DenseBlock")
     params = [(each, line) for param, line in params for each in without_blocks(param)]
     read = {bottom for param, _ in params for bottom in param.bottom}

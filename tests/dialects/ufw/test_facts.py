@@ -19,6 +19,7 @@ from dialects.constant import Array, ConstantAttr
 from dialects.functions import ROWS, Parameters
 from dialects.quant import types
 from dialects.quant.base import QuantOp
+from dialects.quant.eltwise import BinaryKind
 from dialects.ufw import facts, ops
 from dialects.ufw.convolution import WeightedLayerOp
 from dialects.ufw.layer import LayerOp, UnaryLayerOp, shape_of
@@ -43,6 +44,12 @@ OTHERS: dict[str, Build] = {
     "difference": lambda x: ops.EltwiseOp([x, x, x], T, ops.EltwiseOperation.SUM, [1, 2, -0.5]),
     "product": lambda x: ops.EltwiseOp([x, x], T, ops.EltwiseOperation.PRODUCT),
     "maximum": lambda x: ops.EltwiseOp([x, x], T, ops.EltwiseOperation.MAX),
+    "minimum": lambda x: ops.EltwiseOp([x, x], T, ops.EltwiseOperation.MIN),
+    **{
+        f"binary {kind}": lambda x, kind=kind: ops.BinaryOp([x, x], T, kind)
+        for kind in BinaryKind if kind is not BinaryKind.POW
+    },
+    "binary with a constant": lambda x: ops.BinaryOp([x], T, BinaryKind.SUB, floats(7), True),
     "scale of two, bias": lambda x: ops.ScaleOp(x, T, x, bias=-2 * floats(*SHAPE), axis=0),
     "bias of two": lambda x: ops.BiasOp(x, T, x, axis=0),
     "prelu of one slope": lambda x: ops.PReLUOp(x, T, 0.5 * floats(1)),
@@ -53,8 +60,8 @@ OTHERS: dict[str, Build] = {
 }
 
 
-STAY_FLOAT = {ops.SoftmaxOp, *FLOAT_SUMS}
-"""Layers whose sums 8 bits cannot hold."""
+STAY_FLOAT = {ops.SoftmaxOp, ops.LogSoftmaxOp, ops.SelectOp, ops.ParameterOp, *FLOAT_SUMS}
+"""Layers whose sums 8 bits cannot hold, and those that are rare."""
 
 
 def function(name: str, parameters: Parameters) -> Build:

@@ -15,6 +15,7 @@ from xdsl.parser import Parser
 from xdsl.utils.exceptions import VerifyException
 
 from dialects.constant import CONSTANT, Array
+from dialects.quant.eltwise import BinaryKind
 from dialects.quant.scale import ScaleAttr
 from dialects.ufw import ops
 from dialects.ufw.layer import SI8, UI8, LayerOp, shape_of, tensor_type
@@ -68,6 +69,10 @@ SOUND: dict[str, tuple[Build, list[tuple[int, ...]]]] = {
         lambda x: ops.InnerProductOp(x, T, floats(3, 35), floats(3), axis=2),
         [(2, 4, 3)],
     ),
+    "binary": (lambda x: ops.BinaryOp([x, x], T, BinaryKind.DIV), [(2, 4, 5, 7)]),
+    "select": (lambda x: ops.SelectOp([x, x, x], T), [(2, 4, 5, 7)]),
+    "parameter": (lambda x: ops.ParameterOp(T, floats(3, 1)), [(3, 1)]),
+    "log_softmax": (lambda x: ops.LogSoftmaxOp(x, T, axis=2), [(2, 4, 5, 7)]),
     "batch_norm": (
         lambda x: ops.BatchNormOp(x, T, mean=floats(4), variance=floats(4), eps=1e-5),
         [(2, 4, 5, 7)],
