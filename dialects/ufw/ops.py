@@ -18,11 +18,23 @@ from dialects.ufw.movement import (
     ConcatOp,
     DropoutOp,
     FlattenOp,
+    Im2colOp,
+    PadMode,
+    PadModeAttr,
+    PadOp,
     PermuteOp,
+    Positions,
+    PositionsAttr,
+    RearrangeOp,
     ReshapeOp,
+    ResizeMode,
+    ResizeModeAttr,
+    ResizeOp,
     SilenceOp,
     SliceOp,
     SplitOp,
+    StridedSliceOp,
+    TileOp,
 )
 from dialects.ufw.normalisation import BatchNormOp, BiasOp, ScaleOp
 from dialects.ufw.pooling import PoolingKind, PoolingKindAttr, PoolingOp
@@ -48,9 +60,22 @@ ALL_OPS: list[type[LayerOp]] = [
     ReshapeOp,
     PermuteOp,
     SilenceOp,
+    StridedSliceOp,
+    PadOp,
+    TileOp,
+    ResizeOp,
+    RearrangeOp,
+    Im2colOp,
 ]
 
-UFW = Dialect("ufw", [*ALL_OPS], [PoolingKindAttr, EltwiseOperationAttr])
+ATTRIBUTES = [
+    PoolingKindAttr,
+    EltwiseOperationAttr,
+    PadModeAttr,
+    PositionsAttr,
+    ResizeModeAttr,
+]
+UFW = Dialect("ufw", [*ALL_OPS], ATTRIBUTES)
 
 __all__ = [
     "ALL_OPS",
@@ -65,20 +90,29 @@ __all__ = [
     "EltwiseOperation",
     "EltwiseOperationAttr",
     "FlattenOp",
+    "Im2colOp",
     "InnerProductOp",
     "LayerOp",
     "PReLUOp",
+    "PadMode",
+    "PadOp",
     "PermuteOp",
     "PointwiseOp",
     "PoolingKind",
     "PoolingKindAttr",
     "PoolingOp",
+    "Positions",
     "ReLUOp",
+    "RearrangeOp",
     "ReshapeOp",
+    "ResizeMode",
+    "ResizeOp",
     "ScaleOp",
     "SilenceOp",
     "SliceOp",
     "SoftmaxOp",
     "SplitOp",
+    "StridedSliceOp",
+    "TileOp",
     "Top",
 ]

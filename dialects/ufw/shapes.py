@@ -115,7 +115,7 @@ def convolution(
         (size + sum(both) - extent) // s + 1
         for size, extent, both, s in zip(bottom[2:], extents, sides(pad), stride, strict=True)
     ]
-    return checked((bottom[0], outputs, *maps))
+    return checked((bottom[0], weight[0], *maps))
 
 
 def deconvolution(

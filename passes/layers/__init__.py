@@ -8,7 +8,7 @@ from xdsl.ir import Operation
 from dialects.quant import types
 from dialects.ufw.layer import LayerOp
 from dialects.ufw.shapes import show
-from passes.layers import arithmetic, deconvolution, movement, weighted
+from passes.layers import arithmetic, deconvolution, movement, pixels, weighted
 from passes.layers.converter import Converter
 
 OpT = TypeVar("OpT", bound=Operation)
@@ -20,6 +20,7 @@ LAYERS: dict[type[Operation], Lowering[Any]] = {
     **deconvolution.LAYERS,
     **arithmetic.LAYERS,
     **movement.LAYERS,
+    **pixels.LAYERS,
 }
 
 

@@ -32,6 +32,8 @@ class LayerSite:
     bottoms: Sequence[SSAValue]
     tops: Sequence[Top]
     source: BlobSource
+    exact_zoom: bool = False
+    """Whether Interp's zoom_factor multiplies the size; see importer.build_module."""
 
     @property
     def param(self) -> LayerParameter:
