@@ -4,7 +4,7 @@ layer.
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from bmnetu.api import calibrate, compile, evaluate, generate_umodel, verify
+    from bmnetu.api import calibrate, check, compile, evaluate, generate_umodel, verify
     from bmnetu.errors import (
         AccuracyError,
         BmnetuError,
@@ -27,13 +27,14 @@ __all__ = [
     "UsageError",
     "__version__",
     "calibrate",
+    "check",
     "compile",
     "evaluate",
     "generate_umodel",
     "verify",
 ]
 
-_API = ("calibrate", "compile", "evaluate", "generate_umodel", "verify")
+_API = ("calibrate", "check", "compile", "evaluate", "generate_umodel", "verify")
 _RESULTS = ("CompileResult", "LayerResult")
 
 

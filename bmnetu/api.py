@@ -13,12 +13,13 @@ from bmnetu.emit import verify
 from bmnetu.frontend import generate_umodel
 from bmnetu.options import calibrate_options, compile_options, evaluate_options
 from bmnetu.report.result import CompileResult
+from bmnetu.supported.check import Check, check_network
 
 if TYPE_CHECKING:
     from bmnetu.calibration.calibrate import CalibrationResult
     from bmnetu.calibration.evaluate import Evaluation
 
-__all__ = ["calibrate", "compile", "evaluate", "generate_umodel", "verify"]
+__all__ = ["calibrate", "check", "compile", "evaluate", "generate_umodel", "verify"]
 
 PathLike = str | Path
 
@@ -116,3 +117,14 @@ def evaluate(
         **flags,
     )
     return evaluate_network(options, report)
+
+
+def check(
+    model: PathLike, shapes: Sequence[Sequence[int]] | None = None, max_n: int | None = None
+) -> Check:
+    """Which layers of a prototxt or an .onnx can be compiled, and how; no weights are read.
+
+    shapes: one list a network input; max_n: the batch of every input. The result has ``layers``,
+    ``ok``, ``text()`` and ``json()``. Raises UsageError, InputFileError.
+    """
+    return check_network(Path(model), shapes, max_n)

@@ -24,7 +24,7 @@ from bmnetu.command_line.flags import (
 )
 from bmnetu.command_line.installed import faulty_plugin, installed_plugins
 from bmnetu.command_line.terminal import Terminal
-from bmnetu.errors import BmnetuError, InputFileError, UnsupportedError
+from bmnetu.errors import BmnetuError, InputFileError, UnsupportedError, UsageError
 from bmnetu.interrupts import interruptible
 from bmnetu.options import (
     CalibrateOptions,
@@ -70,6 +70,16 @@ def _compile(values: dict[str, Any], terminal: Terminal) -> None:
 
         terminal.say(STATIC.text(options_from(PassOptions, values)))
         return
+    if values["list_ops"]:
+        from bmnetu.plugins import plugins
+        from bmnetu.supported import listing
+
+        plugins()
+        terminal.say(listing.as_json() if values["json"] else listing.text())
+        return
+    if values["check"]:
+        _check(values, terminal)
+        return
     require_necessary(COMPILE_FLAGS, values)
     options = options_from(CompileOptions, values)
     from bmnetu.driver import compile_network
@@ -78,6 +88,21 @@ def _compile(values: dict[str, Any], terminal: Terminal) -> None:
         result = compile_network(options, terminal.report, terminal.progress)
     if result.bmodel is not None:
         terminal.say(BANNER)
+
+
+def _check(values: dict[str, Any], terminal: Terminal) -> None:
+    """-check."""
+    if values["model"] is None:
+        raise UsageError("-model must be given: -check looks at its layers")
+    from bmnetu.supported.check import check_network
+
+    with interruptible():
+        found = check_network(values["model"], values["shapes"], values["max_n"])
+    for note in found.notes:
+        terminal.report(f"note: {note}")
+    terminal.say(found.json() if values["json"] else found.text())
+    if not found.ok:
+        raise UnsupportedError(found.verdict)
 
 
 def _calibrate(values: dict[str, Any], terminal: Terminal) -> None:

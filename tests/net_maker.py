@@ -333,10 +333,17 @@ class NetMaker:
         if len(unread) > 1:
             self.add(ufw.SilenceOp([self.rng.choice(unread)]))
 
+    def lrn(self) -> None:
+        x = self.pick(four=True)
+        if x is not None and types.shape_of(x)[1] <= 1100:
+            size, within = self.rng.choice([1, 3, 5]), self.rng.random() < 0.4
+            self.add(ufw.LRNOp(x, self.top(floating=True), size=size, within=within))
+
     def layers(self) -> list[Callable[[], None]]:
         return [
             self.convolution, self.convolution, self.convolution, self.inner_product,
             self.per_channel, self.two_inputs, self.eltwise, self.pooling, self.pooling,
             self.activation, self.activation, self.softmax, self.concat, self.slice,
             self.shape_change, self.silence,
+            self.lrn,
         ]  # fmt: skip

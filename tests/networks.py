@@ -58,6 +58,9 @@ class RandomBlobs:
     def is_integer(self, layer: Layer) -> bool:
         return False
 
+    def count(self, layer: Layer) -> int | None:
+        return None
+
     def take(self, layer: Layer, required: tuple[Required, ...]) -> Coefficients:
         arrays = tuple(self.draw(each.role, each.shape).astype(np.float32) for each in required)
         self.made[layer.name] = [float_blob(array) for array in arrays]

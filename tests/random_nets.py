@@ -6,7 +6,7 @@ from random import Random
 
 from xdsl.dialects.builtin import ArrayAttr, FunctionType, ModuleOp, StringAttr
 from xdsl.dialects.func import FuncOp, ReturnOp
-from xdsl.ir import Region
+from xdsl.ir import Block, Region
 
 from dialects.execute import names_of
 from dialects.quant import types
@@ -71,16 +71,21 @@ def random_image_module(seed: int, integer: bool) -> ModuleOp:
 
 def finished(net: NetMaker) -> ModuleOp:
     """The module of a network that is as large as it gets."""
-    inputs = [arg.type for arg in net.block.args]
+    return finished_block(net.block)
+
+
+def finished_block(block: Block) -> ModuleOp:
+    """The module of a block of layers; what none of them reads is an output."""
+    inputs = [arg.type for arg in block.args]
     results = {
         name: value
-        for op in net.block.ops
+        for op in block.ops
         for name, value in zip(names_of(op, "tops"), op.results, strict=True)
         if value.first_use is None
     }
-    net.block.add_op(ReturnOp(*results.values()))
+    block.add_op(ReturnOp(*results.values()))
     kinds = FunctionType.from_lists(inputs, [value.type for value in results.values()])
-    function = FuncOp("main", kinds, Region(net.block))
+    function = FuncOp("main", kinds, Region(block))
     names = [f"in{i}" for i in range(len(inputs))]
     function.attributes["input_names"] = ArrayAttr([StringAttr(name) for name in names])
     function.attributes["output_names"] = ArrayAttr([StringAttr(name) for name in results])

@@ -60,6 +60,14 @@ _COMMON = (
     Flag("version", BOOLEAN, "Print the version.", False),
 )
 
+_QUESTIONS = (
+    Flag("check", BOOLEAN, "Print which layers of -model can be compiled, and how, and stop: no"
+         " weights are read. Exit code 4 where one cannot.", False),
+    Flag("json", BOOLEAN, "With -check and -list_ops: print JSON.", False),
+    Flag("list_ops", BOOLEAN, "Print all layer types with their parameters, and stop.", False),
+)
+"""What the command line answers without a compilation."""
+
 _CONTRACT_FLAGS = (
     Flag("resize", SIZE, "Resize images to H x W, or to a shorter side of N; then -crop, -color,"
          " and (x - mean) * scale. Each of these flags goes before what the model says;"
@@ -116,6 +124,7 @@ COMPILE_FLAGS = (
     Flag("dump_ir", PATH, "A folder for the IR after each pass.", default_text="none"),
     Flag("stop_after", choice(*STATIC_LEVELS), "The last level to reach.",
          default_text="none"),
+    *_QUESTIONS,
     *_COMMON,
 )
 
@@ -231,7 +240,7 @@ def check_values(flags: Sequence[Flag], values: Mapping[str, Any]) -> dict[str, 
 
     None stands for the default. Raises UsageError, also for an unknown name.
     """
-    flags = [flag for flag in flags if flag not in _COMMON]
+    flags = [flag for flag in flags if flag not in (*_COMMON, *_QUESTIONS)]
     known = {flag.name: flag for flag in flags}
     found = {flag.name: flag.default for flag in flags}
     for name, value in values.items():

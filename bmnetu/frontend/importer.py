@@ -22,12 +22,14 @@ from xdsl.ir import Block, Region, SSAValue
 from xdsl.utils.exceptions import VerifyException
 
 from bmnetu.errors import InputFileError, UnsupportedError
-from bmnetu.frontend.layers.importers import ANY, IMPORTERS
+from bmnetu.frontend.layers.advice import advice_lines
+from bmnetu.frontend.layers.importers import ANY, IMPORTERS, PARAMETERS, messages_of
 from bmnetu.frontend.layers.site import LayerSite, UnsupportedSetting
 from bmnetu.frontend.prototxt.inputs import INPUT_TYPES, Input
 from bmnetu.frontend.prototxt.layer import Layer
 from bmnetu.frontend.prototxt.topology import Topology
-from bmnetu.frontend.prototxt.unknown import notes_of_unknown
+from bmnetu.frontend.prototxt.unknown import OF_DATA, notes_of_unknown
+from bmnetu.frontend.prototxt.zoom import multiply, undecided
 from bmnetu.frontend.weights.blobs import BlobSource
 from bmnetu.nearest import nearest
 from dialects.names import quoted, shown
@@ -49,10 +51,33 @@ def build_module(
 ) -> ModuleOp:
     """The net as ufw ops; ``kinds`` gives the kind of numbers of each blob by its unique name.
 
-    Raises :class:`UnsupportedError` that lists every layer whose type is not supported, or for
-    the first layer whose shapes do not fit, and :class:`InputFileError` for a faulty file.
+    Where it fits together with the other meaning of Interp's zoom_factor alone, the layers'
+    messages get that. Raises :class:`UnsupportedError` that lists every layer whose type is not
+    supported, or for the first layer whose shapes do not fit, and :class:`InputFileError` for a
+    faulty file.
     """
     check_known(topology)
+    zooms = undecided(topology.layers)
+    try:
+        return _build(topology, inputs, source, kinds, net_name)
+    except UnsupportedError:
+        if not zooms:
+            raise
+        multiply(zooms, exact=True)
+        try:
+            return _build(topology, inputs, source, kinds, net_name)
+        except UnsupportedError:
+            multiply(zooms, exact=False)
+        raise
+
+
+def _build(
+    topology: Topology,
+    inputs: Sequence[Input],
+    source: BlobSource,
+    kinds: Callable[[str], Top],
+    net_name: str,
+) -> ModuleOp:
     block = Block(arg_types=[kinds(blob.name).type(input_shape(blob)) for blob in inputs])
     values: dict[str, SSAValue] = {}
     for blob, arg in zip(inputs, block.args, strict=True):
@@ -83,7 +108,7 @@ def check_known(topology: Topology) -> list[str]:
     strangers = [layer for layer in topology.layers if layer.param.type not in IMPORTERS]
     types = IMPORTERS.keys() | set(INPUT_TYPES)
     if not strangers:
-        return notes_of_unknown(topology.unknown, types)
+        return notes_of_unknown(topology.unknown, types) + foreign_notes(topology.layers)
     near = {kind: nearest(kind, types) for kind in {each.param.type for each in strangers}}
     hints = {kind: f", did you mean {found}?" if found else "" for kind, found in near.items()}
     lines = [
@@ -95,7 +120,19 @@ def check_known(topology: Topology) -> list[str]:
     counts = Counter(shown(each.param.type) for each in strangers)
     total = ", ".join(f"{count} {kind}" for kind, count in counts.most_common())
     message = f"{len(strangers)} layer(s) have a type that cannot be compiled:"
-    raise UnsupportedError("\n  ".join([message, *lines, f"in all: {total}"]))
+    advice = advice_lines(each.param.type for each in strangers)
+    raise UnsupportedError("\n  ".join([message, *lines, f"in all: {total}", *advice]))
+
+
+def foreign_notes(layers: Sequence[Layer]) -> list[str]:
+    """A line for each known parameter that is of another layer type, and has no effect."""
+    own = {kind: set(messages_of(kind)) for kind in {layer.param.type for layer in layers}}
+    return [
+        layer.fault(f"{field.name} is of another layer type, and has no effect")
+        for layer in layers
+        for field, _ in layer.param.ListFields()
+        if field.name in PARAMETERS and field.name not in own[layer.param.type] | OF_DATA
+    ]
 
 
 def import_layer(site: LayerSite) -> LayerOp:

@@ -10,7 +10,14 @@ from abc import ABC
 
 from xdsl.dialects.builtin import BoolAttr, IntegerAttr, i64
 from xdsl.ir import Dialect
-from xdsl.irdl import irdl_op_definition, operand_def, opt_operand_def, opt_prop_def, prop_def
+from xdsl.irdl import (
+    AttrSizedOperandSegments,
+    irdl_op_definition,
+    operand_def,
+    opt_operand_def,
+    opt_prop_def,
+    prop_def,
+)
 
 from dialects.bm1684.layout import LayoutAttr, OrderAttr, PlaceAttr, SpaceAttr
 from dialects.bm1684.tile_kinds import ArithKind, ArithKindAttr, ScalarKindAttr, SfuKindAttr
@@ -173,6 +180,31 @@ class ScalarOp(TileOp):
 
 
 @irdl_op_definition
+class SelectOp(TileOp):
+    """``dst = a > b ? c : d`` on aligned float32 tensors. For b, c or d that is no tensor, the next
+    of ``constants`` (bits of a float32) stands."""
+
+    name = "tile.select"
+    dst = operand_def(AnyMemRef)
+    a = operand_def(AnyMemRef)
+    b = opt_operand_def(AnyMemRef)
+    c = opt_operand_def(AnyMemRef)
+    d = opt_operand_def(AnyMemRef)
+    constants = prop_def(I64S, default_value=i64s([]))
+    irdl_options = (AttrSizedOperandSegments(as_property=True),)
+    assembly_format = (
+        "$dst `,` $a (`than` $b^ `:` type($b))? (`then` $c^ `:` type($c))?"
+        " (`else` $d^ `:` type($d))? (`constants` $constants^)?"
+        " attr-dict `:` type($dst) `,` type($a)"
+    )
+
+    def verify_(self) -> None:
+        super().verify_()
+        missing = [self.b, self.c, self.d].count(None)
+        require_ints(self, "constants", self.constants, missing, 0)
+
+
+@irdl_op_definition
 class SfuOp(TileOp):
     """Special functions on aligned float32 tensors. taylor has ``terms`` coefficients at ``table``
     in L2."""
@@ -224,6 +256,7 @@ COMPUTE_OPS = [
     AveragePoolOp,
     ArithOp,
     ScalarOp,
+    SelectOp,
     SfuOp,
     LookupOp,
 ]

@@ -22,6 +22,8 @@ class ArithKind(StrEnum):
     XOR = "xor"
     SHIFT = "shift"  # logical: a constant above 0 to the left, below 0 to the right
     COPY = "copy"
+    GT = "gt"  # float32: 1 where a > b, else 0
+    EQ = "eq"  # float32: 1 where a = b, else 0
 
 
 class ScalarKind(StrEnum):

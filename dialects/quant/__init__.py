@@ -3,10 +3,16 @@
 from xdsl.ir import Dialect
 
 from dialects.quant.compute import COMPUTE_OPS, EltwiseKindAttr
+from dialects.quant.eltwise import BINARY_OPS, BinaryKindAttr
 from dialects.quant.movement import MOVEMENT_OPS
+from dialects.quant.reductions import REDUCTION_OPS, ReduceKindAttr
 from dialects.quant.scale import ScaleAttr
 from dialects.quant.strips import STRIP_OPS
 
-QUANT = Dialect("quant", [*COMPUTE_OPS, *MOVEMENT_OPS, *STRIP_OPS], [ScaleAttr, EltwiseKindAttr])
+QUANT = Dialect(
+    "quant",
+    [*COMPUTE_OPS, *BINARY_OPS, *REDUCTION_OPS, *MOVEMENT_OPS, *STRIP_OPS],
+    [ScaleAttr, EltwiseKindAttr, BinaryKindAttr, ReduceKindAttr],
+)
 
 __all__ = ["QUANT"]

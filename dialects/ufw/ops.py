@@ -19,6 +19,7 @@ from dialects.ufw.movement import (
     DropoutOp,
     FlattenOp,
     Im2colOp,
+    MaxPoolMaskOp,
     PadMode,
     PadModeAttr,
     PadOp,
@@ -35,9 +36,11 @@ from dialects.ufw.movement import (
     SplitOp,
     StridedSliceOp,
     TileOp,
+    UnpoolOp,
 )
 from dialects.ufw.normalisation import BatchNormOp, BiasOp, ScaleOp
 from dialects.ufw.pooling import PoolingKind, PoolingKindAttr, PoolingOp
+from dialects.ufw.reductions.lrn import LRNOp
 
 ALL_OPS: list[type[LayerOp]] = [
     ConvolutionOp,
@@ -66,6 +69,9 @@ ALL_OPS: list[type[LayerOp]] = [
     ResizeOp,
     RearrangeOp,
     Im2colOp,
+    MaxPoolMaskOp,
+    UnpoolOp,
+    LRNOp,
 ]
 
 ATTRIBUTES = [
@@ -92,7 +98,9 @@ __all__ = [
     "FlattenOp",
     "Im2colOp",
     "InnerProductOp",
+    "LRNOp",
     "LayerOp",
+    "MaxPoolMaskOp",
     "PReLUOp",
     "PadMode",
     "PadOp",
@@ -115,4 +123,5 @@ __all__ = [
     "StridedSliceOp",
     "TileOp",
     "Top",
+    "UnpoolOp",
 ]

@@ -138,7 +138,10 @@ def _average_pool(op: tile.AveragePoolOp, at: Addresses) -> Instruction:
     return isa.DEPTHWISE.build(**fields)
 
 
-_ARITH = {kind: Eu[kind.name] for kind in ArithKind}
+_COMPARISONS = {ArithKind.GT: Eu.SELECT_GT, ArithKind.EQ: Eu.SELECT_EQ}
+_ARITH = {kind: _COMPARISONS.get(kind) or Eu[kind.name] for kind in ArithKind}
+_ONE = 0x3F800000
+"""The bits of 1.0."""
 
 
 def _arith(op: tile.ArithOp, at: Addresses) -> Instruction:
@@ -156,6 +159,8 @@ def _arith(op: tile.ArithOp, at: Addresses) -> Instruction:
         "short_opd2_str": StrideMode.COMPACT_2,
     }
     fields |= _arith_types(op, dst, a, b, wide)
+    if op.kind.data in _COMPARISONS:
+        fields |= {"tsk_opd_num": 3, "opt_opd2_const": 1, "opd2_addr": _ONE}
     for name, value, ref in (("res0", op.dst, dst), ("opd0", op.a, a)):
         inside = at.offset(value) % BM1684.alignment != 0  # a window that begins between rows
         fields |= stride_fields(name, ref, always=inside)
@@ -199,6 +204,24 @@ def _scalar(op: tile.ScalarOp, at: Addresses) -> Instruction:
     elif op.b is not None:
         fields[f"{second}_addr"] = at.of(op.b)
     return isa.SCALAR.build(**fields)
+
+
+def _select(op: tile.SelectOp, at: Addresses) -> Instruction:
+    """The fields of opd0's strides hold the aligned ones."""
+    constants = iter(ints(op.constants))
+    fields = result_shape(Ref.of(op.dst)) | {
+        "tsk_eu_typ": Eu.SELECT,
+        "short_opd2_str": StrideMode.COMPACT_2,
+        "res0_addr": at.of(op.dst),
+        "res1_addr": at.of(op.dst),
+        "opd0_addr": at.of(op.a),
+    }
+    strides = zip("nchw", Ref.of(op.a).layout.strides, strict=True)
+    fields |= {f"opd0_{axis}_str": stride for axis, stride in strides}
+    for name, value in (("opd1", op.b), ("opd2", op.c), ("opd3", op.d)):
+        fields[f"{name}_addr"] = next(constants) if value is None else at.of(value)
+        fields[f"opt_{name}_const"] = int(value is None)
+    return isa.COMPARE.build(**fields)
 
 
 _SFU = {
@@ -249,6 +272,7 @@ _register(tile.MaxPoolOp, _max_pool)
 _register(tile.AveragePoolOp, _average_pool)
 _register(tile.ArithOp, _arith)
 _register(tile.ScalarOp, _scalar)
+_register(tile.SelectOp, _select)
 _register(tile.SfuOp, _sfu)
 _register(tile.LookupOp, _lookup)
 

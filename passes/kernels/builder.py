@@ -222,6 +222,20 @@ class TileBuilder:
         self.add(tile.ScalarOp, [dst, a, tensor], properties)
         return dst
 
+    def select(
+        self,
+        dst: SSAValue,
+        a: SSAValue,
+        b: SSAValue | float,
+        c: SSAValue | float,
+        d: SSAValue | float,
+    ) -> SSAValue:
+        """float32 ``a > b ? c : d`` on aligned tensors. Returns dst."""
+        tensors = [[each] if isinstance(each, SSAValue) else [] for each in (b, c, d)]
+        bits = [float_bits(each) for each in (b, c, d) if not isinstance(each, SSAValue)]
+        self.add(tile.SelectOp, [dst, a, *tensors], {"constants": i64s(bits)})
+        return dst
+
     def sfu(
         self, kind: str, dst: SSAValue, src: SSAValue, table: SSAValue | None = None, terms: int = 1
     ) -> SSAValue:

@@ -11,6 +11,7 @@ from xdsl.ir import Operation
 
 from bmnetu.errors import BmnetuError, InputFileError, UnsupportedError
 from bmnetu.frontend import load_network
+from bmnetu.frontend.layers.advice import advice_on
 from bmnetu.frontend.layers.importers import IMPORTERS
 from dialects.functions import ROWS
 from dialects.ufw import ops
@@ -71,6 +72,9 @@ SHAPES: list[tuple[str, str, list[int]]] = [
     ("Concat", "", [2, 4, 9, 11]),
     ("Slice", "", [2, 4, 9, 11]),
     ("Split", "", [2, 4, 9, 11]),
+    ("BN", "", [2, 4, 9, 11]),
+    ("CuDNNBatchNorm", "", [2, 4, 9, 11]),
+    ("LRN", "lrn_param { local_size: 3 }", [2, 4, 9, 11]),
 ]  # fmt: skip
 
 
@@ -80,7 +84,7 @@ def test_result_shapes(tmp_path: Path, kind: str, rest: str, shape: list[int]) -
 
 
 def test_every_importer_is_tried() -> None:
-    elsewhere = {"Eltwise", "Silence"}
+    elsewhere = {"DenseBlock", "Eltwise", "Silence"}
     assert {kind for kind, _, _ in SHAPES} | elsewhere == set(IMPORTERS)
 
 
@@ -254,17 +258,29 @@ IP = "inner_product_param { num_output: 5 }"
 def test_all_unsupported_layers_are_listed_at_once(tmp_path: Path) -> None:
     model, weight = written(tmp_path, SMALL)
     model.write_text(
-        X + layer("LRN", name="norm1") + layer("ReLU", name="r", bottom="l", top="r")
-        + layer("Crop", name="c", bottom="r", top="c")
+        X + layer("Whiten", name="norm1") + layer("ReLU", name="r", bottom="l", top="r")
+        + layer("Proposal", name="c", bottom="r", top="c")
     )  # fmt: skip
     with pytest.raises(UnsupportedError) as caught:
         load_network(model, weight)
     assert str(caught.value).splitlines() == [
         "2 layer(s) have a type that cannot be compiled:",
-        f'  {model}:2: layer "norm1" (LRN)',
-        f'  {model}:4: layer "c" (Crop)',
-        "  in all: 1 LRN, 1 Crop",
+        f'  {model}:2: layer "norm1" (Whiten)',
+        f'  {model}:4: layer "c" (Proposal)',
+        "  in all: 1 Whiten, 1 Proposal",
+        f"  Whiten: {advice_on('Whiten')}",
+        f"  Proposal: {advice_on('Proposal')}",
     ]
+
+
+def test_parameters_of_another_layer_are_noted(tmp_path: Path) -> None:
+    model, weight = written(tmp_path, SMALL)
+    model.write_text(X + layer("Sigmoid", "relu_param { } sigmoid_param { }", name="s"))
+    notes = load_network(model, weight).notes
+    assert [each for each in notes if "relu_param" in each] == [
+        f'{model}:2: layer "s" (Sigmoid): relu_param is of another layer type, and has no effect'
+    ]
+    assert not any("sigmoid_param" in each for each in notes)
 
 
 FAULTS: list[tuple[str, str, str, type[BmnetuError]]] = [

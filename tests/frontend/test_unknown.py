@@ -8,6 +8,8 @@ import pytest
 
 from bmnetu.errors import BmnetuError, InputFileError, UnsupportedError
 from bmnetu.frontend import load_network
+from bmnetu.frontend.layers.advice import advice_on
+from bmnetu.frontend.prototxt.topology import read_topology
 from tests.frontend.samples import CONV, SMALL, data, layer, loaded, written
 
 X = data(1, 3, 8, 8)
@@ -60,33 +62,51 @@ def test_all_of_them_are_listed(tmp_path: Path) -> None:
     ]
 
 
+WORDS = "(it can be MAX, AVE, STOCHASTIC, AVE_EXC_PAD)"
+
+
 def test_unknown_words_are_listed_with_unknown_types(tmp_path: Path) -> None:
     pool = "pooling_param { pool: MEAN kernel_size: 2 }"
     text = X + layer("Pooling", pool, name="p", top="p") + layer("Pooling", pool)
     assert refused(tmp_path, text, UnsupportedError) == [
         "2 settings are not known:",
-        '  2: layer "p" (Pooling): unknown value pool: MEAN (it can be MAX, AVE, STOCHASTIC, AVE_EXC_PAD)',
-        '  3: layer "l" (Pooling): unknown value pool: MEAN (it can be MAX, AVE, STOCHASTIC, AVE_EXC_PAD)',
+        f'  2: layer "p" (Pooling): unknown value pool: MEAN {WORDS}',
+        f'  3: layer "l" (Pooling): unknown value pool: MEAN {WORDS}',
     ]
-    lines = refused(tmp_path, text + layer("Crop", "crop_param {}", top="c"), UnsupportedError)
+    text += layer("Proposal", "proposal_param {}", top="c")
+    lines = refused(tmp_path, text, UnsupportedError)
     assert lines[0] == "1 layer(s) have a type that cannot be compiled:"
-    assert lines[1] == '  4: layer "l" (Crop)'
-    assert len(lines) == 5
-    assert lines[-1] == "  in all: 1 Crop"
+    assert lines[1] == '  4: layer "l" (Proposal)'
+    assert len(lines) == 6
+    assert lines[-2] == "  in all: 1 Proposal"
 
 
 def test_an_unknown_type_of_an_old_layer(tmp_path: Path) -> None:
     text = 'input: "data" input_dim: [1, 3, 8, 8]\n' + (
         'layers { name: "a" type: RELU bottom: "data" top: "a" }\n'
-        'layers { name: "b" type: PRELU bottom: "a" top: "b" }\n'
-        'layers { name: "c" type: PRELU bottom: "b" top: "c" }\n'
+        'layers { name: "b" type: SIGMOIDS bottom: "a" top: "b" }\n'
+        'layers { name: "c" type: SIGMOIDS bottom: "b" top: "c" }\n'
     )
     assert refused(tmp_path, text, UnsupportedError) == [
         "2 layer(s) have a type that cannot be compiled:",
-        '  3: layer "b" (PRELU), did you mean PReLU?',
-        '  4: layer "c" (PRELU), did you mean PReLU?',
-        "  in all: 2 PRELU",
+        '  3: layer "b" (Sigmoids), did you mean Sigmoid?',
+        '  4: layer "c" (Sigmoids), did you mean Sigmoid?',
+        "  in all: 2 Sigmoids",
+        f"  Sigmoids: {advice_on('Sigmoids')}",
     ]
+
+
+def test_later_types_in_old_files(tmp_path: Path) -> None:
+    path = tmp_path / "net.prototxt"
+    path.write_text('input: "data" input_dim: [1, 3, 8, 8]\n' + (
+        'layers { name: "a" type: ELU bottom: "data" top: "a" elu_param { alpha: 2 } }\n'
+        'layers { name: "b" type: RELU6 bottom: "a" top: "b" }\n'
+        'layers { name: "c" type: BATCH_NORM bottom: "b" top: "c" batch_norm_param { eps: 1 } }\n'
+    ))
+    a, b, c = (layer.param for layer in read_topology(path).layers)
+    assert (a.type, a.elu_param.alpha) == ("ELU", 2)
+    assert b.type == "ReLU6"
+    assert (c.type, c.batch_norm_param.eps) == ("BatchNorm", 1)
 
 
 SILENT = [

@@ -53,7 +53,7 @@ def _layer(
         case ops.InnerProductOp():
             layer.inner_product_param.bias_term = _has_bias(op, found)
             layer.inner_product_param.ClearField("transpose")
-        case ops.ScaleOp() if op.weight is not None:
+        case ops.ScaleOp() if layer.type == "Scale" and op.weight is not None:
             layer.scale_param.bias_term = _has_bias(op, found)
         case _:
             pass

@@ -18,7 +18,6 @@ from dialects.constant import Array
 from dialects.functions import Function
 from dialects.ufw import ops, shapes
 from dialects.ufw.deconvolution import from_stored
-from dialects.ufw.layer import shape_of
 from dialects.ufw.shapes import Shape, require
 
 Pair = tuple[int, int]
@@ -177,83 +176,6 @@ def inner_product(site: LayerSite) -> ops.LayerOp:
     return ops.InnerProductOp(site.bottom, site.top, weight, bias, axis=axis, right_shift=shift)
 
 
-def batch_norm(site: LayerSite) -> ops.LayerOp:
-    param = site.param.batch_norm_param
-    if param.HasField("use_global_stats") and not param.use_global_stats:
-        raise UnsupportedSetting("use_global_stats: false, which computes statistics at run time")
-    channels = (site.channels,)
-    if site.is_integer:
-        found = site.coefficients((Role.FACTOR, channels), (Role.BIAS, channels))
-        weight, bias = found.arrays
-        return ops.BatchNormOp(
-            site.bottom, site.top, weight=weight, bias=bias, right_shift=found.right_shift
-        )
-    found = site.coefficients(
-        (Role.MEAN, channels), (Role.VARIANCE, channels), (Role.SCALE_FACTOR, (1,))
-    )
-    mean, variance, factor = found.arrays
-    divisor = np.float32(1) / factor if factor[0] else np.float32(0)
-    with np.errstate(over="ignore"):
-        mean, variance = mean * divisor, variance * divisor
-        usable = np.isfinite(mean).all() and np.isfinite(variance + param.eps).all()
-    require(
-        bool(usable and (variance + np.float32(param.eps) > 0).all()),
-        "its variance and eps must be finite, and their sum positive",
-    )
-    return ops.BatchNormOp(site.bottom, site.top, mean=mean, variance=variance, eps=param.eps)
-
-
-def _covered(site: LayerSite, axis: int, num_axes: int) -> tuple[int, Shape]:
-    """The first axis and the shape of a learned operand; -1 axes reach to the end."""
-    start = site.axis(axis)
-    end = site.rank if num_axes == -1 else start + num_axes
-    require(
-        start <= end <= site.rank,
-        f"{num_axes} axes from axis {start} on are too many for {site.rank} dimensions",
-    )
-    return start, site.shape[start:end]
-
-
-def scale(site: LayerSite) -> ops.LayerOp:
-    param = site.param.scale_param
-    bias_term = param.bias_term
-    if len(site.bottoms) == 2:
-        axis, factor = site.axis(param.axis), site.bottoms[1]
-        found = site.coefficients((Role.BIAS, shape_of(factor))) if bias_term else None
-        bias = found.arrays[0] if found else None
-        if found and found.right_shift is not None:
-            raise UnsupportedSetting("an integer bias beside a second input")
-        return ops.ScaleOp(site.bottom, site.top, factor, bias=bias, axis=axis)
-    axis, shape = _covered(site, param.axis, param.num_axes)
-    required = [(Role.FACTOR, shape)] + [(Role.BIAS, shape)] * bias_term
-    found = site.coefficients(*required)
-    return ops.ScaleOp(
-        site.bottom,
-        site.top,
-        weight=found.arrays[0],
-        bias=found.arrays[1] if bias_term else None,
-        axis=axis,
-        right_shift=found.right_shift,
-    )
-
-
-def bias(site: LayerSite) -> ops.LayerOp:
-    param = site.param.bias_param
-    if len(site.bottoms) == 2:
-        axis = site.axis(param.axis)
-        return ops.BiasOp(site.bottom, site.top, site.bottoms[1], axis=axis)
-    axis, shape = _covered(site, param.axis, param.num_axes)
-    if site.is_integer:
-        found = site.coefficients((Role.FACTOR, shape), (Role.BIAS, shape))
-        weight, addend = found.arrays
-        shift = found.right_shift
-        return ops.BiasOp(
-            site.bottom, site.top, weight=weight, bias=addend, axis=axis, right_shift=shift
-        )
-    addend = site.coefficients((Role.BIAS, shape)).arrays[0]
-    return ops.BiasOp(site.bottom, site.top, bias=addend, axis=axis)
-
-
 def prelu(site: LayerSite) -> ops.LayerOp:
     shape = (1,) if site.param.prelu_param.channel_shared else (site.channels,)
     found = site.coefficients((Role.SLOPE, shape))
@@ -309,6 +231,11 @@ def pooling(site: LayerSite) -> ops.LayerOp:
         kernel = (site.shape[2], site.shape[3])
     require(min(kernel) > 0, "kernel_size is missing or 0")
     ceil_mode = param.ceil_mode and param.round_mode == PoolingParameter.CEIL
+    if len(site.tops) == 2:
+        require(kind is ops.PoolingKind.MAX, "a second top, the mask, is that of a maximum")
+        return ops.MaxPoolMaskOp(
+            site.bottom, site.tops, kernel, stride=stride, pad=pad, ceil_mode=ceil_mode
+        )
     return ops.PoolingOp(
         site.bottom, site.top, kind, kernel, stride=stride, pad=pad, ceil_mode=ceil_mode
     )

@@ -7,7 +7,9 @@ from math import prod
 
 from xdsl.utils.exceptions import VerifyException
 
-from bmnetu.frontend.layers.site import LayerSite
+from bmnetu.frontend.layers.import_rearrange import shuffled
+from bmnetu.frontend.layers.site import LayerSite, UnsupportedSetting
+from bmnetu.frontend.prototxt.dense_block import MOST_TRANSITIONS
 from dialects.ufw import ops
 from dialects.ufw.shapes import Shape, require, show
 
@@ -63,6 +65,8 @@ def permute(site: LayerSite) -> ops.LayerOp:
 
 def reshape(site: LayerSite) -> ops.LayerOp:
     param = site.param.reshape_param
+    if param.pixelshuffler:
+        return shuffled(site, param.pixelshuffler)
     start = param.axis if param.axis >= 0 else site.rank + param.axis + 1
     end = site.rank if param.num_axes == -1 else start + param.num_axes
     require(
@@ -89,3 +93,9 @@ def _resolved(bottom: Shape, start: int, end: int, dims: list[int]) -> Shape:
     if found.count(-1) > 1 or known <= 0 or total % known:
         raise VerifyException(f"a tensor of {show(bottom)} cannot be reshaped to {dims}")
     return tuple(total // known if dim == -1 else dim for dim in found)
+
+
+def dense_block(site: LayerSite) -> ops.LayerOp:
+    """Only a block that was not replaced by its layers comes here."""
+    count = site.param.denseblock_param.numTransition
+    raise UnsupportedSetting(f"numTransition {count}, which is not 1 to {MOST_TRANSITIONS},")

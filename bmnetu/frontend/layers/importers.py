@@ -7,8 +7,13 @@ from dataclasses import dataclass
 
 from bmnetu.frontend.layers import import_compute as compute
 from bmnetu.frontend.layers import import_movement as movement
+from bmnetu.frontend.layers import import_normalisation as normalisation
+from bmnetu.frontend.layers import import_pixels as pixels
+from bmnetu.frontend.layers import import_rearrange as rearrange
 from bmnetu.frontend.layers.site import LayerSite
+from bmnetu.frontend.ufw_pb2 import LayerParameter
 from dialects.functions import FUNCTIONS, Function
+from dialects.ufw import ops
 from dialects.ufw.ops import LayerOp
 
 ANY = 2**31
@@ -16,44 +21,148 @@ ANY = 2**31
 
 @dataclass(frozen=True)
 class Importer:
-    """How a layer type becomes an op; how many bottoms and tops it may have (least, most)."""
+    """How a layer type becomes an op; how many bottoms and tops it may have (least, most).
+
+    ``op`` is the op that it becomes, and ``messages`` are the fields of the layer with its
+    parameters; None stands for the one that is named as the type (see :func:`messages_of`).
+    ``limits`` is a sentence on what is refused, for the documentation.
+    """
 
     build: Callable[[LayerSite], LayerOp]
+    op: type[LayerOp] | None = None
     bottoms: tuple[int, int] = (1, 1)
     tops: tuple[int, int] = (1, 1)
+    messages: tuple[str, ...] | None = None
+    limits: str = ""
 
+
+CONVOLUTION = ("convolution_param",)
+PARAMETERS = tuple(
+    field.name
+    for field in LayerParameter.DESCRIPTOR.fields
+    if field.name.endswith("_param") and field.name != "custom_param"
+)
+"""All fields of a layer with parameters."""
+
+
+TO_SPACE = ("depth2space_param", "depth_to_space_param")
+TO_DEPTH = ("space2depth_param", "space_to_depth_param")
+SHUFFLE = ("pixel_shuffle_param", "pixelshuffle_param")
 
 IMPORTERS: dict[str, Importer] = {
-    "BatchNorm": Importer(compute.batch_norm),
-    "Bias": Importer(compute.bias, bottoms=(1, 2)),
-    "Concat": Importer(movement.concat, bottoms=(1, ANY)),
-    "Convolution": Importer(compute.convolution),
-    "ConvolutionDepthwise": Importer(compute.depthwise_convolution),
-    "Deconvolution": Importer(compute.deconvolution),
-    "DeconvolutionDepthwise": Importer(compute.depthwise_deconvolution),
-    "DepthwiseConvolution": Importer(compute.depthwise_convolution),
-    "Dropout": Importer(movement.dropout),
-    "Eltwise": Importer(compute.eltwise, bottoms=(2, ANY)),
-    "Flatten": Importer(movement.flatten),
-    "InnerProduct": Importer(compute.inner_product),
-    "PReLU": Importer(compute.prelu),
-    "Permute": Importer(movement.permute),
-    "Pooling": Importer(compute.pooling),
-    "ReLU": Importer(compute.relu),
-    "ReLU6": Importer(compute.relu6),
-    "Reshape": Importer(movement.reshape),
-    "Scale": Importer(compute.scale, bottoms=(1, 2)),
-    "Silence": Importer(movement.silence, bottoms=(1, ANY), tops=(0, 0)),
-    "Slice": Importer(movement.slices, tops=(1, ANY)),
-    "Softmax": Importer(compute.softmax),
-    "Split": Importer(movement.split, tops=(1, ANY)),
+    "BN": Importer(normalisation.bn, ops.ScaleOp),
+    "BatchNorm": Importer(normalisation.batch_norm, ops.BatchNormOp),
+    "Bias": Importer(normalisation.bias, ops.BiasOp, bottoms=(1, 2)),
+    "Concat": Importer(movement.concat, ops.ConcatOp, bottoms=(1, ANY)),
+    "Convolution": Importer(compute.convolution, ops.ConvolutionOp),
+    "ConvolutionDepthwise": Importer(
+        compute.depthwise_convolution, ops.ConvolutionOp, messages=CONVOLUTION
+    ),
+    "DenseBlock": Importer(
+        movement.dense_block,
+        ops.ConcatOp,
+        limits="replaced by BatchNorm, Scale, ReLU, Convolution and Concat",
+    ),
+    "DepthwiseConvolution": Importer(
+        compute.depthwise_convolution, ops.ConvolutionOp, messages=CONVOLUTION
+    ),
+    "CuDNNBatchNorm": Importer(
+        normalisation.cudnn_batch_norm, ops.ScaleOp, messages=("cudnn_batch_norm_param",)
+    ),
+    "BatchToSpace": Importer(rearrange.batch_to_space, ops.RearrangeOp, limits="crops are refused"),
+    "Crop": Importer(pixels.crop, ops.StridedSliceOp, bottoms=(2, 2)),
+    "CropCenter": Importer(pixels.crop_center, ops.StridedSliceOp),
+    "Deconvolution": Importer(
+        compute.deconvolution, ops.DeconvolutionOp, messages=CONVOLUTION
+    ),
+    "DeconvolutionDepthwise": Importer(
+        compute.depthwise_deconvolution, ops.DeconvolutionOp, messages=CONVOLUTION
+    ),
+    "Depth2Space": Importer(rearrange.depth_to_space, ops.RearrangeOp, messages=TO_SPACE),
+    "DepthToSpace": Importer(rearrange.depth_to_space, ops.RearrangeOp, messages=TO_SPACE),
+    "ExpandDims": Importer(rearrange.expand_dims, ops.ReshapeOp),
+    "Im2col": Importer(rearrange.im2col, ops.Im2colOp, messages=CONVOLUTION),
+    "Interp": Importer(
+        pixels.interp,
+        ops.ResizeOp,
+        limits="pads that are not negative are refused; zoom_factor is DeepLab's, or Intel's where"
+        " the network fits together with that alone",
+    ),
+    "PADDING": Importer(pixels.padding, ops.PadOp, messages=("padding_param",)),
+    "Pad": Importer(pixels.pad, ops.PadOp),
+    "Padding": Importer(pixels.padding, ops.PadOp),
+    "PixelShuffle": Importer(rearrange.pixel_shuffle, ops.RearrangeOp, messages=SHUFFLE),
+    "Reorg": Importer(rearrange.reorg, ops.RearrangeOp),
+    "ResizeBilinear": Importer(
+        pixels.resize_bilinear, ops.ResizeOp, limits="data_format is NCHW"
+    ),
+    "ResizeNearestNeighbor": Importer(
+        pixels.resize_nearest, ops.ResizeOp, limits="data_format is NCHW"
+    ),
+    "Reverse": Importer(pixels.reverse, ops.StridedSliceOp),
+    "ShuffleChannel": Importer(rearrange.shuffle_channel, ops.RearrangeOp),
+    "SliceLike": Importer(pixels.slice_like, ops.StridedSliceOp, bottoms=(2, 2)),
+    "Space2Depth": Importer(rearrange.space_to_depth, ops.RearrangeOp, messages=TO_DEPTH),
+    "SpaceToBatch": Importer(
+        rearrange.space_to_batch, ops.RearrangeOp, limits="paddings are refused"
+    ),
+    "SpaceToDepth": Importer(rearrange.space_to_depth, ops.RearrangeOp, messages=TO_DEPTH),
+    "Squeeze": Importer(rearrange.squeeze, ops.ReshapeOp),
+    "StrideSlice": Importer(pixels.stride_slice, ops.StridedSliceOp),
+    "Tile": Importer(pixels.tile, ops.TileOp),
+    "Transpose": Importer(rearrange.transpose, ops.PermuteOp),
+    "Unpooling": Importer(
+        pixels.unpooling,
+        ops.UnpoolOp,
+        bottoms=(2, 2),
+        limits="MAX, with the mask of a Pooling whose input has the result's size",
+    ),
+    "Upsample": Importer(
+        pixels.upsample,
+        ops.ResizeOp,
+        bottoms=(1, 2),
+        limits="a mask is that of a Pooling whose input has the result's size; mode BILINEAR is"
+        " refused",
+    ),
+    "UpsampleLayer": Importer(
+        pixels.upsample, ops.ResizeOp, bottoms=(1, 2), messages=("upsample_param",)
+    ),
+    "Dropout": Importer(movement.dropout, ops.DropoutOp),
+    "Eltwise": Importer(compute.eltwise, ops.EltwiseOp, bottoms=(2, ANY)),
+    "Flatten": Importer(movement.flatten, ops.FlattenOp),
+    "InnerProduct": Importer(compute.inner_product, ops.InnerProductOp),
+    "LRN": Importer(normalisation.lrn, ops.LRNOp),
+    "PReLU": Importer(compute.prelu, ops.PReLUOp),
+    "Permute": Importer(movement.permute, ops.PermuteOp),
+    "Pooling": Importer(compute.pooling, ops.PoolingOp, tops=(1, 2)),
+    "ReLU": Importer(compute.relu, ops.ReLUOp),
+    "ReLU6": Importer(compute.relu6, ops.ReLUOp),
+    "Reshape": Importer(movement.reshape, ops.ReshapeOp),
+    "Scale": Importer(normalisation.scale, ops.ScaleOp, bottoms=(1, 2)),
+    "Silence": Importer(movement.silence, ops.SilenceOp, bottoms=(1, ANY), tops=(0, 0)),
+    "Slice": Importer(movement.slices, ops.SliceOp, tops=(1, ANY)),
+    "Softmax": Importer(compute.softmax, ops.SoftmaxOp),
+    "Split": Importer(movement.split, ops.SplitOp, tops=(1, ANY)),
 }
 
 
 def add_function(function: Function) -> None:
     """A pointwise function's layer type."""
-    IMPORTERS[function.layer] = Importer(compute.pointwise(function))
+    messages = (function.message,) if function.message else None
+    IMPORTERS[function.layer] = Importer(
+        compute.pointwise(function), ops.PointwiseOp, messages=messages
+    )
 
 
 for each in FUNCTIONS.values():
     add_function(each)
+
+
+def messages_of(kind: str) -> tuple[str, ...]:
+    """The fields of LayerParameter with the parameters of a layer type: those that its importer
+    names, else the one that is its name in small letters, such as batch_norm_param of BatchNorm."""
+    named = IMPORTERS[kind].messages
+    if named is not None:
+        return named
+    own = kind.lower() + "param"
+    return tuple(name for name in PARAMETERS if name.replace("_", "") == own)

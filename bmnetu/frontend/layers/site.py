@@ -32,8 +32,6 @@ class LayerSite:
     bottoms: Sequence[SSAValue]
     tops: Sequence[Top]
     source: BlobSource
-    exact_zoom: bool = False
-    """Whether Interp's zoom_factor multiplies the size; see importer.build_module."""
 
     @property
     def param(self) -> LayerParameter:
@@ -66,6 +64,11 @@ class LayerSite:
     @property
     def is_integer(self) -> bool:
         return self.source.is_integer(self.layer)
+
+    @property
+    def blob_count(self) -> int | None:
+        """How many blobs the layer has; None where it gets those that it asks for."""
+        return self.source.count(self.layer)
 
     def coefficients(self, *required: tuple[Role, Shape]) -> Coefficients:
         """The layer's blobs, one a required role and shape."""

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from bmnetu.frontend.onnx.convert import read_onnx
+from bmnetu.frontend.onnx.convert import convert_onnx, read_onnx
 
-__all__ = ["read_onnx"]
+__all__ = ["convert_onnx", "read_onnx"]

@@ -42,6 +42,16 @@ def read_onnx(
     Raises :class:`InputFileError` for a faulty file, :class:`UnsupportedError` that lists every
     node which cannot be compiled, :class:`UsageError` when the shapes do not fit the inputs.
     """
+    topology, weights, refusals = convert_onnx(path, shapes, max_n)
+    if refusals.sentences:
+        raise UnsupportedError(refusals.message())
+    return topology, weights
+
+
+def convert_onnx(
+    path: Path, shapes: Sequence[Sequence[int]] | None, max_n: int | None
+) -> tuple[Topology, ArrayWeights, Refusals]:
+    """As :func:`read_onnx`, with what cannot be compiled beside the layers that can."""
     file = read_file(path)
     nodes = _live(file)
     read = {name for node in nodes for name in node.inputs} | set(file.outputs)
@@ -57,8 +67,6 @@ def read_onnx(
     for node in nodes:
         conversion.convert(node)
     conversion.name_outputs()
-    if refusals.sentences:
-        raise UnsupportedError(refusals.message())
     graph = conversion.graph
     net = NetParameter()
     taken = {bottom for layer in graph.layers for bottom in layer.bottoms}
@@ -68,7 +76,7 @@ def read_onnx(
     if taken & graph.outputs:
         net.output_whitelist.extend(outputs)
     topology = Topology(path, net, tuple(inputs), tuple(graph.layers), outputs, tuple(notes))
-    return topology, graph.weights
+    return topology, graph.weights, refusals
 
 
 def _live(file: OnnxFile) -> list[Node]:

@@ -17,10 +17,13 @@ class Refusals:
     path: Path
     sentences: list[str] = field(default_factory=list[str])
     counts: Counter[str] = field(default_factory=Counter[str])
+    entries: list[tuple[str, str, str]] = field(default_factory=list[tuple[str, str, str]])
+    """Name, operator and sentence of each; name and operator are "" for a tensor."""
 
     def add(self, sentence: str, node: Node | None = None) -> None:
         """A sentence that names file and node, or tensor."""
         self.sentences.append(sentence)
+        self.entries.append((node.name, node.op, sentence) if node else ("", "", sentence))
         if node is not None:
             self.counts[node.op] += 1
 

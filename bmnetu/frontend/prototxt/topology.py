@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bmnetu.errors import InputFileError, UnsupportedError
+from bmnetu.frontend.prototxt.dense_block import without_blocks
 from bmnetu.frontend.prototxt.fused import without_fused
 from bmnetu.frontend.prototxt.inputs import INPUT_TYPES, Input, declared_inputs, input_tops
 from bmnetu.frontend.prototxt.layer import Layer
 from bmnetu.frontend.prototxt.phases import inference_state, takes_part
+from bmnetu.frontend.prototxt.python_layers import as_known
 from bmnetu.frontend.prototxt.text import TextFile, read_text
 from bmnetu.frontend.prototxt.unique_names import UniqueNames
 from bmnetu.frontend.prototxt.unknown import UnknownSetting
-from bmnetu.frontend.prototxt.upgrade import upgraded
+from bmnetu.frontend.prototxt.upgrade import upgraded, v2_type
 from bmnetu.frontend.prototxt.upgrade_v0 import V0Error, from_v0, padding_folded
 from bmnetu.frontend.ufw_pb2 import LayerParameter, NetParameter, V1LayerParameter
 from dialects.names import quoted
@@ -21,13 +23,17 @@ from dialects.names import quoted
 ONLY_CONSUME = ("Accuracy", "SoftmaxWithLoss", "HDF5Output")
 """Layers of training and testing; so are all whose type ends with "Loss"."""
 
+DECODERS = {"CTCGreedyDecoder": "it picks the best class of every step and drops repeated ones"}
+"""Layers that the NPU has no commands for, and the host does in a few lines."""
+
 
 @dataclass(frozen=True)
 class Topology:
     """What a prototxt says: the net's message, its inputs, layers and outputs, and remarks.
 
     ``outputs`` are the unique blobs that no layer reads, and those of ``output_whitelist``;
-    ``unknown`` is what of the text is not known.
+    ``unknown`` is what of the text is not known. ``blocks`` are layers that stand for many, which
+    are in their place: their weights may be under the block's name.
     """
 
     path: Path
@@ -37,6 +43,7 @@ class Topology:
     outputs: tuple[str, ...]
     notes: tuple[str, ...]
     unknown: tuple[UnknownSetting, ...] = ()
+    blocks: tuple[LayerParameter, ...] = ()
 
 
 Placed = tuple[LayerParameter, int]
@@ -50,7 +57,10 @@ def read_topology(path: Path) -> Topology:
     notes: list[str] = []
     params, unknown = _inference_layers(net, text)
     params = _without_consumers(params, text, notes)
-    params = [(each, line) for param, line in params for each in without_fused(param)]
+    params = _without_decoders(params, text, notes)
+    params = [(each, line) for param, line in params for each in without_fused(as_known(param))]
+    blocks = tuple(param for param, _ in params if param.type == "DenseBlock")
+    params = [(each, line) for param, line in params for each in without_blocks(param)]
     read = {bottom for param, _ in params for bottom in param.bottom}
     inputs = declared_inputs(net, text)
     for param, line in params:
@@ -68,7 +78,8 @@ def read_topology(path: Path) -> Topology:
     except ValueError as error:
         raise InputFileError(f"{path}: output_whitelist {error}") from error
     layers, outputs = names.named_as_outputs(layers, outputs)
-    return Topology(path, net, tuple(names.inputs), tuple(layers), outputs, tuple(notes), unknown)
+    inputs = tuple(names.inputs)
+    return Topology(path, net, inputs, tuple(layers), outputs, tuple(notes), unknown, blocks)
 
 
 def _inference_layers(
@@ -93,7 +104,7 @@ def _inference_layers(
         if param is None:
             continue
         if len(each.where) == 2 and each.name == "type":
-            param.type = each.value or ""  # an unknown type of an old layer, which is refused later
+            param.type = v2_type(each.value or "")  # of an old layer; refused where unknown
         else:
             where = f"{text.path}:{each.line}"
             unknown.append(UnknownSetting(each, where, param.name, param.type))
@@ -142,6 +153,22 @@ def _without_consumers(
         notes.append(
             f"{text.path}:{line}: layer {quoted(param.name)} ({param.type}) is left out: "
             "it is not for inference"
+        )
+    return kept
+
+
+def _without_decoders(params: list[Placed], text: TextFile, notes: list[str]) -> list[Placed]:
+    """Drops the layers of DECODERS at the end of the net: what they read is its output then."""
+    read = {bottom for param, _ in params for bottom in param.bottom}
+    kept: list[Placed] = []
+    for param, line in params:
+        if param.type not in DECODERS or not read.isdisjoint(param.top):
+            kept.append((param, line))
+            continue
+        notes.append(
+            f"{text.path}:{line}: layer {quoted(param.name)} ({param.type}) is left out:"
+            f" {DECODERS[param.type]}, which the host does with the output"
+            f" {quoted(param.bottom[0] if param.bottom else '')}"
         )
     return kept
 

@@ -27,11 +27,12 @@ SILENT = frozenset({
     "bias_filler", "scale_filler", "shift_filler", "slope_filler", "lr_mult", "decay_mult",
     "momentum", "dropout_ratio", "frozen",
     "moving_average_fraction", "update_global_stats", "stats_batch_size", "weight_fixed",
-    "dis_mode", "gen_mode", "global_grad_scale", "train_state",
+    "dis_mode", "gen_mode", "global_grad_scale", "train_state", "scale_train", "stable_prod_grad",
+    "following_special", "share_in_parallel",
 })  # fmt: skip
 """Fields that have no effect at inference, in any message."""
 
-_OF_DATA = frozenset({
+OF_DATA = frozenset({
     "transform_param", "data_param", "hdf5_data_param", "image_data_param", "memory_data_param",
     "window_data_param", "dense_image_data_param", "video_data_param", "dummy_data_param", "param",
 })  # fmt: skip
@@ -44,7 +45,7 @@ one."""
 _PARAMETERS = {
     field.name: field.message_type
     for field in LayerParameter.DESCRIPTOR.fields
-    if field.name.endswith("_param") and field.name not in _OF_DATA
+    if field.name.endswith("_param") and field.name not in OF_DATA
 }
 
 
@@ -69,7 +70,7 @@ class UnknownSetting:
     @property
     def is_error(self) -> bool:
         """Whether it may change what the network computes."""
-        if self.is_silent or not _OF_DATA.isdisjoint(self.unknown.where):
+        if self.is_silent or not OF_DATA.isdisjoint(self.unknown.where):
             return False
         name, near = self.unknown.name, self.unknown.near
         if len(self.unknown.where) > 2 or self.unknown.value is not None:

@@ -7,16 +7,23 @@ from bmnetu.frontend.ufw_pb2 import LayerParameter, V1LayerParameter
 _IRREGULAR = {
     "ABSVAL": "AbsVal",
     "ARGMAX": "ArgMax",
+    "BN": "BN",
     "BNLL": "BNLL",
+    "CRELU": "CReLU",
+    "ELU": "ELU",
     "HDF5_DATA": "HDF5Data",
     "HDF5_OUTPUT": "HDF5Output",
     "LRN": "LRN",
     "MVN": "MVN",
+    "PRELU": "PReLU",
     "RELU": "ReLU",
+    "RELU6": "ReLU6",
     "SOFTMAX_LOSS": "SoftmaxWithLoss",
+    "SPP": "SPP",
     "TANH": "TanH",
 }
-"""V1 names that are not their words in capitals: POOLING is Pooling, INNER_PRODUCT InnerProduct."""
+"""V1 names, and those of descendants' old files, that are not their words in capitals: POOLING is
+Pooling, INNER_PRODUCT InnerProduct."""
 
 _KEPT = {
     field.name for field in V1LayerParameter.DESCRIPTOR.fields if field.name.endswith("_param")

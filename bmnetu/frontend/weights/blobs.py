@@ -62,6 +62,10 @@ class BlobSource(Protocol):
         """Whether the layer has integer coefficients."""
         ...
 
+    def count(self, layer: Layer) -> int | None:
+        """How many blobs the layer has; None where they are made as they are asked for."""
+        ...
+
     def take(self, layer: Layer, required: tuple[Required, ...]) -> Coefficients:
         """The layer's coefficients. Raises :class:`InputFileError` when they do not fit."""
         ...
@@ -82,6 +86,10 @@ class Weights(BlobSource, Protocol):
 
     def scales(self) -> Scales | None:
         """The scales of an INT8 net's blobs; None for a float net."""
+        ...
+
+    def expand(self, blocks: Iterable[LayerParameter]) -> None:
+        """Gives the blobs of layers that stand for many to those."""
         ...
 
     def share(self, layers: Iterable[Layer]) -> None:
@@ -105,11 +113,17 @@ class ArrayWeights:
     def is_integer(self, layer: Layer) -> bool:
         return False
 
+    def count(self, layer: Layer) -> int | None:
+        return len(self.arrays.get(layer.name, ()))
+
     def take(self, layer: Layer, required: tuple[Required, ...]) -> Coefficients:
         return Coefficients(self.arrays[layer.name])
 
     def scales(self) -> None:
         return None
+
+    def expand(self, blocks: Iterable[LayerParameter]) -> None:
+        """No layer stands for many."""
 
     def share(self, layers: Iterable[Layer]) -> None:
         """Arrays belong to one layer each."""

@@ -28,6 +28,7 @@ from bmnetu.frontend.weights.blobs import (
     is_integer,
     to_array,
 )
+from bmnetu.frontend.weights.dense_block import blobs_of_layers
 from bmnetu.frontend.weights.scales import Scales
 from bmnetu.frontend.weights.wire import check_messages
 from bmnetu.nearest import nearest
@@ -85,8 +86,24 @@ class FileBlobs:
                 blobs = self.blobs.setdefault(layer, [])
                 blobs[index : index + 1] = [last]
 
+    def expand(self, blocks: Iterable[LayerParameter]) -> None:
+        """Gives the blobs of a DenseBlock to the layers that stand for it."""
+        for block in blocks:
+            if block.name not in self.blobs:
+                continue
+            try:
+                found = blobs_of_layers(block, self.blobs[block.name])
+            except BlobMisfitError as error:
+                where = f"{self.path}: layer {quoted(block.name)} (DenseBlock)"
+                raise InputFileError(f"{where}: {error}") from error
+            for name, blobs in found.items():
+                self.blobs.setdefault(name, blobs)
+
     def is_integer(self, layer: Layer) -> bool:
         return any(map(is_integer, self.blobs.get(layer.name, [])))
+
+    def count(self, layer: Layer) -> int | None:
+        return len(self.blobs.get(layer.name, []))
 
     def take(self, layer: Layer, required: tuple[Required, ...]) -> Coefficients:
         if layer.name in self._taken:

@@ -13,6 +13,7 @@ from dialects.ufw.movement.pixels import (
     TileOp,
 )
 from dialects.ufw.movement.rearrange import Im2colOp, RearrangeOp
+from dialects.ufw.movement.unpooling import MaxPoolMaskOp, UnpoolOp
 from dialects.ufw.movement.whole import (
     ConcatOp,
     DropoutOp,
@@ -30,6 +31,7 @@ __all__ = [
     "DropoutOp",
     "FlattenOp",
     "Im2colOp",
+    "MaxPoolMaskOp",
     "MovementOp",
     "PadMode",
     "PadModeAttr",
@@ -47,4 +49,5 @@ __all__ = [
     "SplitOp",
     "StridedSliceOp",
     "TileOp",
+    "UnpoolOp",
 ]

@@ -65,6 +65,12 @@ func.func @main(%q: tensor<5x4x6x6xsi8, #quant.scale<0.5>>, %u: tensor<5x4x6x6xu
   %made = quant.quantize_strips %float_row tops ["row"] : tensor<1x4x6x6xf32> -> tensor<4x4x2x6xsi8, #quant.scale<0.5>>
 // CHECK-NEXT: %image = quant.join_strips %strips tops ["row"] : tensor<4x4x2x6xsi8, #quant.scale<0.5>> -> tensor<1x4x6x6xsi8, #quant.scale<0.5>>
   %image = quant.join_strips %strips tops ["row"] : tensor<4x4x2x6xsi8, #quant.scale<0.5>> -> tensor<1x4x6x6xsi8, #quant.scale<0.5>>
+// CHECK-NEXT: %binary = quant.binary sub %f, %f tops ["binary"] : tensor<5x4x6x6xf32>, tensor<5x4x6x6xf32> -> tensor<5x4x6x6xf32>
+  %binary = quant.binary sub %f, %f tops ["binary"] : tensor<5x4x6x6xf32>, tensor<5x4x6x6xf32> -> tensor<5x4x6x6xf32>
+// CHECK-NEXT: %greater = quant.binary gt %float_row, %f tops ["greater"] : tensor<1x4x6x6xf32>, tensor<5x4x6x6xf32> -> tensor<5x4x6x6xf32>
+  %greater = quant.binary gt %float_row, %f tops ["greater"] : tensor<1x4x6x6xf32>, tensor<5x4x6x6xf32> -> tensor<5x4x6x6xf32>
+// CHECK-NEXT: %select = quant.select %greater, %f, %float_row tops ["select"] : tensor<5x4x6x6xf32>, tensor<5x4x6x6xf32>, tensor<1x4x6x6xf32> -> tensor<5x4x6x6xf32>
+  %select = quant.select %greater, %f, %float_row tops ["select"] : tensor<5x4x6x6xf32>, tensor<5x4x6x6xf32>, tensor<1x4x6x6xf32> -> tensor<5x4x6x6xf32>
 // CHECK-NEXT: %wino = quant.conv %q weight <"0011", "int8", [8, 4, 4, 4]> pad [1, 1, 1, 1] shift 7 winograd true use_winograd true tops ["wino"] : tensor<5x4x6x6xsi8, #quant.scale<0.5>> -> tensor<5x8x6x6xui8, #quant.scale<0.5>>
   %wino = quant.conv %q weight <"0011", "int8", [8, 4, 4, 4]> pad [1, 1, 1, 1] shift 7 winograd true use_winograd true tops ["wino"] : tensor<5x4x6x6xsi8, #quant.scale<0.5>> -> tensor<5x8x6x6xui8, #quant.scale<0.5>>
   func.return

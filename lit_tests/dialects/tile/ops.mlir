@@ -100,6 +100,12 @@ func.func @main() {
   tile.scalar add %f, %f, %g : !f : !f, !f
 // CHECK-NEXT: tile.scalar div %f, %g constant 1065353216 first true :
   tile.scalar div %f, %g constant 1065353216 first true : !f, !f
+// CHECK-NEXT: tile.arith gt %f, %f, %g :
+  tile.arith gt %f, %f, %g : !f : !f, !f
+// CHECK-NEXT: tile.select %f, %f constants [0, 1065353216, 0] :
+  tile.select %f, %f constants [0, 1065353216, 0] : !f, !f
+// CHECK-NEXT: tile.select %f, %f than %g :
+  tile.select %f, %f than %g : !f then %g : !f else %f : !f : !f, !f
 // CHECK-NEXT: tile.sfu taylor %f, %g table %table :
   tile.sfu taylor %f, %g table %table : !table terms 7 : !f, !f
 // CHECK-NEXT: tile.sfu exponent %bits, %g :

@@ -23,7 +23,8 @@ OPS = [op for op in QUANT.operations if issubclass(op, QuantOp)]
 BY_ROWS = {
     "quant.conv", "quant.max_pool", "quant.average_pool", "quant.eltwise", "quant.requantize",
     "quant.prelu", "quant.lookup", "quant.quantize", "quant.dequantize", "quant.pointwise",
-    "quant.softmax", "quant.concat", "quant.slice",
+    "quant.softmax", "quant.concat", "quant.slice", "quant.binary", "quant.select",
+    "quant.reduce",
 }  # fmt: skip
 IMAGE_BY_IMAGE = BY_ROWS | {"quant.reshape", "quant.transpose", "quant.broadcast"}
 STRIDED = {"quant.conv", "quant.max_pool", "quant.average_pool", "quant.split_strips",

@@ -267,3 +267,15 @@ def test_integer_layers_and_strangers_are_refused() -> None:
 def test_a_relu_with_an_upper_limit() -> None:
     x = noise(2, 3, 4, 5) * 10
     close(run(ops.ReLUOp(value(x), T, upper=6.0), x)[0], np.clip(x, 0, 6))
+
+
+def test_lrn_by_single_numbers() -> None:
+    x = noise(1, 4, 3, 3)
+    (across,) = run(ops.LRNOp(value(x), T, size=3, alpha=0.6, beta=0.5, k=2), x)
+    (within,) = run(ops.LRNOp(value(x), T, size=3, alpha=0.9, beta=0.5, k=2, within=True), x)
+    for _, c, i, j in np.ndindex(*x.shape):
+        channels = x[0, max(0, c - 1) : c + 2, i, j]
+        window = x[0, c, max(0, i - 1) : i + 2, max(0, j - 1) : j + 2]
+        for found, around, factor in ((across, channels, 0.2), (within, window, 0.1)):
+            wanted = x[0, c, i, j] * (2 + factor * (around.astype(float) ** 2).sum()) ** -0.5
+            assert found[0, c, i, j] == pytest.approx(wanted, rel=1e-5)

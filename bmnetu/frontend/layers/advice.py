@@ -1,0 +1,55 @@
+"""What to do about a layer type that no command of the NPU can compute: one table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+HOST: dict[str, str] = {
+    "DetectionOutput": "picks boxes out of locations, confidences and priors",
+    "PriorBox": "makes boxes out of the sizes of its inputs alone",
+    "PriorBoxClustered": "makes boxes out of the sizes of its inputs alone",
+    "Proposal": "picks regions out of scores and offsets",
+    "RPN": "picks regions out of scores and offsets",
+    "ROIPooling": "cuts out regions that are known at run time only",
+    "ROIAlign": "cuts out regions that are known at run time only",
+    "PSROIPooling": "cuts out regions that are known at run time only",
+    "RegionYolo": "picks boxes out of the map of a YOLO head",
+    "Region": "picks boxes out of the map of a YOLO head",
+    "Yolo": "picks boxes out of the map of a YOLO head",
+    "YoloDetectionOutput": "picks boxes out of the map of a YOLO head",
+    "Yolov3DetectionOutput": "picks boxes out of the maps of YOLO heads",
+    "RefineDetDetectionOutput": "picks boxes out of locations, confidences and priors",
+    "NMS": "picks boxes that do not overlap",
+    "NonMaxSuppression": "picks boxes that do not overlap",
+    "TopK": "sorts",
+    "Sort": "sorts",
+    "Gather": "reads at places that are known at run time only",
+    "GridSampler": "reads at places that are known at run time only",
+    "Python": "is code in Python",
+    "CTCGreedyDecoder": "picks the largest class of every step and drops repeated ones",
+    "CTCDecoder": "picks the best sequence of classes",
+}
+"""Layers whose work depends on their data: a processor computes them, not the NPU."""
+
+_BEFORE = (
+    "remove these layers and all behind them (output_whitelist names the blobs to end with), and"
+    " let the host compute them"
+)
+
+
+def advice_on(kind: str) -> str:
+    """What to do about an unknown layer type."""
+    if kind in HOST:
+        return f"{HOST[kind]}, which is work for the host: {_BEFORE}"
+    return (
+        "no such layer is known (bmnetu -list_ops lists all): write it with others, or bring it as"
+        " a plug-in"
+    )
+
+
+def advice_lines(kinds: Iterable[str]) -> list[str]:
+    """A line for each text of advice, with the types that it is for."""
+    groups: dict[str, list[str]] = {}
+    for kind in dict.fromkeys(kinds):
+        groups.setdefault(advice_on(kind), []).append(kind or '""')
+    return [f"{', '.join(names)}: {text}" for text, names in groups.items()]

@@ -1,0 +1,1 @@
+"""What can be compiled: a check of one network, and the list of all layer types."""

@@ -1,0 +1,251 @@
+"""``bmnetu -check``: which layers of a network can be compiled, and how, without its weights."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+from xdsl.context import Context
+from xdsl.dialects.builtin import ArrayAttr, ModuleOp, StringAttr
+from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.ir import Block, Region, SSAValue
+
+from bmnetu.errors import BmnetuError, InputFileError, UnsupportedError
+from bmnetu.frontend.importer import foreign_notes, import_layer, input_shape
+from bmnetu.frontend.layers.advice import HOST, advice_on
+from bmnetu.frontend.layers.importers import IMPORTERS
+from bmnetu.frontend.layers.site import LayerSite
+from bmnetu.frontend.network import ONNX, placeholder_notes
+from bmnetu.frontend.prototxt.inputs import reshaped
+from bmnetu.frontend.prototxt.layer import Layer
+from bmnetu.frontend.prototxt.topology import Topology, read_topology
+from bmnetu.frontend.prototxt.zoom import multiply, undecided, zoom_notes
+from bmnetu.frontend.weights.blobs import BlobSource, Coefficients, Required
+from dialects.names import shown
+from dialects.ufw.ops import LayerOp, Top
+from passes.convert_quant_to_tile import ConvertQuantToTilePass
+from passes.convert_ufw_to_quant import ConvertUfwToQuantPass
+from passes.module.locations import LayerError
+
+
+class Status(StrEnum):
+    """How a layer is computed."""
+
+    INT8 = "INT8"  # in 8 bits in an INT8 net, else in float
+    FP32 = "FP32"  # in float in both
+    HOST = "host"  # by a processor: not by the NPU
+    UNSUPPORTED = "unsupported"
+    UNKNOWN = "unknown"  # it reads what an unsupported layer makes
+
+
+COMPILED = (Status.INT8, Status.FP32)
+
+
+@dataclass(frozen=True)
+class LayerCheck:
+    """One layer: where it stands, what it is, how it is computed, and why not."""
+
+    where: str
+    name: str
+    type: str
+    status: Status
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Check:
+    """A network's layers in their order, and remarks."""
+
+    model: str
+    layers: tuple[LayerCheck, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether the whole network can be compiled."""
+        return all(layer.status in COMPILED for layer in self.layers)
+
+    @property
+    def verdict(self) -> str:
+        """How many layers cannot be compiled."""
+        bad = sum(layer.status not in COMPILED for layer in self.layers)
+        if not bad:
+            return f"{self.model}: all {len(self.layers)} layers can be compiled"
+        return f"{self.model}: {bad} of {len(self.layers)} layers cannot be compiled"
+
+    def text(self) -> str:
+        """A line a layer, and a line a type with its count."""
+        rows = [(x.where, shown(x.name), shown(x.type), x.status, x.reason) for x in self.layers]
+        counts = Counter((layer.type, layer.status) for layer in self.layers)
+        sums = [(str(n), shown(kind), status) for (kind, status), n in counts.most_common()]
+        lines = [*_columns(rows), "in all:", *_columns(sums, "  ")]
+        return "\n".join([*lines, self.verdict] if self.ok else lines)
+
+    def json(self) -> str:
+        """The same as JSON: model, ok, layers, notes."""
+        layers = [asdict(layer) for layer in self.layers]
+        found = {"model": self.model, "ok": self.ok, "layers": layers, "notes": list(self.notes)}
+        return json.dumps(found, indent=2, ensure_ascii=False)
+
+
+def _columns(rows: Sequence[Sequence[str]], indent: str = "") -> list[str]:
+    """Lines whose fields stand under each other."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    padded = ([f"{field:{w}}" for field, w in zip(row, widths, strict=True)] for row in rows)
+    return [indent + "  ".join(row).rstrip() for row in padded]
+
+
+def check_network(
+    model: Path, shapes: Sequence[Sequence[int]] | None = None, max_n: int | None = None
+) -> Check:
+    """Checks every layer of a prototxt or an .onnx.
+
+    Raises :class:`InputFileError` for a file that is no network, :class:`UsageError` when the
+    shapes do not fit the inputs.
+    """
+    from bmnetu.plugins import plugins  # which needs the frontend itself
+
+    plugins()
+    if model.suffix.lower() == ONNX:
+        return _check_onnx(model, shapes, max_n)
+    topology = read_topology(model)
+    return Check(str(model), *_checked(topology, NoWeights(), shapes, max_n))
+
+
+def _check_onnx(
+    model: Path, shapes: Sequence[Sequence[int]] | None, max_n: int | None
+) -> Check:
+    from bmnetu.frontend.onnx import convert_onnx
+
+    topology, weights, refusals = convert_onnx(model, shapes, max_n)
+    layers, notes = _checked(topology, weights, None, None)
+    refused = tuple(
+        LayerCheck(str(model), name, kind, Status.UNSUPPORTED, sentence)
+        for name, kind, sentence in refusals.entries
+    )
+    return Check(str(model), (*layers, *refused), notes)
+
+
+class NoWeights:
+    """Coefficients of ones: with them, every layer can be imported."""
+
+    def is_integer(self, layer: Layer) -> bool:
+        return False
+
+    def count(self, layer: Layer) -> int | None:
+        return None
+
+    def take(self, layer: Layer, required: tuple[Required, ...]) -> Coefficients:
+        return Coefficients(tuple(np.ones(each.shape, np.float32) for each in required))
+
+
+def _checked(
+    topology: Topology,
+    source: BlobSource,
+    shapes: Sequence[Sequence[int]] | None,
+    max_n: int | None,
+) -> tuple[tuple[LayerCheck, ...], tuple[str, ...]]:
+    read = {bottom for layer in topology.layers for bottom in layer.bottoms}
+    inputs = [blob for blob in reshaped(topology.inputs, shapes, max_n) if blob.name in read]
+    block = Block(arg_types=[Top(blob.name).type(input_shape(blob)) for blob in inputs])
+    values: dict[str, SSAValue] = dict(zip([x.name for x in inputs], block.args, strict=True))
+
+    def walked() -> tuple[LayerCheck, ...]:
+        walk = _Walk(topology, source, dict(values))
+        return tuple(walk.check(layer) for layer in topology.layers)
+
+    zooms, layers = undecided(topology.layers), walked()
+    if zooms and _faults(layers):
+        multiply(zooms, exact=True)
+        again = walked()
+        better = _faults(again) < _faults(layers)
+        layers = again if better else layers
+        multiply(zooms, exact=better)
+    notes = [*topology.notes, *zoom_notes(topology.path, zooms), *([] if shapes else placeholder_notes(topology, inputs))]
+    known = [layer for layer in topology.layers if layer.param.type in IMPORTERS]
+    notes += foreign_notes(known)
+    return layers, tuple(notes)
+
+
+def _faults(layers: tuple[LayerCheck, ...]) -> int:
+    """Layers that cannot be compiled, and those behind them."""
+    return sum(layer.status in (Status.UNSUPPORTED, Status.UNKNOWN) for layer in layers)
+
+
+class _Walk:
+    """A walk over the layers. ``values`` are the blobs whose shapes are known."""
+
+    def __init__(
+        self, topology: Topology, source: BlobSource, values: dict[str, SSAValue]
+    ) -> None:
+        self.source = source
+        self.values = values
+        self.faults: dict[str | None, list[str]] = {}
+        self.seen: dict[object, str] = {}
+        for each in topology.unknown:
+            if each.is_error:
+                self.faults.setdefault(each.layer, []).append(str(each.unknown))
+
+    def check(self, layer: Layer) -> LayerCheck:
+        status, reason = self.status(layer)
+        return LayerCheck(layer.where, layer.name, layer.param.type, status, reason)
+
+    def status(self, layer: Layer) -> tuple[Status, str]:
+        """How one layer is computed, and why not; its tops become known where it can be."""
+        kind = layer.param.type
+        if kind not in IMPORTERS:
+            status = Status.HOST if kind in HOST else Status.UNSUPPORTED
+            return status, advice_on(kind)
+        if layer.name in self.faults:
+            return Status.UNSUPPORTED, f"unknown field {', '.join(self.faults[layer.name])}"
+        lost = [bottom for bottom in layer.bottoms if bottom not in self.values]
+        if lost:
+            return Status.UNKNOWN, f'the shape of its bottom "{lost[0]}" is not known'
+        bottoms = [self.values[bottom] for bottom in layer.bottoms]
+        try:
+            op = import_layer(LayerSite(layer, bottoms, [Top(t) for t in layer.tops], self.source))
+        except (UnsupportedError, InputFileError) as error:
+            return Status.UNSUPPORTED, _reason(error, layer)
+        self.values |= dict(zip(layer.tops, op.results, strict=True))
+        reason = self.refusal(op)
+        if reason:
+            return Status.UNSUPPORTED, reason
+        return Status.INT8 if op.has_integers else Status.FP32, ""
+
+    def refusal(self, op: LayerOp) -> str:
+        """Why the layer cannot become commands; "" where it can. Equal layers are tried once."""
+        kinds = tuple(value.type for value in (*op.operands, *op.results))
+        settings = tuple((k, v) for k, v in op.properties.items() if k != "tops")
+        key = (type(op), kinds, settings)
+        if key not in self.seen:
+            self.seen[key] = _lowering_error(op)
+        return self.seen[key]
+
+
+def _reason(error: BmnetuError, layer: Layer) -> str:
+    """The sentence without file, line and layer."""
+    return error.message.removeprefix(layer.fault(""))
+
+
+def _lowering_error(op: LayerOp) -> str:
+    """Lowers a copy of the layer alone, in float, as far as its tiles."""
+    block = Block(arg_types=[value.type for value in op.operands])
+    copy = op.clone(dict(zip(op.operands, block.args, strict=True)))
+    block.add_ops([copy, ReturnOp(*copy.results)])
+    kinds = ([x.type for x in block.args], [x.type for x in copy.results])
+    function = FuncOp("main", kinds, Region(block))
+    names = [f"operand {i}" for i, _ in enumerate(block.args)]
+    function.attributes["input_names"] = ArrayAttr(map(StringAttr, names))
+    function.attributes["output_names"] = copy.tops
+    module, context = ModuleOp([function]), Context()
+    try:
+        ConvertUfwToQuantPass().apply(context, module)
+        ConvertQuantToTilePass().apply(context, module)
+    except LayerError as error:
+        return error.message
+    return ""

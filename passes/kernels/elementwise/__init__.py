@@ -1,0 +1,1 @@
+"""Kernels of float arithmetic with several tensors."""

@@ -1,0 +1,1 @@
+"""Kernels that make few numbers out of many."""

@@ -1,0 +1,27 @@
+"""Layers that add over many numbers: the NPU computes what they mean, at every opt level."""
+
+from __future__ import annotations
+
+import pytest
+
+from dialects.ufw import ops
+from dialects.ufw.ops import Top
+from tests.dialects.ufw.sums import SUMS
+from tests.one_layer import Build, check
+
+T = Top("t")
+
+SHAPED: dict[str, tuple[Build, tuple[int, ...]]] = {
+    **{name: (build, (2, 4, 5, 7)) for name, (build, _) in SUMS.items()},
+    "lrn of many channels": (lambda x: ops.LRNOp(x, T, size=5, alpha=0.1), (1, 600, 2, 3)),
+    "lrn of a matrix": (lambda x: ops.LRNOp(x, T, size=3, alpha=0.1), (3, 70)),
+    "lrn wider than the channels": (lambda x: ops.LRNOp(x, T, size=9, k=0.5), (1, 3, 4, 4)),
+    "lrn within, wide": (lambda x: ops.LRNOp(x, T, size=33, within=True), (1, 3, 20, 4)),
+}
+
+
+@pytest.mark.parametrize("name", SHAPED)
+@pytest.mark.parametrize("integer", [False, True])
+def test_npu_and_meaning_agree(name: str, integer: bool) -> None:
+    build, shape = SHAPED[name]
+    assert check(build, shape, integer=integer) <= 1e-5
