@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from math import prod
 from random import Random
 from typing import Any
@@ -23,6 +24,7 @@ from dialects.quant import types
 from dialects.quant.scale import ScaleAttr
 from dialects.ufw import ops as ufw
 from dialects.ufw.layer import SI8, UI8, Top
+from tests.net_moves import MOVES
 
 Array = NDArray[Any]
 MAX_ELEMENTS = 1 << 16
@@ -346,4 +348,5 @@ class NetMaker:
             self.activation, self.activation, self.softmax, self.concat, self.slice,
             self.shape_change, self.silence,
             self.lrn,
+            *(partial(make, self) for make in MOVES),
         ]  # fmt: skip

@@ -166,7 +166,8 @@ def _checked(
         better = _faults(again) < _faults(layers)
         layers = again if better else layers
         multiply(zooms, exact=better)
-    notes = [*topology.notes, *zoom_notes(topology.path, zooms), *([] if shapes else placeholder_notes(topology, inputs))]
+    notes = [*topology.notes, *zoom_notes(topology.path, zooms)]
+    notes += [] if shapes else placeholder_notes(topology, inputs)
     known = [layer for layer in topology.layers if layer.param.type in IMPORTERS]
     notes += foreign_notes(known)
     return layers, tuple(notes)

@@ -19,13 +19,13 @@ def _max_pool_mask(c: Converter, op: ufw.MaxPoolMaskOp) -> None:
     extents = zip(ints(op.kernel), types.shape_of(x)[2:], sides(pad), strict=True)
     kernel = i64s([min(k, size + sum(both)) for k, size, both in extents])
     pooled = c.add(
-        compute.MaxPoolOp, [x], types.like(x, types.shape_of(op.top)),
+        compute.MaxPoolOp, [x], types.float_like(op.top),
         kernel=kernel, stride=op.stride, pad=i64s(pad),
     )  # fmt: skip
     c.values[op.top] = c.fit(pooled, types.tensor_type(op.top), "requantize")
     c.top = op.top_names[1]
     mask = c.add(
-        movement.PoolIndexOp, [x, pooled], types.float_tensor(types.shape_of(op.mask)),
+        movement.PoolIndexOp, [x, pooled], types.float_like(op.mask),
         kernel=kernel, stride=op.stride, pad=i64s([pad[0], pad[2]]),
     )  # fmt: skip
     c.values[op.mask] = c.fit(mask, types.tensor_type(op.mask), "requantize")

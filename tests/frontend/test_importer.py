@@ -16,6 +16,7 @@ from bmnetu.frontend.layers.importers import IMPORTERS
 from dialects.functions import ROWS
 from dialects.ufw import ops
 from dialects.ufw.layer import shape_of
+from tests.frontend.moves import MOVES
 from tests.frontend.samples import CONV, SMALL, data, layer, layers_of, loaded, names, run, written
 from tests.functions import settings_text
 
@@ -75,6 +76,7 @@ SHAPES: list[tuple[str, str, list[int]]] = [
     ("BN", "", [2, 4, 9, 11]),
     ("CuDNNBatchNorm", "", [2, 4, 9, 11]),
     ("LRN", "lrn_param { local_size: 3 }", [2, 4, 9, 11]),
+    *MOVES,
 ]  # fmt: skip
 
 
@@ -84,7 +86,7 @@ def test_result_shapes(tmp_path: Path, kind: str, rest: str, shape: list[int]) -
 
 
 def test_every_importer_is_tried() -> None:
-    elsewhere = {"DenseBlock", "Eltwise", "Silence"}
+    elsewhere = {"DenseBlock", "Eltwise", "Silence", "Unpooling"}
     assert {kind for kind, _, _ in SHAPES} | elsewhere == set(IMPORTERS)
 
 

@@ -53,8 +53,8 @@ OTHERS: dict[str, Build] = {
 }
 
 
-STAY_FLOAT = {ops.SoftmaxOp, *FLOAT_SUMS}
-"""Layers whose sums 8 bits cannot hold."""
+STAY_FLOAT = {ops.SoftmaxOp, *FLOAT_SUMS, ops.MaxPoolMaskOp, ops.UnpoolOp}
+"""Layers whose sums, or places in a map, 8 bits cannot hold."""
 
 
 def function(name: str, parameters: Parameters) -> Build:

@@ -19,6 +19,7 @@ from dialects.quant.scale import ScaleAttr
 from dialects.ufw import ops
 from dialects.ufw.layer import SI8, UI8, LayerOp, shape_of, tensor_type
 from dialects.ufw.ops import Top
+from tests.dialects.ufw.moves import MOVES
 from tests.dialects.ufw.sums import SUMS
 
 Build = Callable[[SSAValue], LayerOp]
@@ -109,6 +110,7 @@ SOUND: dict[str, tuple[Build, list[tuple[int, ...]]]] = {
     "permute": (lambda x: ops.PermuteOp(x, T, (3, 0, 2, 1)), [(7, 2, 5, 4)]),
     "silence": (lambda x: ops.SilenceOp([x, x]), []),
     **SUMS,
+    **MOVES,
 }
 
 
