@@ -27,10 +27,12 @@ from dialects.quant.movement import (
     ConcatOp,
     InterleaveOp,
     InterpolateOp,
+    PoolIndexOp,
     ReshapeOp,
     SliceOp,
     TakeOp,
     TransposeOp,
+    UnpoolOp,
 )
 from dialects.quant.reductions import RecurrentOp, ReduceOp
 from dialects.quant.strips import ExchangeHaloOp, JoinStripsOp, QuantizeStripsOp, SplitStripsOp
@@ -45,6 +47,7 @@ from passes.kernels.movement.lowerings import (
     lower_transpose,
 )
 from passes.kernels.movement.pixels import lower_interleave, lower_interpolate, lower_take
+from passes.kernels.movement.unpooling import lower_pool_index, lower_unpool
 from passes.kernels.pointwise import (
     lower_dequantize,
     lower_eltwise,
@@ -102,6 +105,8 @@ register(BroadcastOp, lower_broadcast)
 register(TakeOp, lower_take)
 register(InterpolateOp, lower_interpolate)
 register(InterleaveOp, lower_interleave)
+register(PoolIndexOp, lower_pool_index)
+register(UnpoolOp, lower_unpool)
 register(SplitStripsOp, lower_split_strips)
 register(JoinStripsOp, lower_join_strips)
 register(ExchangeHaloOp, lower_exchange_halo)

@@ -13,7 +13,9 @@ from passes.layers import (
     binary,
     deconvolution,
     movement,
+    pixels,
     reductions,
+    unpooling,
     volume,
     weighted,
 )
@@ -31,6 +33,8 @@ LAYERS: dict[type[Operation], Lowering[Any]] = {
     **binary.LAYERS,
     **movement.LAYERS,
     **reductions.LAYERS,
+    **pixels.LAYERS,
+    **unpooling.LAYERS,
 }
 
 

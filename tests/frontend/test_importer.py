@@ -16,6 +16,7 @@ from bmnetu.frontend.layers.importers import IMPORTERS
 from dialects.functions import ROWS
 from dialects.ufw import ops
 from dialects.ufw.layer import shape_of
+from tests.frontend.moves import MOVES
 from tests.frontend.samples import CONV, SMALL, data, layer, layers_of, loaded, names, run, written
 from tests.frontend.sums import SUMS
 from tests.functions import settings_text
@@ -74,11 +75,8 @@ SHAPES: list[tuple[str, str, list[int]]] = [
     ("Concat", "", [2, 4, 9, 11]),
     ("Slice", "", [2, 4, 9, 11]),
     ("Split", "", [2, 4, 9, 11]),
-    ("Deconvolution", "convolution_param { num_output: 6 kernel_size: 4 stride: 2 pad: 1 }",
-     [2, 6, 18, 22]),
-    ("DeconvolutionDepthwise", "convolution_param { num_output: 4 kernel_size: 2 stride: 2 }",
-     [2, 4, 18, 22]),
     *SUMS,
+    *MOVES,
 ]  # fmt: skip
 
 
@@ -91,7 +89,7 @@ def test_every_importer_is_tried() -> None:
     aliases = {alias for row in ROWS for alias in row.aliases}
     aliases |= {"Axpy", "BroadcastBinary", "Compare", "ConstBinary", "EltwiseBinary", "Parameter",
                 "Select", "Where"}  # test_eltwise.py
-    elsewhere = {"DenseBlock", "Eltwise", "LSTM", "RNN", "Silence", *aliases}
+    elsewhere = {"Convolution3D", "DenseBlock", "Eltwise", "LSTM", "Pooling3D", "RNN", "Silence", "Unpooling", *aliases}
     assert {kind for kind, _, _ in SHAPES} | elsewhere == set(IMPORTERS)
 
 

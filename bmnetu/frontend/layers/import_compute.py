@@ -132,8 +132,9 @@ def depthwise_deconvolution(site: LayerSite) -> ops.LayerOp:
 
 
 def _deconvolution(site: LayerSite, group: int) -> ops.LayerOp:
-    param, window = site.param.convolution_param, window_of(site)
+    param = site.param.convolution_param
     _check_groups(site, group)
+    window = window_of(site)
     outputs = param.num_output
     weights = (outputs, site.channels // group, *window.kernel)
     shapes.deconvolution(site.shape, weights, window.stride, window.pad, window.dilation, group)

@@ -39,6 +39,11 @@ def _pooling(site: LayerSite, param: PoolingParameter, tf: bool) -> ops.LayerOp:
     require(min(stride) > 0, "stride is 0")
     if param.pad_mode != PoolingParameter.EXPLICIT and not param.global_pooling:
         pad, ceil_mode = _pads_of_mode(site, param, kernel, stride), False
+    if len(site.tops) == 2:
+        require(kind is ops.PoolingKind.MAX, "a second top, the mask, is that of a maximum")
+        return ops.MaxPoolMaskOp(
+            site.bottom, site.tops, kernel, stride=stride, pad=pad, ceil_mode=ceil_mode
+        )
     return ops.PoolingOp(
         site.bottom,
         site.top,
