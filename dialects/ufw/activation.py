@@ -197,6 +197,31 @@ class PointwiseOp(FunctionProperties, UnaryLayerOp):
 
 
 @irdl_op_definition
+class LogSoftmaxOp(UnaryLayerOp):
+    """``y = x - max - log(sum(exp(x - max)))`` along ``axis``."""
+
+    name = "ufw.log_softmax"
+
+    axis = prop_def(IntegerAttr[I64], default_value=IntegerAttr(1, i64))
+
+    traits = traits_def(Pure())
+    assembly_format = (
+        "$tops $bottom (`axis` $axis^)? attr-dict `:` functional-type(operands, results)"
+    )
+
+    def __init__(self, bottom: SSAValue, top: Top, axis: int = 1) -> None:
+        self.setup([bottom], [top], {"axis": axis})
+
+    def verify_layer(self) -> None:
+        shapes.check_axis(self.axis.value.data, len(shape_of(self.bottom)))
+
+    def meaning(self, inputs: Sequence[FloatArray]) -> list[FloatArray]:
+        axis = self.axis.value.data
+        shifted = inputs[0] - inputs[0].max(axis=axis, keepdims=True)
+        return [shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))]
+
+
+@irdl_op_definition
 class SoftmaxOp(UnaryLayerOp):
     """``y = exp(x - max) / sum(exp(x - max))`` along ``axis``."""
 

@@ -9,20 +9,41 @@ from __future__ import annotations
 
 from xdsl.ir import Dialect
 
-from dialects.ufw.activation import PointwiseOp, PReLUOp, ReLUOp, SoftmaxOp
+from dialects.ufw.activation import LogSoftmaxOp, PointwiseOp, PReLUOp, ReLUOp, SoftmaxOp
 from dialects.ufw.convolution import ConvolutionOp, InnerProductOp
 from dialects.ufw.deconvolution import DeconvolutionOp
-from dialects.ufw.eltwise import EltwiseOp, EltwiseOperation, EltwiseOperationAttr
+from dialects.ufw.eltwise import (
+    BinaryOp,
+    EltwiseOp,
+    EltwiseOperation,
+    EltwiseOperationAttr,
+    ParameterOp,
+    SelectOp,
+)
 from dialects.ufw.layer import LayerOp, Top
 from dialects.ufw.movement import (
     ConcatOp,
     DropoutOp,
     FlattenOp,
+    Im2colOp,
+    MaxPoolMaskOp,
+    PadMode,
+    PadModeAttr,
+    PadOp,
     PermuteOp,
+    Positions,
+    PositionsAttr,
+    RearrangeOp,
     ReshapeOp,
+    ResizeMode,
+    ResizeModeAttr,
+    ResizeOp,
     SilenceOp,
     SliceOp,
     SplitOp,
+    StridedSliceOp,
+    TileOp,
+    UnpoolOp,
 )
 from dialects.ufw.normalisation import BatchNormOp, BiasOp, ScaleOp
 from dialects.ufw.pooling import PoolingKind, PoolingKindAttr, PoolingOp
@@ -30,7 +51,7 @@ from dialects.ufw.reductions.lrn import LRNOp
 from dialects.ufw.reductions.recurrent import RecurrentOp
 from dialects.ufw.reductions.reduce import ArgOp, ReduceOp, ReduceOperation, ReduceOperationAttr
 from dialects.ufw.reductions.standardize import NormalizeOp, StandardizeOp
-from dialects.ufw.volume import ConvolutionNdOp, PoolingNdOp
+from dialects.ufw.volume import Convolution3DOp, Pooling3DOp
 
 ALL_OPS: list[type[LayerOp]] = [
     ConvolutionOp,
@@ -44,8 +65,14 @@ ALL_OPS: list[type[LayerOp]] = [
     PointwiseOp,
     DropoutOp,
     SoftmaxOp,
+    LogSoftmaxOp,
     PoolingOp,
+    Convolution3DOp,
+    Pooling3DOp,
     EltwiseOp,
+    BinaryOp,
+    SelectOp,
+    ParameterOp,
     ConcatOp,
     SliceOp,
     SplitOp,
@@ -53,17 +80,31 @@ ALL_OPS: list[type[LayerOp]] = [
     ReshapeOp,
     PermuteOp,
     SilenceOp,
+    StridedSliceOp,
+    PadOp,
+    TileOp,
+    ResizeOp,
+    RearrangeOp,
+    Im2colOp,
+    MaxPoolMaskOp,
+    UnpoolOp,
     LRNOp,
     ReduceOp,
     ArgOp,
     StandardizeOp,
     NormalizeOp,
     RecurrentOp,
-    ConvolutionNdOp,
-    PoolingNdOp,
 ]
 
-UFW = Dialect("ufw", [*ALL_OPS], [PoolingKindAttr, EltwiseOperationAttr, ReduceOperationAttr])
+ATTRIBUTES = [
+    PoolingKindAttr,
+    EltwiseOperationAttr,
+    PadModeAttr,
+    PositionsAttr,
+    ReduceOperationAttr,
+    ResizeModeAttr,
+]
+UFW = Dialect("ufw", [*ALL_OPS], ATTRIBUTES)
 
 __all__ = [
     "ALL_OPS",
@@ -71,8 +112,9 @@ __all__ = [
     "ArgOp",
     "BatchNormOp",
     "BiasOp",
+    "BinaryOp",
     "ConcatOp",
-    "ConvolutionNdOp",
+    "Convolution3DOp",
     "ConvolutionOp",
     "DeconvolutionOp",
     "DropoutOp",
@@ -80,28 +122,42 @@ __all__ = [
     "EltwiseOperation",
     "EltwiseOperationAttr",
     "FlattenOp",
+    "Im2colOp",
     "InnerProductOp",
     "LRNOp",
     "LayerOp",
+    "LogSoftmaxOp",
+    "MaxPoolMaskOp",
     "NormalizeOp",
     "PReLUOp",
+    "PadMode",
+    "PadOp",
+    "ParameterOp",
     "PermuteOp",
     "PointwiseOp",
+    "Pooling3DOp",
     "PoolingKind",
     "PoolingKindAttr",
-    "PoolingNdOp",
     "PoolingOp",
+    "Positions",
     "ReLUOp",
+    "RearrangeOp",
     "RecurrentOp",
     "ReduceOp",
     "ReduceOperation",
     "ReduceOperationAttr",
     "ReshapeOp",
+    "ResizeMode",
+    "ResizeOp",
     "ScaleOp",
+    "SelectOp",
     "SilenceOp",
     "SliceOp",
     "SoftmaxOp",
     "SplitOp",
     "StandardizeOp",
+    "StridedSliceOp",
+    "TileOp",
     "Top",
+    "UnpoolOp",
 ]

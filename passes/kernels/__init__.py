@@ -21,22 +21,24 @@ from dialects.quant.compute import (
     RequantizeOp,
     SoftmaxOp,
 )
-from dialects.quant.eltwise import BinaryOp, SelectOp
+from dialects.quant.eltwise import BinaryOp, ConstantOp, SelectOp
 from dialects.quant.movement import (
     BroadcastOp,
     ConcatOp,
     InterleaveOp,
     InterpolateOp,
+    PoolIndexOp,
     ReshapeOp,
     SliceOp,
     TakeOp,
     TransposeOp,
+    UnpoolOp,
 )
 from dialects.quant.reductions import RecurrentOp, ReduceOp
 from dialects.quant.strips import ExchangeHaloOp, JoinStripsOp, QuantizeStripsOp, SplitStripsOp
 from passes.kernels.builder import TileBuilder
 from passes.kernels.convolution.conv import lower_conv
-from passes.kernels.elementwise.binary import lower_binary, lower_select
+from passes.kernels.elementwise.binary import lower_binary, lower_constant, lower_select
 from passes.kernels.movement.lowerings import (
     lower_broadcast,
     lower_concat,
@@ -45,6 +47,7 @@ from passes.kernels.movement.lowerings import (
     lower_transpose,
 )
 from passes.kernels.movement.pixels import lower_interleave, lower_interpolate, lower_take
+from passes.kernels.movement.unpooling import lower_pool_index, lower_unpool
 from passes.kernels.pointwise import (
     lower_dequantize,
     lower_eltwise,
@@ -84,6 +87,7 @@ register(AveragePoolOp, lower_average_pool)
 register(EltwiseOp, lower_eltwise)
 register(BinaryOp, lower_binary)
 register(SelectOp, lower_select)
+register(ConstantOp, lower_constant)
 register(RequantizeOp, lower_requantize)
 register(PReluOp, lower_prelu)
 register(LookupOp, lower_lookup)
@@ -101,6 +105,8 @@ register(BroadcastOp, lower_broadcast)
 register(TakeOp, lower_take)
 register(InterpolateOp, lower_interpolate)
 register(InterleaveOp, lower_interleave)
+register(PoolIndexOp, lower_pool_index)
+register(UnpoolOp, lower_unpool)
 register(SplitStripsOp, lower_split_strips)
 register(JoinStripsOp, lower_join_strips)
 register(ExchangeHaloOp, lower_exchange_halo)

@@ -1,4 +1,4 @@
-"""Convolution and pooling along one or three dimensions, by those of images."""
+"""Convolution and pooling of N x C x T x H x W tensors, as layers of N x C x H x W tensors."""
 
 from __future__ import annotations
 
@@ -6,179 +6,164 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from xdsl.dialects.builtin import TensorType
 from xdsl.ir import Operation, SSAValue
 
-from dialects.constant import Array, ConstantAttr
+from dialects.constant import ConstantAttr
 from dialects.quant import compute, movement, types
-from dialects.quant.base import i64s, int_attr
+from dialects.quant.base import i64s, int_attr, ints
 from dialects.quant.windows import window_size
-from dialects.ufw import ops as ufw
+from dialects.ufw.pooling import PoolingKind
+from dialects.ufw.shapes import sides
+from dialects.ufw.volume import Convolution3DOp, Pooling3DOp
 from passes.layers.converter import Converter
+from passes.layers.weighted import operand_of, result_type, shift_of
 from passes.layers.wide_window import cut_dilation, cut_stride, subsampled
 
-Window = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
-"""Stride, pad and dilation of height and width."""
+NOWHERE = -1
+"""In the rows that are taken: a row of zeros."""
 
 
-def _part(c: Converter, x: SSAValue, axis: int, begin: int, count: int, step: str) -> SSAValue:
-    """Some elements along an axis; the value itself where these are all."""
-    shape = list(types.shape_of(x))
-    if shape[axis] == count:
-        return x
-    shape[axis] = count
-    settings = {"axis": int_attr(axis), "begin": int_attr(begin)}
-    return c.add(movement.SliceOp, [x], types.like(x, shape), step, **settings)
+def _convolution(c: Converter, op: Convolution3DOp) -> None:
+    """All frames in one tall image, [N, C, T H, W], and one 2-d convolution over it.
 
-
-def _joined(c: Converter, parts: Sequence[SSAValue], step: str) -> SSAValue:
-    """Values one behind the other along the channels."""
-    if len(parts) == 1:
-        return parts[0]
-    n, _, *rest = types.shape_of(parts[0])
-    channels = sum(types.shape_of(each)[1] for each in parts)
-    kind = types.like(parts[0], (n, channels, *rest))
-    return c.add(movement.ConcatOp, parts, kind, step, axis=int_attr(1))
-
-
-def _image_convolution(
-    c: Converter,
-    op: ufw.ConvolutionNdOp,
-    x: SSAValue,
-    weight: Array,
-    window: Window,
-    step: str,
-) -> SSAValue:
-    """A 2-d convolution with some of the layer's weights, in the type of its result."""
-    stride, steps = cut_stride(window[0])
-    kernel, dilation = cut_dilation(ConstantAttr.of(np.ascontiguousarray(weight)), window[2])
-    n, _, *sizes = types.shape_of(x)
-    pad = window[1]
-    made = [
-        window_size(size, kernel.shape[2 + i], stride[i], pad[2 * i] + pad[2 * i + 1], dilation[i])
-        for i, size in enumerate(sizes)
-    ]
-    shape = (n, len(weight), *made)
-    result: TensorType[Any] = types.float_like(op.top, shape)
-    if op.right_shift is not None:
-        result = types.like(op.top, shape)
-    y = c.add(
+    For each step of the kernel along the time, the rows of the frames that it meets are taken,
+    with rows of zeros between frames for the padding; these images are the channels of one. What
+    windows over two frames give is left out behind.
+    """
+    x = operand_of(c, op)
+    batch, channels, frames, height, width = types.shape_of(x)
+    settings = (op.stride, op.pad, op.dilation)
+    (st, *stride), (pt, ph, pw), (dt, *dilation) = (ints(each) for each in settings)
+    outputs, inner, taps, kh, kw = op.weight.shape
+    out_frames, rows = types.shape_of(op.top)[2:4]
+    x = c.reshape(x, (batch, channels, frames * height, width), "frames")
+    block = _block(height, ph, kh, stride[0])
+    step = block // stride[0]
+    images: list[SSAValue] = []
+    for tap in range(taps):
+        which = np.arange(out_frames) * st + tap * dt - pt
+        images.append(_rows_of_frames(c, x, which, frames, height, block, ph, f"time{tap}"))
+    groups = op.groups
+    if taps > 1:
+        parts = [_group(c, image, groups, g) for g in range(groups) for image in images]
+        shape = types.shape_of(images[0])
+        joined = types.like(x, (batch, channels * taps, *shape[2:]))
+        x = c.add(movement.ConcatOp, parts, joined, "times", axis=int_attr(1))
+    else:
+        x = images[0]
+    # The channels of a group are [time, channel].
+    flat = op.weight.array.transpose(0, 2, 1, 3, 4).reshape(outputs, taps * inner, kh, kw)
+    weight, dilation = cut_dilation(ConstantAttr.of(np.ascontiguousarray(flat)), dilation)
+    stride, steps = cut_stride(stride)
+    kernel = weight.shape[2:]
+    tall = types.shape_of(x)[2]
+    dense = (
+        batch, outputs,
+        window_size(tall, kernel[0], stride[0], 0, dilation[0]),
+        window_size(width, kernel[1], stride[1], 2 * pw, dilation[1]),
+    )  # fmt: skip
+    value = c.add(
         compute.ConvOp,
         [x],
-        result,
-        step,
-        weight=kernel,
+        result_type(c, op, dense),
+        "convolved",
+        weight=weight,
         bias=op.bias,
         stride=i64s(stride),
-        pad=i64s(pad),
+        pad=i64s([0, 0, pw, pw]),
         dilation=i64s(dilation),
-        group=op.group,
-        shift=None if op.right_shift is None else int_attr(op.right_shift.value.data),
+        group=int_attr(groups),
+        shift=shift_of(op),
     )
-    return subsampled(c, y, steps)
+    value = subsampled(c, value, steps)
+    kept = (np.arange(out_frames)[:, None] * step + np.arange(rows)).ravel()
+    value = _taken(c, value, kept, "rows")
+    c.finish(op, c.reshape(value, types.shape_of(op.top)))
 
 
-def lower_convolution(c: Converter, op: ufw.ConvolutionNdOp) -> None:
-    """One dimension: an image of one row. Three: an image a time, whose channels are those of the
-    times that the window covers, so that there is one sum, and one rounding."""
-    bottom = c.value(op.bottom)
-    x = c.as_float(bottom) if op.right_shift is None else c.as_integer(bottom)
-    if op.right_shift is not None and types.is_float(op.top):
-        raise c.error("the layer has integer weights but its result has no scale")
-    shape, final, weight = types.shape_of(x), types.shape_of(op.top), op.weight.array
-    stride, pad, dilation = (a.get_values() for a in (op.stride, op.pad, op.dilation))
-    if len(shape) == 3:
-        x = c.reshape(x, (*shape[:2], 1, shape[2]), "row")
-        window = ((1, *stride), (0, 0, *pad), (1, *dilation))
-        y = _image_convolution(c, op, x, weight[:, :, None], window, "pixels")
-        _finish(c, op, c.reshape(y, final))
-        return
-    n, channels, length = shape[:3]
-    turned = types.like(x, (n, length, channels, *shape[3:]))
-    x = c.add(movement.TransposeOp, [x], turned, "times", order=i64s([0, 2, 1, 3, 4]))
-    x = c.reshape(x, (n, length * channels, *shape[3:]), "channels")
-    window = (stride[1:], pad[2:], dilation[1:])
-    images: list[SSAValue] = []
-    for time in range(final[2]):
-        first = time * stride[0] - pad[0]
-        taps = range(weight.shape[2])
-        inside = [tap for tap in taps if 0 <= first + tap * dilation[0] < length]
-        if not inside:  # in the padding: any time, with weights 0
-            inside, kept = [0], np.zeros_like(weight)
-            first = 0
-        else:
-            kept = weight
-        times = [first + tap * dilation[0] for tap in inside]
-        image = _times(c, op, x, times, channels, f"time{time}")
-        images.append(
-            _image_convolution(
-                c, op, image, _by_channels(kept[:, :, inside]), window, f"image{time}"
-            )
-        )
-    y = _joined(c, images, "images")
-    outputs = final[1]
-    y = c.reshape(y, (n, final[2], outputs, *final[3:]), "result/times")
-    back = types.like(y, final)
-    _finish(c, op, c.add(movement.TransposeOp, [y], back, "", order=i64s([0, 2, 1, 3, 4])))
+def _block(height: int, pad: int, kernel: int, stride: int) -> int:
+    """Rows from one frame to the next: with its padding, and a multiple of the stride."""
+    if kernel == 1 and not pad and height % stride == 0:
+        return height
+    return -(-(height + 2 * pad) // stride) * stride
 
 
-def _finish(c: Converter, op: Any, y: SSAValue) -> None:
-    c.rename(y)
-    c.finish(op, y)
+def _rows_of_frames(
+    c: Converter, x: SSAValue, which: Any, frames: int, height: int, block: int, pad: int, step: str
+) -> SSAValue:
+    """The rows of some frames, ``block`` a frame, ``pad`` rows of zeros above each; a frame that
+    does not exist is zeros."""
+    rows = np.full((len(which), block), NOWHERE)
+    inside = (which >= 0) & (which < frames)
+    rows[inside, pad : pad + height] = which[inside, None] * height + np.arange(height)
+    return _taken(c, x, rows.ravel(), step)
 
 
-def _by_channels(weight: Array) -> Array:
-    """[O, I, kt, kh, kw] as [O, kt * I, kh, kw]."""
-    outputs, inputs, times, *window = weight.shape
-    return weight.transpose(0, 2, 1, 3, 4).reshape(outputs, times * inputs, *window)
+def _taken(c: Converter, x: SSAValue, rows: Any, step: str) -> SSAValue:
+    """Some rows of an image; the image itself where these are all in order."""
+    shape = types.shape_of(x)
+    if np.array_equal(rows, np.arange(shape[2])):
+        return x
+    result = types.like(x, (*shape[:2], len(rows), shape[3]))
+    indices = ConstantAttr.of(rows.astype(np.int32))
+    return c.add(movement.TakeOp, [x], result, step, axis=int_attr(2), indices=indices)
 
 
-def _times(
+def _group(c: Converter, x: SSAValue, groups: int, group: int) -> SSAValue:
+    """The channels of one group."""
+    if groups == 1:
+        return x
+    batch, channels, *sizes = types.shape_of(x)
+    count = channels // groups
+    result = types.like(x, (batch, count, *sizes))
+    settings = {"axis": int_attr(1), "begin": int_attr(group * count)}
+    return c.add(movement.SliceOp, [x], result, "group", **settings)
+
+
+def _pooled(
     c: Converter,
-    op: ufw.ConvolutionNdOp,
     x: SSAValue,
-    times: Sequence[int],
-    channels: int,
+    shape: Sequence[int],
+    kind: PoolingKind,
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    pad: Sequence[int],
     step: str,
 ) -> SSAValue:
-    """The channels of some times, group by group."""
-    groups, size = op.groups, channels // op.groups
-    dense = list(range(times[0], times[0] + len(times))) == list(times)
-    if groups == 1 and dense:
-        return _part(c, x, 1, times[0] * channels, len(times) * channels, step)
-    parts = [
-        _part(c, x, 1, time * channels + group * size, size, f"{step}/part")
-        for group in range(groups)
-        for time in times
-    ]
-    return _joined(c, parts, step)
+    """A 2-d pooling in the scale of its operand."""
+    sizes = zip(kernel, types.shape_of(x)[2:], sides(pad), strict=True)
+    clipped = [min(k, size + sum(both)) for k, size, both in sizes]  # of a single window
+    stride, steps = cut_stride(stride)
+    dense = [(size - 1) * step + 1 for size, step in zip(shape[2:], steps, strict=True)]
+    value = c.add(
+        compute.MaxPoolOp if kind is PoolingKind.MAX else compute.AveragePoolOp,
+        [x],
+        types.like(x, (*shape[:2], *dense)),
+        step,
+        kernel=i64s(clipped),
+        stride=i64s(stride),
+        pad=i64s(pad),
+    )
+    return subsampled(c, value, steps)
 
 
-def lower_pooling(c: Converter, op: ufw.PoolingNdOp) -> None:
-    """A pooling over height and width, then one over the time."""
-    y, final = c.value(op.bottom), types.shape_of(op.top)
-    kind = compute.MaxPoolOp if op.kind.data == "max" else compute.AveragePoolOp
-    for index, (shape, kernel, stride, pad) in enumerate(op.planes):
-        x = c.reshape(y, shape, f"planes{index}")
-        rows, columns = op.counts(shape, kernel, stride, pad)
-        cut, steps = cut_stride(stride)
-        dense = [(n - 1) * step + 1 for n, step in zip((rows, columns), steps, strict=True)]
-        padded = [size + pad[2 * i] + pad[2 * i + 1] for i, size in enumerate(shape[2:])]
-        clipped = [min(k, size) for k, size in zip(kernel, padded, strict=True)]
-        y = c.add(
-            kind,
-            [x],
-            types.like(x, (*shape[:2], *dense)),
-            f"pooled{index}",
-            kernel=i64s(clipped),
-            stride=i64s(cut),
-            pad=i64s(pad),
-        )
-        y = subsampled(c, y, steps)
-    _finish(c, op, c.reshape(y, final))
+def _pooling(c: Converter, op: Pooling3DOp) -> None:
+    """Along the time on [N, C, T, H W], then each frame on [N, C T, H, W]."""
+    x, top = c.value(op.bottom), types.shape_of(op.top)
+    shape = types.shape_of(x)
+    (kt, kh, kw), (st, sh, sw), (pt, ph, pw) = (ints(x) for x in (op.kernel, op.stride, op.pad))
+    times = op.in_time(shape)
+    if (kt, st, pt) != (1, 1, 0):
+        x = c.reshape(x, (*shape[:3], shape[3] * shape[4]), "frames")
+        x = _pooled(c, x, times, op.kind.data, (kt, 1), (st, 1), (pt, pt, 0, 0), "time")
+    x = c.reshape(x, (shape[0], shape[1] * times[2], *shape[3:]), "images")
+    flat = (shape[0], shape[1] * times[2], *top[3:])
+    if ((kh, kw), (sh, sw), (ph, pw)) != ((1, 1), (1, 1), (0, 0)):
+        x = _pooled(c, x, flat, op.kind.data, (kh, kw), (sh, sw), (ph, ph, pw, pw), "space")
+    c.finish(op, c.reshape(x, top))
 
 
 LAYERS: dict[type[Operation], Callable[[Converter, Any], None]] = {
-    ufw.ConvolutionNdOp: lower_convolution,
-    ufw.PoolingNdOp: lower_pooling,
+    Convolution3DOp: _convolution,
+    Pooling3DOp: _pooling,
 }

@@ -16,6 +16,7 @@ from bmnetu.frontend.layers.importers import IMPORTERS
 from dialects.functions import ROWS
 from dialects.ufw import ops
 from dialects.ufw.layer import shape_of
+from tests.frontend.moves import MOVES
 from tests.frontend.samples import CONV, SMALL, data, layer, layers_of, loaded, names, run, written
 from tests.frontend.sums import SUMS
 from tests.functions import settings_text
@@ -62,6 +63,8 @@ SHAPES: list[tuple[str, str, list[int]]] = [
      [2, 4, 9, 5]),
     ("InnerProduct", "inner_product_param { num_output: 5 transpose: true }", [2, 5]),
     ("Softmax", "softmax_param { axis: -1 }", [2, 4, 9, 11]),
+    ("ComposedFunction", 'composed_function_param { function: "ge(x, 0.5)" }', [2, 4, 9, 11]),
+    ("LogSoftmax", "softmax_param { axis: 2 }", [2, 4, 9, 11]),
     *((row.layer, settings_text(row, row.samples[-1]), [2, 4, 9, 11]) for row in ROWS),
     ("Dropout", "dropout_param { dropout_ratio: 0.5 }", [2, 4, 9, 11]),
     ("Flatten", "", [2, 396]),
@@ -73,11 +76,8 @@ SHAPES: list[tuple[str, str, list[int]]] = [
     ("Concat", "", [2, 4, 9, 11]),
     ("Slice", "", [2, 4, 9, 11]),
     ("Split", "", [2, 4, 9, 11]),
-    ("Deconvolution", "convolution_param { num_output: 6 kernel_size: 4 stride: 2 pad: 1 }",
-     [2, 6, 18, 22]),
-    ("DeconvolutionDepthwise", "convolution_param { num_output: 4 kernel_size: 2 stride: 2 }",
-     [2, 4, 18, 22]),
     *SUMS,
+    *MOVES,
 ]  # fmt: skip
 
 
@@ -88,7 +88,9 @@ def test_result_shapes(tmp_path: Path, kind: str, rest: str, shape: list[int]) -
 
 def test_every_importer_is_tried() -> None:
     aliases = {alias for row in ROWS for alias in row.aliases}
-    elsewhere = {"DenseBlock", "Eltwise", "LSTM", "RNN", "Silence", *aliases}
+    aliases |= {"Axpy", "BroadcastBinary", "Compare", "ConstBinary", "EltwiseBinary", "Parameter",
+                "Select", "Where"}  # test_eltwise.py
+    elsewhere = {"Convolution3D", "DenseBlock", "Eltwise", "LSTM", "Pooling3D", "RNN", "Silence", "Unpooling", *aliases}
     assert {kind for kind, _, _ in SHAPES} | elsewhere == set(IMPORTERS)
 
 

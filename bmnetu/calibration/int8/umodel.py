@@ -48,9 +48,7 @@ def _layer(
     layer.top.extend(op.top_names)
     found = quantized.coefficients.get(op)
     match op:
-        case ops.ConvolutionNdOp() if layer.type == "Convolution3D":
-            layer.convolution3d_param.bias_term = _has_bias(op, found)
-        case ops.ConvolutionOp() | ops.ConvolutionNdOp() | ops.DeconvolutionOp():
+        case ops.ConvolutionOp() | ops.DeconvolutionOp():
             layer.convolution_param.bias_term = _has_bias(op, found)
         case ops.InnerProductOp():
             layer.inner_product_param.bias_term = _has_bias(op, found)

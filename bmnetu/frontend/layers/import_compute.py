@@ -10,10 +10,10 @@ from typing import cast
 import numpy as np
 from xdsl.utils.exceptions import VerifyException
 
-from bmnetu.frontend.layers import import_volume
+from bmnetu.frontend.layers.import_volume import convolution_of_volumes
 from bmnetu.frontend.layers.site import LayerSite, UnsupportedSetting
 from bmnetu.frontend.prototxt.custom import CUSTOM_MESSAGES
-from bmnetu.frontend.ufw_pb2 import ConvolutionParameter, EltwiseParameter
+from bmnetu.frontend.ufw_pb2 import ConvolutionParameter
 from bmnetu.frontend.weights.blobs import Role
 from dialects.constant import Array
 from dialects.functions import Function
@@ -90,9 +90,9 @@ def depthwise_convolution(site: LayerSite) -> ops.LayerOp:
 
 def _convolution(site: LayerSite, group: int) -> ops.LayerOp:
     param = site.param.convolution_param
-    if site.rank in (3, 5):
-        return import_volume.convolution(site, group)
     _check_groups(site, group)
+    if site.rank == 5:
+        return convolution_of_volumes(site, group)
     window = window_of(site)
     weights = (param.num_output, site.channels // group, *window.kernel)
     shapes.convolution(
@@ -132,8 +132,9 @@ def depthwise_deconvolution(site: LayerSite) -> ops.LayerOp:
 
 
 def _deconvolution(site: LayerSite, group: int) -> ops.LayerOp:
-    param, window = site.param.convolution_param, window_of(site)
+    param = site.param.convolution_param
     _check_groups(site, group)
+    window = window_of(site)
     outputs = param.num_output
     weights = (outputs, site.channels // group, *window.kernel)
     shapes.deconvolution(site.shape, weights, window.stride, window.pad, window.dilation, group)
@@ -217,17 +218,5 @@ def softmax(site: LayerSite) -> ops.LayerOp:
     return ops.SoftmaxOp(site.bottom, site.top, site.axis(site.param.softmax_param.axis))
 
 
-_ELTWISE = {
-    EltwiseParameter.SUM: ops.EltwiseOperation.SUM,
-    EltwiseParameter.PROD: ops.EltwiseOperation.PRODUCT,
-    EltwiseParameter.MAX: ops.EltwiseOperation.MAX,
-}
-
-
-def eltwise(site: LayerSite) -> ops.LayerOp:
-    param = site.param.eltwise_param
-    operation = _ELTWISE[param.operation]
-    coefficients = list(param.coeff) or None
-    if operation is ops.EltwiseOperation.MAX:
-        coefficients = None  # Caffe looks at them in a sum alone, and forbids them in a product
-    return ops.EltwiseOp(site.bottoms, site.top, operation, coefficients)
+def log_softmax(site: LayerSite) -> ops.LayerOp:
+    return ops.LogSoftmaxOp(site.bottom, site.top, site.axis(site.param.softmax_param.axis))

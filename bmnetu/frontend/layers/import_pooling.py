@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bmnetu.frontend.layers import import_volume
 from bmnetu.frontend.layers.site import LayerSite, UnsupportedSetting
 from bmnetu.frontend.ufw_pb2 import PoolingParameter
 from dialects.ufw import ops, shapes
@@ -31,10 +30,6 @@ def _pooling(site: LayerSite, param: PoolingParameter, tf: bool) -> ops.LayerOp:
     kind = _KINDS.get(param.pool)
     if kind is None:
         raise UnsupportedSetting("stochastic pooling")
-    if site.rank in (3, 5):
-        plain = param.pool != PoolingParameter.AVE_EXC_PAD and not tf
-        require(plain, f"pooling without padding requires 4 dimensions, the input has {site.rank}")
-        return import_volume.pooling(site, kind, param)
     require(site.rank == 4, "pooling requires an N x C x H x W tensor")
     stride, kernel = _pair(param, "stride"), _pair(param, "kernel")
     pad, ceil_mode = _pads(param), _rounds_up(param, tf)
@@ -44,6 +39,11 @@ def _pooling(site: LayerSite, param: PoolingParameter, tf: bool) -> ops.LayerOp:
     require(min(stride) > 0, "stride is 0")
     if param.pad_mode != PoolingParameter.EXPLICIT and not param.global_pooling:
         pad, ceil_mode = _pads_of_mode(site, param, kernel, stride), False
+    if len(site.tops) == 2:
+        require(kind is ops.PoolingKind.MAX, "a second top, the mask, is that of a maximum")
+        return ops.MaxPoolMaskOp(
+            site.bottom, site.tops, kernel, stride=stride, pad=pad, ceil_mode=ceil_mode
+        )
     return ops.PoolingOp(
         site.bottom,
         site.top,

@@ -26,7 +26,9 @@ from bmnetu.frontend.weights.blobs import (
     Required,
     Role,
     is_integer,
+    shape_of,
     to_array,
+    values,
 )
 from bmnetu.frontend.weights.dense_block import blobs_of_layers
 from bmnetu.frontend.weights.scales import Scales
@@ -35,7 +37,7 @@ from bmnetu.nearest import nearest
 from dialects.constant import Array
 from dialects.names import quoted
 from dialects.ufw.layer import MAX_SHIFT
-from dialects.ufw.shapes import show
+from dialects.ufw.shapes import Shape, show
 
 _REQUIRED = "a caffemodel or umodel"
 
@@ -52,7 +54,7 @@ class FileBlobs:
         )
         self.blobs: dict[str, list[BlobProto]] = {}
         self.integer = False
-        self._taken: dict[str, str] = {}
+        self._taken: dict[str, Layer] = {}
         for name, blobs in _records(file):
             if not blobs:
                 continue
@@ -102,15 +104,14 @@ class FileBlobs:
     def is_integer(self, layer: Layer) -> bool:
         return any(map(is_integer, self.blobs.get(layer.name, [])))
 
-    def count(self, layer: Layer) -> int | None:
-        return len(self.blobs.get(layer.name, []))
+    def shapes(self, layer: Layer) -> Sequence[Shape] | None:
+        return [shape_of(blob, values(blob).size) for blob in self.blobs.get(layer.name, [])]
 
     def take(self, layer: Layer, required: tuple[Required, ...]) -> Coefficients:
-        if layer.name in self._taken:
+        if self._taken.setdefault(layer.name, layer) is not layer:
             raise InputFileError(
                 layer.fault("another layer with weights has the same name; rename one")
             )
-        self._taken[layer.name] = layer.param.type
         blobs = self.blobs.get(layer.name)
         if blobs is None:
             raise InputFileError(layer.fault(f"{self.path} has no weights of {self._hint(layer)}"))
@@ -152,7 +153,8 @@ class FileBlobs:
 
     def messages(self, layer: LayerParameter) -> Sequence[BlobProto]:
         """The blobs that the layer took, without what a training left in them."""
-        if self._taken.get(layer.name) != layer.type:
+        taken = self._taken.get(layer.name)
+        if taken is None or taken.param.type != layer.type:
             return []
         found: list[BlobProto] = []
         for blob in self.blobs[layer.name]:

@@ -17,7 +17,7 @@ from dialects.quant.reference import evaluate
 
 Array = NDArray[Any]
 SCALE = 0.5
-VARIADIC = (compute.EltwiseOp, movement.ConcatOp)
+VARIADIC = (compute.EltwiseOp, movement.ConcatOp, movement.InterleaveOp)
 
 
 def type_of(dtype: Any, shape: Sequence[int], scale: float = SCALE) -> Attribute:
