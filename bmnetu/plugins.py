@@ -111,10 +111,11 @@ def _checked(found: object, plugin: str, known: dict[str, dict[object, str]]) ->
         raise TypeError(f"its entry point is {kind}, which must be bmnetu.plugins.Plugin")
     functions = found.functions
     messages = [each.message for each in functions if each.message]
+    layers = [layer for each in functions for layer in (each.layer, *each.aliases)]
     for what, brought in (
         ("dialect", [each.name for each in found.dialects]),
         ("function", [each.name for each in functions]),
-        ("layer type", [*found.importers, *(each.layer for each in functions)]),
+        ("layer type", [*found.importers, *layers]),
         ("message", [*found.parameters, *messages]),
         ("lowering", list(found.lowerings)),
         ("kernel", list(found.kernels)),

@@ -177,7 +177,9 @@ class PointwiseOp(FunctionProperties, UnaryLayerOp):
         self.setup([bottom], [top], function_properties(function, parameters))
 
     def verify_layer(self) -> None:
-        _ = self.settings  # raises for an unknown function or parameter
+        settings = self.settings  # raises for an unknown function or parameter
+        fault = self.row.fault(settings) if self.row.fault else ""
+        require(not fault, f"{self.row.layer}: {fault}")
 
     @property
     def has_integers(self) -> bool:
@@ -185,10 +187,10 @@ class PointwiseOp(FunctionProperties, UnaryLayerOp):
 
     @property
     def is_bounded(self) -> bool:
-        return self.row.is_bounded
+        return self.row.is_bounded(self.settings)
 
     def cannot_be_negative(self, nonnegative: Sequence[bool]) -> bool:
-        return self.row.low >= 0
+        return self.row.range_of(self.settings)[0] >= 0
 
     def meaning(self, inputs: Sequence[FloatArray]) -> list[FloatArray]:
         return [self.row.of(inputs[0], self.settings)]

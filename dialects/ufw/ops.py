@@ -41,6 +41,8 @@ from dialects.ufw.movement import (
 from dialects.ufw.normalisation import BatchNormOp, BiasOp, ScaleOp
 from dialects.ufw.pooling import PoolingKind, PoolingKindAttr, PoolingOp
 from dialects.ufw.reductions.lrn import LRNOp
+from dialects.ufw.reductions.reduce import ArgOp, ReduceOp, ReduceOperation, ReduceOperationAttr
+from dialects.ufw.reductions.standardize import NormalizeOp, StandardizeOp
 
 ALL_OPS: list[type[LayerOp]] = [
     ConvolutionOp,
@@ -72,6 +74,10 @@ ALL_OPS: list[type[LayerOp]] = [
     MaxPoolMaskOp,
     UnpoolOp,
     LRNOp,
+    ReduceOp,
+    ArgOp,
+    StandardizeOp,
+    NormalizeOp,
 ]
 
 ATTRIBUTES = [
@@ -80,12 +86,14 @@ ATTRIBUTES = [
     PadModeAttr,
     PositionsAttr,
     ResizeModeAttr,
+    ReduceOperationAttr,
 ]
 UFW = Dialect("ufw", [*ALL_OPS], ATTRIBUTES)
 
 __all__ = [
     "ALL_OPS",
     "UFW",
+    "ArgOp",
     "BatchNormOp",
     "BiasOp",
     "ConcatOp",
@@ -101,6 +109,7 @@ __all__ = [
     "LRNOp",
     "LayerOp",
     "MaxPoolMaskOp",
+    "NormalizeOp",
     "PReLUOp",
     "PadMode",
     "PadOp",
@@ -112,6 +121,9 @@ __all__ = [
     "Positions",
     "ReLUOp",
     "RearrangeOp",
+    "ReduceOp",
+    "ReduceOperation",
+    "ReduceOperationAttr",
     "ReshapeOp",
     "ResizeMode",
     "ResizeOp",
@@ -120,6 +132,7 @@ __all__ = [
     "SliceOp",
     "SoftmaxOp",
     "SplitOp",
+    "StandardizeOp",
     "StridedSliceOp",
     "TileOp",
     "Top",

@@ -11,12 +11,12 @@ from xdsl.dialects.builtin import f32
 from xdsl.ir import SSAValue
 
 from dialects.bm1684.layout import Ref
-from dialects.expression import UNARY, Expr, Operand
+from dialects.expression import BINARY, Expr, Operand
 from passes.kernels.builder import TileBuilder, float_bits
-from passes.kernels.float_functions import SCRATCH, exp, log
+from passes.kernels.float_functions import SCRATCH, UNARY_KERNELS, exp, series
 
-X = 0
-"""The buffer of the tensor itself, which is only read."""
+X, Y = 0, -1
+"""The buffers of the tensors themselves, which are only read."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ class _Scheduler:
 
     def place(self, expr: Expr) -> int:
         """The buffer of a part, whose steps are added when they are not there yet."""
-        if expr.kind == "x":
-            return X
+        if expr.kind in ("x", "y"):
+            return X if expr.kind == "x" else Y
         if expr not in self.found:
             given = _operands(expr)
             operands = [self.place(e) if isinstance(e, Expr) else float(e) for e in given]
@@ -72,9 +72,9 @@ class _Scheduler:
 
     def _target(self, kind: str, given: Sequence[Operand]) -> int:
         """A part that is read once gives its buffer to the result."""
-        if kind not in UNARY:
+        if kind in BINARY:
             for operand in given:
-                if isinstance(operand, Expr) and operand.kind != "x" and self.uses[operand] == 1:
+                if isinstance(operand, Expr) and operand in self.found and self.uses[operand] == 1:
                     return self.found[operand]
         self.count += 1
         return self.count - 1
@@ -102,24 +102,37 @@ def buffers_alive(steps: Sequence[FunctionStep]) -> int:
     return max(alive, default=1)
 
 
-def compute_steps(b: TileBuilder, steps: Sequence[FunctionStep], x: SSAValue) -> SSAValue:
-    """Does the steps on a float32 tensor in local memory; the result, x where there are none."""
+def compute_steps(
+    b: TileBuilder, steps: Sequence[FunctionStep], x: SSAValue, y: SSAValue | None = None
+) -> SSAValue:
+    """Does the steps on a float32 tensor in local memory, or on two; the result, x where there are
+    none."""
     values, result = {X: x}, x
+    if y is not None:
+        values[Y] = y
     for step in steps:
-        first, *rest = [values[e] if isinstance(e, int) else e for e in step.operands]
-        if step.kind in UNARY:
-            assert isinstance(first, SSAValue)
-            result = log(b, first) if step.kind == "log" else exp(b, first, *_floats(rest))
-        else:
-            target = values.get(step.target)
-            target = b.local(f32, Ref.of(x).shape) if target is None else target
-            result = _binary(b, step.kind, target, first, rest[0])
-        values[step.target] = result
+        operands = [values[e] if isinstance(e, int) else e for e in step.operands]
+        target = values.get(step.target) if step.kind in BINARY else None
+        result = values[step.target] = _compute(b, step.kind, target, operands)
     return result
 
 
-def _floats(operands: Sequence[SSAValue | float]) -> list[float]:
-    return [each for each in operands if not isinstance(each, SSAValue)]
+def _compute(
+    b: TileBuilder, kind: str, target: SSAValue | None, operands: list[SSAValue | float]
+) -> SSAValue:
+    first, *rest = operands
+    if kind in BINARY:
+        tensor = first if isinstance(first, SSAValue) else rest[0]
+        assert isinstance(tensor, SSAValue)
+        target = b.local(f32, Ref.of(tensor).shape) if target is None else target
+        return _binary(b, kind, target, first, rest[0])
+    assert isinstance(first, SSAValue)
+    if kind == "select":
+        return b.select(b.local(f32, Ref.of(first).shape), first, rest[0], rest[1], rest[2])
+    numbers = [each for each in rest if not isinstance(each, SSAValue)]
+    if kind == "series":
+        return series(b, first, numbers)
+    return exp(b, first, *numbers) if kind == "exp" else UNARY_KERNELS[kind](b, first)
 
 
 def _binary(
@@ -128,7 +141,7 @@ def _binary(
     if not isinstance(left, SSAValue):
         assert isinstance(right, SSAValue)
         return b.scalar(kind, target, right, first=left)
-    if kind in ("min", "max"):
+    if kind in ("min", "max", "gt", "eq"):
         other = right if isinstance(right, SSAValue) else float_bits(right)
         return b.arith(kind, target, left, other)
     return b.scalar(kind, target, left, right)

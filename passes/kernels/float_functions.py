@@ -1,27 +1,29 @@
-"""exp and log of float32 tensors in local memory, out of table lookups and Taylor series.
+"""exp, roots and the parts of float32 tensors in local memory.
 
-Both take an aligned local tensor and return another one; error bounds are in the docstrings.
+All take an aligned local tensor and return another one; error bounds are in the docstrings.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from math import log as natural_log
 
 import numpy as np
 from xdsl.dialects.builtin import f32
 from xdsl.ir import SSAValue
 
-from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import Ref, i32
 from passes.kernels.builder import TileBuilder, float_bits
 
-SCRATCH = {"exp": 2, "log": 2}
-"""Buffers that each uses beside its operand and its result."""
+SCRATCH = {"exp": 2}
+"""Buffers that a function uses beside its operand and its result, where it uses any."""
 EXP_TERMS = 7
-LOG_TERMS = 14
 LOG2_E = 1.4426950408889634
-ROUND = 12582912.0 + 127
+BIAS = 127.0
+ROUND = 12582912.0 + BIAS
 """1.5 * 2^23 plus the exponent bias: x + ROUND holds round(x) + 127 in its low bits."""
+TWO_23 = 8388608.0
+EXPONENT_BITS = 0x7F800000
 
 
 def _like(b: TileBuilder, value: SSAValue) -> SSAValue:
@@ -51,14 +53,54 @@ def exp(b: TileBuilder, x: SSAValue, factor: float = 1.0) -> SSAValue:
     return b.scalar("mul", result, result, k)
 
 
-def log(b: TileBuilder, x: SSAValue) -> SSAValue:
-    """Natural logarithm of normal x > 0; error below 5e-7 (relative above 1, absolute below)."""
-    series = np.array([(-1.0) ** k / (k + 1) for k in range(LOG_TERMS)], np.float32)
-    index, result, power_of_two = _like(b, x), _like(b, x), _like(b, x)
-    b.sfu("exponent", _as(b, index, i32), x)
-    b.lookup(result, _as(b, index, i32), offset=BM1684.tables.log_of_exponent)
-    b.sfu("power_of_two", power_of_two, x)
-    b.scalar("div", power_of_two, x, power_of_two)
-    b.scalar("sub", power_of_two, power_of_two, 1.0)
-    b.sfu("taylor", index, power_of_two, b.table(series.view(np.uint32)), LOG_TERMS)
-    return b.scalar("add", result, result, index)
+def rsqrt(b: TileBuilder, x: SSAValue) -> SSAValue:
+    """1 / sqrt(x), x > 0, within 2 units in the last place."""
+    return _sfu(b, "rsqrt", x)
+
+
+def exponent(b: TileBuilder, x: SSAValue) -> SSAValue:
+    """The k with ``2/3 <= x / 2^k < 4/3``, x > 0: put under the exponent of 2^23, which is then
+    subtracted."""
+    result = b.local(f32, Ref.of(x).shape)
+    bits = _as(b, result, i32)
+    b.sfu("exponent", bits, x)
+    b.arith("or", bits, bits, float_bits(TWO_23))
+    return b.scalar("sub", result, result, TWO_23 + BIAS)
+
+
+def mantissa(b: TileBuilder, x: SSAValue) -> SSAValue:
+    """``x / 2^k`` for that k: with all bits of the exponent turned 2^k becomes 2^(1 - k)."""
+    result = _sfu(b, "power_of_two", x)
+    bits = _as(b, result, i32)
+    b.arith("xor", bits, bits, EXPONENT_BITS)
+    b.scalar("mul", result, result, x)
+    return b.scalar("mul", result, result, 0.5)
+
+
+def power_of_two(b: TileBuilder, k: SSAValue) -> SSAValue:
+    """2^k of a whole number -126 to 127."""
+    result = _like(b, k)
+    b.scalar("add", result, k, ROUND)
+    bits = _as(b, result, i32)
+    b.arith("shift", bits, bits, 23)
+    return result
+
+
+def series(b: TileBuilder, x: SSAValue, coefficients: Sequence[float]) -> SSAValue:
+    """``x (c0 + x (c1 + ...))``."""
+    words = np.array(coefficients, np.float32).view(np.uint32)
+    result = _like(b, x)
+    b.sfu("taylor", result, x, b.table(words), len(words))
+    return result
+
+
+def _sfu(b: TileBuilder, kind: str, x: SSAValue) -> SSAValue:
+    return b.sfu(kind, _like(b, x), x)
+
+
+UNARY_KERNELS: dict[str, Callable[[TileBuilder, SSAValue], SSAValue]] = {
+    "rsqrt": rsqrt,
+    "exponent": exponent,
+    "mantissa": mantissa,
+    "power_of_two": power_of_two,
+}

@@ -8,7 +8,15 @@ from xdsl.ir import Operation
 from dialects.quant import types
 from dialects.ufw.layer import LayerOp
 from dialects.ufw.shapes import show
-from passes.layers import arithmetic, deconvolution, lrn, movement, pixels, unpooling, weighted
+from passes.layers import (
+    arithmetic,
+    deconvolution,
+    movement,
+    pixels,
+    reductions,
+    unpooling,
+    weighted,
+)
 from passes.layers.converter import Converter
 
 OpT = TypeVar("OpT", bound=Operation)
@@ -22,7 +30,7 @@ LAYERS: dict[type[Operation], Lowering[Any]] = {
     **movement.LAYERS,
     **pixels.LAYERS,
     **unpooling.LAYERS,
-    **lrn.LAYERS,
+    **reductions.LAYERS,
 }
 
 

@@ -54,8 +54,16 @@ def test_meaning(tmp_path: Path, name: str) -> None:
     np.testing.assert_allclose(y, wanted, rtol=1e-5, atol=1e-6)
 
 
-def test_statistics_of_the_batch_are_refused(tmp_path: Path) -> None:
-    for kind, message in (("BatchNorm", "batch_norm"), ("CuDNNBatchNorm", "cudnn_batch_norm")):
-        text = data(2, 3, 2, 2) + layer(kind, f"{message}_param {{ use_global_stats: false }}")
-        with pytest.raises(UnsupportedError, match="statistics at run time"):
-            loaded(tmp_path, text)
+def test_statistics_of_the_batch(tmp_path: Path) -> None:
+    off = "use_global_stats: false"
+    text = data(2, 3, 2, 4) + layer("BatchNorm", f"batch_norm_param {{ {off} }}")
+    x = np.random.default_rng(0).normal(2, 3, (2, 3, 2, 4)).astype(np.float32)
+    (y,) = execute(main_of(loaded(tmp_path, text)), [x], evaluate)
+    np.testing.assert_allclose(y.mean((0, 2, 3)), 0, atol=1e-6)
+    np.testing.assert_allclose(y.std((0, 2, 3)), 1, rtol=1e-4)
+    for kind, rest in (
+        ("BatchNorm", f"batch_norm_param {{ {off} scale_bias: true }}"),
+        ("CuDNNBatchNorm", f"cudnn_batch_norm_param {{ {off} }}"),
+    ):
+        with pytest.raises(UnsupportedError, match="use_global_stats: false beside factors"):
+            loaded(tmp_path, data(2, 3, 2, 4) + layer(kind, rest))

@@ -18,6 +18,7 @@ from dialects.ufw import ops
 from dialects.ufw.layer import shape_of
 from tests.frontend.moves import MOVES
 from tests.frontend.samples import CONV, SMALL, data, layer, layers_of, loaded, names, run, written
+from tests.frontend.sums import SUMS
 from tests.functions import settings_text
 
 X = data(2, 4, 9, 11)
@@ -73,10 +74,8 @@ SHAPES: list[tuple[str, str, list[int]]] = [
     ("Concat", "", [2, 4, 9, 11]),
     ("Slice", "", [2, 4, 9, 11]),
     ("Split", "", [2, 4, 9, 11]),
-    ("BN", "", [2, 4, 9, 11]),
-    ("CuDNNBatchNorm", "", [2, 4, 9, 11]),
-    ("LRN", "lrn_param { local_size: 3 }", [2, 4, 9, 11]),
     *MOVES,
+    *SUMS,
 ]  # fmt: skip
 
 
@@ -86,7 +85,8 @@ def test_result_shapes(tmp_path: Path, kind: str, rest: str, shape: list[int]) -
 
 
 def test_every_importer_is_tried() -> None:
-    elsewhere = {"DenseBlock", "Eltwise", "Silence", "Unpooling"}
+    aliases = {alias for row in ROWS for alias in row.aliases}
+    elsewhere = {"DenseBlock", "Eltwise", "Silence", "Unpooling", *aliases}
     assert {kind for kind, _, _ in SHAPES} | elsewhere == set(IMPORTERS)
 
 
@@ -305,14 +305,18 @@ FAULTS: list[tuple[str, str, str, type[BmnetuError]]] = [
      "convolution axis 2; only 1 can be compiled", UnsupportedError),
     ("Convolution", "convolution_param { num_output: 4 kernel_size: 1 pad: 40000 }",
      "has more than 2^31 elements", UnsupportedError),
-    ("BatchNorm", "batch_norm_param { use_global_stats: false }",
-     "use_global_stats: false, which computes statistics at run time cannot be compiled",
+    ("BatchNorm", "batch_norm_param { use_global_stats: false scale_bias: true }",
+     "use_global_stats: false beside factors and addends cannot be compiled", UnsupportedError),
+    ("ArgMax", "argmax_param { top_k: 2 }",
+     "top_k 2, as the chip finds one place at a time, cannot be compiled", UnsupportedError),
+    ("GroupNorm", "group_norm_param { num_groups: 3 }", "3 groups do not divide 4 channels",
      UnsupportedError),
+    ("LRN", "lrn_param { local_size: 4 }", "local_size 4 is not odd", UnsupportedError),
     ("Pooling", "", "kernel_size is missing or 0", UnsupportedError),
     ("Pooling", "pooling_param { pool: STOCHASTIC kernel_size: 2 }",
      "stochastic pooling cannot be compiled", UnsupportedError),
-    ("Pooling", "pooling_param { global_pooling: true pad: 1 }",
-     "global pooling has no pad and stride 1", UnsupportedError),
+    ("Pooling", "pooling_param { kernel_size: 3 pad: 1 pad_mode: SAME }",
+     "has both pads and a pad_mode", UnsupportedError),
     ("InnerProduct", "inner_product_param { num_output: 5 axis: 4 }",
      "axis 4 is outside a tensor of 4 dimensions", UnsupportedError),
     ("Scale", "scale_param { num_axes: 5 }", "5 axes from axis 1 on are too many",

@@ -37,3 +37,21 @@ def test_lrn_within_a_channel(
 ) -> None:
     rest = f"local_size: {size} alpha: {alpha} beta: {beta} norm_region: WITHIN_CHANNEL"
     agree("LRN", f"lrn_param {{ {rest} }}", shape)
+
+
+@settings(max_examples=12)
+@given(SHAPES, st.sampled_from([(True, True), (False, True), (False, False)]))
+def test_normalize(shape: tuple[int, ...], setting: tuple[bool, bool]) -> None:
+    shape = (1, *shape[1:])  # OpenCV shares the sum among the images of a batch
+    across, shared = (str(each).lower() for each in setting)
+    rest = f"norm_param {{ across_spatial: {across} channel_shared: {shared} }}"
+    agree("Normalize", rest, shape)
+
+
+@settings(max_examples=12)
+@given(SHAPES, st.booleans(), st.booleans())
+def test_mvn(shape: tuple[int, ...], across: bool, divide: bool) -> None:
+    shape = (*shape[:2], shape[2] + 1, shape[3] + 1)
+    words = [str(each).lower() for each in (across, divide)]
+    rest = f"across_channels: {words[0]} normalize_variance: {words[1]} eps: 1e-9"
+    agree("MVN", f"mvn_param {{ {rest} }}", shape)

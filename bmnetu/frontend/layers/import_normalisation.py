@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bmnetu.frontend.layers.site import LayerSite, UnsupportedSetting
-from bmnetu.frontend.ufw_pb2 import BNParameter, LRNParameter
+from bmnetu.frontend.ufw_pb2 import BatchNormParameter, BNParameter, LRNParameter
 from bmnetu.frontend.weights.blobs import Role
 from dialects.constant import Array
 from dialects.ufw import ops
@@ -75,7 +75,8 @@ def bn(site: LayerSite) -> ops.LayerOp:
 def cudnn_batch_norm(site: LayerSite) -> ops.LayerOp:
     """Factors, addends, means and variances; a fifth blob counts the steps of the training."""
     param = site.param.cudnn_batch_norm_param
-    _refuse_batch_statistics(param.HasField("use_global_stats") and not param.use_global_stats)
+    if (found := _batch_statistics(site, param)) is not None:
+        return found
     if site.blob_count in (1, 2):
         return _stored_affine(site)
     required = [(role, (site.channels,)) for role in (*AFFINE, *STATISTICS)]
@@ -85,16 +86,26 @@ def cudnn_batch_norm(site: LayerSite) -> ops.LayerOp:
     return _folded(site, mean, variance, param.eps, factor, addend)
 
 
-def _refuse_batch_statistics(asked: bool) -> None:
-    if asked:
-        raise UnsupportedSetting("use_global_stats: false, which computes statistics at run time")
+def _batch_statistics(site: LayerSite, param: BatchNormParameter) -> ops.LayerOp | None:
+    """The layer that normalises by the statistics of what it gets, where it is asked to."""
+    if not param.HasField("use_global_stats") or param.use_global_stats:
+        return None
+    if param.scale_bias or site.param.type == "CuDNNBatchNorm":
+        raise UnsupportedSetting("use_global_stats: false beside factors and addends")
+    channels = (site.channels,)
+    if site.blob_count:  # what a training left, which is not used
+        roles = [(role, channels) for role in STATISTICS]
+        site.coefficients(*roles, (Role.SCALE_FACTOR, (1,)))
+    axes = [axis for axis in range(site.rank) if axis != 1]
+    return ops.StandardizeOp(site.bottom, site.top, axes, eps=param.eps)
 
 
 def batch_norm(site: LayerSite) -> ops.LayerOp:
     """Caffe's (mean, variance, their divisor), or NVIDIA's with ``scale_bias``: factors and
     addends behind them."""
     param = site.param.batch_norm_param
-    _refuse_batch_statistics(param.HasField("use_global_stats") and not param.use_global_stats)
+    if (statistics := _batch_statistics(site, param)) is not None:
+        return statistics
     channels = (site.channels,)
     if site.is_integer and not param.scale_bias:
         found = site.coefficients((Role.FACTOR, channels), (Role.BIAS, channels))

@@ -9,7 +9,9 @@ from bmnetu.frontend.layers import import_compute as compute
 from bmnetu.frontend.layers import import_movement as movement
 from bmnetu.frontend.layers import import_normalisation as normalisation
 from bmnetu.frontend.layers import import_pixels as pixels
+from bmnetu.frontend.layers import import_pooling as pooling
 from bmnetu.frontend.layers import import_rearrange as rearrange
+from bmnetu.frontend.layers import import_reduction as reduction
 from bmnetu.frontend.layers.site import LayerSite
 from bmnetu.frontend.ufw_pb2 import LayerParameter
 from dialects.functions import FUNCTIONS, Function
@@ -58,6 +60,10 @@ IMPORTERS: dict[str, Importer] = {
     "ConvolutionDepthwise": Importer(
         compute.depthwise_convolution, ops.ConvolutionOp, messages=CONVOLUTION
     ),
+    "Deconvolution": Importer(compute.deconvolution, ops.DeconvolutionOp, messages=CONVOLUTION),
+    "DeconvolutionDepthwise": Importer(
+        compute.depthwise_deconvolution, ops.DeconvolutionOp, messages=CONVOLUTION
+    ),
     "DenseBlock": Importer(
         movement.dense_block,
         ops.ConcatOp,
@@ -72,12 +78,6 @@ IMPORTERS: dict[str, Importer] = {
     "BatchToSpace": Importer(rearrange.batch_to_space, ops.RearrangeOp, limits="crops are refused"),
     "Crop": Importer(pixels.crop, ops.StridedSliceOp, bottoms=(2, 2)),
     "CropCenter": Importer(pixels.crop_center, ops.StridedSliceOp),
-    "Deconvolution": Importer(
-        compute.deconvolution, ops.DeconvolutionOp, messages=CONVOLUTION
-    ),
-    "DeconvolutionDepthwise": Importer(
-        compute.depthwise_deconvolution, ops.DeconvolutionOp, messages=CONVOLUTION
-    ),
     "Depth2Space": Importer(rearrange.depth_to_space, ops.RearrangeOp, messages=TO_SPACE),
     "DepthToSpace": Importer(rearrange.depth_to_space, ops.RearrangeOp, messages=TO_SPACE),
     "ExpandDims": Importer(rearrange.expand_dims, ops.ReshapeOp),
@@ -134,24 +134,34 @@ IMPORTERS: dict[str, Importer] = {
     "LRN": Importer(normalisation.lrn, ops.LRNOp),
     "PReLU": Importer(compute.prelu, ops.PReLUOp),
     "Permute": Importer(movement.permute, ops.PermuteOp),
-    "Pooling": Importer(compute.pooling, ops.PoolingOp, tops=(1, 2)),
+    "Pooling": Importer(pooling.pooling, ops.PoolingOp, tops=(1, 2)),
+    "PoolingTF": Importer(pooling.pooling_tf),
     "ReLU": Importer(compute.relu, ops.ReLUOp),
     "ReLU6": Importer(compute.relu6, ops.ReLUOp),
     "Reshape": Importer(movement.reshape, ops.ReshapeOp),
     "Scale": Importer(normalisation.scale, ops.ScaleOp, bottoms=(1, 2)),
     "Silence": Importer(movement.silence, ops.SilenceOp, bottoms=(1, ANY), tops=(0, 0)),
     "Slice": Importer(movement.slices, ops.SliceOp, tops=(1, ANY)),
+    "Arg": Importer(reduction.arg, ops.ArgOp, tops=(1, 2)),
+    "ArgMax": Importer(reduction.arg_max, ops.ArgOp),
+    "GroupNorm": Importer(reduction.group_norm, ops.StandardizeOp),
+    "InstanceNorm": Importer(reduction.instance_norm, ops.StandardizeOp),
+    "LayerNorm": Importer(reduction.layer_norm, ops.StandardizeOp),
+    "MVN": Importer(reduction.mvn, ops.StandardizeOp),
+    "Normalize": Importer(reduction.normalize, ops.NormalizeOp, messages=("norm_param",)),
+    "Reduce": Importer(reduction.reduce, ops.ReduceOp),
+    "ReduceFull": Importer(reduction.reduce, ops.ReduceOp),
+    "Reduction": Importer(reduction.reduction, ops.ReduceOp),
     "Softmax": Importer(compute.softmax, ops.SoftmaxOp),
     "Split": Importer(movement.split, ops.SplitOp, tops=(1, ANY)),
 }
 
 
 def add_function(function: Function) -> None:
-    """A pointwise function's layer type."""
+    """A pointwise function's layer types."""
     messages = (function.message,) if function.message else None
-    IMPORTERS[function.layer] = Importer(
-        compute.pointwise(function), ops.PointwiseOp, messages=messages
-    )
+    importer = Importer(compute.pointwise(function), ops.PointwiseOp, messages=messages)
+    IMPORTERS.update(dict.fromkeys((function.layer, *function.aliases), importer))
 
 
 for each in FUNCTIONS.values():

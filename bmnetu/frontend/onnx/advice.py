@@ -20,7 +20,6 @@ OWN_DOMAIN = (
 )
 
 ADVICE: dict[str, str] = {
-    "Abs": "write relu(x) + relu(-x)",
     "Add": ONE_SHAPE,
     "And": FIXED,
     "ArgMax": HEADS,
@@ -40,12 +39,10 @@ ADVICE: dict[str, str] = {
     "DynamicQuantizeLinear": FLOAT,
     "Einsum": "write it as matmul, reshape and transpose",
     "Equal": FIXED,
-    "Erf": "use the tanh form, torch.nn.GELU(approximate='tanh')",
     "Expand": "repeat with torch.cat",
     "Gather": "cut the pieces out with slices and join them with torch.cat",
     "GatherElements": HEADS,
     "GatherND": HEADS,
-    "Gelu": "export with operator set 17 and the tanh form, torch.nn.GELU(approximate='tanh')",
     "Gemm": "transpose A before it; of two tensors: " + HOST,
     "Greater": FIXED,
     "GreaterOrEqual": FIXED,

@@ -43,7 +43,10 @@ def pointwise(function: Function, operator: OnnxOperator) -> Conversion:
     """The conversion of an operator that is a pointwise function."""
 
     def convert(site: Site) -> Blob:
-        given = {name: site.node.number_of(name, n) for name, n in operator.attributes.items()}
+        given = {
+            name: site.node.number_of(operator.names.get(name, name), n)
+            for name, n in operator.attributes.items()
+        }
         settings = {**operator.fixed, **given}
         message = {function.message: settings} if settings else {}
         return site.layer(function.layer, site.blob(0), part="", **message)
@@ -71,46 +74,25 @@ def _number(site: Site, index: int) -> float:
 
 
 def clamped(site: Site, x: Blob, low: float, high: float, part: str = "") -> Blob:
-    """``min(max(x, low), high)``, out of ReLU and Power:
-
-    ``max(x, low) = relu(x - low) + low`` and ``min(x, high) = high - relu(high - x)``.
-    """
+    """``min(max(x, low), high)``: a ReLU where the lower bound is 0, else a Clip."""
     if np.isnan(low) or np.isnan(high):
         raise InputFileError(site.node.fault("a bound is not a number"))
-    if low > -FLOAT_MAX and high < FLOAT_MAX and low > high:
+    if low > high:
         raise Refusal(f"it clips to {low:g} and {high:g}")
-    last = part and f"{part}_"
-    bounded = high < FLOAT_MAX
-    if low > -FLOAT_MAX:
-        x = _floor(site, x, low, f"{last}low" if bounded else part)
-    if bounded:
-        x = power_layer(site, x, f"{last}below", scale=-1.0, shift=high)
-        x = site.layer("ReLU", x, part=f"{last}rest")
-        x = power_layer(site, x, part, scale=-1.0, shift=high)
-    return x
-
-
-def _floor(site: Site, x: Blob, low: float, part: str) -> Blob:
-    if low == 0:
+    low, high = max(low, -FLOAT_MAX), min(high, FLOAT_MAX)
+    if low == -FLOAT_MAX and high == FLOAT_MAX:
+        return x
+    if low == 0 and high == FLOAT_MAX:
         return site.layer("ReLU", x, part=part)
-    x = power_layer(site, x, f"{part}_above" if part else "above", shift=-low)
-    x = site.layer("ReLU", x, part=f"{part}_excess" if part else "excess")
-    return power_layer(site, x, part, shift=low)
+    if low == 0 < high:
+        return site.layer("ReLU6", x, part=part, relu6_param={"threshold": high})
+    return site.layer("Clip", x, part=part, clip_param={"min": low, "max": high})
 
 
-def hard_sigmoid(site: Site) -> Blob:
-    """``min(max(alpha x + beta, 0), 1)``."""
-    alpha, beta = site.node.number_of("alpha", 0.2), site.node.number_of("beta", 0.5)
-    x = power_layer(site, site.blob(0), "linear", scale=alpha, shift=beta)
-    return clamped(site, x, 0.0, 1.0)
-
-
-def hard_swish(site: Site) -> Blob:
-    """``x min(max(x / 6 + 1/2, 0), 1)``."""
-    x = site.blob(0)
-    gate = power_layer(site, x, "linear", scale=1 / 6, shift=0.5)
-    gate = clamped(site, gate, 0.0, 1.0, "gate")
-    return site.layer("Eltwise", [x, gate], eltwise_param={"operation": "PROD"})
+def gelu(site: Site) -> Blob:
+    """By erf, or its approximation by tanh."""
+    approximate = site.node.text("approximate", "none")
+    return site.layer("GELU", site.blob(0), gelu_param={"tanh": approximate == "tanh"})
 
 
 def batch_normalization(site: Site) -> Blob:

@@ -8,16 +8,18 @@ import numpy as np
 from xdsl.dialects.builtin import f32
 from xdsl.ir import SSAValue
 
+from dialects.expression import X, Y, any_power, greater, maximum
 from dialects.quant import types
 from dialects.quant.eltwise import BinaryOp, BroadcastingOp, SelectOp
-from passes.kernels.builder import TileBuilder, float_bits
+from passes.kernels.builder import TileBuilder
 from passes.kernels.elementwise.broadcast import each_tile, repeats, solid
-from passes.kernels.float_functions import exp, log
+from passes.kernels.expression import buffers_alive, compute_steps, schedule
 
 SCRATCH = 3
 """Buffers for the result and for operands that must not repeat."""
-POWER_SCRATCH = 8
 TINY = float(np.finfo(np.float32).tiny)
+POWER_STEPS = schedule(any_power(maximum(X, TINY), Y) * greater(X, 0.0))
+POWER_SCRATCH = SCRATCH + buffers_alive(POWER_STEPS)
 Target = Callable[[], SSAValue]
 
 
@@ -88,13 +90,7 @@ def _divide(b: TileBuilder, kind: str, target: Target, x: SSAValue, y: SSAValue)
 
 
 def _power(b: TileBuilder, kind: str, target: Target, x: SSAValue, y: SSAValue) -> SSAValue:
-    """``e^(y log x)``, 0 for x = 0."""
-    base = b.arith("max", target(), solid(b, x), float_bits(TINY))
-    exponent = log(b, base)
-    b.arith("mul", exponent, exponent, y)
-    result = exp(b, exponent)
-    positive = b.arith("gt", base, solid(b, x), float_bits(0.0))
-    return b.arith("mul", result, result, positive)
+    return compute_steps(b, POWER_STEPS, solid(b, x), solid(b, y))
 
 
 _EMIT = {

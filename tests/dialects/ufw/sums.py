@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 from xdsl.ir import SSAValue
 
 from dialects.ufw import ops
@@ -12,11 +13,54 @@ from dialects.ufw.ops import Top
 
 T = Top("t")
 WHOLE = [(2, 4, 5, 7)]
+SQUARES = ops.ReduceOperation.SUM_SQUARES
+V4 = np.array([0.5, -2, 1, 3], np.float32)
+V7 = np.linspace(-1, 2, 7, dtype=np.float32)
 
 SUMS: dict[str, tuple[Callable[[SSAValue], LayerOp], list[tuple[int, ...]]]] = {
     "lrn": (lambda x: ops.LRNOp(x, T, size=3, alpha=0.5, beta=0.5, k=2), WHOLE),
+    "reduce": (
+        lambda x: ops.ReduceOp(x, T, ops.ReduceOperation.MEAN, [1, 2], keep_dims=False), [(2, 7)]
+    ),
+    "reduce all": (
+        lambda x: ops.ReduceOp(x, T, SQUARES, [0, 1, 2, 3], keep_dims=False, coefficient=0.5),
+        [(1,)],
+    ),
+    **{
+        f"reduce {kind}": (
+            lambda x, kind=kind: ops.ReduceOp(x, T, kind, [1, 3]), [(2, 1, 5, 1)]
+        )
+        for kind in ops.ReduceOperation
+    },
+    "arg": (lambda x: ops.ArgOp(x, [T]), [(2, 1, 5, 7)]),
+    "arg and value": (
+        lambda x: ops.ArgOp(x, [T, Top("t2")], [0, 1], axis=3, smallest=True), [(2, 4, 5, 1)] * 2
+    ),
+    "arg of all": (lambda x: ops.ArgOp(x, [T], flat=True), [(2, 1, 1, 1)]),
+    "arg of all, pairs": (lambda x: ops.ArgOp(x, [T], [1], flat=True, pairs=True), [(2, 2, 1, 1)]),
+    "standardize": (lambda x: ops.StandardizeOp(x, T, [2, 3], eps=1e-3, weight=V4), WHOLE),
+    "standardize outside": (
+        lambda x: ops.StandardizeOp(x, T, [1, 2, 3], eps=1e-9, eps_outside=True), WHOLE
+    ),
+    "standardize groups": (
+        lambda x: ops.StandardizeOp(x, T, groups=2, weight=V4, bias=V4), WHOLE
+    ),
+    "standardize last": (
+        lambda x: ops.StandardizeOp(x, T, [3], weight=V7, bias=V7, affine_axis=3), WHOLE
+    ),
+    "centre": (lambda x: ops.StandardizeOp(x, T, [0, 2, 3], divide=False, bias=V4), WHOLE),
+    "normalize": (lambda x: ops.NormalizeOp(x, T, V4, across_spatial=False, eps=1e-8), WHOLE),
+    "normalize images": (lambda x: ops.NormalizeOp(x, T, V4[:1]), WHOLE),
+    "pooling without padding": (
+        lambda x: ops.PoolingOp(
+            x, T, ops.PoolingKind.AVERAGE, (3, 3), stride=(2, 1), pad=(1, 1), exclude_pad=True
+        ),
+        [(2, 4, 3, 7)],
+    ),
     "lrn within": (lambda x: ops.LRNOp(x, T, size=3, within=True), WHOLE),
 }
 
-FLOAT_SUMS: list[type[LayerOp]] = [ops.LRNOp]
+FLOAT_SUMS: list[type[LayerOp]] = [
+    ops.LRNOp, ops.ReduceOp, ops.ArgOp, ops.StandardizeOp, ops.NormalizeOp,
+]  # fmt: skip
 """Those that have no integers."""

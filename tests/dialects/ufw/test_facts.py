@@ -104,7 +104,7 @@ def test_what_cannot_be_negative_is_not(name: str) -> None:
     for nonnegative in (False, True):
         xs = [np.abs(x) if nonnegative else x for x in numbers(op)]
         if op.cannot_be_negative([nonnegative] * len(xs)):
-            assert all((y >= 0).all() for y in evaluate(op, xs))
+            assert not any((y < 0).any() for y in evaluate(op, xs))
 
 
 @ALL
@@ -113,8 +113,9 @@ def test_bounds_and_limits(name: str) -> None:
     xs = [x * 1e4 for x in numbers(op)]
     ys = evaluate(op, xs)
     if op.is_bounded:
-        assert largest(ys) <= 1
-    assert all((y <= op.upper_limit).all() for y in ys)
+        bounds = op.row.range_of(op.settings) if isinstance(op, ops.PointwiseOp) else (0, 1)
+        assert largest(ys) <= max(map(abs, bounds))
+    assert not any((y > op.upper_limit).any() for y in ys)
     if op.is_relu:
         limit = np.float32(op.upper_limit)
         np.testing.assert_array_equal(ys[0], np.clip(xs[0], 0, limit))

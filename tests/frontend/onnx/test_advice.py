@@ -27,11 +27,6 @@ def ints(*values: int) -> Array:
 
 
 SAME: dict[str, tuple[Net, Net]] = {
-    "Abs": (
-        Net([node("Abs", "x", "y")]),
-        Net([node("Relu", "x", "a"), node("Neg", "x", "n"), node("Relu", "n", "b"),
-             node("Add", "a b", "y")]),
-    ),
     "DepthToSpace": (
         Net([node("DepthToSpace", "x", "y", blocksize=2, mode="CRD")], inputs={"x": (2, 8, 3, 5)}),
         Net([node("Reshape", "x s", "a"), node("Transpose", "a", "b", perm=[0, 1, 4, 2, 5, 3]),
@@ -103,15 +98,6 @@ SAME: dict[str, tuple[Net, Net]] = {
         Net([node("Conv", "x w", "y")], {"w": numbers(4, 3, 3)}, {"x": (2, 3, 8)}),
         Net([node("Unsqueeze", "x a", "u"), node("Conv", "u w", "c"), node("Squeeze", "c a", "y")],
             {"w": numbers(4, 3, 3)[:, :, None], "a": ints(2)}, {"x": (2, 3, 8)}),
-    ),
-    "Erf": (
-        Net([node("Gelu", "x", "y", approximate="tanh")], opset=20),
-        Net([node("Pow", "x three", "a"), node("Mul", "a k", "b"), node("Add", "x b", "c"),
-             node("Mul", "c s", "d"), node("Tanh", "d", "e"), node("Add", "e one", "f"),
-             node("Mul", "x f", "g"), node("Mul", "g half", "y")],
-            {"three": np.array(3, np.float32), "k": np.array(0.044715, np.float32),
-             "s": np.array(np.sqrt(2 / np.pi), np.float32), "one": np.array(1, np.float32),
-             "half": np.array(0.5, np.float32)}),
     ),
 }  # fmt: skip
 

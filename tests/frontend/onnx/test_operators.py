@@ -82,30 +82,36 @@ NETS: dict[str, tuple[Net, str]] = {
     "leaky relu": (unary("LeakyRelu", alpha=0.25), "ReLU"),
     **{
         each.name: (
-            unary(each.name, 17, **{name: 0.7 * n for name, n in each.attributes.items()}),
+            unary(each.name, 18, **{
+                each.names.get(name, name): 0.7 * n for name, n in each.attributes.items()
+            }),
             row.layer,
         )
-        for row in ROWS for each in row.onnx if each.name not in ("Sqrt", "Reciprocal")
+        for row in ROWS for each in row.onnx if each.name not in ("Sqrt", "Reciprocal", "Log")
     },
     "prelu, channels": (binary("PRelu", CHANNELS), "PReLU"),
     "prelu, one slope": (binary("PRelu", floats(0.3)), "PReLU"),
     "clip to a relu": (binary("Clip", one(0)), "ReLU"),
-    "clip, attributes": (unary("Clip", 6, min=0.0, max=0.5), "ReLU Power ReLU Power"),
+    "clip, attributes": (unary("Clip", 6, min=0.0, max=0.5), "ReLU6"),
     "clip, both": (
         Net([node("Clip", "x a b", "y")], {"a": one(-0.5), "b": one(0.75)}),
-        "Power ReLU Power Power ReLU Power",
+        "Clip",
     ),
-    "clip from above": (Net([node("Clip", "x - b", "y")], {"b": one(0.5)}), "Power ReLU Power"),
-    "clip from below": (binary("Clip", one(0.25)), "Power ReLU Power"),
-    "max with a number": (binary("Max", one(0.5)), "Power ReLU Power"),
-    "min with a number": (binary("Min", floats(0.5)), "Power ReLU Power"),
-    "hard sigmoid": (unary("HardSigmoid", alpha=0.5, beta=0.4), "Power ReLU Power ReLU Power"),
-    "hard swish": (unary("HardSwish"), "Power ReLU Power ReLU Power Eltwise"),
+    "clip from above": (Net([node("Clip", "x - b", "y")], {"b": one(0.5)}), "Clip"),
+    "clip from below": (binary("Clip", one(0.25)), "Clip"),
+    "max with a number": (binary("Max", one(0.5)), "Clip"),
+    "min with a number": (binary("Min", floats(0.5)), "Clip"),
+    "hard sigmoid": (unary("HardSigmoid", alpha=0.5, beta=0.4), "HSigmoid"),
+    "gelu": (unary("Gelu", 20), "GELU"),
+    "gelu by tanh": (unary("Gelu", 20, approximate="tanh"), "GELU"),
     "square root": (
-        Net([*POSITIVE, node("Sqrt", "p", "y")], {"one": one(1)}), "ReLU Power Power"
+        Net([*POSITIVE, node("Sqrt", "p", "y")], {"one": one(1)}), "ReLU Power Sqrt"
+    ),
+    "logarithm": (
+        Net([*POSITIVE, node("Log", "p", "y")], {"one": one(1)}), "ReLU Power Log"
     ),
     "reciprocal": (
-        Net([*POSITIVE, node("Reciprocal", "p", "y")], {"one": one(1)}), "ReLU Power Power"
+        Net([*POSITIVE, node("Reciprocal", "p", "y")], {"one": one(1)}), "ReLU Power Reciprocal"
     ),
     "pow": (binary("Pow", one(2)), "Power"),
     "batch norm": (batch_norm(epsilon=0.01), "BatchNorm Scale"),

@@ -13,12 +13,12 @@ from bmnetu.frontend import load_network
 from tests.frontend.onnx.graphs import Net, node, numbers
 
 REFUSED: dict[str, tuple[Net, str]] = {
-    "operator": (Net([node("Selu", "x", "y")]), "this operator cannot be compiled"),
+    "operator": (Net([node("Celu", "x", "y")]), "this operator cannot be compiled"),
     "domain": (
         Net([node("Relu", "x", "y", domain="com.microsoft")]),
         r'node "Relu_y" \(com.microsoft.Relu\): this operator',
     ),
-    "constants only": (Net([node("Exp", "x", "y")]), "this operator cannot be compiled"),
+    "constants only": (Net([node("Asin", "x", "y")]), "this operator cannot be compiled"),
     "an empty input": (
         Net([node("Relu", "x", "y")], inputs={"x": (1, 0, 4)}),
         'input "x" is 1x0x4, which has no numbers; give sizes with -shapes',
@@ -28,7 +28,7 @@ REFUSED: dict[str, tuple[Net, str]] = {
         "a piece has no numbers",
     ),
     "a constant output": (
-        Net([node("Exp", "c", "y"), node("Relu", "x", "z")], {"c": numbers(3)},
+        Net([node("Asin", "c", "y"), node("Relu", "x", "z")], {"c": numbers(3)},
             outputs=["y", "z"]),
         'output "y" is a constant',
     ),
@@ -125,22 +125,21 @@ def refused(folder: Path, net: Net) -> list[str]:
 def test_all_are_listed_also_behind_each_other_with_a_sum_and_what_to_do(tmp_path: Path) -> None:
     net = Net(
         [
-            node("Selu", "x", "a"), node("Relu", "a", "b"), node("Selu", "b", "c"),
+            node("Celu", "x", "a"), node("Relu", "a", "b"), node("Celu", "b", "c"),
             node("ReduceMean", "x", "d", axes=[1]), node("Concat", "c d", "e", axis=1),
-            node("Resize", "e - scales", "f"), node("Conv", "f w", "g"), node("Erf", "g", "y"),
+            node("Resize", "e - scales", "f"), node("Conv", "f w", "g"), node("Tan", "g", "y"),
         ],
         {"scales": np.array([1, 1, 2, 2], np.float32), "w": numbers(4, 4, 3, 3)},
     )  # fmt: skip
     first, *lines = refused(tmp_path, net)
     assert first.endswith("net.onnx: 5 nodes cannot be compiled:")
     assert [line.split('"')[1] for line in lines[:5]] == [
-        "Selu_a", "Selu_c", "ReduceMean_d", "Resize_f", "Erf_y"
+        "Celu_a", "Celu_c", "ReduceMean_d", "Resize_f", "Tan_y"
     ]  # fmt: skip
     assert lines[5] == "in sum, and what to do in the export:"
     assert [line.split()[:2] for line in lines[6:]] == [
-        ["2", "Selu:"], ["1", "ReduceMean:"], ["1", "Resize:"], ["1", "Erf:"]
+        ["2", "Celu:"], ["1", "ReduceMean:"], ["1", "Resize:"], ["1", "Tan:"]
     ]  # fmt: skip
-    assert "torch.nn.GELU(approximate='tanh')" in lines[-1]
 
 
 def test_what_is_behind_is_looked_at_with_its_shape(tmp_path: Path) -> None:
@@ -164,16 +163,16 @@ def test_what_is_behind_is_looked_at_with_its_shape(tmp_path: Path) -> None:
 def test_behind_an_unknown_shape_operators_are_still_listed(tmp_path: Path) -> None:
     """What may be a constant, as it comes from a shape, is not."""
     nodes = [
-        node("NonZero", "x", "a"), node("Cast", "a", "b", to=1), node("Erf", "b", "c"),
+        node("NonZero", "x", "a"), node("Cast", "a", "b", to=1), node("Tan", "b", "c"),
         node("Shape", "c", "s"), node("Mod", "s two", "t"), node("Range", "zero one step", "r"),
-        node("Expand", "c t", "d"), node("Selu", "d", "y"),
+        node("Expand", "c t", "d"), node("Celu", "d", "y"),
     ]  # fmt: skip
     constants = {
         "two": np.array(2), "zero": np.array(0), "one": np.array(1), "step": np.array(1)
     }  # fmt: skip
     found = refused(tmp_path, Net(nodes, constants))
     named = [line.split('"')[1] for line in found if line.startswith("  ") and '"' in line]
-    assert named == ["NonZero_a", "Erf_c", "Expand_d", "Selu_y"]
+    assert named == ["NonZero_a", "Tan_c", "Expand_d", "Celu_y"]
 
 
 def test_operators_of_other_domains_have_their_own_advice(tmp_path: Path) -> None:
@@ -183,7 +182,7 @@ def test_operators_of_other_domains_have_their_own_advice(tmp_path: Path) -> Non
 
 def test_scalars_and_other_types_are_told_as_such_all_at_once(tmp_path: Path) -> None:
     model = Net(
-        [node("Mul", "x s", "a"), node("Gather", "a i", "b", axis=0), node("Selu", "b", "y")],
+        [node("Mul", "x s", "a"), node("Gather", "a i", "b", axis=0), node("Celu", "b", "y")],
         inputs={"x": (2, 3), "s": (), "i": (2,)},
     ).model()
     model.graph.input[2].type.tensor_type.elem_type = TensorProto.INT64
@@ -195,11 +194,11 @@ def test_scalars_and_other_types_are_told_as_such_all_at_once(tmp_path: Path) ->
     assert first.endswith("3 nodes and tensors cannot be compiled:")
     assert 'input "s" is a scalar, a tensor without a dimension; export the net with' in lines[0]
     assert 'input "i" is INT64; FLOAT can be compiled' in lines[1]
-    assert 'node "Selu_y"' in lines[2]
+    assert 'node "Celu_y"' in lines[2]
 
 
 def test_what_takes_no_part_is_not_looked_at(tmp_path: Path) -> None:
-    net = Net([node("Relu", "x", "y"), node("Selu", "z", "a")], inputs={"x": (1, 3), "z": ("N", 4)})
+    net = Net([node("Relu", "x", "y"), node("Celu", "z", "a")], inputs={"x": (1, 3), "z": ("N", 4)})
     network = load_network(net.write(tmp_path), None)
     assert [layer.name for layer in network.net.layer] == ["x", "Relu_y"]
     assert [note.split(": ", 1)[1] for note in network.notes] == [

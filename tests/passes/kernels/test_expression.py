@@ -12,7 +12,24 @@ from hypothesis import strategies as st
 from xdsl.parser import Parser
 
 from bmnetu.pipeline import new_context, parse_pipeline, run_pipeline
-from dialects.expression import BINARY, UNARY, Expr, X, exp, log, maximum, minimum, whole_power
+from dialects.expression import (
+    BINARY,
+    OTHERS,
+    UNARY,
+    Expr,
+    X,
+    any_power,
+    equal,
+    exp,
+    greater,
+    log,
+    maximum,
+    minimum,
+    rsqrt,
+    select,
+    series,
+    whole_power,
+)
 from dialects.functions import FUNCTIONS, Array, Parameters
 from passes.kernels.expression import FunctionStep, buffers_alive, schedule
 from passes.verify_layers import VerifyLayersPass
@@ -27,7 +44,12 @@ LOWERING = (
 )
 NUMPY: dict[str, Any] = {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide,
-    "min": np.minimum, "max": np.maximum, "exp": np.exp, "log": np.log,
+    "min": np.minimum, "max": np.maximum, "exp": np.exp, "gt": np.greater, "eq": np.equal,
+    "rsqrt": lambda x: 1 / np.sqrt(x), "power_of_two": np.exp2,
+    "exponent": lambda x: np.floor(np.log2(x * 1.5)),
+    "mantissa": lambda x: x / np.exp2(np.floor(np.log2(x * 1.5))),
+    "series": lambda x, *c: sum(each * x ** (i + 1) for i, each in enumerate(c)),
+    "select": lambda a, b, c, d: np.where(a > b, c, d),
 }  # fmt: skip
 
 
@@ -36,7 +58,8 @@ def meaning(expr: Expr, x: Array) -> Array:
     if expr.kind == "x":
         return x.astype(np.float64)
     operands = [meaning(e, x) if isinstance(e, Expr) else np.float64(e) for e in expr.operands]
-    return NUMPY[expr.kind](*operands)
+    with np.errstate(all="ignore"):
+        return NUMPY[expr.kind](*operands) * 1.0
 
 
 def error(expr: Expr, monkeypatch: pytest.MonkeyPatch) -> float:
@@ -68,6 +91,11 @@ EXPRESSIONS = {
     "shared by two": shared * 0.5 + 1.0 / shared,
     "shared by exp": exp(shared * 0.5) + shared * 0.5,
     "a power": whole_power(X + 0.25, 5),
+    "a root": rsqrt(maximum(X, 0.25)),
+    "a broken power": any_power(maximum(X, 0.25), -1.7),
+    "comparisons": greater(X, 0.5) + greater(0.25, X) * 2.0 - equal(maximum(X, 0.0), 0.0),
+    "a choice": select(X, 0.25, X * X, 3.0) + select(X * 2.0, X, 1.0, X),
+    "a series": series(X, (1.0, -0.5, 0.25)),
     "of two tensors": minimum(X * 2.0, X + 1.0) - maximum(X, -X),
 }
 
@@ -89,6 +117,7 @@ def expressions(draw: st.DrawFn) -> Expr:
                 st.sampled_from([
                     a + b, a - b, a + number, number - a, minimum(a, b), maximum(a, -number),
                     a * number, exp(minimum(number * a, 1.0)), log(maximum(a, number)),
+                    select(a, number, b, -number), rsqrt(maximum(a, number)),
                     number / maximum(a, number), minimum(maximum(a, -2.0), 2.0) * b,
                 ])
             )
@@ -108,7 +137,7 @@ def test_all_kinds_are_tried() -> None:
         inner = [kinds(e) for e in expr.operands if isinstance(e, Expr)]
         return {expr.kind}.union(*inner)
 
-    assert set().union(*map(kinds, EXPRESSIONS.values())) == {"x", *UNARY, *BINARY}
+    assert set().union(*map(kinds, EXPRESSIONS.values())) == {"x", *UNARY, *BINARY, *OTHERS}
 
 
 def test_what_is_read_once_is_overwritten() -> None:
@@ -134,8 +163,8 @@ def test_the_tensor_and_what_is_read_again_are_kept() -> None:
         (X, 1),
         (X + 1.0, 2),
         (exp(X), 4),  # x, the result, two of scratch
-        (exp(log(X + 1.0)), 4),
-        (whole_power(X + 1.0, 5), 2),
+        (exp(exp(X + 1.0)), 4),
+        (whole_power(X + 1.0, 5), 3),
         (maximum(X, 0.0) + exp(minimum(X, 0.0)), 5),  # max(x), min(x), the result, scratch
     ],
 )

@@ -31,6 +31,7 @@ from dialects.ufw.reference import evaluate as evaluate_layer
 from passes.convert_ufw_to_quant import ConvertUfwToQuantPass
 from passes.module.functions import main_function
 from tests.dialects.quant.ops_by_hand import Array, noise
+from tests.functions import COARSE
 
 SHAPE = (2, 3, 5, 4)
 SCALES = st.integers(5, 90).map(lambda thousandths: float(np.float32(thousandths / 1000)))
@@ -181,12 +182,14 @@ def test_a_function_is_its_table(name: str, scale: float, seed: int, unsigned: b
     y, expected, module = both(
         [scale],
         lambda xs, top: ufw.PointwiseOp(xs[0], top, name, **parameters),
-        1 / 127 if row.is_bounded else 4 / 127,
+        1 / 127 if row.is_bounded({**row.defaults, **parameters}) else 4 / 127,
         seed,
         unsigned,
     )
     assert [op.name for op in ops_of(module)] == ["quant.lookup"]
-    assert np.all(error(y, expected) <= 0.5 + 1e-3)
+    defined = ~np.isnan(expected)
+    right = error(y[defined], expected[defined]) <= 0.5 + 1e-3
+    assert right.mean() >= (0.95 if name in COARSE else 1.0)
 
 
 def test_scales_that_do_not_fit_are_an_error() -> None:

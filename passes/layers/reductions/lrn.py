@@ -10,22 +10,17 @@ import numpy as np
 from xdsl.ir import Operation, SSAValue
 
 from dialects.constant import ConstantAttr
-from dialects.function_properties import function_properties
 from dialects.quant import compute, movement, types
 from dialects.quant.base import i64s, int_attr
 from dialects.ufw import ops as ufw
+from passes.layers.binary import power_of
 from passes.layers.converter import Converter
+from passes.layers.reductions.reduce import square
 
 BLOCK = 512
 """Most channels whose sums one convolution makes: its weights are a square matrix."""
 
 PRODUCT = compute.EltwiseKindAttr(compute.EltwiseKind.PRODUCT)
-
-
-def power(c: Converter, x: SSAValue, step: str, **parameters: float) -> SSAValue:
-    """``(shift + scale * x) ^ power`` of a float tensor."""
-    settings = function_properties("power", parameters)
-    return c.add(compute.PointwiseFunctionOp, [x], types.float_like(x), step, **settings)
 
 
 def _window_sums(
@@ -66,15 +61,15 @@ def lower_lrn(c: Converter, op: ufw.LRNOp) -> None:
     four = shape if len(shape) == 4 else (shape[0], shape[1], prod(shape[2:]), 1)
     x = c.reshape(x, four, "channels")
     plain = types.float_tensor(four)
-    squares = c.add(compute.EltwiseOp, [x, x], plain, "squares", kind=PRODUCT)
+    squares = square(c, x, "squares")
     if op.within.value.data:
         window = {"kernel": [size] * 2, "stride": [1, 1], "pad": [size // 2] * 4}
         settings = {name: i64s(values) for name, values in window.items()}
         means = c.add(compute.AveragePoolOp, [squares], plain, "means", **settings)
-        factors = power(c, means, "factors", scale=alpha, shift=k, power=-beta)
+        factors = power_of(c, means, "factors", scale=alpha, shift=k, power=-beta)
     else:
         sums = _window_sums(c, squares, size, alpha / size, k)
-        factors = power(c, sums, "factors", power=-beta)
+        factors = power_of(c, sums, "factors", power=-beta)
     step = "" if four == shape else "product"
     value = c.add(
         compute.EltwiseOp, [x, factors], types.float_like(op.top, four), step, kind=PRODUCT

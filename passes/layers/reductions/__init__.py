@@ -1,0 +1,17 @@
+"""Layers that add over many numbers, in quant ops."""
+
+from collections.abc import Callable
+from typing import Any
+
+from xdsl.ir import Operation
+
+from passes.layers.converter import Converter
+from passes.layers.reductions import lrn, reduce, standardize
+
+LAYERS: dict[type[Operation], Callable[[Converter, Any], None]] = {
+    **lrn.LAYERS,
+    **reduce.LAYERS,
+    **standardize.LAYERS,
+}
+
+__all__ = ["LAYERS"]

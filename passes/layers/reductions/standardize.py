@@ -1,0 +1,91 @@
+"""Normalisation by statistics of the operand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import Any
+
+import numpy as np
+from xdsl.ir import Operation, SSAValue
+
+from dialects.constant import Array, ConstantAttr
+from dialects.quant import compute, types
+from dialects.quant.base import int_attr
+from dialects.ufw import ops as ufw
+from passes.layers.binary import binary, power_of
+from passes.layers.converter import Converter
+from passes.layers.reductions.reduce import finish, reduced, square
+
+MOST_CHANNELS = 1024
+"""Channels up to which a convolution with ones sums them: it gives every channel the sum."""
+
+
+def affine(
+    c: Converter, x: SSAValue, weight: Array | None, bias: Array | None, axis: int, step: str
+) -> SSAValue:
+    """``x * weight + bias`` of a float value; both cover its dimensions from ``axis`` on."""
+    given = weight if weight is not None else bias
+    if given is None:
+        return x
+    shape, channels = types.shape_of(x), given.size
+    plain = len(shape) == 4 and axis == 1 and given.ndim == 1
+    after = prod(shape[axis + given.ndim :])
+    four = shape if plain else (prod(shape[:axis]), channels, after, 1)
+    ones = np.ones(channels, np.float32) if weight is None else weight
+    y = c.add(
+        compute.ConvOp,
+        [c.reshape(x, four, f"{step}/channels")],
+        types.float_tensor(four),
+        step,
+        weight=ConstantAttr.of(np.ascontiguousarray(ones.reshape(channels, 1, 1, 1))),
+        bias=None if bias is None else ConstantAttr.of(np.ascontiguousarray(bias.reshape(-1))),
+        group=int_attr(channels),
+    )
+    return c.reshape(y, shape, f"{step}/result")
+
+
+def lower_standardize(c: Converter, op: ufw.StandardizeOp) -> None:
+    view, axes = op.view
+    x = c.reshape(c.as_float(c.value(op.bottom)), view, "view")
+    share = 1 / prod(view[axis] for axis in axes)
+    mean = power_of(c, reduced(c, "sum", x, axes, "sums"), "mean", scale=share)
+    y = binary(c, "sub", x, mean, "centred")
+    if op.divide.value.data:
+        total, eps = reduced(c, "sum", square(c, y, "squares"), axes, "spread"), op.eps.value.data
+        if op.eps_outside.value.data:
+            deviation = power_of(c, total, "deviation", scale=share, power=0.5)
+            factor = power_of(c, deviation, "factor", shift=eps, power=-1.0)
+        else:
+            factor = power_of(c, total, "factor", scale=share, shift=eps, power=-0.5)
+        y = binary(c, "mul", y, factor, "divided")
+    y = c.reshape(y, types.shape_of(op.top), "whole")
+    weight, bias = (None if blob is None else blob.array for blob in (op.weight, op.bias))
+    finish(c, op, affine(c, y, weight, bias, op.affine_axis.value.data, "affine"))
+
+
+def lower_normalize(c: Converter, op: ufw.NormalizeOp) -> None:
+    x, eps, weight = c.as_float(c.value(op.bottom)), op.eps.value.data, op.weight.array
+    shape = types.shape_of(x)
+    if not op.across_spatial.value.data and shape[1] <= MOST_CHANNELS:
+        four = shape if len(shape) == 4 else (shape[0], shape[1], prod(shape[2:]), 1)
+        x = c.reshape(x, four, "channels")
+        sums = c.add(
+            compute.ConvOp,
+            [square(c, x, "squares")],
+            types.float_tensor(four),
+            "sums",
+            weight=ConstantAttr.of(np.ones((shape[1], shape[1], 1, 1), np.float32)),
+        )
+    else:
+        sums = reduced(c, "sum", square(c, x, "squares"), op.axes, "sums")
+    factor = power_of(c, sums, "factor", shift=eps, power=-0.5)
+    y = c.reshape(binary(c, "mul", x, factor, "divided"), shape, "whole")
+    weight = np.broadcast_to(weight, (shape[1],))
+    finish(c, op, affine(c, y, weight, None, 1, "affine"))
+
+
+LAYERS: dict[type[Operation], Callable[[Converter, Any], None]] = {
+    ufw.StandardizeOp: lower_standardize,
+    ufw.NormalizeOp: lower_normalize,
+}
