@@ -61,6 +61,7 @@ IMPORTERS: dict[str, Importer] = {
     ),
     "Compare": Importer(eltwise.binary("compare_param"), ops.BinaryOp, bottoms=(1, 2)),
     "ConstBinary": Importer(eltwise.binary("const_binary_param"), ops.BinaryOp),
+    "ComposedFunction": Importer(compute.composed_function, ops.PointwiseOp),
     "Concat": Importer(movement.concat, ops.ConcatOp, bottoms=(1, ANY)),
     "Convolution": Importer(compute.convolution, ops.ConvolutionOp),
     "ConvolutionDepthwise": Importer(
