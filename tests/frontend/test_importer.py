@@ -63,6 +63,7 @@ SHAPES: list[tuple[str, str, list[int]]] = [
      [2, 4, 9, 5]),
     ("InnerProduct", "inner_product_param { num_output: 5 transpose: true }", [2, 5]),
     ("Softmax", "softmax_param { axis: -1 }", [2, 4, 9, 11]),
+    ("ComposedFunction", 'composed_function_param { function: "ge(x, 0.5)" }', [2, 4, 9, 11]),
     ("LogSoftmax", "softmax_param { axis: 2 }", [2, 4, 9, 11]),
     *((row.layer, settings_text(row, row.samples[-1]), [2, 4, 9, 11]) for row in ROWS),
     ("Dropout", "dropout_param { dropout_ratio: 0.5 }", [2, 4, 9, 11]),
