@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from keyword import iskeyword
 from math import inf, isfinite, isnan
@@ -39,6 +39,12 @@ class Step:
     function: str
     operands: tuple[str | float, ...]
     parameters: tuple[tuple[str, float], ...] = ()
+
+    def renamed(self, names: Mapping[str, str]) -> Step:
+        """The step with other names; what has none keeps its own."""
+        operands = (names.get(e, e) if isinstance(e, str) else e for e in self.operands)
+        target = names.get(self.target, self.target)
+        return replace(self, target=target, operands=tuple(operands))
 
     def __str__(self) -> str:
         """The call as text, exact."""

@@ -51,7 +51,8 @@ class PoolOp(UnaryOp):
         x, y, pad = types.shape_of(self.x), types.shape_of(self.y), ints(self.pad)
         require(len(x) == 4 and x[:2] == y[:2], self, "pooling keeps N and C of a rank 4 tensor")
         require(
-            isinstance(self, AveragePoolOp) or types.is_float(self.x)
+            isinstance(self, AveragePoolOp)
+            or types.is_float(self.y)
             or types.scale_of(self.x) == types.scale_of(self.y),
             self,
             "pooling keeps its input's scale",

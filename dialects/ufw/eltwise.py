@@ -21,6 +21,7 @@ from xdsl.irdl import (
 from xdsl.traits import Pure
 from xdsl.utils.str_enum import StrEnum
 
+from dialects.composed import Step
 from dialects.constant import ConstantAttr
 from dialects.quant.eltwise import MEANINGS, BinaryKind, BinaryKindAttr
 from dialects.ufw import shapes
@@ -36,6 +37,13 @@ class EltwiseOperation(StrEnum):
     MIN = "min"
 
 
+STEP_OF = {
+    EltwiseOperation.SUM: "add",
+    EltwiseOperation.PRODUCT: "mul",
+    EltwiseOperation.MAX: "max",
+    EltwiseOperation.MIN: "min",
+}
+"""The steps of a composed function that they are."""
 EXTREMES = {EltwiseOperation.MAX: np.maximum, EltwiseOperation.MIN: np.minimum}
 
 
@@ -111,6 +119,20 @@ class EltwiseOp(LayerOp):
 
     def cannot_be_negative(self, nonnegative: Sequence[bool]) -> bool:
         return min(self.sum_factors or [0.0]) >= 0 and all(nonnegative)
+
+    def steps(self, operands: Sequence[str]) -> list[Step]:
+        name = STEP_OF[self.operation.data]
+        steps, terms = list[Step](), list(operands)
+        for i, factor in enumerate(self.sum_factors or []):
+            if factor != 1:
+                steps.append(Step(f"_term{i}", "mul", (terms[i], factor)))
+                terms[i] = f"_term{i}"
+        last, found = len(terms) - 1, terms[0]
+        for i, term in enumerate(terms[1:], 1):
+            target = "" if i == last else f"_part{i}"
+            steps.append(Step(target, name, (found, term)))
+            found = target
+        return steps
 
     def meaning(self, inputs: Sequence[FloatArray]) -> list[FloatArray]:
         extreme = EXTREMES.get(self.operation.data)
@@ -215,6 +237,17 @@ class BinaryOp(LayerOp):
         if kind is BinaryKind.MAX:
             return any(flags)
         return all(flags) and kind is not BinaryKind.SUB
+
+    def steps(self, operands: Sequence[str]) -> list[Step] | None:
+        given: list[str | float] = list(operands)
+        if self.constant is not None:
+            if self.constant.array.size != 1:
+                return None
+            given.append(float(self.constant.array.item()))
+        if self.swapped.value.data:
+            given.reverse()
+        kind = self.kind.data
+        return None if kind is BinaryKind.POW else [Step("", kind.value, tuple(given))]
 
     def meaning(self, inputs: Sequence[FloatArray]) -> list[FloatArray]:
         operands = list(inputs)

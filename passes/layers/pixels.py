@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from xdsl.dialects.builtin import FloatAttr, f32
 from xdsl.ir import Operation, SSAValue
+from xdsl.rewriter import Rewriter
 
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.cycles.gdma import PEAK_BYTES
@@ -64,14 +65,17 @@ def _strided_slice(c: Converter, op: ufw.StridedSliceOp) -> None:
 
 def _pad(c: Converter, op: ufw.PadOp) -> None:
     x, fill = c.value(op.bottom), op.value.value.data
-    if not types.is_float(x) and fill and op.mode.data == ufw.PadMode.CONSTANT:
+    lists = [op.indices(axis) for axis in range(len(types.shape_of(x)))]
+    if types.is_float(x):
+        y = taken_along(c, x, lists, fill)
+        if y is not x and types.scale_of(y) != types.scale_of(op.top):  # for its readers
+            Rewriter.replace_value_with_new_type(y, types.float_like(op.top))
+        c.finish(op, y)
+        return
+    if fill and op.mode.data == ufw.PadMode.CONSTANT:
         x = c.fit(x, types.tensor_type(op.top), "operand")
-    if not types.is_float(x):
-        array = np.array([fill], np.float32)
-        fill = float(quantize(array, types.scale_of(x) or 1.0, types.dtype_of(x))[0])
-    c.finish(
-        op, taken_along(c, x, [op.indices(axis) for axis in range(len(types.shape_of(x)))], fill)
-    )
+    numbers = quantize(np.array([fill]), types.scale_of(x) or 1.0, types.dtype_of(x))
+    c.finish(op, taken_along(c, x, lists, float(numbers[0])))
 
 
 def _tile(c: Converter, op: ufw.TileOp) -> None:

@@ -214,6 +214,10 @@ def pointwise(function: Function) -> Callable[[LayerSite], ops.LayerOp]:
     return build
 
 
+def composed_function(site: LayerSite) -> ops.LayerOp:
+    return ops.PointwiseOp(site.bottom, site.top, site.param.composed_function_param.function)
+
+
 def softmax(site: LayerSite) -> ops.LayerOp:
     return ops.SoftmaxOp(site.bottom, site.top, site.axis(site.param.softmax_param.axis))
 

@@ -72,6 +72,7 @@ IMPORTERS: dict[str, Importer] = {
         eltwise.binary("broadcast_binary_param"), ops.BinaryOp, bottoms=(1, 2)
     ),
     "Compare": Importer(eltwise.binary("compare_param"), ops.BinaryOp, bottoms=(1, 2)),
+    "ComposedFunction": Importer(compute.composed_function, ops.PointwiseOp),
     "Concat": Importer(movement.concat, ops.ConcatOp, bottoms=(1, ANY)),
     "ConstBinary": Importer(eltwise.binary("const_binary_param"), ops.BinaryOp),
     "Convolution": Importer(compute.convolution, ops.ConvolutionOp),
