@@ -24,6 +24,7 @@ from bmnetu.frontend.network import ONNX, placeholder_notes
 from bmnetu.frontend.prototxt.inputs import reshaped
 from bmnetu.frontend.prototxt.layer import Layer
 from bmnetu.frontend.prototxt.topology import Topology, read_topology
+from bmnetu.frontend.prototxt.zoom import multiply, undecided, zoom_notes
 from bmnetu.frontend.weights.blobs import BlobSource, Coefficients, Required
 from dialects.names import shown
 from dialects.ufw.ops import LayerOp, Top
@@ -154,12 +155,28 @@ def _checked(
     inputs = [blob for blob in reshaped(topology.inputs, shapes, max_n) if blob.name in read]
     block = Block(arg_types=[Top(blob.name).type(input_shape(blob)) for blob in inputs])
     values: dict[str, SSAValue] = dict(zip([x.name for x in inputs], block.args, strict=True))
-    walk = _Walk(topology, source, values)
-    layers = tuple(walk.check(layer) for layer in topology.layers)
-    notes = [*topology.notes, *([] if shapes else placeholder_notes(topology, inputs))]
+
+    def walked() -> tuple[LayerCheck, ...]:
+        walk = _Walk(topology, source, dict(values))
+        return tuple(walk.check(layer) for layer in topology.layers)
+
+    zooms, layers = undecided(topology.layers), walked()
+    if zooms and _faults(layers):
+        multiply(zooms, exact=True)
+        again = walked()
+        better = _faults(again) < _faults(layers)
+        layers = again if better else layers
+        multiply(zooms, exact=better)
+    notes = [*topology.notes, *zoom_notes(topology.path, zooms)]
+    notes += [] if shapes else placeholder_notes(topology, inputs)
     known = [layer for layer in topology.layers if layer.param.type in IMPORTERS]
     notes += foreign_notes(known)
     return layers, tuple(notes)
+
+
+def _faults(layers: tuple[LayerCheck, ...]) -> int:
+    """Layers that cannot be compiled, and those behind them."""
+    return sum(layer.status in (Status.UNSUPPORTED, Status.UNKNOWN) for layer in layers)
 
 
 class _Walk:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import reduce
 
 import numpy as np
+from xdsl.dialects.builtin import BoolAttr
 from xdsl.ir import Attribute
 from xdsl.irdl import irdl_op_definition, prop_def, traits_def
 
@@ -50,7 +51,9 @@ class PoolOp(UnaryOp):
         x, y, pad = types.shape_of(self.x), types.shape_of(self.y), ints(self.pad)
         require(len(x) == 4 and x[:2] == y[:2], self, "pooling keeps N and C of a rank 4 tensor")
         require(
-            isinstance(self, AveragePoolOp) or types.scale_of(self.x) == types.scale_of(self.y),
+            isinstance(self, AveragePoolOp)
+            or types.is_float(self.y)
+            or types.scale_of(self.x) == types.scale_of(self.y),
             self,
             "pooling keeps its input's scale",
         )
@@ -69,7 +72,9 @@ class PoolOp(UnaryOp):
     def is_image_by_image(self) -> bool:
         return True
 
-    def windows_of(self, x: Array, fill: float) -> tuple[Array, Array]:
+    def windows_of(
+        self, x: Array, fill: float, exclude_pad: bool = False
+    ) -> tuple[Array, Array]:
         """All windows, clipped parts holding ``fill``, and the divisor of each window."""
         pad, kernel, stride = ints(self.pad), ints(self.kernel), ints(self.stride)
         shape, out = types.shape_of(self.x), types.shape_of(self.y)
@@ -79,7 +84,10 @@ class PoolOp(UnaryOp):
             end = shape[2 + axis] + pad[2 * axis] + pad[2 * axis + 1]
             starts = np.arange(out[2 + axis]) * stride[axis]
             over[axis] = max(0, int(starts[-1]) + kernel[axis] - end)
-            counts.append(np.minimum(starts + kernel[axis], end) - starts)
+            low, high = 0, end
+            if exclude_pad:
+                low, high = pad[2 * axis], pad[2 * axis] + shape[2 + axis]
+            counts.append(np.minimum(starts + kernel[axis], high) - np.maximum(starts, low))
         grown = (pad[0], pad[1] + over[0], pad[2], pad[3] + over[1])
         view = windows(padded(x, grown, fill), kernel, stride, (1, 1))
         return view[:, :, : out[2], : out[3]], np.outer(counts[0], counts[1])
@@ -107,23 +115,32 @@ class MaxPoolOp(PoolOp):
 
 @irdl_op_definition
 class AveragePoolOp(PoolOp):
-    """Mean over the window. The divisor counts padding (as zeros) but not what is clipped.
+    """Mean over the window. The divisor counts padding (as zeros) but not what is clipped; with
+    ``exclude_pad`` it counts the numbers of the map alone.
 
     Integer: ``y = sat((sum * m) >>r s)``, (m, s) = :func:`dialects.quant.arithmetic.mean_factor` of
     the divisor and the ratio of both scales: the result can have one of its own.
     """
 
     name = "quant.average_pool"
+    exclude_pad = prop_def(BoolAttr, default_value=BoolAttr.from_bool(False))
+    assembly_format = (
+        "$x `kernel` $kernel `stride` $stride (`pad` $pad^)? (`exclude_pad` $exclude_pad^)?"
+        " `tops` $tops attr-dict `:` type($x) `->` type($y)"
+    )
 
     def rows_needed(self) -> RowWindow | None:
-        """None where the last window is clipped, as it has a divisor of its own."""
+        """None where windows at the edge are clipped, as they have divisors of their own."""
         (height, out), pad = row_counts(self), ints(self.pad)
+        if self.exclude_pad.value.data and any(pad):
+            return None
         clipped = (out - 1) * ints(self.stride)[0] + ints(self.kernel)[0] > height + sum(pad[:2])
         return None if clipped else super().rows_needed()
 
     def result_of(self, x: Array) -> Array:
         is_float = types.is_float(self.x)
-        view, area = self.windows_of(x if is_float else x.astype(np.int64), 0)
+        excluded = bool(self.exclude_pad.value.data)
+        view, area = self.windows_of(x if is_float else x.astype(np.int64), 0, excluded)
         total = view.sum(axis=(4, 5))
         if is_float:
             return total / area.astype(np.float32)

@@ -25,17 +25,33 @@ from dialects.ufw.movement import (
     ConcatOp,
     DropoutOp,
     FlattenOp,
+    Im2colOp,
+    MaxPoolMaskOp,
+    PadMode,
+    PadModeAttr,
+    PadOp,
     PermuteOp,
+    Positions,
+    PositionsAttr,
+    RearrangeOp,
     ReshapeOp,
+    ResizeMode,
+    ResizeModeAttr,
+    ResizeOp,
     SilenceOp,
     SliceOp,
     SplitOp,
+    StridedSliceOp,
+    TileOp,
+    UnpoolOp,
 )
 from dialects.ufw.normalisation import BatchNormOp, BiasOp, ScaleOp
 from dialects.ufw.pooling import PoolingKind, PoolingKindAttr, PoolingOp
 from dialects.ufw.reductions.lrn import LRNOp
+from dialects.ufw.reductions.recurrent import RecurrentOp
 from dialects.ufw.reductions.reduce import ArgOp, ReduceOp, ReduceOperation, ReduceOperationAttr
 from dialects.ufw.reductions.standardize import NormalizeOp, StandardizeOp
+from dialects.ufw.volume import Convolution3DOp, Pooling3DOp
 
 ALL_OPS: list[type[LayerOp]] = [
     ConvolutionOp,
@@ -51,6 +67,8 @@ ALL_OPS: list[type[LayerOp]] = [
     SoftmaxOp,
     LogSoftmaxOp,
     PoolingOp,
+    Convolution3DOp,
+    Pooling3DOp,
     EltwiseOp,
     BinaryOp,
     SelectOp,
@@ -62,14 +80,31 @@ ALL_OPS: list[type[LayerOp]] = [
     ReshapeOp,
     PermuteOp,
     SilenceOp,
+    StridedSliceOp,
+    PadOp,
+    TileOp,
+    ResizeOp,
+    RearrangeOp,
+    Im2colOp,
+    MaxPoolMaskOp,
+    UnpoolOp,
     LRNOp,
     ReduceOp,
     ArgOp,
     StandardizeOp,
     NormalizeOp,
+    RecurrentOp,
 ]
 
-UFW = Dialect("ufw", [*ALL_OPS], [PoolingKindAttr, EltwiseOperationAttr, ReduceOperationAttr])
+ATTRIBUTES = [
+    PoolingKindAttr,
+    EltwiseOperationAttr,
+    PadModeAttr,
+    PositionsAttr,
+    ReduceOperationAttr,
+    ResizeModeAttr,
+]
+UFW = Dialect("ufw", [*ALL_OPS], ATTRIBUTES)
 
 __all__ = [
     "ALL_OPS",
@@ -79,6 +114,7 @@ __all__ = [
     "BiasOp",
     "BinaryOp",
     "ConcatOp",
+    "Convolution3DOp",
     "ConvolutionOp",
     "DeconvolutionOp",
     "DropoutOp",
@@ -86,23 +122,33 @@ __all__ = [
     "EltwiseOperation",
     "EltwiseOperationAttr",
     "FlattenOp",
+    "Im2colOp",
     "InnerProductOp",
     "LRNOp",
     "LayerOp",
     "LogSoftmaxOp",
+    "MaxPoolMaskOp",
     "NormalizeOp",
     "PReLUOp",
+    "PadMode",
+    "PadOp",
     "ParameterOp",
     "PermuteOp",
     "PointwiseOp",
+    "Pooling3DOp",
     "PoolingKind",
     "PoolingKindAttr",
     "PoolingOp",
+    "Positions",
     "ReLUOp",
+    "RearrangeOp",
+    "RecurrentOp",
     "ReduceOp",
     "ReduceOperation",
     "ReduceOperationAttr",
     "ReshapeOp",
+    "ResizeMode",
+    "ResizeOp",
     "ScaleOp",
     "SelectOp",
     "SilenceOp",
@@ -110,5 +156,8 @@ __all__ = [
     "SoftmaxOp",
     "SplitOp",
     "StandardizeOp",
+    "StridedSliceOp",
+    "TileOp",
     "Top",
+    "UnpoolOp",
 ]

@@ -38,8 +38,9 @@ class PoolingOp(UnaryLayerOp):
     Result, with ``ceil_mode`` (Caffe's rule): ``ceil((H + top + bottom - k) / stride) + 1``, less
     one when the last window would begin in the padding at the end. Without it, rounded down.
     Maximum ignores padding. Average divides by the window's size clipped to the padded input
-    (H + bottom), so padding at the start and up to ``bottom`` at the end counts. Global pooling has
-    the kernel of the whole map; a kernel larger than the padded input has one window.
+    (H + bottom), so padding at the start and up to ``bottom`` at the end counts; with
+    ``exclude_pad`` it divides by the numbers that it adds. Global pooling has the kernel of the
+    whole map; a kernel larger than the padded input has one window.
     """
 
     name = "ufw.pooling"
@@ -49,11 +50,13 @@ class PoolingOp(UnaryLayerOp):
     stride = prop_def(DenseArrayBase.constr(i64), default_value=pairs((1, 1)))
     pad = prop_def(DenseArrayBase.constr(i64), default_value=pairs((0, 0, 0, 0)))
     ceil_mode = prop_def(BoolAttr, default_value=BoolAttr.from_bool(True))
+    exclude_pad = prop_def(BoolAttr, default_value=BoolAttr.from_bool(False))
 
     traits = traits_def(Pure(), FollowsOperand(), CarriesOn())
     assembly_format = (
         "$kind $tops $bottom `kernel` $kernel (`stride` $stride^)? (`pad` $pad^)? "
-        "(`ceil` $ceil_mode^)? attr-dict `:` functional-type(operands, results)"
+        "(`ceil` $ceil_mode^)? (`exclude_pad` $exclude_pad^)? attr-dict "
+        "`:` functional-type(operands, results)"
     )
 
     def __init__(
@@ -66,10 +69,12 @@ class PoolingOp(UnaryLayerOp):
         stride: Sequence[int] = (1, 1),
         pad: Sequence[int] = (0, 0),
         ceil_mode: bool = True,
+        exclude_pad: bool = False,
     ) -> None:
         settings = {
             "kind": PoolingKindAttr(kind), "kernel": kernel, "stride": stride,
             "pad": four_pads(pad), "ceil_mode": ceil_mode,
+            "exclude_pad": BoolAttr.from_bool(exclude_pad),
         }  # fmt: skip
         self.setup([bottom], [top], settings)
 
@@ -108,8 +113,9 @@ class PoolingOp(UnaryLayerOp):
         if self.kind.data == PoolingKind.MAX:
             return [pool(x, np.maximum, -np.inf, counts, kernel, stride, pad)]
         total = pool(x, np.add, 0.0, counts, kernel, stride, pad)
+        excluded = bool(self.exclude_pad.value.data)
         rows, columns = (
-            average_divisors(*window)
+            average_divisors(*window, excluded)
             for window in zip(x.shape[2:], counts, kernel, stride, sides(pad), strict=True)
         )
         return [total / np.outer(rows, columns)]

@@ -67,7 +67,12 @@ def pool(
     return np.ascontiguousarray(x)
 
 
-def average_divisors(size: int, count: int, kernel: int, stride: int, pads: Pair) -> FloatArray:
-    """How many rows each window counts: the padding does, but only up to ``size + pads[1]``."""
+def average_divisors(
+    size: int, count: int, kernel: int, stride: int, pads: Pair, exclude_pad: bool = False
+) -> FloatArray:
+    """How many rows each window counts: the padding does, but only up to ``size + pads[1]``; with
+    ``exclude_pad`` only rows of the map."""
     start = np.arange(count) * stride - pads[0]
+    if exclude_pad:
+        return (np.minimum(start + kernel, size) - np.maximum(start, 0)).astype(np.float32)
     return (np.minimum(start + kernel, size + pads[1]) - start).astype(np.float32)

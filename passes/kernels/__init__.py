@@ -27,12 +27,14 @@ from dialects.quant.movement import (
     ConcatOp,
     InterleaveOp,
     InterpolateOp,
+    PoolIndexOp,
     ReshapeOp,
     SliceOp,
     TakeOp,
     TransposeOp,
+    UnpoolOp,
 )
-from dialects.quant.reductions import ReduceOp
+from dialects.quant.reductions import RecurrentOp, ReduceOp
 from dialects.quant.strips import ExchangeHaloOp, JoinStripsOp, QuantizeStripsOp, SplitStripsOp
 from passes.kernels.builder import TileBuilder
 from passes.kernels.convolution.conv import lower_conv
@@ -45,6 +47,7 @@ from passes.kernels.movement.lowerings import (
     lower_transpose,
 )
 from passes.kernels.movement.pixels import lower_interleave, lower_interpolate, lower_take
+from passes.kernels.movement.unpooling import lower_pool_index, lower_unpool
 from passes.kernels.pointwise import (
     lower_dequantize,
     lower_eltwise,
@@ -55,6 +58,7 @@ from passes.kernels.pointwise import (
 )
 from passes.kernels.pool import lower_average_pool, lower_max_pool
 from passes.kernels.prelu import lower_prelu
+from passes.kernels.reductions.recurrent import lower_recurrent
 from passes.kernels.reductions.reduce import lower_reduce
 from passes.kernels.softmax import lower_softmax
 from passes.kernels.strips import (
@@ -92,6 +96,7 @@ register(DequantizeOp, lower_dequantize)
 register(PointwiseFunctionOp, lower_function)
 register(SoftmaxOp, lower_softmax)
 register(ReduceOp, lower_reduce)
+register(RecurrentOp, lower_recurrent)
 register(ReshapeOp, lower_reshape)
 register(TransposeOp, lower_transpose)
 register(SliceOp, lower_slice)
@@ -100,6 +105,8 @@ register(BroadcastOp, lower_broadcast)
 register(TakeOp, lower_take)
 register(InterpolateOp, lower_interpolate)
 register(InterleaveOp, lower_interleave)
+register(PoolIndexOp, lower_pool_index)
+register(UnpoolOp, lower_unpool)
 register(SplitStripsOp, lower_split_strips)
 register(JoinStripsOp, lower_join_strips)
 register(ExchangeHaloOp, lower_exchange_halo)

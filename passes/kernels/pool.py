@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -76,6 +76,8 @@ def lower_max_pool(
 def _average_parts(op: compute.AveragePoolOp, axis: int) -> list[tuple[int, Axis]]:
     """(first output, axis) of the full windows, and of the last window when it is clipped."""
     whole = _pool_axis(op, axis)
+    if op.exclude_pad.value.data:
+        return list(_clipped_parts(whole))
     end = whole.size + ints(op.pad)[2 * axis + 1]
     start = (whole.out - 1) * whole.stride - whole.pad
     clipped = end - start
@@ -83,6 +85,19 @@ def _average_parts(op: compute.AveragePoolOp, axis: int) -> list[tuple[int, Axis
         return [(0, whole)]
     last = (whole.out - 1, replace(whole, out=1, kernel=clipped, pad=-start))
     return [last] if whole.out == 1 else [(0, replace(whole, out=whole.out - 1)), last]
+
+
+def _clipped_parts(whole: Axis) -> Iterator[tuple[int, Axis]]:
+    """(first output, axis) of the windows that lie in the map, and of each window that is clipped
+    to it."""
+    starts = [whole.first(index) for index in range(whole.out)]
+    inside = [i for i, at in enumerate(starts) if at >= 0 and at + whole.kernel <= whole.size]
+    if inside:
+        yield inside[0], replace(whole, out=len(inside), pad=-starts[inside[0]])
+    for index, at in enumerate(starts):
+        if index not in inside:
+            begin, end = max(at, 0), min(at + whole.kernel, whole.size)
+            yield index, replace(whole, out=1, kernel=end - begin, pad=-begin)
 
 
 def lower_average_pool(

@@ -8,7 +8,17 @@ from xdsl.ir import Operation
 from dialects.quant import types
 from dialects.ufw.layer import LayerOp
 from dialects.ufw.shapes import show
-from passes.layers import arithmetic, binary, deconvolution, movement, reductions, weighted
+from passes.layers import (
+    arithmetic,
+    binary,
+    deconvolution,
+    movement,
+    pixels,
+    reductions,
+    unpooling,
+    volume,
+    weighted,
+)
 from passes.layers.converter import Converter
 
 OpT = TypeVar("OpT", bound=Operation)
@@ -17,11 +27,14 @@ Lowering: TypeAlias = Callable[[Converter, OpT], None]
 
 LAYERS: dict[type[Operation], Lowering[Any]] = {
     **weighted.LAYERS,
+    **volume.LAYERS,
     **deconvolution.LAYERS,
     **arithmetic.LAYERS,
     **binary.LAYERS,
     **movement.LAYERS,
     **reductions.LAYERS,
+    **pixels.LAYERS,
+    **unpooling.LAYERS,
 }
 
 

@@ -246,6 +246,8 @@ def _pooling(c: Converter, op: ufw.PoolingOp) -> None:
     averages = kind is compute.AveragePoolOp and is_integer(c, op)
     own = averages and types.dtype_of(x) == types.dtype_of(op.top)
     own = own and types.scale_ratio(x, op.top) <= LARGEST_FACTOR
+    excludes = op.exclude_pad.value.data and kind is compute.AveragePoolOp and any(pad)
+    excluded = {"exclude_pad": op.exclude_pad} if excludes else {}
     dense = [(size - 1) * step + 1 for size, step in zip(sizes, steps, strict=True)]
     value = c.add(
         kind,
@@ -255,6 +257,7 @@ def _pooling(c: Converter, op: ufw.PoolingOp) -> None:
         kernel=i64s(kernel),
         stride=i64s(stride),
         pad=i64s(pad),
+        **excluded,
     )
     c.finish(op, subsampled(c, value, steps))
 

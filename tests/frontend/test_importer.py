@@ -16,6 +16,7 @@ from bmnetu.frontend.layers.importers import IMPORTERS
 from dialects.functions import ROWS
 from dialects.ufw import ops
 from dialects.ufw.layer import shape_of
+from tests.frontend.moves import MOVES
 from tests.frontend.samples import CONV, SMALL, data, layer, layers_of, loaded, names, run, written
 from tests.frontend.sums import SUMS
 from tests.functions import settings_text
@@ -75,11 +76,8 @@ SHAPES: list[tuple[str, str, list[int]]] = [
     ("Concat", "", [2, 4, 9, 11]),
     ("Slice", "", [2, 4, 9, 11]),
     ("Split", "", [2, 4, 9, 11]),
-    ("Deconvolution", "convolution_param { num_output: 6 kernel_size: 4 stride: 2 pad: 1 }",
-     [2, 6, 18, 22]),
-    ("DeconvolutionDepthwise", "convolution_param { num_output: 4 kernel_size: 2 stride: 2 }",
-     [2, 4, 18, 22]),
     *SUMS,
+    *MOVES,
 ]  # fmt: skip
 
 
@@ -92,7 +90,7 @@ def test_every_importer_is_tried() -> None:
     aliases = {alias for row in ROWS for alias in row.aliases}
     aliases |= {"Axpy", "BroadcastBinary", "Compare", "ConstBinary", "EltwiseBinary", "Parameter",
                 "Select", "Where"}  # test_eltwise.py
-    elsewhere = {"DenseBlock", "Eltwise", "Silence", *aliases}
+    elsewhere = {"Convolution3D", "DenseBlock", "Eltwise", "LSTM", "Pooling3D", "RNN", "Silence", "Unpooling", *aliases}
     assert {kind for kind, _, _ in SHAPES} | elsewhere == set(IMPORTERS)
 
 
@@ -321,8 +319,8 @@ FAULTS: list[tuple[str, str, str, type[BmnetuError]]] = [
     ("Pooling", "", "kernel_size is missing or 0", UnsupportedError),
     ("Pooling", "pooling_param { pool: STOCHASTIC kernel_size: 2 }",
      "stochastic pooling cannot be compiled", UnsupportedError),
-    ("Pooling", "pooling_param { global_pooling: true pad: 1 }",
-     "global pooling has no pad and stride 1", UnsupportedError),
+    ("Pooling", "pooling_param { kernel_size: 3 pad: 1 pad_mode: SAME }",
+     "has both pads and a pad_mode", UnsupportedError),
     ("InnerProduct", "inner_product_param { num_output: 5 axis: 4 }",
      "axis 4 is outside a tensor of 4 dimensions", UnsupportedError),
     ("Scale", "scale_param { num_axes: 5 }", "5 axes from axis 1 on are too many",

@@ -100,8 +100,8 @@ def _rounded(
     ratio: float,
     images: Sequence[Array],
 ) -> IntegerCoefficients:
-    """With weights ``w * ratio`` rounded together. A layer that repeats one weight, or computes with
-    its weights in another order, keeps them."""
+    """With weights ``w * ratio`` rounded together. A layer that repeats one weight, or has its
+    weights in another order where it computes, keeps them."""
     real = layer.real_coefficients()
     shape = op.weight.array.shape
     if real is None or not np.array_equal(op.weight.array.ravel(), found.weight.ravel()):

@@ -10,9 +10,10 @@ from typing import cast
 import numpy as np
 from xdsl.utils.exceptions import VerifyException
 
+from bmnetu.frontend.layers.import_volume import convolution_of_volumes
 from bmnetu.frontend.layers.site import LayerSite, UnsupportedSetting
 from bmnetu.frontend.prototxt.custom import CUSTOM_MESSAGES
-from bmnetu.frontend.ufw_pb2 import ConvolutionParameter, PoolingParameter
+from bmnetu.frontend.ufw_pb2 import ConvolutionParameter
 from bmnetu.frontend.weights.blobs import Role
 from dialects.constant import Array
 from dialects.functions import Function
@@ -47,7 +48,7 @@ def _window(
     return _pair(getattr(param, repeated), repeated, default)
 
 
-def _pads(param: ConvolutionParameter | PoolingParameter, both: Pair) -> tuple[int, ...]:
+def _pads(param: ConvolutionParameter, both: Pair) -> tuple[int, ...]:
     """Top, bottom, left, right: from pad_t, pad_b, pad_l and pad_r, or the same on both sides."""
     single = (param.pad_t, param.pad_b, param.pad_l, param.pad_r)
     require(not (any(single) and any(both)), "has both pad and pad_l, pad_r, pad_t or pad_b")
@@ -90,6 +91,8 @@ def depthwise_convolution(site: LayerSite) -> ops.LayerOp:
 def _convolution(site: LayerSite, group: int) -> ops.LayerOp:
     param = site.param.convolution_param
     _check_groups(site, group)
+    if site.rank == 5:
+        return convolution_of_volumes(site, group)
     window = window_of(site)
     weights = (param.num_output, site.channels // group, *window.kernel)
     shapes.convolution(
@@ -129,8 +132,9 @@ def depthwise_deconvolution(site: LayerSite) -> ops.LayerOp:
 
 
 def _deconvolution(site: LayerSite, group: int) -> ops.LayerOp:
-    param, window = site.param.convolution_param, window_of(site)
+    param = site.param.convolution_param
     _check_groups(site, group)
+    window = window_of(site)
     outputs = param.num_output
     weights = (outputs, site.channels // group, *window.kernel)
     shapes.deconvolution(site.shape, weights, window.stride, window.pad, window.dilation, group)
@@ -220,36 +224,3 @@ def softmax(site: LayerSite) -> ops.LayerOp:
 
 def log_softmax(site: LayerSite) -> ops.LayerOp:
     return ops.LogSoftmaxOp(site.bottom, site.top, site.axis(site.param.softmax_param.axis))
-
-
-_POOLINGS = {
-    PoolingParameter.MAX: ops.PoolingKind.MAX,
-    PoolingParameter.AVE: ops.PoolingKind.AVERAGE,
-}
-
-
-def pooling(site: LayerSite) -> ops.LayerOp:
-    param = site.param.pooling_param
-    kind = _POOLINGS.get(param.pool)
-    if kind is None:
-        raise UnsupportedSetting("stochastic pooling")
-    require(site.rank == 4, "pooling requires an N x C x H x W tensor")
-    stride = _pooling_pair(param, "stride")
-    pad = _pads(param, _pooling_pair(param, "pad"))
-    kernel = _pooling_pair(param, "kernel")
-    if param.global_pooling:
-        require(not any(pad) and stride == (1, 1), "global pooling has no pad and stride 1")
-        kernel = (site.shape[2], site.shape[3])
-    require(min(kernel) > 0, "kernel_size is missing or 0")
-    ceil_mode = param.ceil_mode and param.round_mode == PoolingParameter.CEIL
-    return ops.PoolingOp(
-        site.bottom, site.top, kind, kernel, stride=stride, pad=pad, ceil_mode=ceil_mode
-    )
-
-
-def _pooling_pair(param: PoolingParameter, what: str) -> Pair:
-    """A pooling setting from its one field, or from its _h and _w fields."""
-    both = "kernel_size" if what == "kernel" else what
-    if param.HasField(f"{what}_h") or param.HasField(f"{what}_w"):
-        return (getattr(param, f"{what}_h"), getattr(param, f"{what}_w"))
-    return (getattr(param, both), getattr(param, both))

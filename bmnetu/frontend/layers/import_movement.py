@@ -7,8 +7,9 @@ from math import prod
 
 from xdsl.utils.exceptions import VerifyException
 
+from bmnetu.frontend.layers.import_rearrange import shuffled
 from bmnetu.frontend.layers.site import LayerSite, UnsupportedSetting
-from bmnetu.frontend.prototxt.dense_block import MOST_TRANSITIONS
+from bmnetu.frontend.prototxt.rewrite.dense_block import MOST_TRANSITIONS
 from dialects.ufw import ops
 from dialects.ufw.shapes import Shape, require, show
 
@@ -64,6 +65,8 @@ def permute(site: LayerSite) -> ops.LayerOp:
 
 def reshape(site: LayerSite) -> ops.LayerOp:
     param = site.param.reshape_param
+    if param.pixelshuffler:
+        return shuffled(site, param.pixelshuffler)
     start = param.axis if param.axis >= 0 else site.rank + param.axis + 1
     end = site.rank if param.num_axes == -1 else start + param.num_axes
     require(

@@ -54,7 +54,7 @@ class FileBlobs:
         )
         self.blobs: dict[str, list[BlobProto]] = {}
         self.integer = False
-        self._taken: dict[str, str] = {}
+        self._taken: dict[str, Layer] = {}
         for name, blobs in _records(file):
             if not blobs:
                 continue
@@ -108,11 +108,10 @@ class FileBlobs:
         return [shape_of(blob, values(blob).size) for blob in self.blobs.get(layer.name, [])]
 
     def take(self, layer: Layer, required: tuple[Required, ...]) -> Coefficients:
-        if layer.name in self._taken:
+        if self._taken.setdefault(layer.name, layer) is not layer:
             raise InputFileError(
                 layer.fault("another layer with weights has the same name; rename one")
             )
-        self._taken[layer.name] = layer.param.type
         blobs = self.blobs.get(layer.name)
         if blobs is None:
             raise InputFileError(layer.fault(f"{self.path} has no weights of {self._hint(layer)}"))
@@ -154,7 +153,8 @@ class FileBlobs:
 
     def messages(self, layer: LayerParameter) -> Sequence[BlobProto]:
         """The blobs that the layer took, without what a training left in them."""
-        if self._taken.get(layer.name) != layer.type:
+        taken = self._taken.get(layer.name)
+        if taken is None or taken.param.type != layer.type:
             return []
         found: list[BlobProto] = []
         for blob in self.blobs[layer.name]:

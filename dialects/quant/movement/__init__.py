@@ -1,6 +1,7 @@
 """Ops that only move data, or interpolate between them: element type and scale stay."""
 
 from dialects.quant.movement.pixels import InterleaveOp, InterpolateOp, TakeOp
+from dialects.quant.movement.unpooling import PoolIndexOp, UnpoolOp
 from dialects.quant.movement.whole import (
     BroadcastOp,
     ConcatOp,
@@ -18,6 +19,8 @@ MOVEMENT_OPS = [
     TakeOp,
     InterpolateOp,
     InterleaveOp,
+    PoolIndexOp,
+    UnpoolOp,
 ]
 
 __all__ = [
@@ -26,8 +29,10 @@ __all__ = [
     "ConcatOp",
     "InterleaveOp",
     "InterpolateOp",
+    "PoolIndexOp",
     "ReshapeOp",
     "SliceOp",
     "TakeOp",
     "TransposeOp",
+    "UnpoolOp",
 ]

@@ -55,9 +55,10 @@ def _check_range(op: TakeOp | InterpolateOp, least: int, most: int) -> None:
 
 @irdl_op_definition
 class TakeOp(UnaryOp):
-    """Along one axis ``y[i] = x[indices[i]]``, and ``fill`` where an index is -1: repeated, dropped,
-    reversed and padded elements. ``indices`` is int32; ``fill`` is in the numbers that the tensor
-    holds.
+    """Along one axis ``y[i] = x[indices[i]]``, and ``fill`` where an index is -1.
+
+    So elements are repeated, dropped, reversed and padded. ``indices`` is int32; ``fill`` is in the
+    numbers that the tensor holds.
     """
 
     name = "quant.take"

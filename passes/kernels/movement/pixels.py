@@ -39,14 +39,20 @@ class Cut:
     source: Span
 
 
-def _cuts(
-    b: TileBuilder, x: Sequence[int], y: Sequence[int], source: Callable[[Span], Span], factor: int
+def tiles(
+    b: TileBuilder,
+    x: Sequence[int],
+    y: Sequence[int],
+    source: Callable[[Span], Span],
+    buffers: tuple[int, int],
 ) -> Iterator[Cut]:
-    """Tiles of a result of y's words out of an operand of x's, two of which, and ``factor - 1``
-    more of the result's size, local memory holds: all, or some channels, images and rows."""
+    """Tiles of a result of y's words out of operands of x's, of which local memory holds so many
+    ``buffers`` (of operand size, of result size): all, or some channels, images and rows.
+    ``source``: the operand's rows under some of the result's."""
 
     def fits(groups: int, channels: int, rows: int, read: int) -> bool:
-        shapes = [(groups, channels, read, x[3])] + [(groups, channels, rows, y[3])] * factor
+        shapes = [(groups, channels, read, x[3])] * buffers[0]
+        shapes += [(groups, channels, rows, y[3])] * buffers[1]
         within = max(rows, read) <= BM1684.limits.height and channels <= BM1684.limits.channels
         need = sum(local_bytes(s, aligned(s, 4)) for s in shapes)
         return within and need <= b.options.budget
@@ -83,10 +89,10 @@ def _view(
 ) -> SSAValue:
     """Rows or columns of a local tensor at equal steps (0 repeats one)."""
     begin = (first, 0) if axis == ROWS else (0, first)
-    return _grid(b, tensor, begin, extent, (step, 1) if axis == ROWS else (1, step))
+    return grid(b, tensor, begin, extent, (step, 1) if axis == ROWS else (1, step))
 
 
-def _grid(b: TileBuilder, tensor: SSAValue, begin: Span, extent: Box, steps: Span) -> SSAValue:
+def grid(b: TileBuilder, tensor: SSAValue, begin: Span, extent: Box, steps: Span) -> SSAValue:
     """Rows and columns of a local tensor, both at equal steps."""
     corner = b.window(tensor, (0, 0, *begin), (*extent[:2], 1, 1))
     ref = Ref.of(corner)
@@ -194,7 +200,7 @@ def _along(b: TileBuilder, op: AlongOp, source: SSAValue, dest: SSAValue) -> Non
 
     far, near = (_as(b, op, buffer, shape) for buffer, shape in ((source, x), (dest, y)))
     integer = weights is not None and not types.is_float(op.x)
-    for cut in _cuts(b, x, y, read, 1 + integer):
+    for cut in tiles(b, x, y, read, (1, 1 + integer)):
         _tile(b, op, far, near, runs, axis, cut)
 
 
@@ -281,7 +287,7 @@ def lower_interleave(
     x = words_shape(op.xs[0], types.shape_of(op.xs[0]))
     rows_of = _phase_rows(begin[0], steps[0])
     x = (x[0], y[1], x[2], x[3])
-    for cut in _cuts(b, x, y, rows_of, 1):
+    for cut in tiles(b, x, y, rows_of, (1, 1)):
         (g0, gn), (c0, cn), (r0, rn), (s0, sn) = cut.groups, cut.channels, cut.rows, cut.source
         dst = b.local(i32, (gn, cn, rn, y[3]))
         for phase in range(op.phases):
@@ -297,7 +303,7 @@ def lower_interleave(
             extent = (gn, cn, rows[1], columns[1])
             top = rows[0] * steps[0] + down - begin[0] - r0
             left = columns[0] * steps[1] + across - begin[1]
-            target = _grid(b, dst, (top, left), extent, (steps[0], steps[1]))
+            target = grid(b, dst, (top, left), extent, (steps[0], steps[1]))
             b.arith("copy", target, b.window(src, (0, 0, rows[0] - s0, columns[0]), extent))
         b.store(b.window(b.words(dest), (g0, c0, r0, 0), (gn, cn, rn, y[3])), dst)
 

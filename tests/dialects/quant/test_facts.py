@@ -24,9 +24,12 @@ BY_ROWS = {
     "quant.conv", "quant.max_pool", "quant.average_pool", "quant.eltwise", "quant.requantize",
     "quant.prelu", "quant.lookup", "quant.quantize", "quant.dequantize", "quant.pointwise",
     "quant.softmax", "quant.concat", "quant.slice", "quant.binary", "quant.select",
-    "quant.reduce",
+    "quant.reduce", "quant.take", "quant.interpolate",
 }  # fmt: skip
-IMAGE_BY_IMAGE = BY_ROWS | {"quant.reshape", "quant.transpose", "quant.broadcast"}
+IMAGE_BY_IMAGE = BY_ROWS | {
+    "quant.reshape", "quant.transpose", "quant.broadcast", "quant.interleave", "quant.pool_index",
+    "quant.unpool",
+}  # fmt: skip
 STRIDED = {"quant.conv", "quant.max_pool", "quant.average_pool", "quant.split_strips",
            "quant.join_strips", "quant.quantize_strips"}  # fmt: skip
 

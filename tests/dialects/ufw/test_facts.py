@@ -28,9 +28,8 @@ from passes.convert_ufw_to_quant import ConvertUfwToQuantPass
 from passes.layers import LAYERS
 from passes.module.functions import main_function
 from tests.dialects.ufw.sums import FLOAT_SUMS
-from tests.dialects.ufw.test_ops import SOUND, Build, T, floats, value
+from tests.dialects.ufw.test_ops import SHAPE, SHAPES, SOUND, Build, T, floats, operand, value
 
-SHAPE = (2, 4, 5, 7)
 AVERAGE = ops.PoolingKind.AVERAGE
 OTHERS: dict[str, Build] = {
     "relu plain": lambda x: ops.ReLUOp(x, T),
@@ -60,8 +59,11 @@ OTHERS: dict[str, Build] = {
 }
 
 
-STAY_FLOAT = {ops.SoftmaxOp, ops.LogSoftmaxOp, ops.SelectOp, ops.ParameterOp, *FLOAT_SUMS}
-"""Layers whose sums 8 bits cannot hold, and those that are rare."""
+STAY_FLOAT = {
+    ops.SoftmaxOp, ops.LogSoftmaxOp, ops.SelectOp, ops.ParameterOp, *FLOAT_SUMS,
+    ops.MaxPoolMaskOp, ops.UnpoolOp,
+}  # fmt: skip
+"""Layers whose sums, or places in a map, 8 bits cannot hold, and those that are rare."""
 
 
 def function(name: str, parameters: Parameters) -> Build:
@@ -77,7 +79,7 @@ CASES: dict[str, Build] = {
 
 
 def op_of(name: str) -> LayerOp:
-    return CASES[name](value(*SHAPE))
+    return CASES[name](operand(name))
 
 
 def numbers(op: LayerOp, seed: int = 0) -> list[Array]:
@@ -196,7 +198,8 @@ def test_factors_a_channel_pass_where_the_layer_says_so(name: str) -> None:
         return
     factors = np.array([0.5, 2, 1, 4], np.float32)
     (x,) = numbers(op)
-    plain, scaled = evaluate(op, [x]), evaluate(op, [x * factors.reshape(-1, 1, 1)])
+    apart = factors.reshape(-1, *[1] * (x.ndim - 2))
+    plain, scaled = evaluate(op, [x]), evaluate(op, [x * apart])
     for y, z in zip(plain, scaled, strict=True):
         apart = np.repeat(factors, y.shape[1] // 4).reshape(-1, *[1] * (y.ndim - 2))
         np.testing.assert_allclose(z, y * apart, rtol=1e-6)
@@ -248,7 +251,7 @@ def test_every_op_is_complete(op: type[LayerOp]) -> None:
     assert op.__doc__
     assert op.meaning is not LayerOp.meaning
     assert op in LAYERS
-    assert any(type(CASES[name](value(*SHAPE))) is op for name in CASES)
+    assert any(type(op_of(name)) is op for name in CASES)
     stays_float = op.has_integers is LayerOp.has_integers
     assert stays_float == (op in STAY_FLOAT), "say why an op has no INT8 form"
 
@@ -305,7 +308,7 @@ def converted(op: LayerOp, kind: TensorType[Attribute]) -> list[Operation]:
 @ALL
 def test_every_layer_is_lowered_to_floats(name: str) -> None:
     op = op_of(name)
-    found = converted(op, types.float_tensor(SHAPE))
+    found = converted(op, types.float_tensor(SHAPES.get(name, SHAPE)))
     assert all(types.is_float(y) for each in found for y in each.results)
 
 
@@ -319,5 +322,5 @@ def test_every_layer_that_has_integers_is_lowered_to_them(name: str) -> None:
         shape = weight.shape if bias is None else bias.shape
         op.set_integers(weight.astype(np.int8), np.ones(shape, np.int16) if own else None, 3)
     if op.has_integers:
-        found = converted(op, types.int_tensor(SHAPE, 0.05, False))
+        found = converted(op, types.int_tensor(SHAPES.get(name, SHAPE), 0.05, False))
         assert not any(types.is_float(y) for each in found for y in each.results)

@@ -22,6 +22,7 @@ from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, Block, Region, SSAValue
 
 from bmnetu.pipeline import parse_pipeline, run_pipeline
+from dialects.bm1684 import isa
 from dialects.bm1684.cycles import cycles_of
 from dialects.bm1684.isa import Direction, Engine
 from dialects.bm1684.npu import CommandOp
@@ -95,7 +96,8 @@ def emitted(op: QuantOp) -> Work:
         inst = command.instruction
         cycles = cycles_of(inst)
         assert cycles is not None
-        if inst.engine is Engine.TIU or inst["direction"] in MOVES:
+        moves = inst.engine is Engine.TIU or inst.kind is isa.FILL or inst["direction"] in MOVES
+        if moves:
             spent[inst.engine] += cycles
     return Work(spent[Engine.TIU], spent[Engine.GDMA])
 

@@ -85,6 +85,24 @@ def _movement(shape: Sequence[int], is_float: bool) -> Iterator[Case]:
     yield partial(made, movement.TransposeOp, one, tensor((n, h, w, c), is_float),
                   order=i64s([0, 2, 3, 1]))  # fmt: skip
     yield partial(made, movement.BroadcastOp, [tensor((n, c, 1, 1), is_float)], one[0])
+    yield from _pixels(shape, is_float)
+
+
+def _pixels(shape: Sequence[int], is_float: bool) -> Iterator[Case]:
+    (n, c, h, w), one = shape, [tensor(shape, is_float)]
+    twice = ConstantAttr.of(np.arange(2 * w, dtype=np.int32) // 2)
+    wide, column = tensor((n, c, h, 2 * w), is_float), int_attr(3)
+    yield partial(made, movement.TakeOp, one, wide, axis=column, indices=twice)
+    shares = np.arange(2 * w) % 2 * (twice.array < w - 1)
+    weights = shares.astype(np.float32) / 2 if is_float else (64 * shares).astype(np.int8)
+    yield partial(made, movement.InterpolateOp, one, wide, axis=column, indices=twice,
+                  weights=ConstantAttr.of(weights))  # fmt: skip
+    yield partial(made, movement.InterleaveOp, one * 2, wide, step=i64s([1, 2]))
+    if is_float:
+        window = {"kernel": i64s([2, 2]), "stride": i64s([2, 2]), "pad": i64s([0, 0])}
+        half = tensor((n, c, h // 2, w // 2), True)
+        yield partial(made, movement.PoolIndexOp, [*one, half], half, **window)
+        yield partial(made, movement.UnpoolOp, [half] * 2, one[0], **window)
 
 
 def _strips(shape: Sequence[int], is_float: bool) -> Iterator[Case]:
