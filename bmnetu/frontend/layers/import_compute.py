@@ -209,6 +209,8 @@ def pointwise(function: Function) -> Callable[[LayerSite], ops.LayerOp]:
         else:
             message = getattr(site.param, function.message) if function.message else None
             given = {name: getattr(message, name) for name in function.defaults}
+        if function.name == "clip" and given["min"] == 0 < given["max"]:
+            return ops.ReLUOp(site.bottom, site.top, upper=given["max"])  # of a convolution's own
         return ops.PointwiseOp(site.bottom, site.top, function.name, **given)
 
     return build
