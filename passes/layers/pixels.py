@@ -69,7 +69,7 @@ def _pad(c: Converter, op: ufw.PadOp) -> None:
     if types.is_float(x):
         y = taken_along(c, x, lists, fill)
         if y is not x and types.scale_of(y) != types.scale_of(op.top):  # for its readers
-            Rewriter.replace_value_with_new_type(y, types.float_like(op.top))
+            y = Rewriter.replace_value_with_new_type(y, types.float_like(op.top))
         c.finish(op, y)
         return
     if fill and op.mode.data == ufw.PadMode.CONSTANT:
