@@ -10,12 +10,15 @@ from xdsl.irdl import IRDLOperation, prop_def
 from xdsl.utils.exceptions import VerifyException
 from xdsl.utils.hints import isa
 
-from dialects.functions import FUNCTIONS, Function, Parameters
+from dialects.composed import ComposedError, parsed
+from dialects.function import Function, Parameters
+from dialects.functions import FUNCTIONS
 
 
 class FunctionProperties(IRDLOperation):
-    """``function`` is the name of a row of :mod:`dialects.functions`, ``parameters`` has those
-    parameters, as f32, that are not at their defaults."""
+    """``function`` is the name of a row of :mod:`dialects.functions`, or a function composed of
+    them (:mod:`dialects.composed`); ``parameters`` has those parameters, as f32, that are not at
+    their defaults."""
 
     function = prop_def(StringAttr)
     parameters = prop_def(DictionaryAttr, default_value=DictionaryAttr({}))
@@ -23,7 +26,13 @@ class FunctionProperties(IRDLOperation):
     @property
     def row(self) -> Function:
         """The function's row. Raises :class:`VerifyException` when there is none."""
-        found = FUNCTIONS.get(self.function.data)
+        name = self.function.data
+        found = FUNCTIONS.get(name)
+        if found is None and "(" in name:
+            try:
+                return parsed(name)
+            except ComposedError as error:
+                raise VerifyException(str(error)) from None
         if found is None:
             known = ", ".join(FUNCTIONS)
             raise VerifyException(f'"{self.function.data}" is no function; known are {known}')
@@ -50,7 +59,7 @@ class FunctionProperties(IRDLOperation):
 
 def function_properties(function: str, parameters: Parameters) -> dict[str, Attribute]:
     """The properties of such an op; parameters at their defaults are left out."""
-    defaults = FUNCTIONS[function].defaults
+    defaults = FUNCTIONS[function].defaults if function in FUNCTIONS else {}
     given: dict[str, Attribute] = {
         name: FloatAttr(float(value), f32)
         for name, value in parameters.items()

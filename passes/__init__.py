@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 PASS_NAMES = (
     "keep-reference",
     "ufw-fold-batch-norm",
+    "ufw-fuse-functions",
     "convert-ufw-to-quant",
     "quant-drop-unread",
     "quant-choose-winograd",

@@ -24,8 +24,10 @@ from dialects.quant import types
 from dialects.quant.scale import ScaleAttr
 from dialects.ufw import ops as ufw
 from dialects.ufw.layer import SI8, UI8, Top
+from tests.eltwise_makers import ELTWISE_MAKERS
 from tests.functions import POSITIVE
 from tests.net_moves import MOVES
+from tests.net_volumes import VOLUMES
 
 Array = NDArray[Any]
 MAX_ELEMENTS = 1 << 16
@@ -388,5 +390,6 @@ class NetMaker:
             self.activation, self.activation, self.softmax, self.concat, self.slice,
             self.shape_change, self.silence,
             self.lrn, self.reduction, self.standardize, self.arg,
-            *(partial(make, self) for make in MOVES),
+            *(partial(make, self) for make in ELTWISE_MAKERS),
+            *(partial(make, self) for make in (*MOVES, *VOLUMES)),
         ]  # fmt: skip

@@ -58,7 +58,7 @@ class RandomBlobs:
     def is_integer(self, layer: Layer) -> bool:
         return False
 
-    def count(self, layer: Layer) -> int | None:
+    def shapes(self, layer: Layer) -> Sequence[Shape] | None:
         return None
 
     def take(self, layer: Layer, required: tuple[Required, ...]) -> Coefficients:
@@ -71,7 +71,7 @@ class RandomBlobs:
         match role:
             case Role.WEIGHT:
                 return random.normal(0.0, np.sqrt(2.0 / prod(shape[1:])), shape)
-            case Role.BIAS:
+            case Role.BIAS | Role.OPERAND:
                 return random.normal(0.0, 0.1, shape)
             case Role.FACTOR:
                 return random.uniform(0.4, 1.0, shape)

@@ -76,7 +76,7 @@ TEXTS = {
         "tile-allocate-ddr,tile-allocate-local,convert-tile-to-npu,npu-assign-waits{serial=true}"
     ),
     (1, "FP32"): (
-        "keep-reference,ufw-fold-batch-norm,convert-ufw-to-quant,quant-choose-winograd,"
+        "keep-reference,ufw-fold-batch-norm,ufw-fuse-functions,convert-ufw-to-quant,quant-choose-winograd,"
         "quant-drop-unread,quant-fuse-relu,convert-quant-to-tile{share=2},tile-allocate-ddr,"
         "tile-allocate-local{overlap=true},convert-tile-to-npu,npu-hoist-loads,npu-assign-waits"
     ),
@@ -87,7 +87,7 @@ TEXTS = {
         "convert-tile-to-npu,npu-hoist-loads,npu-assign-waits"
     ),
     (2, "FP32"): (
-        "keep-reference,ufw-fold-batch-norm,convert-ufw-to-quant,quant-choose-winograd,"
+        "keep-reference,ufw-fold-batch-norm,ufw-fuse-functions,convert-ufw-to-quant,quant-choose-winograd,"
         "quant-drop-unread,quant-fuse-relu,quant-slice-batch,quant-slice-rows,"
         "convert-quant-to-tile{share=2 whole=true fold=true},tile-keep-local,tile-allocate-ddr,"
         "tile-allocate-local{overlap=true},convert-tile-to-npu,npu-hoist-loads,npu-assign-waits"

@@ -28,6 +28,7 @@ from bmnetu.frontend.prototxt.zoom import multiply, undecided, zoom_notes
 from bmnetu.frontend.weights.blobs import BlobSource, Coefficients, Required
 from dialects.names import shown
 from dialects.ufw.ops import LayerOp, Top
+from dialects.ufw.shapes import Shape
 from passes.convert_quant_to_tile import ConvertQuantToTilePass
 from passes.convert_ufw_to_quant import ConvertUfwToQuantPass
 from passes.module.locations import LayerError
@@ -137,7 +138,7 @@ class NoWeights:
     def is_integer(self, layer: Layer) -> bool:
         return False
 
-    def count(self, layer: Layer) -> int | None:
+    def shapes(self, layer: Layer) -> Sequence[Shape] | None:
         return None
 
     def take(self, layer: Layer, required: tuple[Required, ...]) -> Coefficients:

@@ -25,6 +25,7 @@ from passes.tile.tile_allocate_ddr import TileAllocateDdrPass
 from passes.tile.tile_allocate_local import TileAllocateLocalPass
 from passes.tile.tile_keep_local import TileKeepLocalPass
 from passes.ufw.ufw_fold_batch_norm import UfwFoldBatchNormPass
+from passes.ufw.ufw_fuse_functions import UfwFuseFunctionsPass
 from passes.verify_layers import VerifyLayersPass
 
 
@@ -42,7 +43,7 @@ class OptLevel:
 KEEP: Passes = (KeepReferencePass(),)
 SLICES: Passes = (QuantSliceBatchPass(), QuantSliceRowsPass())
 OVERLAPPED = OptLevel(
-    ufw={"FP32": (*KEEP, UfwFoldBatchNormPass()), "INT8": ()},
+    ufw={"FP32": (*KEEP, UfwFoldBatchNormPass(), UfwFuseFunctionsPass()), "INT8": ()},
     quant={
         "FP32": (QuantDropUnreadPass(), QuantFuseReluPass()),
         "INT8": (QuantDropUnreadPass(), *KEEP, QuantMergeGroupsPass()),

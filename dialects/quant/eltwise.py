@@ -23,6 +23,7 @@ from xdsl.irdl import (
 from xdsl.traits import Pure
 from xdsl.utils.str_enum import StrEnum
 
+from dialects.constant import ConstantAttr
 from dialects.quant import types
 from dialects.quant.arithmetic import rounding_shift, saturate
 from dialects.quant.base import (
@@ -48,6 +49,10 @@ class EltwiseKind(StrEnum):
     SUM = "sum"
     PRODUCT = "product"
     MAX = "max"
+    MIN = "min"
+
+
+EXTREMES = (EltwiseKind.MAX, EltwiseKind.MIN)
 
 
 @irdl_attr_definition
@@ -57,11 +62,12 @@ class EltwiseKindAttr(EnumAttribute[EltwiseKind], SpacedOpaqueSyntaxAttribute):
 
 @irdl_op_definition
 class EltwiseOp(QuantOp):
-    """Sum, product or maximum of tensors of one shape.
+    """Sum, product, maximum or minimum of tensors of one shape.
 
     Integer sum: ``t = sat16(x0*m0)``, ``t = sat16(t + xi*mi)``, ``y = sat(t >>r shift)``, int8
-    multipliers m. Integer product of two: ``y = sat((x0*x1) >>r shift)``. Integer max: all operands
-    have the type of the result. Float sum: ``sum ci*xi``. ``relu`` (float) clamps below at 0.
+    multipliers m. Integer product of two: ``y = sat((x0*x1) >>r shift)``. Integer max and min: all
+    operands have the type of the result. Float sum: ``sum ci*xi``. ``relu`` (float) clamps below
+    at 0.
     """
 
     name = "quant.eltwise"
@@ -96,9 +102,9 @@ class EltwiseOp(QuantOp):
             require(all(-128 <= m <= 127 for m in factors), self, "multipliers must be int8")
         if kind is EltwiseKind.PRODUCT:
             require(len(self.xs) == 2, self, "an integer product takes two operands")
-        if kind is EltwiseKind.MAX:
+        if kind in EXTREMES:
             same = all(x.type == self.y.type for x in self.xs)
-            require(same, self, "an integer maximum takes operands of the result's type")
+            require(same, self, f"an integer {kind} takes operands of the result's type")
 
     def rows_needed(self) -> RowWindow:
         return self.rows_alike()
@@ -111,8 +117,8 @@ class EltwiseOp(QuantOp):
         if types.is_float(self.y):
             y = reduce(_MERGE[kind], self._scaled(inputs))
             return np.maximum(y, 0) if self.relu.value.data else y
-        if kind is EltwiseKind.MAX:
-            return reduce(np.maximum, inputs)
+        if kind in EXTREMES:
+            return reduce(_MERGE[kind], inputs)
         if kind is EltwiseKind.SUM:
             total = self._sum(inputs)
         else:
@@ -138,6 +144,7 @@ _MERGE: dict[EltwiseKind, Callable[[Array, Array], Array]] = {
     EltwiseKind.SUM: np.add,
     EltwiseKind.PRODUCT: np.multiply,
     EltwiseKind.MAX: np.maximum,
+    EltwiseKind.MIN: np.minimum,
 }
 
 
@@ -250,4 +257,24 @@ class SelectOp(BroadcastingOp):
         return np.where(condition > 0, a, b)
 
 
-BINARY_OPS = [BinaryOp, SelectOp]
+@irdl_op_definition
+class ConstantOp(QuantOp):
+    """A float32 constant as a tensor."""
+
+    name = "quant.constant"
+    value = prop_def(ConstantAttr)
+    y = result_def(AnyTensor)
+    traits = traits_def(Pure())
+    assembly_format = "$value `tops` $tops attr-dict `:` type($y)"
+
+    def verify_(self) -> None:
+        super().verify_()
+        require_floats(self, True)
+        require(self.value.shape == types.shape_of(self.y), self, "the value has another shape")
+        require(self.value.data.dtype == "float32", self, "the value must be float32")
+
+    def meaning(self, inputs: Sequence[Array]) -> Array:
+        return self.value.array
+
+
+BINARY_OPS = [BinaryOp, SelectOp, ConstantOp]

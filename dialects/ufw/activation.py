@@ -10,8 +10,10 @@ from xdsl.ir import SSAValue
 from xdsl.irdl import irdl_op_definition, opt_prop_def, prop_def, traits_def
 from xdsl.traits import Pure
 
+from dialects.composed import Step, steps_of
 from dialects.constant import ConstantAttr
 from dialects.function_properties import FunctionProperties, function_properties
+from dialects.functions import FUNCTIONS
 from dialects.ufw import shapes
 from dialects.ufw.facts import Array, CarriesOn, FloatArray, GivesProbabilities
 from dialects.ufw.layer import (
@@ -84,6 +86,20 @@ class ReLUOp(UnaryLayerOp):
 
     def keeps_channel_factors(self, batch: int, channels: int) -> bool:
         return self.upper is None  # min(s x, 6) is not s min(x, 6)
+
+    def steps(self, operands: Sequence[str]) -> list[Step]:
+        (x,), slope = operands, self.negative_slope.value.data
+        if self.upper is not None:
+            bounds = ("min", 0.0), ("max", self.upper.value.data)
+            return [Step("", "clip", (x,), bounds)]
+        if not slope:
+            return [Step("", "max", (x, 0.0))]
+        return [
+            Step("_above", "max", (x, 0.0)),
+            Step("_below", "min", (x, 0.0)),
+            Step("_scaled", "mul", ("_below", slope)),
+            Step("", "add", ("_above", "_scaled")),
+        ]
 
     def meaning(self, inputs: Sequence[FloatArray]) -> list[FloatArray]:
         x, slope = inputs[0], self.negative_slope.value.data
@@ -192,8 +208,41 @@ class PointwiseOp(FunctionProperties, UnaryLayerOp):
     def cannot_be_negative(self, nonnegative: Sequence[bool]) -> bool:
         return self.row.range_of(self.settings)[0] >= 0
 
+    def steps(self, operands: Sequence[str]) -> list[Step]:
+        (x,), name = operands, self.function.data
+        if name in FUNCTIONS:
+            parameters = [(key, value.value.data) for key, value in self.parameters.data.items()]
+            return [Step("", name, (x,), tuple(parameters))]
+        own = {step.target: f"_{step.target}" for step in steps_of(name) if step.target} | {"x": x}
+        return [step.renamed(own) for step in steps_of(name)]
+
     def meaning(self, inputs: Sequence[FloatArray]) -> list[FloatArray]:
         return [self.row.of(inputs[0], self.settings)]
+
+
+@irdl_op_definition
+class LogSoftmaxOp(UnaryLayerOp):
+    """``y = x - max - log(sum(exp(x - max)))`` along ``axis``."""
+
+    name = "ufw.log_softmax"
+
+    axis = prop_def(IntegerAttr[I64], default_value=IntegerAttr(1, i64))
+
+    traits = traits_def(Pure())
+    assembly_format = (
+        "$tops $bottom (`axis` $axis^)? attr-dict `:` functional-type(operands, results)"
+    )
+
+    def __init__(self, bottom: SSAValue, top: Top, axis: int = 1) -> None:
+        self.setup([bottom], [top], {"axis": axis})
+
+    def verify_layer(self) -> None:
+        shapes.check_axis(self.axis.value.data, len(shape_of(self.bottom)))
+
+    def meaning(self, inputs: Sequence[FloatArray]) -> list[FloatArray]:
+        axis = self.axis.value.data
+        shifted = inputs[0] - inputs[0].max(axis=axis, keepdims=True)
+        return [shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))]
 
 
 @irdl_op_definition

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from xdsl.irdl import IRDLOperation
 from xdsl.traits import OpTrait
 
+from dialects.composed import Step
+
 Array = NDArray[Any]
 FloatArray = NDArray[np.float32]
 
@@ -149,6 +151,13 @@ class LayerFacts(IRDLOperation):
         """Whether a positive factor for each of the channels of the operand, a tensor that began as
         [batch, channels, ...], is the same factor for those of the results."""
         return False
+
+    def steps(self, operands: Sequence[str]) -> Sequence[Step] | None:
+        """The one result, number by number, as steps of a composed function on the operands' names;
+        no step where it is the first operand. Names of the steps' own values begin with a low line,
+        the last step has the target "". None for a layer that does not work number by number, or
+        not of the operands alone."""
+        return None
 
     # -- coefficients --------------------------------------------------------------------------
 

@@ -9,10 +9,17 @@ from __future__ import annotations
 
 from xdsl.ir import Dialect
 
-from dialects.ufw.activation import PointwiseOp, PReLUOp, ReLUOp, SoftmaxOp
+from dialects.ufw.activation import LogSoftmaxOp, PointwiseOp, PReLUOp, ReLUOp, SoftmaxOp
 from dialects.ufw.convolution import ConvolutionOp, InnerProductOp
 from dialects.ufw.deconvolution import DeconvolutionOp
-from dialects.ufw.eltwise import EltwiseOp, EltwiseOperation, EltwiseOperationAttr
+from dialects.ufw.eltwise import (
+    BinaryOp,
+    EltwiseOp,
+    EltwiseOperation,
+    EltwiseOperationAttr,
+    ParameterOp,
+    SelectOp,
+)
 from dialects.ufw.layer import LayerOp, Top
 from dialects.ufw.movement import (
     ConcatOp,
@@ -41,8 +48,10 @@ from dialects.ufw.movement import (
 from dialects.ufw.normalisation import BatchNormOp, BiasOp, ScaleOp
 from dialects.ufw.pooling import PoolingKind, PoolingKindAttr, PoolingOp
 from dialects.ufw.reductions.lrn import LRNOp
+from dialects.ufw.reductions.recurrent import RecurrentOp
 from dialects.ufw.reductions.reduce import ArgOp, ReduceOp, ReduceOperation, ReduceOperationAttr
 from dialects.ufw.reductions.standardize import NormalizeOp, StandardizeOp
+from dialects.ufw.volume import Convolution3DOp, Pooling3DOp
 
 ALL_OPS: list[type[LayerOp]] = [
     ConvolutionOp,
@@ -56,8 +65,14 @@ ALL_OPS: list[type[LayerOp]] = [
     PointwiseOp,
     DropoutOp,
     SoftmaxOp,
+    LogSoftmaxOp,
     PoolingOp,
+    Convolution3DOp,
+    Pooling3DOp,
     EltwiseOp,
+    BinaryOp,
+    SelectOp,
+    ParameterOp,
     ConcatOp,
     SliceOp,
     SplitOp,
@@ -78,6 +93,7 @@ ALL_OPS: list[type[LayerOp]] = [
     ArgOp,
     StandardizeOp,
     NormalizeOp,
+    RecurrentOp,
 ]
 
 ATTRIBUTES = [
@@ -85,8 +101,8 @@ ATTRIBUTES = [
     EltwiseOperationAttr,
     PadModeAttr,
     PositionsAttr,
-    ResizeModeAttr,
     ReduceOperationAttr,
+    ResizeModeAttr,
 ]
 UFW = Dialect("ufw", [*ALL_OPS], ATTRIBUTES)
 
@@ -96,7 +112,9 @@ __all__ = [
     "ArgOp",
     "BatchNormOp",
     "BiasOp",
+    "BinaryOp",
     "ConcatOp",
+    "Convolution3DOp",
     "ConvolutionOp",
     "DeconvolutionOp",
     "DropoutOp",
@@ -108,19 +126,23 @@ __all__ = [
     "InnerProductOp",
     "LRNOp",
     "LayerOp",
+    "LogSoftmaxOp",
     "MaxPoolMaskOp",
     "NormalizeOp",
     "PReLUOp",
     "PadMode",
     "PadOp",
+    "ParameterOp",
     "PermuteOp",
     "PointwiseOp",
+    "Pooling3DOp",
     "PoolingKind",
     "PoolingKindAttr",
     "PoolingOp",
     "Positions",
     "ReLUOp",
     "RearrangeOp",
+    "RecurrentOp",
     "ReduceOp",
     "ReduceOperation",
     "ReduceOperationAttr",
@@ -128,6 +150,7 @@ __all__ = [
     "ResizeMode",
     "ResizeOp",
     "ScaleOp",
+    "SelectOp",
     "SilenceOp",
     "SliceOp",
     "SoftmaxOp",

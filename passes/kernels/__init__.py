@@ -21,7 +21,7 @@ from dialects.quant.compute import (
     RequantizeOp,
     SoftmaxOp,
 )
-from dialects.quant.eltwise import BinaryOp, SelectOp
+from dialects.quant.eltwise import BinaryOp, ConstantOp, SelectOp
 from dialects.quant.movement import (
     BroadcastOp,
     ConcatOp,
@@ -34,11 +34,11 @@ from dialects.quant.movement import (
     TransposeOp,
     UnpoolOp,
 )
-from dialects.quant.reductions import ReduceOp
+from dialects.quant.reductions import RecurrentOp, ReduceOp
 from dialects.quant.strips import ExchangeHaloOp, JoinStripsOp, QuantizeStripsOp, SplitStripsOp
 from passes.kernels.builder import TileBuilder
 from passes.kernels.convolution.conv import lower_conv
-from passes.kernels.elementwise.binary import lower_binary, lower_select
+from passes.kernels.elementwise.binary import lower_binary, lower_constant, lower_select
 from passes.kernels.movement.lowerings import (
     lower_broadcast,
     lower_concat,
@@ -58,6 +58,7 @@ from passes.kernels.pointwise import (
 )
 from passes.kernels.pool import lower_average_pool, lower_max_pool
 from passes.kernels.prelu import lower_prelu
+from passes.kernels.reductions.recurrent import lower_recurrent
 from passes.kernels.reductions.reduce import lower_reduce
 from passes.kernels.softmax import lower_softmax
 from passes.kernels.strips import (
@@ -86,6 +87,7 @@ register(AveragePoolOp, lower_average_pool)
 register(EltwiseOp, lower_eltwise)
 register(BinaryOp, lower_binary)
 register(SelectOp, lower_select)
+register(ConstantOp, lower_constant)
 register(RequantizeOp, lower_requantize)
 register(PReluOp, lower_prelu)
 register(LookupOp, lower_lookup)
@@ -94,6 +96,7 @@ register(DequantizeOp, lower_dequantize)
 register(PointwiseFunctionOp, lower_function)
 register(SoftmaxOp, lower_softmax)
 register(ReduceOp, lower_reduce)
+register(RecurrentOp, lower_recurrent)
 register(ReshapeOp, lower_reshape)
 register(TransposeOp, lower_transpose)
 register(SliceOp, lower_slice)

@@ -87,10 +87,10 @@ def _int_eltwise(op: compute.EltwiseOp) -> Callable[[Flat, Chunk | None, list[SS
         b, dst = flat.b, flat.local(chunk, element)
         if kind == "product":
             return _multiply(b, flat, chunk, dst, xs[0], xs[1], shift)
-        if kind == "max":
+        if kind in ("max", "min"):
             result = xs[0]
             for x in xs[1:]:
-                result = b.arith("max", dst, result, x)
+                result = b.arith(kind, dst, result, x)
             return result
         assert op.multipliers is not None
         wide = flat.local(chunk, si16)
@@ -108,7 +108,7 @@ def _float_eltwise(
     factors = [1.0] * len(op.xs)
     if op.coefficients is not None:
         factors = [float(c) for c in op.coefficients.iter_values()]
-    merge = {"sum": "add", "product": "mul", "max": "max"}[kind]
+    merge = {"sum": "add", "product": "mul", "max": "max", "min": "min"}[kind]
 
     def emit(flat: Flat, chunk: Chunk | None, xs: list[SSAValue]) -> SSAValue:
         b, dst = flat.b, flat.local(chunk, f32)

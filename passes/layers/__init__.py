@@ -10,11 +10,13 @@ from dialects.ufw.layer import LayerOp
 from dialects.ufw.shapes import show
 from passes.layers import (
     arithmetic,
+    binary,
     deconvolution,
     movement,
     pixels,
     reductions,
     unpooling,
+    volume,
     weighted,
 )
 from passes.layers.converter import Converter
@@ -25,12 +27,14 @@ Lowering: TypeAlias = Callable[[Converter, OpT], None]
 
 LAYERS: dict[type[Operation], Lowering[Any]] = {
     **weighted.LAYERS,
+    **volume.LAYERS,
     **deconvolution.LAYERS,
     **arithmetic.LAYERS,
+    **binary.LAYERS,
     **movement.LAYERS,
+    **reductions.LAYERS,
     **pixels.LAYERS,
     **unpooling.LAYERS,
-    **reductions.LAYERS,
 }
 
 

@@ -25,7 +25,7 @@ MAX_SUM_SHIFT = 7
 """Shift of an integer sum: the 16-bit sum then still reaches beyond 8 bits before it saturates."""
 
 
-def _is_integer(c: Converter, op: Any) -> bool:
+def is_integer(c: Converter, op: Any) -> bool:
     """Whether a layer computes in integers: its result is 8 bit, and so are its operands."""
     operands = [c.value(x) for x in op.operands]
     return not types.is_float(op.results[0]) and not any(types.is_float(x) for x in operands)
@@ -99,14 +99,18 @@ def multiply(c: Converter, op: Any, xs: Sequence[SSAValue]) -> SSAValue:
     return value
 
 
-def maximum(c: Converter, op: Any, xs: Sequence[SSAValue]) -> SSAValue:
-    """The largest of xs, all brought to the type of the layer's result."""
+def maximum(
+    c: Converter,
+    op: Any,
+    xs: Sequence[SSAValue],
+    kind: compute.EltwiseKind = compute.EltwiseKind.MAX,
+) -> SSAValue:
+    """The largest (with MIN the least) of xs, all brought to the type of the layer's result."""
     required = types.tensor_type(op.results[0])
     if any(types.is_float(x) for x in xs):
         required = types.float_like(op.results[0])
     fitted = [c.fit(x, required, f"operand{i}") for i, x in enumerate(xs)]
-    kind = compute.EltwiseKindAttr(compute.EltwiseKind.MAX)
-    return c.add(compute.EltwiseOp, fitted, required, kind=kind)
+    return c.add(compute.EltwiseOp, fitted, required, kind=compute.EltwiseKindAttr(kind))
 
 
 def _eltwise(c: Converter, op: ufw.EltwiseOp) -> None:
@@ -119,6 +123,8 @@ def _eltwise(c: Converter, op: ufw.EltwiseOp) -> None:
             value = plain_sum(c, op, xs, factors)
         case "product" if len(xs) > 1:
             value = multiply(c, op, xs)
+        case "min":
+            value = maximum(c, op, xs, compute.EltwiseKind.MIN)
         case _:
             value = maximum(c, op, xs)
     c.finish(op, value)
@@ -138,7 +144,7 @@ def _clips(op: ufw.ReLUOp) -> bool:
 
 def _relu(c: Converter, op: ufw.ReLUOp) -> None:
     x, slope = c.value(op.bottom), op.negative_slope.value.data
-    if _is_integer(c, op) and _clips(op):
+    if is_integer(c, op) and _clips(op):
         upper = op.upper.value.data if op.upper is not None else np.inf
         _tabled(c, op, lambda x: np.clip(x, 0, upper))
     elif not types.is_float(x) and types.is_unsigned(x):
@@ -213,7 +219,7 @@ def _tabled(c: Converter, op: Any, function: Callable[[Array], Array]) -> None:
 
 def _pointwise(c: Converter, op: ufw.PointwiseOp) -> None:
     """A table on 8-bit data, else computed in float."""
-    if _is_integer(c, op):
+    if is_integer(c, op):
         _tabled(c, op, lambda x: op.row.of(x, op.settings))
         return
     x = c.as_float(c.value(op.bottom))
@@ -237,7 +243,7 @@ def _pooling(c: Converter, op: ufw.PoolingOp) -> None:
     # A kernel larger than the padded map has one window, which is clipped to it.
     extents = zip(ints(op.kernel), types.shape_of(x)[2:], sides(pad), strict=True)
     kernel = [min(k, size + sum(both)) for k, size, both in extents]
-    averages = kind is compute.AveragePoolOp and _is_integer(c, op)
+    averages = kind is compute.AveragePoolOp and is_integer(c, op)
     own = averages and types.dtype_of(x) == types.dtype_of(op.top)
     own = own and types.scale_ratio(x, op.top) <= LARGEST_FACTOR
     excludes = op.exclude_pad.value.data and kind is compute.AveragePoolOp and any(pad)

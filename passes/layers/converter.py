@@ -38,7 +38,7 @@ class Converter:
     def add(
         self,
         op_type: type[QuantOp],
-        operands: Sequence[SSAValue],
+        operands: Sequence[SSAValue | Sequence[SSAValue]],
         result: TensorType[Any],
         step: str = "",
         /,

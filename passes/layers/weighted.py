@@ -15,12 +15,12 @@ from xdsl.ir import Operation, SSAValue
 
 from dialects.bm1684.chip import BM1684
 from dialects.constant import ConstantAttr
-from dialects.quant import compute, movement, types
+from dialects.quant import compute, types
 from dialects.quant.base import i64s, int_attr, ints
 from dialects.quant.windows import window_size
 from dialects.ufw import ops as ufw
 from dialects.ufw.shapes import four_pads
-from passes.layers.arithmetic import multiply, plain_sum
+from passes.layers.binary import binary, combined
 from passes.layers.converter import Converter
 from passes.layers.wide_window import cut_dilation, cut_stride, subsampled
 
@@ -145,14 +145,12 @@ def _batch_norm(c: Converter, op: ufw.BatchNormOp) -> None:
     _per_channel(c, op, weight, bias, 1, weight.shape)
 
 
-def _spread(c: Converter, op: Any, value: SSAValue, axis: int) -> SSAValue:
-    """A second bottom repeated over the dims that it does not cover."""
-    shape, small = types.shape_of(op.bottom), types.shape_of(value)
+def _with_operand(c: Converter, op: Any, kind: str, operand: SSAValue) -> SSAValue:
+    """The first bottom and the second one, which repeats over the dims that it does not cover."""
+    shape, small = types.shape_of(op.bottom), types.shape_of(operand)
+    axis = op.axis.value.data
     wide = (1,) * axis + small + (1,) * (len(shape) - axis - len(small))
-    value = c.reshape(value, wide, "operand")
-    if wide == shape:
-        return value
-    return c.add(movement.BroadcastOp, [value], types.like(value, shape), "broadcast")
+    return combined(c, op, kind, [c.value(op.bottom), c.reshape(operand, wide, "operand")])
 
 
 def _scale(c: Converter, op: ufw.ScaleOp) -> None:
@@ -162,22 +160,15 @@ def _scale(c: Converter, op: ufw.ScaleOp) -> None:
         _per_channel(c, op, op.weight.array, bias, axis, op.weight.shape)
         return
     assert op.operand is not None
-    factor = _spread(c, op, c.value(op.operand), axis)
     if op.bias is None:
-        c.finish(op, multiply(c, op, [c.value(op.bottom), factor]))
+        c.finish(op, _with_operand(c, op, "mul", c.value(op.operand)))
         return
     if op.right_shift is not None:
         raise c.error("a two-input Scale with a bias has no INT8 form; mark it forward_with_float")
-    pair = [c.as_float(c.value(op.bottom)), c.as_float(factor)]
-    shape = types.shape_of(op.bottom)
-    product = c.add(
-        compute.EltwiseOp,
-        pair,
-        types.float_tensor(shape),
-        "product",
-        kind=compute.EltwiseKindAttr(compute.EltwiseKind.PRODUCT),
-    )
-    _shifted(c, op, product, axis)
+    shape, small = types.shape_of(op.bottom), types.shape_of(op.operand)
+    wide = (1,) * axis + small + (1,) * (len(shape) - axis - len(small))
+    factor = c.reshape(c.as_float(c.value(op.operand)), wide, "operand")
+    _shifted(c, op, binary(c, "mul", c.as_float(c.value(op.bottom)), factor, "product"), axis)
 
 
 def _shifted(c: Converter, op: ufw.ScaleOp, product: SSAValue, axis: int) -> None:
@@ -202,8 +193,7 @@ def _shifted(c: Converter, op: ufw.ScaleOp, product: SSAValue, axis: int) -> Non
 def _bias(c: Converter, op: ufw.BiasOp) -> None:
     axis = op.axis.value.data
     if op.operand is not None:
-        addend = _spread(c, op, c.value(op.operand), axis)
-        c.finish(op, plain_sum(c, op, [c.value(op.bottom), addend]))
+        c.finish(op, _with_operand(c, op, "add", c.value(op.operand)))
         return
     assert op.bias is not None
     weight = np.ones(1, np.float32) if op.weight is None else op.weight.array

@@ -63,6 +63,8 @@ SHAPES: list[tuple[str, str, list[int]]] = [
      [2, 4, 9, 5]),
     ("InnerProduct", "inner_product_param { num_output: 5 transpose: true }", [2, 5]),
     ("Softmax", "softmax_param { axis: -1 }", [2, 4, 9, 11]),
+    ("ComposedFunction", 'composed_function_param { function: "ge(x, 0.5)" }', [2, 4, 9, 11]),
+    ("LogSoftmax", "softmax_param { axis: 2 }", [2, 4, 9, 11]),
     *((row.layer, settings_text(row, row.samples[-1]), [2, 4, 9, 11]) for row in ROWS),
     ("Dropout", "dropout_param { dropout_ratio: 0.5 }", [2, 4, 9, 11]),
     ("Flatten", "", [2, 396]),
@@ -74,8 +76,8 @@ SHAPES: list[tuple[str, str, list[int]]] = [
     ("Concat", "", [2, 4, 9, 11]),
     ("Slice", "", [2, 4, 9, 11]),
     ("Split", "", [2, 4, 9, 11]),
-    *MOVES,
     *SUMS,
+    *MOVES,
 ]  # fmt: skip
 
 
@@ -86,7 +88,10 @@ def test_result_shapes(tmp_path: Path, kind: str, rest: str, shape: list[int]) -
 
 def test_every_importer_is_tried() -> None:
     aliases = {alias for row in ROWS for alias in row.aliases}
-    elsewhere = {"DenseBlock", "Eltwise", "Silence", "Unpooling", *aliases}
+    aliases |= {"Axpy", "BroadcastBinary", "Compare", "ConstBinary", "EltwiseBinary", "Parameter",
+                "Select", "Where"}  # test_eltwise.py
+    elsewhere = {"Convolution3D", "DenseBlock", "Eltwise", "LSTM", "Pooling3D", "RNN", "Silence",
+                 "Unpooling", *aliases}
     assert {kind for kind, _, _ in SHAPES} | elsewhere == set(IMPORTERS)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bmnetu.frontend.prototxt.python_layers import as_known
+from bmnetu.frontend.prototxt.rewrite.python_layers import as_known
 from bmnetu.frontend.ufw_pb2 import BinaryParameter, LayerParameter, PadParameter
 
 

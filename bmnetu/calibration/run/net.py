@@ -11,6 +11,7 @@ from xdsl.context import Context
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Block, Operation, SSAValue
 
+from bmnetu.calibration.run.function_message import function_message
 from bmnetu.frontend import Network
 from bmnetu.frontend.prototxt.inputs import INPUT_TYPES
 from bmnetu.frontend.ufw_pb2 import LayerParameter, NetParameter
@@ -18,6 +19,7 @@ from dialects.ufw.layer import LayerOp, shape_of
 from dialects.ufw.shapes import Shape
 from passes.module.functions import main_function, names
 from passes.ufw.ufw_fold_batch_norm import UfwFoldBatchNormPass
+from passes.ufw.ufw_fuse_functions import fuse_functions
 
 Node = Operation | SSAValue
 """A layer, or an input of the net."""
@@ -27,7 +29,8 @@ class FloatNet:
     """A loaded net and the prototxt's message of every layer that stays.
 
     BatchNorm, Scale and Bias are folded into the Convolution or InnerProduct before them, unless
-    ``keep_bn``. ``floats`` are the layers, and the inputs, that stay float whatever the data says.
+    ``keep_bn``; a chain of layers that is a function of one tensor is one layer. ``floats`` are the
+    layers, and the inputs, that stay float whatever the data says.
     """
 
     def __init__(self, network: Network, keep_bn: bool) -> None:
@@ -39,6 +42,8 @@ class FloatNet:
         feeders = {op: op.operands[0].owner for op in _layers(self.function) if op.operands}
         if not keep_bn:
             UfwFoldBatchNormPass().apply(Context(), network.module)
+        fused = fuse_functions(self.function)
+        messages |= {op: function_message(op) for op in fused.values()}
         self.layers: dict[LayerOp, LayerParameter] = {
             op: messages[op] for op in _layers(self.function)
         }
@@ -50,7 +55,7 @@ class FloatNet:
         }
         self.floats: set[Node] = {op for op in self.layers if not op.has_integers}
         self.keep_float(
-            _folded_into(node, self.layers, feeders)
+            fused.get(node) or _folded_into(node, self.layers, feeders)
             for node, message in messages.items()
             if message.forward_with_float
         )

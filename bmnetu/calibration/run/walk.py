@@ -23,7 +23,7 @@ class Walk:
         self._evaluate = evaluate
         self.ops = [op for op in block.ops if not isinstance(op, ReturnOp)]
         self._uses = Counter(value for op in block.ops for value in op.operands)
-        self._at = 0
+        self._at, self._batches = 0, len(batches)
         args = zip(block.args, names(function, "input_names"), strict=True)
         self.values: dict[SSAValue, list[Array]] = {
             value: [batch[name] for batch in batches] for value, name in args
@@ -38,7 +38,8 @@ class Walk:
             self._uses[value] -= 1
             if not self._uses[value]:
                 del self.values[value]
-        found = [self._evaluate(op, inputs) for inputs in zip(*operands, strict=True)]
+        columns = list(zip(*operands, strict=True)) if operands else [()] * self._batches
+        found = [self._evaluate(op, inputs) for inputs in columns]
         for i, value in enumerate(op.results):
             if self._uses[value]:
                 self.values[value] = [results[i] for results in found]

@@ -10,9 +10,10 @@ from typing import cast
 import numpy as np
 from xdsl.utils.exceptions import VerifyException
 
+from bmnetu.frontend.layers.import_volume import convolution_of_volumes
 from bmnetu.frontend.layers.site import LayerSite, UnsupportedSetting
 from bmnetu.frontend.prototxt.custom import CUSTOM_MESSAGES
-from bmnetu.frontend.ufw_pb2 import ConvolutionParameter, EltwiseParameter
+from bmnetu.frontend.ufw_pb2 import ConvolutionParameter
 from bmnetu.frontend.weights.blobs import Role
 from dialects.constant import Array
 from dialects.functions import Function
@@ -90,6 +91,8 @@ def depthwise_convolution(site: LayerSite) -> ops.LayerOp:
 def _convolution(site: LayerSite, group: int) -> ops.LayerOp:
     param = site.param.convolution_param
     _check_groups(site, group)
+    if site.rank == 5:
+        return convolution_of_volumes(site, group)
     window = window_of(site)
     weights = (param.num_output, site.channels // group, *window.kernel)
     shapes.convolution(
@@ -211,21 +214,13 @@ def pointwise(function: Function) -> Callable[[LayerSite], ops.LayerOp]:
     return build
 
 
+def composed_function(site: LayerSite) -> ops.LayerOp:
+    return ops.PointwiseOp(site.bottom, site.top, site.param.composed_function_param.function)
+
+
 def softmax(site: LayerSite) -> ops.LayerOp:
     return ops.SoftmaxOp(site.bottom, site.top, site.axis(site.param.softmax_param.axis))
 
 
-_ELTWISE = {
-    EltwiseParameter.SUM: ops.EltwiseOperation.SUM,
-    EltwiseParameter.PROD: ops.EltwiseOperation.PRODUCT,
-    EltwiseParameter.MAX: ops.EltwiseOperation.MAX,
-}
-
-
-def eltwise(site: LayerSite) -> ops.LayerOp:
-    param = site.param.eltwise_param
-    operation = _ELTWISE[param.operation]
-    coefficients = list(param.coeff) or None
-    if operation is ops.EltwiseOperation.MAX:
-        coefficients = None  # Caffe looks at them in a sum alone, and forbids them in a product
-    return ops.EltwiseOp(site.bottoms, site.top, operation, coefficients)
+def log_softmax(site: LayerSite) -> ops.LayerOp:
+    return ops.LogSoftmaxOp(site.bottom, site.top, site.axis(site.param.softmax_param.axis))

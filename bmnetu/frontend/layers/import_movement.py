@@ -9,7 +9,7 @@ from xdsl.utils.exceptions import VerifyException
 
 from bmnetu.frontend.layers.import_rearrange import shuffled
 from bmnetu.frontend.layers.site import LayerSite, UnsupportedSetting
-from bmnetu.frontend.prototxt.dense_block import MOST_TRANSITIONS
+from bmnetu.frontend.prototxt.rewrite.dense_block import MOST_TRANSITIONS
 from dialects.ufw import ops
 from dialects.ufw.shapes import Shape, require, show
 

@@ -6,12 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bmnetu.frontend.layers import import_compute as compute
+from bmnetu.frontend.layers import import_eltwise as eltwise
 from bmnetu.frontend.layers import import_movement as movement
 from bmnetu.frontend.layers import import_normalisation as normalisation
 from bmnetu.frontend.layers import import_pixels as pixels
 from bmnetu.frontend.layers import import_pooling as pooling
 from bmnetu.frontend.layers import import_rearrange as rearrange
+from bmnetu.frontend.layers import import_recurrent as recurrent
 from bmnetu.frontend.layers import import_reduction as reduction
+from bmnetu.frontend.layers import import_volume as volume
 from bmnetu.frontend.layers.site import LayerSite
 from bmnetu.frontend.ufw_pb2 import LayerParameter
 from dialects.functions import FUNCTIONS, Function
@@ -52,13 +55,35 @@ TO_DEPTH = ("space2depth_param", "space_to_depth_param")
 SHUFFLE = ("pixel_shuffle_param", "pixelshuffle_param")
 
 IMPORTERS: dict[str, Importer] = {
-    "BN": Importer(normalisation.bn, ops.ScaleOp),
+    "Arg": Importer(reduction.arg, ops.ArgOp, tops=(1, 2)),
+    "ArgMax": Importer(reduction.arg_max, ops.ArgOp),
+    "Axpy": Importer(
+        eltwise.axpy,
+        ops.EltwiseOp,
+        bottoms=(3, 3),
+        messages=(),
+        limits="replaced by Reshape, BroadcastBinary and Eltwise",
+    ),
     "BatchNorm": Importer(normalisation.batch_norm, ops.BatchNormOp),
+    "BatchToSpace": Importer(rearrange.batch_to_space, ops.RearrangeOp, limits="crops are refused"),
     "Bias": Importer(normalisation.bias, ops.BiasOp, bottoms=(1, 2)),
+    "BN": Importer(normalisation.bn, ops.ScaleOp),
+    "BroadcastBinary": Importer(
+        eltwise.binary("broadcast_binary_param"), ops.BinaryOp, bottoms=(1, 2)
+    ),
+    "Compare": Importer(eltwise.binary("compare_param"), ops.BinaryOp, bottoms=(1, 2)),
+    "ComposedFunction": Importer(compute.composed_function, ops.PointwiseOp),
     "Concat": Importer(movement.concat, ops.ConcatOp, bottoms=(1, ANY)),
+    "ConstBinary": Importer(eltwise.binary("const_binary_param"), ops.BinaryOp),
     "Convolution": Importer(compute.convolution, ops.ConvolutionOp),
+    "Convolution3D": Importer(volume.convolution_3d, ops.Convolution3DOp),
     "ConvolutionDepthwise": Importer(
         compute.depthwise_convolution, ops.ConvolutionOp, messages=CONVOLUTION
+    ),
+    "Crop": Importer(pixels.crop, ops.StridedSliceOp, bottoms=(2, 2)),
+    "CropCenter": Importer(pixels.crop_center, ops.StridedSliceOp),
+    "CuDNNBatchNorm": Importer(
+        normalisation.cudnn_batch_norm, ops.ScaleOp, messages=("cudnn_batch_norm_param",)
     ),
     "Deconvolution": Importer(compute.deconvolution, ops.DeconvolutionOp, messages=CONVOLUTION),
     "DeconvolutionDepthwise": Importer(
@@ -69,44 +94,82 @@ IMPORTERS: dict[str, Importer] = {
         ops.ConcatOp,
         limits="replaced by BatchNorm, Scale, ReLU, Convolution and Concat",
     ),
+    "Depth2Space": Importer(rearrange.depth_to_space, ops.RearrangeOp, messages=TO_SPACE),
+    "DepthToSpace": Importer(rearrange.depth_to_space, ops.RearrangeOp, messages=TO_SPACE),
     "DepthwiseConvolution": Importer(
         compute.depthwise_convolution, ops.ConvolutionOp, messages=CONVOLUTION
     ),
-    "CuDNNBatchNorm": Importer(
-        normalisation.cudnn_batch_norm, ops.ScaleOp, messages=("cudnn_batch_norm_param",)
-    ),
-    "BatchToSpace": Importer(rearrange.batch_to_space, ops.RearrangeOp, limits="crops are refused"),
-    "Crop": Importer(pixels.crop, ops.StridedSliceOp, bottoms=(2, 2)),
-    "CropCenter": Importer(pixels.crop_center, ops.StridedSliceOp),
-    "Depth2Space": Importer(rearrange.depth_to_space, ops.RearrangeOp, messages=TO_SPACE),
-    "DepthToSpace": Importer(rearrange.depth_to_space, ops.RearrangeOp, messages=TO_SPACE),
+    "Dropout": Importer(movement.dropout, ops.DropoutOp),
+    "Eltwise": Importer(eltwise.eltwise, ops.EltwiseOp, bottoms=(2, ANY)),
+    "EltwiseBinary": Importer(eltwise.binary("eltwise_binary_param"), ops.BinaryOp, bottoms=(2, 2)),
     "ExpandDims": Importer(rearrange.expand_dims, ops.ReshapeOp),
+    "Flatten": Importer(movement.flatten, ops.FlattenOp),
+    "GroupNorm": Importer(reduction.group_norm, ops.StandardizeOp),
+    "GRU": Importer(recurrent.gru, ops.RecurrentOp),
     "Im2col": Importer(rearrange.im2col, ops.Im2colOp, messages=CONVOLUTION),
+    "InnerProduct": Importer(compute.inner_product, ops.InnerProductOp),
+    "InstanceNorm": Importer(reduction.instance_norm, ops.StandardizeOp),
     "Interp": Importer(
         pixels.interp,
         ops.ResizeOp,
         limits="pads that are not negative are refused; zoom_factor is DeepLab's, or Intel's where"
         " the network fits together with that alone",
     ),
-    "PADDING": Importer(pixels.padding, ops.PadOp, messages=("padding_param",)),
-    "Pad": Importer(pixels.pad, ops.PadOp),
-    "Padding": Importer(pixels.padding, ops.PadOp),
-    "PixelShuffle": Importer(rearrange.pixel_shuffle, ops.RearrangeOp, messages=SHUFFLE),
-    "Reorg": Importer(rearrange.reorg, ops.RearrangeOp),
-    "ResizeBilinear": Importer(
-        pixels.resize_bilinear, ops.ResizeOp, limits="data_format is NCHW"
+    "LayerNorm": Importer(reduction.layer_norm, ops.StandardizeOp),
+    "LogSoftmax": Importer(compute.log_softmax, ops.LogSoftmaxOp, messages=("softmax_param",)),
+    "LRN": Importer(normalisation.lrn, ops.LRNOp),
+    "LSTM": Importer(
+        recurrent.recurrent,
+        ops.RecurrentOp,
+        messages=("recurrent_param",),
+        bottoms=(2, 5),
+        tops=(1, 3),
     ),
+    "Lstm": Importer(recurrent.lstm_of_descendants, ops.RecurrentOp),
+    "MVN": Importer(reduction.mvn, ops.StandardizeOp),
+    "Normalize": Importer(reduction.normalize, ops.NormalizeOp, messages=("norm_param",)),
+    "Pad": Importer(pixels.pad, ops.PadOp),
+    "PADDING": Importer(pixels.padding, ops.PadOp, messages=("padding_param",)),
+    "Padding": Importer(pixels.padding, ops.PadOp),
+    "Parameter": Importer(eltwise.parameter, ops.ParameterOp, bottoms=(0, 0)),
+    "Permute": Importer(movement.permute, ops.PermuteOp),
+    "PixelShuffle": Importer(rearrange.pixel_shuffle, ops.RearrangeOp, messages=SHUFFLE),
+    "Pooling": Importer(pooling.pooling, ops.PoolingOp, tops=(1, 2)),
+    "Pooling3D": Importer(volume.pooling_3d, ops.Pooling3DOp),
+    "PoolingTF": Importer(pooling.pooling_tf, ops.PoolingOp),
+    "PReLU": Importer(compute.prelu, ops.PReLUOp),
+    "Reduce": Importer(reduction.reduce, ops.ReduceOp),
+    "ReduceFull": Importer(reduction.reduce, ops.ReduceOp),
+    "Reduction": Importer(reduction.reduction, ops.ReduceOp),
+    "ReLU": Importer(compute.relu, ops.ReLUOp),
+    "ReLU6": Importer(compute.relu6, ops.ReLUOp),
+    "Reorg": Importer(rearrange.reorg, ops.RearrangeOp),
+    "Reshape": Importer(movement.reshape, ops.ReshapeOp),
+    "ResizeBilinear": Importer(pixels.resize_bilinear, ops.ResizeOp, limits="data_format is NCHW"),
     "ResizeNearestNeighbor": Importer(
         pixels.resize_nearest, ops.ResizeOp, limits="data_format is NCHW"
     ),
     "Reverse": Importer(pixels.reverse, ops.StridedSliceOp),
+    "RNN": Importer(
+        recurrent.recurrent,
+        ops.RecurrentOp,
+        messages=("recurrent_param",),
+        bottoms=(2, 4),
+        tops=(1, 2),
+    ),
+    "Scale": Importer(normalisation.scale, ops.ScaleOp, bottoms=(1, 2)),
+    "Select": Importer(eltwise.select, ops.SelectOp, bottoms=(3, 3), messages=()),
     "ShuffleChannel": Importer(rearrange.shuffle_channel, ops.RearrangeOp),
+    "Silence": Importer(movement.silence, ops.SilenceOp, bottoms=(1, ANY), tops=(0, 0)),
+    "Slice": Importer(movement.slices, ops.SliceOp, tops=(1, ANY)),
     "SliceLike": Importer(pixels.slice_like, ops.StridedSliceOp, bottoms=(2, 2)),
+    "Softmax": Importer(compute.softmax, ops.SoftmaxOp),
     "Space2Depth": Importer(rearrange.space_to_depth, ops.RearrangeOp, messages=TO_DEPTH),
     "SpaceToBatch": Importer(
         rearrange.space_to_batch, ops.RearrangeOp, limits="paddings are refused"
     ),
     "SpaceToDepth": Importer(rearrange.space_to_depth, ops.RearrangeOp, messages=TO_DEPTH),
+    "Split": Importer(movement.split, ops.SplitOp, tops=(1, ANY)),
     "Squeeze": Importer(rearrange.squeeze, ops.ReshapeOp),
     "StrideSlice": Importer(pixels.stride_slice, ops.StridedSliceOp),
     "Tile": Importer(pixels.tile, ops.TileOp),
@@ -127,33 +190,7 @@ IMPORTERS: dict[str, Importer] = {
     "UpsampleLayer": Importer(
         pixels.upsample, ops.ResizeOp, bottoms=(1, 2), messages=("upsample_param",)
     ),
-    "Dropout": Importer(movement.dropout, ops.DropoutOp),
-    "Eltwise": Importer(compute.eltwise, ops.EltwiseOp, bottoms=(2, ANY)),
-    "Flatten": Importer(movement.flatten, ops.FlattenOp),
-    "InnerProduct": Importer(compute.inner_product, ops.InnerProductOp),
-    "LRN": Importer(normalisation.lrn, ops.LRNOp),
-    "PReLU": Importer(compute.prelu, ops.PReLUOp),
-    "Permute": Importer(movement.permute, ops.PermuteOp),
-    "Pooling": Importer(pooling.pooling, ops.PoolingOp, tops=(1, 2)),
-    "PoolingTF": Importer(pooling.pooling_tf),
-    "ReLU": Importer(compute.relu, ops.ReLUOp),
-    "ReLU6": Importer(compute.relu6, ops.ReLUOp),
-    "Reshape": Importer(movement.reshape, ops.ReshapeOp),
-    "Scale": Importer(normalisation.scale, ops.ScaleOp, bottoms=(1, 2)),
-    "Silence": Importer(movement.silence, ops.SilenceOp, bottoms=(1, ANY), tops=(0, 0)),
-    "Slice": Importer(movement.slices, ops.SliceOp, tops=(1, ANY)),
-    "Arg": Importer(reduction.arg, ops.ArgOp, tops=(1, 2)),
-    "ArgMax": Importer(reduction.arg_max, ops.ArgOp),
-    "GroupNorm": Importer(reduction.group_norm, ops.StandardizeOp),
-    "InstanceNorm": Importer(reduction.instance_norm, ops.StandardizeOp),
-    "LayerNorm": Importer(reduction.layer_norm, ops.StandardizeOp),
-    "MVN": Importer(reduction.mvn, ops.StandardizeOp),
-    "Normalize": Importer(reduction.normalize, ops.NormalizeOp, messages=("norm_param",)),
-    "Reduce": Importer(reduction.reduce, ops.ReduceOp),
-    "ReduceFull": Importer(reduction.reduce, ops.ReduceOp),
-    "Reduction": Importer(reduction.reduction, ops.ReduceOp),
-    "Softmax": Importer(compute.softmax, ops.SoftmaxOp),
-    "Split": Importer(movement.split, ops.SplitOp, tops=(1, ANY)),
+    "Where": Importer(eltwise.select, ops.SelectOp, bottoms=(3, 3), messages=()),
 }
 
 

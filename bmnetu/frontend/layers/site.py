@@ -68,7 +68,13 @@ class LayerSite:
     @property
     def blob_count(self) -> int | None:
         """How many blobs the layer has; None where it gets those that it asks for."""
-        return self.source.count(self.layer)
+        shapes = self.blob_shapes
+        return None if shapes is None else len(shapes)
+
+    @property
+    def blob_shapes(self) -> Sequence[Shape] | None:
+        """The shapes of the layer's blobs; None where it gets those that it asks for."""
+        return self.source.shapes(self.layer)
 
     def coefficients(self, *required: tuple[Role, Shape]) -> Coefficients:
         """The layer's blobs, one a required role and shape."""

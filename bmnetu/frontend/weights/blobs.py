@@ -37,6 +37,7 @@ class Role(StrEnum):
     MEAN = "mean"
     VARIANCE = "variance"
     SCALE_FACTOR = "scale factor"
+    OPERAND = "numbers"
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,8 @@ class BlobSource(Protocol):
         """Whether the layer has integer coefficients."""
         ...
 
-    def count(self, layer: Layer) -> int | None:
-        """How many blobs the layer has; None where they are made as they are asked for."""
+    def shapes(self, layer: Layer) -> Sequence[Shape] | None:
+        """The shapes of the layer's blobs; None where they are made as they are asked for."""
         ...
 
     def take(self, layer: Layer, required: tuple[Required, ...]) -> Coefficients:
@@ -113,8 +114,8 @@ class ArrayWeights:
     def is_integer(self, layer: Layer) -> bool:
         return False
 
-    def count(self, layer: Layer) -> int | None:
-        return len(self.arrays.get(layer.name, ()))
+    def shapes(self, layer: Layer) -> Sequence[Shape] | None:
+        return [array.shape for array in self.arrays.get(layer.name, ())]
 
     def take(self, layer: Layer, required: tuple[Required, ...]) -> Coefficients:
         return Coefficients(self.arrays[layer.name])

@@ -13,7 +13,7 @@ from bmnetu.frontend.weights.blobs import BlobMisfitError, float_blob, shape_of,
 def blobs_of_layers(
     param: LayerParameter, blobs: Sequence[BlobProto]
 ) -> dict[str, list[BlobProto]]:
-    """The blobs of each layer by name; see :mod:`bmnetu.frontend.prototxt.dense_block`.
+    """The blobs of each layer by name; see :mod:`bmnetu.frontend.prototxt.rewrite.dense_block`.
 
     A block of n transitions has 5 n + 1 blobs: n kernels, factors, addends, means and variances,
     and a counter of the training; with ``use_BC`` the same five of the bottlenecks stand before

@@ -26,7 +26,9 @@ from bmnetu.frontend.weights.blobs import (
     Required,
     Role,
     is_integer,
+    shape_of,
     to_array,
+    values,
 )
 from bmnetu.frontend.weights.dense_block import blobs_of_layers
 from bmnetu.frontend.weights.scales import Scales
@@ -35,7 +37,7 @@ from bmnetu.nearest import nearest
 from dialects.constant import Array
 from dialects.names import quoted
 from dialects.ufw.layer import MAX_SHIFT
-from dialects.ufw.shapes import show
+from dialects.ufw.shapes import Shape, show
 
 _REQUIRED = "a caffemodel or umodel"
 
@@ -102,8 +104,8 @@ class FileBlobs:
     def is_integer(self, layer: Layer) -> bool:
         return any(map(is_integer, self.blobs.get(layer.name, [])))
 
-    def count(self, layer: Layer) -> int | None:
-        return len(self.blobs.get(layer.name, []))
+    def shapes(self, layer: Layer) -> Sequence[Shape] | None:
+        return [shape_of(blob, values(blob).size) for blob in self.blobs.get(layer.name, [])]
 
     def take(self, layer: Layer, required: tuple[Required, ...]) -> Coefficients:
         if self._taken.setdefault(layer.name, layer) is not layer:

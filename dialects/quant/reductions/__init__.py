@@ -1,7 +1,16 @@
 """Ops that make few numbers out of many."""
 
+from dialects.quant.reductions.recurrent import Cell, CellAttr, RecurrentOp
 from dialects.quant.reductions.reduce import ReduceKind, ReduceKindAttr, ReduceOp
 
-REDUCTION_OPS = [ReduceOp]
+REDUCTION_OPS = [ReduceOp, RecurrentOp]
 
-__all__ = ["REDUCTION_OPS", "ReduceKind", "ReduceKindAttr", "ReduceOp"]
+__all__ = [
+    "REDUCTION_OPS",
+    "Cell",
+    "CellAttr",
+    "RecurrentOp",
+    "ReduceKind",
+    "ReduceKindAttr",
+    "ReduceOp",
+]

@@ -20,6 +20,7 @@ from xdsl.irdl import (
 )
 from xdsl.traits import Pure
 
+from dialects.composed import Step
 from dialects.ufw import shapes
 from dialects.ufw.facts import CarriesOn, FloatArray, JoinsOperands, MovesData
 from dialects.ufw.layer import LayerOp, Top, UnaryLayerOp, shape_of
@@ -226,6 +227,9 @@ class DropoutOp(MovementOp, UnaryLayerOp):
 
     def keeps_channel_factors(self, batch: int, channels: int) -> bool:
         return True
+
+    def steps(self, operands: Sequence[str]) -> list[Step]:
+        return []
 
     def meaning(self, inputs: Sequence[FloatArray]) -> list[FloatArray]:
         return [inputs[0]]

@@ -152,7 +152,7 @@ func.func @main(%a: tensor<1x4x6x6xsi8, #quant.scale<0.5>>, %b: tensor<1x4x6x6xs
 
 // -----
 
-// CHECK: quant.eltwise: an integer maximum takes operands of the result's type
+// CHECK: quant.eltwise: an integer max takes operands of the result's type
 func.func @main(%a: tensor<1x4x6x6xsi8, #quant.scale<0.5>>, %b: tensor<1x4x6x6xui8, #quant.scale<0.5>>) {
   %r = quant.eltwise max(%a, %b) tops ["t"] : tensor<1x4x6x6xsi8, #quant.scale<0.5>>, tensor<1x4x6x6xui8, #quant.scale<0.5>> -> tensor<1x4x6x6xsi8, #quant.scale<0.5>>
   func.return

@@ -36,6 +36,16 @@ func.func @main(%x: tensor<1x3x8x8xf32>, %q: tensor<1x3x8x8xsi8, #quant.scale<0.
   %dropout = ufw.dropout ["dropout"] %conv : (tensor<1x4x4x8xf32>) -> tensor<1x4x4x8xf32>
 // CHECK: ufw.eltwise sum ["sum"] %{{.*}}, %{{.*}} coefficients [1.000000e+00, -5.000000e-01] : (tensor<1x4x4x8xf32>, tensor<1x4x4x8xf32>) -> tensor<1x4x4x8xf32>
   %sum = ufw.eltwise sum ["sum"] %conv, %relu coefficients [1.000000e+00, -5.000000e-01] : (tensor<1x4x4x8xf32>, tensor<1x4x4x8xf32>) -> tensor<1x4x4x8xf32>
+// CHECK: ufw.binary gt ["binary"] %{{.*}}, %{{.*}} : (tensor<1x4x4x8xf32>, tensor<1x4x4x8xf32>) -> tensor<1x4x4x8xf32>
+  %binary = ufw.binary gt ["binary"] %conv, %relu : (tensor<1x4x4x8xf32>, tensor<1x4x4x8xf32>) -> tensor<1x4x4x8xf32>
+// CHECK: ufw.select ["select"] %{{.*}}, %{{.*}}, %{{.*}} : (tensor<1x4x4x8xf32>, tensor<1x4x4x8xf32>, tensor<1x4x4x8xf32>) -> tensor<1x4x4x8xf32>
+  %select = ufw.select ["select"] %binary, %conv, %relu : (tensor<1x4x4x8xf32>, tensor<1x4x4x8xf32>, tensor<1x4x4x8xf32>) -> tensor<1x4x4x8xf32>
+// CHECK: ufw.log_softmax ["log_softmax"] %{{.*}} axis 2 : (tensor<1x4x4x8xf32>) -> tensor<1x4x4x8xf32>
+  %log_softmax = ufw.log_softmax ["log_softmax"] %conv axis 2 : (tensor<1x4x4x8xf32>) -> tensor<1x4x4x8xf32>
+// CHECK: ufw.pointwise "a = hsigmoid(x); mul(x, a)" ["composed"] %{{.*}} : (tensor<1x4x4x8xf32>) -> tensor<1x4x4x8xf32>
+  %composed = ufw.pointwise "a = hsigmoid(x); mul(x, a)" ["composed"] %conv : (tensor<1x4x4x8xf32>) -> tensor<1x4x4x8xf32>
+// CHECK: ufw.parameter ["parameter"] <"5250a507f994740e", "float32", [4]> : tensor<4xf32>
+  %parameter = ufw.parameter ["parameter"] <"5250a507f994740e", "float32", [4]> : tensor<4xf32>
 // CHECK: ufw.concat ["concat"] %{{.*}}, %{{.*}} axis 2 : (tensor<1x4x4x8xf32>, tensor<1x4x4x8xf32>) -> tensor<1x4x8x8xf32>
   %concat = ufw.concat ["concat"] %conv, %relu axis 2 : (tensor<1x4x4x8xf32>, tensor<1x4x4x8xf32>) -> tensor<1x4x8x8xf32>
 // CHECK: ufw.slice ["a", "b"] %{{.*}} : (tensor<1x4x4x8xf32>) -> (tensor<1x1x4x8xf32>, tensor<1x3x4x8xf32>)

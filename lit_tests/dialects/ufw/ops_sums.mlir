@@ -50,7 +50,15 @@ func.func @main(%x: tensor<2x4x5x7xf32>) {
   %y21 = ufw.normalize ["t21"] %x weight <"f608e8f2c40f4e9a", "float32", [1]> : (tensor<2x4x5x7xf32>) -> tensor<2x4x5x7xf32>
 // CHECK: ufw.pooling average ["t22"] %{{.*}} kernel [3, 3] stride [2, 1] pad [1, 1, 1, 1] exclude_pad true : (tensor<2x4x5x7xf32>) -> tensor<2x4x3x7xf32>
   %y22 = ufw.pooling average ["t22"] %x kernel [3, 3] stride [2, 1] pad [1, 1, 1, 1] exclude_pad true : (tensor<2x4x5x7xf32>) -> tensor<2x4x3x7xf32>
-// CHECK: ufw.lrn ["t23"] %{{.*}} size 3 within true : (tensor<2x4x5x7xf32>) -> tensor<2x4x5x7xf32>
-  %y23 = ufw.lrn ["t23"] %x size 3 within true : (tensor<2x4x5x7xf32>) -> tensor<2x4x5x7xf32>
+// CHECK: ufw.recurrent lstm ["t23"] %{{.*}} weight <"7bd3e801ee367482", "float32", [1, 12, 35]> bias <"a12846c2687422bb", "float32", [1, 12]> hidden_weight <"0a7a66246ab3fdf6", "float32", [1, 12, 3]> : (tensor<2x4x5x7xf32>) -> tensor<2x4x3xf32>
+  %y23 = ufw.recurrent lstm ["t23"] %x weight <"7bd3e801ee367482", "float32", [1, 12, 35]> bias <"a12846c2687422bb", "float32", [1, 12]> hidden_weight <"0a7a66246ab3fdf6", "float32", [1, 12, 3]> : (tensor<2x4x5x7xf32>) -> tensor<2x4x3xf32>
+// CHECK: ufw.recurrent gru ["t24"] %{{.*}} weight <"682150ae689cb663", "float32", [1, 9, 35]> bias <"c900eeca4007b88d", "float32", [1, 9]> hidden_weight <"6e9777b74cbec5f4", "float32", [1, 9, 3]> hidden_bias <"c900eeca4007b88d", "float32", [1, 9]> : (tensor<2x4x5x7xf32>) -> tensor<2x4x3xf32>
+  %y24 = ufw.recurrent gru ["t24"] %x weight <"682150ae689cb663", "float32", [1, 9, 35]> bias <"c900eeca4007b88d", "float32", [1, 9]> hidden_weight <"6e9777b74cbec5f4", "float32", [1, 9, 3]> hidden_bias <"c900eeca4007b88d", "float32", [1, 9]> : (tensor<2x4x5x7xf32>) -> tensor<2x4x3xf32>
+// CHECK: ufw.recurrent rnn ["t25"] %{{.*}} weight <"6f5e00403bc7032e", "float32", [1, 3, 35]> bias <"b13f61898b68cac3", "float32", [1, 3]> hidden_weight <"2a227beeed4031ee", "float32", [1, 3, 3]> : (tensor<2x4x5x7xf32>) -> tensor<2x4x3xf32>
+  %y25 = ufw.recurrent rnn ["t25"] %x weight <"6f5e00403bc7032e", "float32", [1, 3, 35]> bias <"b13f61898b68cac3", "float32", [1, 3]> hidden_weight <"2a227beeed4031ee", "float32", [1, 3, 3]> : (tensor<2x4x5x7xf32>) -> tensor<2x4x3xf32>
+// CHECK: ufw.recurrent lstm ["t26"] %{{.*}} weight <"f7620ab093a7a2fa", "float32", [2, 8, 140]> bias <"afe07b5ea1fc7469", "float32", [2, 8]> hidden_weight <"815218ba1c93c132", "float32", [2, 8, 2]> clip 5.000000e-01 batch [1] : (tensor<2x4x5x7xf32>) -> tensor<2x4xf32>
+  %y26 = ufw.recurrent lstm ["t26"] %x weight <"f7620ab093a7a2fa", "float32", [2, 8, 140]> bias <"afe07b5ea1fc7469", "float32", [2, 8]> hidden_weight <"815218ba1c93c132", "float32", [2, 8, 2]> clip 5.000000e-01 batch [1] : (tensor<2x4x5x7xf32>) -> tensor<2x4xf32>
+// CHECK: ufw.lrn ["t27"] %{{.*}} size 3 within true : (tensor<2x4x5x7xf32>) -> tensor<2x4x5x7xf32>
+  %y27 = ufw.lrn ["t27"] %x size 3 within true : (tensor<2x4x5x7xf32>) -> tensor<2x4x5x7xf32>
   func.return
 }

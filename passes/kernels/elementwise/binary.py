@@ -10,10 +10,11 @@ from xdsl.ir import SSAValue
 
 from dialects.expression import X, Y, any_power, greater, maximum
 from dialects.quant import types
-from dialects.quant.eltwise import BinaryOp, BroadcastingOp, SelectOp
+from dialects.quant.eltwise import BinaryOp, BroadcastingOp, ConstantOp, SelectOp
 from passes.kernels.builder import TileBuilder
 from passes.kernels.elementwise.broadcast import each_tile, repeats, solid
 from passes.kernels.expression import buffers_alive, compute_steps, schedule
+from passes.kernels.movement.copies import copy_words
 
 SCRATCH = 3
 """Buffers for the result and for operands that must not repeat."""
@@ -61,6 +62,14 @@ def lower_select(
         return b.select(target(), condition, 0.0, first, second)
 
     _lower(b, op, sources, dest, SCRATCH + 1, emit)
+
+
+def lower_constant(
+    b: TileBuilder, op: ConstantOp, sources: Sequence[SSAValue], dest: SSAValue
+) -> None:
+    """A copy of what lies beside the weights."""
+    words = np.ascontiguousarray(op.value.array, np.float32).view(np.uint32)
+    copy_words(b, b.constant(words.reshape(1, 1, 1, -1)), dest, words.size)
 
 
 COMMUTES = ("add", "mul", "max", "min", "eq")

@@ -13,7 +13,7 @@ from dialects.constant import Array, ConstantAttr
 from dialects.quant import compute, types
 from dialects.quant.base import int_attr
 from dialects.ufw import ops as ufw
-from passes.layers.binary import binary, power_of
+from passes.layers.binary import binary, function_of, power_of
 from passes.layers.converter import Converter
 from passes.layers.reductions.reduce import finish, reduced, square
 
@@ -85,7 +85,15 @@ def lower_normalize(c: Converter, op: ufw.NormalizeOp) -> None:
     finish(c, op, affine(c, y, weight, None, 1, "affine"))
 
 
+def lower_log_softmax(c: Converter, op: ufw.LogSoftmaxOp) -> None:
+    x, axes = c.as_float(c.value(op.bottom)), (op.axis.value.data,)
+    x = binary(c, "sub", x, reduced(c, "max", x, axes, "largest"), "shifted")
+    sums = reduced(c, "sum", function_of(c, "exp", x, "powers"), axes, "sums")
+    c.finish(op, binary(c, "sub", x, function_of(c, "log", sums, "log"), like=op.top))
+
+
 LAYERS: dict[type[Operation], Callable[[Converter, Any], None]] = {
+    ufw.LogSoftmaxOp: lower_log_softmax,
     ufw.StandardizeOp: lower_standardize,
     ufw.NormalizeOp: lower_normalize,
 }

@@ -12,6 +12,7 @@ from xdsl.ir import Attribute, Block
 
 from dialects.quant import compute, movement, types
 from dialects.quant.base import QuantOp
+from dialects.quant.reductions import RecurrentOp
 from dialects.quant.reference import evaluate
 
 Array = NDArray[Any]
@@ -36,8 +37,12 @@ def result_of(
 ) -> Array:
     """What an op computes from its operands; dtype and shape are those of its result type."""
     block = Block(arg_types=[type_of(x.dtype, x.shape) for x in xs])
+    args = list(block.args)
+    operands: list[Any] = [args] if kind in VARIADIC else args
+    if kind is RecurrentOp:
+        operands = [args[0], args[1:]]
     op = kind.build(
-        operands=[list(block.args)] if kind in VARIADIC else list(block.args),
+        operands=operands,
         result_types=[type_of(dtype, shape)],
         properties={
             "tops": ArrayAttr([StringAttr("t")]),

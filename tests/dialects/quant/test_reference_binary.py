@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from xdsl.utils.exceptions import VerifyException
 
+from dialects.constant import ConstantAttr
 from dialects.quant import eltwise
 from dialects.quant.eltwise import BinaryKind, BinaryKindAttr
 from tests.dialects.quant.ops_by_hand import noise, result_of
@@ -29,6 +30,11 @@ def test_two_tensors(kind: BinaryKind) -> None:
 def test_a_choice() -> None:
     y = result_of(eltwise.SelectOp, [B, A, B], SHAPE, np.float32)
     np.testing.assert_array_equal(y, np.where(B > 0, A, B))
+
+
+def test_a_constant() -> None:
+    y = result_of(eltwise.ConstantOp, [], SHAPE, np.float32, value=ConstantAttr.of(A))
+    np.testing.assert_array_equal(y, A)
 
 
 @pytest.mark.parametrize(

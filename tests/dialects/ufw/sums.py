@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 from xdsl.ir import SSAValue
 
+from dialects.quant.reductions.recurrent import GATES, Cell
 from dialects.ufw import ops
 from dialects.ufw.layer import LayerOp
 from dialects.ufw.ops import Top
@@ -14,6 +16,12 @@ from dialects.ufw.ops import Top
 T = Top("t")
 WHOLE = [(2, 4, 5, 7)]
 SQUARES = ops.ReduceOperation.SUM_SQUARES
+
+
+def noise(*shape: int) -> NDArray[np.float32]:
+    return np.random.default_rng(0).normal(0, 0.5, shape).astype(np.float32)
+
+
 V4 = np.array([0.5, -2, 1, 3], np.float32)
 V7 = np.linspace(-1, 2, 7, dtype=np.float32)
 
@@ -57,10 +65,26 @@ SUMS: dict[str, tuple[Callable[[SSAValue], LayerOp], list[tuple[int, ...]]]] = {
         ),
         [(2, 4, 3, 7)],
     ),
+    **{
+        f"recurrent {cell}": (
+            lambda x, cell=cell, gates=gates: ops.RecurrentOp(
+                [x], [T], cell, noise(1, gates * 3, 35), noise(1, gates * 3),
+                noise(1, gates * 3, 3), hidden_bias=noise(1, 9) if gates == 3 else None,
+            ),
+            [(2, 4, 3)],
+        )
+        for cell, gates in GATES.items()
+    },
+    "recurrent both ways": (
+        lambda x: ops.RecurrentOp(
+            [x], [T], Cell.LSTM, noise(2, 8, 140), noise(2, 8), noise(2, 8, 2), clip=0.5, batch=1
+        ),
+        [(2, 4)],
+    ),
     "lrn within": (lambda x: ops.LRNOp(x, T, size=3, within=True), WHOLE),
 }
 
 FLOAT_SUMS: list[type[LayerOp]] = [
-    ops.LRNOp, ops.ReduceOp, ops.ArgOp, ops.StandardizeOp, ops.NormalizeOp,
+    ops.LRNOp, ops.ReduceOp, ops.ArgOp, ops.StandardizeOp, ops.NormalizeOp, ops.RecurrentOp,
 ]  # fmt: skip
 """Those that have no integers."""

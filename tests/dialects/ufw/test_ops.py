@@ -15,6 +15,7 @@ from xdsl.parser import Parser
 from xdsl.utils.exceptions import VerifyException
 
 from dialects.constant import CONSTANT, Array
+from dialects.quant.eltwise import BinaryKind
 from dialects.quant.scale import ScaleAttr
 from dialects.ufw import ops
 from dialects.ufw.layer import SI8, UI8, LayerOp, shape_of, tensor_type
@@ -69,6 +70,10 @@ SOUND: dict[str, tuple[Build, list[tuple[int, ...]]]] = {
         lambda x: ops.InnerProductOp(x, T, floats(3, 35), floats(3), axis=2),
         [(2, 4, 3)],
     ),
+    "binary": (lambda x: ops.BinaryOp([x, x], T, BinaryKind.DIV), [(2, 4, 5, 7)]),
+    "select": (lambda x: ops.SelectOp([x, x, x], T), [(2, 4, 5, 7)]),
+    "parameter": (lambda x: ops.ParameterOp(T, floats(3, 1)), [(3, 1)]),
+    "log_softmax": (lambda x: ops.LogSoftmaxOp(x, T, axis=2), [(2, 4, 5, 7)]),
     "batch_norm": (
         lambda x: ops.BatchNormOp(x, T, mean=floats(4), variance=floats(4), eps=1e-5),
         [(2, 4, 5, 7)],
@@ -109,15 +114,42 @@ SOUND: dict[str, tuple[Build, list[tuple[int, ...]]]] = {
     "reshape": (lambda x: ops.ReshapeOp(x, T, (7, 40)), [(7, 40)]),
     "permute": (lambda x: ops.PermuteOp(x, T, (3, 0, 2, 1)), [(7, 2, 5, 4)]),
     "silence": (lambda x: ops.SilenceOp([x, x]), []),
+    "convolution 3d": (
+        lambda x: ops.Convolution3DOp(
+            x, T, floats(6, 2, 2, 3, 1), floats(6), stride=(1, 2, 1), pad=(1, 1, 0),
+            dilation=(2, 1, 1), group=2,
+        ),
+        [(2, 6, 3, 3, 7)],
+    ),
+    "convolution 3d int8": (
+        lambda x: ops.Convolution3DOp(x, S8, bytes8(8, 4, 1, 1, 1), words(8), right_shift=7),
+        [(2, 8, 3, 5, 7)],
+    ),
+    "pooling 3d": (
+        lambda x: ops.Pooling3DOp(
+            x, T, ops.PoolingKind.AVERAGE, (2, 3, 2), stride=(1, 2, 3), pad=(1, 1, 0),
+            ceil_mode=False,
+        ),
+        [(2, 4, 4, 3, 2)],
+    ),
     **SUMS,
     **MOVES,
 }
+"""A layer of every op, and the shapes of its results."""
+SHAPE = (2, 4, 5, 7)
+SHAPES = dict.fromkeys([name for name in SOUND if "3d" in name], (2, 4, 3, 5, 7))
+"""The operands' shape where it is not SHAPE."""
+
+
+def operand(name: str) -> SSAValue:
+    """What the layer reads."""
+    return value(*SHAPES.get(name, SHAPE))
 
 
 @pytest.mark.parametrize("name", SOUND)
 def test_shape_and_text(name: str) -> None:
     build, shapes = SOUND[name]
-    x = value(2, 4, 5, 7)
+    x = operand(name)
     op = build(x)
     op.verify()
     assert [shape_of(result) for result in op.results] == shapes
@@ -145,7 +177,7 @@ def reparsed(module: ModuleOp) -> ModuleOp:
 
 
 def test_every_op_is_tried() -> None:
-    assert {type(build(value(2, 4, 5, 7))) for build, _ in SOUND.values()} == set(ops.ALL_OPS)
+    assert {type(SOUND[name][0](operand(name))) for name in SOUND} == set(ops.ALL_OPS)
 
 
 AVERAGE = ops.PoolingKind.AVERAGE

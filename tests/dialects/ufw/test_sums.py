@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
 
 import numpy as np
-import onnxruntime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from onnx import TensorProto, helper
 
 from dialects.ufw import ops
 from dialects.ufw.layer import LayerOp
 from dialects.ufw.ops import ReduceOperation, Top
 from dialects.ufw.reference import evaluate
 from tests.dialects.ufw.test_ops import value
+from tests.onnx_runtime import onnx_result
 
 Array = NDArray[np.float32]
 T = Top("t")
@@ -26,28 +24,6 @@ SHAPES = st.tuples(*(st.sampled_from(sizes) for sizes in ((1, 2), (2, 4, 6), (1,
 
 def noise(shape: Sequence[int], seed: int = 0) -> Array:
     return np.random.default_rng(seed).normal(0.5, 2, shape).astype(np.float32)
-
-
-def onnx_result(kind: str, xs: Sequence[Array], version: int = 21, **attributes: Any) -> Array:
-    """One ONNX operator as onnxruntime computes it."""
-    names = [f"x{i}" for i in range(len(xs))]
-    node = helper.make_node(kind, names, ["y"], **attributes)
-    integers = [x.dtype == np.int64 for x in xs]
-    inputs = [
-        helper.make_tensor_value_info(
-            name, TensorProto.INT64 if integer else TensorProto.FLOAT, x.shape
-        )
-        for name, x, integer in zip(names, xs, integers, strict=True)
-    ]
-    kinds = TensorProto.INT64 if kind in ("ArgMax", "ArgMin") else TensorProto.FLOAT
-    outputs = [helper.make_tensor_value_info("y", kinds, None)]
-    graph = helper.make_graph([node], "g", inputs, outputs)
-    opsets = [helper.make_opsetid("", version)]
-    model = helper.make_model(graph, opset_imports=opsets, ir_version=9)
-    session = cast(Any, onnxruntime).InferenceSession(
-        model.SerializeToString(), providers=["CPUExecutionProvider"]
-    )
-    return cast(Array, session.run(None, dict(zip(names, xs, strict=True)))[0])
 
 
 def meaning(op: LayerOp, x: Array) -> Array:

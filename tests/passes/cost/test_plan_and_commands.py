@@ -14,7 +14,7 @@ from dialects.function_properties import function_properties
 from dialects.functions import FUNCTIONS
 from dialects.quant import QUANT, compute, movement, strips, types
 from dialects.quant.base import QuantOp, i64s, int_attr
-from dialects.quant.eltwise import BinaryKind, BinaryKindAttr, BinaryOp, SelectOp
+from dialects.quant.eltwise import BinaryKind, BinaryKindAttr, BinaryOp, ConstantOp, SelectOp
 from dialects.quant.windows import RowWindow
 from passes.cost.layers import layer_work, rows_work
 from passes.cost.strips import exchange_cycles, join_cycles, split_cycles
@@ -70,6 +70,7 @@ def _pointwise(shape: Sequence[int], is_float: bool) -> Iterator[Case]:
     channel = tensor((1, shape[1], 1, 1), True)
     yield partial(made, BinaryOp, [one, channel], one, kind=kind)
     yield partial(made, SelectOp, [one, channel, one], one)
+    yield partial(made, ConstantOp, [], one, value=ConstantAttr.of(np.ones(shape, np.float32)))
 
 
 def _movement(shape: Sequence[int], is_float: bool) -> Iterator[Case]:

@@ -1,0 +1,111 @@
+"""Imports the layers over time, height and width."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+from google.protobuf.message import Message
+
+from bmnetu.frontend.layers.site import LayerSite, UnsupportedSetting
+from bmnetu.frontend.ufw_pb2 import Pooling3DParameter
+from bmnetu.frontend.weights.blobs import Role
+from dialects.ufw import ops
+from dialects.ufw.shapes import require
+from dialects.ufw.volume import convolved
+
+Triple = tuple[int, int, int]
+
+
+def _triple(param: Message, time: str, both: str, height: str = "", width: str = "") -> Triple:
+    """A setting of C3D: one number for height and width, or one each, and one for the time."""
+    sizes = [
+        getattr(param, name) if name and param.HasField(name) else getattr(param, both)
+        for name in (height, width)
+    ]
+    return (getattr(param, time), sizes[0], sizes[1])
+
+
+def convolution_3d(site: LayerSite) -> ops.LayerOp:
+    """C3D's Convolution3D."""
+    param = site.param.convolution3d_param
+    require(param.HasField("kernel_depth"), "kernel_depth is missing")
+    group = max(param.group, param.filter_group)
+    return _convolution(
+        site,
+        param.num_output,
+        param.bias_term,
+        group,
+        _triple(param, "kernel_depth", "kernel_size", "kernel_h", "kernel_w"),
+        _triple(param, "temporal_stride", "stride", "stride_h", "stride_w"),
+        _triple(param, "temporal_pad", "pad", "pad_h", "pad_w"),
+        (1, 1, 1),
+    )
+
+
+def convolution_of_volumes(site: LayerSite, group: int) -> ops.LayerOp:
+    """Caffe's Convolution of an N x C x T x H x W tensor: one number for all axes, or three."""
+    param = site.param.convolution_param
+    fields = ("pad_h", "kernel_h", "stride_h", "pad_l", "pad_r", "pad_t", "pad_b")
+    given = [name for name in fields if param.HasField(name)]
+    if given:
+        raise UnsupportedSetting(f"{given[0]} of a 3-d convolution")
+    settings = (
+        _three(param.kernel_size, "kernel_size", None),
+        _three(param.stride, "stride", 1),
+        _three(param.pad, "pad", 0),
+        _three(param.dilation, "dilation", 1),
+    )
+    return _convolution(site, param.num_output, param.bias_term, group, *settings)
+
+
+def _three(values: Sequence[int], what: str, default: int | None) -> Triple:
+    found = list(values) or ([] if default is None else [default])
+    require(len(found) in (1, 3), f"{what} requires 1 or 3 numbers, has {len(found)}")
+    return (found[0], found[-2 if len(found) == 3 else 0], found[-1])
+
+
+def _convolution(
+    site: LayerSite,
+    outputs: int,
+    has_bias: bool,
+    group: int,
+    kernel: Triple,
+    stride: Triple,
+    pad: Triple,
+    dilation: Triple,
+) -> ops.LayerOp:
+    require(outputs > 0, "num_output is missing or 0")
+    require(
+        group > 0 and site.channels % group == 0,
+        f"group {group} does not divide {site.channels} input channels",
+    )
+    weights = (outputs, site.channels // group, *kernel)
+    convolved(site.shape, weights, stride, pad, dilation, group)
+    required = [(Role.WEIGHT, weights)] + [(Role.BIAS, (outputs,))] * has_bias
+    found = site.coefficients(*required)
+    return ops.Convolution3DOp(
+        site.bottom,
+        site.top,
+        found.arrays[0],
+        found.arrays[1] if has_bias else None,
+        stride=stride,
+        pad=pad,
+        dilation=dilation,
+        group=group,
+        right_shift=found.right_shift,
+    )
+
+
+def pooling_3d(site: LayerSite) -> ops.LayerOp:
+    """C3D's Pooling3D."""
+    param = site.param.pooling3d_param
+    if param.pool == Pooling3DParameter.STOCHASTIC:
+        raise UnsupportedSetting("stochastic pooling")
+    kind = ops.PoolingKind.MAX if param.pool == Pooling3DParameter.MAX else ops.PoolingKind.AVERAGE
+    kernel = _triple(param, "kernel_depth", "kernel_size")
+    stride = _triple(param, "temporal_stride", "stride")
+    require(prod(kernel) > 0, "kernel_size or kernel_depth is missing or 0")
+    require(prod(stride) > 0, "a stride is 0")
+    pad = _triple(param, "temporal_pad", "pad")
+    return ops.Pooling3DOp(site.bottom, site.top, kind, kernel, stride=stride, pad=pad)

@@ -1,0 +1,1 @@
+"""Layers that stand for others, as those."""

@@ -1,0 +1,239 @@
+"""Convolution and pooling over time, height and width: tensors N x C x T x H x W."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+import numpy as np
+from xdsl.dialects.builtin import I64, BoolAttr, DenseArrayBase, IntegerAttr, i64
+from xdsl.ir import SSAValue
+from xdsl.irdl import irdl_op_definition, prop_def, traits_def
+from xdsl.traits import Pure
+
+from dialects.ufw import shapes
+from dialects.ufw.convolution import WeightedLayerOp
+from dialects.ufw.facts import Array, CarriesOn, FloatArray, FollowsOperand, TakesReLU
+from dialects.ufw.layer import Coefficients, Top, UnaryLayerOp, pairs, per_axis, shape_of
+from dialects.ufw.pooling import PoolingKind, PoolingKindAttr
+from dialects.ufw.shapes import Shape, require, show
+from dialects.ufw.windows import average_divisors, convolve, pool
+
+I64S = DenseArrayBase.constr(i64)
+ONES = pairs((1, 1, 1))
+ZEROS = pairs((0, 0, 0))
+
+
+def _check_volume(bottom: Shape, what: str) -> None:
+    require(len(bottom) == 5, f"{what} requires an N x C x T x H x W tensor, has {show(bottom)}")
+
+
+@irdl_op_definition
+class Convolution3DOp(WeightedLayerOp):
+    """3-d convolution with groups.
+
+    ``weight`` is [O, I / group, kt, kh, kw], ``bias`` [O]; stride, pad (equal at both ends) and
+    dilation are (t, h, w). Result: [N, O, (T + 2 pad - dilation (kt - 1) - 1) / stride + 1 rounded
+    down, ...].
+    """
+
+    name = "ufw.convolution_3d"
+
+    stride = prop_def(I64S, default_value=ONES)
+    pad = prop_def(I64S, default_value=ZEROS)
+    dilation = prop_def(I64S, default_value=ONES)
+    group = prop_def(IntegerAttr[I64], default_value=IntegerAttr(1, i64))
+
+    traits = traits_def(Pure(), TakesReLU())
+    assembly_format = (
+        "$tops $bottom `weight` $weight (`bias` $bias^)? (`stride` $stride^)? (`pad` $pad^)? "
+        "(`dilation` $dilation^)? (`group` $group^)? (`right_shift` $right_shift^)? "
+        "attr-dict `:` functional-type(operands, results)"
+    )
+
+    def __init__(
+        self,
+        bottom: SSAValue,
+        top: Top,
+        weight: Coefficients,
+        bias: Coefficients | None = None,
+        *,
+        stride: Sequence[int] = (1, 1, 1),
+        pad: Sequence[int] = (0, 0, 0),
+        dilation: Sequence[int] = (1, 1, 1),
+        group: int = 1,
+        right_shift: int | None = None,
+    ) -> None:
+        settings = {
+            "weight": weight, "bias": bias, "stride": stride, "pad": pad, "dilation": dilation,
+            "group": group, "right_shift": right_shift,
+        }  # fmt: skip
+        self.setup([bottom], [top], settings)
+
+    def infer_shapes(self) -> list[Shape]:
+        settings = (self.stride, self.pad, self.dilation)
+        stride, pad, dilation = (each.get_values() for each in settings)
+        return [convolved(
+            shape_of(self.bottom), self.weight.shape, stride, pad, dilation, self.groups
+        )]  # fmt: skip
+
+    @property
+    def groups(self) -> int:
+        return self.group.value.data
+
+    def meet_weights(self, channels: Array) -> Array:
+        outputs, inputs = self.weight.shape[:2]
+        by_group = channels.reshape(self.groups, inputs, 1, 1, 1)
+        return np.repeat(by_group, outputs // self.groups, axis=0)
+
+    def meaning(self, inputs: Sequence[FloatArray]) -> list[FloatArray]:
+        """A sum of 2-d convolutions of frames, one a step of the kernel along the time."""
+        x, weight = inputs[0], self.weight.array
+        batch, outputs, frames, *_ = shape_of(self.top)
+        settings = (self.stride, self.pad, self.dilation)
+        (st, *stride), (pt, ph, pw), (dt, *dilation) = (each.get_values() for each in settings)
+        padded = np.pad(x, ((0, 0), (0, 0), (pt, pt), (0, 0), (0, 0)))
+        total = np.float32(0)
+        for tap in range(weight.shape[2]):
+            begin = tap * dt
+            taken = padded[:, :, begin : begin + (frames - 1) * st + 1 : st].swapaxes(1, 2)
+            images = np.ascontiguousarray(taken).reshape(-1, *x.shape[1:2], *x.shape[3:])
+            sides = (ph, ph, pw, pw)
+            total = total + convolve(
+                images, weight[:, :, tap], stride, sides, dilation, self.groups
+            )
+        y = np.asarray(total).reshape(batch, frames, outputs, *shape_of(self.top)[3:])
+        y = np.ascontiguousarray(y.swapaxes(1, 2))
+        return [y if self.bias is None else y + per_axis(self.bias.array, 1, 5)]
+
+
+def convolved(
+    bottom: Shape,
+    weight: Shape,
+    stride: Sequence[int],
+    pad: Sequence[int],
+    dilation: Sequence[int],
+    group: int,
+) -> Shape:
+    """The result of a 3-d convolution; raises :class:`VerifyException` where there is none."""
+    _check_volume(bottom, "a 3-d convolution")
+    require(len(weight) == 5, f"it requires O x I x kt x kh x kw weights, has {show(weight)}")
+    require(all(len(each) == 3 for each in (stride, pad, dilation)),
+            "stride, pad and dilation are three numbers each")  # fmt: skip
+    least = min(*stride, *dilation, *weight, 1)
+    require(least == 1 and min(pad) >= 0, "kernel, stride and dilation are at least 1, pad 0")
+    require(
+        group > 0 and bottom[1] == weight[1] * group and weight[0] % group == 0,
+        f"the weights {show(weight)} in {group} group(s) do not fit {bottom[1]} channels",
+    )
+    extents = [d * (k - 1) + 1 for k, d in zip(weight[2:], dilation, strict=True)]
+    sizes = [n + 2 * p for n, p in zip(bottom[2:], pad, strict=True)]
+    for size, extent in zip(sizes, extents, strict=True):
+        require(extent <= size, f"a kernel of extent {extent} is larger than the padded {size}")
+    maps = [(n - e) // s + 1 for n, e, s in zip(sizes, extents, stride, strict=True)]
+    return shapes.checked((bottom[0], weight[0], *maps))
+
+
+@irdl_op_definition
+class Pooling3DOp(UnaryLayerOp):
+    """Maximum or average over windows of time, height and width; kernel, stride and pad (equal at
+    both ends) are (t, h, w). Sizes and divisors as in ``ufw.pooling``, each axis by itself.
+    """
+
+    name = "ufw.pooling_3d"
+
+    kind = prop_def(PoolingKindAttr)
+    kernel = prop_def(I64S)
+    stride = prop_def(I64S, default_value=ONES)
+    pad = prop_def(I64S, default_value=ZEROS)
+    ceil_mode = prop_def(BoolAttr, default_value=BoolAttr.from_bool(True))
+
+    traits = traits_def(Pure(), FollowsOperand(), CarriesOn())
+    assembly_format = (
+        "$kind $tops $bottom `kernel` $kernel (`stride` $stride^)? (`pad` $pad^)? "
+        "(`ceil` $ceil_mode^)? attr-dict `:` functional-type(operands, results)"
+    )
+
+    def __init__(
+        self,
+        bottom: SSAValue,
+        top: Top,
+        kind: PoolingKind,
+        kernel: Sequence[int],
+        *,
+        stride: Sequence[int] = (1, 1, 1),
+        pad: Sequence[int] = (0, 0, 0),
+        ceil_mode: bool = True,
+    ) -> None:
+        settings = {
+            "kind": PoolingKindAttr(kind), "kernel": kernel, "stride": stride, "pad": pad,
+            "ceil_mode": ceil_mode,
+        }  # fmt: skip
+        self.setup([bottom], [top], settings)
+
+    def infer_shapes(self) -> list[Shape]:
+        bottom = shape_of(self.bottom)
+        _check_volume(bottom, "a 3-d pooling")
+        for each in (self.kernel, self.stride, self.pad):
+            require(len(each) == 3, "kernel, stride and pad are three numbers each")
+        frames, flat = self.in_time(bottom), self.in_space(bottom)
+        return [shapes.checked((*bottom[:2], frames[2], *flat[2:]))]
+
+    def in_time(self, bottom: Shape) -> Shape:
+        """The shape after the pooling along the time alone, of N x C x T x (H W)."""
+        kernel, stride, pad = self._of(0)
+        four = (*bottom[:2], bottom[2], prod(bottom[3:]))
+        return shapes.pooling(four, (kernel, 1), (stride, 1), (pad, pad, 0, 0), self._ceil)
+
+    def in_space(self, bottom: Shape) -> Shape:
+        """The shape after the pooling of one frame, N x C x H x W."""
+        (kh, sh, ph), (kw, sw, pw) = self._of(1), self._of(2)
+        four = (*bottom[:2], *bottom[3:])
+        return shapes.pooling(four, (kh, kw), (sh, sw), (ph, ph, pw, pw), self._ceil)
+
+    @property
+    def _ceil(self) -> bool:
+        return self.ceil_mode.value.data != 0
+
+    def _of(self, axis: int) -> tuple[int, int, int]:
+        kernel, stride, pad = (x.get_values()[axis] for x in (self.kernel, self.stride, self.pad))
+        return kernel, stride, pad
+
+    @property
+    def has_integers(self) -> bool:
+        return True
+
+    @property
+    def averages_map(self) -> bool:
+        average = self.kind.data == PoolingKind.AVERAGE
+        return average and shape_of(self.top)[2:] == (1, 1, 1)
+
+    def keeps_scale(self, nonnegative: Sequence[bool]) -> bool:
+        return not self.averages_map
+
+    def cannot_be_negative(self, nonnegative: Sequence[bool]) -> bool:
+        return nonnegative[0]
+
+    def keeps_channel_factors(self, batch: int, channels: int) -> bool:
+        return True
+
+    def meaning(self, inputs: Sequence[FloatArray]) -> list[FloatArray]:
+        x = inputs[0]
+        frames, rows, columns = shape_of(self.top)[2:]
+        (kt, st, pt), (kh, sh, ph), (kw, sw, pw) = (self._of(axis) for axis in range(3))
+        largest = self.kind.data == PoolingKind.MAX
+        ufunc, empty = (np.maximum, -np.inf) if largest else (np.add, 0.0)
+        flat = x.reshape(*x.shape[:3], -1)
+        y = pool(flat, ufunc, empty, (frames, flat.shape[3]), (kt, 1), (st, 1), (pt, pt, 0, 0))
+        y = y.reshape(x.shape[0], -1, *x.shape[3:])
+        y = pool(y, ufunc, empty, (rows, columns), (kh, kw), (sh, sw), (ph, ph, pw, pw))
+        y = y.reshape(*x.shape[:2], frames, rows, columns)
+        if largest:
+            return [y]
+        settings = zip(x.shape[2:], (frames, rows, columns), strict=True)
+        counts = [
+            average_divisors(size, count, *self._of(axis)[:2], (self._of(axis)[2],) * 2)
+            for axis, (size, count) in enumerate(settings)
+        ]
+        divisors = counts[0][:, None, None] * counts[1][:, None] * counts[2]
+        return [y / divisors]

@@ -1,0 +1,169 @@
+"""Convolution and pooling of N x C x T x H x W tensors, as layers of N x C x H x W tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from xdsl.ir import Operation, SSAValue
+
+from dialects.constant import ConstantAttr
+from dialects.quant import compute, movement, types
+from dialects.quant.base import i64s, int_attr, ints
+from dialects.quant.windows import window_size
+from dialects.ufw.pooling import PoolingKind
+from dialects.ufw.shapes import sides
+from dialects.ufw.volume import Convolution3DOp, Pooling3DOp
+from passes.layers.converter import Converter
+from passes.layers.weighted import operand_of, result_type, shift_of
+from passes.layers.wide_window import cut_dilation, cut_stride, subsampled
+
+NOWHERE = -1
+"""In the rows that are taken: a row of zeros."""
+
+
+def _convolution(c: Converter, op: Convolution3DOp) -> None:
+    """All frames in one tall image, [N, C, T H, W], and one 2-d convolution over it.
+
+    For each step of the kernel along the time, the rows of the frames that it meets are taken,
+    with rows of zeros between frames for the padding; these images are the channels of one. What
+    windows over two frames give is left out behind.
+    """
+    x = operand_of(c, op)
+    batch, channels, frames, height, width = types.shape_of(x)
+    settings = (op.stride, op.pad, op.dilation)
+    (st, *stride), (pt, ph, pw), (dt, *dilation) = (ints(each) for each in settings)
+    outputs, inner, taps, kh, kw = op.weight.shape
+    out_frames, rows = types.shape_of(op.top)[2:4]
+    x = c.reshape(x, (batch, channels, frames * height, width), "frames")
+    block = _block(height, ph, kh, stride[0])
+    step = block // stride[0]
+    images: list[SSAValue] = []
+    for tap in range(taps):
+        which = np.arange(out_frames) * st + tap * dt - pt
+        images.append(_rows_of_frames(c, x, which, frames, height, block, ph, f"time{tap}"))
+    groups = op.groups
+    if taps > 1:
+        parts = [_group(c, image, groups, g) for g in range(groups) for image in images]
+        shape = types.shape_of(images[0])
+        joined = types.like(x, (batch, channels * taps, *shape[2:]))
+        x = c.add(movement.ConcatOp, parts, joined, "times", axis=int_attr(1))
+    else:
+        x = images[0]
+    # The channels of a group are [time, channel].
+    flat = op.weight.array.transpose(0, 2, 1, 3, 4).reshape(outputs, taps * inner, kh, kw)
+    weight, dilation = cut_dilation(ConstantAttr.of(np.ascontiguousarray(flat)), dilation)
+    stride, steps = cut_stride(stride)
+    kernel = weight.shape[2:]
+    tall = types.shape_of(x)[2]
+    dense = (
+        batch, outputs,
+        window_size(tall, kernel[0], stride[0], 0, dilation[0]),
+        window_size(width, kernel[1], stride[1], 2 * pw, dilation[1]),
+    )  # fmt: skip
+    value = c.add(
+        compute.ConvOp,
+        [x],
+        result_type(c, op, dense),
+        "convolved",
+        weight=weight,
+        bias=op.bias,
+        stride=i64s(stride),
+        pad=i64s([0, 0, pw, pw]),
+        dilation=i64s(dilation),
+        group=int_attr(groups),
+        shift=shift_of(op),
+    )
+    value = subsampled(c, value, steps, "subsampled")
+    kept = (np.arange(out_frames)[:, None] * step + np.arange(rows)).ravel()
+    value = _taken(c, value, kept, "rows")
+    c.finish(op, c.reshape(value, types.shape_of(op.top)))
+
+
+def _block(height: int, pad: int, kernel: int, stride: int) -> int:
+    """Rows from one frame to the next: with its padding, and a multiple of the stride."""
+    if kernel == 1 and not pad and height % stride == 0:
+        return height
+    return -(-(height + 2 * pad) // stride) * stride
+
+
+def _rows_of_frames(
+    c: Converter, x: SSAValue, which: Any, frames: int, height: int, block: int, pad: int, step: str
+) -> SSAValue:
+    """The rows of some frames, ``block`` a frame, ``pad`` rows of zeros above each; a frame that
+    does not exist is zeros."""
+    rows = np.full((len(which), block), NOWHERE)
+    inside = (which >= 0) & (which < frames)
+    rows[inside, pad : pad + height] = which[inside, None] * height + np.arange(height)
+    return _taken(c, x, rows.ravel(), step)
+
+
+def _taken(c: Converter, x: SSAValue, rows: Any, step: str) -> SSAValue:
+    """Some rows of an image; the image itself where these are all in order."""
+    shape = types.shape_of(x)
+    if np.array_equal(rows, np.arange(shape[2])):
+        return x
+    result = types.like(x, (*shape[:2], len(rows), shape[3]))
+    indices = ConstantAttr.of(rows.astype(np.int32))
+    return c.add(movement.TakeOp, [x], result, step, axis=int_attr(2), indices=indices)
+
+
+def _group(c: Converter, x: SSAValue, groups: int, group: int) -> SSAValue:
+    """The channels of one group."""
+    if groups == 1:
+        return x
+    batch, channels, *sizes = types.shape_of(x)
+    count = channels // groups
+    result = types.like(x, (batch, count, *sizes))
+    settings = {"axis": int_attr(1), "begin": int_attr(group * count)}
+    return c.add(movement.SliceOp, [x], result, "group", **settings)
+
+
+def _pooled(
+    c: Converter,
+    x: SSAValue,
+    shape: Sequence[int],
+    kind: PoolingKind,
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    pad: Sequence[int],
+    step: str,
+) -> SSAValue:
+    """A 2-d pooling in the scale of its operand."""
+    sizes = zip(kernel, types.shape_of(x)[2:], sides(pad), strict=True)
+    clipped = [min(k, size + sum(both)) for k, size, both in sizes]  # of a single window
+    stride, steps = cut_stride(stride)
+    dense = [(size - 1) * step + 1 for size, step in zip(shape[2:], steps, strict=True)]
+    value = c.add(
+        compute.MaxPoolOp if kind is PoolingKind.MAX else compute.AveragePoolOp,
+        [x],
+        types.like(x, (*shape[:2], *dense)),
+        step,
+        kernel=i64s(clipped),
+        stride=i64s(stride),
+        pad=i64s(pad),
+    )
+    return subsampled(c, value, steps, "subsampled")
+
+
+def _pooling(c: Converter, op: Pooling3DOp) -> None:
+    """Along the time on [N, C, T, H W], then each frame on [N, C T, H, W]."""
+    x, top = c.value(op.bottom), types.shape_of(op.top)
+    shape = types.shape_of(x)
+    (kt, kh, kw), (st, sh, sw), (pt, ph, pw) = (ints(x) for x in (op.kernel, op.stride, op.pad))
+    times = op.in_time(shape)
+    if (kt, st, pt) != (1, 1, 0):
+        x = c.reshape(x, (*shape[:3], shape[3] * shape[4]), "frames")
+        x = _pooled(c, x, times, op.kind.data, (kt, 1), (st, 1), (pt, pt, 0, 0), "time")
+    x = c.reshape(x, (shape[0], shape[1] * times[2], *shape[3:]), "images")
+    flat = (shape[0], shape[1] * times[2], *top[3:])
+    if ((kh, kw), (sh, sw), (ph, pw)) != ((1, 1), (1, 1), (0, 0)):
+        x = _pooled(c, x, flat, op.kind.data, (kh, kw), (sh, sw), (ph, ph, pw, pw), "space")
+    c.finish(op, c.reshape(x, top))
+
+
+LAYERS: dict[type[Operation], Callable[[Converter, Any], None]] = {
+    Convolution3DOp: _convolution,
+    Pooling3DOp: _pooling,
+}

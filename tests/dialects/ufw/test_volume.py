@@ -1,0 +1,167 @@
+"""Layers over time, height and width, against onnxruntime; and that the NPU agrees."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bmnetu.errors import UnsupportedError
+from dialects.constant import Array
+from dialects.quant.scale import ScaleAttr
+from dialects.ufw import ops
+from dialects.ufw.layer import SI8, Top, shape_of
+from dialects.ufw.reference import evaluate
+from tests.dialects.ufw.test_ops import value
+from tests.frontend.samples import data, layer, layers_of, loaded
+from tests.one_layer import check
+from tests.onnx_runtime import onnx_result
+
+T = Top("t")
+MAX, AVERAGE = ops.PoolingKind.MAX, ops.PoolingKind.AVERAGE
+FEW = settings(max_examples=25, deadline=None)
+
+
+def noise(*shape: int, seed: int = 0) -> Array:
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def triple(least: int, most: int) -> st.SearchStrategy[tuple[int, ...]]:
+    return st.tuples(*[st.integers(least, most)] * 3)
+
+
+@given(
+    kernel=triple(1, 3), stride=triple(1, 3), pad=triple(0, 2), dilation=triple(1, 2),
+    group=st.sampled_from([1, 2]),
+)  # fmt: skip
+@FEW
+def test_convolution(
+    kernel: tuple[int, ...], stride: tuple[int, ...], pad: tuple[int, ...],
+    dilation: tuple[int, ...], group: int,
+) -> None:  # fmt: skip
+    x, weight, bias = noise(2, 4, 5, 6, 7), noise(6, 4 // group, *kernel, seed=1), noise(6)
+    op = ops.Convolution3DOp(
+        value(*x.shape), T, weight, bias, stride=stride, pad=pad, dilation=dilation, group=group
+    )
+    expected = onnx_result(
+        "Conv", [x], [weight, bias], strides=stride, pads=[*pad, *pad], dilations=dilation,
+        group=group,
+    )  # fmt: skip
+    (found,) = evaluate(op, [x])
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+@given(
+    kernel=triple(1, 3), stride=triple(1, 3), pad=triple(0, 1), kind=st.sampled_from([MAX, AVERAGE])
+)
+@FEW
+def test_pooling(
+    kernel: tuple[int, ...], stride: tuple[int, ...], pad: tuple[int, ...], kind: ops.PoolingKind
+) -> None:
+    pad = tuple(min(p, k - 1) for p, k in zip(pad, kernel, strict=True))
+    x = noise(2, 3, 5, 6, 7)
+    op = ops.Pooling3DOp(
+        value(*x.shape), T, kind, kernel, stride=stride, pad=pad, ceil_mode=False
+    )
+    operator = "MaxPool" if kind is MAX else "AveragePool"
+    more = {} if kind is MAX else {"count_include_pad": 1}
+    expected = onnx_result(
+        operator, [x], kernel_shape=kernel, strides=stride, pads=[*pad, *pad], **more
+    )
+    (found,) = evaluate(op, [x])
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+VOLUME = (2, 4, 5, 6, 7)
+
+
+def integers(*shape: int) -> Array:
+    return np.random.default_rng(0).integers(-128, 128, shape).astype(np.int8)
+
+
+@pytest.mark.parametrize("integer", [False, True])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "pad", "dilation", "group"),
+    [
+        ((3, 3, 3), (1, 1, 1), (1, 1, 1), (1, 1, 1), 1),
+        ((2, 3, 1), (2, 2, 1), (1, 1, 0), (2, 1, 1), 2),
+        ((1, 1, 1), (1, 1, 1), (0, 0, 0), (1, 1, 1), 1),
+        ((1, 2, 2), (1, 16, 2), (0, 16, 3), (1, 1, 2), 1),
+        ((3, 1, 1), (1, 1, 1), (2, 0, 0), (1, 1, 1), 4),
+    ],
+)
+def test_the_npu_convolves(
+    kernel: tuple[int, ...], stride: tuple[int, ...], pad: tuple[int, ...],
+    dilation: tuple[int, ...], group: int, integer: bool,
+) -> None:  # fmt: skip
+    shape = (6 if group < 4 else 4, 4 // group, *kernel)
+    given = {"stride": stride, "pad": pad, "dilation": dilation, "group": group}
+    if integer:
+        weight, bias = integers(*shape), np.arange(shape[0]).astype(np.int16)
+        top = Top("t", SI8, ScaleAttr.of(0.05))
+        check(
+            lambda x: ops.Convolution3DOp(x, top, weight, bias, right_shift=9, **given),
+            VOLUME, integer=True,
+        )  # fmt: skip
+    else:
+        check(lambda x: ops.Convolution3DOp(x, T, noise(*shape), noise(shape[0]), **given), VOLUME)
+
+
+@pytest.mark.parametrize("integer", [False, True])
+@pytest.mark.parametrize("kind", [MAX, AVERAGE])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "pad"),
+    [((2, 2, 2), (2, 2, 2), (0, 0, 0)), ((3, 3, 2), (2, 1, 3), (1, 1, 1)),
+     ((1, 6, 7), (1, 1, 1), (0, 0, 0)), ((5, 1, 1), (1, 1, 1), (0, 0, 0))],
+)  # fmt: skip
+def test_the_npu_pools(
+    kind: ops.PoolingKind, kernel: tuple[int, ...], stride: tuple[int, ...],
+    pad: tuple[int, ...], integer: bool,
+) -> None:  # fmt: skip
+    top = Top("t", SI8, ScaleAttr.of(0.05)) if integer else T
+    check(
+        lambda x: ops.Pooling3DOp(x, top, kind, kernel, stride=stride, pad=pad),
+        VOLUME, integer=integer,
+    )  # fmt: skip
+
+
+C3D = (
+    "convolution3d_param { num_output: 6 kernel_size: 3 kernel_depth: 2 pad: 1 temporal_pad: 1"
+    " stride: 2 temporal_stride: 1 bias_term: false }"
+)
+POOL = "pooling3d_param { pool: AVE kernel_size: 2 kernel_depth: 3 stride: 2 temporal_stride: 2 }"
+PLAIN = "convolution_param { num_output: 6 kernel_size: %s pad: 1 }"
+
+
+@pytest.mark.parametrize(
+    ("kind", "rest", "shape"),
+    [
+        ("Convolution3D", C3D, (2, 6, 6, 3, 4)),
+        ("Pooling3D", POOL, (2, 4, 2, 3, 4)),
+        ("Convolution", PLAIN % "3", (2, 6, 5, 6, 7)),
+        ("Convolution", PLAIN % "[1, 3, 5]", (2, 6, 7, 6, 5)),
+    ],
+)
+def test_import(tmp_path: Path, kind: str, rest: str, shape: tuple[int, ...]) -> None:
+    network = loaded(tmp_path, data(*VOLUME) + layer(kind, rest))
+    assert shape_of(layers_of(network)[0].results[0]) == shape
+
+
+@pytest.mark.parametrize(
+    ("kind", "rest", "sentence"),
+    [
+        ("Convolution3D", C3D.replace("kernel_depth: 2", ""), "kernel_depth is missing"),
+        ("Convolution3D", C3D.replace("depth: 2", "depth: 8"), "of extent 8 is larger"),
+        ("Convolution3D", C3D.replace("temporal_stride: 1", "temporal_stride: 0"), "at least 1"),
+        ("Convolution", PLAIN % "[1, 3]", "kernel_size requires 1 or 3 numbers, has 2"),
+        ("Convolution", PLAIN % "1 pad_h: 2", "pad_h of a 3-d convolution"),
+        ("Pooling3D", POOL.replace("AVE", "STOCHASTIC"), "stochastic pooling"),
+        ("Pooling3D", POOL.replace("kernel_depth: 3", ""), "kernel_depth is missing or 0"),
+    ],
+)
+def test_what_is_refused(tmp_path: Path, kind: str, rest: str, sentence: str) -> None:
+    with pytest.raises(UnsupportedError, match=sentence):
+        loaded(tmp_path, data(*VOLUME) + layer(kind, rest))
