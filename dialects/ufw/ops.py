@@ -48,6 +48,7 @@ from dialects.ufw.movement import (
 from dialects.ufw.normalisation import BatchNormOp, BiasOp, ScaleOp
 from dialects.ufw.pooling import PoolingKind, PoolingKindAttr, PoolingOp
 from dialects.ufw.reductions.lrn import LRNOp
+from dialects.ufw.reductions.matmul import MatMulOp
 from dialects.ufw.reductions.recurrent import RecurrentOp
 from dialects.ufw.reductions.reduce import ArgOp, ReduceOp, ReduceOperation, ReduceOperationAttr
 from dialects.ufw.reductions.standardize import NormalizeOp, StandardizeOp
@@ -94,6 +95,7 @@ ALL_OPS: list[type[LayerOp]] = [
     StandardizeOp,
     NormalizeOp,
     RecurrentOp,
+    MatMulOp,
 ]
 
 ATTRIBUTES = [
@@ -127,6 +129,7 @@ __all__ = [
     "LRNOp",
     "LayerOp",
     "LogSoftmaxOp",
+    "MatMulOp",
     "MaxPoolMaskOp",
     "NormalizeOp",
     "PReLUOp",

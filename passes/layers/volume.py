@@ -75,7 +75,7 @@ def _convolution(c: Converter, op: Convolution3DOp) -> None:
         group=int_attr(groups),
         shift=shift_of(op),
     )
-    value = subsampled(c, value, steps)
+    value = subsampled(c, value, steps, "subsampled")
     kept = (np.arange(out_frames)[:, None] * step + np.arange(rows)).ravel()
     value = _taken(c, value, kept, "rows")
     c.finish(op, c.reshape(value, types.shape_of(op.top)))
@@ -144,7 +144,7 @@ def _pooled(
         stride=i64s(stride),
         pad=i64s(pad),
     )
-    return subsampled(c, value, steps)
+    return subsampled(c, value, steps, "subsampled")
 
 
 def _pooling(c: Converter, op: Pooling3DOp) -> None:

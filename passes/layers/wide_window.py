@@ -36,14 +36,16 @@ def _factors(whole: int, limit: int) -> tuple[int, int]:
     return first, whole // first
 
 
-def subsampled(c: Converter, value: SSAValue, steps: Steps) -> SSAValue:
-    """Every steps[0]-th row and steps[1]-th column, from the first on: a pooling of one pixel."""
+def subsampled(c: Converter, value: SSAValue, steps: Steps, step: str = "") -> SSAValue:
+    """Every steps[0]-th row and steps[1]-th column, from the first on: a pooling of one pixel.
+    ``step`` names it where it is not the layer's result."""
     if steps == (1, 1):
         return value
     n, channels, *sizes = types.shape_of(value)
     kept = [-(-size // step) for size, step in zip(sizes, steps, strict=True)]
     result = types.like(value, (n, channels, *kept))
-    return c.add(compute.MaxPoolOp, [value], result, kernel=i64s([1, 1]), stride=i64s(steps))
+    settings = {"kernel": i64s([1, 1]), "stride": i64s(steps)}
+    return c.add(compute.MaxPoolOp, [value], result, step, **settings)
 
 
 def cut_dilation(weight: ConstantAttr, dilation: Sequence[int]) -> tuple[ConstantAttr, Steps]:

@@ -90,7 +90,8 @@ def test_every_importer_is_tried() -> None:
     aliases = {alias for row in ROWS for alias in row.aliases}
     aliases |= {"Axpy", "BroadcastBinary", "Compare", "ConstBinary", "EltwiseBinary", "Parameter",
                 "Select", "Where"}  # test_eltwise.py
-    elsewhere = {"Convolution3D", "DenseBlock", "Eltwise", "LSTM", "Pooling3D", "RNN", "Silence", "Unpooling", *aliases}
+    elsewhere = {"Convolution3D", "DenseBlock", "Eltwise", "LSTM", "MatMul", "Pooling3D", "RNN",
+                 "Silence", "Unpooling", *aliases}
     assert {kind for kind, _, _ in SHAPES} | elsewhere == set(IMPORTERS)
 
 

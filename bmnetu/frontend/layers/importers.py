@@ -126,6 +126,7 @@ IMPORTERS: dict[str, Importer] = {
         tops=(1, 3),
     ),
     "Lstm": Importer(recurrent.lstm_of_descendants, ops.RecurrentOp),
+    "MatMul": Importer(reduction.matmul, ops.MatMulOp, bottoms=(2, 2), messages=("matmul_param",)),
     "MVN": Importer(reduction.mvn, ops.StandardizeOp),
     "Normalize": Importer(reduction.normalize, ops.NormalizeOp, messages=("norm_param",)),
     "Pad": Importer(pixels.pad, ops.PadOp),

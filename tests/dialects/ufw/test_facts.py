@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +13,6 @@ from xdsl.ir import Attribute, Block, Operation, Region
 from xdsl.irdl import irdl_op_definition
 from xdsl.rewriter import Rewriter
 
-from bmnetu.frontend.layers.importers import IMPORTERS
 from dialects.constant import Array, ConstantAttr
 from dialects.functions import ROWS, Parameters
 from dialects.quant import types
@@ -254,13 +252,6 @@ def test_every_op_is_complete(op: type[LayerOp]) -> None:
     assert any(type(op_of(name)) is op for name in CASES)
     stays_float = op.has_integers is LayerOp.has_integers
     assert stays_float == (op in STAY_FLOAT), "say why an op has no INT8 form"
-
-
-def test_every_layer_type_is_documented() -> None:
-    root = Path(__file__).parents[3]
-    text = (root / "README.md").read_text() + (root / "docs" / "prototxt.md").read_text()
-    named = {"ConvolutionDepthwise": "depthwise", "DepthwiseConvolution": "depthwise"}
-    assert [kind for kind in IMPORTERS if named.get(kind, kind) not in text] == []
 
 
 def test_every_trait_is_stated_by_some_op() -> None:
