@@ -50,6 +50,7 @@ def test_the_vendor_computes_the_same(tmp_path: Path, name: str, opt: int) -> No
     result = bmnetu.compile(files.model, files.weight, tmp_path / "out", opt=opt)
     found = result.findings
     assert found is not None
+    assert result.bmodel is not None
     real = run_bmodel(result.bmodel, found.inputs)
     assert real.keys() == found.outputs.keys()
     for output, expected in found.outputs.items():

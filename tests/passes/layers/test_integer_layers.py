@@ -189,7 +189,7 @@ def test_a_function_that_is_a_product_needs_no_table(factor: float) -> None:
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 @given(scale=SCALES, seed=SEEDS, unsigned=st.booleans())
-@settings(max_examples=15)
+@settings(max_examples=6)
 def test_a_function_is_its_table(name: str, scale: float, seed: int, unsigned: bool) -> None:
     row = FUNCTIONS[name]
     parameters = row.samples[-1]
