@@ -11,7 +11,7 @@ from xdsl.irdl import irdl_op_definition, operand_def, prop_def, result_def, tra
 from xdsl.traits import Pure
 
 from dialects.ufw import shapes
-from dialects.ufw.facts import FloatArray
+from dialects.ufw.facts import Array, FloatArray
 from dialects.ufw.layer import LayerOp, Top, pairs, shape_of
 from dialects.ufw.shapes import Shape, four_pads, require, show, sides
 
@@ -163,15 +163,13 @@ class UnpoolOp(LayerOp):
         height, width = self.size.get_values()
         places = np.floor(mask).astype(np.int64)
         good = (mask == places) & (mask >= 0) & (mask < height * width)
-        for at, axis, k, step, (before, _) in zip(
-            (places // width, places % width), (2, 3), self.kernel.get_values(),
-            self.stride.get_values(), sides(self.pad.get_values()), strict=True,
-        ):  # fmt: skip
-            first = np.arange(x.shape[axis]) * step - before
-            first = first[:, None] if axis == 2 else first
-            good &= (first <= at) & (at < first + k)
+        (kh, kw), (sh, sw) = self.kernel.get_values(), self.stride.get_values()
+        top, _, left, _ = self.pad.get_values()
+        down = places // width - (np.arange(x.shape[2]) * sh - top)[:, None]
+        across = places % width - (np.arange(x.shape[3]) * sw - left)
+        good = good & (down >= 0) & (down < kh) & (across >= 0) & (across < kw)
         y = np.zeros((n * channels, height * width), np.float32)
-        maps = np.arange(n * channels)[:, None]
-        maps = np.broadcast_to(maps, (n * channels, x[0, 0].size)).reshape(x.shape)
+        maps: Array = np.zeros(x.shape, np.int64)
+        maps += np.arange(n * channels).reshape(n, channels, 1, 1)
         y[maps[good], places[good]] = x[good]
         return [y.reshape(n, channels, height, width)]
