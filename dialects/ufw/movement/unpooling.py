@@ -11,7 +11,7 @@ from xdsl.irdl import irdl_op_definition, operand_def, prop_def, result_def, tra
 from xdsl.traits import Pure
 
 from dialects.ufw import shapes
-from dialects.ufw.facts import Array, FloatArray
+from dialects.ufw.facts import FloatArray
 from dialects.ufw.layer import LayerOp, Top, pairs, shape_of
 from dialects.ufw.shapes import Shape, four_pads, require, show, sides
 
@@ -159,17 +159,18 @@ class UnpoolOp(LayerOp):
 
     def meaning(self, inputs: Sequence[FloatArray]) -> list[FloatArray]:
         x, mask = inputs
-        n, channels = x.shape[:2]
+        n, channels = shape_of(self.bottom)[:2]
         height, width = self.size.get_values()
         places = np.floor(mask).astype(np.int64)
         good = (mask == places) & (mask >= 0) & (mask < height * width)
         (kh, kw), (sh, sw) = self.kernel.get_values(), self.stride.get_values()
         top, _, left, _ = self.pad.get_values()
-        down = places // width - (np.arange(x.shape[2]) * sh - top)[:, None]
-        across = places % width - (np.arange(x.shape[3]) * sw - left)
+        rows, columns = shape_of(self.bottom)[2:]
+        down = places // width - (np.arange(rows) * sh - top)[:, None]
+        across = places % width - (np.arange(columns) * sw - left)
         good = good & (down >= 0) & (down < kh) & (across >= 0) & (across < kw)
         y = np.zeros((n * channels, height * width), np.float32)
-        maps: Array = np.zeros(x.shape, np.int64)
-        maps += np.arange(n * channels).reshape(n, channels, 1, 1)
+        maps = np.arange(n * channels).reshape(n, channels, 1, 1)
+        maps = np.broadcast_to(maps, x.shape)
         y[maps[good], places[good]] = x[good]
         return [y.reshape(n, channels, height, width)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from math import floor
 from typing import Any
 
@@ -56,7 +57,7 @@ def test_interpolate(kind: Any, seed: int, axis: int, wanted: list[tuple[int, in
         movement.InterpolateOp, [x], shape, kind, axis=int_attr(axis),
         indices=indices_of(*(first for first, _ in wanted)), weights=ConstantAttr.of(weights),
     )  # fmt: skip
-    for place in np.ndindex(*shape):
+    for place in product(*map(range, shape)):
         near, far = list(place), list(place)
         near[axis] = wanted[place[axis]][0]
         far[axis] = min(near[axis] + 1, 3)
