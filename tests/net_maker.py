@@ -27,6 +27,7 @@ from dialects.ufw.layer import SI8, UI8, Top
 from tests.eltwise_makers import ELTWISE_MAKERS
 from tests.functions import POSITIVE
 from tests.net_moves import MOVES
+from tests.net_sums import SUMS
 from tests.net_volumes import VOLUMES
 
 Array = NDArray[Any]
@@ -343,53 +344,12 @@ class NetMaker:
         if len(unread) > 1:
             self.add(ufw.SilenceOp([self.rng.choice(unread)]))
 
-    def lrn(self) -> None:
-        x = self.pick(four=True)
-        if x is not None and types.shape_of(x)[1] <= 1100:
-            size, within = self.rng.choice([1, 3, 5]), self.rng.random() < 0.4
-            self.add(ufw.LRNOp(x, self.top(floating=True), size=size, within=within))
-
-    def reduction(self) -> None:
-        x = self.pick()
-        if x is None:
-            return
-        rank = len(types.shape_of(x))
-        axes = sorted(self.rng.sample(range(rank), self.rng.randint(1, rank)))
-        kinds = [kind for kind in ufw.ReduceOperation if kind is not ufw.ReduceOperation.PROD]
-        top, keep = self.top(floating=True), self.rng.random() < 0.5
-        self.add(ufw.ReduceOp(x, top, self.rng.choice(kinds), axes, keep_dims=keep))
-
-    def standardize(self) -> None:
-        x = self.pick()
-        if x is None or len(types.shape_of(x)) < 3:
-            return
-        shape, top = types.shape_of(x), self.top(floating=True)
-        first, outside = self.rng.randrange(1, len(shape)), self.rng.random() < 0.5
-        weight = self.data.standard_normal(shape[1]).astype(np.float32)
-        match self.rng.choice(["axes", "groups", "normalize"]):
-            case "axes":
-                axes = range(first, len(shape))
-                self.add(ufw.StandardizeOp(x, top, axes, eps=0.1, eps_outside=outside))
-            case "groups":
-                groups = self.rng.choice([g for g in (1, 2, 5) if shape[1] % g == 0])
-                self.add(ufw.StandardizeOp(x, top, groups=groups, eps=0.1, weight=weight))
-            case _:
-                self.add(ufw.NormalizeOp(x, top, weight, across_spatial=outside, eps=0.01))
-
-    def arg(self) -> None:
-        x = self.pick()
-        if x is not None:
-            axis = self.rng.randrange(len(types.shape_of(x)))
-            tops = [self.top(floating=True), self.top(floating=True)]
-            self.add(ufw.ArgOp(x, tops, [0, 1], axis=axis, smallest=self.rng.random() < 0.5))
-
     def layers(self) -> list[Callable[[], None]]:
         return [
             self.convolution, self.convolution, self.convolution, self.inner_product,
             self.per_channel, self.two_inputs, self.eltwise, self.pooling, self.pooling,
             self.activation, self.activation, self.softmax, self.concat, self.slice,
             self.shape_change, self.silence,
-            self.lrn, self.reduction, self.standardize, self.arg,
             *(partial(make, self) for make in ELTWISE_MAKERS),
-            *(partial(make, self) for make in (*MOVES, *VOLUMES)),
+            *(partial(make, self) for make in (*MOVES, *VOLUMES, *SUMS)),
         ]  # fmt: skip

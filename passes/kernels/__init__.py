@@ -34,7 +34,7 @@ from dialects.quant.movement import (
     TransposeOp,
     UnpoolOp,
 )
-from dialects.quant.reductions import RecurrentOp, ReduceOp
+from dialects.quant.reductions import MatMulOp, RecurrentOp, ReduceOp
 from dialects.quant.strips import ExchangeHaloOp, JoinStripsOp, QuantizeStripsOp, SplitStripsOp
 from passes.kernels.builder import TileBuilder
 from passes.kernels.convolution.conv import lower_conv
@@ -58,6 +58,7 @@ from passes.kernels.pointwise import (
 )
 from passes.kernels.pool import lower_average_pool, lower_max_pool
 from passes.kernels.prelu import lower_prelu
+from passes.kernels.reductions.matmul import lower_matmul
 from passes.kernels.reductions.recurrent import lower_recurrent
 from passes.kernels.reductions.reduce import lower_reduce
 from passes.kernels.softmax import lower_softmax
@@ -96,6 +97,7 @@ register(DequantizeOp, lower_dequantize)
 register(PointwiseFunctionOp, lower_function)
 register(SoftmaxOp, lower_softmax)
 register(ReduceOp, lower_reduce)
+register(MatMulOp, lower_matmul)
 register(RecurrentOp, lower_recurrent)
 register(ReshapeOp, lower_reshape)
 register(TransposeOp, lower_transpose)

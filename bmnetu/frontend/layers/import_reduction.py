@@ -143,3 +143,14 @@ def layer_norm(site: LayerSite) -> ops.LayerOp:
     axis = site.axis(param.axis)
     affine = _affine(site, site.shape[axis:], param.affine)
     return _standardize(site, range(axis, site.rank), param.eps, affine, axis)
+
+
+def matmul(site: LayerSite) -> ops.LayerOp:
+    param = site.param.matmul_param
+    return ops.MatMulOp(
+        site.bottoms[0],
+        site.bottoms[1],
+        site.top,
+        transpose_a=param.transpose_a,
+        transpose_b=param.transpose_b,
+    )

@@ -8,5 +8,7 @@ func.func @main(%x: tensor<2x4x5x7xf32>, %g: tensor<1x64x7x2xf32>) {
   %m = quant.reduce max %x axes [2, 3] tops ["m"] : tensor<2x4x5x7xf32> -> tensor<2x4x1x1xf32>
 // CHECK: quant.recurrent rnn %{{.*}} weight <"d5a0b1b2d5a0b1b2", "float32", [1, 5, 5]> reverse true tops ["r"] : (tensor<1x64x7x2xf32>) -> tensor<1x5x7x2xf32>
   %r = quant.recurrent rnn %g weight <"d5a0b1b2d5a0b1b2", "float32", [1, 5, 5]> reverse true tops ["r"] : (tensor<1x64x7x2xf32>) -> tensor<1x5x7x2xf32>
+// CHECK: quant.matmul %{{.*}}, %{{.*}} transpose_b true tops ["p"] : tensor<2x4x5x7xf32>, tensor<2x4x5x7xf32> -> tensor<2x4x5x5xf32>
+  %p = quant.matmul %x, %x transpose_b true tops ["p"] : tensor<2x4x5x7xf32>, tensor<2x4x5x7xf32> -> tensor<2x4x5x5xf32>
   func.return
 }

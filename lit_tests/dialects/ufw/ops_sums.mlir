@@ -58,7 +58,11 @@ func.func @main(%x: tensor<2x4x5x7xf32>) {
   %y25 = ufw.recurrent rnn ["t25"] %x weight <"6f5e00403bc7032e", "float32", [1, 3, 35]> bias <"b13f61898b68cac3", "float32", [1, 3]> hidden_weight <"2a227beeed4031ee", "float32", [1, 3, 3]> : (tensor<2x4x5x7xf32>) -> tensor<2x4x3xf32>
 // CHECK: ufw.recurrent lstm ["t26"] %{{.*}} weight <"f7620ab093a7a2fa", "float32", [2, 8, 140]> bias <"afe07b5ea1fc7469", "float32", [2, 8]> hidden_weight <"815218ba1c93c132", "float32", [2, 8, 2]> clip 5.000000e-01 batch [1] : (tensor<2x4x5x7xf32>) -> tensor<2x4xf32>
   %y26 = ufw.recurrent lstm ["t26"] %x weight <"f7620ab093a7a2fa", "float32", [2, 8, 140]> bias <"afe07b5ea1fc7469", "float32", [2, 8]> hidden_weight <"815218ba1c93c132", "float32", [2, 8, 2]> clip 5.000000e-01 batch [1] : (tensor<2x4x5x7xf32>) -> tensor<2x4xf32>
-// CHECK: ufw.lrn ["t27"] %{{.*}} size 3 within true : (tensor<2x4x5x7xf32>) -> tensor<2x4x5x7xf32>
-  %y27 = ufw.lrn ["t27"] %x size 3 within true : (tensor<2x4x5x7xf32>) -> tensor<2x4x5x7xf32>
+// CHECK: ufw.matmul ["t27"] %{{.*}}, %{{.*}} transpose_b true : (tensor<2x4x5x7xf32>, tensor<2x4x5x7xf32>) -> tensor<2x4x5x5xf32>
+  %y27 = ufw.matmul ["t27"] %x, %x transpose_b true : (tensor<2x4x5x7xf32>, tensor<2x4x5x7xf32>) -> tensor<2x4x5x5xf32>
+// CHECK: ufw.matmul ["t28"] %{{.*}}, %{{.*}} transpose_a true : (tensor<2x4x5x7xf32>, tensor<2x4x5x7xf32>) -> tensor<2x4x7x7xf32>
+  %y28 = ufw.matmul ["t28"] %x, %x transpose_a true : (tensor<2x4x5x7xf32>, tensor<2x4x5x7xf32>) -> tensor<2x4x7x7xf32>
+// CHECK: ufw.lrn ["t29"] %{{.*}} size 3 within true : (tensor<2x4x5x7xf32>) -> tensor<2x4x5x7xf32>
+  %y29 = ufw.lrn ["t29"] %x size 3 within true : (tensor<2x4x5x7xf32>) -> tensor<2x4x5x7xf32>
   func.return
 }

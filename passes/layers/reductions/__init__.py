@@ -6,11 +6,12 @@ from typing import Any
 from xdsl.ir import Operation
 
 from passes.layers.converter import Converter
-from passes.layers.reductions import lrn, recurrent, reduce, standardize
+from passes.layers.reductions import lrn, matmul, recurrent, reduce, standardize
 
 LAYERS: dict[type[Operation], Callable[[Converter, Any], None]] = {
     **lrn.LAYERS,
     **reduce.LAYERS,
+    **matmul.LAYERS,
     **recurrent.LAYERS,
     **standardize.LAYERS,
 }

@@ -27,7 +27,8 @@ BY_ROWS = {
     "quant.reduce", "quant.take", "quant.interpolate",
 }  # fmt: skip
 IMAGE_BY_IMAGE = BY_ROWS | {
-    "quant.reshape", "quant.transpose", "quant.broadcast", "quant.interleave", "quant.pool_index",
+    "quant.matmul", "quant.reshape", "quant.transpose", "quant.broadcast", "quant.interleave",
+    "quant.pool_index",
     "quant.unpool",
 }  # fmt: skip
 STRIDED = {"quant.conv", "quant.max_pool", "quant.average_pool", "quant.split_strips",

@@ -81,10 +81,13 @@ SUMS: dict[str, tuple[Callable[[SSAValue], LayerOp], list[tuple[int, ...]]]] = {
         ),
         [(2, 4)],
     ),
+    "matmul": (lambda x: ops.MatMulOp(x, x, T, transpose_b=True), [(2, 4, 5, 5)]),
+    "matmul of columns": (lambda x: ops.MatMulOp(x, x, T, transpose_a=True), [(2, 4, 7, 7)]),
     "lrn within": (lambda x: ops.LRNOp(x, T, size=3, within=True), WHOLE),
 }
 
 FLOAT_SUMS: list[type[LayerOp]] = [
     ops.LRNOp, ops.ReduceOp, ops.ArgOp, ops.StandardizeOp, ops.NormalizeOp, ops.RecurrentOp,
+    ops.MatMulOp,
 ]  # fmt: skip
 """Those that have no integers."""
