@@ -59,7 +59,8 @@ class FunctionProperties(IRDLOperation):
 
 def function_properties(function: str, parameters: Parameters) -> dict[str, Attribute]:
     """The properties of such an op; parameters at their defaults are left out."""
-    defaults = FUNCTIONS[function].defaults if function in FUNCTIONS else {}
+    row = FUNCTIONS.get(function)
+    defaults = row.defaults if row is not None else dict[str, float]()
     given: dict[str, Attribute] = {
         name: FloatAttr(float(value), f32)
         for name, value in parameters.items()

@@ -41,11 +41,11 @@ TINY = float(np.finfo(np.float32).tiny)
 SMALL_POWER = 0.2
 """TINY to a smaller power is no longer as good as 0."""
 SIXTH = float(np.float32(0.16666667))
-ERFC = np.frompyfunc(math.erfc, 1, 1)
+ERFC = np.vectorize(math.erfc, otypes=[np.float64])
 
 
 def _erfc(x: Array) -> Array:
-    return ERFC(x.astype(np.float64)).astype(np.float64)
+    return ERFC(x.astype(np.float64))
 
 
 # -- powers ----------------------------------------------------------------------------------------

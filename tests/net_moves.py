@@ -65,6 +65,7 @@ def pad(net: NetMaker) -> None:
         return
     shape, mode = types.shape_of(x), rng.choice(list(ufw.PadMode))
     sides = [[min(rng.choice([0, 0, 1, 3]), size - 1) for size in shape] for _ in "be"]
+    sides = sides if shape[0] <= 2 else [[0, *side[1:]] for side in sides]
     if prod(size + a + b for size, a, b in zip(shape, *sides, strict=True)) > 2 * MOST:
         return
     value = rng.choice([0.0, 0.0, 0.3]) if mode is ufw.PadMode.CONSTANT else 0.0
@@ -74,8 +75,10 @@ def pad(net: NetMaker) -> None:
 
 def tile(net: NetMaker) -> None:
     x = net.pick()
-    if x is not None and prod(types.shape_of(x)) <= MOST // 3:
-        axis = net.rng.randrange(len(types.shape_of(x)))
+    shape = types.shape_of(x) if x is not None else ()
+    axes = list(range(bool(shape) and shape[0] > 2, len(shape)))
+    if x is not None and axes and prod(shape) <= MOST // 3:
+        axis = net.rng.choice(axes)
         net.add(ufw.TileOp(x, net.top(like=x), axis, net.rng.choice([1, 2, 3])))
 
 

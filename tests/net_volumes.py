@@ -44,8 +44,15 @@ def convolution_3d(net: NetMaker) -> None:
     settings = net.coefficients((out, channels // group, *kernel), out, fan_in)
     weight, unsigned = settings.pop("weight"), rng.random() < 0.5
     net.add(
-        ufw.Convolution3DOp(
-            x, net.top(unsigned), weight, stride=stride, pad=pad, group=group, **settings
+        ufw.ConvolutionNdOp(
+            x,
+            net.top(unsigned),
+            weight,
+            stride=stride,
+            pad=pad,
+            dilation=(1, 1, 1),
+            group=group,
+            **settings,
         )
     )
 
@@ -59,7 +66,15 @@ def pooling_3d(net: NetMaker) -> None:
     stride = [rng.randint(1, k) for k in kernel]
     pad = [rng.choice([0, k // 2]) for k in kernel]
     kind = rng.choice(list(ufw.PoolingKind))
-    net.add(ufw.Pooling3DOp(x, net.top(like=x), kind, kernel, stride=stride, pad=pad))
+    net.add(ufw.PoolingNdOp(x, net.top(like=x), kind, kernel, stride=stride, pad=pad))
 
 
-VOLUMES: tuple[Make, ...] = (convolution_3d, pooling_3d)
+def spp(net: NetMaker) -> None:
+    x, rng = net.pick(four=True), net.rng
+    if x is None or prod(types.shape_of(x)) > MOST:
+        return
+    levels = rng.choice([1, 2]) if min(types.shape_of(x)[2:]) > 1 else 1
+    net.add(ufw.SPPOp(x, net.top(like=x), rng.choice(list(ufw.PoolingKind)), levels))
+
+
+VOLUMES: tuple[Make, ...] = (convolution_3d, pooling_3d, spp)

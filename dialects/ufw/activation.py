@@ -211,8 +211,9 @@ class PointwiseOp(FunctionProperties, UnaryLayerOp):
     def steps(self, operands: Sequence[str]) -> list[Step]:
         (x,), name = operands, self.function.data
         if name in FUNCTIONS:
-            parameters = [(key, value.value.data) for key, value in self.parameters.data.items()]
-            return [Step("", name, (x,), tuple(parameters))]
+            settings = self.settings
+            given = tuple((key, settings[key]) for key in self.parameters.data)
+            return [Step("", name, (x,), given)]
         own = {step.target: f"_{step.target}" for step in steps_of(name) if step.target} | {"x": x}
         return [step.renamed(own) for step in steps_of(name)]
 

@@ -52,7 +52,8 @@ from dialects.ufw.reductions.matmul import MatMulOp
 from dialects.ufw.reductions.recurrent import RecurrentOp
 from dialects.ufw.reductions.reduce import ArgOp, ReduceOp, ReduceOperation, ReduceOperationAttr
 from dialects.ufw.reductions.standardize import NormalizeOp, StandardizeOp
-from dialects.ufw.volume import Convolution3DOp, Pooling3DOp
+from dialects.ufw.spp import SPPOp
+from dialects.ufw.volume import ConvolutionNdOp, PoolingNdOp
 
 ALL_OPS: list[type[LayerOp]] = [
     ConvolutionOp,
@@ -68,8 +69,9 @@ ALL_OPS: list[type[LayerOp]] = [
     SoftmaxOp,
     LogSoftmaxOp,
     PoolingOp,
-    Convolution3DOp,
-    Pooling3DOp,
+    ConvolutionNdOp,
+    PoolingNdOp,
+    SPPOp,
     EltwiseOp,
     BinaryOp,
     SelectOp,
@@ -116,7 +118,7 @@ __all__ = [
     "BiasOp",
     "BinaryOp",
     "ConcatOp",
-    "Convolution3DOp",
+    "ConvolutionNdOp",
     "ConvolutionOp",
     "DeconvolutionOp",
     "DropoutOp",
@@ -138,9 +140,9 @@ __all__ = [
     "ParameterOp",
     "PermuteOp",
     "PointwiseOp",
-    "Pooling3DOp",
     "PoolingKind",
     "PoolingKindAttr",
+    "PoolingNdOp",
     "PoolingOp",
     "Positions",
     "ReLUOp",
@@ -152,6 +154,7 @@ __all__ = [
     "ReshapeOp",
     "ResizeMode",
     "ResizeOp",
+    "SPPOp",
     "ScaleOp",
     "SelectOp",
     "SilenceOp",

@@ -13,7 +13,13 @@ from xdsl.ir import Operation, SSAValue
 
 from dialects.constant import ConstantAttr
 from dialects.quant import compute, types
-from dialects.quant.arithmetic import LARGEST_FACTOR, quantize
+from dialects.quant.arithmetic import (
+    LARGEST_FACTOR,
+    fixed_point,
+    quantize,
+    rounding_shift,
+    saturate,
+)
 from dialects.quant.base import i64s, int_attr, ints
 from dialects.ufw import ops as ufw
 from dialects.ufw.shapes import four_pads, sides
@@ -21,6 +27,8 @@ from passes.layers.converter import SAME_SCALE, Converter
 from passes.layers.wide_window import cut_stride, subsampled
 
 Array = NDArray[Any]
+LARGEST_RATIO = 127
+"""The multiplier of a change of scale has 7 bits."""
 MAX_SUM_SHIFT = 7
 """Shift of an integer sum: the 16-bit sum then still reaches beyond 8 bits before it saturates."""
 
@@ -213,8 +221,27 @@ def _tabled(c: Converter, op: Any, function: Callable[[Array], Array]) -> None:
     with np.errstate(all="ignore"):
         real = function(index * (types.scale_of(x) or 1.0)).astype(np.float32)
     table = quantize(real, types.scale_of(top) or 1.0, types.dtype_of(top)).view(np.uint8)
-    kind = types.tensor_type(top)
+    kind, found = types.tensor_type(top), _as_product(index, table.view(types.dtype_of(top)))
+    if found is not None:
+        settings = {"multiplier": int_attr(found[0]), "shift": int_attr(found[1])}
+        c.finish(op, c.add(compute.RequantizeOp, [x], kind, **settings))
+        return
     c.finish(op, c.add(compute.LookupOp, [x], kind, table=ConstantAttr.of(table)))
+
+
+def _as_product(x: Array, y: Array) -> tuple[int, int] | None:
+    """The multiplier and the shift that make all y of x as the table does, in fewer cycles; None
+    where there are none. The largest ones decide on the ratio, but for a step of rounding."""
+    at = int(np.abs(y.astype(np.int64)).argmax())
+    ratio = float(y[at]) / float(x[at]) if x[at] else 0.0
+    if not 0 < ratio <= LARGEST_RATIO:
+        return None
+    nearest, shift = fixed_point(ratio)
+    for multiplier in (nearest, nearest - 1, nearest + 1):
+        product = rounding_shift(x.astype(np.int64) * multiplier, shift)
+        if 0 < multiplier <= LARGEST_RATIO and (saturate(product, y.dtype.type) == y).all():
+            return multiplier, shift
+    return None
 
 
 def _pointwise(c: Converter, op: ufw.PointwiseOp) -> None:

@@ -45,22 +45,24 @@ def taken(
 
 
 def taken_along(
-    c: Converter, x: SSAValue, lists: Sequence[Array], fill: float = 0.0, step: str = "along"
+    c: Converter, x: SSAValue, lists: Sequence[Array], fill: float = 0.0, step: str = ""
 ) -> SSAValue:
-    """The elements at a list of indices an axis. Axes that become shorter are first."""
+    """The elements at a list of indices an axis. Axes that become shorter are first. Without a
+    ``step`` it is the layer's result."""
     shape = types.shape_of(x)
     order = sorted(range(len(shape)), key=lambda axis: len(lists[axis]) / shape[axis])
     todo = [a for a in order if not np.array_equal(lists[a], np.arange(shape[a]))]
     for axis in todo:
-        last = axis == todo[-1] and step == "along"
-        x = taken(c, x, axis, lists[axis], "" if last else f"{step}{axis}", fill)
+        last = axis == todo[-1] and not step
+        x = taken(c, x, axis, lists[axis], "" if last else f"{step or 'axis'}{axis}", fill)
     return x
 
 
 def _strided_slice(c: Converter, op: ufw.StridedSliceOp) -> None:
     x = c.value(op.bottoms[0])
-    y = taken_along(c, x, [op.indices(axis) for axis in range(len(types.shape_of(x)))])
-    c.finish(op, c.reshape(y, types.shape_of(op.top), "shrunk"))
+    lists = [op.indices(axis) for axis in range(len(types.shape_of(x)))]
+    y = taken_along(c, x, lists, step="axis" if len(op.shrink) else "")
+    c.finish(op, c.reshape(y, types.shape_of(op.top)))
 
 
 def _pad(c: Converter, op: ufw.PadOp) -> None:
@@ -69,7 +71,7 @@ def _pad(c: Converter, op: ufw.PadOp) -> None:
     if types.is_float(x):
         y = taken_along(c, x, lists, fill)
         if y is not x and types.scale_of(y) != types.scale_of(op.top):  # for its readers
-            Rewriter.replace_value_with_new_type(y, types.float_like(op.top))
+            y = Rewriter.replace_value_with_new_type(y, types.float_like(op.top))
         c.finish(op, y)
         return
     if fill and op.mode.data == ufw.PadMode.CONSTANT:

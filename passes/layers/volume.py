@@ -1,4 +1,4 @@
-"""Convolution and pooling of N x C x T x H x W tensors, as layers of N x C x H x W tensors."""
+"""Convolution and pooling of N x C x L and N x C x T x H x W tensors, as those of N x C x H x W."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from xdsl.ir import Operation, SSAValue
 
 from dialects.constant import ConstantAttr
 from dialects.quant import compute, movement, types
-from dialects.quant.base import i64s, int_attr, ints
+from dialects.quant.base import i64s, int_attr
 from dialects.quant.windows import window_size
 from dialects.ufw.pooling import PoolingKind
 from dialects.ufw.shapes import sides
-from dialects.ufw.volume import Convolution3DOp, Pooling3DOp
+from dialects.ufw.spp import SPPOp
+from dialects.ufw.volume import ConvolutionNdOp, PoolingNdOp, volume
 from passes.layers.converter import Converter
 from passes.layers.weighted import operand_of, result_type, shift_of
 from passes.layers.wide_window import cut_dilation, cut_stride, subsampled
@@ -23,7 +24,7 @@ NOWHERE = -1
 """In the rows that are taken: a row of zeros."""
 
 
-def _convolution(c: Converter, op: Convolution3DOp) -> None:
+def _convolution(c: Converter, op: ConvolutionNdOp) -> None:
     """All frames in one tall image, [N, C, T H, W], and one 2-d convolution over it.
 
     For each step of the kernel along the time, the rows of the frames that it meets are taken,
@@ -31,11 +32,10 @@ def _convolution(c: Converter, op: Convolution3DOp) -> None:
     windows over two frames give is left out behind.
     """
     x = operand_of(c, op)
-    batch, channels, frames, height, width = types.shape_of(x)
-    settings = (op.stride, op.pad, op.dilation)
-    (st, *stride), (pt, ph, pw), (dt, *dilation) = (ints(each) for each in settings)
-    outputs, inner, taps, kh, kw = op.weight.shape
-    out_frames, rows = types.shape_of(op.top)[2:4]
+    batch, channels, frames, height, width = volume(types.shape_of(x))
+    (st, *stride), (pt, ph, pw), (dt, *dilation) = op.window
+    outputs, inner, taps, kh, kw = op.kernels.shape
+    out_frames, rows = volume(types.shape_of(op.top))[2:4]
     x = c.reshape(x, (batch, channels, frames * height, width), "frames")
     block = _block(height, ph, kh, stride[0])
     step = block // stride[0]
@@ -52,7 +52,7 @@ def _convolution(c: Converter, op: Convolution3DOp) -> None:
     else:
         x = images[0]
     # The channels of a group are [time, channel].
-    flat = op.weight.array.transpose(0, 2, 1, 3, 4).reshape(outputs, taps * inner, kh, kw)
+    flat = op.kernels.transpose(0, 2, 1, 3, 4).reshape(outputs, taps * inner, kh, kw)
     weight, dilation = cut_dilation(ConstantAttr.of(np.ascontiguousarray(flat)), dilation)
     stride, steps = cut_stride(stride)
     kernel = weight.shape[2:]
@@ -147,23 +147,39 @@ def _pooled(
     return subsampled(c, value, steps, "subsampled")
 
 
-def _pooling(c: Converter, op: Pooling3DOp) -> None:
+def _pooling(c: Converter, op: PoolingNdOp) -> None:
     """Along the time on [N, C, T, H W], then each frame on [N, C T, H, W]."""
     x, top = c.value(op.bottom), types.shape_of(op.top)
-    shape = types.shape_of(x)
-    (kt, kh, kw), (st, sh, sw), (pt, ph, pw) = (ints(x) for x in (op.kernel, op.stride, op.pad))
+    shape, sizes = volume(types.shape_of(x)), volume(top)[3:]
+    (kt, st, pt), (kh, sh, ph), (kw, sw, pw) = (op.of_axis(axis) for axis in range(3))
     times = op.in_time(shape)
     if (kt, st, pt) != (1, 1, 0):
         x = c.reshape(x, (*shape[:3], shape[3] * shape[4]), "frames")
         x = _pooled(c, x, times, op.kind.data, (kt, 1), (st, 1), (pt, pt, 0, 0), "time")
     x = c.reshape(x, (shape[0], shape[1] * times[2], *shape[3:]), "images")
-    flat = (shape[0], shape[1] * times[2], *top[3:])
+    flat = (shape[0], shape[1] * times[2], *sizes)
     if ((kh, kw), (sh, sw), (ph, pw)) != ((1, 1), (1, 1), (0, 0)):
         x = _pooled(c, x, flat, op.kind.data, (kh, kw), (sh, sw), (ph, ph, pw, pw), "space")
     c.finish(op, c.reshape(x, top))
 
 
+def _spp(c: Converter, op: SPPOp) -> None:
+    """The levels, each as one row of numbers, joined."""
+    x, (batch, count) = c.value(op.bottom), types.shape_of(op.top)
+    channels = types.shape_of(x)[1]
+    rows: list[SSAValue] = []
+    alone = op.levels.value.data == 1
+    for i, (bins, kernel, (ph, pw)) in enumerate(op.windows()):
+        shape, pad = (batch, channels, bins, bins), (ph, ph, pw, pw)
+        level = _pooled(c, x, shape, op.kind.data, kernel, kernel, pad, f"level{i}")
+        row = (batch, channels * bins * bins)
+        rows.append(c.reshape(level, row, "" if alone else f"row{i}"))
+    whole, axis = types.like(x, (batch, count)), int_attr(1)
+    c.finish(op, rows[0] if alone else c.add(movement.ConcatOp, rows, whole, axis=axis))
+
+
 LAYERS: dict[type[Operation], Callable[[Converter, Any], None]] = {
-    Convolution3DOp: _convolution,
-    Pooling3DOp: _pooling,
+    ConvolutionNdOp: _convolution,
+    PoolingNdOp: _pooling,
+    SPPOp: _spp,
 }

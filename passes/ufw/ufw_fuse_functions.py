@@ -104,7 +104,7 @@ def _known(steps: Iterable[Step]) -> tuple[str, Parameters] | None:
     """The function that the steps are, with its parameters; None where it is none of the known."""
     found = composed(list(steps)).of(POINTS, {})
     for row in ROWS:
-        for parameters in ({}, *row.samples):
+        for parameters in (dict[str, float](), *row.samples):
             y = row.of(POINTS, {**row.defaults, **parameters})
             with np.errstate(invalid="ignore"):
                 near = np.abs(found - y) <= NEAR * np.maximum(1, np.abs(y))
@@ -167,7 +167,7 @@ def _depth(value: SSAValue, inner: list[LayerOp]) -> int:
 
 def _between(x: SSAValue, end: LayerOp, inner: list[LayerOp]) -> list[LayerOp] | None:
     """The layers that lead from x to the end, if these depend on nothing else."""
-    members, waiting = set[Operation](), [end.results[0]]
+    members, waiting = set[Operation](), list[SSAValue](end.results)
     while waiting:
         value = waiting.pop()
         if value is x:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ def layer(kind: str, rest: str = "", *, bottom: str = "x0", name: str = "y") -> 
 
 A, B = numbers(*SHAPE), numbers(*SHAPE, seed=1)
 SMALL = numbers(3, 1, 5, seed=2)
-TWO: dict[str, tuple[str, str, Any]] = {
+TWO: dict[str, tuple[str, str, Callable[[Any, Any], Any]]] = {
     "min": ("Eltwise", "eltwise_param { operation: MIN }", np.minimum),
     "sub": ("Eltwise", "eltwise_param { operation: SUB }", np.subtract),
     "div": ("Eltwise", "eltwise_param { operation: DIV }", np.divide),
@@ -91,7 +92,7 @@ def test_two_tensors_that_repeat(tmp_path: Path, name: str, swapped: bool) -> No
     np.testing.assert_array_equal(y, functions[name](a, b).astype(np.float32))
 
 
-NUMBERS: dict[str, tuple[str, Any]] = {
+NUMBERS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "ADD": ("value: 0.7", lambda x: x + 0.7),
     "SUB": ("value: 0.7", lambda x: x - 0.7),
     "SUB swapped": ("value: 0.7 inversed: true", lambda x: 0.7 - x),

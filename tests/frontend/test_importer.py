@@ -76,6 +76,9 @@ SHAPES: list[tuple[str, str, list[int]]] = [
     ("Concat", "", [2, 4, 9, 11]),
     ("Slice", "", [2, 4, 9, 11]),
     ("Split", "", [2, 4, 9, 11]),
+    ("SPP", "spp_param { pyramid_height: 2 }", [2, 20]),
+    ("PadTensor", "pad_param { pad_t: 1 }", [2, 4, 10, 11]),
+    ("INTERP", "interp_param { height: 5 width: 6 }", [2, 4, 5, 6]),
     *SUMS,
     *MOVES,
 ]  # fmt: skip
@@ -88,10 +91,29 @@ def test_result_shapes(tmp_path: Path, kind: str, rest: str, shape: list[int]) -
 
 def test_every_importer_is_tried() -> None:
     aliases = {alias for row in ROWS for alias in row.aliases}
-    aliases |= {"Axpy", "BroadcastBinary", "Compare", "ConstBinary", "EltwiseBinary", "Parameter",
-                "Select", "Where"}  # test_eltwise.py
-    elsewhere = {"Convolution3D", "DenseBlock", "Eltwise", "LSTM", "MatMul", "Pooling3D", "RNN",
-                 "Silence", "Unpooling", *aliases}
+    aliases |= {
+        "Axpy",
+        "BroadcastBinary",
+        "Compare",
+        "ConstBinary",
+        "EltwiseBinary",
+        "Parameter",
+        "Select",
+        "Where",
+    }  # test_eltwise.py
+    elsewhere = {
+        "CReLU",
+        "Convolution3D",
+        "DenseBlock",
+        "Eltwise",
+        "LSTM",
+        "MatMul",
+        "Pooling3D",
+        "RNN",
+        "Silence",
+        "Unpooling",
+        *aliases,
+    }
     assert {kind for kind, _, _ in SHAPES} | elsewhere == set(IMPORTERS)
 
 

@@ -44,6 +44,7 @@ class FloatNet:
             UfwFoldBatchNormPass().apply(Context(), network.module)
         fused = fuse_functions(self.function)
         messages |= {op: function_message(op) for op in fused.values()}
+        parts: dict[Node, Node] = {**fused}
         self.layers: dict[LayerOp, LayerParameter] = {
             op: messages[op] for op in _layers(self.function)
         }
@@ -55,7 +56,7 @@ class FloatNet:
         }
         self.floats: set[Node] = {op for op in self.layers if not op.has_integers}
         self.keep_float(
-            fused.get(node) or _folded_into(node, self.layers, feeders)
+            _folded_into(parts.get(node, node), self.layers, feeders)
             for node, message in messages.items()
             if message.forward_with_float
         )

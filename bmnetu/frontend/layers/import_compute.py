@@ -10,7 +10,7 @@ from typing import cast
 import numpy as np
 from xdsl.utils.exceptions import VerifyException
 
-from bmnetu.frontend.layers.import_volume import convolution_of_volumes
+from bmnetu.frontend.layers.import_volume import convolution_nd
 from bmnetu.frontend.layers.site import LayerSite, UnsupportedSetting
 from bmnetu.frontend.prototxt.custom import CUSTOM_MESSAGES
 from bmnetu.frontend.ufw_pb2 import ConvolutionParameter
@@ -91,8 +91,8 @@ def depthwise_convolution(site: LayerSite) -> ops.LayerOp:
 def _convolution(site: LayerSite, group: int) -> ops.LayerOp:
     param = site.param.convolution_param
     _check_groups(site, group)
-    if site.rank == 5:
-        return convolution_of_volumes(site, group)
+    if site.rank in (3, 5):
+        return convolution_nd(site, group)
     window = window_of(site)
     weights = (param.num_output, site.channels // group, *window.kernel)
     shapes.convolution(
@@ -209,6 +209,8 @@ def pointwise(function: Function) -> Callable[[LayerSite], ops.LayerOp]:
         else:
             message = getattr(site.param, function.message) if function.message else None
             given = {name: getattr(message, name) for name in function.defaults}
+        if function.name == "clip" and given["min"] == 0 < given["max"]:
+            return ops.ReLUOp(site.bottom, site.top, upper=given["max"])  # of a convolution's own
         return ops.PointwiseOp(site.bottom, site.top, function.name, **given)
 
     return build

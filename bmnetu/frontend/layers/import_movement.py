@@ -99,3 +99,8 @@ def dense_block(site: LayerSite) -> ops.LayerOp:
     """Only a block that was not replaced by its layers comes here."""
     count = site.param.denseblock_param.numTransition
     raise UnsupportedSetting(f"numTransition {count}, which is not 1 to {MOST_TRANSITIONS},")
+
+
+def crelu(site: LayerSite) -> ops.LayerOp:
+    """Only a layer that was not replaced, for its bottoms or tops, comes here."""
+    raise UnsupportedSetting("a CReLU that has not one bottom and one top")

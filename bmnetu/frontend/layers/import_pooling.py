@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bmnetu.frontend.layers.site import LayerSite, UnsupportedSetting
-from bmnetu.frontend.ufw_pb2 import PoolingParameter
+from bmnetu.frontend.ufw_pb2 import PoolingParameter, SPPParameter
 from dialects.ufw import ops, shapes
 from dialects.ufw.shapes import Shape, require
 
@@ -30,7 +30,9 @@ def _pooling(site: LayerSite, param: PoolingParameter, tf: bool) -> ops.LayerOp:
     kind = _KINDS.get(param.pool)
     if kind is None:
         raise UnsupportedSetting("stochastic pooling")
-    require(site.rank == 4, "pooling requires an N x C x H x W tensor")
+    require(site.rank in (3, 4), "pooling requires an N x C x H x W or an N x C x L tensor")
+    if site.rank == 3:
+        return _along_one_axis(site, param, kind, tf)
     stride, kernel = _pair(param, "stride"), _pair(param, "kernel")
     pad, ceil_mode = _pads(param), _rounds_up(param, tf)
     if param.global_pooling:
@@ -55,6 +57,33 @@ def _pooling(site: LayerSite, param: PoolingParameter, tf: bool) -> ops.LayerOp:
         exclude_pad=param.pool == PoolingParameter.AVE_EXC_PAD
         or (tf and kind is ops.PoolingKind.AVERAGE),
     )
+
+
+def _along_one_axis(
+    site: LayerSite, param: PoolingParameter, kind: ops.PoolingKind, tf: bool
+) -> ops.LayerOp:
+    """Of an N x C x L tensor: kernel_size, stride and pad count."""
+    if param.pad_mode != PoolingParameter.EXPLICIT or param.pool == PoolingParameter.AVE_EXC_PAD:
+        raise UnsupportedSetting("pad_mode or AVE_EXC_PAD of an N x C x L tensor")
+    kernel = site.shape[2] if param.global_pooling else param.kernel_size
+    require(kernel > 0 and param.stride > 0, "kernel_size or stride is missing or 0")
+    return ops.PoolingNdOp(
+        site.bottom,
+        site.top,
+        kind,
+        [kernel],
+        stride=[1 if param.global_pooling else param.stride],
+        pad=[0 if param.global_pooling else param.pad],
+        ceil_mode=_rounds_up(param, tf),
+    )
+
+
+def spp(site: LayerSite) -> ops.LayerOp:
+    param = site.param.spp_param
+    if param.pool == SPPParameter.STOCHASTIC:
+        raise UnsupportedSetting("stochastic pooling")
+    kind = ops.PoolingKind.MAX if param.pool == SPPParameter.MAX else ops.PoolingKind.AVERAGE
+    return ops.SPPOp(site.bottom, site.top, kind, param.pyramid_height)
 
 
 def _rounds_up(param: PoolingParameter, tf: bool) -> bool:

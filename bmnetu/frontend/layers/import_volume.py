@@ -1,4 +1,4 @@
-"""Imports the layers over time, height and width."""
+"""Imports the layers over one axis, and over time, height and width."""
 
 from __future__ import annotations
 
@@ -43,26 +43,30 @@ def convolution_3d(site: LayerSite) -> ops.LayerOp:
     )
 
 
-def convolution_of_volumes(site: LayerSite, group: int) -> ops.LayerOp:
-    """Caffe's Convolution of an N x C x T x H x W tensor: one number for all axes, or three."""
+def convolution_nd(site: LayerSite, group: int) -> ops.LayerOp:
+    """Caffe's Convolution of an N x C x L or N x C x T x H x W tensor: one number for all axes, or
+    one each."""
     param = site.param.convolution_param
     fields = ("pad_h", "kernel_h", "stride_h", "pad_l", "pad_r", "pad_t", "pad_b")
     given = [name for name in fields if param.HasField(name)]
     if given:
-        raise UnsupportedSetting(f"{given[0]} of a 3-d convolution")
+        raise UnsupportedSetting(f"{given[0]} of a convolution over {site.rank - 2} axes")
+    axes = site.rank - 2
     settings = (
-        _three(param.kernel_size, "kernel_size", None),
-        _three(param.stride, "stride", 1),
-        _three(param.pad, "pad", 0),
-        _three(param.dilation, "dilation", 1),
+        _each(axes, param.kernel_size, "kernel_size", None),
+        _each(axes, param.stride, "stride", 1),
+        _each(axes, param.pad, "pad", 0),
+        _each(axes, param.dilation, "dilation", 1),
     )
     return _convolution(site, param.num_output, param.bias_term, group, *settings)
 
 
-def _three(values: Sequence[int], what: str, default: int | None) -> Triple:
+def _each(axes: int, values: Sequence[int], what: str, default: int | None) -> Sequence[int]:
+    """One number an axis; one that is given alone is for all."""
     found = list(values) or ([] if default is None else [default])
-    require(len(found) in (1, 3), f"{what} requires 1 or 3 numbers, has {len(found)}")
-    return (found[0], found[-2 if len(found) == 3 else 0], found[-1])
+    numbers = "1 number" if axes == 1 else f"1 or {axes} numbers"
+    require(len(found) in (1, axes), f"{what} requires {numbers}, has {len(found)}")
+    return found * axes if len(found) == 1 else found
 
 
 def _convolution(
@@ -70,10 +74,10 @@ def _convolution(
     outputs: int,
     has_bias: bool,
     group: int,
-    kernel: Triple,
-    stride: Triple,
-    pad: Triple,
-    dilation: Triple,
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    pad: Sequence[int],
+    dilation: Sequence[int],
 ) -> ops.LayerOp:
     require(outputs > 0, "num_output is missing or 0")
     require(
@@ -84,7 +88,7 @@ def _convolution(
     convolved(site.shape, weights, stride, pad, dilation, group)
     required = [(Role.WEIGHT, weights)] + [(Role.BIAS, (outputs,))] * has_bias
     found = site.coefficients(*required)
-    return ops.Convolution3DOp(
+    return ops.ConvolutionNdOp(
         site.bottom,
         site.top,
         found.arrays[0],
@@ -108,4 +112,4 @@ def pooling_3d(site: LayerSite) -> ops.LayerOp:
     require(prod(kernel) > 0, "kernel_size or kernel_depth is missing or 0")
     require(prod(stride) > 0, "a stride is 0")
     pad = _triple(param, "temporal_pad", "pad")
-    return ops.Pooling3DOp(site.bottom, site.top, kind, kernel, stride=stride, pad=pad)
+    return ops.PoolingNdOp(site.bottom, site.top, kind, kernel, stride=stride, pad=pad)

@@ -10,6 +10,7 @@ from bmnetu.frontend.prototxt.inputs import INPUT_TYPES, Input, declared_inputs,
 from bmnetu.frontend.prototxt.layer import Layer
 from bmnetu.frontend.prototxt.phases import inference_state, takes_part
 from bmnetu.frontend.prototxt.rewrite.axpy import without_axpy
+from bmnetu.frontend.prototxt.rewrite.crelu import without_crelu
 from bmnetu.frontend.prototxt.rewrite.dense_block import without_blocks
 from bmnetu.frontend.prototxt.rewrite.fused import without_fused
 from bmnetu.frontend.prototxt.rewrite.python_layers import as_known
@@ -61,6 +62,7 @@ def read_topology(path: Path) -> Topology:
     params = _without_decoders(params, text, notes)
     params = [(each, line) for param, line in params for each in without_fused(as_known(param))]
     params = [(each, line) for param, line in params for each in without_axpy(param)]
+    params = [(each, line) for param, line in params for each in without_crelu(param)]
     blocks = tuple(param for param, _ in params if param.type == "DenseBlock")
     params = [(each, line) for param, line in params for each in without_blocks(param)]
     read = {bottom for param, _ in params for bottom in param.bottom}

@@ -73,7 +73,8 @@ class WindowPlacesOp(QuantOp):
 @irdl_op_definition
 class PoolIndexOp(WindowPlacesOp):
     """The place ``h * W + w`` in x's map of the first element of each window that is y: x [N, C, H,
-    W], y [N, C, oh, ow] the maxima of its windows."""
+    W], y [N, C, oh, ow] the maxima of its windows. Where no element is y, the place behind the
+    window's last one."""
 
     name = "quant.pool_index"
     x = operand_def(AnyTensor)
@@ -95,16 +96,17 @@ class PoolIndexOp(WindowPlacesOp):
     def meaning(self, inputs: Sequence[Array]) -> Array:
         x, y = inputs
         height, width = x.shape[2:]
-        corners = self.corners()
-        found = np.zeros(y.shape, np.float32)
+        corners, (kh, kw) = self.corners(), ints(self.kernel)
+        behind = (corners + (kh - 1) * width + kw).astype(np.float32)
+        found = np.broadcast_to(behind, y.shape)
         rows, columns = (
             np.arange(count) * step - before
             for count, step, before in zip(
                 y.shape[2:], ints(self.stride), ints(self.pad), strict=True
             )
         )
-        for i in reversed(range(ints(self.kernel)[0])):
-            for j in reversed(range(ints(self.kernel)[1])):
+        for i in reversed(range(kh)):
+            for j in reversed(range(kw)):
                 inside = np.outer((rows + i >= 0) & (rows + i < height),
                                   (columns + j >= 0) & (columns + j < width))  # fmt: skip
                 at = np.ix_(

@@ -103,8 +103,8 @@ class MaxPoolMaskOp(LayerOp):
 @irdl_op_definition
 class UnpoolOp(LayerOp):
     """Numbers put where a mask says, ``h * W + w`` in maps of ``size``; 0 elsewhere. The mask is
-    that of a pooling with these windows; where two numbers fall on one place the later one stays.
-    """
+    that of a pooling with these windows: a place outside of its window counts for nothing. Where
+    two numbers fall on one place the later one stays."""
 
     name = "ufw.unpool"
 
@@ -160,9 +160,18 @@ class UnpoolOp(LayerOp):
     def meaning(self, inputs: Sequence[FloatArray]) -> list[FloatArray]:
         x, mask = inputs
         n, channels = x.shape[:2]
-        y = np.zeros((n * channels, *self.size.get_values()), np.float32)
-        flat, maps = y.reshape(n * channels, -1), np.arange(n * channels)
-        places = np.clip(mask, 0, flat.shape[1] - 1).astype(np.int64).reshape(n * channels, -1)
-        numbers = x.reshape(n * channels, -1)
-        flat[maps[:, None], places] = numbers
-        return [y.reshape(n, channels, *y.shape[1:])]
+        height, width = self.size.get_values()
+        places = np.floor(mask).astype(np.int64)
+        good = (mask == places) & (mask >= 0) & (mask < height * width)
+        for at, axis, k, step, (before, _) in zip(
+            (places // width, places % width), (2, 3), self.kernel.get_values(),
+            self.stride.get_values(), sides(self.pad.get_values()), strict=True,
+        ):  # fmt: skip
+            first = np.arange(x.shape[axis]) * step - before
+            first = first[:, None] if axis == 2 else first
+            good &= (first <= at) & (at < first + k)
+        y = np.zeros((n * channels, height * width), np.float32)
+        maps = np.arange(n * channels)[:, None]
+        maps = np.broadcast_to(maps, (n * channels, x[0, 0].size)).reshape(x.shape)
+        y[maps[good], places[good]] = x[good]
+        return [y.reshape(n, channels, height, width)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
@@ -45,38 +45,51 @@ def tiles(
     y: Sequence[int],
     source: Callable[[Span], Span],
     buffers: tuple[int, int],
-) -> Iterator[Cut]:
+) -> list[Cut]:
     """Tiles of a result of y's words out of operands of x's, of which local memory holds so many
     ``buffers`` (of operand size, of result size): all, or some channels, images and rows.
-    ``source``: the operand's rows under some of the result's."""
+    ``source``: the operand's rows under some of the result's. Raises CannotLower."""
+
+    if max(x[3], y[3]) > BM1684.limits.width:
+        raise CannotLower(f"a row of {max(x[3], y[3])} is wider than {BM1684.limits.width}")
+    for budget in (b.options.budget, BM1684.lane_bytes):
+        found = _tiles(x, y, source, buffers, budget)
+        if found is not None:
+            return found
+    raise CannotLower("not even one row of its tensors fits local memory")
+
+
+def _tiles(
+    x: Sequence[int],
+    y: Sequence[int],
+    source: Callable[[Span], Span],
+    buffers: tuple[int, int],
+    budget: int,
+) -> list[Cut] | None:
+    """The tiles whose buffers take so many bytes of each lane; None where there are none."""
 
     def fits(groups: int, channels: int, rows: int, read: int) -> bool:
         shapes = [(groups, channels, read, x[3])] * buffers[0]
         shapes += [(groups, channels, rows, y[3])] * buffers[1]
         within = max(rows, read) <= BM1684.limits.height and channels <= BM1684.limits.channels
-        need = sum(local_bytes(s, aligned(s, 4)) for s in shapes)
-        return within and need <= b.options.budget
+        return within and sum(local_bytes(s, aligned(s, 4)) for s in shapes) <= budget
 
-    if max(x[3], y[3]) > BM1684.limits.width:
-        raise CannotLower(f"a row of {max(x[3], y[3])} is wider than {BM1684.limits.width}")
     if fits(y[0], y[1], y[2], x[2]):
-        yield Cut((0, y[0]), (0, y[1]), (0, y[2]), (0, x[2]))
-        return
+        return [Cut((0, y[0]), (0, y[1]), (0, y[2]), (0, x[2]))]
     lanes = min(y[1], BM1684.lanes)
-    if fits(1, lanes, y[2], x[2]):
-        parts = [((0, y[2]), (0, x[2]))]
-    else:
-        parts = next(
-            (found for count in range(2, y[2] + 1) if (found := _rows(y[2], count, source))
-             and all(fits(1, lanes, rows[1], read[1]) for rows, read in found)),
-            None,
-        )  # fmt: skip
+    cuts = [[((0, y[2]), (0, x[2]))]] if fits(1, lanes, y[2], x[2]) else []
+    cuts = cuts or (_rows(y[2], count, source) for count in range(2, y[2] + 1))
+    parts = next(
+        (cut for cut in cuts if all(fits(1, lanes, rows[1], read[1]) for rows, read in cut)), None
+    )
     if parts is None:
-        raise CannotLower("not even one row of its tensors fits local memory")
-    for group in ranges(y[0], 1):
-        for channels in ranges(y[1], BM1684.lanes):
-            for rows, read in parts:
-                yield Cut(group, channels, rows, read)
+        return None
+    return [
+        Cut(group, channels, rows, read)
+        for group in ranges(y[0], 1)
+        for channels in ranges(y[1], BM1684.lanes)
+        for rows, read in parts
+    ]
 
 
 def _rows(total: int, parts: int, source: Callable[[Span], Span]) -> list[tuple[Span, Span]]:

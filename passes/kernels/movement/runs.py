@@ -78,5 +78,5 @@ def _follows(
     index: NDArray[np.int64], weight: NDArray[np.float64], one: int, other: int
 ) -> bool:
     """Whether two results can be of one run."""
-    outside = (index[one] < 0) + (index[other] < 0)
-    return weight[one] == weight[other] and outside != 1 and index[other] >= index[one]
+    alike = bool(index[one] < 0) == bool(index[other] < 0)
+    return bool(weight[one] == weight[other] and alike and index[other] >= index[one])

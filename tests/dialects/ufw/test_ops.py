@@ -115,29 +115,47 @@ SOUND: dict[str, tuple[Build, list[tuple[int, ...]]]] = {
     "permute": (lambda x: ops.PermuteOp(x, T, (3, 0, 2, 1)), [(7, 2, 5, 4)]),
     "silence": (lambda x: ops.SilenceOp([x, x]), []),
     "convolution 3d": (
-        lambda x: ops.Convolution3DOp(
+        lambda x: ops.ConvolutionNdOp(
             x, T, floats(6, 2, 2, 3, 1), floats(6), stride=(1, 2, 1), pad=(1, 1, 0),
             dilation=(2, 1, 1), group=2,
         ),
         [(2, 6, 3, 3, 7)],
     ),
     "convolution 3d int8": (
-        lambda x: ops.Convolution3DOp(x, S8, bytes8(8, 4, 1, 1, 1), words(8), right_shift=7),
+        lambda x: ops.ConvolutionNdOp(
+            x, S8, bytes8(8, 4, 1, 1, 1), words(8), stride=(1, 1, 1), pad=(0, 0, 0),
+            dilation=(1, 1, 1), right_shift=7,
+        ),
         [(2, 8, 3, 5, 7)],
     ),
     "pooling 3d": (
-        lambda x: ops.Pooling3DOp(
+        lambda x: ops.PoolingNdOp(
             x, T, ops.PoolingKind.AVERAGE, (2, 3, 2), stride=(1, 2, 3), pad=(1, 1, 0),
             ceil_mode=False,
         ),
         [(2, 4, 4, 3, 2)],
     ),
+    "convolution 1d": (
+        lambda x: ops.ConvolutionNdOp(
+            x, T, floats(6, 2, 3), stride=[2], pad=[1], dilation=[1], group=2
+        ),
+        [(2, 6, 18)],
+    ),
+    "pooling 1d": (
+        lambda x: ops.PoolingNdOp(x, T, ops.PoolingKind.MAX, [3], stride=[2], pad=[0]),
+        [(2, 4, 17)],
+    ),
+    "spp": (lambda x: ops.SPPOp(x, T, ops.PoolingKind.AVERAGE, 2), [(2, 20)]),
+    "spp max": (lambda x: ops.SPPOp(x, T, ops.PoolingKind.MAX, 2), [(2, 20)]),
     **SUMS,
     **MOVES,
 }
 """A layer of every op, and the shapes of its results."""
 SHAPE = (2, 4, 5, 7)
-SHAPES = dict.fromkeys([name for name in SOUND if "3d" in name], (2, 4, 3, 5, 7))
+SHAPES: dict[str, tuple[int, ...]] = {
+    **dict.fromkeys([name for name in SOUND if "3d" in name], (2, 4, 3, 5, 7)),
+    **dict.fromkeys([name for name in SOUND if "1d" in name], (2, 4, 35)),
+}
 """The operands' shape where it is not SHAPE."""
 
 

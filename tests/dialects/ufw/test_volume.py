@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 from bmnetu.errors import UnsupportedError
 from dialects.constant import Array
+from dialects.execute import execute
 from dialects.quant.scale import ScaleAttr
 from dialects.ufw import ops
 from dialects.ufw.layer import SI8, Top, shape_of
 from dialects.ufw.reference import evaluate
 from tests.dialects.ufw.test_ops import value
-from tests.frontend.samples import data, layer, layers_of, loaded
+from tests.frontend.samples import data, layer, layers_of, loaded, main_of
 from tests.one_layer import check
 from tests.onnx_runtime import onnx_result
 
@@ -43,7 +44,7 @@ def test_convolution(
     dilation: tuple[int, ...], group: int,
 ) -> None:  # fmt: skip
     x, weight, bias = noise(2, 4, 5, 6, 7), noise(6, 4 // group, *kernel, seed=1), noise(6)
-    op = ops.Convolution3DOp(
+    op = ops.ConvolutionNdOp(
         value(*x.shape), T, weight, bias, stride=stride, pad=pad, dilation=dilation, group=group
     )
     expected = onnx_result(
@@ -63,7 +64,7 @@ def test_pooling(
 ) -> None:
     pad = tuple(min(p, k - 1) for p, k in zip(pad, kernel, strict=True))
     x = noise(2, 3, 5, 6, 7)
-    op = ops.Pooling3DOp(
+    op = ops.PoolingNdOp(
         value(*x.shape), T, kind, kernel, stride=stride, pad=pad, ceil_mode=False
     )
     operator = "MaxPool" if kind is MAX else "AveragePool"
@@ -103,11 +104,11 @@ def test_the_npu_convolves(
         weight, bias = integers(*shape), np.arange(shape[0]).astype(np.int16)
         top = Top("t", SI8, ScaleAttr.of(0.05))
         check(
-            lambda x: ops.Convolution3DOp(x, top, weight, bias, right_shift=9, **given),
+            lambda x: ops.ConvolutionNdOp(x, top, weight, bias, right_shift=9, **given),
             VOLUME, integer=True,
         )  # fmt: skip
     else:
-        check(lambda x: ops.Convolution3DOp(x, T, noise(*shape), noise(shape[0]), **given), VOLUME)
+        check(lambda x: ops.ConvolutionNdOp(x, T, noise(*shape), noise(shape[0]), **given), VOLUME)
 
 
 @pytest.mark.parametrize("integer", [False, True])
@@ -123,9 +124,51 @@ def test_the_npu_pools(
 ) -> None:  # fmt: skip
     top = Top("t", SI8, ScaleAttr.of(0.05)) if integer else T
     check(
-        lambda x: ops.Pooling3DOp(x, top, kind, kernel, stride=stride, pad=pad),
+        lambda x: ops.PoolingNdOp(x, top, kind, kernel, stride=stride, pad=pad),
         VOLUME, integer=integer,
     )  # fmt: skip
+
+
+@given(
+    kernel=st.integers(1, 4), stride=st.integers(1, 3), pad=st.integers(0, 2),
+    dilation=st.integers(1, 2), group=st.sampled_from([1, 2]),
+)  # fmt: skip
+@FEW
+def test_convolution_of_one_axis(
+    kernel: int, stride: int, pad: int, dilation: int, group: int
+) -> None:
+    x, weight = noise(2, 4, 9), noise(6, 4 // group, kernel, seed=1)
+    given = {"stride": [stride], "pad": [pad], "dilation": [dilation], "group": group}
+    op = ops.ConvolutionNdOp(value(*x.shape), T, weight, **given)
+    expected = onnx_result(
+        "Conv", [x], [weight], strides=[stride], pads=[pad, pad], dilations=[dilation], group=group
+    )
+    np.testing.assert_allclose(evaluate(op, [x])[0], expected, atol=1e-4)
+    check(lambda x: ops.ConvolutionNdOp(x, T, weight, **given), (2, 4, 9), opts=[2])
+
+
+@pytest.mark.parametrize("kind", [MAX, AVERAGE])
+@pytest.mark.parametrize(("height", "width"), [(8, 8), (5, 7), (3, 16)])
+def test_spatial_pyramid(kind: ops.PoolingKind, height: int, width: int) -> None:
+    """Where the map divides into the bins, each is a plain maximum or mean."""
+    x = noise(2, 3, height, width)
+    op = ops.SPPOp(value(*x.shape), T, kind, 2)
+    found = evaluate(op, [x])[0]
+    reduce = np.max if kind is MAX else np.mean
+    np.testing.assert_allclose(found[:, :3], reduce(x, axis=(2, 3)), atol=1e-6)
+    if height % 2 == width % 2 == 0:
+        halves = reduce(x.reshape(2, 3, 2, height // 2, 2, width // 2), axis=(3, 5))
+        np.testing.assert_allclose(found[:, 3:], halves.reshape(2, -1), atol=1e-6)
+    for integer in (False, True):
+        top = Top("t", SI8, ScaleAttr.of(0.05)) if integer else T
+        check(lambda x, top=top: ops.SPPOp(x, top, kind, 2), x.shape, integer=integer)
+
+
+def test_crelu(tmp_path: Path) -> None:
+    network = loaded(tmp_path, data(2, 4, 5, 6) + layer("CReLU", "relu_param { }"))
+    x = noise(2, 4, 5, 6)
+    found = execute(main_of(network), [x], evaluate)[0]
+    np.testing.assert_array_equal(found, np.maximum(np.concatenate([x, -x], axis=1), 0))
 
 
 C3D = (
@@ -151,13 +194,28 @@ def test_import(tmp_path: Path, kind: str, rest: str, shape: tuple[int, ...]) ->
 
 
 @pytest.mark.parametrize(
+    ("kind", "rest", "shape"),
+    [
+        ("Convolution", PLAIN % "3", (2, 6, 9)),
+        ("Pooling", "pooling_param { kernel_size: 2 stride: 2 }", (2, 4, 5)),
+        ("Pooling", "pooling_param { global_pooling: true pool: AVE }", (2, 4, 1)),
+    ],
+)
+def test_import_of_one_axis(
+    tmp_path: Path, kind: str, rest: str, shape: tuple[int, ...]
+) -> None:
+    network = loaded(tmp_path, data(2, 4, 9) + layer(kind, rest))
+    assert shape_of(layers_of(network)[0].results[0]) == shape
+
+
+@pytest.mark.parametrize(
     ("kind", "rest", "sentence"),
     [
         ("Convolution3D", C3D.replace("kernel_depth: 2", ""), "kernel_depth is missing"),
         ("Convolution3D", C3D.replace("depth: 2", "depth: 8"), "of extent 8 is larger"),
         ("Convolution3D", C3D.replace("temporal_stride: 1", "temporal_stride: 0"), "at least 1"),
         ("Convolution", PLAIN % "[1, 3]", "kernel_size requires 1 or 3 numbers, has 2"),
-        ("Convolution", PLAIN % "1 pad_h: 2", "pad_h of a 3-d convolution"),
+        ("Convolution", PLAIN % "1 pad_h: 2", "pad_h of a convolution over 3 axes"),
         ("Pooling3D", POOL.replace("AVE", "STOCHASTIC"), "stochastic pooling"),
         ("Pooling3D", POOL.replace("kernel_depth: 3", ""), "kernel_depth is missing or 0"),
     ],

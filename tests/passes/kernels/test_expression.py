@@ -42,14 +42,31 @@ LOWERING = (
     "keep-reference,convert-quant-to-tile,tile-allocate-ddr,"
     "tile-allocate-local,convert-tile-to-npu,npu-assign-waits,verify-layers"
 )
+def _series(x: Array, *c: float) -> Array:
+    return np.sum([each * x ** (i + 1) for i, each in enumerate(c)], axis=0)
+
+
+def _exponent(x: Array) -> Array:
+    return np.floor(np.log2(x * 1.5))
+
+
+def _mantissa(x: Array) -> Array:
+    return x / np.exp2(_exponent(x))
+
+
+def _rsqrt(x: Array) -> Array:
+    return 1 / np.sqrt(x)
+
+
+def _select(a: Array, b: Array, c: Array, d: Array) -> Array:
+    return np.where(a > b, c, d)
+
+
 NUMPY: dict[str, Any] = {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide,
     "min": np.minimum, "max": np.maximum, "exp": np.exp, "gt": np.greater, "eq": np.equal,
-    "rsqrt": lambda x: 1 / np.sqrt(x), "power_of_two": np.exp2,
-    "exponent": lambda x: np.floor(np.log2(x * 1.5)),
-    "mantissa": lambda x: x / np.exp2(np.floor(np.log2(x * 1.5))),
-    "series": lambda x, *c: sum(each * x ** (i + 1) for i, each in enumerate(c)),
-    "select": lambda a, b, c, d: np.where(a > b, c, d),
+    "rsqrt": _rsqrt, "power_of_two": np.exp2, "exponent": _exponent, "mantissa": _mantissa,
+    "series": _series, "select": _select,
 }  # fmt: skip
 
 
