@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from xdsl.ir import Operation, SSAValue
 
+from dialects.bm1684.chip import BM1684
 from dialects.constant import ConstantAttr
 from dialects.quant import compute, movement, types
 from dialects.quant.base import i64s, int_attr
@@ -130,11 +131,16 @@ def _pooled(
     pad: Sequence[int],
     step: str,
 ) -> SSAValue:
-    """A 2-d pooling in the scale of its operand."""
+    """A 2-d pooling in the scale of its operand. Along an axis whose stride no command takes, each
+    window is a pooling of its own."""
+    stride = [1 if count == 1 else s for count, s in zip(shape[2:], stride, strict=True)]
+    for axis in (0, 1):
+        if cut_stride(stride)[0][axis] > BM1684.limits.stride:
+            return _window_by_window(c, x, shape, kind, kernel, stride, pad, step, axis)
     sizes = zip(kernel, types.shape_of(x)[2:], sides(pad), strict=True)
     clipped = [min(k, size + sum(both)) for k, size, both in sizes]  # of a single window
     stride, steps = cut_stride(stride)
-    dense = [(size - 1) * step + 1 for size, step in zip(shape[2:], steps, strict=True)]
+    dense = [(size - 1) * s + 1 for size, s in zip(shape[2:], steps, strict=True)]
     value = c.add(
         compute.MaxPoolOp if kind is PoolingKind.MAX else compute.AveragePoolOp,
         [x],
@@ -145,6 +151,37 @@ def _pooled(
         pad=i64s(pad),
     )
     return subsampled(c, value, steps, "subsampled")
+
+
+def _window_by_window(
+    c: Converter,
+    x: SSAValue,
+    shape: Sequence[int],
+    kind: PoolingKind,
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    pad: Sequence[int],
+    step: str,
+    axis: int,
+) -> SSAValue:
+    """The parts of the map under each window along H (axis 0) or W, pooled and joined."""
+    size, (before, after) = types.shape_of(x)[2 + axis], sides(pad)[axis]
+    windows: list[SSAValue] = []
+    for i in range(shape[2 + axis]):
+        begin = i * stride[axis] - before
+        end = min(begin + kernel[axis], size + after)
+        first, last = max(begin, 0), min(end, size)
+        part = [*types.shape_of(x)]
+        part[2 + axis] = last - first
+        settings = {"axis": int_attr(2 + axis), "begin": int_attr(first)}
+        value = c.add(movement.SliceOp, [x], types.like(x, part), f"{step}/part{i}", **settings)
+        own = list(pad)
+        own[2 * axis : 2 * axis + 2] = (first - begin, end - last)
+        one, extent = list(shape), list(kernel)
+        one[2 + axis], extent[axis] = 1, end - begin
+        windows.append(_pooled(c, value, one, kind, extent, stride, own, f"{step}/window{i}"))
+    whole = types.like(x, shape)
+    return c.add(movement.ConcatOp, windows, whole, step, axis=int_attr(2 + axis))
 
 
 def _pooling(c: Converter, op: PoolingNdOp) -> None:

@@ -148,7 +148,7 @@ def test_convolution_of_one_axis(
 
 
 @pytest.mark.parametrize("kind", [MAX, AVERAGE])
-@pytest.mark.parametrize(("height", "width"), [(8, 8), (5, 7), (3, 16)])
+@pytest.mark.parametrize(("height", "width"), [(8, 8), (5, 7), (3, 16), (34, 4), (33, 61)])
 def test_spatial_pyramid(kind: ops.PoolingKind, height: int, width: int) -> None:
     """Where the map divides into the bins, each is a plain maximum or mean."""
     x = noise(2, 3, height, width)
