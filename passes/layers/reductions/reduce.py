@@ -10,12 +10,13 @@ import numpy as np
 from xdsl.ir import Operation, SSAValue
 from xdsl.rewriter import Rewriter
 
+from dialects.bm1684.chip import BM1684
 from dialects.constant import ConstantAttr
 from dialects.quant import compute, movement, types
 from dialects.quant.base import i64s, int_attr
 from dialects.quant.reductions import ReduceKind, ReduceKindAttr, ReduceOp
 from dialects.ufw import ops as ufw
-from passes.layers.binary import binary, power_of
+from passes.layers.binary import binary, constant, power_of
 from passes.layers.converter import Converter
 
 LARGEST_INDEX = 1 << 24
@@ -125,9 +126,16 @@ def lower_arg(c: Converter, op: ufw.ArgOp) -> None:
 
 def _places(c: Converter, x: SSAValue, extreme: SSAValue) -> SSAValue:
     """The first place along dimension 1 where x has the extreme."""
-    count = types.shape_of(x)[1]
-    equal = binary(c, "eq", x, extreme, "equal")
+    outer, count, inner, _ = types.shape_of(x)
     weight = np.arange(count, 0, -1, dtype=np.float32).reshape(count, 1, 1, 1)
+    if inner == 1:  # a channel would have one pixel
+        lanes = max(d for d in range(1, BM1684.lanes * 2) if count % d == 0)
+        wide = (1, lanes, count // lanes, 1)
+        x = c.reshape(x, (outer, *wide[1:]), "planes")
+        equal = binary(c, "eq", x, extreme, "equal")
+        places = constant(c, weight.reshape(wide), "places")
+        return _from_the_front(c, binary(c, "mul", equal, places, "from_end"), count, [1, 2])
+    equal = binary(c, "eq", x, extreme, "equal")
     from_end = c.add(
         compute.ConvOp,
         [equal],
@@ -136,7 +144,14 @@ def _places(c: Converter, x: SSAValue, extreme: SSAValue) -> SSAValue:
         weight=ConstantAttr.of(weight),
         group=int_attr(count),
     )
-    found = reduced(c, "max", from_end, [1], "first")
+    return _from_the_front(c, from_end, count, [1])
+
+
+def _from_the_front(
+    c: Converter, from_end: SSAValue, count: int, axes: Sequence[int]
+) -> SSAValue:
+    """The place of the largest distance from the end."""
+    found = reduced(c, "max", from_end, axes, "first")
     return power_of(c, found, "place", scale=-1.0, shift=float(count))
 
 

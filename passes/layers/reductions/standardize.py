@@ -13,7 +13,7 @@ from dialects.constant import Array, ConstantAttr
 from dialects.quant import compute, types
 from dialects.quant.base import int_attr
 from dialects.ufw import ops as ufw
-from passes.layers.binary import binary, function_of, power_of
+from passes.layers.binary import binary, constant, function_of, power_of
 from passes.layers.converter import Converter
 from passes.layers.reductions.reduce import finish, reduced, square
 
@@ -29,6 +29,8 @@ def affine(
     if given is None:
         return x
     shape, channels = types.shape_of(x), given.size
+    if prod(shape[axis + given.ndim :]) == 1:  # a channel would have one pixel
+        return _along_rows(c, x, weight, bias, step)
     plain = len(shape) == 4 and axis == 1 and given.ndim == 1
     after = prod(shape[axis + given.ndim :])
     four = shape if plain else (prod(shape[:axis]), channels, after, 1)
@@ -43,6 +45,17 @@ def affine(
         group=int_attr(channels),
     )
     return c.reshape(y, shape, f"{step}/result")
+
+
+def _along_rows(
+    c: Converter, x: SSAValue, weight: Array | None, bias: Array | None, step: str
+) -> SSAValue:
+    """``x * weight + bias`` where both cover the last dimensions."""
+    for kind, array in (("mul", weight), ("add", bias)):
+        if array is not None:
+            wide = array.reshape((1,) * (len(types.shape_of(x)) - array.ndim) + array.shape)
+            x = binary(c, kind, x, constant(c, wide, step=f"{step}/{kind}"), f"{step}/{kind}ed")
+    return x
 
 
 def lower_standardize(c: Converter, op: ufw.StandardizeOp) -> None:
