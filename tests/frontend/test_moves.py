@@ -346,3 +346,17 @@ def test_the_net_decides_what_a_zoom_factor_means(tmp_path: Path) -> None:
     wrong = layer("Eltwise", 'bottom: "data"', bottom="z")
     with pytest.raises(UnsupportedError, match="1x4x11x15"):
         loaded(tmp_path, NET + zoom + wrong)
+
+
+def test_old_names(tmp_path: Path) -> None:
+    """V1's DECONVOLUTION and IM2COL."""
+    conv = "convolution_param { num_output: 4 kernel_size: 4 stride: 2 }"
+    text = (
+        'input: "data" input_dim: 1 input_dim: 4 input_dim: 6 input_dim: 8\n'
+        f'layers {{ name: "d" type: DECONVOLUTION bottom: "data" top: "d" {conv} }}\n'
+        'layers { name: "i" type: IM2COL bottom: "d" top: "i" '
+        "convolution_param { kernel_size: 3 } }"
+    )
+    assert [sizes(op) for op in layers_of(loaded(tmp_path, text))] == [
+        (1, 4, 14, 18), (1, 36, 12, 16)
+    ]  # fmt: skip
