@@ -159,7 +159,7 @@ def _product_is_quicker(x: SSAValue) -> bool:
     step = (float_conv_step if is_float else int8_conv_step)(1, channels, 1, False)
     blocks = words * lane_rows(channels) * -(-prod(maps) // 16)
     weights = channels**2 * (4 if is_float else 1) / PEAK_BYTES
-    return max(blocks * step, weights) < 2 * 4 * words * channels * prod(maps) / PEAK_BYTES
+    return bool(max(blocks * step, weights) < 2 * 4 * words * channels * prod(maps) / PEAK_BYTES)
 
 
 def _permuted(c: Converter, x: SSAValue, channels: Array) -> SSAValue:

@@ -197,7 +197,7 @@ def test_pieces_of_one_blob_can_be_joined_again(tmp_path: Path) -> None:
 
 
 def test_a_product_keeps_a_power_of_two_between_the_scales(tmp_path: Path) -> None:
-    text = DATA + layer("TanH", "data", "t")
+    text = DATA + layer("TanH", "data", "t") + layer("TanH", "t", "z")  # or both are one function
     found = calibrated(
         tmp_path,
         text + layer("Eltwise", "data t", "e", "eltwise_param { operation: PROD }"),

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import onnxruntime
+import onnxruntime  # pyright: ignore[reportMissingTypeStubs]
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,6 +18,7 @@ from xdsl.ir import Operation
 from bmnetu.errors import UnsupportedError
 from dialects.execute import execute
 from dialects.ufw.layer import shape_of
+from dialects.ufw.ops import DeconvolutionOp
 from dialects.ufw.reference import evaluate
 from tests.frontend.samples import data, layer, layers_of, loaded, main_of
 from tests.opencv import both
@@ -55,7 +56,7 @@ def onnx(kind: str, x: Array, *inputs: Array | None, **attributes: Any) -> Array
     graph = helper.make_graph([node], "g", values, results, constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)])
     model.ir_version = 8
-    session = onnxruntime.InferenceSession(
+    session: Any = onnxruntime.InferenceSession(
         model.SerializeToString(), providers=["CPUExecutionProvider"]
     )
     return np.asarray(session.run(None, {"x": x})[0])
@@ -83,7 +84,8 @@ def test_deconvolution(
         network = loaded(Path(folder), text)
         (op,) = layers_of(network)
         (ours,) = execute(main_of(network), [x], evaluate)
-    weight, bias = op.stored_blobs()  # type: ignore[attr-defined]
+    assert isinstance(op, DeconvolutionOp)
+    weight, bias = op.stored_blobs()
     theirs = onnx(
         "ConvTranspose", x, weight, bias, group=groups, strides=stride, pads=[pad] * 4,
         dilations=[dilation] * 2,

@@ -41,7 +41,9 @@ def test_functions_of_caffe(kind: str, a: float, b: int, c: float, p: float, see
 
 def selu(x: Any) -> Any:
     scale = 1.05070098
-    return np.where(x > 0, scale * x, scale * 1.67326324 * special.expm1(x))
+    above: Any = np.maximum(x, 0.0)
+    below: Any = special.expm1(np.minimum(x, 0.0))
+    return scale * (above + 1.67326324 * below)
 
 
 OF_SCIPY: dict[str, Callable[[Any], Any]] = {

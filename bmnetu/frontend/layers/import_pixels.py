@@ -278,5 +278,6 @@ def _pooling_of(mask: SSAValue) -> ops.MaxPoolMaskOp | None:
     owner = mask.owner
     while isinstance(owner, ops.SplitOp):
         mask, owner = owner.bottom, owner.bottom.owner
-    is_mask = isinstance(owner, ops.MaxPoolMaskOp) and mask is owner.mask
-    return owner if is_mask else None
+    if isinstance(owner, ops.MaxPoolMaskOp) and mask is owner.mask:
+        return owner
+    return None

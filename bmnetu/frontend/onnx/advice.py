@@ -20,7 +20,6 @@ OWN_DOMAIN = (
 )
 
 ADVICE: dict[str, str] = {
-    "Add": ONE_SHAPE,
     "And": FIXED,
     "ArgMax": HEADS,
     "AveragePool": POOL,
@@ -34,7 +33,6 @@ ADVICE: dict[str, str] = {
     "ConvInteger": FLOAT,
     "DepthToSpace": SHUFFLE,
     "DequantizeLinear": FLOAT,
-    "Div": "multiply with the reciprocal: a * torch.reciprocal(b)",
     "Dropout": EVAL,
     "DynamicQuantizeLinear": FLOAT,
     "Einsum": "write it as matmul, reshape and transpose",
@@ -55,8 +53,6 @@ ADVICE: dict[str, str] = {
     "Max": ONE_SHAPE,
     "MaxPool": POOL,
     "Mean": ONE_SHAPE,
-    "Min": "of tensors: write -torch.maximum(-a, -b)",
-    "Mul": ONE_SHAPE,
     "Multinomial": EVAL,
     "NonMaxSuppression": HEADS,
     "NonZero": HEADS,
@@ -92,7 +88,6 @@ ADVICE: dict[str, str] = {
     "SpaceToDepth": SHUFFLE,
     "Split": "leave pieces without numbers out",
     "SplitToSequence": "split into tensors: torch.split and an index",
-    "Sub": ONE_SHAPE,
     "Sum": ONE_SHAPE,
     "Swish": "write x * torch.sigmoid(x)",
     "Tile": "repeat with torch.cat",

@@ -35,11 +35,15 @@ def _weighted_sum(site: Site, first: float, second: float) -> Blob:
     if a.shape == b.shape:
         uneven = [first, second] if (first, second) != (1.0, 1.0) else []
         return site.layer("Eltwise", [a, b], eltwise_param={"operation": "SUM", "coeff": uneven})
+    if _block(a, b) is None:
+        return _binary(site, a, b, "SUB" if second < 0 else "ADD")
     if first != 1.0:
         a = power_layer(site, a, "first", scale=first)
     if second != 1.0:
         b = power_layer(site, b, "second", scale=second)
-    large, small, axis = _broadcast(site, a, b)
+    found = _broadcast(site, a, b)
+    assert found is not None
+    large, small, axis = found
     return site.layer("Bias", [large, small], bias_param={"axis": axis})
 
 
@@ -52,19 +56,24 @@ def multiply(site: Site) -> Blob:
         return _linear(site, a, b, np.float32(0))
     if a.shape == b.shape:
         return site.layer("Eltwise", [a, b], eltwise_param={"operation": "PROD"})
-    large, small, axis = _broadcast(site, a, b)
+    found = _broadcast(site, a, b)
+    if found is None:
+        return _binary(site, a, b, "MUL")
+    large, small, axis = found
     return site.layer("Scale", [large, small], scale_param={"axis": axis})
 
 
 def divide(site: Site) -> Blob:
     a, b = _operands(site)
     if not isinstance(a, Blob):
-        if a.size != 1 or not isinstance(b, Blob):
-            raise Refusal("it divides a constant of many numbers")
+        assert isinstance(b, Blob)
+        if a.size != 1:
+            param = {"operation": "DIV", "inversed": True}
+            return site.layer("ConstBinary", b, a, const_binary_param=param)
         inverse = power_layer(site, b, "inverse", power=-1.0)
         return power_layer(site, inverse, scale=float(a.ravel()[0]))
     if isinstance(b, Blob):
-        raise Refusal("it divides by a tensor that is no constant")
+        return _binary(site, a, b, "DIV")
     with np.errstate(divide="ignore"):
         inverse = site.floats(np.float32(1) / b, site.node.inputs[1])
     return _linear(site, a, inverse, np.float32(0))
@@ -75,6 +84,11 @@ def power(site: Site) -> Blob:
     if exponent.size != 1:
         raise Refusal("its exponent is not one number")
     return power_layer(site, site.blob(0), power=float(exponent.ravel()[0]))
+
+
+def _binary(site: Site, a: Blob, b: Blob, operation: str) -> Blob:
+    """Two tensors that repeat as in numpy."""
+    return site.layer("BroadcastBinary", [a, b], broadcast_binary_param={"operation": operation})
 
 
 def total(site: Site) -> Blob:
@@ -96,7 +110,7 @@ def maximum(site: Site) -> Blob:
 def minimum(site: Site) -> Blob:
     x, bound = _bounded(site)
     if bound is None:
-        raise Refusal("the least of tensors; of a tensor and a number it can be compiled")
+        return _of_all(site, {"operation": "MIN"})
     return clamped(site, x, -np.inf, bound)
 
 
@@ -179,9 +193,15 @@ def _spread(array: Array | np.float32, shape: Shape, axis: int, block: Shape) ->
     return np.ascontiguousarray(np.broadcast_to(inner, block), np.float32)
 
 
-def _broadcast(site: Site, a: Blob, b: Blob) -> tuple[Blob, Blob, int]:
-    """The larger tensor, the smaller one in the shape of the axes it has, and their first one."""
-    large, small = (a, b) if np.prod(a.shape) >= np.prod(b.shape) else (b, a)
+def _ordered(a: Blob, b: Blob) -> tuple[Blob, Blob]:
+    """The larger tensor, and the smaller one."""
+    return (a, b) if np.prod(a.shape) >= np.prod(b.shape) else (b, a)
+
+
+def _block(a: Blob, b: Blob) -> tuple[int, Shape] | None:
+    """The first of the axes that the smaller tensor has, and its shape in them; None where it is
+    no block of the larger one's."""
+    large, small = _ordered(a, b)
     shape = large.shape
     padded = (1,) * (len(shape) - len(small.shape)) + small.shape
     last = max((axis for axis, size in enumerate(padded) if size > 1), default=0)
@@ -189,5 +209,14 @@ def _broadcast(site: Site, a: Blob, b: Blob) -> tuple[Blob, Blob, int]:
         ones = all(size == 1 for size in padded[:first])
         block = padded[first : last + 1]
         if ones and len(padded) == len(shape) and block == shape[first : last + 1]:
-            return large, site.reshaped(small, block, "operand"), first
-    raise Refusal(f"{show(a.shape)} and {show(b.shape)} cannot be combined")
+            return first, block
+    return None
+
+
+def _broadcast(site: Site, a: Blob, b: Blob) -> tuple[Blob, Blob, int] | None:
+    """The larger tensor, the smaller one in the shape of the axes it has, and their first one."""
+    found = _block(a, b)
+    if found is None:
+        return None
+    large, small = _ordered(a, b)
+    return large, site.reshaped(small, found[1], "operand"), found[0]

@@ -59,14 +59,15 @@ class WindowPlacesOp(QuantOp):
     def is_image_by_image(self) -> bool:
         return True
 
+    def firsts(self) -> tuple[Array, Array]:
+        """The first row, and the first column, of each window."""
+        counts = types.shape_of(self.pooled)[2:]
+        (down, across), (top, left) = ints(self.stride), ints(self.pad)
+        return np.arange(counts[0]) * down - top, np.arange(counts[1]) * across - left
+
     def corners(self) -> Array:
         """The place of each window's first element, [oh, ow] int64; negative in the padding."""
-        rows, columns = (
-            np.arange(count) * step - before
-            for count, step, before in zip(
-                types.shape_of(self.pooled)[2:], ints(self.stride), ints(self.pad), strict=True
-            )
-        )
+        rows, columns = self.firsts()
         return rows[:, None] * types.shape_of(self.whole)[3] + columns
 
 
@@ -99,12 +100,7 @@ class PoolIndexOp(WindowPlacesOp):
         corners, (kh, kw) = self.corners(), ints(self.kernel)
         behind = (corners + (kh - 1) * width + kw).astype(np.float32)
         found = np.broadcast_to(behind, y.shape)
-        rows, columns = (
-            np.arange(count) * step - before
-            for count, step, before in zip(
-                y.shape[2:], ints(self.stride), ints(self.pad), strict=True
-            )
-        )
+        rows, columns = self.firsts()
         for i in reversed(range(kh)):
             for j in reversed(range(kw)):
                 inside = np.outer((rows + i >= 0) & (rows + i < height),

@@ -95,12 +95,16 @@ class Im2colOp(MovementOp, UnaryLayerOp):
         require(len(shape) == 4, f"im2col requires an N x C x H x W tensor, has {show(shape)}")
         outputs = shape[1] * prod(kernel)
         weights = (outputs, shape[1], *kernel)
-        window = (self.stride, self.pad, self.dilation)
-        return [shapes.convolution(shape, weights, *(x.get_values() for x in window), 1)]
+        stride, pad, dilation = (
+            each.get_values() for each in (self.stride, self.pad, self.dilation)
+        )
+        return [shapes.convolution(shape, weights, stride, pad, dilation, 1)]
 
     def meaning(self, inputs: Sequence[FloatArray]) -> list[FloatArray]:
         whole = np.pad(inputs[0], ((0, 0), (0, 0), *sides(self.pad.get_values())))
-        window = (self.kernel, self.stride, self.dilation)
-        view = windows(whole, *(x.get_values() for x in window))
+        kernel, stride, dilation = (
+            each.get_values() for each in (self.kernel, self.stride, self.dilation)
+        )
+        view = windows(whole, kernel, stride, dilation)
         moved = np.ascontiguousarray(view.transpose(0, 1, 4, 5, 2, 3))
         return [moved.reshape(shape_of(self.top))]

@@ -159,19 +159,18 @@ class UnpoolOp(LayerOp):
 
     def meaning(self, inputs: Sequence[FloatArray]) -> list[FloatArray]:
         x, mask = inputs
-        n, channels = x.shape[:2]
+        n, channels = shape_of(self.bottom)[:2]
         height, width = self.size.get_values()
         places = np.floor(mask).astype(np.int64)
         good = (mask == places) & (mask >= 0) & (mask < height * width)
-        for at, axis, k, step, (before, _) in zip(
-            (places // width, places % width), (2, 3), self.kernel.get_values(),
-            self.stride.get_values(), sides(self.pad.get_values()), strict=True,
-        ):  # fmt: skip
-            first = np.arange(x.shape[axis]) * step - before
-            first = first[:, None] if axis == 2 else first
-            good &= (first <= at) & (at < first + k)
+        (kh, kw), (sh, sw) = self.kernel.get_values(), self.stride.get_values()
+        top, _, left, _ = self.pad.get_values()
+        rows, columns = shape_of(self.bottom)[2:]
+        down = places // width - (np.arange(rows) * sh - top)[:, None]
+        across = places % width - (np.arange(columns) * sw - left)
+        good = good & (down >= 0) & (down < kh) & (across >= 0) & (across < kw)
         y = np.zeros((n * channels, height * width), np.float32)
-        maps = np.arange(n * channels)[:, None]
-        maps = np.broadcast_to(maps, (n * channels, x[0, 0].size)).reshape(x.shape)
+        maps = np.arange(n * channels).reshape(n, channels, 1, 1)
+        maps = np.broadcast_to(maps, x.shape)
         y[maps[good], places[good]] = x[good]
         return [y.reshape(n, channels, height, width)]

@@ -133,8 +133,8 @@ def lower_take(
         _copy_runs(b, op, unpack(b, sources[0], x), flat, x, y, 1)
         pack(b, flat, dest, y)
     else:
-        shapes = [words_shape(value, types.shape_of(value)) for value in (op.x, op.y)]
-        _copy_runs(b, op, sources[0], dest, *shapes, 4)
+        x, y = (words_shape(value, types.shape_of(value)) for value in (op.x, op.y))
+        _copy_runs(b, op, sources[0], dest, x, y, 4)
 
 
 def _copy_runs(

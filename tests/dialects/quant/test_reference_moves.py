@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from math import floor
 from typing import Any
 
@@ -48,15 +49,15 @@ def test_take(kind: Any, seed: int, axis: int, wanted: list[int]) -> None:
 def test_interpolate(kind: Any, seed: int, axis: int, wanted: list[tuple[int, int]]) -> None:
     x, shape = noise(seed, kind, (1, 2, 4, 4)), [1, 2, 4, 4]
     shape[axis] = len(wanted)
-    parts = [0 if first == 3 else part for first, part in wanted]
+    parts: list[int] = [0 if first == 3 else part for first, part in wanted]
     is_float = kind is np.float32
-    weights = np.array(parts, np.float32 if is_float else np.int8)
-    weights = weights / np.float32(128) if is_float else weights
+    weights: Any = np.array(parts, np.int8)
+    weights = weights.astype(np.float32) / np.float32(128) if is_float else weights
     y = result_of(
         movement.InterpolateOp, [x], shape, kind, axis=int_attr(axis),
         indices=indices_of(*(first for first, _ in wanted)), weights=ConstantAttr.of(weights),
     )  # fmt: skip
-    for place in np.ndindex(*shape):
+    for place in product(*map(range, shape)):
         near, far = list(place), list(place)
         near[axis] = wanted[place[axis]][0]
         far[axis] = min(near[axis] + 1, 3)

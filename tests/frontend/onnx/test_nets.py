@@ -258,7 +258,7 @@ def test_what_pytorch_exported(tmp_path: Path) -> None:
             expected = stored(folder, f"output_{i}")
             np.testing.assert_allclose(found[output.name], expected, rtol=1e-3, atol=1e-5)
         equal.append(folder.name)
-    assert len(equal) == 62
+    assert len(equal) == 64
 
 
 def stored(folder: Path, name: str) -> Array:

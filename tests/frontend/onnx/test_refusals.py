@@ -66,15 +66,7 @@ REFUSED: dict[str, tuple[Net, str]] = {
     ),
     "mean of channels": (Net([node("ReduceMean", "x", "y", axes=[1])]), r"goes over axes \[1\]"),
     "mean of all": (Net([node("ReduceMean", "x", "y")]), r"goes over axes \[0, 1, 2, 3\]"),
-    "least": (Net([node("Min", "a b", "y")], inputs={"a": (2, 3), "b": (2, 3)}),
-              "the least of tensors"),
-    "quotient": (Net([node("Div", "a b", "y")], inputs={"a": (2, 3), "b": (2, 3)}),
-                 "divides by a tensor"),
     "growth": (Net([node("Add", "x c", "y")], {"c": numbers(4, 1, 1, 1)}), "makes 2x3x6x7 larger"),
-    "broadcast": (
-        Net([node("Add", "a b", "y")], inputs={"a": (2, 3, 1), "b": (1, 3, 4)}),
-        "2x3x1 and 1x3x4 cannot be combined",
-    ),
     "slopes": (Net([node("PRelu", "x c", "y")], {"c": numbers(6, 7)}), "one a channel can be"),
     "steps": (
         Net([node("Slice", "x a b c d", "y")],

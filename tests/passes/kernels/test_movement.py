@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import prod
+from random import Random
 
 import numpy as np
 import pytest
@@ -18,12 +19,15 @@ from dialects.bm1684 import tile
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import Ref, si8
 from dialects.quant import movement, types
+from dialects.ufw import ops as ufw
 from passes.kernels.builder import TileBuilder
 from passes.kernels.movement.copies import pack, unpack
 from passes.kernels.movement.strided_copy import StridedCopy, copy_box, merge_dims, row_major
 from passes.verify_layers import VerifyLayersPass
+from tests.net_maker import NetMaker
 from tests.passes.kernels.tile_memory import Array, new_builder, run_copies
-from tests.pipelines import static_text
+from tests.pipelines import static_passes, static_text
+from tests.random_nets import finished
 
 
 def noise(size: int) -> Array:
@@ -189,3 +193,33 @@ def test_the_tensor_unit_repeats_pixels(small: tuple[int, ...], integer: bool) -
     assert isinstance(verify, VerifyLayersPass)
     assert verify.findings.ok, verify.findings.verdict()
     assert (copies == [0]) == (small[1] == 70)
+
+
+@pytest.mark.parametrize(("integer", "batch"), [(False, 1), (True, 4)])
+def test_parts_that_change_places_stay_in_local_memory(integer: bool, batch: int) -> None:
+    """Channels cut in halves and joined the other way round: the halves are no tensors of their
+    own, so the tensor unit copies them."""
+    net = NetMaker(Random(0), integer)
+    shape = (batch, 128, 6, 5)
+    kind = types.int_tensor(shape, 0.02, False) if integer else types.float_tensor(shape)
+    net.values.append(net.block.insert_arg(kind, 0))
+    net.add(ufw.ReLUOp(net.values[-1], net.top(unsigned=True)))
+    whole = net.values[-1]
+    net.add(ufw.SliceOp(whole, [net.top(like=whole), net.top(like=whole)], [64, 64]))
+    halves = net.values[-2:]
+    net.add(ufw.ConcatOp(halves[::-1], net.top(like=whole)))
+    top = net.top(like=whole)
+    net.add(ufw.PoolingOp(net.values[-1], top, ufw.PoolingKind.MAX, (2, 2)))
+    module = finished(net)
+    passes = static_passes(2, "INT8" if integer else "FP32", verify=True)
+    found: list[int] = []
+
+    def count(item: ModulePass) -> None:
+        if item.name == "tile-keep-local":
+            found.append(sum(isinstance(op, tile.TransferOp) for op in module.walk()))
+
+    run_pipeline(module, passes, count)
+    verify = passes[-1]
+    assert isinstance(verify, VerifyLayersPass)
+    assert verify.findings.ok, verify.findings.verdict()
+    assert found == [2]  # the network's input and output

@@ -3,6 +3,7 @@ opt 2 in local memory between layers that keep their tensors there."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ SHAPES = st.tuples(
     st.sampled_from([1, 2, 5]), st.sampled_from([1, 3, 64, 70]), st.sampled_from([1, 5, 9]),
     st.sampled_from([1, 6, 8]),
 )  # fmt: skip
-LISTS = {
+LISTS: dict[str, Callable[[int], list[int]]] = {
     "twice": lambda size: [i // 2 for i in range(2 * size)],
     "backwards": lambda size: list(range(size))[::-1],
     "padded": lambda size: [-1, -1, *range(size), -1],

@@ -77,13 +77,14 @@ def test_deconvolutions(
         for s, size, k in zip(stride, (3, 5), kernel, strict=True)
     ]
     pads = [min(pad, (whole[i // 2] - 1) // 2) for i, pad in enumerate(pads)]
-    check(
-        lambda x: deconvolution(
+
+    def build(x: SSAValue) -> LayerOp:
+        return deconvolution(
             x, integer, outputs, kernel,
             stride=stride, pad=pads, dilation=(dilation, dilation), group=group,
-        ),
-        (batch, inputs, 3, 5), integer=integer, opts=[opt],
-    )  # fmt: skip
+        )  # fmt: skip
+
+    check(build, (batch, inputs, 3, 5), integer=integer, opts=[opt])
 
 
 @pytest.mark.parametrize("integer", [False, True])
@@ -101,12 +102,12 @@ def test_deconvolutions(
 def test_many_phases_and_wide_strides(
     integer: bool, group: int, inputs: int, outputs: int, kernel: int, stride: int, pad: int
 ) -> None:
-    check(
-        lambda x: deconvolution(
+    def build(x: SSAValue) -> LayerOp:
+        return deconvolution(
             x, integer, outputs, (kernel, kernel), stride=[stride] * 2, pad=[pad] * 2, group=group
-        ),
-        (2, inputs, 3, 4), integer=integer, opts=[2],
-    )  # fmt: skip
+        )
+
+    check(build, (2, inputs, 3, 4), integer=integer, opts=[2])
 
 
 @pytest.mark.parametrize("channels", [4, 240])
@@ -117,6 +118,8 @@ def test_a_shuffle_of_channels(integer: bool, channels: int) -> None:
     split = (1, channels // 4, 4, *maps)
     scale = ScaleAttr.of(0.05)
     top = Top("y", SI8, scale) if integer else Top("y")
-    check(
-        lambda x: ufw.RearrangeOp(x, top, split, (0, 2, 1, 3, 4), shape), shape, integer=integer
-    )
+
+    def build(x: SSAValue) -> LayerOp:
+        return ufw.RearrangeOp(x, top, split, (0, 2, 1, 3, 4), shape)
+
+    check(build, shape, integer=integer)
