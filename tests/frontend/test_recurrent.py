@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -53,7 +54,7 @@ def test_lstm_and_gru(length: int, batch: int, size: int, hidden: int, direction
     order = (0, 2, 1, 3)  # ONNX: i, o, f, c
     w, b, r = (rows_of(array, order) for array in lstm)
     both = np.concatenate([b, np.zeros_like(b)], axis=1)
-    given = {"direction": direction, "hidden_size": hidden}
+    given: dict[str, Any] = {"direction": direction, "hidden_size": hidden}
     wanted = onnx_result("LSTM", [x, w, r, both], **given)
     shape = (length, batch, d * hidden)
     found = evaluate(op, [x])[0]
@@ -69,7 +70,7 @@ def test_lstm_and_gru(length: int, batch: int, size: int, hidden: int, direction
     np.testing.assert_allclose(found, wanted.transpose(0, 2, 1, 3).reshape(shape), atol=1e-5)
 
 
-def sigmoid(x: Array) -> Array:
+def sigmoid(x: NDArray[Any]) -> NDArray[Any]:
     return 1 / (1 + np.exp(-x))
 
 
@@ -150,7 +151,7 @@ def test_all_operands_on_the_npu(hidden: int, integer: bool) -> None:
             static_weight=noise(1, rows, 6), clip=0.9,
         )  # fmt: skip
 
-    assert check(build, *shapes, integer=integer) <= 1e-5
+    assert check(build, *shapes, integer=integer, opts=(1,) if integer else (0, 2)) <= 1e-5
 
 
 def test_weights_that_do_not_stay_in_local_memory() -> None:
@@ -171,4 +172,4 @@ def test_many_sequences_are_cut() -> None:
     def build(x: SSAValue) -> ops.LayerOp:
         return ops.RecurrentOp([x], [T], Cell.LSTM, *weights)
 
-    assert check(build, (2, 1500, 3), opts=(2,)) <= 1e-5
+    assert check(build, (1, 1200, 3), opts=(2,)) <= 1e-5

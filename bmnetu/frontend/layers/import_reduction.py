@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypedDict
 
 from bmnetu.frontend.layers.site import LayerSite, UnsupportedSetting
 from bmnetu.frontend.ufw_pb2 import ArgMaxParameter, ReduceParameter, ReductionParameter
@@ -103,7 +104,14 @@ def mvn(site: LayerSite) -> ops.LayerOp:
     )
 
 
-def _affine(site: LayerSite, shape: Shape, asked: bool) -> dict[str, Array]:
+class Affine(TypedDict, total=False):
+    """Factors and addends."""
+
+    weight: Array
+    bias: Array
+
+
+def _affine(site: LayerSite, shape: Shape, asked: bool) -> Affine:
     """Factors and addends of a shape, where the layer has them."""
     if not asked:
         return {}
@@ -112,7 +120,7 @@ def _affine(site: LayerSite, shape: Shape, asked: bool) -> dict[str, Array]:
 
 
 def _standardize(
-    site: LayerSite, axes: Sequence[int], eps: float, affine: dict[str, Array], axis: int = 1
+    site: LayerSite, axes: Sequence[int], eps: float, affine: Affine, axis: int = 1
 ) -> ops.LayerOp:
     return ops.StandardizeOp(site.bottom, site.top, axes, eps=eps, affine_axis=axis, **affine)
 

@@ -74,15 +74,19 @@ def lower_recurrent(
 
 
 def _weights(b: TileBuilder, op: RecurrentOp) -> list[Weights]:
-    """Of every gate."""
+    """Of all gates together where a command takes so many channels, else of every gate."""
+    gates, part, hidden = GATES[op.cell.data], op.part, op.hidden
+    grown = np.zeros((gates, part, hidden, 1, 1), np.float32)
+    grown[:, :hidden, :, 0, 0] = op.weight.array
+    addends = np.zeros((gates, part), np.float32)
+    if op.bias is not None:
+        addends[:, :hidden] = op.bias.array
+    count = gates if gates * part <= BM1684.limits.channels else 1
     found: list[Weights] = []
-    for index, weight in enumerate(op.weight.array):
-        bias = None if op.bias is None else op.bias.array[index]
-        part = op.part
-        grown = np.zeros((part, op.hidden, 1, 1), np.float32)
-        grown[: op.hidden, :, 0, 0] = weight
-        addend = None if bias is None else np.pad(bias, (0, part - op.hidden))
-        found.append(load_weights(b, CONV_FLOAT, grown, addend))
+    for first, several in ranges(gates, count):
+        weight = grown[first : first + several].reshape(-1, hidden, 1, 1)
+        addend = None if op.bias is None else addends[first : first + several].ravel()
+        found.append(load_weights(b, CONV_FLOAT, weight, addend))
     return found
 
 
@@ -167,8 +171,9 @@ class _Loop:
         sums = b.local(f32, (gates, part, 1, count))
         weights = self.kept or _weights(b, op)
         hidden = b.window(states[0], (0, 0, 0, 0), (1, op.hidden, 1, count))
-        for gate, (kernel, addend) in enumerate(weights):
-            target = _gates(b, sums, gate, 1)
+        for index, (kernel, addend) in enumerate(weights):
+            several = gates // len(weights)
+            target = _as_channels(b, _gates(b, sums, index * several, several))
             b.add(tile.ConvOp, [target, hidden, kernel, [] if addend is None else [addend]], {})
         if op.cell.data is Cell.RNN:
             b.arith("add", sums, sums, x)
@@ -176,8 +181,12 @@ class _Loop:
         if op.cell.data is Cell.GRU:
             return [_gru(b, x, sums, states[0])]
         b.arith("add", sums, sums, x)
-        open_ = _function(b, "sigmoid", _gates(b, sums, 0, 3))
-        new = _function(b, "tanh", _gates(b, sums, 3, 1))
+        inner = _gates(b, sums, 3, 1)  # tanh x = 2 sigmoid 2 x - 1: one function for all gates
+        b.scalar("mul", inner, inner, 2.0)
+        open_ = _function(b, "sigmoid", sums)
+        new = _gates(b, open_, 3, 1)
+        b.scalar("mul", new, new, 2.0)
+        b.scalar("sub", new, new, 1.0)
         entry, forget, output = (_gates(b, open_, gate, 1) for gate in range(3))
         cell = b.local(f32, (1, part, 1, count))
         b.arith("mul", cell, forget, states[1])
@@ -218,6 +227,15 @@ def _gates(b: TileBuilder, tensor: SSAValue, first: int, count: int) -> SSAValue
     ref = Ref.of(tensor)
     shape = (count, *ref.shape[1:])
     return b.view(tensor, ref.with_(shape=shape), 4 * first * ref.layout.strides[0])
+
+
+def _as_channels(b: TileBuilder, tensor: SSAValue) -> SSAValue:
+    """Local [gates, P, 1, N] as [1, gates * P, 1, N]."""
+    ref = Ref.of(tensor)
+    gates, part, h, w = ref.shape
+    row = ref.layout.strides[1]
+    layout = Layout(4, 1, (gates * lane_rows(part) * row, row, w, 1))
+    return b.view(tensor, ref.with_(shape=(1, gates * part, h, w), layout=layout))
 
 
 def _step_of(b: TileBuilder, tensor: SSAValue, t: int) -> SSAValue:

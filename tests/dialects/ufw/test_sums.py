@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -79,9 +80,9 @@ def test_layer_norm(shape: tuple[int, ...], axis: int, eps: float) -> None:
 @given(SHAPES, st.sampled_from([1, 2]), st.floats(1e-6, 0.1))
 def test_group_and_instance_norm(shape: tuple[int, ...], groups: int, eps: float) -> None:
     x, weight, bias = noise(shape), noise(shape[1:2], 1), noise(shape[1:2], 2)
-    given = {"eps": eps, "weight": weight, "bias": bias}
+    given: dict[str, Any] = {"eps": eps, "weight": weight, "bias": bias}
     op = ops.StandardizeOp(value(*shape), T, groups=groups, **given)
-    attributes = {"num_groups": groups, "epsilon": eps}
+    attributes: dict[str, Any] = {"num_groups": groups, "epsilon": eps}
     wanted = onnx_result("GroupNormalization", [x, weight, bias], **attributes)
     np.testing.assert_allclose(meaning(op, x), wanted, rtol=1e-3, atol=1e-4)
     op = ops.StandardizeOp(value(*shape), T, [2, 3], **given)
