@@ -66,13 +66,8 @@ def test_slopes_up_to_1_keep_the_scale(tmp_path: Path, slope: float) -> None:
 
 
 def test_a_slope_above_1_of_what_is_never_negative_keeps_the_scale(tmp_path: Path) -> None:
-<<<<<<< HEAD
-    text = DATA + layer("Sigmoid", "data", "c") + SLOPED["leaky"]
-    text += layer("TanH", "c", "z")  # or the two are one function
-=======
     near = layer("Pooling", "s", "c", "pooling_param { kernel_size: 3 stride: 1 pad: 1 }")
     text = DATA + layer("Sigmoid", "data", "s") + near + SLOPED["leaky"]
->>>>>>> functions
     made = calibrated(tmp_path, text, [])
     assert made.result.thresholds["y"] == made.result.thresholds["c"]
     assert made.records()["y"].is_unsigned
