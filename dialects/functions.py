@@ -147,6 +147,8 @@ def _whole(x: Expr, direction: int) -> Expr:
     moved = near - greater(near, x) if direction < 0 else near + greater(x, near)
     return rounded(x, moved)
 
+LARGEST = float(np.finfo(np.float32).max)
+"""The largest float32."""
 
 ROWS = (
     Function(
@@ -224,7 +226,7 @@ ROWS = (
         meaning=lambda x, p: np.minimum(np.maximum(x, p["min"]), p["max"]),
         recipe=lambda x, p: clip(x, p["min"], p["max"]),
         message="clip_param",
-        defaults={"min": 0.0, "max": 0.0},
+        defaults={"min": -LARGEST, "max": LARGEST},
         fault=lambda p: "min is above max" if p["min"] > p["max"] else "",
         bounds=lambda p: (p["min"], p["max"]),
         samples=({"min": -0.75, "max": 1.5}, {"min": 0.0, "max": 6.0}),

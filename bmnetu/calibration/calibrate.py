@@ -24,7 +24,7 @@ from bmnetu.calibration.int8.recipe import AUTO
 from bmnetu.calibration.int8.umodel import int8_message
 from bmnetu.calibration.run.net import FloatNet
 from bmnetu.calibration.thresholds.thresholds import Numbers
-from bmnetu.errors import UsageError
+from bmnetu.errors import UnsupportedError, UsageError
 from bmnetu.files.outputs import OutputFolder
 from bmnetu.files.reading import file_stem
 from bmnetu.frontend import Precision, load_network
@@ -76,6 +76,8 @@ def calibrate_network(options: CalibrateOptions, report: Report) -> CalibrationR
         report(f"note: {note}")
     keep_float(network, options.fpfwd_inputs, options.fpfwd_outputs, options.fpfwd_blocks)
     net = FloatNet(network, options.keep_bn)
+    if not net.shapes:
+        raise UnsupportedError(f"{options.model}: the net has no inputs that data could go through")
     data = open_checked(data_source(options), net.message, net.shapes, report)
     searches = _searches(options)
     channels, recipe = ranges(net, data, report), recipe_of(options)

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,8 @@ class Status(StrEnum):
     UNKNOWN = "unknown"  # it reads what an unsupported layer makes
 
 
+MOST_WEIGHTS = 1 << 30
+"""Of one layer: 4 GiB, the chip's memory."""
 COMPILED = (Status.INT8, Status.FP32)
 
 
@@ -142,6 +145,10 @@ class NoWeights:
         return None
 
     def take(self, layer: Layer, required: tuple[Required, ...]) -> Coefficients:
+        numbers = sum(prod(each.shape) for each in required)
+        if numbers > MOST_WEIGHTS:
+            what = f"it has {numbers} weights; at most {MOST_WEIGHTS} can be compiled"
+            raise UnsupportedError(layer.fault(what))
         return Coefficients(tuple(np.ones(each.shape, np.float32) for each in required))
 
 

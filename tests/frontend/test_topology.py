@@ -337,3 +337,15 @@ def test_faulty_shapes() -> None:
         reshaped([A, B], None, None)
     with pytest.raises(InputFileError, match=r'input "a" has shape \[1, 0\]'):
         reshaped([A], [[1, 0]], None)
+
+
+def test_a_net_whose_outputs_are_silenced(tmp_path: Path) -> None:
+    path = tmp_path / "net.prototxt"
+    text = data(1, 3, 4, 4) + layer("ReLU", name="r", top="r")
+    path.write_text(text + 'layer { name: "s" type: "Silence" bottom: "r" }')
+    found = read_topology(path)
+    assert found.outputs == ("r",)
+    assert any("silenced" in note for note in found.notes)
+    path.write_text(data(1, 3, 4, 4) + 'layer { name: "s" type: "Silence" bottom: "data" }')
+    with pytest.raises(InputFileError, match="no outputs"):
+        read_topology(path)

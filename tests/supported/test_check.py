@@ -76,6 +76,14 @@ def test_every_kind_of_refusal_is_named_at_once(
     assert f"{path}: 6 of 7 layers cannot be compiled" in capsys.readouterr().err
 
 
+def test_weights_that_no_chip_could_hold_are_not_made(tmp_path: Path) -> None:
+    param = "inner_product_param { num_output: 2000000000 }"
+    path = model(tmp_path, layer("InnerProduct", "x", "a", param))
+    (found,) = check_network(path).layers
+    assert found.status is Status.UNSUPPORTED
+    assert "weights; at most" in found.reason
+
+
 def test_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = model(tmp_path, layer("Sigmoid", "x", "g"), layer("Whiten", "g", "h"))
     assert main(["-check", "--json", f"-model={path}"]) == 4

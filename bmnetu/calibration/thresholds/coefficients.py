@@ -43,7 +43,7 @@ class RealCoefficients:
 
     def __init__(self, weight: Array, bias: Array | None, power: Array | float = 1.0) -> None:
         self.weight, self.bias = weight, bias
-        self._outputs = weight.shape[0]
+        self._outputs = weight.shape[0] if weight.ndim else 1
         magnitude = np.abs(weight)
         self._peak = float(magnitude.max(initial=0.0))
         power = np.broadcast_to(power, weight.shape)

@@ -60,11 +60,12 @@ def arg_max(site: LayerSite) -> ops.LayerOp:
     param = site.param.argmax_param
     if param.top_k != 1:
         raise UnsupportedSetting(f"top_k {param.top_k}, as the chip finds one place at a time,")
+    smallest = param.operation == ArgMaxParameter.ARG_MIN
     if param.HasField("axis"):
         axis, value = site.axis(param.axis), int(param.out_max_val)
-        return ops.ArgOp(site.bottom, site.tops, [value], axis=axis)
+        return ops.ArgOp(site.bottom, site.tops, [value], axis=axis, smallest=smallest)
     pairs = param.out_max_val
-    return ops.ArgOp(site.bottom, site.tops, [0], flat=True, pairs=pairs)
+    return ops.ArgOp(site.bottom, site.tops, [0], flat=True, pairs=pairs, smallest=smallest)
 
 
 def arg(site: LayerSite) -> ops.LayerOp:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,9 +82,23 @@ def read_topology(path: Path) -> Topology:
         outputs = names.outputs(layers, net.output_whitelist)
     except ValueError as error:
         raise InputFileError(f"{path}: output_whitelist {error}") from error
+    if not outputs:
+        outputs = _silenced(layers, path, notes)
     layers, outputs = names.named_as_outputs(layers, outputs)
     inputs = tuple(names.inputs)
     return Topology(path, net, inputs, tuple(layers), outputs, tuple(notes), unknown, blocks)
+
+
+def _silenced(layers: Sequence[Layer], path: Path, notes: list[str]) -> tuple[str, ...]:
+    """The blobs that only Silence layers read, as the outputs of a net that has no others."""
+    made = {top for layer in layers for top in layer.tops}
+    read = {blob for layer in layers if layer.param.type != "Silence" for blob in layer.bottoms}
+    silent = [layer for layer in layers if layer.param.type == "Silence"]
+    found = dict.fromkeys(blob for layer in silent for blob in layer.bottoms if blob in made - read)
+    if not found:
+        raise InputFileError(f"{path}: the net has no outputs: no layer makes a blob")
+    notes.append(f"{path}: all outputs are silenced; {', '.join(map(quoted, found))} is compiled")
+    return tuple(found)
 
 
 def _inference_layers(

@@ -30,7 +30,8 @@ def affine(
         return x
     shape, channels = types.shape_of(x), given.size
     if prod(shape[axis + given.ndim :]) == 1:  # a channel would have one pixel
-        return _along_rows(c, x, weight, bias, step)
+        rows = c.reshape(x, shape[: axis + given.ndim], f"{step}/rows")
+        return c.reshape(_along_rows(c, rows, weight, bias, step), shape, f"{step}/result")
     plain = len(shape) == 4 and axis == 1 and given.ndim == 1
     after = prod(shape[axis + given.ndim :])
     four = shape if plain else (prod(shape[:axis]), channels, after, 1)

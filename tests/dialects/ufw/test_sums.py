@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from dialects.ufw.layer import LayerOp
 from dialects.ufw.ops import ReduceOperation, Top
 from dialects.ufw.reference import evaluate
 from tests.dialects.ufw.test_ops import value
+from tests.frontend.samples import data, layer, layers_of, loaded
 from tests.onnx_runtime import onnx_result
 
 Array = NDArray[np.float32]
@@ -105,3 +107,12 @@ def test_places_among_all_numbers_of_an_image() -> None:
     assert y.shape == (2, 2, 1)
     assert y[:, 0, 0] == pytest.approx(x.reshape(2, -1).argmax(1))
     assert y[:, 1, 0] == pytest.approx(x.reshape(2, -1).max(1))
+
+
+def test_argmax_can_look_for_the_smallest(tmp_path: Path) -> None:
+    param = "argmax_param { axis: 1 operation: ARG_MIN }"
+    network = loaded(tmp_path, data(2, 5, 3) + layer("ArgMax", param))
+    (op,) = layers_of(network)
+    x = noise((2, 5, 3))
+    assert isinstance(op, LayerOp)
+    np.testing.assert_array_equal(evaluate(op, [x])[0], x.argmin(axis=1)[:, None])

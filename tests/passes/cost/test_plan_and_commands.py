@@ -15,6 +15,9 @@ from dialects.functions import FUNCTIONS
 from dialects.quant import QUANT, compute, movement, strips, types
 from dialects.quant.base import QuantOp, i64s, int_attr
 from dialects.quant.eltwise import BinaryKind, BinaryKindAttr, BinaryOp, ConstantOp, SelectOp
+from dialects.quant.reductions import MatMulOp, RecurrentOp, ReduceOp
+from dialects.quant.reductions.recurrent import Cell, CellAttr
+from dialects.quant.reductions.reduce import ReduceKind, ReduceKindAttr
 from dialects.quant.windows import RowWindow
 from passes.cost.layers import layer_work, rows_work
 from passes.cost.strips import exchange_cycles, join_cycles, split_cycles
@@ -121,7 +124,23 @@ def _strips(shape: Sequence[int], is_float: bool) -> Iterator[Case]:
     yield partial(made, strips.ExchangeHaloOp, [cut], around, **settings)
 
 
-FAMILIES = (_windows, _pointwise, _movement, _strips)
+def _sums(shape: Sequence[int], is_float: bool) -> Iterator[Case]:
+    (n, c, h, w), one = shape, tensor(shape, True)
+    if not is_float:
+        return
+    for kind, axes in ((ReduceKind.SUM, (1,)), (ReduceKind.MAX, (2, 3)), (ReduceKind.MIN, (3,))):
+        if axes == (1,) and n > 1:
+            continue  # made in two steps, whose sums between `emitted` leaves out
+        kept = [1 if axis in axes else size for axis, size in enumerate(shape)]
+        yield partial(made, ReduceOp, [one], tensor(kept, True), kind=ReduceKindAttr(kind),
+                      axes=i64s(axes))  # fmt: skip
+    yield partial(made, MatMulOp, [one, tensor((n, c, w, 20), True)], tensor((n, c, h, 20), True))
+    weight = ConstantAttr.of(np.ones((4, 16, 16), np.float32))
+    yield partial(made, RecurrentOp, [tensor((1, 64, h, 2), True)],
+                  tensor((1, 16, h, 2), True), cell=CellAttr(Cell.LSTM), weight=weight)  # fmt: skip
+
+
+FAMILIES = (_windows, _pointwise, _movement, _strips, _sums)
 CASES = [
     pytest.param(case, id=f"{'FP32' if is_float else 'INT8'}-{shape}-{family.__name__[1:]}-{i}")
     for family, is_float, shape in product(FAMILIES, (True, False), SHAPES)

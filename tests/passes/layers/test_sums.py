@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from xdsl.ir import SSAValue
 
@@ -20,6 +21,10 @@ Build = Callable[[SSAValue], LayerOp]
 SHAPED: dict[str, tuple[Build, tuple[int, ...]]] = {
     **{name: (build, (2, 4, 5, 7)) for name, (build, _) in SUMS.items()},
     "lrn of many channels": (lambda x: ops.LRNOp(x, T, size=5, alpha=0.1), (1, 600, 2, 3)),
+    "normalize of a row": (
+        lambda x: ops.NormalizeOp(x, T, np.ones(1, np.float32), across_spatial=True, eps=1e-10),
+        (5, 200, 1),
+    ),
     "lrn of a matrix": (lambda x: ops.LRNOp(x, T, size=3, alpha=0.1), (3, 70)),
     "lrn wider than the channels": (lambda x: ops.LRNOp(x, T, size=9, k=0.5), (1, 3, 4, 4)),
     "lrn within, wide": (lambda x: ops.LRNOp(x, T, size=33, within=True), (1, 3, 20, 4)),
