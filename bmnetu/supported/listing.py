@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import cast
@@ -21,6 +22,9 @@ from bmnetu.frontend.prototxt.unknown import SILENT
 from bmnetu.frontend.ufw_pb2 import LayerParameter
 from dialects.functions import FUNCTIONS
 from dialects.ufw.facts import LayerFacts
+
+REPLACED = "replaced by"
+"""How the limits of a layer begin that stands for others."""
 
 
 @dataclass(frozen=True)
@@ -59,12 +63,16 @@ def _of(name: str, importer: Importer) -> LayerType:
 
 
 def _computes(name: str, importer: Importer) -> str:
-    """A function's formula, or the first sentence on the op."""
+    """A function's formula, or the first sentence on the op; nothing where a layer is replaced by
+    others, as its limits say so."""
     for row in FUNCTIONS.values():
-        if row.layer == name:
+        if name in (row.layer, *row.aliases):
             return f"`{row.formula}`"
+    if importer.limits.startswith(REPLACED):
+        return ""
     text = " ".join(((importer.op and importer.op.__doc__) or "").split())
-    return text.split(". ")[0].rstrip(".:").replace("``", "`")
+    text = re.sub(r":\w+:`[\w.]*?(\w+)`", r"`\1`", text)
+    return re.split(r"\.(?= [A-Z`]|$)", text)[0].rstrip(".:").replace("``", "`")
 
 
 def _count(allowed: tuple[int, int]) -> str:

@@ -329,7 +329,7 @@ FAULTS: list[tuple[str, str, str, type[BmnetuError]]] = [
     ("Convolution", "convolution_param { num_output: 4 kernel_size: 12 }",
      "kernel of extent 12 is larger than the padded input (9 + 0 + 0)", UnsupportedError),
     ("Convolution", "convolution_param { num_output: 4 kernel_size: 1 axis: 2 }",
-     "convolution axis 2; only 1 can be compiled", UnsupportedError),
+     "convolution axis 2, which is not 1, cannot be compiled", UnsupportedError),
     ("Convolution", "convolution_param { num_output: 4 kernel_size: 1 pad: 40000 }",
      "has more than 2^31 elements", UnsupportedError),
     ("BatchNorm", "batch_norm_param { use_global_stats: false scale_bias: true }",

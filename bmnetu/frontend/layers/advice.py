@@ -25,8 +25,9 @@ HOST: dict[str, str] = {
     "Sort": "sorts",
     "Gather": "reads at places that are known at run time only",
     "GridSampler": "reads at places that are known at run time only",
-    "Python": "is code in Python",
-    "CTCGreedyDecoder": "picks the largest class of every step and drops repeated ones",
+    "Python": "is code in Python (PadTensor, Eltwise and darknet_reorg are known, see prototxt.md)",
+    "CTCGreedyDecoder": "picks the largest class of every step and drops repeated ones; at the end"
+    " of a net it is left out, with a note",
     "CTCDecoder": "picks the best sequence of classes",
 }
 """Layers whose work depends on their data: a processor computes them, not the NPU."""

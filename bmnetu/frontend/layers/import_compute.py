@@ -69,7 +69,7 @@ def window_of(site: LayerSite) -> Window:
     """The window of a layer with a convolution_param."""
     param = site.param.convolution_param
     if param.axis != 1:
-        raise UnsupportedSetting(f"convolution axis {param.axis}; only 1 can be compiled")
+        raise UnsupportedSetting(f"convolution axis {param.axis}, which is not 1,")
     return Window(
         kernel=_window(param, "kernel_size", "kernel_h", "kernel_w", None),
         stride=_window(param, "stride", "stride_h", "stride_w", 1),

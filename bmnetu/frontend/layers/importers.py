@@ -83,8 +83,6 @@ IMPORTERS: dict[str, Importer] = {
     "CReLU": Importer(
         movement.crelu,
         ops.ConcatOp,
-        bottoms=(0, ANY),
-        tops=(0, ANY),
         messages=("concat_param", "relu_param"),
         limits="replaced by Power, Concat and ReLU",
     ),

@@ -136,7 +136,7 @@ def _sums(shape: Sequence[int], is_float: bool) -> Iterator[Case]:
                       axes=i64s(axes))  # fmt: skip
     yield partial(made, MatMulOp, [one, tensor((n, c, w, 20), True)], tensor((n, c, h, 20), True))
     weight = ConstantAttr.of(np.ones((4, 16, 16), np.float32))
-    yield partial(made, RecurrentOp, [tensor((1, 64, h, 2), True)],
+    yield partial(made, RecurrentOp, [tensor((1, 256, h, 2), True)],
                   tensor((1, 16, h, 2), True), cell=CellAttr(Cell.LSTM), weight=weight)  # fmt: skip
 
 
