@@ -7,7 +7,7 @@ its outputs; the function's ``input_names`` and ``output_names`` give their blob
 
 from __future__ import annotations
 
-from xdsl.ir import Dialect
+from xdsl.ir import Attribute, Dialect
 
 from dialects.ufw.activation import LogSoftmaxOp, PointwiseOp, PReLUOp, ReLUOp, SoftmaxOp
 from dialects.ufw.convolution import ConvolutionOp, InnerProductOp
@@ -100,7 +100,7 @@ ALL_OPS: list[type[LayerOp]] = [
     MatMulOp,
 ]
 
-ATTRIBUTES = [
+ATTRIBUTES: list[type[Attribute]] = [
     PoolingKindAttr,
     EltwiseOperationAttr,
     PadModeAttr,

@@ -11,7 +11,7 @@ from xdsl.irdl import irdl_op_definition, prop_def, traits_def
 from xdsl.traits import Pure
 
 from dialects.ufw import shapes
-from dialects.ufw.facts import CarriesOn, FloatArray, FollowsOperand
+from dialects.ufw.facts import Array, CarriesOn, FloatArray, FollowsOperand
 from dialects.ufw.layer import Top, UnaryLayerOp, shape_of
 from dialects.ufw.pooling import PoolingKind, PoolingKindAttr
 from dialects.ufw.shapes import Shape, require, show
@@ -70,11 +70,11 @@ class SPPOp(UnaryLayerOp):
     def cannot_be_negative(self, nonnegative: Sequence[bool]) -> bool:
         return nonnegative[0]
 
-    def meaning(self, inputs: Sequence[FloatArray]) -> list[FloatArray]:
+    def meaning(self, inputs: Sequence[FloatArray]) -> list[Array]:
         x = inputs[0]
         largest = self.kind.data == PoolingKind.MAX
         ufunc, empty = (np.maximum, -np.inf) if largest else (np.add, 0.0)
-        rows: list[FloatArray] = []
+        rows: list[Array] = []
         for bins, kernel, (ph, pw) in self.windows():
             y = pool(x, ufunc, empty, (bins, bins), kernel, kernel, (ph, ph, pw, pw))
             if not largest:

@@ -252,7 +252,7 @@ class PoolingNdOp(UnaryLayerOp):
     def keeps_channel_factors(self, batch: int, channels: int) -> bool:
         return True
 
-    def meaning(self, inputs: Sequence[FloatArray]) -> list[FloatArray]:
+    def meaning(self, inputs: Sequence[FloatArray]) -> list[Array]:
         x = inputs[0].reshape(volume(inputs[0].shape))
         frames, rows, columns = volume(shape_of(self.top))[2:]
         (kt, st, pt), (kh, sh, ph), (kw, sw, pw) = (self.of_axis(axis) for axis in range(3))

@@ -50,8 +50,9 @@ class Converter:
             name += "'"
         self._names.add(name)
         variadic = op_type in (compute.EltwiseOp, movement.ConcatOp, movement.InterleaveOp)
+        given: list[Any] = [list(operands)] if variadic else list(operands)
         op = op_type.build(
-            operands=[list(operands)] if variadic else list(operands),
+            operands=given,
             result_types=[result],
             properties={
                 "tops": ArrayAttr([StringAttr(name)]),

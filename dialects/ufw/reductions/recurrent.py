@@ -148,7 +148,7 @@ class RecurrentOp(LayerOp):
         shape, batch = shape_of(self.bottoms[0]), self.batch.get_values()
         require(len(shape) >= 2, f"a recurrent layer needs T x N x I, has {show(shape)}")
         fits = not batch or (batch[0] > 0 and shape[0] % batch[0] == 0)
-        require(fits, f"{shape[0]} steps are no multiple of {batch} sequences")
+        require(fits, f"{shape[0]} steps are no multiple of {show(batch)} sequences")
         require(len(self.roles) == len(self.bottoms) - 1, "one role an operand behind x")
         length, sequences, inputs = self.sizes
         hidden, directions, gates = self.hidden, self.directions, GATES[self.cell.data]
@@ -164,6 +164,9 @@ class RecurrentOp(LayerOp):
         for value in self.of_role(Other.CONT):
             given = shape_of(value)
             require(given == (length, sequences), f"the markers are {show(given)}, not T x N")
+        for value in self.of_role(Other.STATIC):
+            given = shape_of(value)
+            require(given[:1] == (sequences,), f"the static bottom is {show(given)}, not N x ...")
         states = self.of_role(Other.STATE)
         for value in states:
             require(shape_of(value) == (1, sequences, hidden), "a state must be 1 x N x H")

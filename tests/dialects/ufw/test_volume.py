@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from xdsl.ir import SSAValue
 
 from bmnetu.errors import UnsupportedError
 from dialects.constant import Array
 from dialects.execute import execute
 from dialects.quant.scale import ScaleAttr
 from dialects.ufw import ops
-from dialects.ufw.layer import SI8, Top, shape_of
+from dialects.ufw.layer import SI8, LayerOp, Top, shape_of
 from dialects.ufw.reference import evaluate
 from tests.dialects.ufw.test_ops import value
 from tests.frontend.samples import data, layer, layers_of, loaded, main_of
@@ -68,7 +70,7 @@ def test_pooling(
         value(*x.shape), T, kind, kernel, stride=stride, pad=pad, ceil_mode=False
     )
     operator = "MaxPool" if kind is MAX else "AveragePool"
-    more = {} if kind is MAX else {"count_include_pad": 1}
+    more: dict[str, Any] = {} if kind is MAX else {"count_include_pad": 1}
     expected = onnx_result(
         operator, [x], kernel_shape=kernel, strides=stride, pads=[*pad, *pad], **more
     )
@@ -99,16 +101,18 @@ def test_the_npu_convolves(
     dilation: tuple[int, ...], group: int, integer: bool,
 ) -> None:  # fmt: skip
     shape = (6 if group < 4 else 4, 4 // group, *kernel)
-    given = {"stride": stride, "pad": pad, "dilation": dilation, "group": group}
+    weight, bias, top, shift = noise(*shape), noise(shape[0]), T, None
     if integer:
         weight, bias = integers(*shape), np.arange(shape[0]).astype(np.int16)
-        top = Top("t", SI8, ScaleAttr.of(0.05))
-        check(
-            lambda x: ops.ConvolutionNdOp(x, top, weight, bias, right_shift=9, **given),
-            VOLUME, integer=True,
+        top, shift = Top("t", SI8, ScaleAttr.of(0.05)), 9
+
+    def build(x: SSAValue) -> LayerOp:
+        return ops.ConvolutionNdOp(
+            x, top, weight, bias, stride=stride, pad=pad, dilation=dilation, group=group,
+            right_shift=shift,
         )  # fmt: skip
-    else:
-        check(lambda x: ops.ConvolutionNdOp(x, T, noise(*shape), noise(shape[0]), **given), VOLUME)
+
+    check(build, VOLUME, integer=integer)
 
 
 @pytest.mark.parametrize("integer", [False, True])
@@ -123,10 +127,11 @@ def test_the_npu_pools(
     pad: tuple[int, ...], integer: bool,
 ) -> None:  # fmt: skip
     top = Top("t", SI8, ScaleAttr.of(0.05)) if integer else T
-    check(
-        lambda x: ops.PoolingNdOp(x, top, kind, kernel, stride=stride, pad=pad),
-        VOLUME, integer=integer,
-    )  # fmt: skip
+
+    def build(x: SSAValue) -> LayerOp:
+        return ops.PoolingNdOp(x, top, kind, kernel, stride=stride, pad=pad)
+
+    check(build, VOLUME, integer=integer)
 
 
 @given(
@@ -138,13 +143,18 @@ def test_convolution_of_one_axis(
     kernel: int, stride: int, pad: int, dilation: int, group: int
 ) -> None:
     x, weight = noise(2, 4, 9), noise(6, 4 // group, kernel, seed=1)
-    given = {"stride": [stride], "pad": [pad], "dilation": [dilation], "group": group}
-    op = ops.ConvolutionNdOp(value(*x.shape), T, weight, **given)
+
+    def build(x: SSAValue) -> LayerOp:
+        return ops.ConvolutionNdOp(
+            x, T, weight, stride=[stride], pad=[pad], dilation=[dilation], group=group
+        )
+
+    op = build(value(*x.shape))
     expected = onnx_result(
         "Conv", [x], [weight], strides=[stride], pads=[pad, pad], dilations=[dilation], group=group
     )
     np.testing.assert_allclose(evaluate(op, [x])[0], expected, atol=1e-4)
-    check(lambda x: ops.ConvolutionNdOp(x, T, weight, **given), (2, 4, 9), opts=[2])
+    check(build, (2, 4, 9), opts=[2])
 
 
 @pytest.mark.parametrize("kind", [MAX, AVERAGE])
@@ -159,9 +169,12 @@ def test_spatial_pyramid(kind: ops.PoolingKind, height: int, width: int) -> None
     if height % 2 == width % 2 == 0:
         halves = reduce(x.reshape(2, 3, 2, height // 2, 2, width // 2), axis=(3, 5))
         np.testing.assert_allclose(found[:, 3:], halves.reshape(2, -1), atol=1e-6)
-    for integer in (False, True):
-        top = Top("t", SI8, ScaleAttr.of(0.05)) if integer else T
-        check(lambda x, top=top: ops.SPPOp(x, top, kind, 2), x.shape, integer=integer)
+    for top in (T, Top("t", SI8, ScaleAttr.of(0.05))):
+
+        def build(x: SSAValue, top: Top = top) -> LayerOp:
+            return ops.SPPOp(x, top, kind, 2)
+
+        check(build, x.shape, integer=top is not T)
 
 
 def test_crelu(tmp_path: Path) -> None:
