@@ -163,7 +163,8 @@ In an INT8 net a layer computes in 8 bits ("INT8"), or in float ("FP32"): then c
 around it. In a float net all layers compute in float. What is work for the host is not compiled.
 Every layer can also have `forward_with_float`, `th_strategy`, `th_scale` and `threshold`, see
 [calibration.md](calibration.md), and fields that have no effect, see [prototxt.md](prototxt.md).
-A field with `[]` can be given several times.
+A field with `[]` can be given several times; behind `=` stands its default, of several words the
+first.
 
 | layer | in an INT8 net | computes | bottoms | tops | parameters | limits |
 |---|---|---|---|---|---|---|

@@ -55,8 +55,14 @@ TO_DEPTH = ("space2depth_param", "space_to_depth_param")
 SHUFFLE = ("pixel_shuffle_param", "pixelshuffle_param")
 
 IMPORTERS: dict[str, Importer] = {
-    "Arg": Importer(reduction.arg, ops.ArgOp, tops=(1, 2)),
-    "ArgMax": Importer(reduction.arg_max, ops.ArgOp),
+    "Arg": Importer(
+        reduction.arg, ops.ArgOp, tops=(1, 2), limits="top_k is 1; without an axis it is 1"
+    ),
+    "ArgMax": Importer(
+        reduction.arg_max,
+        ops.ArgOp,
+        limits="top_k is 1; without an axis all numbers of an image are one row",
+    ),
     "Axpy": Importer(
         eltwise.axpy,
         ops.EltwiseOp,
@@ -75,7 +81,7 @@ IMPORTERS: dict[str, Importer] = {
     "ComposedFunction": Importer(compute.composed_function, ops.PointwiseOp),
     "Concat": Importer(movement.concat, ops.ConcatOp, bottoms=(1, ANY)),
     "ConstBinary": Importer(eltwise.binary("const_binary_param"), ops.BinaryOp),
-    "Convolution": Importer(compute.convolution, ops.ConvolutionOp),
+    "Convolution": Importer(compute.convolution, ops.ConvolutionOp, limits="axis is 1"),
     "Convolution3D": Importer(volume.convolution_3d, ops.ConvolutionNdOp),
     "ConvolutionDepthwise": Importer(
         compute.depthwise_convolution, ops.ConvolutionOp, messages=CONVOLUTION
@@ -89,7 +95,10 @@ IMPORTERS: dict[str, Importer] = {
     "Crop": Importer(pixels.crop, ops.StridedSliceOp, bottoms=(2, 2)),
     "CropCenter": Importer(pixels.crop_center, ops.StridedSliceOp),
     "CuDNNBatchNorm": Importer(
-        normalisation.cudnn_batch_norm, ops.ScaleOp, messages=("cudnn_batch_norm_param",)
+        normalisation.cudnn_batch_norm,
+        ops.ScaleOp,
+        messages=("cudnn_batch_norm_param",),
+        limits="use_global_stats: false is refused",
     ),
     "Deconvolution": Importer(compute.deconvolution, ops.DeconvolutionOp, messages=CONVOLUTION),
     "DeconvolutionDepthwise": Importer(
@@ -137,8 +146,13 @@ IMPORTERS: dict[str, Importer] = {
         messages=("recurrent_param",),
         bottoms=(2, 5),
         tops=(1, 3),
+        limits="the sequences begin where the second bottom is 0",
     ),
-    "Lstm": Importer(recurrent.lstm_of_descendants, ops.RecurrentOp),
+    "Lstm": Importer(
+        recurrent.lstm_of_descendants,
+        ops.RecurrentOp,
+        limits="clipping_threshold is of the training",
+    ),
     "MatMul": Importer(reduction.matmul, ops.MatMulOp, bottoms=(2, 2), messages=("matmul_param",)),
     "MVN": Importer(reduction.mvn, ops.StandardizeOp),
     "Normalize": Importer(reduction.normalize, ops.NormalizeOp, messages=("norm_param",)),
@@ -149,15 +163,17 @@ IMPORTERS: dict[str, Importer] = {
     "Parameter": Importer(eltwise.parameter, ops.ParameterOp, bottoms=(0, 0)),
     "Permute": Importer(movement.permute, ops.PermuteOp),
     "PixelShuffle": Importer(rearrange.pixel_shuffle, ops.RearrangeOp, messages=SHUFFLE),
-    "Pooling": Importer(pooling.pooling, ops.PoolingOp, tops=(1, 2)),
-    "Pooling3D": Importer(volume.pooling_3d, ops.PoolingNdOp),
-    "PoolingTF": Importer(pooling.pooling_tf, ops.PoolingOp),
+    "Pooling": Importer(
+        pooling.pooling, ops.PoolingOp, tops=(1, 2), limits="STOCHASTIC is refused"
+    ),
+    "Pooling3D": Importer(volume.pooling_3d, ops.PoolingNdOp, limits="STOCHASTIC is refused"),
+    "PoolingTF": Importer(pooling.pooling_tf, ops.PoolingOp, limits="STOCHASTIC is refused"),
     "PReLU": Importer(compute.prelu, ops.PReLUOp),
     "Reduce": Importer(reduction.reduce, ops.ReduceOp),
     "ReduceFull": Importer(reduction.reduce, ops.ReduceOp),
     "Reduction": Importer(reduction.reduction, ops.ReduceOp),
-    "ReLU": Importer(compute.relu, ops.ReLUOp),
-    "ReLU6": Importer(compute.relu6, ops.ReLUOp),
+    "ReLU": Importer(compute.relu, ops.ReLUOp, limits="relu6 with a negative_slope is refused"),
+    "ReLU6": Importer(compute.relu6, ops.ReLUOp, limits="a negative_slope is refused"),
     "Reorg": Importer(rearrange.reorg, ops.RearrangeOp),
     "Reshape": Importer(movement.reshape, ops.ReshapeOp),
     "ResizeBilinear": Importer(pixels.resize_bilinear, ops.ResizeOp, limits="data_format is NCHW"),
@@ -185,7 +201,7 @@ IMPORTERS: dict[str, Importer] = {
     ),
     "SpaceToDepth": Importer(rearrange.space_to_depth, ops.RearrangeOp, messages=TO_DEPTH),
     "Split": Importer(movement.split, ops.SplitOp, tops=(1, ANY)),
-    "SPP": Importer(pooling.spp, ops.SPPOp),
+    "SPP": Importer(pooling.spp, ops.SPPOp, limits="STOCHASTIC is refused"),
     "Squeeze": Importer(rearrange.squeeze, ops.ReshapeOp),
     "StrideSlice": Importer(pixels.stride_slice, ops.StridedSliceOp),
     "Tile": Importer(pixels.tile, ops.TileOp),
@@ -204,7 +220,11 @@ IMPORTERS: dict[str, Importer] = {
         " refused",
     ),
     "UpsampleLayer": Importer(
-        pixels.upsample, ops.ResizeOp, bottoms=(1, 2), messages=("upsample_param",)
+        pixels.upsample,
+        ops.ResizeOp,
+        bottoms=(1, 2),
+        messages=("upsample_param",),
+        limits="as Upsample",
     ),
     "Where": Importer(eltwise.select, ops.SelectOp, bottoms=(3, 3), messages=()),
 }
