@@ -122,6 +122,9 @@ READERS = [
     ("ImageData", "image_data_param { new_height: 9 new_width: 9 is_color: false } "
      "transform_param { crop_size: 7 }", (1, 1, 7, 7)),
     ("ImageData", "image_data_param { source: 'list.txt' }", ()),
+    ("ImageSegData", "image_data_param { batch_size: 2 label_type: PIXEL } "
+     "transform_param { mean_value: [1, 2, 3] crop_size: 7 }", (2, 3, 7, 7)),
+    ("ImageLabelmapData", "image_data_param { new_height: 4 new_width: 5 }", (1, 3, 4, 5)),
     ("DenseImageData", "dense_image_data_param { batch_size: 2 new_height: 4 new_width: 5 }",
      (2, 3, 4, 5)),
     ("AnnotatedData", "data_param { batch_size: 2 } annotated_data_param { label_map_file: 'x' } "

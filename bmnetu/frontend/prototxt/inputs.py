@@ -101,7 +101,7 @@ def _database_shape(layer: LayerParameter) -> tuple[int, ...]:
 
 
 def _file_image_shape(layer: LayerParameter) -> tuple[int, ...]:
-    """ImageData and DenseImageData: images of one size, unless a crop follows."""
+    """ImageData and those that read images with labels: of one size, unless a crop follows."""
     dense = layer.HasField("dense_image_data_param")
     param = layer.dense_image_data_param if dense else layer.image_data_param
     transform = TransformationParameter()
@@ -130,6 +130,8 @@ DATA_LAYERS: dict[str, Callable[[LayerParameter], tuple[int, ...]]] = {
     "DenseImageData": _file_image_shape,
     "HDF5Data": _unknown_shape,
     "ImageData": _file_image_shape,
+    "ImageLabelmapData": _file_image_shape,
+    "ImageSegData": _file_image_shape,
     "MemoryData": _memory_shape,
     "VideoData": _video_shape,
     "WindowData": _database_shape,
