@@ -5,7 +5,7 @@
 // CHECK: func.func @main
 func.func @main(%x: tensor<1x4x5x5xf32>) -> (tensor<1x4x5x5xf32>, tensor<1x4x5x5xf32>, tensor<1x4x5x5xf32>, tensor<1x4x5x5xf32>, tensor<1x4x5x5xf32>) attributes {input_names = ["x"], output_names = ["swish", "silu", "odd", "gelu", "read"]} {
   %add = ufw.pointwise "power" ["add"] %x with {shift = 3.000000e+00 : f32} : (tensor<1x4x5x5xf32>) -> tensor<1x4x5x5xf32>
-  %clip = ufw.pointwise "clip" ["clip"] %add with {max = 6.000000e+00 : f32} : (tensor<1x4x5x5xf32>) -> tensor<1x4x5x5xf32>
+  %clip = ufw.pointwise "clip" ["clip"] %add with {min = 0.000000e+00 : f32, max = 6.000000e+00 : f32} : (tensor<1x4x5x5xf32>) -> tensor<1x4x5x5xf32>
   %mul = ufw.eltwise product ["mul"] %x, %clip : (tensor<1x4x5x5xf32>, tensor<1x4x5x5xf32>) -> tensor<1x4x5x5xf32>
 // CHECK-NEXT: %div = ufw.pointwise "hswish" ["swish"] %x : (tensor<1x4x5x5xf32>) -> tensor<1x4x5x5xf32>
   %div = ufw.pointwise "power" ["swish"] %mul with {scale = 0.166666672 : f32} : (tensor<1x4x5x5xf32>) -> tensor<1x4x5x5xf32>

@@ -117,6 +117,20 @@ def test_every_importer_is_tried() -> None:
     assert {kind for kind, _, _ in SHAPES} | elsewhere == set(IMPORTERS)
 
 
+HOLES = [
+    ("hole: 3", (3, 3)), ("hole: 3 hole: 2", (3, 2)), ("hole_h: 3 hole_w: 2", (3, 2)),
+    ("hole_w: 2", (1, 2)), ("dilation: 3", (3, 3)), ("", (1, 1)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("setting", "dilation"), HOLES)
+def test_hole_is_dilation(tmp_path: Path, setting: str, dilation: tuple[int, int]) -> None:
+    param = f"convolution_param {{ num_output: 2 kernel_size: 3 {setting} }}"
+    op = one(tmp_path, "Convolution", param)
+    assert isinstance(op, ops.ConvolutionOp)
+    assert op.dilation.get_values() == dilation
+
+
 def test_convolution_settings(tmp_path: Path) -> None:
     rest = (
         "convolution_param { num_output: 6 kernel_h: 1 kernel_w: 3 stride: 2 pad_h: 1 "
@@ -320,6 +334,8 @@ FAULTS: list[tuple[str, str, str, type[BmnetuError]]] = [
      "kernel_size requires 1 or 2 numbers, has 3", UnsupportedError),
     ("Convolution", "convolution_param { num_output: 4 kernel_size: 1 kernel_h: 1 }",
      "has both kernel_size and kernel_h or kernel_w", UnsupportedError),
+    ("Convolution", "convolution_param { num_output: 2 kernel_size: 3 hole: 2 dilation: 2 }",
+     "has two of dilation, hole, and hole_h with hole_w", UnsupportedError),
     ("Convolution", "convolution_param { num_output: 4 kernel_size: 1 group: 3 }",
      "group 3 does not divide 4 input channels", UnsupportedError),
     ("Convolution", "convolution_param { num_output: 4 kernel_size: 1 group: 0 }",

@@ -10,7 +10,7 @@ from typing import cast
 import numpy as np
 from xdsl.utils.exceptions import VerifyException
 
-from bmnetu.frontend.layers.import_volume import convolution_nd
+from bmnetu.frontend.layers.import_volume import convolution_nd, dilation_of
 from bmnetu.frontend.layers.site import LayerSite, UnsupportedSetting
 from bmnetu.frontend.prototxt.custom import CUSTOM_MESSAGES
 from bmnetu.frontend.ufw_pb2 import ConvolutionParameter
@@ -74,7 +74,7 @@ def window_of(site: LayerSite) -> Window:
         kernel=_window(param, "kernel_size", "kernel_h", "kernel_w", None),
         stride=_window(param, "stride", "stride_h", "stride_w", 1),
         pad=_pads(param, _window(param, "pad", "pad_h", "pad_w", 0)),
-        dilation=_pair(param.dilation, "dilation", 1),
+        dilation=_pair(dilation_of(param), "dilation", 1),
     )
 
 

@@ -8,7 +8,7 @@ from math import prod
 from google.protobuf.message import Message
 
 from bmnetu.frontend.layers.site import LayerSite, UnsupportedSetting
-from bmnetu.frontend.ufw_pb2 import Pooling3DParameter
+from bmnetu.frontend.ufw_pb2 import ConvolutionParameter, Pooling3DParameter
 from bmnetu.frontend.weights.blobs import Role
 from dialects.ufw import ops
 from dialects.ufw.shapes import require
@@ -56,9 +56,18 @@ def convolution_nd(site: LayerSite, group: int) -> ops.LayerOp:
         _each(axes, param.kernel_size, "kernel_size", None),
         _each(axes, param.stride, "stride", 1),
         _each(axes, param.pad, "pad", 0),
-        _each(axes, param.dilation, "dilation", 1),
+        _each(axes, dilation_of(param), "dilation", 1),
     )
     return _convolution(site, param.num_output, param.bias_term, group, *settings)
+
+
+def dilation_of(param: ConvolutionParameter) -> Sequence[int]:
+    """``dilation``, or ``hole`` as DeepLab calls it; empty where none is given."""
+    pair = (param.hole_h, param.hole_w)
+    pairs = pair if param.HasField("hole_h") or param.HasField("hole_w") else ()
+    given = [numbers for numbers in (param.dilation, param.hole, pairs) if len(numbers)]
+    require(len(given) < 2, "has two of dilation, hole, and hole_h with hole_w")
+    return given[0] if given else ()
 
 
 def _each(axes: int, values: Sequence[int], what: str, default: int | None) -> Sequence[int]:
