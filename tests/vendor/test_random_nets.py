@@ -68,7 +68,7 @@ def test_winograd(integer: bool, opt: int, tmp_path: Path) -> None:
 def test_slices_of_rows(integer: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan_rows, "SLICE_CYCLES", 0)
     parts = 0
-    for seed in range(24):
+    for seed in range(96):
         module = random_image_module(seed, integer)
         findings = compared(module, integer, "quant-slice-rows", "quant-slice-rows{space=3000}")
         found = len(observed_parts(module))
