@@ -72,8 +72,23 @@ class WeightedLayerOp(UnaryLayerOp, ABC):
         verify_coefficients(self.weight, self.bias, self.right_shift)
 
 
+class GroupedOp(WeightedLayerOp, ABC):
+    """A convolution of any kind with groups; ``weight`` is [O, I / group, ...]."""
+
+    group = prop_def(IntegerAttr[I64], default_value=ONE)
+
+    @property
+    def groups(self) -> int:
+        return self.group.value.data
+
+    def meet_weights(self, channels: Array) -> Array:
+        outputs, inputs, *kernel = self.weight.shape
+        by_group = channels.reshape(self.groups, inputs, *[1] * len(kernel))
+        return np.repeat(by_group, outputs // self.groups, axis=0)
+
+
 @irdl_op_definition
-class ConvolutionOp(WeightedLayerOp):
+class ConvolutionOp(GroupedOp):
     """2-d convolution with groups; depthwise when ``group`` equals the channels.
 
     ``weight`` is [O, I / group, kh, kw], ``bias`` [O]; stride and dilation are (h, w), pad is top,
@@ -87,7 +102,6 @@ class ConvolutionOp(WeightedLayerOp):
     stride = prop_def(DenseArrayBase.constr(i64), default_value=pairs((1, 1)))
     pad = prop_def(DenseArrayBase.constr(i64), default_value=pairs((0, 0, 0, 0)))
     dilation = prop_def(DenseArrayBase.constr(i64), default_value=pairs((1, 1)))
-    group = prop_def(IntegerAttr[I64], default_value=ONE)
     use_winograd = opt_prop_def(BoolAttr)
 
     traits = traits_def(Pure(), TakesReLU())
@@ -128,15 +142,6 @@ class ConvolutionOp(WeightedLayerOp):
             self.group.value.data,
         )
         return [shape]
-
-    @property
-    def groups(self) -> int:
-        return self.group.value.data
-
-    def meet_weights(self, channels: Array) -> Array:
-        outputs, inputs = self.weight.shape[:2]
-        by_group = channels.reshape(self.groups, inputs, 1, 1)
-        return np.repeat(by_group, outputs // self.groups, axis=0)
 
     def meaning(self, inputs: Sequence[FloatArray]) -> list[FloatArray]:
         y = convolve(

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from xdsl.dialects.builtin import I64, DenseArrayBase, IntegerAttr, i64
+from xdsl.dialects.builtin import DenseArrayBase, i64
 from xdsl.ir import SSAValue
 from xdsl.irdl import irdl_op_definition, prop_def, traits_def
 from xdsl.traits import Pure
 
 from dialects.ufw import shapes
-from dialects.ufw.convolution import ONE, WeightedLayerOp
+from dialects.ufw.convolution import GroupedOp
 from dialects.ufw.facts import Array, FloatArray, TakesReLU
 from dialects.ufw.layer import Coefficients, Top, pairs, per_axis, shape_of
 from dialects.ufw.shapes import Shape, four_pads
 
 
 @irdl_op_definition
-class DeconvolutionOp(WeightedLayerOp):
+class DeconvolutionOp(GroupedOp):
     """The transpose of a 2-d convolution with groups; depthwise when ``group`` equals the channels.
 
     ``y[s i + d t - pad] += w[t] x[i]`` along height and width. ``weight`` is [O, I / group, kh, kw]
@@ -32,7 +32,6 @@ class DeconvolutionOp(WeightedLayerOp):
     stride = prop_def(DenseArrayBase.constr(i64), default_value=pairs((1, 1)))
     pad = prop_def(DenseArrayBase.constr(i64), default_value=pairs((0, 0, 0, 0)))
     dilation = prop_def(DenseArrayBase.constr(i64), default_value=pairs((1, 1)))
-    group = prop_def(IntegerAttr[I64], default_value=ONE)
 
     traits = traits_def(Pure(), TakesReLU())
     assembly_format = (
@@ -70,15 +69,6 @@ class DeconvolutionOp(WeightedLayerOp):
             self.group.value.data,
         )
         return [shape]
-
-    @property
-    def groups(self) -> int:
-        return self.group.value.data
-
-    def meet_weights(self, channels: Array) -> Array:
-        outputs, inputs = self.weight.shape[:2]
-        by_group = channels.reshape(self.groups, inputs, 1, 1)
-        return np.repeat(by_group, outputs // self.groups, axis=0)
 
     def stored_weight(self, weight: Array) -> Array:
         outputs, inputs = weight.shape[:2]

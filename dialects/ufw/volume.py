@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from math import prod
 
 import numpy as np
-from xdsl.dialects.builtin import I64, BoolAttr, DenseArrayBase, IntegerAttr, i64
+from xdsl.dialects.builtin import BoolAttr, DenseArrayBase, i64
 from xdsl.ir import SSAValue
 from xdsl.irdl import irdl_op_definition, prop_def, traits_def
 from xdsl.traits import Pure
 
 from dialects.ufw import shapes
-from dialects.ufw.convolution import WeightedLayerOp
+from dialects.ufw.convolution import GroupedOp
 from dialects.ufw.facts import Array, CarriesOn, FloatArray, FollowsOperand, TakesReLU
 from dialects.ufw.layer import Coefficients, Top, UnaryLayerOp, per_axis, shape_of
 from dialects.ufw.pooling import PoolingKind, PoolingKindAttr
@@ -44,7 +44,7 @@ def volume(shape: Shape) -> Shape:
 
 
 @irdl_op_definition
-class ConvolutionNdOp(WeightedLayerOp):
+class ConvolutionNdOp(GroupedOp):
     """1-d or 3-d convolution with groups.
 
     ``weight`` is [O, I / group, kt, kh, kw] or [O, I / group, k], ``bias`` [O]; stride, pad (equal
@@ -57,7 +57,6 @@ class ConvolutionNdOp(WeightedLayerOp):
     stride = prop_def(I64S)
     pad = prop_def(I64S)
     dilation = prop_def(I64S)
-    group = prop_def(IntegerAttr[I64], default_value=IntegerAttr(1, i64))
 
     traits = traits_def(Pure(), TakesReLU())
     assembly_format = (
@@ -93,10 +92,6 @@ class ConvolutionNdOp(WeightedLayerOp):
         )]  # fmt: skip
 
     @property
-    def groups(self) -> int:
-        return self.group.value.data
-
-    @property
     def kernels(self) -> FloatArray:
         """The weights as [O, I / group, kt, kh, kw]."""
         return self.weight.array.reshape(volume(self.weight.shape))
@@ -106,11 +101,6 @@ class ConvolutionNdOp(WeightedLayerOp):
         """Stride, pad and dilation, each (t, h, w)."""
         stride, pad, dilation = (x.get_values() for x in (self.stride, self.pad, self.dilation))
         return triple(stride, 1), triple(pad, 0), triple(dilation, 1)
-
-    def meet_weights(self, channels: Array) -> Array:
-        outputs, inputs, *kernel = self.weight.shape
-        by_group = channels.reshape(self.groups, inputs, *[1] * len(kernel))
-        return np.repeat(by_group, outputs // self.groups, axis=0)
 
     def meaning(self, inputs: Sequence[FloatArray]) -> list[FloatArray]:
         """A sum of 2-d convolutions of frames, one a step of the kernel along the time."""

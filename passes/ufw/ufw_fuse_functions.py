@@ -162,7 +162,8 @@ def _reaching(end: LayerOp) -> list[LayerOp]:
 
 def _depth(value: SSAValue, inner: list[LayerOp]) -> int:
     """Where the layer that makes a value stands among them; -1 outside."""
-    return inner.index(value.owner) if value.owner in inner else -1  # type: ignore[arg-type]
+    owner = value.owner
+    return inner.index(owner) if isinstance(owner, LayerOp) and owner in inner else -1
 
 
 def _between(x: SSAValue, end: LayerOp, inner: list[LayerOp]) -> list[LayerOp] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
@@ -24,7 +25,7 @@ MOST_PLACES = 1 << 23
 """Places of a map whose numbers, and differences, float32 holds."""
 
 
-class WindowPlacesOp(QuantOp):
+class WindowPlacesOp(QuantOp, ABC):
     """An op on windows over maps of rank 4 and the places in the maps; pad is that above and on the
     left."""
 
@@ -47,14 +48,14 @@ class WindowPlacesOp(QuantOp):
         require(height * width <= MOST_PLACES, self, f"maps have more than {MOST_PLACES} places")
 
     @property
+    @abstractmethod
     def whole(self) -> AnyTensor:
         """The type of the maps under the windows."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def pooled(self) -> AnyTensor:
         """The type of a tensor with a number a window."""
-        raise NotImplementedError
 
     def is_image_by_image(self) -> bool:
         return True
