@@ -1,0 +1,1 @@
+"""Layers that the runtime computes on the host's processor."""
