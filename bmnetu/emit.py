@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,11 @@ from bmnetu.bmodel import (
     Bmodel,
     CommandGroup,
     DataType,
+    HostCall,
     Net,
     Stage,
     StoreMode,
+    Subnet,
     Tensor,
     read,
     tensor_bytes,
@@ -23,11 +26,12 @@ from bmnetu.bmodel import (
 from bmnetu.compare_data import Given, given_data
 from bmnetu.errors import BmnetuError, InputFileError
 from bmnetu.files.reading import read_bytes
-from dialects.bm1684 import tile
 from dialects.bm1684.chip import BM1684
-from passes.image.program import Program, integer
-from passes.image.tensors import NetworkTensor, network_tensors
-from passes.module.functions import main_function
+from passes.image import host as image
+from passes.image.groups import CodedGroup
+from passes.image.program import Call, NpuCall, Program, integer, module_tensors
+from passes.image.tensors import NetworkTensor
+from passes.module.functions import functions
 from passes.verification.findings import Findings
 from passes.verify_layers import verify_program
 
@@ -49,18 +53,32 @@ def network_name(module: ModuleOp) -> str:
 
 def bmodel_of(module: ModuleOp) -> Bmodel:
     """The container's contents for a compiled module."""
-    function = main_function(module)
-    program = Program.of(function)
+    function = functions(module)[0]
+    program = Program.of(module)
+    inputs, outputs = module_tensors(module)
     stage = Stage(
-        inputs=tuple(_tensor(t, True) for t in network_tensors(function, tile.InputOp)),
-        outputs=tuple(_tensor(t, False) for t in network_tensors(function, tile.OutputOp)),
+        inputs=tuple(_tensor(t, True) for t in inputs),
+        outputs=tuple(_tensor(t, False) for t in outputs),
         context_address=integer(function, "context_address"),
         context_size=integer(function, "context_size"),
         coeff_address=BM1684.context_start,
         coeff=program.coeff,
         groups=tuple(CommandGroup(tiu, gdma) for tiu, gdma in program.groups),
+        subnets=() if _is_one_function(program) else tuple(map(_subnet, program.calls)),
     )
     return Bmodel((Net(network_name(module), (stage,)),))
+
+
+def _is_one_function(program: Program) -> bool:
+    return len(program.calls) == 1 and isinstance(program.calls[0], NpuCall)
+
+
+def _subnet(call: Call) -> Subnet:
+    inputs = tuple(_tensor(t, True) for t in call.inputs)
+    outputs = tuple(_tensor(t, False) for t in call.outputs)
+    if isinstance(call, NpuCall):
+        return Subnet(inputs, outputs, len(call.groups))
+    return Subnet(inputs, outputs, 0, HostCall(call.number, call.params))
 
 
 def program_of(bmodel: Bmodel, name: str) -> Program:
@@ -69,7 +87,26 @@ def program_of(bmodel: Bmodel, name: str) -> Program:
         raise InputFileError(f"{name}: only a bmodel of one net and one stage can be checked")
     stage = bmodel.nets[0].stages[0]
     end = stage.context_address + stage.context_size - BM1684.context_start
-    return Program(tuple((g.tiu, g.gdma) for g in stage.groups), stage.coeff, end)
+    whole = Subnet(stage.inputs, stage.outputs, len(stage.groups))
+    groups = iter((g.tiu, g.gdma) for g in stage.groups)
+    calls = tuple(_call(subnet, groups) for subnet in stage.subnets or (whole,))
+    return Program(calls, stage.coeff, end)
+
+
+def _call(subnet: Subnet, groups: Iterator[CodedGroup]) -> Call:
+    inputs, outputs = (
+        tuple(
+            NetworkTensor(
+                t.name, t.shape, t.data_type.numpy.name, t.address, t.size, None,
+                t.store_mode == StoreMode.N4,
+            )
+            for t in some
+        )
+        for some in (subnet.inputs, subnet.outputs)
+    )  # fmt: skip
+    if subnet.host is not None:
+        return image.HostCall(subnet.host.number, subnet.host.params, inputs, outputs)
+    return NpuCall(tuple(islice(groups, subnet.group_count)), inputs, outputs)
 
 
 def check_written(written: Bmodel, module: ModuleOp, name: str) -> None:
@@ -78,7 +115,7 @@ def check_written(written: Bmodel, module: ModuleOp, name: str) -> None:
     program = program_of(written, name)
     for difference in border_differences(written, bmodel_of(module)):
         raise BmnetuError(f"{name}: {difference}")
-    if program != Program.of(main_function(module)):
+    if program != Program.of(module):
         raise BmnetuError(f"{name}: the file does not hold what was compiled")
 
 
@@ -128,11 +165,11 @@ def verify(
         name = str(bmodel)
         bmodel = read(read_bytes(Path(bmodel), "a bmodel"), name)
     program = program_of(bmodel, name)
-    own = Program.of(main_function(module))
+    own = Program.of(module)
     same = [len(x) for g in program.groups for x in g] == [len(x) for g in own.groups for x in g]
     if not same or len(program.coeff) != len(own.coeff):
         raise InputFileError(f"{name}: this bmodel was not made from that module")
-    shapes = {t.name: t.shape for t in network_tensors(main_function(module), tile.InputOp)}
+    shapes = {t.name: t.shape for t in module_tensors(module)[0]}
     data = given_data(Path(cmp_data) if isinstance(cmp_data, str) else cmp_data, shapes)
     findings = Findings()
     for difference in border_differences(bmodel, bmodel_of(module)):

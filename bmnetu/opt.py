@@ -40,7 +40,6 @@ from bmnetu.pipeline import all_dialects, known_passes
 from bmnetu.start import INTERRUPTED
 from passes.image.disassembly import disassemble
 from passes.image.groups import Sites
-from passes.module.functions import main_function
 from passes.module.locations import LayerError
 from passes.module.precondition import check_precondition
 
@@ -64,7 +63,7 @@ class NpuAsmTarget(Target):
     name = "npu-asm"
 
     def emit(self, ctx: Context, module: ModuleOp, output: IO[str]) -> None:
-        sites = Sites.of(main_function(module))
+        sites = Sites.of(module)
         for line in disassemble([group.encode() for group in sites.groups], sites):
             output.write(line + "\n")
 

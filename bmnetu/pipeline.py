@@ -15,11 +15,12 @@ from bmnetu import plugins
 from dialects.bm1684.npu import NPU
 from dialects.bm1684.tile import TILE
 from dialects.constant import CONSTANT
+from dialects.host.ops import HOST
 from dialects.quant import QUANT
 from dialects.ufw.ops import UFW
 from passes import PASS_NAMES, load_pass
 
-DIALECTS: tuple[Dialect, ...] = (Builtin, Func, CONSTANT, UFW, QUANT, TILE, NPU)
+DIALECTS: tuple[Dialect, ...] = (Builtin, Func, CONSTANT, UFW, HOST, QUANT, TILE, NPU)
 
 
 def all_dialects() -> tuple[Dialect, ...]:

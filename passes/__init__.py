@@ -23,6 +23,8 @@ PASS_NAMES = (
     "convert-ufw-to-quant",
     "quant-drop-unread",
     "quant-choose-winograd",
+    "quant-fold-constants",
+    "quant-outline-host",
     "quant-fuse-relu",
     "quant-merge-groups",
     "quant-slice-batch",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
@@ -13,15 +14,16 @@ from xdsl.dialects.builtin import LocationAttr, ModuleOp
 from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import PassFailedException
 
-from dialects.bm1684 import tile
 from dialects.bm1684.model import ModelError, Npu
-from dialects.bm1684.npu import Observation
+from dialects.host.base import HostOp, defined_part
 from passes.image.groups import Site, Sites
-from passes.image.program import Program
-from passes.image.tensors import NetworkTensor, network_tensors
-from passes.module.functions import main_function, reference_module
+from passes.image.host import host_op
+from passes.image.program import Program, module_tensors
+from passes.image.tensors import NetworkTensor
+from passes.module.functions import functions, main_function, reference_module, runs_on_host
 from passes.module.locations import location_text
 from passes.verification.findings import Difference, Findings
+from passes.verification.host import HostError
 from passes.verification.inputs import InputData, InputTensor
 from passes.verification.npu import Parts, execute, read_tensor
 from passes.verification.reference import ReferenceRun
@@ -44,25 +46,23 @@ def verify_program(
     Commands are executed twice, on two different noises: what then differs depends on unwritten
     memory. ``data`` is the network's input, ``seed`` that of a made-up one.
     """
-    function, reference = main_function(module), reference_module(module)
+    reference = reference_module(module)
     if reference is None:
         raise PassFailedException("there is no @reference: run keep-reference first")
-    tensors = network_tensors(function, tile.InputOp)
-    for tensor in (*tensors, *function_outputs(module)):
+    tensors, outputs = module_tensors(module)
+    for tensor in (*tensors, *outputs):
         if not program.holds(tensor):
             raise PassFailedException(f'"{tensor.name}" lies outside the network\'s memory')
     required = [InputTensor(t.name, t.shape, np.dtype(t.dtype), t.scale) for t in tensors]
     given = (data or InputData()).of(required, seed)
     findings.inputs = given
-    sites = Sites.of(function)
+    sites, layers = Sites.of(module), host_layers(module)
     watched = sites.observations()
-    walker = ReferenceRun(
-        main_function(reference),
-        given,
-        {o.top for many in watched.values() for o in many},
-        findings.add,
-    )
-    digests: dict[Observation, bytes] = {}
+    tops = {o.top for many in watched.values() for o in many}
+    tops |= {top for op in layers.values() for top in op.top_names}
+    walker = ReferenceRun(main_function(reference), given, tops, findings.add)
+    digests: dict[object, bytes] = {}
+    made: dict[str, Array] = {}
     parts = Parts(findings.fail)
 
     def first(site: Site, npu: Npu) -> None:
@@ -73,20 +73,31 @@ def verify_program(
             if whole is not None:
                 walker.observe(at.top, whole)
 
+    def first_host(place: int, results: list[Array]) -> None:
+        digests[place] = b"".join(map(_digest, results))
+        call = program.calls[place]
+        for tensor, value in zip(call.outputs, results, strict=True):
+            made[tensor.name] = defined_part(value)
+        for top, value in zip(layers[place].top_names, results, strict=True):
+            walker.observe(top, value)
+
     def second(site: Site, npu: Npu) -> None:
         for at in watched.get(site, ()):
             if digests.get(at) != _digest(read_tensor(npu, at)):
-                where = sites.location(*site)
-                _fail(
-                    findings, where, f'tensor "{at.top}" depends on memory that nothing has written'
-                )
+                _fail(findings, sites.location(*site), _unwritten(at.top))
+
+    def second_host(place: int, results: list[Array]) -> None:
+        if digests.get(place) != b"".join(map(_digest, results)):
+            _fail(findings, layers[place].location, _unwritten(layers[place].top_names[0]))
 
     memory = {t: given[t.name] for t in tensors}
     try:
-        npu = execute(program, memory, NOISE[0], first)
-        _check_outputs(function_outputs(module), walker, npu, findings)
+        npu = execute(program, memory, NOISE[0], first, first_host)
+        _check_outputs(outputs, walker, npu, made, findings)
         if findings.ok:
-            execute(program, memory, NOISE[1], second)
+            execute(program, memory, NOISE[1], second, second_host)
+    except HostError as error:
+        _fail(findings, layers[error.place].location, str(error))
     except ModelError as error:
         where = None
         if error.group is not None and error.engine is not None and error.id is not None:
@@ -94,9 +105,14 @@ def verify_program(
         _fail(findings, where, str(error))
 
 
-def function_outputs(module: ModuleOp) -> list[NetworkTensor]:
-    """The network's outputs."""
-    return network_tensors(main_function(module), tile.OutputOp)
+def host_layers(module: ModuleOp) -> dict[int, HostOp]:
+    """The layer of each host function, by the function's place among all."""
+    found = enumerate(functions(module))
+    return {place: host_op(function) for place, function in found if runs_on_host(function)}
+
+
+def _unwritten(top: str) -> str:
+    return f'tensor "{top}" depends on memory that nothing has written'
 
 
 def _digest(value: Array) -> bytes:
@@ -109,17 +125,22 @@ def _fail(findings: Findings, where: LocationAttr | None, sentence: str) -> None
 
 
 def _check_outputs(
-    outputs: list[NetworkTensor], walker: ReferenceRun, npu: Npu, findings: Findings
+    outputs: list[NetworkTensor],
+    walker: ReferenceRun,
+    npu: Npu,
+    made: Mapping[str, Array],
+    findings: Findings,
 ) -> None:
     """The outputs must still hold at the end what they held when they became final (within the
-    tolerance: an output may have another name than the tensor that was observed)."""
+    tolerance: an output may have another name than the tensor that was observed). ``made`` are the
+    results of host layers, with the shapes that they really have."""
     late = walker.missing()
     if late is not None:
         findings.fail(f'tensor "{late}" was never computed')
         return
     for output, expected in zip(outputs, walker.results(), strict=True):
         value = read_tensor(npu, output.observation())
-        findings.outputs[output.name] = value
+        findings.outputs[output.name] = made.get(output.name, value)
         differs = bool(Difference.between(value, expected.array, expected.undefined).index)
         if differs and findings.first_bad is None:
             findings.fail(f'output "{output.name}" was overwritten after it was final')
@@ -143,7 +164,7 @@ class VerifyLayersPass(ModulePass):
     data: InputData = field(default_factory=InputData, init=False, compare=False, repr=False)
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
-        program = Program.of(main_function(op))
+        program = Program.of(op)
         verify_program(op, program, self.findings, self.data, self.seed)
         if self.findings.fatal and not self.findings.ok:
             raise PassFailedException(self.findings.verdict())

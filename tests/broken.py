@@ -41,7 +41,7 @@ class Compiled:
 
     def layer(self, engine: Engine, number: int) -> str:
         """The layer that a command of the first group belongs to."""
-        sites = Sites.of(main_function(self.module))
+        sites = Sites.of(self.module)
         location = sites.location(0, engine, number)
         assert isinstance(location, NameLoc)
         return location.desc.data
@@ -62,7 +62,7 @@ class Compiled:
         """The program with other commands."""
         tiu, gdma = self.commands()
         change(tiu, gdma)
-        return replace(self.program, groups=((packed(tiu), packed(gdma)),))
+        return self.program.with_groups([(packed(tiu), packed(gdma))])
 
     def weights(self) -> dict[str, list[tile.ConstantOp]]:
         """The constants of each layer."""
@@ -91,4 +91,4 @@ def small(precision: str, opt: int) -> Compiled:
     module = load_network(PIPELINE / model, PIPELINE / "Inputs" / weight).module
     findings = compiled(module, opt, precision)
     assert findings.ok, findings.verdict()
-    return Compiled(module, Program.of(main_function(module)))
+    return Compiled(module, Program.of(module))

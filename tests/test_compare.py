@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -15,7 +14,6 @@ from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import COMMAND_BYTES, Direction, Instruction
 from dialects.bm1684.model import Npu
 from passes.image.program import Program
-from passes.module.functions import main_function
 from passes.verification.findings import Findings
 from passes.verify_layers import NOISE, verify_program
 from tests.broken import ENGINES, FILES, PIPELINE, small
@@ -138,13 +136,13 @@ def test_waits_in_a_circle_are_a_deadlock() -> None:
 def test_commands_that_are_none_are_refused() -> None:
     net = small("INT8", 1)
     ((tiu, gdma),) = net.program.groups
-    cut = replace(net.program, groups=((tiu, gdma[:-COMMAND_BYTES]),))
+    cut = net.program.with_groups([(tiu, gdma[:-COMMAND_BYTES])])
     gone = net.verify(cut)
     assert gone.failure == 'tensor "prob" was never computed'
-    torn = net.verify(replace(net.program, groups=((tiu[:-1], gdma),)))
+    torn = net.verify(net.program.with_groups([(tiu[:-1], gdma)]))
     assert torn.failure is not None
     assert "not a multiple of 128" in torn.failure
-    noise = net.verify(replace(net.program, groups=((bytes(COMMAND_BYTES) + tiu, gdma),)))
+    noise = net.verify(net.program.with_groups([(bytes(COMMAND_BYTES) + tiu, gdma)]))
     assert noise.failure is not None
     assert f'{FILES["INT8"][0]}:{line_of("INT8", "conv")}: layer "conv": group 0, ' in noise.failure
 
@@ -219,7 +217,7 @@ def verified(text: str) -> Findings:
 
 def verified_module(module: ModuleOp) -> Findings:
     findings = Findings()
-    verify_program(module, Program.of(main_function(module)), findings)
+    verify_program(module, Program.of(module), findings)
     return findings
 
 

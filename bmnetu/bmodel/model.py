@@ -1,4 +1,4 @@
-"""What a static BM1684 bmodel says, as plain values, and the rules it must keep.
+"""What a static BM1684 bmodel says, as plain values.
 
 The names follow the container's schema: a file has nets; a net has stages, one per set of input
 shapes; a stage has its tensors, its weights ("coeff") and its command groups.
@@ -7,7 +7,6 @@ shapes; a stage has its tensors, its weights ("coeff") and its command groups.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
@@ -124,11 +123,35 @@ class Weight:
 
 
 @dataclass(frozen=True)
+class HostCall:
+    """A layer that the runtime computes on the host: the operation's number in its library, and the
+    bytes of its parameters."""
+
+    number: int
+    params: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Subnet:
+    """One step of a stage: ``group_count`` of its groups on the NPU, or a layer on the host.
+
+    Tensors that host layers touch are 1N, of 32 bits; inputs that no subnet makes and that are not
+    the net's are constants in the weights. Outputs of host layers have their largest shapes.
+    """
+
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    group_count: int = 0
+    host: HostCall | None = None
+
+
+@dataclass(frozen=True)
 class Stage:
     """One compiled set of input shapes.
 
     The context ("neuron memory") holds inputs, outputs and everything between; the runtime
-    moves it and the weights, and patches the addresses in the GDMA commands.
+    moves it and the weights, and patches the addresses in the GDMA commands. ``subnets`` run in
+    their order; none stands for one that runs all groups on the NPU.
     """
 
     inputs: tuple[Tensor, ...]
@@ -139,6 +162,7 @@ class Stage:
     coeff: bytes = field(repr=False)
     groups: tuple[CommandGroup, ...] = field(repr=False)
     weights: tuple[Weight, ...] = field(default=(), repr=False)
+    subnets: tuple[Subnet, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -157,73 +181,3 @@ class Bmodel:
     chip: str = "BM1684"
     version: str = f"2.2+bmnetu-{VERSION}"
     time: str = "Thu Jan  1 00:00:00 1970\n"
-
-
-def check(bmodel: Bmodel) -> None:
-    """Raise ValueError, with one sentence, where a bmodel breaks a rule of the runtime."""
-    _require(bmodel.chip == "BM1684", f"the file is for the chip {bmodel.chip!r}, not for BM1684")
-    _require(len(bmodel.nets) > 0, "the file has no net")
-    _unique([net.name for net in bmodel.nets], "the file", "net")
-    for net in bmodel.nets:
-        _require(len(net.stages) > 0, f"net {net.name!r} has no stage")
-        for stage in net.stages:
-            _check_stage(f"net {net.name!r}", stage)
-        names = {tuple(t.name for t in (*s.inputs, *s.outputs)) for s in net.stages}
-        _require(len(names) == 1, f"the stages of net {net.name!r} have different tensors")
-
-
-def _require(holds: bool, sentence: str) -> None:
-    if not holds:
-        raise ValueError(sentence)
-
-
-def _unique(names: list[str], owner: str, what: str) -> None:
-    _require(all(names), f"{owner} has a {what} without a name")
-    name, count = Counter(names).most_common(1)[0] if names else ("", 0)
-    _require(count <= 1, f"{owner} has the {what} {name!r} {count} times")
-
-
-def _check_stage(owner: str, stage: Stage) -> None:
-    end = stage.context_address + stage.context_size
-    _require(0 < stage.context_size <= MAX_CONTEXT_SIZE,
-             f"{owner} requires {stage.context_size} bytes of context, which no board has")
-    _require(COEFF_ADDRESS <= stage.context_address and end <= ADDRESS_END,
-             f"{owner} has its context at {stage.context_address:#x}, outside the DDR")
-    if stage.coeff:
-        inside = COEFF_ADDRESS <= stage.coeff_address
-        inside = inside and stage.coeff_address + len(stage.coeff) <= stage.context_address
-        _require(inside, f"{owner} has its weights at {stage.coeff_address:#x}, which is not"
-                 " between the reserved DDR and the context")
-    for weight in stage.weights:
-        _require(weight.offset + weight.size <= len(stage.coeff),
-                 f"{owner} has the weight {weight.name!r} outside its weights")
-    for what, tensors in (("input", stage.inputs), ("output", stage.outputs)):
-        _unique([tensor.name for tensor in tensors], owner, what)
-        for tensor in tensors:
-            _check_tensor(f"{what} {tensor.name!r} of {owner}", tensor)
-            inside = stage.context_address <= tensor.address
-            inside = inside and tensor.address + tensor.size <= end
-            _require(inside, f"{what} {tensor.name!r} of {owner} lies outside the context")
-    _check_groups(owner, stage.groups)
-
-
-def _check_tensor(owner: str, tensor: Tensor) -> None:
-    rank = len(tensor.shape)
-    _require(1 <= rank <= MAX_RANK, f"{owner} has {rank} dimensions, not 1 to {MAX_RANK}")
-    _require(min(tensor.shape) > 0, f"{owner} has a dimension of 0")
-    _require(tensor.store_mode == StoreMode.N1 or tensor.data_type.numpy.itemsize == 1,
-             f"{owner} is stored 4N, which is for 8-bit types only")
-    expected = tensor_bytes(tensor.data_type, tensor.store_mode, tensor.shape)
-    _require(tensor.size == expected, f"{owner} takes {tensor.size} bytes where its shape"
-             f" requires {expected}")
-    _require(math.isfinite(tensor.scale), f"{owner} has the scale {tensor.scale}")
-
-
-def _check_groups(owner: str, groups: tuple[CommandGroup, ...]) -> None:
-    _require(len(groups) > 0, f"{owner} has no commands")
-    for index, group in enumerate(groups):
-        for engine, commands in (("TIU", group.tiu), ("GDMA", group.gdma)):
-            count, rest = divmod(len(commands), COMMAND_BYTES)
-            _require(rest == 0 and count <= MAX_COMMANDS,
-                     f"group {index} of {owner} has {len(commands)} bytes of {engine} commands,"
-                     f" not 0 to {MAX_COMMANDS} times {COMMAND_BYTES}")

@@ -13,15 +13,20 @@ from bmnetu.bmodel.model import (
     Bmodel,
     CommandGroup,
     DataType,
+    HostCall,
     Net,
     Stage,
     StoreMode,
+    Subnet,
     Tensor,
     Weight,
-    check,
     tensor_bytes,
 )
+from bmnetu.bmodel.rules import check
 from bmnetu.errors import InputFileError
+
+_TPU, _CPU = 0, 1
+"""``SubNet.subnet_mode``."""
 
 
 def read(data: bytes, name: str) -> Bmodel:
@@ -91,8 +96,6 @@ def _net(net: schema.Net, binaries: _Binaries) -> Net:
 def _stage(net: str, stage: schema.NetParameter, binaries: _Binaries) -> Stage:
     if stage.is_dynamic:
         raise ValueError(f"net {net!r} is dynamic, and only static nets are read here")
-    if [subnet.subnet_mode for subnet in stage.sub_net] != [0]:
-        raise ValueError(f"net {net!r} is not one subnet on the TPU, and others are not read here")
     if stage.ctx_sizes not in ((), (stage.ctx_size,)):
         raise ValueError(f"net {net!r} has {len(stage.ctx_sizes)} contexts of sizes"
                          f" {stage.ctx_sizes[:4]}, not one of {stage.ctx_size}")
@@ -106,7 +109,42 @@ def _stage(net: str, stage: schema.NetParameter, binaries: _Binaries) -> Stage:
         coeff=_coeff(net, coeff, binaries),
         groups=tuple(_group(net, group, binaries) for group in stage.cmd_group),
         weights=tuple(Weight(w.name, w.offset, w.size) for w in coeff.location),
+        subnets=_subnets(net, stage.sub_net, binaries),
     )
+
+
+def _subnets(
+    net: str, found: tuple[schema.SubNet, ...], binaries: _Binaries
+) -> tuple[Subnet, ...]:
+    """The steps of a stage; none where all is one step on the NPU."""
+    modes = [subnet.subnet_mode for subnet in found]
+    if not found or any(mode not in (_TPU, _CPU) for mode in modes):
+        raise ValueError(f"net {net!r} has subnets of the modes {modes[:8]}, and only those of the"
+                         " NPU (0) and of the host (1) are read here")
+    linear = [(i, (i + 1 if i + 1 < len(found) else -1,)) for i in range(len(found))]
+    order = [(subnet.id, subnet.next_subnet_ids) for subnet in found]
+    if order != linear and any(subnet.id != -1 for subnet in found):
+        raise ValueError(f"the subnets of net {net!r} do not run one after the other")
+    if any(subnet.is_dynamic for subnet in found):
+        raise ValueError(f"net {net!r} is dynamic, and only static nets are read here")
+    if modes == [_TPU]:
+        return ()
+    return tuple(_subnet(net, subnet, binaries) for subnet in found)
+
+
+def _subnet(net: str, subnet: schema.SubNet, binaries: _Binaries) -> Subnet:
+    inputs, outputs = (
+        tuple(_tensor(t) for t in some) for some in (subnet.input_tensor, subnet.output_tensor)
+    )
+    if subnet.subnet_mode == _TPU:
+        return Subnet(inputs, outputs, len(subnet.cmd_group))
+    if len(subnet.cpu_param) != 1:
+        raise ValueError(f"a host subnet of net {net!r} has {len(subnet.cpu_param)} layers, not 1")
+    (param,) = subnet.cpu_param
+    if param.cpu_const or param.is_custom:
+        raise ValueError(f"a host layer of net {net!r} has constants or a library of its own, which"
+                         " are not read here")
+    return Subnet(inputs, outputs, 0, HostCall(param.op_type, binaries.get(param.binary_param)))
 
 
 def _tensor(tensor: schema.Tensor) -> Tensor:

@@ -130,14 +130,29 @@ class CmdGroup(Table):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CpuConst(Table):
+    name: str = field(metadata=at(0, STRING))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CpuParam(Table):
+    op_type: int = field(default=0, metadata=at(0, I32))
+    binary_param: Binary | None = field(default=None, metadata=at(1, BINARY))
+    cpu_const: tuple[CpuConst, ...] = field(default=(), metadata=at(2, CpuConst, vector=True))
+    is_custom: int = field(default=0, metadata=at(3, I32))
+
+
+@dataclass(frozen=True, kw_only=True)
 class SubNet(Table):
     subnet_mode: int = field(default=0, metadata=at(0, I32))
     cmd_group: tuple[CmdGroup, ...] = field(default=(), metadata=at(1, CmdGroup, vector=True))
+    cpu_param: tuple[CpuParam, ...] = field(default=(), metadata=at(2, CpuParam, vector=True))
     input_tensor: tuple[Tensor, ...] = field(default=(), metadata=at(3, Tensor, vector=True))
     output_tensor: tuple[Tensor, ...] = field(default=(), metadata=at(4, Tensor, vector=True))
     is_dynamic: int = field(default=0, metadata=at(5, I32))
     id: int = field(default=-1, metadata=at(10, I32))
     next_subnet_ids: tuple[int, ...] = field(default=(), metadata=at(11, I32, vector=True))
+    run_core: int = field(default=0, metadata=at(15, I32))
 
 
 @dataclass(frozen=True, kw_only=True)

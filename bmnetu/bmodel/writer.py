@@ -11,15 +11,20 @@ from bmnetu.bmodel.model import (
     COMMAND_BYTES,
     Bmodel,
     CommandGroup,
+    HostCall,
     Net,
     Stage,
+    Subnet,
     Tensor,
     align,
-    check,
 )
+from bmnetu.bmodel.rules import check
 
-_ON_TPU = 1
-"""``Tensor.mem_type`` of a tensor that only the TPU touches."""
+_ON_TPU, _ON_BOTH = 1, 3
+"""``Tensor.mem_type`` of a tensor that only the TPU touches, and of one that host layers touch."""
+
+_TPU, _CPU = 0, 1
+"""``SubNet.subnet_mode``."""
 
 _INPUT, _OUTPUT = 1, 2
 """``Tensor.hidden``: the side of the net a tensor stands on."""
@@ -88,9 +93,6 @@ def _stage(stage: Stage, binaries: _Binaries) -> schema.NetParameter:
     outputs = tuple(_tensor(t, _OUTPUT, i) for i, t in enumerate(stage.outputs))
     coeff = _coeff(stage, binaries)
     groups = tuple(_group(group, binaries) for group in stage.groups)
-    subnet = schema.SubNet(
-        cmd_group=groups, input_tensor=inputs, output_tensor=outputs, id=0, next_subnet_ids=(-1,)
-    )
     return schema.NetParameter(
         input_tensor=inputs,
         output_tensor=outputs,
@@ -98,13 +100,52 @@ def _stage(stage: Stage, binaries: _Binaries) -> schema.NetParameter:
         ctx_size=stage.context_size,
         coeff_mem=coeff,
         cmd_group=groups,
-        sub_net=(subnet,),
+        sub_net=_subnets(stage, groups, binaries),
         ctx_sizes=(stage.context_size,),
         core_num=1,
     )
 
 
-def _tensor(tensor: Tensor, side: int, index: int) -> schema.Tensor:
+def _subnets(
+    stage: Stage, groups: tuple[schema.CmdGroup, ...], binaries: _Binaries
+) -> tuple[schema.SubNet, ...]:
+    whole = Subnet(stage.inputs, stage.outputs, len(groups))
+    subnets = stage.subnets or (whole,)
+    on_host = {t.name for s in subnets if s.host for t in (*s.inputs, *s.outputs)}
+    found: list[schema.SubNet] = []
+    first = 0
+    for i, subnet in enumerate(subnets):
+        inputs, outputs = (
+            tuple(
+                _tensor(t, side, j, _ON_BOTH if t.name in on_host else _ON_TPU)
+                for j, t in enumerate(tensors)
+            )
+            for tensors, side in ((subnet.inputs, _INPUT), (subnet.outputs, _OUTPUT))
+        )
+        host = subnet.host
+        param = None if host is None else _cpu_param(host, binaries)
+        found.append(
+            schema.SubNet(
+                subnet_mode=_TPU if host is None else _CPU,
+                cmd_group=groups[first : first + subnet.group_count],
+                cpu_param=() if param is None else (param,),
+                input_tensor=inputs,
+                output_tensor=outputs,
+                id=i,
+                next_subnet_ids=(i + 1 if i + 1 < len(subnets) else -1,),
+            )
+        )
+        first += subnet.group_count
+    return tuple(found)
+
+
+def _cpu_param(host: HostCall, binaries: _Binaries) -> schema.CpuParam:
+    """A host layer. One without parameters has no binary."""
+    params = binaries.add(host.params) if host.params else None
+    return schema.CpuParam(op_type=host.number, binary_param=params)
+
+
+def _tensor(tensor: Tensor, side: int, index: int, memory: int = _ON_TPU) -> schema.Tensor:
     return schema.Tensor(
         name=tensor.name,
         data_type=tensor.data_type,
@@ -112,7 +153,7 @@ def _tensor(tensor: Tensor, side: int, index: int) -> schema.Tensor:
         device_addr=tensor.address,
         size=tensor.size,
         shape=(schema.Shape(dim=tensor.shape),),
-        mem_type=_ON_TPU,
+        mem_type=memory,
         scale=tensor.scale,
         hidden=side,
         index=index,

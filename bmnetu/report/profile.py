@@ -19,7 +19,7 @@ from dialects.bm1684.cycles import PEAK_MACS, Span, macs_of, schedule, traffic_o
 from dialects.bm1684.isa import Engine, Instruction
 from passes.image.groups import command_groups
 from passes.image.program import integer
-from passes.module.functions import main_function
+from passes.module.functions import npu_functions
 from passes.module.locations import location_text
 
 PROFILE_FILES = tuple(f"compiler_profile_0.{suffix}" for suffix in ("txt", "csv", "json"))
@@ -114,12 +114,13 @@ class Profile:
 
 def profile(module: ModuleOp) -> Profile:
     """The profile of a compiled module (npu level, ids and waits assigned)."""
-    function = main_function(module)
-    groups = [group.commands for group in command_groups(function)]
+    found_functions = npu_functions(module)
+    groups = [group.commands for f in found_functions for group in command_groups(f)]
     found = schedule([op.instruction for op in commands] for commands in groups)
     commands = list(chain.from_iterable(groups))
     spans = list(chain.from_iterable(found.spans))
-    weights = range(BM1684.context_start, BM1684.context_start + integer(function, "coeff_size"))
+    coeff_size = max((integer(f, "coeff_size") for f in found_functions), default=0)
+    weights = range(BM1684.context_start, BM1684.context_start + coeff_size)
     layers: dict[LocationAttr, LayerProfile] = {}
     total = LayerProfile("total", "")
     shares = _shares([op.instruction.engine for op in commands], spans)

@@ -14,7 +14,7 @@ from dialects.bm1684.chip import BM1684
 from dialects.bm1684.cycles import schedule
 from passes.convert_quant_to_tile import ConvertQuantToTilePass
 from passes.image.groups import command_groups
-from passes.module.functions import main_function
+from passes.module.functions import npu_functions
 from passes.module.locations import LayerError
 from passes.quant.quant_cut_strips import QuantCutStripsPass
 from passes.quant.quant_slice_batch import QuantSliceBatchPass
@@ -106,7 +106,7 @@ def _cycles(module: ModuleOp, passes: Passes) -> int | None:
         run_pipeline(copy, _compiling(passes), verify=False)
     except LayerError:
         return None
-    groups = command_groups(main_function(copy))
+    groups = [group for f in npu_functions(copy) for group in command_groups(f)]
     return schedule([op.instruction for op in group.commands] for group in groups).total
 
 

@@ -17,8 +17,10 @@ from passes.npu.npu_hoist_loads import NpuHoistLoadsPass
 from passes.quant.quant_choose_winograd import QuantChooseWinogradPass
 from passes.quant.quant_cut_strips import QuantCutStripsPass
 from passes.quant.quant_drop_unread import QuantDropUnreadPass
+from passes.quant.quant_fold_constants import QuantFoldConstantsPass
 from passes.quant.quant_fuse_relu import QuantFuseReluPass
 from passes.quant.quant_merge_groups import QuantMergeGroupsPass
+from passes.quant.quant_outline_host import QuantOutlineHostPass
 from passes.quant.quant_slice_batch import QuantSliceBatchPass
 from passes.quant.quant_slice_rows import QuantSliceRowsPass
 from passes.tile.tile_allocate_ddr import TileAllocateDdrPass
@@ -41,12 +43,13 @@ class OptLevel:
 
 
 KEEP: Passes = (KeepReferencePass(),)
+OUTLINE: Passes = (QuantOutlineHostPass(),)
 SLICES: Passes = (QuantSliceBatchPass(), QuantSliceRowsPass())
 OVERLAPPED = OptLevel(
     ufw={"FP32": (*KEEP, UfwFoldBatchNormPass(), UfwFuseFunctionsPass()), "INT8": ()},
     quant={
-        "FP32": (QuantDropUnreadPass(), QuantFuseReluPass()),
-        "INT8": (QuantDropUnreadPass(), *KEEP, QuantMergeGroupsPass()),
+        "FP32": (QuantDropUnreadPass(), *OUTLINE, QuantFuseReluPass()),
+        "INT8": (QuantDropUnreadPass(), *KEEP, *OUTLINE, QuantMergeGroupsPass()),
     },
     tile=(
         ConvertQuantToTilePass(share=2),
@@ -58,7 +61,7 @@ OVERLAPPED = OptLevel(
 OPT_LEVELS: dict[int, OptLevel] = {
     0: OptLevel(
         ufw={"FP32": KEEP, "INT8": ()},
-        quant={"FP32": (), "INT8": KEEP},
+        quant={"FP32": OUTLINE, "INT8": (*KEEP, *OUTLINE)},
         tile=(ConvertQuantToTilePass(), TileAllocateDdrPass(), TileAllocateLocalPass()),
         npu=(NpuAssignWaitsPass(serial=True),),
     ),
@@ -87,6 +90,7 @@ def _quant(options: PassOptions) -> Passes:
     return (
         ConvertUfwToQuantPass(options.input_as_fp32, options.output_as_fp32),
         QuantChooseWinogradPass(everywhere=bool(options.use_wino), seed=options.seed),
+        QuantFoldConstantsPass(),
         *OPT_LEVELS[options.opt].quant[options.prec or "FP32"],
     )
 

@@ -184,6 +184,19 @@ def rows_of(array: Array, axis: int) -> Array:
     return np.take(array, range(count), axis)
 
 
+def defined_part(array: Array) -> Array:
+    """The result that is really there: an array without what is undefined behind it."""
+    missing = undefined(array)
+    if not missing.any():
+        return array
+    ends = [
+        int(np.flatnonzero(~np.moveaxis(missing, axis, 0).reshape(extent, -1).all(axis=1)).max(
+            initial=-1)) + 1
+        for axis, extent in enumerate(array.shape)
+    ]  # fmt: skip
+    return array[tuple(map(slice, ends))]
+
+
 def filled(array: Array) -> Array:
     """An array with 0 where it is undefined."""
     return np.where(undefined(array), np.zeros((), array.dtype), array)

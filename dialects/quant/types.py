@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
-from xdsl.dialects.builtin import Float32Type, IntegerType, Signedness, TensorType, f32
+from xdsl.dialects.builtin import Float32Type, IntegerType, Signedness, TensorType, f32, i32
 from xdsl.ir import Attribute, SSAValue
 
 from dialects.quant.scale import ScaleAttr
@@ -14,7 +14,9 @@ from dialects.quant.scale import ScaleAttr
 si8 = IntegerType(8, Signedness.SIGNED)
 ui8 = IntegerType(8, Signedness.UNSIGNED)
 
-_DTYPES: dict[Attribute, type[np.generic]] = {si8: np.int8, ui8: np.uint8, f32: np.float32}
+_DTYPES: dict[Attribute, type[np.generic]] = {
+    si8: np.int8, ui8: np.uint8, f32: np.float32, i32: np.int32
+}  # fmt: skip
 
 
 def tensor_type(value: SSAValue | Attribute) -> TensorType[Attribute]:
@@ -42,6 +44,11 @@ def scale_of(value: SSAValue | Attribute) -> float | None:
     return encoding.data.scale if isinstance(encoding, ScaleAttr) else None
 
 
+def is_index(value: SSAValue | Attribute) -> bool:
+    """True for int32 tensors, which only host layers make and read."""
+    return tensor_type(value).element_type == i32
+
+
 def is_float(value: SSAValue | Attribute) -> bool:
     """True for float32 tensors."""
     return isinstance(tensor_type(value).element_type, Float32Type)
@@ -64,7 +71,7 @@ def is_valid(value: SSAValue | Attribute) -> bool:
     if kind.element_type == f32 and not isinstance(kind.encoding, ScaleAttr):
         return True
     scale = scale_of(kind)
-    return kind.element_type in _DTYPES and scale is not None and 0 < scale < np.inf
+    return kind.element_type in (si8, ui8, f32) and scale is not None and 0 < scale < np.inf
 
 
 def dtype_of(value: SSAValue | Attribute) -> type[np.generic]:

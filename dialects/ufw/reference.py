@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from xdsl.dialects.builtin import i32
 from xdsl.ir import Operation
 
 from dialects.ufw.facts import EvaluationError, FloatArray, LayerFacts
+from dialects.ufw.layer import tensor_type
 
 __all__ = ["EvaluationError", "evaluate"]
 
@@ -28,5 +30,13 @@ def evaluate(op: Operation, inputs: Sequence[NDArray[Any]]) -> list[FloatArray]:
     if "right_shift" in op.properties:
         raise EvaluationError(f"{op.name} has integer coefficients: convert it to quant first")
     with np.errstate(all="ignore"):
-        results = op.meaning([np.asarray(x, dtype=np.float32) for x in inputs])
-    return [np.asarray(result, dtype=np.float32) for result in results]
+        results = op.meaning([_real(x) for x in inputs])
+    return [
+        result if tensor_type(value).element_type == i32 else np.asarray(result, dtype=np.float32)
+        for value, result in zip(op.results, results, strict=True)
+    ]
+
+
+def _real(array: NDArray[Any]) -> NDArray[Any]:
+    """An operand: float32, or 32-bit integers of a host layer."""
+    return array if array.dtype == np.int32 else np.asarray(array, dtype=np.float32)

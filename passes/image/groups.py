@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from xdsl.dialects.builtin import LocationAttr
+from xdsl.dialects.builtin import LocationAttr, ModuleOp
 from xdsl.dialects.func import FuncOp
 from xdsl.utils.exceptions import PassFailedException
 
 from dialects.bm1684.isa import Engine
 from dialects.bm1684.npu import CommandOp, Observation
+from passes.module.functions import npu_functions
 
 CodedGroup = tuple[bytes, bytes]
 """The commands of one group: the TIU's, and the GDMA's."""
 Site = tuple[int, Engine, int]
-"""A command: group, engine, id."""
+"""A command: group (counted over all functions), engine, id."""
 
 
 @dataclass
@@ -63,8 +64,9 @@ class Sites:
     groups: list[Group]
 
     @staticmethod
-    def of(function: FuncOp) -> Sites:
-        return Sites(command_groups(function))
+    def of(module: ModuleOp) -> Sites:
+        """The commands of all functions of the NPU, one after the other."""
+        return Sites([group for f in npu_functions(module) for group in command_groups(f)])
 
     def observations(self) -> dict[Site, tuple[Observation, ...]]:
         """The tensors that are final after a command."""

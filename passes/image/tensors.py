@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from xdsl.dialects.func import FuncOp
 from xdsl.utils.exceptions import PassFailedException
@@ -25,7 +25,7 @@ class NetworkTensor:
     dtype: str
     address: int
     nbytes: int
-    scale: float | None
+    scale: float | None = field(compare=False)
     packed: bool
 
     def observation(self) -> Observation:

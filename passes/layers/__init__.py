@@ -5,8 +5,9 @@ from typing import Any, TypeAlias, TypeVar
 
 from xdsl.ir import Operation
 
+from dialects.host.base import HostOp
 from dialects.quant import types
-from dialects.ufw.layer import LayerOp
+from dialects.ufw.layer import LayerOp, Top
 from dialects.ufw.shapes import show
 from passes.layers import (
     arithmetic,
@@ -38,8 +39,18 @@ LAYERS: dict[type[Operation], Lowering[Any]] = {
 }
 
 
+def _host(c: Converter, op: HostOp) -> None:
+    """A host layer stays what it is, on floats."""
+    tops = [Top.like(value, name) for value, name in zip(op.results, op.top_names, strict=True)]
+    made = c.add_host(type(op), [c.value(x) for x in op.operands], tops, op.values)
+    c.values.update(zip(op.results, made, strict=True))
+
+
 def lower(c: Converter, op: LayerOp) -> None:
     """Appends the quant ops of one layer. Raises LayerError for a layer without a row in LAYERS."""
+    if isinstance(op, HostOp):
+        _host(c, op)
+        return
     found = LAYERS.get(type(op))
     if found is None:
         raise c.error(f"{op.name} has no row in passes/layers, nor in the lowerings of a plug-in")

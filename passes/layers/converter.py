@@ -9,9 +9,12 @@ from typing import Any
 from xdsl.dialects.builtin import ArrayAttr, LocationAttr, StringAttr, TensorType
 from xdsl.ir import Attribute, Block, SSAValue
 
+from dialects.host.base import HostOp
+from dialects.host.parameters import Values
 from dialects.quant import compute, movement, types
 from dialects.quant.arithmetic import fixed_point
 from dialects.quant.base import QuantOp, int_attr
+from dialects.ufw.layer import Top
 from passes.module.locations import LayerError
 
 SAME_SCALE = 1e-6
@@ -63,6 +66,20 @@ class Converter:
         self.block.add_op(op)
         return op.results[0]
 
+    def add_host(
+        self,
+        op_type: type[HostOp],
+        operands: Sequence[SSAValue],
+        results: Sequence[Top],
+        parameters: Values,
+    ) -> list[SSAValue]:
+        """Appends a layer that the host computes, from floats."""
+        op = op_type([self.as_float(x) for x in operands], results, parameters)
+        self._names.update(top.name for top in results)
+        op.location = self.location
+        self.block.add_op(op)
+        return list(op.results)
+
     def value(self, value: SSAValue) -> SSAValue:
         """The quant value of a ufw value."""
         return self.values[value]
@@ -71,7 +88,7 @@ class Converter:
 
     def as_float(self, value: SSAValue) -> SSAValue:
         """The value as float32, dequantised when it holds integers (once for all readers)."""
-        if types.is_float(value):
+        if types.is_float(value) or types.is_index(value):
             return value
         if value not in self._floats:
             result = types.float_like(value)

@@ -9,11 +9,11 @@ from xdsl.utils.exceptions import PassFailedException
 
 from dialects.execute import names_of
 
-_NPU = StringAttr("npu")
+HOST = StringAttr("host")
 MAIN = "main"
 REFERENCE = "reference"
 RUNS_ON = "runs_on"
-"""The attribute for where a function runs: "npu", as those do that have none, or "host"."""
+"""The attribute for where a function runs: HOST, or the NPU where there is none."""
 
 
 def functions(module: ModuleOp) -> list[FuncOp]:
@@ -22,11 +22,24 @@ def functions(module: ModuleOp) -> list[FuncOp]:
 
 
 def npu_functions(module: ModuleOp) -> list[FuncOp]:
-    """The functions that run on the NPU. Raises PassFailedException when there are none."""
-    found = [f for f in functions(module) if f.attributes.get(RUNS_ON, _NPU) == _NPU]
+    """The functions that run on the NPU. Raises PassFailedException for a module without
+    functions."""
+    found = functions(module)
     if not found:
         raise PassFailedException("the module has no function that runs on the NPU")
-    return found
+    return [function for function in found if not runs_on_host(function)]
+
+
+def runs_on_host(function: FuncOp) -> bool:
+    """Whether a function is one layer that the host computes."""
+    return function.attributes.get(RUNS_ON) == HOST
+
+
+def network_names(module: ModuleOp, attribute: str) -> tuple[str, ...]:
+    """The names of the network's tensors, ``input_names`` or ``output_names``: the module's where
+    the network is cut into several functions, else those of ``@main``."""
+    holder = module if attribute in module.attributes else main_function(module)
+    return tuple(names_of(holder, attribute))
 
 
 def main_function(module: ModuleOp) -> FuncOp:

@@ -11,6 +11,7 @@ from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import PassFailedException
 
 from dialects.bm1684 import tile
+from dialects.host.base import HostOp
 from dialects.quant.base import QuantOp
 from dialects.ufw.layer import LayerOp
 from passes.module.functions import functions, npu_functions, reference_module
@@ -45,6 +46,7 @@ def check_precondition(item: ModulePass, module: ModuleOp) -> None:
 def _belongs(op: Operation, level: str) -> bool:
     kept = level == "npu" and isinstance(op, KEPT)
     ours = isinstance(op, LEVELS[level]) if level in LEVELS else op.name.startswith(f"{level}.")
+    ours = ours or (level == "quant" and isinstance(op, HostOp))
     return kept or ours or isinstance(op, ReturnOp)
 
 

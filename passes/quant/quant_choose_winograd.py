@@ -15,10 +15,10 @@ from xdsl.ir import Attribute, Operation
 from dialects.bm1684.chip import BM1684
 from dialects.constant import ConstantAttr
 from dialects.execute import execute
+from dialects.meaning import evaluate
 from dialects.quant import types, winograd
 from dialects.quant.base import int_attr, ints
 from dialects.quant.compute import ConvOp
-from dialects.quant.reference import evaluate
 from passes.base import NpuFunctionPass
 from passes.cost.conv import on_strips
 from passes.module.functions import names

@@ -14,10 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from xdsl.ir import Operation
 
-from dialects.quant import reference as quant_reference
-from dialects.quant.base import QuantOp
+from dialects.host.base import HostOp, undefined
+from dialects.meaning import evaluate as meaning_of
 from dialects.quant.compute import QuantizeOp
-from dialects.ufw import reference as ufw_reference
 
 Array = NDArray[Any]
 DRAWS = 4
@@ -75,15 +74,9 @@ class Known:
 def evaluate(op: Operation, inputs: Sequence[Known]) -> list[Known]:
     """The results of a ufw or quant op."""
     with np.errstate(all="ignore"):
-        results = _meaning(op, [x.array for x in inputs])
+        results = meaning_of(op, [x.array for x in inputs])
         undefined = _dependent(op, inputs, results)
     return [Known.of(array, mask) for array, mask in zip(results, undefined, strict=True)]
-
-
-def _meaning(op: Operation, inputs: Sequence[Array]) -> Sequence[Array]:
-    if isinstance(op, QuantOp):
-        return quant_reference.evaluate(op, inputs)
-    return ufw_reference.evaluate(op, inputs)
 
 
 def _dependent(
@@ -92,11 +85,13 @@ def _dependent(
     """Which elements of the results come from undefined ones, where NaN does not show it."""
     if isinstance(op, QuantizeOp):
         return [inputs[0].undefined]
+    if isinstance(op, HostOp):
+        return [undefined(array) for array in results]
     if not any(x.undefined is not None and x.array.dtype.kind != "f" for x in inputs):
         return [None] * len(results)
     rng, found = np.random.default_rng(0), [np.zeros(array.shape, bool) for array in results]
     for _ in range(DRAWS):
-        drawn = _meaning(op, [_drawn(x, rng) for x in inputs])
+        drawn = meaning_of(op, [_drawn(x, rng) for x in inputs])
         for mask, array, other in zip(found, results, drawn, strict=True):
             mask |= array != other
     return [mask if mask.any() else None for mask in found]

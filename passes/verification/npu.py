@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import Engine
-from dialects.bm1684.model import Npu, run
+from dialects.bm1684.model import ModelError, Npu, run
 from dialects.bm1684.npu import LocalBox, Observation
 from dialects.quant.strips import join_strips
 from passes.image.groups import Site
+from passes.image.host import HostCall
 from passes.image.program import Program
 from passes.image.tensors import NetworkTensor
 from passes.verification.findings import Difference
+from passes.verification.host import HostMemory
 
 Array = NDArray[Any]
 
@@ -96,9 +98,11 @@ def execute(
     tensors: Mapping[NetworkTensor, Array],
     noise: int,
     observe: Callable[[Site, Npu], None] | None = None,
+    on_host: Callable[[int, list[Array]], None] | None = None,
 ) -> Npu:
-    """Runs the program on fresh memory full of noise; ``observe`` follows every command. Raises
-    ModelError (a race, a deadlock, an illegal command...).
+    """Runs the program on fresh memory full of noise. ``observe`` follows every command,
+    ``on_host`` every host layer: its place among the calls, and its results. Raises ModelError (a
+    race, a deadlock, an illegal command...), HostError for a host layer that cannot be computed.
     """
     npu = Npu(program.ddr_bytes, noise)
     npu.ddr_view(BM1684.context_start, len(program.coeff))[:] = np.frombuffer(
@@ -110,9 +114,23 @@ def execute(
         flat = np.ascontiguousarray(data).reshape(-1).view(np.uint8)
         npu.ddr_view(tensor.address, flat.size)[:] = flat
 
-    def after(engine: Engine, group: int, number: int) -> None:
-        if observe is not None:
-            observe((group, engine, number), npu)
+    host = HostMemory()
+    first = 0
+    for place, call in enumerate(program.calls):
+        if isinstance(call, HostCall):
+            results = host.call(npu, place, call)
+            if on_host is not None:
+                on_host(place, results)
+            continue
 
-    run(npu, program.groups, after)
+        def after(engine: Engine, group: int, number: int, first: int = first) -> None:
+            if observe is not None:
+                observe((first + group, engine, number), npu)
+
+        try:
+            run(npu, call.groups, after)
+        except ModelError as error:
+            error.group = None if error.group is None else first + error.group
+            raise
+        first += len(call.groups)
     return npu

@@ -12,7 +12,8 @@ from xdsl.ir import SSAValue
 from bmnetu.calibration.run.portable import PortableFunction
 from dialects.constant import Array
 from dialects.execute import Observe, execute
-from dialects.quant import reference, types
+from dialects.meaning import evaluate
+from dialects.quant import types
 from dialects.quant.arithmetic import quantize
 from passes.convert_ufw_to_quant import ConvertUfwToQuantPass
 from passes.module.functions import main_function, names
@@ -44,7 +45,7 @@ class Int8Net:
         ``observe`` gets every tensor as it is held: integers, or floats in a float island. Raises
         :class:`dialects.execute.ExecutionError` when an input is missing or has another shape.
         """
-        found = execute(self.function, self.held(inputs), reference.evaluate, observe)
+        found = execute(self.function, self.held(inputs), evaluate, observe)
         results = (real(array, value) for array, value in zip(found, self._results, strict=True))
         return dict(zip(self.output_names, results, strict=True))
 

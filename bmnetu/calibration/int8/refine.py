@@ -25,9 +25,9 @@ from bmnetu.calibration.thresholds.coefficients import (
     IntegerCoefficients,
 )
 from dialects.constant import Array, ConstantAttr
+from dialects.meaning import evaluate
 from dialects.quant import compute, types
 from dialects.quant.base import ints
-from dialects.quant.reference import evaluate
 from dialects.quant.windows import padded, windows
 from dialects.ufw import reference as ufw
 from dialects.ufw.layer import LayerOp, shape_of

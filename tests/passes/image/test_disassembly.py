@@ -9,7 +9,6 @@ from dialects.bm1684.isa import ARITH, MOVE, Engine, IsaError
 from passes.image.disassembly import disassemble
 from passes.image.groups import Sites
 from passes.image.program import Program
-from passes.module.functions import main_function
 from passes.module.locations import location_text
 from tests.pipelines import static_passes
 from tests.random_nets import random_module
@@ -20,7 +19,7 @@ def compiled() -> tuple[Program, Sites]:
     """A network with both engines at work."""
     module = random_module(3, True)
     run_pipeline(module, static_passes(1, "INT8"))
-    return Program.of(main_function(module)), Sites.of(main_function(module))
+    return Program.of(module), Sites.of(module)
 
 
 def test_lines_name_layers_and_final_tensors(compiled: tuple[Program, Sites]) -> None:
