@@ -5,15 +5,18 @@ from __future__ import annotations
 from math import prod
 
 from xdsl.dialects.builtin import StringAttr
+from xdsl.dialects.func import FuncOp
 from xdsl.ir import Attribute, BlockArgument, SSAValue
 
 from dialects.bm1684 import tile
 from dialects.bm1684.layout import DDR, Ref, contiguous, si8, ui8
+from dialects.execute import names_of
 from dialects.quant import strips, types
 from dialects.quant.base import i64s, int_attr
 from dialects.quant.scale import ScaleAttr
 from passes.kernels.builder import TileBuilder, ddr_bytes
 from passes.kernels.movement.in_place import first_row
+from passes.module.functions import SHARED_NAMES, names
 
 
 def storage(value: SSAValue) -> Ref:
@@ -23,10 +26,17 @@ def storage(value: SSAValue) -> Ref:
     n, c, h = (*shape, 1, 1)[:3]
     four = (n, c, h, prod(shape[3:]))
     element: Attribute = types.tensor_type(value).element_type
-    if isinstance(value, BlockArgument) and _is_only_split(value):
+    if isinstance(value, BlockArgument) and _is_only_split(value) and not _is_shared(value):
         return Ref(element, four, contiguous(four, 1), DDR)
     packed = element in (si8, ui8)
     return Ref(element, four, contiguous(four, 4, 4 if packed else 1), DDR)
+
+
+def _is_shared(value: BlockArgument[Attribute]) -> bool:
+    """Whether other functions make or read a function's argument, too."""
+    function = value.owner.parent_op()
+    assert isinstance(function, FuncOp)
+    return names(function, "input_names")[value.index] in names_of(function, SHARED_NAMES)
 
 
 def _is_only_split(value: SSAValue) -> bool:

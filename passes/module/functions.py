@@ -15,6 +15,9 @@ REFERENCE = "reference"
 RUNS_ON = "runs_on"
 """The attribute for where a function runs: HOST, or the NPU where there is none."""
 
+SHARED_NAMES = "shared_names"
+"""The attribute of a function that names those of its tensors which others make or read too."""
+
 
 def functions(module: ModuleOp) -> list[FuncOp]:
     """All functions of a module, in order; not those of ``@reference``."""

@@ -14,12 +14,10 @@ from xdsl.passes import ModulePass
 from dialects.execute import names_of
 from dialects.host.base import HostOp
 from dialects.quant.eltwise import ConstantOp
-from passes.module.functions import HOST, RUNS_ON, main_function, names
+from passes.module.functions import HOST, RUNS_ON, SHARED_NAMES, main_function, names
 
 BEFORE_ALL = -1
 """The stage of host layers that read nothing of the NPU's."""
-SHARED = "shared_names"
-"""The attribute of a function that names those of its tensors which others make or read too."""
 
 
 @dataclass
@@ -77,7 +75,7 @@ class QuantOutlineHostPass(ModulePass):
             out = [x for x in made if part.is_host or x in elsewhere or x in results]
             new = _function(f"subnet_{i}", part, list(reads[i]), out, named)
             shared = [x for x in (*reads[i], *out) if x in elsewhere or not _is_input(x)]
-            new.attributes[SHARED] = _strings(named.of(x) for x in shared)
+            new.attributes[SHARED_NAMES] = _strings(named.of(x) for x in shared)
             function.parent_block().insert_op_before(new, function)  # pyright: ignore
         read = {x for some in reads for x in some}
         op.attributes["input_names"] = _strings(

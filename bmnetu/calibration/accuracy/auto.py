@@ -23,9 +23,9 @@ from bmnetu.calibration.run.portable import PortableFunction
 from bmnetu.calibration.thresholds.channels import Channels
 from dialects.constant import Array
 from dialects.execute import execute, names_of
+from dialects.meaning import evaluate_whole
 from dialects.ufw.facts import GivesProbabilities, MovesData
 from dialects.ufw.layer import LayerOp
-from dialects.ufw.reference import evaluate
 
 Report = Callable[[str], None]
 
@@ -119,7 +119,7 @@ class _Judgement:
     def run(self, index: int) -> _Errors:
         batch, function = self.data.batch(index), self.net.function
         outputs = names_of(function, "output_names")
-        real = dict(zip(outputs, execute(function, batch, evaluate), strict=True))
+        real = dict(zip(outputs, execute(function, batch, evaluate_whole), strict=True))
         size, new = len(next(iter(batch.values()))), self.data.new(index)
         apart = all(len(array) == size for array in real.values())
         samples = [slice(i, i + 1) for i in range(new)] if apart else [slice(None)]

@@ -10,14 +10,14 @@ from xdsl.ir import Operation, SSAValue
 from bmnetu.calibration.int8.int8_net import Int8Net, held, real
 from dialects.constant import Array
 from dialects.execute import execute, names_of
+from dialects.meaning import evaluate_whole
 from dialects.quant import reference
-from dialects.ufw.reference import evaluate
 
 
 def float_blobs(function: FuncOp, batch: Mapping[str, Array]) -> dict[str, Array]:
     """Every blob of a ufw function by its name, the inputs first."""
     found = dict(batch)
-    execute(function, batch, evaluate, found.__setitem__)
+    execute(function, batch, evaluate_whole, found.__setitem__)
     return found
 
 
@@ -69,7 +69,7 @@ def own_errors(function: FuncOp, int8: Int8Net, blobs: Mapping[str, Array]) -> d
     found = isolated_tensors(int8, blobs)
 
     def run(op: Operation, operands: Sequence[Array]) -> Sequence[Array]:
-        results = list(evaluate(op, operands))
+        results = list(evaluate_whole(op, operands))
         for i, name in enumerate(names_of(op, "tops")):
             if name in values:
                 value = values[name]

@@ -16,7 +16,7 @@ from bmnetu.calibration.int8.int8_net import Int8Net
 from bmnetu.calibration.run.portable import PortableFunction
 from dialects.constant import Array
 from dialects.execute import execute, names_of
-from dialects.ufw.reference import evaluate
+from dialects.meaning import evaluate_whole
 
 
 class OutputWatcher(Mergeable, Protocol):
@@ -48,7 +48,7 @@ class Outputs(Generic[WatcherT]):
         size = len(next(iter(batch.values())))
         count = self.data.new(index)
         outputs = names_of(function, "output_names")
-        expected = dict(zip(outputs, execute(function, batch, evaluate), strict=True))
+        expected = dict(zip(outputs, execute(function, batch, evaluate_whole), strict=True))
         pairs = [
             {name: array[:count] if len(array) == size else array for name, array in each.items()}
             for each in (expected, self.int8.run(batch))

@@ -11,9 +11,9 @@ from xdsl.ir import SSAValue
 
 from dialects.constant import Array
 from dialects.execute import names_of
+from dialects.meaning import evaluate_whole
 from dialects.ufw.facts import JoinsOperands, MovesData
 from dialects.ufw.layer import LayerOp, shape_of
-from dialects.ufw.reference import evaluate
 
 Regions = Mapping[str, Mapping[str, Array]]
 """By output, by operand: where its numbers are, as booleans of the output's shape."""
@@ -61,7 +61,7 @@ def _labels(
     arrays = [part for part in parts if part is not None]
     if not arrays:
         return None
-    results = zip(op.results, evaluate(op, arrays), strict=True)
+    results = zip(op.results, evaluate_whole(op, arrays), strict=True)
     return next(array for result, array in results if result is value)
 
 

@@ -21,8 +21,8 @@ from bmnetu.calibration.run.net import FloatNet, Node
 from bmnetu.calibration.run.portable import PortableFunction
 from dialects.constant import Array
 from dialects.execute import names_of
+from dialects.meaning import evaluate_whole
 from dialects.ufw.layer import LayerOp
-from dialects.ufw.reference import evaluate
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def _changed(
         if isinstance(op, ReturnOp) or not touched:
             continue
         arrays = [changed.get(name, real[name]) for name in operands]
-        for top, array in zip(tops, evaluate(op, arrays), strict=True):
+        for top, array in zip(tops, evaluate_whole(op, arrays), strict=True):
             changed[top] = array + errors[top] if top in errors else array
     return changed
 

@@ -15,7 +15,7 @@ from bmnetu.calibration.run.portable import PortableFunction
 from bmnetu.calibration.run.progress import progress
 from dialects.constant import Array
 from dialects.execute import execute
-from dialects.ufw.reference import evaluate
+from dialects.meaning import evaluate_whole
 
 
 class Mergeable(Protocol):
@@ -51,7 +51,7 @@ class _Pass(Generic[AccumulatorT]):
         for name, array in batch.items():
             found.watch(name, array)
         if self.net is not None:
-            execute(self.net.function, batch, evaluate, found.watch)
+            execute(self.net.function, batch, evaluate_whole, found.watch)
         return found
 
 

@@ -12,7 +12,7 @@ from xdsl.ir import SSAValue
 from bmnetu.calibration.run.portable import PortableFunction
 from dialects.constant import Array
 from dialects.execute import Observe, execute
-from dialects.meaning import evaluate
+from dialects.meaning import evaluate_whole
 from dialects.quant import types
 from dialects.quant.arithmetic import quantize
 from passes.convert_ufw_to_quant import ConvertUfwToQuantPass
@@ -45,7 +45,7 @@ class Int8Net:
         ``observe`` gets every tensor as it is held: integers, or floats in a float island. Raises
         :class:`dialects.execute.ExecutionError` when an input is missing or has another shape.
         """
-        found = execute(self.function, self.held(inputs), evaluate, observe)
+        found = execute(self.function, self.held(inputs), evaluate_whole, observe)
         results = (real(array, value) for array, value in zip(found, self._results, strict=True))
         return dict(zip(self.output_names, results, strict=True))
 

@@ -25,11 +25,10 @@ from bmnetu.calibration.thresholds.coefficients import (
     IntegerCoefficients,
 )
 from dialects.constant import Array, ConstantAttr
-from dialects.meaning import evaluate
+from dialects.meaning import evaluate_whole
 from dialects.quant import compute, types
 from dialects.quant.base import ints
 from dialects.quant.windows import padded, windows
-from dialects.ufw import reference as ufw
 from dialects.ufw.layer import LayerOp, shape_of
 
 SAMPLE_BATCHES = 32
@@ -74,8 +73,8 @@ def refine(
     """
     with threadpool_limits(1, "blas"):
         int8 = Int8Net(int8_module(net, quantized))
-        held = Walk(int8.function, [int8.held(batch) for batch in batches], evaluate)
-        real = Walk(net.function, batches, ufw.evaluate)
+        held = Walk(int8.function, [int8.held(batch) for batch in batches], evaluate_whole)
+        real = Walk(net.function, batches, evaluate_whole)
         layers = {op.location: op for op in net.layers}
         for op in progress(held.ops, len(held.ops), "rounding"):
             layer = layers.get(op.location)

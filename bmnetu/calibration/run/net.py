@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from copy import copy
 from functools import cached_property
 from typing import Any
@@ -15,6 +15,8 @@ from bmnetu.calibration.run.function_message import function_message
 from bmnetu.frontend import Network
 from bmnetu.frontend.prototxt.inputs import INPUT_TYPES
 from bmnetu.frontend.ufw_pb2 import LayerParameter, NetParameter
+from dialects.host.base import HostOp
+from dialects.ufw.facts import JoinsOperands, PassesOn
 from dialects.ufw.layer import LayerOp, shape_of
 from dialects.ufw.shapes import Shape
 from passes.module.functions import main_function, names
@@ -55,6 +57,7 @@ class FloatNet:
             node: messages[node] for node in (*self.layers, *block.args)
         }
         self.floats: set[Node] = {op for op in self.layers if not op.has_integers}
+        self.floats |= set(_read_by_host(self.layers))
         self.keep_float(
             _folded_into(parts.get(node, node), self.layers, feeders)
             for node, message in messages.items()
@@ -114,6 +117,26 @@ def messages_of(network: Network) -> dict[Node, LayerParameter]:
     of_layers = [each for each in network.net.layer if each.type not in INPUT_TYPES]
     nodes: list[Node] = [*function.body.block.args, *_layers(function)]
     return dict(zip(nodes, of_inputs + of_layers, strict=True))
+
+
+def _read_by_host(layers: Iterable[LayerOp]) -> Iterator[Node]:
+    """Inputs of the net that a host layer reads, and joins of what it reads: the host takes floats,
+    and what is joined keeps scales of its own."""
+    left = [x for op in layers if isinstance(op, HostOp) for x in op.operands]
+    seen: set[SSAValue] = set()
+    while left:
+        value = left.pop()
+        if value in seen:
+            continue
+        seen.add(value)
+        owner = value.owner
+        if isinstance(owner, Block):
+            if any(isinstance(use.operation, HostOp) for use in value.uses):
+                yield value
+        elif isinstance(owner, LayerOp) and (owner.has_trait(PassesOn) or not owner.has_integers):
+            if owner.has_trait(JoinsOperands):
+                yield owner
+            left += owner.operands
 
 
 def _folded_into(
