@@ -74,3 +74,24 @@ def test_masks_stay_float(tmp_path: Path) -> None:
         for outputs in (made.float_outputs(one), made.int8_outputs(one))
     )
     assert cosine(real, held) > 0.9
+
+
+@pytest.mark.parametrize("bias", ["true", "false"])
+def test_a_convolution_over_time(tmp_path: Path, bias: str) -> None:
+    """The int8umodel says itself whether a Convolution3D has a bias."""
+    settings = f"num_output: 4 kernel_size: 3 kernel_depth: 3 pad: 1 bias_term: {bias}"
+    text = (
+        data_layer(1, 3, 4, 6, 6)
+        + layer("Convolution3D", "data", "a", f"convolution3d_param {{ {settings} }}")
+        + layer("BatchNorm", "a", "n")
+        + layer("ReLU", "n", "last")
+    )
+    files = Files.of(tmp_path, text)
+    samples = files.samples(4)
+    made = files.calibrate(samples)
+    one = batch(samples, 0, 1)
+    (real,), (held,) = (
+        list(outputs.values())
+        for outputs in (made.float_outputs(one), made.int8_outputs(one))
+    )
+    assert cosine(real, held) > 0.98

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bmnetu.calibration.int8.quantized_net import QuantizedNet
 from bmnetu.calibration.run.net import FloatNet
 from bmnetu.calibration.thresholds.coefficients import IntegerCoefficients
+from bmnetu.frontend.layers.importers import messages_of
 from bmnetu.frontend.prototxt.inputs import INPUT_TYPES
 from bmnetu.frontend.ufw_pb2 import ActivationScale, LayerParameter, NetParameter
 from bmnetu.frontend.weights.blobs import float_blob, integer_blob
@@ -48,11 +49,13 @@ def _layer(
     layer.top.extend(op.top_names)
     found = quantized.coefficients.get(op)
     match op:
-        case ops.ConvolutionOp() | ops.DeconvolutionOp():
-            layer.convolution_param.bias_term = _has_bias(op, found)
-        case ops.InnerProductOp():
-            layer.inner_product_param.bias_term = _has_bias(op, found)
-            layer.inner_product_param.ClearField("transpose")
+        case WeightedLayerOp():
+            for message in messages_of(layer.type):
+                settings = getattr(layer, message, None)
+                if hasattr(settings, "bias_term"):  # a plug-in may have other settings
+                    settings.bias_term = _has_bias(op, found)
+            if isinstance(op, ops.InnerProductOp):
+                layer.inner_product_param.ClearField("transpose")
         case ops.ScaleOp() if layer.type == "Scale" and op.weight is not None:
             layer.scale_param.bias_term = _has_bias(op, found)
         case _:
