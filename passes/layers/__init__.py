@@ -12,6 +12,7 @@ from passes.layers import (
     arithmetic,
     binary,
     deconvolution,
+    detection,
     movement,
     pixels,
     reductions,
@@ -35,6 +36,7 @@ LAYERS: dict[type[Operation], Lowering[Any]] = {
     **reductions.LAYERS,
     **pixels.LAYERS,
     **unpooling.LAYERS,
+    **detection.LAYERS,
 }
 
 
