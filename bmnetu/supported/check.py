@@ -18,7 +18,7 @@ from xdsl.ir import Block, Region, SSAValue
 
 from bmnetu.errors import BmnetuError, InputFileError, UnsupportedError
 from bmnetu.frontend.importer import foreign_notes, import_layer, input_shape
-from bmnetu.frontend.layers.advice import HOST, advice_on
+from bmnetu.frontend.layers.advice import advice_on
 from bmnetu.frontend.layers.importers import IMPORTERS
 from bmnetu.frontend.layers.site import LayerSite
 from bmnetu.frontend.network import ONNX, placeholder_notes
@@ -27,6 +27,7 @@ from bmnetu.frontend.prototxt.layer import Layer
 from bmnetu.frontend.prototxt.topology import Topology, read_topology
 from bmnetu.frontend.prototxt.zoom import multiply, undecided, zoom_notes
 from bmnetu.frontend.weights.blobs import BlobSource, Coefficients, Required
+from dialects.host.ops import HostOp
 from dialects.names import shown
 from dialects.ufw.ops import LayerOp, Top
 from dialects.ufw.shapes import Shape
@@ -40,14 +41,14 @@ class Status(StrEnum):
 
     INT8 = "INT8"  # in 8 bits in an INT8 net, else in float
     FP32 = "FP32"  # in float in both
-    HOST = "host"  # by a processor: not by the NPU
+    HOST = "host"  # on the host's processor, by the runtime: part of the bmodel
     UNSUPPORTED = "unsupported"
     UNKNOWN = "unknown"  # it reads what an unsupported layer makes
 
 
 MOST_WEIGHTS = 1 << 30
 """Of one layer: 4 GiB, the chip's memory."""
-COMPILED = (Status.INT8, Status.FP32)
+COMPILED = (Status.INT8, Status.FP32, Status.HOST)
 
 
 @dataclass(frozen=True)
@@ -208,8 +209,7 @@ class _Walk:
         """How one layer is computed, and why not; its tops become known where it can be."""
         kind = layer.param.type
         if kind not in IMPORTERS:
-            status = Status.HOST if kind in HOST else Status.UNSUPPORTED
-            return status, advice_on(kind)
+            return Status.UNSUPPORTED, advice_on(kind)
         if layer.name in self.faults:
             return Status.UNSUPPORTED, f"unknown field {', '.join(self.faults[layer.name])}"
         lost = [bottom for bottom in layer.bottoms if bottom not in self.values]
@@ -221,6 +221,8 @@ class _Walk:
         except (UnsupportedError, InputFileError) as error:
             return Status.UNSUPPORTED, _reason(error, layer)
         self.values |= dict(zip(layer.tops, op.results, strict=True))
+        if isinstance(op, HostOp):
+            return Status.HOST, ""
         reason = self.refusal(op)
         if reason:
             return Status.UNSUPPORTED, reason

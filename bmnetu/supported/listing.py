@@ -14,13 +14,14 @@ from typing import cast
 import numpy as np
 from google.protobuf.descriptor import FieldDescriptor
 
-from bmnetu.frontend.layers.advice import HOST
+from bmnetu.frontend.layers.advice import REFUSED
 from bmnetu.frontend.layers.importers import ANY, IMPORTERS, Importer, messages_of
 from bmnetu.frontend.prototxt.custom import CUSTOM_MESSAGES
 from bmnetu.frontend.prototxt.inputs import INPUT_TYPES
 from bmnetu.frontend.prototxt.unknown import SILENT
 from bmnetu.frontend.ufw_pb2 import LayerParameter
 from dialects.functions import FUNCTIONS
+from dialects.host.ops import HostOp
 from dialects.ufw.facts import LayerFacts
 
 REPLACED = "replaced by"
@@ -29,7 +30,8 @@ REPLACED = "replaced by"
 
 @dataclass(frozen=True)
 class LayerType:
-    """One layer type: ``how`` it is computed in an INT8 net ("INT8", "FP32" or "host")."""
+    """One layer type: ``how`` it is computed in an INT8 net ("INT8", "FP32", "host" or
+    "refused")."""
 
     name: str
     how: str
@@ -41,9 +43,9 @@ class LayerType:
 
 
 def layer_types() -> list[LayerType]:
-    """All layer types by name, those of plug-ins and of the host too."""
+    """All layer types by name, those of plug-ins and the refused ones too."""
     found = [_of(name, importer) for name, importer in IMPORTERS.items()]
-    found += [LayerType(name, "host", what, "", "", (), "") for name, what in HOST.items()]
+    found += [LayerType(name, "refused", what, "", "", (), "") for name, what in REFUSED.items()]
     return sorted(found, key=lambda each: each.name.lower())
 
 
@@ -51,9 +53,10 @@ def _of(name: str, importer: Importer) -> LayerType:
     op = importer.op
     integers = op is not None and op.has_integers is not LayerFacts.has_integers
     parameters = [text for message in messages_of(name) for text in _fields(message)]
+    on_host = op is not None and issubclass(op, HostOp)
     return LayerType(
         name,
-        "INT8" if integers else "FP32",
+        "host" if on_host else "INT8" if integers else "FP32",
         _computes(name, importer),
         _count(importer.bottoms),
         _count(importer.tops),
@@ -122,7 +125,7 @@ def text() -> str:
     """A line a layer type, then the ONNX operators."""
     rows = [(each.name, each.how, "; ".join(_grouped(each.parameters))) for each in layer_types()]
     width = max(len(name) for name, _, _ in rows)
-    lines = [f"{name:{width}}  {how:4}  {fields}".rstrip() for name, how, fields in rows]
+    lines = [f"{name:{width}}  {how:7}  {fields}".rstrip() for name, how, fields in rows]
     return "\n".join([*lines, f"inputs: {', '.join(INPUT_TYPES)}", _operator_line()])
 
 
@@ -160,7 +163,9 @@ same, and `bmnetu -check -model=NET` says of a network which of its layers can b
 page is made by `python -m bmnetu.supported.listing > docs/layers.md`.
 
 In an INT8 net a layer computes in 8 bits ("INT8"), or in float ("FP32"): then converters stand
-around it. In a float net all layers compute in float. What is work for the host is not compiled.
+around it. In a float net all layers compute in float. A layer "on the host" is computed by the
+runtime on the host's processor, in float: it is part of the bmodel, and the network may go on
+behind it on the NPU.
 Every layer can also have `forward_with_float`, `th_strategy`, `th_scale` and `threshold`, see
 [calibration.md](calibration.md), and fields that have no effect, see [prototxt.md](prototxt.md).
 A field with `[]` can be given several times; behind `=` stands its default, of several words the
@@ -171,10 +176,13 @@ first.
 """
 
 
+HOW = {"host": "on the host"}
+
+
 def page() -> str:
     """docs/layers.md."""
-    rows = [_row(each) for each in layer_types() if each.how != "host"]
-    host = [f"| {name} | {what} |" for name, what in HOST.items()]
+    rows = [_row(each) for each in layer_types() if each.how != "refused"]
+    refused = [f"| {name} | {what} |" for name, what in REFUSED.items()]
     return "\n".join([
         HEAD + "\n".join(rows),
         "",
@@ -182,11 +190,11 @@ def page() -> str:
         "",
         f"{', '.join(INPUT_TYPES)}: see [prototxt.md](prototxt.md).",
         "",
-        "## Work for the host",
+        "## Known, and not compiled",
         "",
         "| layer | what it does |",
         "|---|---|",
-        *host,
+        *refused,
         "",
         "## ONNX operators",
         "",
@@ -198,7 +206,8 @@ def page() -> str:
 def _row(each: LayerType) -> str:
     parameters = "; ".join(f"`{group}`" for group in _grouped(each.parameters))
     cells: Sequence[str] = (
-        each.name, each.how, each.computes, each.bottoms, each.tops, parameters, each.limits,
+        each.name, HOW.get(each.how, each.how), each.computes, each.bottoms, each.tops, parameters,
+        each.limits,
     )
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 

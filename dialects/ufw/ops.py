@@ -12,6 +12,7 @@ from xdsl.ir import Attribute, Dialect
 from dialects.ufw.activation import LogSoftmaxOp, PointwiseOp, PReLUOp, ReLUOp, SoftmaxOp
 from dialects.ufw.convolution import ConvolutionOp, InnerProductOp
 from dialects.ufw.deconvolution import DeconvolutionOp
+from dialects.ufw.detection import PriorBoxOp
 from dialects.ufw.eltwise import (
     BinaryOp,
     EltwiseOp,
@@ -98,6 +99,7 @@ ALL_OPS: list[type[LayerOp]] = [
     NormalizeOp,
     RecurrentOp,
     MatMulOp,
+    PriorBoxOp,
 ]
 
 ATTRIBUTES: list[type[Attribute]] = [
@@ -145,6 +147,7 @@ __all__ = [
     "PoolingNdOp",
     "PoolingOp",
     "Positions",
+    "PriorBoxOp",
     "ReLUOp",
     "RearrangeOp",
     "RecurrentOp",

@@ -13,6 +13,7 @@ from passes.layers import (
     arithmetic,
     binary,
     deconvolution,
+    detection,
     movement,
     pixels,
     reductions,
@@ -36,6 +37,7 @@ LAYERS: dict[type[Operation], Lowering[Any]] = {
     **reductions.LAYERS,
     **pixels.LAYERS,
     **unpooling.LAYERS,
+    **detection.LAYERS,
 }
 
 

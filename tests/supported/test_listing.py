@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bmnetu.cli import main
-from bmnetu.frontend.layers.advice import HOST
+from bmnetu.frontend.layers.advice import REFUSED
 from bmnetu.frontend.layers.importers import IMPORTERS, PARAMETERS, messages_of
 from bmnetu.supported import listing
 
@@ -26,14 +26,14 @@ def test_every_row_states_its_op_and_known_messages() -> None:
         assert set(messages_of(name)) <= set(PARAMETERS), name
 
 
-def test_no_layer_is_both_compiled_and_for_the_host() -> None:
-    assert HOST.keys().isdisjoint(IMPORTERS)
+def test_no_layer_is_both_compiled_and_refused() -> None:
+    assert REFUSED.keys().isdisjoint(IMPORTERS)
 
 
 def test_all_layers_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["-list_ops"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert {line.split()[0] for line in lines[:-2]} == IMPORTERS.keys() | HOST.keys()
+    assert {line.split()[0] for line in lines[:-2]} == IMPORTERS.keys() | REFUSED.keys()
     assert main(["-list_ops", "-json"]) == 0
     found = json.loads(capsys.readouterr().out)
     convolution = next(each for each in found["layers"] if each["name"] == "Convolution")

@@ -1,13 +1,10 @@
-"""What to do about a layer type that no command of the NPU can compute: one table."""
+"""What to do about a known layer type that cannot be compiled: one table."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-HOST: dict[str, str] = {
-    "DetectionOutput": "picks boxes out of locations, confidences and priors",
-    "PriorBox": "makes boxes out of the sizes of its inputs alone",
-    "PriorBoxClustered": "makes boxes out of the sizes of its inputs alone",
+REFUSED: dict[str, str] = {
     "Proposal": "picks regions out of scores and offsets",
     "RPN": "picks regions out of scores and offsets",
     "ROIPooling": "cuts out regions that are known at run time only",
@@ -30,18 +27,19 @@ HOST: dict[str, str] = {
     " of a net it is left out, with a note",
     "CTCDecoder": "picks the best sequence of classes",
 }
-"""Layers whose work depends on their data: a processor computes them, not the NPU."""
+"""Layers whose work depends on their data, and which are not among those that the host library of
+the runtime computes for a bmodel."""
 
 _BEFORE = (
-    "remove these layers and all behind them (output_whitelist names the blobs to end with), and"
-    " let the host compute them"
+    "remove these layers and all behind them (-output_whitelist names the blobs to end with), and"
+    " compute them in your program"
 )
 
 
 def advice_on(kind: str) -> str:
     """What to do about an unknown layer type."""
-    if kind in HOST:
-        return f"{HOST[kind]}, which is work for the host: {_BEFORE}"
+    if kind in REFUSED:
+        return f"{REFUSED[kind]}: {_BEFORE}"
     return (
         "no such layer is known (bmnetu -list_ops lists all): write it with others, or bring it as"
         " a plug-in"

@@ -15,9 +15,11 @@ from bmnetu.frontend.layers import import_rearrange as rearrange
 from bmnetu.frontend.layers import import_recurrent as recurrent
 from bmnetu.frontend.layers import import_reduction as reduction
 from bmnetu.frontend.layers import import_volume as volume
+from bmnetu.frontend.layers.detection import ssd
 from bmnetu.frontend.layers.site import LayerSite
 from bmnetu.frontend.ufw_pb2 import LayerParameter
 from dialects.functions import FUNCTIONS, Function
+from dialects.host.ops import DetectionOutputOp
 from dialects.ufw import ops
 from dialects.ufw.ops import LayerOp
 
@@ -114,6 +116,12 @@ IMPORTERS: dict[str, Importer] = {
     "DepthwiseConvolution": Importer(
         compute.depthwise_convolution, ops.ConvolutionOp, messages=CONVOLUTION
     ),
+    "DetectionOutput": Importer(
+        ssd.detection_output,
+        DetectionOutputOp,
+        bottoms=(3, 5),
+        limits="share_location is true, normalized is true, boxes are not clipped",
+    ),
     "Dropout": Importer(movement.dropout, ops.DropoutOp),
     "Eltwise": Importer(eltwise.eltwise, ops.EltwiseOp, bottoms=(2, ANY)),
     "EltwiseBinary": Importer(eltwise.binary("eltwise_binary_param"), ops.BinaryOp, bottoms=(2, 2)),
@@ -169,6 +177,20 @@ IMPORTERS: dict[str, Importer] = {
     "Pooling3D": Importer(volume.pooling_3d, ops.PoolingNdOp, limits="STOCHASTIC is refused"),
     "PoolingTF": Importer(pooling.pooling_tf, ops.PoolingOp, limits="STOCHASTIC is refused"),
     "PReLU": Importer(compute.prelu, ops.PReLUOp),
+    "PriorBox": Importer(
+        ssd.prior_box,
+        ops.PriorBoxOp,
+        bottoms=(1, 2),
+        limits="sizes are not cut to whole numbers; fixed_size, fixed_ratio, density, keras and"
+        " faceboxes are refused",
+    ),
+    "PriorBoxClustered": Importer(
+        ssd.prior_box_clustered,
+        ops.PriorBoxOp,
+        bottoms=(1, 2),
+        messages=("prior_box_param",),
+        limits="as PriorBox",
+    ),
     "Reduce": Importer(reduction.reduce, ops.ReduceOp),
     "ReduceFull": Importer(reduction.reduce, ops.ReduceOp),
     "Reduction": Importer(reduction.reduction, ops.ReduceOp),

@@ -29,6 +29,8 @@ SILENT = frozenset({
     "moving_average_fraction", "update_global_stats", "stats_batch_size", "weight_fixed",
     "dis_mode", "gen_mode", "global_grad_scale", "train_state", "scale_train", "stable_prod_grad",
     "following_special", "share_in_parallel",
+    # how it draws and writes files
+    "save_output_param", "visualize", "visualize_threshold", "save_file", "label_map_file",
 })  # fmt: skip
 """Fields that have no effect at inference, in any message."""
 

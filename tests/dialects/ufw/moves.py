@@ -81,4 +81,15 @@ MOVES: dict[str, tuple[Build, list[tuple[int, ...]]]] = {
         lambda x: ops.UnpoolOp(x, x, T, (10, 13), kernel=(2, 3), stride=(2, 2), pad=(0, 1)),
         [(2, 4, 10, 13)],
     ),
+    "prior_box": (
+        lambda x: ops.PriorBoxOp(
+            [x], T, [5, 6.5], [7, 8], [0.1, 0.1, 0.2, 0.2],
+            image=(20, 30), step=(4, 4.5), clip=True,
+        ),
+        [(1, 2, 280)],
+    ),
+    "prior_box of two": (
+        lambda x: ops.PriorBoxOp([x, x], T, [2], [3], [0.1] * 4, offset=0, yx_order=True),
+        [(1, 2, 140)],
+    ),
 }  # fmt: skip

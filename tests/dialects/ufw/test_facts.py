@@ -59,9 +59,9 @@ OTHERS: dict[str, Build] = {
 
 STAY_FLOAT = {
     ops.SoftmaxOp, ops.LogSoftmaxOp, ops.SelectOp, ops.ParameterOp, *FLOAT_SUMS,
-    ops.MaxPoolMaskOp, ops.UnpoolOp,
+    ops.MaxPoolMaskOp, ops.UnpoolOp, ops.PriorBoxOp,
 }  # fmt: skip
-"""Layers whose sums, or places in a map, 8 bits cannot hold, and those that are rare."""
+"""Layers whose sums, or places in a map, 8 bits cannot hold, constants, and those that are rare."""
 
 
 def function(name: str, parameters: Parameters) -> Build:

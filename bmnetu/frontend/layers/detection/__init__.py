@@ -1,0 +1,1 @@
+"""Imports the layers of detection networks."""
