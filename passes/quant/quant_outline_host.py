@@ -75,6 +75,7 @@ class QuantOutlineHostPass(ModulePass):
             out = [x for x in made if part.is_host or x in elsewhere or x in results]
             new = _function(f"subnet_{i}", part, list(reads[i]), out, named)
             shared = [x for x in (*reads[i], *out) if x in elsewhere or not _is_input(x)]
+            shared = [x for x in shared if not named.is_copied(x)]
             new.attributes[SHARED_NAMES] = _strings(named.of(x) for x in shared)
             function.parent_block().insert_op_before(new, function)  # pyright: ignore
         read = {x for some in reads for x in some}
@@ -87,7 +88,7 @@ class QuantOutlineHostPass(ModulePass):
 
 
 class _Names:
-    """The name of each value that passes from function to function."""
+    """The names of the values that pass from function to function."""
 
     def __init__(self, function: FuncOp) -> None:
         block = function.body.block
@@ -99,6 +100,11 @@ class _Names:
         for value, name in zip(returned.operands, names(function, "output_names"), strict=True):
             self._names.setdefault(value, name)
         self._taken = {*self._names.values(), *names(function, "output_names")}
+
+    def is_copied(self, value: SSAValue) -> bool:
+        """Whether a value is a constant that each function holds itself. One that is an output of
+        the network is made in one place, as all others are."""
+        return isinstance(value.owner, ConstantOp) and value not in self._names
 
     def of(self, value: SSAValue) -> str:
         if value not in self._names:
@@ -138,14 +144,15 @@ def _parts(function: FuncOp) -> list[_Part]:
         parts += [_Part([op]) for op in here if isinstance(op, HostOp)]
     returned = function.body.block.last_op
     assert returned is not None
-    outputs = {x.owner for x in returned.operands}
-    loose = [op for op in outputs if isinstance(op, ConstantOp)]
-    if loose:
-        _last_npu(parts, None).ops[:0] = loose
+    outputs = dict.fromkeys(x.owner for x in returned.operands)
+    constants = [op for op in outputs if isinstance(op, ConstantOp)]
+    if constants and parts[0].is_host:
+        parts.insert(0, _Part())
+    parts[0].ops[:0] = constants
     return parts
 
 
-def _last_npu(parts: list[_Part], value: SSAValue | None) -> _Part:
+def _last_npu(parts: list[_Part], value: SSAValue) -> _Part:
     """The last function of the NPU, or a new one where a value is made behind it."""
     maker = next((i for i, part in enumerate(parts) if value in part.made()), -1)
     for i in reversed(range(max(0, maker), len(parts))):
@@ -165,11 +172,11 @@ def _function(
     """A function of copies of the part's ops; constants that it reads are copied into it."""
     block = Block()
     values: dict[SSAValue, SSAValue] = {}
-    inputs = [x for x in read if not isinstance(x.owner, ConstantOp)]
+    inputs = [x for x in read if not named.is_copied(x)]
     for value in inputs:
         values[value] = block.insert_arg(value.type, len(block.args))
     for value in read:
-        if isinstance(value.owner, ConstantOp):
+        if named.is_copied(value) and isinstance(value.owner, Operation):
             values[value] = _copied(block, value.owner, values).results[0]
     for op in part.ops:
         new = _copied(block, op, values)

@@ -47,7 +47,8 @@ class ReferenceRun:
         self._npu: dict[SSAValue, Known] = {}
         self._cpu: dict[SSAValue, Known] = {}
         for value, name in zip(block.args, names(function, "input_names"), strict=True):
-            self._npu[value] = self._cpu[value] = Known.of(inputs[name])
+            if name in inputs or self._uses[value]:
+                self._npu[value] = self._cpu[value] = Known.of(inputs[name])
 
     def observe(self, top: str, value: Array) -> None:
         """A tensor of the NPU is final; computes and compares as far as possible."""
