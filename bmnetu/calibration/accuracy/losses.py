@@ -18,6 +18,7 @@ from bmnetu.calibration.int8.quantized_net import QuantizedNet, layer_name
 from bmnetu.calibration.int8.quantizer import Quantizer
 from bmnetu.calibration.thresholds.thresholds import Numbers
 from dialects.constant import Array
+from dialects.host.base import HostOp
 from dialects.ufw.convolution import WeightedLayerOp
 from dialects.ufw.facts import FollowsOperand, JoinsOperands, PassesOn
 from dialects.ufw.layer import LayerOp, shape_of
@@ -121,9 +122,9 @@ def _of_255(levels: int) -> str:
 
 
 def _reaches_output(op: Operation) -> bool:
-    """Whether an output is made of the layer's results by moving data."""
+    """Whether an output, or what a host layer reads, is made of the results by moving data."""
     return any(
-        isinstance(use.operation, ReturnOp)
+        isinstance(use.operation, ReturnOp | HostOp)
         or (use.operation.has_trait(FollowsOperand) and _reaches_output(use.operation))
         for value in op.results
         for use in value.uses
@@ -235,7 +236,7 @@ def _poor(made: Quantizer, rows: Sequence[Row]) -> Iterator[Loss]:
     """Layers whose own error is far above that of the others, and outputs with little left."""
     usual = [row.isolated.sqnr for row in rows if row.isolated.signal]
     middle = median(usual) if usual else 0.0
-    outputs = {made.net.names[x] for op in _returns(made) for x in op.operands}
+    outputs = set(made.net.judged)
     for row in rows:
         own, all_before = row.isolated, row.accumulated
         if own.signal and row.held != "float" and own.sqnr <= min(LOW, middle - FAR_BELOW):
@@ -256,7 +257,3 @@ def _poor(made: Quantizer, rows: Sequence[Row]) -> Iterator[Loss]:
                 "-float_budget=N keeps up to N of the worst layers float, -sensitivity ranks them",
                 10 ** (all_before.sqnr / 20) / 255,
             )
-
-
-def _returns(made: Quantizer) -> list[Operation]:
-    return [op for op in made.net.function.body.block.ops if isinstance(op, ReturnOp)]
