@@ -84,7 +84,8 @@ class _Comparison:
         values = _values(self.int8, blobs)
         found = {name: Held() for name in values}
         for name, array in isolated_tensors(self.int8, blobs).items():
-            found[name].isolated.add(blobs[name], real(array, values[name]))
+            if name in found:
+                found[name].isolated.add(blobs[name], real(array, values[name]))
 
         def watch(name: str, array: Array) -> None:
             value = values.get(name)

@@ -111,7 +111,7 @@ def _joined(made: Quantizer, found: QuantizedNet) -> Iterator[Loss]:
                     f'operand "{name}" of Concat "{layer_name(op)}" keeps {_of_255(levels)}: it '
                     f"reaches {peak:.3g}, the threshold is {top.threshold:.3g}",
                     f"{_block(layer_name(op))}, without it the operands are outputs of their own"
-                    if _reaches_output(op)
+                    if _reaches_output(op, found)
                     else _block(layer_name(op)),
                     levels / 255,
                 )
@@ -121,14 +121,21 @@ def _of_255(levels: int) -> str:
     return f"{levels} of 255 levels" if levels > 1 else "none of 255 levels but 0"
 
 
-def _reaches_output(op: Operation) -> bool:
-    """Whether an output, or what a host layer reads, is made of the results by moving data."""
+def _reaches_output(op: Operation, found: QuantizedNet) -> bool:
+    """Whether an output, or what a host layer reads, is made of the results by moving data, or by
+    joining them in float."""
+    readers = [use.operation for value in op.results for use in value.uses]
     return any(
-        isinstance(use.operation, ReturnOp | HostOp)
-        or (use.operation.has_trait(FollowsOperand) and _reaches_output(use.operation))
-        for value in op.results
-        for use in value.uses
+        isinstance(reader, ReturnOp | HostOp)
+        or (_follows(reader, found) and _reaches_output(reader, found))
+        for reader in readers
     )
+
+
+def _follows(op: Operation, found: QuantizedNet) -> bool:
+    if op.has_trait(JoinsOperands):
+        return found.numbers[op.results[0]].is_float
+    return op.has_trait(FollowsOperand)
 
 
 def _channels(made: Quantizer, found: QuantizedNet) -> Iterator[Loss]:
@@ -143,7 +150,7 @@ def _channels(made: Quantizer, found: QuantizedNet) -> Iterator[Loss]:
             continue
         peaks = made.channels.peaks[made.net.names[value]]
         levels = _levels(peaks, numbers)
-        matters = np.full(len(peaks), _reaches_output(op)) | _heard(made, value)
+        matters = np.full(len(peaks), _reaches_output(op, found)) | _heard(made, value)
         few = np.flatnonzero((levels <= FEW_LEVELS) & (peaks > 0) & matters)
         if len(few) and len(few) < len(peaks):
             worst = int(levels[few].min())
