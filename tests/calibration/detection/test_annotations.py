@@ -207,7 +207,8 @@ def test_hostile_xml(tmp_path: Path, text: str, said: str) -> None:
 
 
 def test_xml_in_utf_16_declares_no_entities_either(tmp_path: Path) -> None:
-    (tmp_path / "a.xml").write_bytes(BOMB.replace('"1.0"', '"1.0" encoding="utf-16"').encode("utf-16"))
+    text = BOMB.replace('"1.0"', '"1.0" encoding="utf-16"')
+    (tmp_path / "a.xml").write_bytes(text.encode("utf-16"))
     with pytest.raises(InputFileError, match="declares a document type"):
         read_voc(tmp_path / "a.xml")
 

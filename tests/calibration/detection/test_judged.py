@@ -15,9 +15,11 @@ from bmnetu.calibration.run.net import FloatNet
 from bmnetu.frontend import Network, load_network
 from bmnetu.frontend.ufw_pb2 import LayerParameter
 from dialects.execute import execute, names_of
+from dialects.host.base import HostOp
 from dialects.host.ops import GatherElementsOp, TopKOp
 from dialects.meaning import evaluate_whole
-from dialects.ufw.layer import LayerOp, Top
+from dialects.ufw.activation import PointwiseOp
+from dialects.ufw.layer import Top
 from passes.module.functions import main_function
 from tests.calibration.detection.nets import DETECTION, ssd
 from tests.calibration.harness import Files, data_layer, layer
@@ -60,24 +62,28 @@ def test_a_net_without_host_layers_is_judged_by_its_outputs(tmp_path: Path) -> N
 
 
 def with_host_layers(files: Files) -> Network:
-    """Behind f, and i, an input: TopK, whose values and indices are outputs, and what an int32
-    tensor that the host reads chooses."""
+    """Behind f, and i, an input: TopK, whose values and indices are outputs; what an int32 tensor
+    that the host reads chooses, and a layer of the NPU behind that."""
     network = load_network(files.model, files.weight)
     function = main_function(network.module)
     block = function.body.block
     last = block.last_op
     assert last is not None
     block.erase_op(last)
-    f, given = next(op.results[0] for op in block.ops if names_of(op, "tops") == ["f"]), block.args[1]
+    f = next(op.results[0] for op in block.ops if names_of(op, "tops") == ["f"])
+    given = block.args[1]
     values = {"k": 3, "axis": -1, "sorted": True, "descending": True, "values_used_only": False}
     top = TopKOp([f], [Top("best"), Top("places")], values)
     of_input = TopKOp([given], [Top("best_i"), Top("places_i")], values)
     chosen = GatherElementsOp([f, of_input.results[1]], [Top("chosen")], {"axis": 1})
-    for op in (top, of_input, chosen):
+    behind = PointwiseOp(chosen.results[0], Top("behind"), "tanh")
+    for op in (top, of_input, chosen, behind):
         block.add_op(op)
         network.net.layer.append(LayerParameter(name=op.top_names[0], type="Host"))
-    results = [*top.results, *of_input.results, chosen.results[0]]
-    names = ["best", "places", "best_i", "places_i", "chosen"]
+        if not isinstance(op, HostOp):
+            network.net.layer[-1].type = "TanH"
+    results = [*top.results, *of_input.results, behind.results[0]]
+    names = ["best", "places", "best_i", "places_i", "behind"]
     block.add_op(ReturnOp(*results))
     kinds = [arg.type for arg in block.args], [value.type for value in results]
     function.function_type = FunctionType.from_lists(*kinds)
@@ -105,12 +111,15 @@ def test_int32_results_and_rows_that_are_not_filled(
     files = Files.of(tmp_path, text)
     network = with_host_layers(files)
     net = FloatNet(with_host_layers(files), False)
-    assert list(net.judged) == ["f", "best_i", "places_i"], "an input is not computed"
-    monkeypatch.setattr(calibrate, "load_network", lambda *_, **__: network)
+    assert list(net.judged) == ["f", "best_i", "places_i", "behind"]
+
+    def load(*_: object, **__: object) -> Network:
+        return network
+
+    monkeypatch.setattr(calibrate, "load_network", load)
     found = files.calibrate(files.samples(6), **flags)
     rows = {row.blob for row in found.result.layers}
-    assert rows <= {"data", "i", "c", "f"}
-    assert isinstance(next(iter(net.layers)), LayerOp)
+    assert rows <= {"data", "i", "c", "f", "behind"}
 
 
 def test_the_table_the_ranking_and_the_choice_of_an_ssd(tmp_path: Path) -> None:

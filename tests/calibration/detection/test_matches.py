@@ -112,5 +112,5 @@ def test_lines_and_thresholds() -> None:
     judge_detections(kept, None, 0.95)
     with pytest.raises(AccuracyError, match=r"has IoU 0.9500, -min_iou=0.96 is expected"):
         judge_detections(kept, None, 0.96)
-    with pytest.raises(AccuracyError, match="has no detection with a score above 0.5 in FP32"):
+    with pytest.raises(AccuracyError, match=r"has no detection with a score above 0.5 in FP32"):
         judge_detections(DetectionScore("d", Matches(), {}), None, 0.5)
