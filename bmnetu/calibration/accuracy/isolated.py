@@ -11,7 +11,6 @@ from bmnetu.calibration.int8.int8_net import Int8Net, held, real
 from dialects.constant import Array
 from dialects.execute import execute, names_of
 from dialects.meaning import evaluate_whole
-from dialects.quant import reference
 
 
 def float_blobs(function: FuncOp, batch: Mapping[str, Array]) -> dict[str, Array]:
@@ -42,7 +41,7 @@ def isolated_tensors(int8: Int8Net, blobs: Mapping[str, Array]) -> dict[str, Arr
     found = dict(inputs)
 
     def run(op: Operation, operands: Sequence[Array]) -> Sequence[Array]:
-        results = reference.evaluate(op, operands)
+        results = evaluate_whole(op, operands)
         (name,) = names_of(op, "tops")
         if name not in blobs:
             return results

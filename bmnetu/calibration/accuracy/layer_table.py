@@ -21,7 +21,8 @@ from bmnetu.calibration.run.portable import PortableFunction
 from bmnetu.frontend.weights.scales import FULL_SCALE_SIGNED, FULL_SCALE_UNSIGNED
 from dialects.constant import Array
 from dialects.execute import execute
-from dialects.quant import reference, types
+from dialects.meaning import evaluate_whole
+from dialects.quant import types
 from passes.module.locations import layer_name
 
 DIGITS = 6
@@ -94,7 +95,7 @@ class _Comparison:
         inputs = self.int8.held(blobs)
         for name, array in inputs.items():
             watch(name, array)
-        execute(self.int8.function, inputs, reference.evaluate, watch)
+        execute(self.int8.function, inputs, evaluate_whole, watch)
         return Blobs(found)
 
 
