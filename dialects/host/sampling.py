@@ -145,6 +145,9 @@ class ResizeOp(HostOp):
     @classmethod
     def check(cls, p: Values) -> None:
         require(p["method"] in range(4), f"there is no method {p['method']}")
+        both = p["align_corners"] and p["half_pixel_centers"]
+        require(not (both and p["method"] == BILINEAR), "align_corners and half_pixel_centers:"
+                " the host library reads outside the image with both; set one of them")
         for name in ("ifmt", "ofmt"):
             require(p[name] in (NCHW, NHWC), f"{name} is {p[name]}; 0 (NCHW) and 1 (NHWC) exist")
         require(p["oh"] > 0 and p["ow"] > 0,

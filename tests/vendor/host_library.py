@@ -135,8 +135,8 @@ class Server:
             send.flush()
             found = pickle.load(receive)
         except (EOFError, BrokenPipeError) as error:
-            status = self.process.wait()
-            self.process = None
+            with self.process as ended:
+                self.process, status = None, ended.wait()
             raise VendorError(f"the library ended its process, status {status}") from error
         if isinstance(found, Exception):
             raise found
