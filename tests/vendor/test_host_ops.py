@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dialects.host.base import DTYPES, HostOp
 from dialects.host import ops as host
+from dialects.host.base import DTYPES, HostOp
 from dialects.ufw.layer import shape_of, tensor_type
 from tests.dialects.host.host_layers import op_of
 from tests.vendor.host_library import Case, run_layer
@@ -76,7 +76,7 @@ RPN: P = dict(
      "ratios": (0.25, 0.5, 1, 2, 4), "feat_stride": 8},
 ])
 def test_proposal(change: P, seed: int) -> None:
-    p = {**RPN, **change}
+    p: P = {**RPN, **change}
     count = p["scales_num"] * p["ratios_num"]
     height, width = 5 + seed, 9 - seed
     score = uniform(seed, 0, 1, 1, 2 * count, height, width)
@@ -102,8 +102,9 @@ def boxes(seed: int, count: int, images: int, low: float, high: float) -> Array:
 @SEEDS
 @pytest.mark.parametrize("pooled", [(7, 7), (1, 3), (6, 2)])
 def test_roi_pooling(pooled: tuple[int, int], seed: int) -> None:
-    p = {"pooled_h": pooled[0], "pooled_w": pooled[1], "spatial_scale": (0.25, 1.0, 0.0625)[seed % 3]}
-    size = (12 if seed % 3 == 0 else 40) / p["spatial_scale"]
+    scale = (0.25, 1.0, 0.0625)[seed % 3]
+    p: P = {"pooled_h": pooled[0], "pooled_w": pooled[1], "spatial_scale": scale}
+    size = (12 if seed % 3 == 0 else 40) / scale
     rois = boxes(seed, 20, 2, -0.3 * size, 1.2 * size).reshape(20, 5, 1, 1)
     maps = normal(seed, 2, 5, 11, 14)
     found = compare(host.RoiPoolingOp, p, maps, rois)
@@ -111,7 +112,7 @@ def test_roi_pooling(pooled: tuple[int, int], seed: int) -> None:
 
 
 def test_roi_pooling_of_the_regions_that_there_are() -> None:
-    p = {"pooled_h": 2, "pooled_w": 2, "spatial_scale": 0.5}
+    p: P = {"pooled_h": 2, "pooled_w": 2, "spatial_scale": 0.5}
     rois, maps = boxes(1, 3, 1, 0, 20).reshape(3, 5, 1, 1), normal(1, 1, 4, 10, 10)
     (found,) = compare(host.RoiPoolingOp, p, maps, rois, declared=((1, 4, 10, 10), (8, 5, 1, 1)))
     assert found.shape == (3, 4, 2, 2)
@@ -123,7 +124,7 @@ def test_roi_pooling_of_the_regions_that_there_are() -> None:
 @SEEDS
 @pytest.mark.parametrize(("ratio", "sensitive"), [(2, 0), (0, 0), (-1, 0), (3, 1), (0, 1)])
 def test_roi_align_mxnet(ratio: int, sensitive: int, seed: int) -> None:
-    p = {"pooled_h": 3, "pooled_w": 2, "spatial_scale": (0.25, 0.07)[seed % 2],
+    p: P = {"pooled_h": 3, "pooled_w": 2, "spatial_scale": (0.25, 0.07)[seed % 2],
          "sampling_ratio": ratio, "position_sensitive": sensitive}
     rois = boxes(seed, 20, 2, -10, 70)
     if seed % 3 == 1:
@@ -136,7 +137,7 @@ def test_roi_align_mxnet(ratio: int, sensitive: int, seed: int) -> None:
 @SEEDS
 @pytest.mark.parametrize(("ratio", "aligned"), [(2, 0), (0, 0), (2, 1), (0, 1), (-1, 1), (3, 1)])
 def test_roi_align(ratio: int, aligned: int, seed: int) -> None:
-    p = {"pooled_h": 3, "pooled_w": 5, "spatial_scale": (0.25, 0.07)[seed % 2],
+    p: P = {"pooled_h": 3, "pooled_w": 5, "spatial_scale": (0.25, 0.07)[seed % 2],
          "sampling_ratio": ratio, "aligned": bool(aligned)}
     rois = boxes(seed, 20, 2, -10, 70)
     if aligned and ratio <= 0:  # reversed regions end the library's process
@@ -152,7 +153,7 @@ def test_roi_align(ratio: int, aligned: int, seed: int) -> None:
     {"no_trans": False}, {"no_trans": False, "part_size": 2, "group_size": 5, "trans_std": 0.4},
 ])
 def test_psroi_pooling(change: P, seed: int) -> None:
-    p = {"spatial_scale": 0.0625, "output_dim": 6, "group_size": 7, "pooled_size": 7,
+    p: P = {"spatial_scale": 0.0625, "output_dim": 6, "group_size": 7, "pooled_size": 7,
          "part_size": 7, "sample_per_part": 4, "trans_std": 0.1, "no_trans": True, **change}
     rois = boxes(seed, 15, 2, -40, 260)
     maps = normal(seed, 2, p["output_dim"] * p["group_size"] ** 2, 11, 14)
@@ -165,7 +166,7 @@ def test_psroi_pooling(change: P, seed: int) -> None:
 
 @SEEDS
 def test_yolo_activation(seed: int) -> None:
-    p = {"classes": seed * 3, "num": 1 + seed % 3}
+    p: P = {"classes": seed * 3, "num": 1 + seed % 3}
     x = normal(seed, 1 + seed % 2, p["num"] * (5 + p["classes"]), 3, 5) * np.float32(4)
     compare(host.YoloActivationOp, p, x)
 
@@ -182,7 +183,7 @@ ANCHORS = (10, 13, 16, 30, 33, 23, 30, 61, 62, 45, 59, 119, 116, 90, 156, 198, 3
     {"num_boxes": 2, "mask_group_size": 2, "mask": (5, 4, 1, 0, 8, 7, 0, 0, 0)},
 ])
 def test_yolov3(change: P, seed: int) -> None:
-    p = {"num_inputs": 3, "num_classes": 4, "num_boxes": 3, "confidence_threshold": 0.5,
+    p: P = {"num_inputs": 3, "num_classes": 4, "num_boxes": 3, "confidence_threshold": 0.5,
          "nms_threshold": 0.45, "mask_group_size": 3, "biases": ANCHORS,
          "anchors_scale": (32.0, 16.0, 8.0), "mask": (6, 7, 8, 3, 4, 5, 0, 1, 2), **change}
     batch, channels = 1 + seed % 3, p["num_boxes"] * (5 + p["num_classes"])
@@ -224,7 +225,7 @@ def ssd_inputs(p: P, seed: int, batch: int) -> tuple[Array, Array, Array]:
 @pytest.mark.parametrize("change", SSD_CHANGES)
 @pytest.mark.parametrize("layer", [host.DetectionOutputOp, host.RefineDetDetectionOutputOp])
 def test_ssd(layer: type[HostOp], change: P, seed: int) -> None:
-    p = {**SSD, **change}
+    p: P = {**SSD, **change}
     batch = 1 + seed % 3 if layer is host.DetectionOutputOp else 1
     (found,) = compare(layer, p, *ssd_inputs(p, seed, batch))
     assert (found[0, 0, 0, 1] == -1) == (p["confidence_threshold"] > 1 or p["top_k"] == 0)
@@ -232,7 +233,7 @@ def test_ssd(layer: type[HostOp], change: P, seed: int) -> None:
 
 @pytest.mark.parametrize("layer", [host.DetectionOutputOp, host.RefineDetDetectionOutputOp])
 def test_ssd_scores_that_are_nearly_equal(layer: type[HostOp]) -> None:
-    p = {**SSD, "num_classes": 2, "keep_top_k": -1, "top_k": -1}
+    p: P = {**SSD, "num_classes": 2, "keep_top_k": -1, "top_k": -1}
     loc, conf, prior = ssd_inputs(p, 1, 1)
     conf[0, 1::2] = np.float32(0.9)
     conf[0, 3::8] = np.nextafter(np.float32(0.9), np.float32(1))
@@ -242,7 +243,7 @@ def test_ssd_scores_that_are_nearly_equal(layer: type[HostOp]) -> None:
 @SEEDS
 @pytest.mark.parametrize("change", SSD_CHANGES)
 def test_decoded_boxes(change: P, seed: int) -> None:
-    p = {**SSD, **change}
+    p: P = {**SSD, **change}
     loc, conf, prior = ssd_inputs(p, seed, 1)
     boxes = prior[:, 0].reshape(1, -1) + loc * np.float32(0.2)
     compare(host.RefineDetDetectionOutputOp, p, boxes, conf.reshape(1, p["num_classes"], PRIORS))
@@ -251,7 +252,7 @@ def test_decoded_boxes(change: P, seed: int) -> None:
 @SEEDS
 @pytest.mark.parametrize("change", [c for c in SSD_CHANGES if "background_label_id" not in c])
 def test_refinedet(change: P, seed: int) -> None:
-    p = {**SSD, **change}
+    p: P = {**SSD, **change}
     arm_conf = uniform(seed + 5, 0, 1, 1, PRIORS * 2)
     arm_loc = normal(seed + 6, 1, PRIORS * 4) * np.float32(0.3)
     compare(host.RefineDetDetectionOutputOp, p, *ssd_inputs(p, seed, 1), arm_conf, arm_loc)
@@ -259,7 +260,7 @@ def test_refinedet(change: P, seed: int) -> None:
 
 def test_refinedet_keeps_by_insertion() -> None:
     """Many scores within 1e-5 of each other, of different classes."""
-    p = {**SSD, "num_classes": 6, "keep_top_k": 40, "top_k": -1, "nms_threshold": 0.99}
+    p: P = {**SSD, "num_classes": 6, "keep_top_k": 40, "top_k": -1, "nms_threshold": 0.99}
     loc, conf, prior = ssd_inputs(p, 3, 1)
     conf = np.float32(0.5) + np.round(conf * 12).astype(np.float32) * np.float32(0.4e-5)
     compare(host.RefineDetDetectionOutputOp, p, loc, conf, prior)
@@ -291,7 +292,7 @@ def tied(seed: int, *shape: int) -> Array:
 def test_top_k(shape: tuple[int, ...], axis: int, is_sorted: bool, whole: int) -> None:
     for k in ([shape[axis]] if whole else [1, min(3, shape[axis] - 1)]):
         for given in (axis, -1) if axis == len(shape) - 1 else (axis,):
-            p = {"k": k, "axis": given, "sorted": is_sorted, "descending": True,
+            p: P = {"k": k, "axis": given, "sorted": is_sorted, "descending": True,
                  "values_used_only": False}
             for x in (distinct(k, *shape), tied(k, *shape), normal(k, *shape)):
                 compare(host.TopKOp, p, x, results=2)
@@ -311,7 +312,7 @@ def test_top_k_mxnet(
 ) -> None:
     for k in (-1, 0, 1, shape[axis], min(4, shape[axis])):
         for given in (axis, axis - len(shape), len(shape)):
-            p = {"k": k, "axis": given, "ret_type": kind, "is_ascend": ascend, "dtype": dtype}
+            p: P = {"k": k, "axis": given, "ret_type": kind, "is_ascend": ascend, "dtype": dtype}
             compare(host.TopKMxnetOp, p, distinct(k + 2, *shape), results=1 + (kind == 2))
             if kind == 1:  # of equal numbers any may come first: the values are the same
                 compare(host.TopKMxnetOp, p, tied(k + 2, *shape))
@@ -330,7 +331,7 @@ def test_argsort(shape: tuple[int, ...], axis: int, ascend: bool) -> None:
 def test_sort(
     shape: tuple[int, ...], axis: int, stable: bool, is_argsort: bool, descending: bool
 ) -> None:
-    p = {"dim": axis, "is_argsort": is_argsort, "stable": stable, "descending": descending}
+    p: P = {"dim": axis, "is_argsort": is_argsort, "stable": stable, "descending": descending}
     for x in (distinct(1, *shape), tied(2, *shape) if stable else distinct(2, *shape)):
         compare(host.SortOp, p, x, results=2 - is_argsort)
 
@@ -396,7 +397,7 @@ def test_non_max_suppression(iou: float, least: float, seed: int) -> None:
     count = 5 + 9 * seed
     boxes, scores = opposite_corners(seed, count), distinct(seed, count) / np.float32(count)
     for most in (0, 1, 3, 100):
-        p = {"iou_threshold": iou, "score_threshold": least, "max_output_size": most}
+        p: P = {"iou_threshold": iou, "score_threshold": least, "max_output_size": most}
         number = [np.array([most], np.int32)] if most else []
         compare(host.NonMaxSuppressionOp, p, boxes, scores, *number)
 
@@ -405,7 +406,7 @@ def test_non_max_suppression(iou: float, least: float, seed: int) -> None:
 def test_a_box_without_an_area_is_taken_again_and_again(iou: float) -> None:
     boxes, scores = opposite_corners(1, 6), np.array([5, 4, 3, 2, 1, 0.5], np.float32)
     boxes[2, 2:] = boxes[2, :2]
-    p = {"iou_threshold": iou, "score_threshold": 0.0, "max_output_size": 9}
+    p: P = {"iou_threshold": iou, "score_threshold": 0.0, "max_output_size": 9}
     (found,) = compare(host.NonMaxSuppressionOp, p, boxes, scores, np.array([9], np.int32))
     assert (len(found) == 9) == (iou > 0)
     compare(host.NonMaxSuppressionOp, p, boxes, scores)
@@ -421,7 +422,7 @@ def test_onnx_non_max_suppression(thresholds: tuple[float, ...], most: int, seed
     scores = distinct(seed, images, classes, count) / np.float32(count * images * classes)
     given = [np.array([x], np.float32) for x in thresholds]
     for field in (0, max(most, 0)):
-        p = {"center_point_box": 0, "max_output_size": field}
+        p: P = {"center_point_box": 0, "max_output_size": field}
         compare(host.OnnxNonMaxSuppressionOp, p, boxes, scores, np.array([most], np.int32), *given)
 
 
@@ -442,7 +443,7 @@ def test_unary(function: int) -> None:
 @pytest.mark.parametrize("padding", [0, 1, 2])
 @pytest.mark.parametrize("aligned", [False, True])
 def test_grid_sampler(mode: int, padding: int, aligned: bool, seed: int) -> None:
-    p = {"mode": mode, "padding": padding, "align_corners": aligned}
+    p: P = {"mode": mode, "padding": padding, "align_corners": aligned}
     size = [(5, 7), (1, 6), (4, 1), (8, 8), (3, 2), (1, 1)][seed]
     image = normal(seed, 2, 3, *size)
     grid = uniform(seed, -1.2, 1.2, 2, 6, 5, 2)
@@ -460,7 +461,7 @@ def test_grid_sampler(mode: int, padding: int, aligned: bool, seed: int) -> None
 def test_resize(method: int, aligned: int, half: int, size: tuple[int, int]) -> None:
     for formats in range(4 * (not (aligned and half and method == 0))):
         ifmt, ofmt = divmod(formats, 2)
-        p = {"align_corners": aligned, "half_pixel_centers": half, "method": method,
+        p: P = {"align_corners": aligned, "half_pixel_centers": half, "method": method,
              "ifmt": ifmt, "ofmt": ofmt, "oh": size[0], "ow": size[1]}
         image = normal(1, *((2, 5, 7, 3) if ifmt else (2, 3, 5, 7)))
         compare(host.ResizeOp, p, image, np.array(size, np.int32))
@@ -469,6 +470,12 @@ def test_resize(method: int, aligned: int, half: int, size: tuple[int, int]) -> 
 DEFORM: P = dict(
     modulated=True, deform_groups=1, kh=3, kw=3, pad=(1, 1, 1, 1), stride=(1, 1), dilation=(1, 1),
     mode=0,
+)
+
+
+PADDLE: P = dict(
+    modulated=True, groups=1, deform_groups=1, kh=3, kw=3, pad=(1, 1), stride=(1, 1),
+    dilation=(1, 1), im2col_step=1,
 )
 
 
@@ -492,7 +499,7 @@ def deform_inputs(p: P, seed: int, pad: tuple[int, ...]) -> list[Array]:
     {"kh": 1, "kw": 2, "pad": (0, 1, 2, 0)}, {"stride": (2, 3), "dilation": (3, 2)},
 ])
 def test_deform_gather(change: P, mode: int, seed: int) -> None:
-    p = {**DEFORM, "mode": mode, **change}
+    p: P = {**DEFORM, "mode": mode, **change}
     compare(host.DeformGatherOp, p, *deform_inputs(p, seed, p["pad"]))
 
 
@@ -502,8 +509,7 @@ def test_deform_gather(change: P, mode: int, seed: int) -> None:
     {"stride": (2, 3), "dilation": (3, 2)},
 ])
 def test_deform_conv(change: P, seed: int) -> None:
-    p = {**DEFORM, "pad": (1, 1), "groups": 1, "im2col_step": 1, **change}
-    del p["mode"]
+    p: P = {**PADDLE, **change}
     top, left = p["pad"]
     compare(host.DeformConvOp, p, *deform_inputs(p, seed, (top, top, left, left)))
 
@@ -520,7 +526,7 @@ def theirs(
 
 
 def test_top_k_does_not_know_the_smallest() -> None:
-    p = {"k": 2, "axis": 0, "sorted": True, "descending": False, "values_used_only": True}
+    p: P = {"k": 2, "axis": 0, "sorted": True, "descending": False, "values_used_only": True}
     x = np.array([3, 1, 2], np.float32)
     assert theirs(host.TopKOp, p, (2,), "f4", x).tolist() == [3, 2]
 
@@ -532,7 +538,7 @@ def test_gather_mixes_up_what_is_before_the_axis() -> None:
 
 
 def test_refinedet_writes_other_boxes_for_the_second_image() -> None:
-    p = {**SSD, "keep_top_k": -1, "top_k": -1}
+    p: P = {**SSD, "keep_top_k": -1, "top_k": -1}
     loc, conf, prior = ssd_inputs(p, 2, 2)
     found = theirs(host.RefineDetDetectionOutputOp, p, (1, 1, 900, 7), "f4", loc, conf, prior)
     (right,) = host.DetectionOutputOp.compute(p, [loc, conf, prior], 1)
@@ -543,7 +549,7 @@ def test_refinedet_writes_other_boxes_for_the_second_image() -> None:
 
 
 def test_refinedet_makes_what_is_no_object_the_first_class() -> None:
-    p = {**SSD, "background_label_id": 1, "objectness_score": 2.0, "confidence_threshold": 0.5}
+    p: P = {**SSD, "background_label_id": 1, "objectness_score": 2.0, "confidence_threshold": 0.5}
     inputs = ssd_inputs(p, 2, 1)
     arm = normal(1, 1, PRIORS * 2), normal(2, 1, PRIORS * 4)
     found = theirs(host.RefineDetDetectionOutputOp, p, (1, 1, 12, 7), "f4", *inputs, *arm)
@@ -552,7 +558,7 @@ def test_refinedet_makes_what_is_no_object_the_first_class() -> None:
 
 def test_onnx_non_max_suppression_without_a_count_selects_nothing() -> None:
     boxes, scores = opposite_corners(1, 1, 5), distinct(1, 1, 1, 5) + 10
-    p = {"center_point_box": 0, "max_output_size": 5}
+    p: P = {"center_point_box": 0, "max_output_size": 5}
     found = theirs(host.OnnxNonMaxSuppressionOp, p, (5, 3), "i4", boxes, scores)
     assert found.shape == (0, 3)
 
@@ -561,11 +567,9 @@ def test_onnx_non_max_suppression_without_a_count_selects_nothing() -> None:
     ({"im2col_step": 2}, ""), ({"groups": 2}, "wrote behind its output"),
 ])
 def test_deform_conv_of_other_settings(change: P, message: str) -> None:
-    p = {**DEFORM, "pad": (1, 1), "groups": 1, "im2col_step": 1}
-    del p["mode"]
-    inputs = deform_inputs(p, 1, (1, 1, 1, 1))  # a batch of 2
-    (right,) = host.DeformConvOp.compute(p, inputs, 1)
-    p.update(change)
+    inputs = deform_inputs(PADDLE, 1, (1, 1, 1, 1))  # a batch of 2
+    (right,) = host.DeformConvOp.compute(PADDLE, inputs, 1)
+    p: P = {**PADDLE, **change}
     shape = (2, right.shape[1] // p["groups"], *right.shape[2:])
     if message:
         with pytest.raises(VendorError, match=message):
