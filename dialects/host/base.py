@@ -31,7 +31,8 @@ class HostLayer:
 
     ``number`` is the operation's number in the bmodel (CpuParam.op_type), ``struct`` its parameters
     (CpuParam.binary_param). ``inputs`` and ``outputs`` are in their order; the last ``optional`` of
-    the inputs may be left out, and the last ``optional_outputs``. ``rows`` has the axis of an input
+    the inputs may be left out, and the last ``optional_outputs``. ``integers`` are the inputs that
+    hold i32, by their position: nothing converts. ``rows`` has the axis of an input
     along which the layer sees only what is defined: the runtime hands on actual shapes from host
     layer to host layer. ``is_detection``: the result is rows of image, label, score and four
     coordinates.
@@ -43,6 +44,7 @@ class HostLayer:
     outputs: tuple[str, ...] = ("output",)
     optional: int = 0
     optional_outputs: int = 0
+    integers: tuple[int, ...] = ()
     rows: Mapping[int, int] = field(default_factory=dict[int, int])
     is_detection: bool = False
 
@@ -129,6 +131,13 @@ class HostOp(LayerOp, ABC):
         require(len(self.tops.data) == len(self.results), "a name for each result is required")
         for value in (*self.operands, *self.results):
             checked(shape_of(value))
+        for i, value in enumerate(self.operands):
+            wanted, found = i in self.LAYER.integers, tensor_type(value).element_type
+            require(
+                wanted == (found == i32),
+                f"{self.LAYER.inputs[i]} holds {found}, i32 is {'' if wanted else 'not '}required:"
+                " the runtime hands on the bits as they are",
+            )
         for result, kind in zip(
             self.results, self.kinds(self.values, len(self.results)), strict=True
         ):

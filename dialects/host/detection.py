@@ -16,6 +16,8 @@ from dialects.ufw.shapes import Shape, require, show
 
 CORNER, CENTER_SIZE, CORNER_SIZE = 1, 2, 3
 """``code_type``: how locations are relative to prior boxes."""
+NEAR_SCORES = 1e-5
+"""Scores of different classes that are nearer are equal to the RefineDet layer."""
 EQUAL_SCORES = np.float32(1.19209e-07)
 """Scores that are nearer than this are in the order of their boxes."""
 
@@ -47,33 +49,11 @@ class DetectionOutputOp(HostOp):
 
     @classmethod
     def check(cls, p: Values) -> None:
-        require(
-            p["share_location"] and p["num_loc_classes"] == 1,
-            "share_location is false: the host library of the runtime finds the locations of all"
-            " classes alone; train with shared locations",
-        )
-        require(p["background_label_id"] >= 0, "background_label_id is negative: the host library"
-                " then decodes garbage; a class that no box has (num_classes) stands for none")
-        require(p["code_type"] in (1, 2, 3), f"there is no code_type {p['code_type']}")
-        require(0 < p["eta"] <= 1, f"eta is {p['eta']}, it must be above 0 and at most 1")
-        require(p["num_classes"] >= 1, "num_classes must be positive")
+        check_detection(p)
 
     @classmethod
     def shapes(cls, p: Values, inputs: Sequence[Shape]) -> list[Shape]:
-        loc, conf, prior = inputs
-        batch, classes = loc[0], p["num_classes"]
-        priors = prod(loc[1:]) // 4
-        require(prior == (1, 2, priors * 4),
-                f"prior is {show(prior)}, the locations require {show((1, 2, priors * 4))}")
-        require(prod(loc[1:]) == priors * 4 and conf[0] == batch
-                and prod(conf[1:]) == priors * classes,
-                f"conf is {show(conf)}, {priors} prior boxes of {classes} classes are required")
-        most = p["keep_top_k"]
-        if most < 0:
-            each = priors if p["top_k"] < 0 else min(p["top_k"], priors)
-            shown = classes - (0 <= p["background_label_id"] < classes)
-            most = each * shown
-        return [(1, 1, max(1, batch * max(most, 1)), 7)]
+        return [detection_rows(p, inputs)]
 
     @classmethod
     def compute(cls, p: Values, inputs: Sequence[Array], results: int) -> list[Array]:
@@ -84,6 +64,39 @@ class DetectionOutputOp(HostOp):
         corners, variances = prior.reshape(2, -1, 4)
         rows = [_image(p, decoded(p, loc[n], corners, variances), conf[n]) for n in range(batch)]
         return [batch_rows(rows)]
+
+
+def check_detection(p: Values) -> None:
+    """Raises for parameters with which both SSD layers are wrong."""
+    require(
+        p["share_location"] and p["num_loc_classes"] == 1,
+        "share_location is false: the host library of the runtime finds the locations of all"
+        " classes alone; train with shared locations",
+    )
+    require(p["background_label_id"] >= 0, "background_label_id is negative: the host library"
+            " then decodes garbage; a class that no box has (num_classes) stands for none")
+    require(p["code_type"] in (1, 2, 3), f"there is no code_type {p['code_type']}")
+    require(0 < p["eta"] <= 1, f"eta is {p['eta']}, it must be above 0 and at most 1")
+    require(p["num_classes"] >= 1, "num_classes must be positive")
+
+
+def detection_rows(p: Values, inputs: Sequence[Shape]) -> Shape:
+    """The largest result of loc, conf and, where the boxes are not decoded yet, prior."""
+    loc, conf, *others = inputs
+    batch, classes = loc[0], p["num_classes"]
+    priors = prod(loc[1:]) // 4
+    for prior in others:
+        require(prior == (1, 2, priors * 4),
+                f"prior is {show(prior)}, the locations require {show((1, 2, priors * 4))}")
+    require(prod(loc[1:]) == priors * 4 and conf[0] == batch
+            and prod(conf[1:]) == priors * classes,
+            f"conf is {show(conf)}, {priors} prior boxes of {classes} classes are required")
+    most = p["keep_top_k"]
+    if most < 0:
+        each = priors if p["top_k"] < 0 else min(p["top_k"], priors)
+        shown = classes - (0 <= p["background_label_id"] < classes)
+        most = each * shown
+    return (1, 1, max(1, batch * max(most, 1)), 7)
 
 
 def decoded(p: Values, loc: Array, corners: Array, variances: Array) -> Array:
@@ -107,7 +120,9 @@ def descending(scores: Array) -> Array:
     return np.argsort(-scores.astype(np.float32), kind="stable")
 
 
-def _image(p: Values, boxes: Array, conf: Array) -> list[list[float]]:
+def _image(p: Values, boxes: Array, conf: Array, inserted: bool = False) -> list[list[float]]:
+    """The rows of an image with boxes [P, 4] and scores [P, C]; ``inserted``: the best of all
+    classes are found by insertion."""
     found: list[tuple[int, int]] = []
     for label in range(conf.shape[1]):
         if label != p["background_label_id"]:
@@ -115,9 +130,22 @@ def _image(p: Values, boxes: Array, conf: Array) -> list[list[float]]:
             found += [(label, box) for box in kept]
     if -1 < p["keep_top_k"] < len(found):
         scores = np.array([conf[box, label] for label, box in found])
-        best = sorted(descending(scores)[: p["keep_top_k"]].tolist())
-        found = [found[i] for i in best]
+        best = (inserted_order(scores) if inserted else descending(scores))[: p["keep_top_k"]]
+        # a class keeps the order in which its rows came
+        found = sorted((found[i] for i in best.tolist()), key=lambda row: row[0])
     return [[label, conf[box, label], *boxes[box]] for label, box in found]
+
+
+def inserted_order(scores: Array) -> Array:
+    """The order of an insertion that moves a score before those that are smaller by more than
+    1e-5, until one is not."""
+    placed, order = np.empty_like(scores), np.empty(len(scores), int)
+    for i, score in enumerate(scores):
+        stays = np.flatnonzero(~(score - placed[:i] > NEAR_SCORES))
+        at = int(stays[-1]) + 1 if len(stays) else 0
+        placed[at + 1 : i + 1], order[at + 1 : i + 1] = placed[at:i].copy(), order[at:i].copy()
+        placed[at], order[at] = score, i
+    return order
 
 
 def _of_class(p: Values, boxes: Array, scores: Array) -> list[int]:
@@ -136,3 +164,70 @@ def _of_class(p: Values, boxes: Array, scores: Array) -> list[int]:
         if p["eta"] < 1 and limit > 0.5:
             limit *= np.float32(p["eta"])
     return kept
+
+
+@irdl_op_definition
+class RefineDetDetectionOutputOp(HostOp):
+    """The boxes of SSD or RefineDet that do not overlap (DetectionOutput of Anakin).
+
+    With three inputs as host.detection_output, but that of an image with more than ``keep_top_k``
+    rows those are left whose scores an insertion puts first, which takes scores of a distance up
+    to 1e-5 as equal. With two inputs the boxes are decoded: loc [N, P*4] are corners, and conf
+    [N, C, P] has its classes apart. With five it is RefineDet: arm_conf [1, P*2] and arm_loc
+    [1, P*4] are of the first stage. Its locations move the prior boxes before; where its second
+    score is below ``objectness_score`` a box is background. The result is [1, 1, rows, 7]: image,
+    class, score, left, top, right, bottom; a batch without any has rows of -1.
+    """
+
+    name = "host.refinedet_detection_output"
+    LAYER: ClassVar = HostLayer(
+        number=1,
+        struct=DetectionOutputOp.LAYER.struct,
+        inputs=("loc", "conf", "prior", "arm_conf", "arm_loc"),
+        optional=3,
+        is_detection=True,
+    )
+
+    @classmethod
+    def check(cls, p: Values) -> None:
+        check_detection(p)
+
+    @classmethod
+    def shapes(cls, p: Values, inputs: Sequence[Shape]) -> list[Shape]:
+        require(len(inputs) != 4, "4 inputs: arm_loc is missing")
+        found = detection_rows(p, inputs[:3])
+        if len(inputs) == 2:
+            loc, conf = inputs
+            require(conf == (loc[0], p["num_classes"], prod(loc[1:]) // 4),
+                    f"conf is {show(conf)}, it must be NxCxP for decoded boxes")
+        if len(inputs) == 5:
+            loc, arm_conf, arm_loc = inputs[0], inputs[3], inputs[4]
+            priors = prod(loc[1:]) // 4
+            require(loc[0] == 1, f"a batch of {loc[0]}: the host library takes the first stage of"
+                    " the first image for all; compile RefineDet for a batch of 1")
+            require(arm_conf[0] == 1 and prod(arm_conf) == priors * 2 and arm_loc[0] == 1
+                    and prod(arm_loc) == priors * 4,
+                    f"arm_conf is {show(arm_conf)} and arm_loc {show(arm_loc)}, {priors} prior"
+                    f" boxes require 1x{priors * 2} and 1x{priors * 4}")
+            require(p["background_label_id"] == 0,
+                    "background_label_id is not 0, the class that the host library gives to boxes"
+                    " without an object")
+        return [found]
+
+    @classmethod
+    def compute(cls, p: Values, inputs: Sequence[Array], results: int) -> list[Array]:
+        loc, conf, *others = inputs
+        batch = len(loc)
+        loc = loc.reshape(batch, -1, 4)
+        if not others:
+            conf = conf.reshape(batch, -1, loc.shape[1]).swapaxes(1, 2)
+            return [batch_rows([_image(p, loc[n], conf[n], True) for n in range(batch)])]
+        conf = conf.reshape(batch, loc.shape[1], -1)
+        corners, variances = others[0].reshape(2, -1, 4)
+        if len(others) == 3:
+            nothing = others[1].reshape(-1, 2)[:, 1] < np.float32(p["objectness_score"])
+            background = np.arange(conf.shape[2]) == 0
+            conf = np.where(nothing[:, None], background, conf).astype(np.float32)
+            corners = decoded(p, others[2].reshape(-1, 4), corners, variances)
+        boxes = [decoded(p, each, corners, variances) for each in loc]
+        return [batch_rows([_image(p, boxes[n], conf[n], True) for n in range(batch)])]
