@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dialects.host.base import DTYPES, HostOp
 from dialects.host import ops as host
+from dialects.host.base import DTYPES, HostOp
 from dialects.ufw.layer import shape_of, tensor_type
 from tests.dialects.host.host_layers import op_of
 from tests.vendor.host_library import Case, run_layer
@@ -85,7 +85,7 @@ def test_proposal(change: P, seed: int) -> None:
     deltas = normal(seed + 9, 1, 4 * count, height, width) * np.float32(0.4)
     info = np.array([[height * 16 - 3, width * 16 - 5, 1.25]], np.float32)
     found = compare(host.ProposalOp, p, score, deltas, info, results=1 + seed % 2)
-    assert (len(found[0]) > 0) == (p["score_thresh"] < 2 and p["min_size"] < 300
+    assert (len(found[0]) > 0) == ((p["score_thresh"] < 2 and p["min_size"] < 300)
                                    or len(found[0]) > 0)
 
 

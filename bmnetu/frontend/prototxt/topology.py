@@ -16,6 +16,7 @@ from bmnetu.frontend.prototxt.rewrite.crelu import without_crelu
 from bmnetu.frontend.prototxt.rewrite.dense_block import without_blocks
 from bmnetu.frontend.prototxt.rewrite.fused import without_fused
 from bmnetu.frontend.prototxt.rewrite.python_layers import as_known
+from bmnetu.frontend.prototxt.rewrite.yolo import without_yolo
 from bmnetu.frontend.prototxt.text import TextFile, read_text
 from bmnetu.frontend.prototxt.unique_names import UniqueNames
 from bmnetu.frontend.prototxt.unknown import UnknownSetting
@@ -75,6 +76,7 @@ def read_topology(path: Path, whitelist: Sequence[str] = ()) -> Topology:
     params = [(each, line) for param, line in params for each in without_fused(as_known(param))]
     params = [(each, line) for param, line in params for each in without_axpy(param)]
     params = [(each, line) for param, line in params for each in without_crelu(param)]
+    params = [(each, line) for param, line in params for each in without_yolo(param)]
     blocks = tuple(param for param, _ in params if param.type == "DenseBlock")
     params = [(each, line) for param, line in params for each in without_blocks(param)]
     read = {bottom for param, _ in params for bottom in param.bottom}
