@@ -147,6 +147,11 @@ def rounded(x: Array | np.floating) -> Array:
     return (np.sign(exact) * np.floor(np.abs(exact) + 0.5)).astype(np.float32)
 
 
+def counted(count: int) -> Array:
+    """0, 1 and so on: so many integers."""
+    return np.arange(count)
+
+
 # -- parts of a feature map ------------------------------------------------------------------------
 
 
@@ -479,8 +484,8 @@ def psroi_pooled(p: Values, image: Array, roi: Array, trans: Array | None) -> Ar
         at.append(np.clip(place, 0, limit - 1))
     groups = np.minimum(np.floor(places * np.float32(group) / np.float32(size)).astype(int),
                         group - 1)
-    own = np.arange(p["output_dim"])[:, None, None] * group + groups[:, None]
-    channel = (own * group + groups)[..., None, None]
+    own = counted(p["output_dim"])[:, None, None]
+    channel = ((own * group + groups[:, None]) * group + groups)[..., None, None]
     y, x = np.broadcast_arrays(*at)
     above, left = np.floor(y).astype(int), np.floor(x).astype(int)
     below, right = np.ceil(y).astype(int), np.ceil(x).astype(int)
