@@ -78,6 +78,7 @@ def _prior_box(
         image=image,
         clip=param.clip,
         yx_order=param.yx_order,
+        denser=param.denser_prior_boxes,
     )
 
 
@@ -204,8 +205,13 @@ def _check(site: LayerSite, param: DetectionOutputParameter) -> None:
     for shape, what in zip(shapes, ("locations", "confidences"), strict=False):
         require(len(shape) >= 2, f"its {what} are {show(shape)}, an axis of images is required")
     boxes = prod(shapes[0][1:]) // 4
+    denser = (
+        "; TextBoxes' PriorBox has each box twice, denser_prior_boxes: true in each prior_box_param"
+        " says so"
+    )
+    hint = denser if shapes[2] == (1, 2, boxes * 2) else ""
     require(
         shapes[2] == (1, 2, boxes * 4),
         f"its prior boxes are {show(shapes[2])}, {show((1, 2, boxes * 4))} is required for"
-        f" locations of {show(shapes[0])}: a Concat of the PriorBox layers along axis 2",
+        f" locations of {show(shapes[0])}: a Concat of the PriorBox layers along axis 2{hint}",
     )
