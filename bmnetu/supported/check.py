@@ -25,8 +25,8 @@ from bmnetu.frontend.layers.site import LayerSite
 from bmnetu.frontend.network import ONNX, placeholder_notes
 from bmnetu.frontend.prototxt.inputs import reshaped
 from bmnetu.frontend.prototxt.layer import Layer
+from bmnetu.frontend.prototxt.readings import reading_notes, readings
 from bmnetu.frontend.prototxt.topology import Topology, read_topology
-from bmnetu.frontend.prototxt.zoom import multiply, undecided, zoom_notes
 from bmnetu.frontend.weights.blobs import BlobSource, Coefficients, Required
 from dialects.host.ops import HostOp
 from dialects.names import shown
@@ -174,14 +174,15 @@ def _checked(
         walk = _Walk(topology, source, dict(values))
         return tuple(walk.check(layer) for layer in topology.layers)
 
-    zooms, layers = undecided(topology.layers), walked()
-    if zooms and _faults(layers):
-        multiply(zooms, exact=True)
-        again = walked()
-        better = _faults(again) < _faults(layers)
-        layers = again if better else layers
-        multiply(zooms, exact=better)
-    notes = [*topology.notes, *zoom_notes(topology.path, zooms)]
+    possible, layers = readings(topology.layers), walked()
+    for reading in possible:
+        if _faults(layers):
+            reading.take(second=True)
+            again = walked()
+            better = _faults(again) < _faults(layers)
+            layers = again if better else layers
+            reading.take(second=better)
+    notes = [*topology.notes, *reading_notes(topology.path, possible)]
     notes += [] if shapes else placeholder_notes(topology, inputs)
     known = [layer for layer in topology.layers if layer.param.type in IMPORTERS]
     notes += foreign_notes(known)
