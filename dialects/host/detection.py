@@ -134,8 +134,8 @@ def _image(p: Values, boxes: Array, conf: Array, inserted: bool = False) -> list
     if -1 < p["keep_top_k"] < len(found):
         scores = np.array([conf[box, label] for label, box in found])
         best = (inserted_order(scores) if inserted else descending(scores))[: p["keep_top_k"]]
-        # a class keeps the order in which its rows came
-        found = sorted((found[i] for i in best.tolist()), key=lambda row: row[0])
+        # the rows of a class are in that order
+        found = sorted([found[int(i)] for i in best], key=lambda row: row[0])
     return [[label, conf[box, label], *boxes[box]] for label, box in found]
 
 

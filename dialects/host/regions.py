@@ -102,7 +102,7 @@ def most_rois(p: Values) -> int:
 def anchors(p: Values) -> Array:
     """The anchors [A, 4] of the cell at 0: left, top, right, bottom, whole pixels."""
     one, half, base = np.float32(1), np.float32(0.5), np.float32(p["base_size"])
-    found: list[list[float]] = []
+    found: list[list[Array]] = []
     for ratio in p["ratios"][: p["ratios_num"]]:
         width = rounded(np.sqrt(np.float64(base * base / np.float32(ratio))))
         height = rounded(width * np.float32(ratio))
