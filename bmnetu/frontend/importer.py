@@ -22,7 +22,7 @@ from xdsl.ir import Block, Region, SSAValue
 from xdsl.utils.exceptions import VerifyException
 
 from bmnetu.errors import InputFileError, UnsupportedError
-from bmnetu.frontend.layers.advice import advice_lines
+from bmnetu.frontend.layers.advice import advice_lines, code_of
 from bmnetu.frontend.layers.importers import ANY, IMPORTERS, PARAMETERS, messages_of
 from bmnetu.frontend.layers.site import LayerSite, UnsupportedSetting
 from bmnetu.frontend.prototxt.inputs import INPUT_TYPES, Input
@@ -110,7 +110,7 @@ def check_known(topology: Topology) -> list[str]:
     near = {kind: nearest(kind, types) for kind in {each.param.type for each in strangers}}
     hints = {kind: f", did you mean {found}?" if found else "" for kind, found in near.items()}
     lines = [
-        f"{each.where}: layer {quoted(each.name)} ({shown(each.param.type)})"
+        f"{each.where}: layer {quoted(each.name)} ({shown(each.param.type)}{code_of(each.param)})"
         + hints[each.param.type]
         for each in strangers
     ]

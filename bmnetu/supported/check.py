@@ -19,7 +19,7 @@ from xdsl.ir import Block, Region, SSAValue
 from bmnetu.errors import BmnetuError, InputFileError, UnsupportedError
 from bmnetu.frontend.cut import WHOLE, Cut
 from bmnetu.frontend.importer import foreign_notes, import_layer, input_shape
-from bmnetu.frontend.layers.advice import advice_on
+from bmnetu.frontend.layers.advice import advice_on, code_of
 from bmnetu.frontend.layers.importers import IMPORTERS
 from bmnetu.frontend.layers.site import LayerSite
 from bmnetu.frontend.network import ONNX, placeholder_notes
@@ -216,7 +216,8 @@ class _Walk:
         """How one layer is computed, and why not; its tops become known where it can be."""
         kind = layer.param.type
         if kind not in IMPORTERS:
-            return Status.UNSUPPORTED, advice_on(kind)
+            code = code_of(layer.param).removeprefix(" of ")
+            return Status.UNSUPPORTED, f"{code} {advice_on(kind)}" if code else advice_on(kind)
         if layer.name in self.faults:
             return Status.UNSUPPORTED, f"unknown field {', '.join(self.faults[layer.name])}"
         lost = [bottom for bottom in layer.bottoms if bottom not in self.values]

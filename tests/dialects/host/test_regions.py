@@ -31,6 +31,11 @@ def test_roi_pooling() -> None:
     (found,) = computed(ops.RoiPoolingOp, p, RAMP, roi(1, 1, 7, 7))
     # 0.5 is rounded to 1, 3.5 to 4: rows 1 to 4, the bins have two rows each
     assert found.tolist() == [[[[14, 16], [26, 28]]]]
+    (found,) = computed(ops.RoiPoolingOp, p, -RAMP, roi(2, 2, 6, 6))
+    # 1 to 3: both bins have the row in the middle
+    assert found.tolist() == [[[[-7, -8], [-13, -14]]]]
+    (found,) = computed(ops.RoiPoolingOp, p, RAMP, roi(2, 2, 6, 6))
+    assert found.tolist() == [[[[14, 15], [20, 21]]]]
     (found,) = computed(ops.RoiPoolingOp, p, RAMP, roi(8, 0, 14, 2))
     assert found[0, 0, :, 1].tolist() == [np.finfo(np.float32).min] * 2
 
