@@ -101,9 +101,9 @@ def shared_vectors(width: int) -> bytes:
     def string(content: str) -> int:
         return int(builder.CreateString(content))
 
-    subnets = vector(table(_1=vector(table())))
     name, chip = string("x"), string("BM1684")
     tensors = vector(table(_0=name))
+    subnets = vector(table(_1=vector(table()), _3=tensors, _4=tensors))
     stages = vector(table(_0=tensors, _1=tensors, _12=subnets))
     builder.Finish(table(_0=name, _1=name, _2=name, _3=chip,
                          _4=vector(table(_0=name, _3=stages))))

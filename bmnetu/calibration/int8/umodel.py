@@ -52,7 +52,7 @@ def _layer(
         case WeightedLayerOp():
             for message in messages_of(layer.type):
                 settings = getattr(layer, message, None)
-                if settings is not None and hasattr(settings, "bias_term"):  # not all plug-ins'
+                if settings is not None and hasattr(settings, "bias_term"):
                     settings.bias_term = _has_bias(op, found)
             if isinstance(op, ops.InnerProductOp):
                 layer.inner_product_param.ClearField("transpose")
