@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from xdsl.ir import SSAValue
+from xdsl.ir import Operation, SSAValue
 
 import bmnetu
 from bmnetu.bmodel import write
@@ -17,6 +17,7 @@ from bmnetu.frontend import load_network
 from dialects.execute import names_of
 from dialects.host.base import HostOp, defined_part, padded
 from dialects.meaning import evaluate
+from dialects.ufw.detection.prior_box import PriorBoxOp
 from dialects.ufw.layer import shape_of
 from passes.module.functions import main_function, names
 from tests import detection_nets as nets
@@ -56,18 +57,18 @@ class Heads:
 
     def of(self, value: SSAValue) -> Array:
         """An output as the runtime gave it; else what the CPU makes of such."""
+        op = value.owner
+        assert isinstance(op, Operation)
         if value in self.outputs and self.outputs[value] in self.got:
             found = self.got[self.outputs[value]]
-            return padded(found, shape_of(value)) if isinstance(value.owner, HostOp) else found
+            return padded(found, shape_of(value)) if isinstance(op, HostOp) else found
         if value not in self.values:
-            op = value.owner
-            operands = (
-                [np.zeros(shape_of(x), np.float32) for x in op.operands]  # pyright: ignore
-                if op.name == "ufw.prior_box"  # pyright: ignore
-                else [self.of(x) for x in op.operands]  # pyright: ignore
-            )
-            found = evaluate(op, operands)  # pyright: ignore
-            self.values.update(zip(op.results, found, strict=True))  # pyright: ignore
+            only_shapes = isinstance(op, PriorBoxOp)
+            operands = [
+                np.zeros(shape_of(x), np.float32) if only_shapes else self.of(x)
+                for x in op.operands
+            ]
+            self.values.update(zip(op.results, evaluate(op, operands), strict=True))
         return self.values[value]
 
 
@@ -77,8 +78,8 @@ def whitelist(model: Path, weight: Path) -> list[str]:
     found = list(names(function, "output_names"))
     for op in function.body.block.ops:
         if isinstance(op, HostOp):
-            found += [names_of(x.owner, "tops")[0] for x in op.operands
-                      if not isinstance(x.owner, type(function.body.block))]  # fmt: skip
+            makers = [x.owner for x in op.operands]
+            found += [names_of(x, "tops")[0] for x in makers if isinstance(x, Operation)]
             found += op.top_names
     return list(dict.fromkeys(found))
 
@@ -99,7 +100,8 @@ def test_fp32(files: tuple[Path, Path], opt: int, tmp_path: Path) -> None:
     model, weight = files
     keep = whitelist(model, weight)
     made = bmnetu.compile(model, weight, tmp_path, opt=opt, output_whitelist=keep)
-    assert made.findings is not None and made.bmodel is not None
+    assert made.findings is not None
+    assert made.bmodel is not None
     got = run_bmodel(made.bmodel, made.findings.inputs)
     heads = Heads(model, weight, dict(got))
     hosts = [op for op in heads.function.body.block.ops if isinstance(op, HostOp)]
@@ -140,7 +142,8 @@ def test_int8(files: tuple[Path, Path], opt: int, tmp_path: Path) -> None:
         adaptive_rounding=False,
     )  # fmt: skip
     made = bmnetu.compile(int8.prototxt, int8.umodel, tmp_path / "out", opt=opt)
-    assert made.findings is not None and made.bmodel is not None
+    assert made.findings is not None
+    assert made.bmodel is not None
     got = run_bmodel(made.bmodel, made.findings.inputs)
     for name, array in made.findings.outputs.items():
         shape = tuple(min(a, b) for a, b in zip(got[name].shape, array.shape, strict=True))

@@ -7,7 +7,7 @@ import pytest
 
 from dialects.host import ops
 from dialects.host.detection import inserted_order
-from dialects.host.regions import anchors
+from dialects.host.proposal import anchors
 from tests.dialects.host.host_layers import (
     NMS,
     ONNX_NMS,
