@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import bmnetu
 from bmnetu.bmodel import write
 from bmnetu.emit import bmodel_of
 from bmnetu.frontend import load_network
+from bmnetu.frontend.cut import Cut
 from dialects.execute import names_of
 from dialects.host.base import HostOp, defined_part, padded
 from dialects.meaning import evaluate
@@ -47,8 +49,11 @@ def far(got: Array, expected: Array) -> float:
 class Heads:
     """What host layers read and make, as far as the outputs of a network show it."""
 
-    def __init__(self, model: Path, weight: Path, got: dict[str, Array]) -> None:
-        self.function = main_function(load_network(model, weight).module)
+    def __init__(
+        self, model: Path, weight: Path, got: dict[str, Array], keep: Sequence[str]
+    ) -> None:
+        cut = Cut(tuple(keep))
+        self.function = main_function(load_network(model, weight, cut=cut).module)
         self.got = got
         self.values: dict[SSAValue, Array] = {}
         last = self.function.body.block.last_op
@@ -103,7 +108,7 @@ def test_fp32(files: tuple[Path, Path], opt: int, tmp_path: Path) -> None:
     assert made.findings is not None
     assert made.bmodel is not None
     got = run_bmodel(made.bmodel, made.findings.inputs)
-    heads = Heads(model, weight, dict(got))
+    heads = Heads(model, weight, dict(got), keep)
     hosts = [op for op in heads.function.body.block.ops if isinstance(op, HostOp)]
     assert hosts
     rows = 0

@@ -22,7 +22,7 @@ def without_defects(param: LayerParameter) -> list[LayerParameter]:
     if param.type == "ROIPooling":
         bins = LayerParameter()
         bins.CopyFrom(param)
-        bins.name = f"{name}/bins"
+        bins.name, bins.type = f"{name}/bins", "ROIPoolingBins"
         bins.top[:] = [bins.name]
         found = LayerParameter(
             name=name, type="ComposedFunction", bottom=[bins.name], top=param.top,
@@ -40,6 +40,6 @@ def without_defects(param: LayerParameter) -> list[LayerParameter]:
         settings.kernel_size, settings.stride, settings.pad = 2, 1, 1
         last = LayerParameter()
         last.CopyFrom(param)
-        last.bottom[0] = cells.name
+        last.bottom[0], last.type = cells.name, "PSROIAlign"
         return [cells, last]
     return [param]
