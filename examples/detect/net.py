@@ -6,7 +6,7 @@ import numpy as np
 
 from examples.detect.boxes import BOXES
 from examples.detect.draw import CLASSES
-from examples.layers import Array, BatchNorm, Convolution, Layer, MaxPool, Parameter, ReLU, Scale
+from examples.layers import Array, BatchNorm, Convolution, MaxPool, Parameter, ReLU, Scale
 from examples.training import Network, forward
 
 LOCATIONS = 4
@@ -58,22 +58,18 @@ class Detector:
     def backward(self, loc: Array, conf: Array) -> None:
         """Sets the gradients of all parameters, by those of both results."""
         first = next(iter(self.layers.values()))
-        pieces = zip(_channel_major(loc, self.shapes), _channel_major(conf, self.shapes),
-                     strict=True)  # fmt: skip
-        below: Array | None = None
-        for stage, heads, given in reversed(
-            list(zip(self.stages, self.heads, pieces, strict=True))
+        given = zip(*(_channel_major(rows, self.shapes) for rows in (loc, conf)), strict=True)
+        gradient: Array = np.zeros((), np.float32)
+        for stage, heads, pieces in reversed(
+            list(zip(self.stages, self.heads, given, strict=True))
         ):
-            gradient: Array = sum(
-                (_through(layer, piece) for layer, piece in zip(heads.values(), given, strict=True)),
-                np.float32(0) if below is None else below,
-            )
+            for layer, piece in zip(heads.values(), pieces, strict=True):
+                layer.learn(piece)
+                gradient = gradient + layer.backward(piece)
             for layer in reversed(stage.values()):
-                if layer is first:
-                    layer.learn(gradient)
-                else:
-                    gradient = _through(layer, gradient)
-            below = gradient
+                layer.learn(gradient)
+                if layer is not first:
+                    gradient = layer.backward(gradient)
 
 
 def convolution(
@@ -90,11 +86,6 @@ def convolution(
 
 def head(random: np.random.Generator, outputs: int) -> Convolution:
     return Convolution(random, 64, outputs, pad=1, bias=True)
-
-
-def _through(layer: Layer, gradient: Array) -> Array:
-    layer.learn(gradient)
-    return layer.backward(gradient)
 
 
 def _box_major(maps: tuple[Array, ...], numbers: int) -> Array:

@@ -31,7 +31,7 @@ def train(
     losses: list[float] = []
     with threadpool_limits(1, "blas"):
         for step in range(1, steps + 1):
-            chosen = random.choice(len(pictures), BATCH, replace=False)
+            chosen: list[int] = random.choice(len(pictures), BATCH, replace=False).tolist()
             some = [pictures[i].mirrored() if random.random() < 0.5 else pictures[i]
                     for i in chosen]  # fmt: skip
             losses.append(learn(detector, some, priors))
