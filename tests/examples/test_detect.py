@@ -219,12 +219,12 @@ def test_the_prototxt_is_the_net_that_is_trained(
 
 # -- average precision -----------------------------------------------------------------------------
 
-LEFT, RIGHT, NOWHERE = [0.0, 0.0, 0.4, 0.4], [0.5, 0.5, 0.9, 0.9], [0.0, 0.6, 0.2, 0.9]
+LEFT, RIGHT, NOWHERE = [0.0, 0.0, 0.5, 0.5], [0.5, 0.5, 1.0, 1.0], [0.0, 0.6, 0.25, 0.9]
 TRUTH = draw.Picture(
     np.zeros((3, 64, 64), np.uint8), np.array([1, 1]), np.array([LEFT, RIGHT], np.float32)
 )
-HALF = [0.0, 0.0, 0.4, 0.2]
-LESS = [0.0, 0.0, 0.4, 0.19]
+HALF = [0.0, 0.0, 0.5, 0.25]
+LESS = [0.0, 0.0, 0.5, 0.24]
 
 
 @pytest.mark.parametrize(
@@ -236,6 +236,7 @@ LESS = [0.0, 0.0, 0.4, 0.19]
         ([(0.9, NOWHERE), (0.8, LEFT), (0.7, RIGHT)], 2 / 3),  # best precision from there on
         ([(0.9, LEFT), (0.8, NOWHERE), (0.7, RIGHT)], (1 + 2 / 3) / 2),
         ([(0.9, LEFT), (0.8, LEFT), (0.7, RIGHT)], (1 + 2 / 3) / 2),  # found already
+        ([(0.8, LEFT), (0.9, LEFT)], 1 / 2),
         ([(0.7, RIGHT), (0.9, LEFT), (0.1, NOWHERE)], 1),
         ([(0.9, HALF)], 1 / 2),
         ([(0.9, LESS)], 0),
