@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from bmnetu.driver import compile_network
 from bmnetu.emit import verify
 from bmnetu.frontend import generate_umodel
+from bmnetu.frontend.cut import Cut
 from bmnetu.options import calibrate_options, compile_options, evaluate_options
 from bmnetu.report.result import CompileResult
 from bmnetu.supported.check import Check, check_network
@@ -120,11 +121,16 @@ def evaluate(
 
 
 def check(
-    model: PathLike, shapes: Sequence[Sequence[int]] | None = None, max_n: int | None = None
+    model: PathLike,
+    shapes: Sequence[Sequence[int]] | None = None,
+    max_n: int | None = None,
+    output_whitelist: Sequence[str] = (),
+    host: bool = True,
 ) -> Check:
     """Which layers of a prototxt or an .onnx can be compiled, and how; no weights are read.
 
-    shapes: one list a network input; max_n: the batch of every input. The result has ``layers``,
+    shapes: one list a network input; max_n: the batch of every input. output_whitelist,
+    host: where the network ends, as in :func:`compile`. The result has ``layers``,
     ``ok``, ``text()`` and ``json()``. Raises UsageError, InputFileError.
     """
-    return check_network(Path(model), shapes, max_n)
+    return check_network(Path(model), shapes, max_n, Cut(tuple(output_whitelist), host))

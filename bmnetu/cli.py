@@ -94,10 +94,12 @@ def _check(values: dict[str, Any], terminal: Terminal) -> None:
     """-check."""
     if values["model"] is None:
         raise UsageError("-model must be given: -check looks at its layers")
+    from bmnetu.frontend.cut import Cut
     from bmnetu.supported.check import check_network
 
     with interruptible():
-        found = check_network(values["model"], values["shapes"], values["max_n"])
+        cut = Cut(values["output_whitelist"], values["host"])
+        found = check_network(values["model"], values["shapes"], values["max_n"], cut)
     for note in found.notes:
         terminal.report(f"note: {note}")
     terminal.say(found.json() if values["json"] else found.text())

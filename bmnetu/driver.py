@@ -19,6 +19,7 @@ from bmnetu.errors import BmnetuError, CompareError, UnsupportedError, UsageErro
 from bmnetu.files.dump import WEIGHTS, Dumper
 from bmnetu.files.outputs import OutputFolder
 from bmnetu.frontend import Network, generate_umodel, load_network
+from bmnetu.frontend.cut import Cut
 from bmnetu.options import CompileOptions, check_supported
 from bmnetu.pipeline import pipeline_text, run_pipeline
 from bmnetu.report.profile import PROFILE_FILES, profile, profile_files
@@ -86,6 +87,7 @@ def compile_network(
         shapes=options.shapes,
         max_n=options.max_n,
         net_name=options.net_name,
+        cut=Cut(options.output_whitelist, options.host),
     )
     _check_precision(options, network)
     given, options = options.prec, replace(options, prec=str(network.precision))
@@ -110,6 +112,7 @@ def _generated(options: CompileOptions, report: Report) -> CompileResult:
         options.net_name,
         shapes=options.shapes,
         max_n=options.max_n,
+        cut=Cut(options.output_whitelist, options.host),
         report=report,
     )
     return replace(

@@ -48,6 +48,8 @@ class CompileOptions(PassOptions):
     weight: Path | None
     outdir: Path
     shapes: Shapes | None = None
+    output_whitelist: tuple[str, ...] = ()
+    host: bool = True
     net_name: str | None = None
     opt_budget: int = 3
     dyn: bool = False
@@ -74,6 +76,8 @@ class DataOptions:
     weight: Path | None
     data: Path
     shapes: Shapes | None = None
+    output_whitelist: tuple[str, ...] = ()
+    host: bool = True
     iterations: int = 200
     resize: tuple[int, ...] | None = None
     crop: tuple[int, ...] | None = None

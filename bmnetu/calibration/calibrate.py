@@ -28,6 +28,7 @@ from bmnetu.errors import UnsupportedError, UsageError
 from bmnetu.files.outputs import OutputFolder
 from bmnetu.files.reading import file_stem
 from bmnetu.frontend import Precision, load_network
+from bmnetu.frontend.cut import Cut
 from bmnetu.frontend.umodel import prototxt_bytes, umodel_bytes
 from bmnetu.options import CalibrateOptions
 
@@ -66,7 +67,11 @@ def calibrate_network(options: CalibrateOptions, report: Report) -> CalibrationR
     """
     _folder(options).check()
     network = load_network(
-        options.model, options.weight, shapes=options.shapes, net_name=options.net_name
+        options.model,
+        options.weight,
+        shapes=options.shapes,
+        net_name=options.net_name,
+        cut=Cut(options.output_whitelist, options.host),
     )
     _folder(options).check(*_file_names(network.net.name, options.layer_table))
     if network.precision is not Precision.FP32:

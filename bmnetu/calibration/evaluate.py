@@ -21,6 +21,7 @@ from bmnetu.calibration.int8.int8_net import Int8Net
 from bmnetu.calibration.run.portable import PortableFunction
 from bmnetu.errors import AccuracyError, InputFileError, UsageError
 from bmnetu.frontend import Network, Precision, load_network
+from bmnetu.frontend.cut import Cut
 from bmnetu.options import EvaluateOptions, Shapes
 from dialects.constant import Array
 from dialects.ufw.facts import FollowsOperand, GivesProbabilities
@@ -44,8 +45,10 @@ def evaluate_network(options: EvaluateOptions, report: Callable[[str], None]) ->
     :class:`AccuracyError` for a threshold that is missed.
     """
     requested = options.shapes
-    real = _loaded(options.model, options.weight, requested, Precision.FP32, report)
-    int8 = _loaded(options.int8_model, options.int8_weight, requested, Precision.INT8, report)
+    cut = Cut(options.output_whitelist, options.host)
+    real = _loaded(options.model, options.weight, requested, Precision.FP32, report, cut)
+    files = options.int8_model, options.int8_weight
+    int8 = _loaded(*files, requested, Precision.INT8, report, cut)
     function = main_function(real.module)
     shapes = _shapes(function)
     _check_twins(options, function, main_function(int8.module))
@@ -74,8 +77,9 @@ def _loaded(
     shapes: Shapes | None,
     expected: Precision,
     report: Callable[[str], None],
+    cut: Cut,
 ) -> Network:
-    network = load_network(model, weight, shapes=shapes)
+    network = load_network(model, weight, shapes=shapes, cut=cut)
     if network.precision is not expected:
         found = f"{weight or model}: is {network.precision}"
         raise UsageError(f"{found}, {expected} weights are expected here")

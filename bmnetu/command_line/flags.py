@@ -86,12 +86,21 @@ _SHAPES_FLAG = Flag(
     default_text="the model's",
 )
 
+_CUT_FLAGS = (
+    Flag("output_whitelist", NAMES, "The network ends at these tensors: they are its outputs, and"
+         " what none of them needs is left out.", (), "all that no layer reads"),
+    Flag("host", BOOLEAN, "Layers that the runtime computes on the host, such as DetectionOutput,"
+         " are part of the bmodel; false: the network ends before them.", True),
+)
+"""Where a network ends."""
+
 COMPILE_FLAGS = (
     Flag("model", PATH, "The UFW prototxt, or an .onnx.", necessary=True),
     Flag("weight", PATH, "The weights: fp32umodel, int8umodel or caffemodel.", necessary=True,
          spared_by=".onnx"),
     Flag("outdir", PATH, "The folder for compilation.bmodel.", necessary=True),
     _SHAPES_FLAG,
+    *_CUT_FLAGS,
     Flag("net_name", NAME, "The net's name in the bmodel.", default_text="the prototxt's"),
     Flag("opt", LEVEL, "Optimization level: 0 one layer at a time, 1 graph rewriting and tiling,"
          " 2 layer groups that stay in local memory.", 1),
@@ -144,6 +153,7 @@ CALIBRATE_FLAGS = (
     Flag("outdir", PATH, "The folder for NET.int8umodel and NET_deploy_int8_unique_top.prototxt.",
          necessary=True),
     _SHAPES_FLAG,
+    *_CUT_FLAGS,
     Flag("th_method", choice("AUTO", "KL", "MAX", "PERCENTILE", "MSE", "ADMM", "ACIQ",
                               PERCENTILE9999="PERCENTILE"),
          "How thresholds are chosen; th_strategy, th_scale and threshold of"
@@ -188,6 +198,7 @@ EVALUATE_FLAGS = (
          " with one array an input. An LMDB and an npz with an array label have labels.",
          necessary=True),
     _SHAPES_FLAG,
+    *_CUT_FLAGS,
     Flag("iterations", COUNT, "At most this many batches of the data are run.", MAX_COUNT,
          default_text="all"),
     *_DATA_FLAGS,

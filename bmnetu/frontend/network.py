@@ -10,6 +10,7 @@ from pathlib import Path
 from xdsl.dialects.builtin import ModuleOp
 
 from bmnetu.errors import UnsupportedError, UsageError
+from bmnetu.frontend.cut import WHOLE, Cut
 from bmnetu.frontend.importer import build_module, check_known
 from bmnetu.frontend.prototxt.inputs import INPUT_TYPES, Input, reshaped
 from bmnetu.frontend.prototxt.topology import Topology, read_topology
@@ -60,14 +61,16 @@ def load_network(
     shapes: Sequence[Sequence[int]] | None = None,
     max_n: int | None = None,
     net_name: str | None = None,
+    cut: Cut = WHOLE,
 ) -> Network:
     """Reads a prototxt and a caffemodel, fp32umodel or int8umodel; or an .onnx and no weight.
 
-    ``shapes`` are one shape an input, in order; ``max_n`` is the batch of every input. Raises
+    ``shapes`` are one shape an input, in order; ``max_n`` is the batch of every input; ``cut`` says
+    where the net ends. Raises
     :class:`InputFileError` for a faulty file, :class:`UnsupportedError` for what cannot be
     compiled, :class:`UsageError` when the shapes do not fit the inputs.
     """
-    return build_network(read_files(model, weight, shapes, max_n), shapes, max_n, net_name)
+    return build_network(read_files(model, weight, shapes, max_n, cut), shapes, max_n, net_name)
 
 
 def read_files(
@@ -75,6 +78,7 @@ def read_files(
     weight: Path | None,
     shapes: Sequence[Sequence[int]] | None,
     max_n: int | None,
+    cut: Cut = WHOLE,
 ) -> Files:
     """The layers and the weights of a net; an ONNX net is made of UFW layers for these shapes.
 
@@ -86,14 +90,15 @@ def read_files(
     if model.suffix.lower() != ONNX:
         if weight is None:
             raise UsageError(f"-weight must be given: {model} has no weights")
-        return read_topology(model), read_weights(weight)
+        return cut.applied(read_topology(model, cut.outputs)), read_weights(weight)
     if weight is not None:
         raise UsageError(f"-weight={weight}: leave it out, {model} has its weights itself")
     try:
         from bmnetu.frontend.onnx import read_onnx
     except ImportError as error:
         raise UsageError(f"-model={model}: requires pip install 'bmnetu[onnx]'") from error
-    return read_onnx(model, shapes, max_n)
+    topology, weights = read_onnx(model, shapes, max_n, cut.outputs)
+    return cut.applied(topology), weights
 
 
 def build_network(
@@ -174,5 +179,7 @@ def as_compiled(topology: Topology, inputs: Sequence[Input], name: str) -> NetPa
         layer.bottom.extend(each.bottoms)
         layer.top.extend(each.tops)
         net.layer.append(layer)
-    net.output_whitelist.extend(topology.outputs if topology.net.output_whitelist else [])
+    read = {bottom for layer in topology.layers for bottom in layer.bottoms}
+    if topology.net.output_whitelist or not read.isdisjoint(topology.outputs):
+        net.output_whitelist.extend(topology.outputs)
     return net

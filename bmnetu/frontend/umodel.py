@@ -10,6 +10,7 @@ from google.protobuf.text_format import MessageToString
 from bmnetu.errors import UsageError
 from bmnetu.files.outputs import OutputFolder
 from bmnetu.files.reading import file_stem, write_atomically
+from bmnetu.frontend.cut import WHOLE, Cut
 from bmnetu.frontend.network import Precision, build_network, read_files
 from bmnetu.frontend.ufw_pb2 import NetParameter
 from bmnetu.frontend.weights.blobs import Weights
@@ -49,18 +50,19 @@ def generate_umodel(
     *,
     shapes: Sequence[Sequence[int]] | None = None,
     max_n: int | None = None,
+    cut: Cut = WHOLE,
     report: Callable[[str], None] = lambda line: None,
 ) -> tuple[Path, Path]:
     """Turns a caffemodel, or an .onnx without ``weight``, into ``NET.fp32umodel`` and
     ``NET_test_fp32.prototxt``.
 
     NET is ``net_name``, by default the name in the model; ``shapes`` and ``max_n`` reshape the
-    inputs. Everything is checked as for compiling. ``report`` gets lines for the user. Returns the
-    paths of umodel and prototxt.
+    inputs, ``cut`` says where the net ends. Everything is checked as for compiling. ``report`` gets
+    lines for the user. Returns the paths of umodel and prototxt.
     """
     folder = OutputFolder(Path(outdir), "-outdir")
     folder.check()
-    files = read_files(Path(model), None if weight is None else Path(weight), shapes, max_n)
+    files = read_files(Path(model), None if weight is None else Path(weight), shapes, max_n, cut)
     network = build_network(files, shapes, max_n, net_name)
     if network.precision is not Precision.FP32:
         raise UsageError(f"{weight}: is an int8umodel; -mode=GenUmodel requires float weights")

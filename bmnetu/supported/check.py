@@ -17,6 +17,7 @@ from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Block, Region, SSAValue
 
 from bmnetu.errors import BmnetuError, InputFileError, UnsupportedError
+from bmnetu.frontend.cut import WHOLE, Cut
 from bmnetu.frontend.importer import foreign_notes, import_layer, input_shape
 from bmnetu.frontend.layers.advice import advice_on
 from bmnetu.frontend.layers.importers import IMPORTERS
@@ -106,28 +107,33 @@ def _columns(rows: Sequence[Sequence[str]], indent: str = "") -> list[str]:
 
 
 def check_network(
-    model: Path, shapes: Sequence[Sequence[int]] | None = None, max_n: int | None = None
+    model: Path,
+    shapes: Sequence[Sequence[int]] | None = None,
+    max_n: int | None = None,
+    cut: Cut = WHOLE,
 ) -> Check:
-    """Checks every layer of a prototxt or an .onnx.
+    """Checks every layer of a prototxt or an .onnx that its outputs need; ``cut`` says where it
+    ends.
 
     Raises :class:`InputFileError` for a file that is no network, :class:`UsageError` when the
-    shapes do not fit the inputs.
+    shapes do not fit the inputs, or it cannot end there.
     """
     from bmnetu.plugins import plugins  # which needs the frontend itself
 
     plugins()
     if model.suffix.lower() == ONNX:
-        return _check_onnx(model, shapes, max_n)
-    topology = read_topology(model)
+        return _check_onnx(model, shapes, max_n, cut)
+    topology = cut.applied(read_topology(model, cut.outputs))
     return Check(str(model), *_checked(topology, NoWeights(), shapes, max_n))
 
 
 def _check_onnx(
-    model: Path, shapes: Sequence[Sequence[int]] | None, max_n: int | None
+    model: Path, shapes: Sequence[Sequence[int]] | None, max_n: int | None, cut: Cut
 ) -> Check:
     from bmnetu.frontend.onnx import convert_onnx
 
-    topology, weights, refusals = convert_onnx(model, shapes, max_n)
+    topology, weights, refusals = convert_onnx(model, shapes, max_n, cut.outputs)
+    topology = cut.applied(topology)
     layers, notes = _checked(topology, weights, None, None)
     refused = tuple(
         LayerCheck(str(model), name, kind, Status.UNSUPPORTED, sentence)

@@ -117,7 +117,10 @@ def decoded(p: Values, loc: Array, corners: Array, variances: Array) -> Array:
 
 def descending(scores: Array) -> Array:
     """The order of the scores, largest first; nearly equal ones stay as they are."""
-    return np.argsort(-scores.astype(np.float32), kind="stable")
+    order = np.argsort(-scores.astype(np.float32), kind="stable")
+    steps = scores[order][:-1] - scores[order][1:] > EQUAL_SCORES
+    run = np.concatenate([[0], np.cumsum(steps)])[: len(order)]
+    return order[np.lexsort((order, run))]
 
 
 def _image(p: Values, boxes: Array, conf: Array, inserted: bool = False) -> list[list[float]]:
@@ -131,8 +134,8 @@ def _image(p: Values, boxes: Array, conf: Array, inserted: bool = False) -> list
     if -1 < p["keep_top_k"] < len(found):
         scores = np.array([conf[box, label] for label, box in found])
         best = (inserted_order(scores) if inserted else descending(scores))[: p["keep_top_k"]]
-        # a class keeps the order in which its rows came
-        found = sorted((found[i] for i in best.tolist()), key=lambda row: row[0])
+        # the rows of a class are in that order
+        found = sorted([found[int(i)] for i in best], key=lambda row: row[0])
     return [[label, conf[box, label], *boxes[box]] for label, box in found]
 
 
@@ -170,13 +173,14 @@ def _of_class(p: Values, boxes: Array, scores: Array) -> list[int]:
 class RefineDetDetectionOutputOp(HostOp):
     """The boxes of SSD or RefineDet that do not overlap (DetectionOutput of Anakin).
 
-    With three inputs as host.detection_output, but that of an image with more than ``keep_top_k``
-    rows those are left whose scores an insertion puts first, which takes scores of a distance up
-    to 1e-5 as equal. With two inputs the boxes are decoded: loc [N, P*4] are corners, and conf
-    [N, C, P] has its classes apart. With five it is RefineDet: arm_conf [1, P*2] and arm_loc
-    [1, P*4] are of the first stage. Its locations move the prior boxes before; where its second
-    score is below ``objectness_score`` a box is background. The result is [1, 1, rows, 7]: image,
-    class, score, left, top, right, bottom; a batch without any has rows of -1.
+    For a batch of 1. With three inputs as host.detection_output, but that of an image with more
+    than ``keep_top_k`` rows those are left whose scores an insertion puts first, which takes
+    scores of a distance up to 1e-5 as equal. With two inputs the boxes are decoded: loc [1, P*4]
+    are corners, and conf [1, C, P] has its classes apart. With five it is RefineDet: arm_conf
+    [1, P*2] and arm_loc [1, P*4] are of the first stage. Its locations move the prior boxes
+    before; where its second score is below ``objectness_score`` a box is background. The result
+    is [1, 1, rows, 7]: image, class, score, left, top, right, bottom; without any box it is a row
+    of -1.
     """
 
     name = "host.refinedet_detection_output"
@@ -195,16 +199,17 @@ class RefineDetDetectionOutputOp(HostOp):
     @classmethod
     def shapes(cls, p: Values, inputs: Sequence[Shape]) -> list[Shape]:
         require(len(inputs) != 4, "4 inputs: arm_loc is missing")
+        loc, conf = inputs[:2]
+        require(loc[0] == 1, f"a batch of {loc[0]}: the host library of the runtime writes the"
+                " boxes of other images for all but the first; use host.detection_output, or a"
+                " batch of 1")
         found = detection_rows(p, inputs[:3])
         if len(inputs) == 2:
-            loc, conf = inputs
             require(conf == (loc[0], p["num_classes"], prod(loc[1:]) // 4),
-                    f"conf is {show(conf)}, it must be NxCxP for decoded boxes")
+                    f"conf is {show(conf)}, it must be 1xCxP for decoded boxes")
         if len(inputs) == 5:
-            loc, arm_conf, arm_loc = inputs[0], inputs[3], inputs[4]
+            arm_conf, arm_loc = inputs[3:]
             priors = prod(loc[1:]) // 4
-            require(loc[0] == 1, f"a batch of {loc[0]}: the host library takes the first stage of"
-                    " the first image for all; compile RefineDet for a batch of 1")
             require(arm_conf[0] == 1 and prod(arm_conf) == priors * 2 and arm_loc[0] == 1
                     and prod(arm_loc) == priors * 4,
                     f"arm_conf is {show(arm_conf)} and arm_loc {show(arm_loc)}, {priors} prior"

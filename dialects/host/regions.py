@@ -102,7 +102,7 @@ def most_rois(p: Values) -> int:
 def anchors(p: Values) -> Array:
     """The anchors [A, 4] of the cell at 0: left, top, right, bottom, whole pixels."""
     one, half, base = np.float32(1), np.float32(0.5), np.float32(p["base_size"])
-    found: list[list[float]] = []
+    found: list[list[Array]] = []
     for ratio in p["ratios"][: p["ratios_num"]]:
         width = rounded(np.sqrt(np.float64(base * base / np.float32(ratio))))
         height = rounded(width * np.float32(ratio))
@@ -145,6 +145,11 @@ def rounded(x: Array | np.floating) -> Array:
     """The nearest whole numbers, halves away from 0, float32."""
     exact = np.asarray(x, np.float64)
     return (np.sign(exact) * np.floor(np.abs(exact) + 0.5)).astype(np.float32)
+
+
+def counted(count: int) -> Array:
+    """0, 1 and so on: so many integers."""
+    return np.arange(count)
 
 
 # -- parts of a feature map ------------------------------------------------------------------------
@@ -479,8 +484,8 @@ def psroi_pooled(p: Values, image: Array, roi: Array, trans: Array | None) -> Ar
         at.append(np.clip(place, 0, limit - 1))
     groups = np.minimum(np.floor(places * np.float32(group) / np.float32(size)).astype(int),
                         group - 1)
-    own = np.arange(p["output_dim"])[:, None, None] * group + groups[:, None]
-    channel = (own * group + groups)[..., None, None]
+    own = counted(p["output_dim"])[:, None, None]
+    channel = ((own * group + groups[:, None]) * group + groups)[..., None, None]
     y, x = np.broadcast_arrays(*at)
     above, left = np.floor(y).astype(int), np.floor(x).astype(int)
     below, right = np.ceil(y).astype(int), np.ceil(x).astype(int)

@@ -11,7 +11,7 @@ from xdsl.irdl import irdl_op_definition
 
 from dialects.host.base import Array, HostLayer, HostOp
 from dialects.host.parameters import BOOL, INT, CStruct, Values, ints
-from dialects.host.regions import rounded
+from dialects.host.regions import counted, rounded
 from dialects.ufw.shapes import Shape, require, show
 
 BILINEAR, NEAREST, BILINEAR_TORCH, NEAREST_TORCH = range(4)
@@ -145,6 +145,9 @@ class ResizeOp(HostOp):
     @classmethod
     def check(cls, p: Values) -> None:
         require(p["method"] in range(4), f"there is no method {p['method']}")
+        both = p["align_corners"] and p["half_pixel_centers"]
+        require(not (both and p["method"] == BILINEAR), "align_corners and half_pixel_centers:"
+                " the host library reads outside the image with both; set one of them")
         for name in ("ifmt", "ofmt"):
             require(p[name] in (NCHW, NHWC), f"{name} is {p[name]}; 0 (NCHW) and 1 (NHWC) exist")
         require(p["oh"] > 0 and p["ow"] > 0,
@@ -257,14 +260,14 @@ def deformed(p: Values, inputs: Sequence[Array], pad: Sequence[int], inner: bool
     groups, kernel = p["deform_groups"], (p["kh"], p["kw"])
     moves = offsets.reshape(batch, groups, *kernel, 2, high, wide)
     masks = others[0].reshape(batch, groups, *kernel, high, wide) if others else None
-    down, along = np.arange(high), np.arange(wide)
-    rows = (down * p["stride"][0] - pad[0])[:, None] + np.zeros(wide, int)
-    columns = along * p["stride"][1] - pad[2] + np.zeros((high, 1), int)
+    down, along = counted(high)[:, None], counted(wide)
     found = np.empty((batch, groups, channels // groups, *kernel, high, wide), np.float32)
     for n, g, i, j in np.ndindex(batch, groups, *kernel):
         part = image[n].reshape(groups, -1, height, width)[g]
-        y = (rows + i * p["dilation"][0]).astype(np.float32) + moves[n, g, i, j, 0]
-        x = (columns + j * p["dilation"][1]).astype(np.float32) + moves[n, g, i, j, 1]
+        row = down * p["stride"][0] + (i * p["dilation"][0] - pad[0])
+        column = along * p["stride"][1] + (j * p["dilation"][1] - pad[2])
+        y = row.astype(np.float32) + moves[n, g, i, j, 0]
+        x = column.astype(np.float32) + moves[n, g, i, j, 1]
         values = edged(part, y, x) if inner else bilinear(part, np.clip(y, -FAR, FAR),
                                                           np.clip(x, -FAR, FAR))
         found[n, g, :, i, j] = values if masks is None else values * masks[n, g, i, j]

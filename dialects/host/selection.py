@@ -248,21 +248,21 @@ class OnnxNonMaxSuppressionOp(HostOp):
     @classmethod
     def compute(cls, p: Values, inputs: Sequence[Array], results: int) -> list[Array]:
         boxes, scores, most, *thresholds = inputs
-        limits = [np.float32(x.reshape(-1)[0]) for x in thresholds] + [np.float32(0)] * 2
+        limit, least, *_ = [float(x.reshape(-1)[0]) for x in thresholds] + [0.0, 0.0]
         count = int(most.reshape(-1)[0])
         count = count if count >= 0 else scores.shape[2]
         found = [
             [n, c, box]
-            for n in range(len(scores))
-            for c in range(scores.shape[1])
-            for box in _of_class(sorted_corners(boxes[n]), scores[n, c], limits[0], limits[1], count)
+            for n, c in np.ndindex(*scores.shape[:2])
+            for box in _of_class(sorted_corners(boxes[n]), scores[n, c], limit, least, count)
         ]
         return [np.array(found, np.int32).reshape(-1, 3)]
 
 
 def _of_class(
-    corners: Array, scores: Array, limit: np.float32, least: np.float32, most: int
+    corners: Array, scores: Array, limit: float, least: float, most: int
 ) -> list[int]:
+    """The boxes [B, 4] of one class that are kept, best first."""
     order = np.argsort(-scores, kind="stable")
     kept = list[int]()
     for box in order[scores[order] > least].tolist():

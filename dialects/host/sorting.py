@@ -10,7 +10,6 @@ import numpy as np
 from xdsl.dialects.builtin import f32, i32
 from xdsl.ir import Attribute
 from xdsl.irdl import irdl_op_definition
-from xdsl.utils.exceptions import VerifyException
 
 from dialects.host.base import Array, HostLayer, HostOp
 from dialects.host.parameters import BOOL, INT, CStruct, Values
@@ -126,7 +125,9 @@ class TopKMxnetOp(HostOp):
     def kinds(cls, p: Values, results: int) -> list[Attribute]:
         cls.check(p)
         index = INDEX_TYPES[p["dtype"]]
-        found = {INDICES: [index], VALUES: [f32], BOTH: [f32, index], MASK: [f32]}[p["ret_type"]]
+        found: list[Attribute] = [f32, index] if p["ret_type"] == BOTH else [f32]
+        if p["ret_type"] == INDICES:
+            found = [index]
         require(len(found) == results,
                 f"{results} results, ret_type {p['ret_type']} makes {len(found)}")
         return found
@@ -139,7 +140,7 @@ class TopKMxnetOp(HostOp):
     @classmethod
     def shapes(cls, p: Values, inputs: Sequence[Shape]) -> list[Shape]:
         (shape,) = inputs
-        axis = p["axis"] + len(shape) if p["axis"] < 0 else p["axis"]
+        axis: int = p["axis"] + len(shape) if p["axis"] < 0 else p["axis"]
         require(axis >= 0, f"axis {p['axis']} is outside the input, {show(shape)}")
         length = shape[axis] if axis < len(shape) else prod(shape)
         k = p["k"] if p["k"] > 0 else length
@@ -210,9 +211,8 @@ class SortOp(HostOp):
     @classmethod
     def kinds(cls, p: Values, results: int) -> list[Attribute]:
         found: list[Attribute] = [i32] if p["is_argsort"] else [i32, f32]
-        if len(found) != results:
-            raise VerifyException(f"{results} results, is_argsort is {bool(p['is_argsort'])}: it"
-                                  f" makes {len(found)}")
+        require(len(found) == results, f"{results} results, is_argsort is"
+                f" {bool(p['is_argsort'])}: it makes {len(found)}")
         return found
 
     @classmethod

@@ -112,9 +112,17 @@ def test_every_importer_is_tried() -> None:
         "Pooling3D",
         "PriorBox",
         "PriorBoxClustered",
+        "Proposal",
+        "PSROIPooling",
         "RNN",
+        "ROIAlign",
+        "ROIPooling",
         "Silence",
+        "TopK",
         "Unpooling",
+        "Yolo",
+        "YoloDetectionOutput",
+        "Yolov3DetectionOutput",
         *aliases,
     }
     assert {kind for kind, _, _ in SHAPES} | elsewhere == set(IMPORTERS)
@@ -305,17 +313,17 @@ def test_all_unsupported_layers_are_listed_at_once(tmp_path: Path) -> None:
     model, weight = written(tmp_path, SMALL)
     model.write_text(
         X + layer("Whiten", name="norm1") + layer("ReLU", name="r", bottom="l", top="r")
-        + layer("Proposal", name="c", bottom="r", top="c")
+        + layer("RegionYolo", name="c", bottom="r", top="c")
     )  # fmt: skip
     with pytest.raises(UnsupportedError) as caught:
         load_network(model, weight)
     assert str(caught.value).splitlines() == [
         "2 layer(s) have a type that cannot be compiled:",
         f'  {model}:2: layer "norm1" (Whiten)',
-        f'  {model}:4: layer "c" (Proposal)',
-        "  in all: 1 Whiten, 1 Proposal",
+        f'  {model}:4: layer "c" (RegionYolo)',
+        "  in all: 1 Whiten, 1 RegionYolo",
         f"  Whiten: {advice_on('Whiten')}",
-        f"  Proposal: {advice_on('Proposal')}",
+        f"  RegionYolo: {advice_on('RegionYolo')}",
     ]
 
 

@@ -71,10 +71,18 @@ def test_an_in_place_layer_on_the_input(tmp_path: Path) -> None:
     assert edges(found) == [("a", ("data",), ("data_1",))]
 
 
-def test_whitelisted_blobs_are_outputs_too(tmp_path: Path) -> None:
+def test_the_net_ends_at_whitelisted_blobs(tmp_path: Path) -> None:
     text = data(1, 3) + layer("ReLU", name="a", top="x") + layer("TanH", bottom="x", top="y")
     assert read(tmp_path, text).outputs == ("y",)
-    assert read(tmp_path, text + 'output_whitelist: "x"').outputs == ("x", "y")
+    cut = read(tmp_path, text + 'output_whitelist: "x"')
+    assert cut.outputs == ("x",)
+    assert [layer.name for layer in cut.layers] == ["a"]
+    (note,) = cut.notes
+    assert note.endswith(
+        ': output_whitelist: 1 layer is left out, "l" (TanH); the outputs are "x"'
+    )
+    both = read(tmp_path, text + 'output_whitelist: "y" output_whitelist: "x"')
+    assert (both.outputs, both.notes) == (("x", "y"), ())
     with pytest.raises(InputFileError, match='output_whitelist names "z"'):
         read(tmp_path, text + 'output_whitelist: "z"')
 

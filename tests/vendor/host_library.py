@@ -23,7 +23,7 @@ import numpy as np
 
 from tests.vendor.runtime import ROOT, Array, VendorError, vendor_library
 
-GUARD = 64
+GUARD = 4096
 """Elements behind an output that the layer must leave alone."""
 UNTOUCHED = 0x5A5A5A5A
 """What an element is that the layer has not written."""
@@ -135,8 +135,8 @@ class Server:
             send.flush()
             found = pickle.load(receive)
         except (EOFError, BrokenPipeError) as error:
-            status = self.process.wait()
-            self.process = None
+            with self.process as ended:
+                self.process, status = None, ended.wait()
             raise VendorError(f"the library ended its process, status {status}") from error
         if isinstance(found, Exception):
             raise found

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from bmnetu.errors import UnsupportedError
 from bmnetu.frontend import generate_umodel, load_network, write_umodel
+from dialects.ufw.layer import shape_of
 from tests.frontend.samples import layers_of, run
 from tests.networks import random_weights
 
@@ -80,27 +79,16 @@ def test_topologies_with_random_weights(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "counts"),
-    [
-        ("mobilenet_ssd_deploy", {"PriorBox": 6, "DetectionOutput": 1}),
-        ("yolov3_tiny", {"Yolov3DetectionOutput": 1}),
-    ],
+    ("name", "layers", "output"),
+    [("mobilenet_ssd_deploy", 189, (1, 1, 100, 7)), ("yolov3_tiny", 57, (1, 1, 200, 7))],
 )
-def test_detection_nets_list_what_is_unsupported(
-    name: str, counts: dict[str, int], tmp_path: Path
+def test_detection_nets_are_imported_whole(
+    name: str, layers: int, output: tuple[int, ...], tmp_path: Path
 ) -> None:
     model, weight = MODELS / "prototxt" / f"{name}.prototxt", tmp_path / "net.fp32umodel"
-    write_umodel(weight, random_weights('input: "x" input_shape { dim: 1 }' + RELU, 1))
-    with pytest.raises(UnsupportedError) as caught:
-        load_network(model, weight)
-    count = sum(counts.values())
-    head, *lines = str(caught.value).splitlines()
-    assert head.startswith(f"{count} layer(s)")
-    found = Counter(line.split("(")[-1].rstrip(")") for line in lines[:count])
-    assert found == counts
-    in_all, *advice = lines[count:]
-    assert in_all.strip() == f"in all: {', '.join(f'{n} {kind}' for kind, n in counts.items())}"
-    assert [line.split(":")[0].strip() for line in advice] == list(counts)
-
-
-RELU = 'layer { name: "r" type: "ReLU" bottom: "x" top: "r" }'
+    write_umodel(weight, random_weights(model, seed=1))
+    network = load_network(model, weight, max_n=1)
+    network.module.verify()
+    assert len(layers_of(network)) == layers
+    last = list(layers_of(network))[-1]
+    assert shape_of(last.results[0]) == output

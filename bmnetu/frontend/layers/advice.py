@@ -5,24 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 REFUSED: dict[str, str] = {
-    "Proposal": "picks regions out of scores and offsets",
-    "RPN": "picks regions out of scores and offsets",
-    "ROIPooling": "cuts out regions that are known at run time only",
-    "ROIAlign": "cuts out regions that are known at run time only",
-    "PSROIPooling": "cuts out regions that are known at run time only",
+    "RPN": "picks regions out of scores and offsets, with parameters that are not public: a layer"
+    " Proposal does the same",
     "RegionYolo": "picks boxes out of the map of a YOLO head",
     "Region": "picks boxes out of the map of a YOLO head",
-    "Yolo": "picks boxes out of the map of a YOLO head",
-    "YoloDetectionOutput": "picks boxes out of the map of a YOLO head",
-    "Yolov3DetectionOutput": "picks boxes out of the maps of YOLO heads",
     "RefineDetDetectionOutput": "picks boxes out of locations, confidences and priors",
     "NMS": "picks boxes that do not overlap",
     "NonMaxSuppression": "picks boxes that do not overlap",
-    "TopK": "sorts",
     "Sort": "sorts",
     "Gather": "reads at places that are known at run time only",
     "GridSampler": "reads at places that are known at run time only",
-    "Python": "is code in Python (PadTensor, Eltwise and darknet_reorg are known, see prototxt.md)",
+    "Python": "is code in Python (PadTensor, Eltwise, darknet_reorg and the ProposalLayer of"
+    " rpn.proposal_layer are known, see prototxt.md)",
     "CTCGreedyDecoder": "picks the largest class of every step and drops repeated ones; at the end"
     " of a net it is left out, with a note",
     "CTCDecoder": "picks the best sequence of classes",

@@ -15,11 +15,20 @@ from bmnetu.frontend.layers import import_rearrange as rearrange
 from bmnetu.frontend.layers import import_recurrent as recurrent
 from bmnetu.frontend.layers import import_reduction as reduction
 from bmnetu.frontend.layers import import_volume as volume
-from bmnetu.frontend.layers.detection import ssd
+from bmnetu.frontend.layers.detection import regions, ssd, yolo
 from bmnetu.frontend.layers.site import LayerSite
 from bmnetu.frontend.ufw_pb2 import LayerParameter
 from dialects.functions import FUNCTIONS, Function
-from dialects.host.ops import DetectionOutputOp
+from dialects.host.ops import (
+    DetectionOutputOp,
+    ProposalOp,
+    PsRoiPoolingOp,
+    RoiAlignOp,
+    RoiPoolingOp,
+    TopKOp,
+    YoloActivationOp,
+    YoloV3DetectionOutputOp,
+)
 from dialects.ufw import ops
 from dialects.ufw.ops import LayerOp
 
@@ -191,6 +200,19 @@ IMPORTERS: dict[str, Importer] = {
         messages=("prior_box_param",),
         limits="as PriorBox",
     ),
+    "Proposal": Importer(
+        regions.proposal,
+        ProposalOp,
+        bottoms=(3, 3),
+        tops=(1, 2),
+        limits="one image, at most 5 ratio and 5 scale, 200 regions; sizes are whole numbers",
+    ),
+    "PSROIPooling": Importer(
+        regions.psroi_pooling,
+        PsRoiPoolingOp,
+        bottoms=(2, 2),
+        limits="not behind a Proposal; the means are those of 4 x 4 bilinear samples a bin",
+    ),
     "Reduce": Importer(reduction.reduce, ops.ReduceOp),
     "ReduceFull": Importer(reduction.reduce, ops.ReduceOp),
     "Reduction": Importer(reduction.reduction, ops.ReduceOp),
@@ -210,6 +232,13 @@ IMPORTERS: dict[str, Importer] = {
         bottoms=(2, 4),
         tops=(1, 2),
     ),
+    "ROIAlign": Importer(regions.roi_align, RoiAlignOp, bottoms=(2, 2)),
+    "ROIPooling": Importer(
+        regions.roi_pooling,
+        RoiPoolingOp,
+        bottoms=(2, 2),
+        limits="regions are Rx5x1x1; a bin outside the map is -3.4e38, not 0",
+    ),
     "Scale": Importer(normalisation.scale, ops.ScaleOp, bottoms=(1, 2)),
     "Select": Importer(eltwise.select, ops.SelectOp, bottoms=(3, 3), messages=()),
     "ShuffleChannel": Importer(rearrange.shuffle_channel, ops.RearrangeOp),
@@ -227,6 +256,7 @@ IMPORTERS: dict[str, Importer] = {
     "Squeeze": Importer(rearrange.squeeze, ops.ReshapeOp),
     "StrideSlice": Importer(pixels.stride_slice, ops.StridedSliceOp),
     "Tile": Importer(pixels.tile, ops.TileOp),
+    "TopK": Importer(regions.top_k, TopKOp, tops=(1, 2)),
     "Transpose": Importer(rearrange.transpose, ops.PermuteOp),
     "Unpooling": Importer(
         pixels.unpooling,
@@ -249,6 +279,20 @@ IMPORTERS: dict[str, Importer] = {
         limits="as Upsample",
     ),
     "Where": Importer(eltwise.select, ops.SelectOp, bottoms=(3, 3), messages=()),
+    "Yolo": Importer(yolo.yolo, YoloActivationOp),
+    "YoloDetectionOutput": Importer(
+        yolo.yolo_detection_output,
+        DetectionOutputOp,
+        bottoms=(1, ANY),
+        limits="replaced by layers of the NPU and a DetectionOutput: boxes of different classes do"
+        " not suppress each other; coords is 4",
+    ),
+    "Yolov3DetectionOutput": Importer(
+        yolo.yolov3_detection_output,
+        YoloV3DetectionOutputOp,
+        bottoms=(1, 3),
+        limits="at most 9 anchors; a row is image, class from 0, score, centre, width, height",
+    ),
 }
 
 

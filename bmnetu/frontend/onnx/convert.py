@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from onnx import TensorProto, ValueInfoProto
 from xdsl.ir import Block
 from xdsl.utils.exceptions import VerifyException
 
-from bmnetu.errors import InputFileError, UnsupportedError
+from bmnetu.errors import InputFileError, UnsupportedError, UsageError
 from bmnetu.frontend.importer import input_shape
 from bmnetu.frontend.onnx.file import OnnxFile, read_file
 from bmnetu.frontend.onnx.fold import SHAPE_ONLY, fold
@@ -24,7 +25,9 @@ from bmnetu.frontend.prototxt.layer import Layer
 from bmnetu.frontend.prototxt.topology import Topology
 from bmnetu.frontend.ufw_pb2 import LayerParameter, NetParameter
 from bmnetu.frontend.weights.blobs import ArrayWeights
+from bmnetu.nearest import nearest
 from dialects.constant import Array
+from dialects.names import quoted
 from dialects.ufw.layer import Top
 from dialects.ufw.shapes import show
 
@@ -35,27 +38,42 @@ MAX_RANK = 8
 
 
 def read_onnx(
-    path: Path, shapes: Sequence[Sequence[int]] | None, max_n: int | None
+    path: Path,
+    shapes: Sequence[Sequence[int]] | None,
+    max_n: int | None,
+    whitelist: Sequence[str] = (),
 ) -> tuple[Topology, ArrayWeights]:
-    """Reads a net for inputs of these shapes; see :func:`load_network`.
+    """Reads a net for inputs of these shapes; see :func:`load_network`. It ends at the tensors of
+    ``whitelist``.
 
     Raises :class:`InputFileError` for a faulty file, :class:`UnsupportedError` that lists every
     node which cannot be compiled, :class:`UsageError` when the shapes do not fit the inputs.
     """
-    topology, weights, refusals = convert_onnx(path, shapes, max_n)
+    topology, weights, refusals = convert_onnx(path, shapes, max_n, whitelist)
     if refusals.sentences:
         raise UnsupportedError(refusals.message())
     return topology, weights
 
 
 def convert_onnx(
-    path: Path, shapes: Sequence[Sequence[int]] | None, max_n: int | None
+    path: Path,
+    shapes: Sequence[Sequence[int]] | None,
+    max_n: int | None,
+    whitelist: Sequence[str] = (),
 ) -> tuple[Topology, ArrayWeights, Refusals]:
     """As :func:`read_onnx`, with what cannot be compiled beside the layers that can."""
     file = read_file(path)
+    notes: list[str] = []
+    if whitelist:
+        whole, file = len(_live(file)), _ending_at(file, whitelist)
+        left_out = whole - len(_live(file))
+        if left_out > 0:
+            notes.append(
+                f"{path}: -output_whitelist: {left_out} node(s) are left out; the outputs are"
+                f" {', '.join(map(quoted, file.outputs))}"
+            )
     nodes = _live(file)
     read = {name for node in nodes for name in node.inputs} | set(file.outputs)
-    notes: list[str] = []
     refusals = Refusals(path)
     inputs = reshaped(_inputs(file, read, notes, refusals, shapes is None), shapes, max_n)
     if shapes is None and max_n is None:
@@ -77,6 +95,20 @@ def convert_onnx(
         net.output_whitelist.extend(outputs)
     topology = Topology(path, net, tuple(inputs), tuple(graph.layers), outputs, tuple(notes))
     return topology, graph.weights, refusals
+
+
+def _ending_at(file: OnnxFile, names: Sequence[str]) -> OnnxFile:
+    """The file with these tensors as its outputs. Raises :class:`UsageError` for one that no node
+    makes."""
+    made = [name for node in file.nodes for name in node.outputs if name]
+    for name in names:
+        if name not in made:
+            near = nearest(name, made)
+            hint = f"; did you mean {quoted(near)}?" if near else ""
+            raise UsageError(
+                f"-output_whitelist names {quoted(name)}, which no node makes{hint}"
+            )
+    return replace(file, outputs=tuple(name for name in made if name in names))
 
 
 def _live(file: OnnxFile) -> list[Node]:

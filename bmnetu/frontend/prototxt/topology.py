@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bmnetu.errors import InputFileError, UnsupportedError
+from bmnetu.errors import InputFileError, UnsupportedError, UsageError
+from bmnetu.frontend.prototxt.cut import cut_note, split_needed
 from bmnetu.frontend.prototxt.inputs import INPUT_TYPES, Input, declared_inputs, input_tops
 from bmnetu.frontend.prototxt.layer import Layer
 from bmnetu.frontend.prototxt.phases import inference_state, takes_part
@@ -15,6 +16,7 @@ from bmnetu.frontend.prototxt.rewrite.crelu import without_crelu
 from bmnetu.frontend.prototxt.rewrite.dense_block import without_blocks
 from bmnetu.frontend.prototxt.rewrite.fused import without_fused
 from bmnetu.frontend.prototxt.rewrite.python_layers import as_known
+from bmnetu.frontend.prototxt.rewrite.yolo import without_yolo
 from bmnetu.frontend.prototxt.text import TextFile, read_text
 from bmnetu.frontend.prototxt.unique_names import UniqueNames
 from bmnetu.frontend.prototxt.unknown import UnknownSetting
@@ -34,7 +36,7 @@ DECODERS = {"CTCGreedyDecoder": "it picks the best class of every step and drops
 class Topology:
     """What a prototxt says: the net's message, its inputs, layers and outputs, and remarks.
 
-    ``outputs`` are the unique blobs that no layer reads, and those of ``output_whitelist``;
+    ``outputs`` are the unique blobs that no layer reads, or those of ``output_whitelist``;
     ``unknown`` is what of the text is not known. ``blocks`` are layers that stand for many, which
     are in their place: their weights may be under the block's name.
     """
@@ -48,13 +50,23 @@ class Topology:
     unknown: tuple[UnknownSetting, ...] = ()
     blocks: tuple[LayerParameter, ...] = ()
 
+    def unknown_of(self, layers: Sequence[Layer]) -> tuple[UnknownSetting, ...]:
+        """What is not known of these layers, and of the net."""
+        names = {None, *(layer.name for layer in layers)}
+        return tuple(each for each in self.unknown if each.layer in names)
+
 
 Placed = tuple[LayerParameter, int]
 """A layer and its line."""
 
 
-def read_topology(path: Path) -> Topology:
-    """Reads a prototxt. Raises :class:`InputFileError` with file and line."""
+def read_topology(path: Path, whitelist: Sequence[str] = ()) -> Topology:
+    """Reads a prototxt; the net ends at the blobs of ``whitelist``, before those of its own
+    ``output_whitelist``.
+
+    Raises :class:`InputFileError` with file and line, and :class:`UsageError` for a name in
+    ``whitelist`` that no layer makes.
+    """
     net = NetParameter()
     text = read_text(path, net)
     notes: list[str] = []
@@ -64,6 +76,7 @@ def read_topology(path: Path) -> Topology:
     params = [(each, line) for param, line in params for each in without_fused(as_known(param))]
     params = [(each, line) for param, line in params for each in without_axpy(param)]
     params = [(each, line) for param, line in params for each in without_crelu(param)]
+    params = [(each, line) for param, line in params for each in without_yolo(param)]
     blocks = tuple(param for param, _ in params if param.type == "DenseBlock")
     params = [(each, line) for param, line in params for each in without_blocks(param)]
     read = {bottom for param, _ in params for bottom in param.bottom}
@@ -79,14 +92,23 @@ def read_topology(path: Path) -> Topology:
         hint = f"; unknown is {', '.join(fields[:3])}" if fields else ""
         raise InputFileError(f"{path}: the net has no layers to compile{hint}")
     try:
-        outputs = names.outputs(layers, net.output_whitelist)
+        outputs = names.outputs(layers, whitelist or net.output_whitelist)
     except ValueError as error:
+        if whitelist:
+            raise UsageError(f"-output_whitelist {error}") from error
         raise InputFileError(f"{path}: output_whitelist {error}") from error
+    dropped: list[Layer] = []
+    if whitelist or net.output_whitelist:
+        layers, dropped = split_needed(layers, outputs)
     if not outputs:
         outputs = _silenced(layers, path, notes)
     layers, outputs = names.named_as_outputs(layers, outputs)
+    if dropped:
+        why = "-output_whitelist" if whitelist else "output_whitelist"
+        notes.append(cut_note(path, why, dropped, outputs))
     inputs = tuple(names.inputs)
-    return Topology(path, net, inputs, tuple(layers), outputs, tuple(notes), unknown, blocks)
+    found = Topology(path, net, inputs, tuple(layers), outputs, tuple(notes), unknown, blocks)
+    return replace(found, unknown=found.unknown_of(layers)) if dropped else found
 
 
 def _silenced(layers: Sequence[Layer], path: Path, notes: list[str]) -> tuple[str, ...]:

@@ -91,7 +91,7 @@ class UniqueNames:
         return found
 
     def outputs(self, layers: Sequence[Layer], whitelist: Iterable[str]) -> tuple[str, ...]:
-        """The blobs that no layer reads, and those of the whitelist, in the order of the layers.
+        """The blobs of the whitelist, or all that no layer reads, in the order of the layers.
 
         Raises :class:`ValueError` for a name of the whitelist that no layer makes.
         """
@@ -100,8 +100,12 @@ class UniqueNames:
         required = {self.current.get(name, name) for name in whitelist}
         missing = sorted(required - set(tops))
         if missing:
-            raise ValueError(f"names {quoted(missing[0])}, which no layer makes")
-        return tuple(top for top in tops if top not in read or top in required)
+            near = nearest(missing[0], {*self.versions, *tops})
+            hint = f"; did you mean {quoted(near)}?" if near else ""
+            raise ValueError(f"names {quoted(missing[0])}, which no layer makes{hint}")
+        if required:
+            return tuple(top for top in tops if top in required)
+        return tuple(top for top in tops if top not in read)
 
     def named_as_outputs(
         self, layers: Sequence[Layer], outputs: Sequence[str]

@@ -42,8 +42,9 @@ class PriorBoxOp(LayerOp):
     its four variances; cell by cell, row by row of the map. ``width`` and ``height`` are the boxes
     of a cell, in pixels of the image; the centre of cell (i, j) lies at ``(j + offset) * step_w``
     and ``(i + offset) * step_h``, where ``step`` is height, width of a cell in pixels (by default
-    image / map). With ``clip`` boxes are cut off at the image's edge. Source: the PriorBox layer of
-    Caffe's SSD branch, and PriorBoxClustered of OpenVINO.
+    image / map). ``denser`` puts behind each box the same one with its centre on the lower edge of
+    the cell. With ``clip`` boxes are cut off at the image's edge. Source: the PriorBox layer of
+    Caffe's SSD branch and of TextBoxes++, and PriorBoxClustered of OpenVINO.
     """
 
     name = "ufw.prior_box"
@@ -57,12 +58,14 @@ class PriorBoxOp(LayerOp):
     image = opt_prop_def(DenseArrayBase[I64])
     clip = prop_def(BoolAttr)
     yx_order = prop_def(BoolAttr)
+    denser = prop_def(BoolAttr, default_value=BoolAttr.from_bool(False))
     top = result_def(TensorType)
 
     traits = traits_def(Pure())
     assembly_format = (
         "$tops $bottoms `width` $width `height` $height `variance` $variance `offset` $offset"
-        " (`step` $step^)? (`image` $image^)? `clip` $clip `yx_order` $yx_order attr-dict"
+        " (`step` $step^)? (`image` $image^)? `clip` $clip `yx_order` $yx_order"
+        " (`denser` $denser^)? attr-dict"
         " `:` functional-type(operands, results)"
     )
 
@@ -79,6 +82,7 @@ class PriorBoxOp(LayerOp):
         image: Sequence[int] | None = None,
         clip: bool = False,
         yx_order: bool = False,
+        denser: bool = False,
     ) -> None:
         floats = {"width": width, "height": height, "variance": variance}
         self.setup(
@@ -91,6 +95,7 @@ class PriorBoxOp(LayerOp):
                 "image": image,
                 "clip": clip,
                 "yx_order": yx_order,
+                "denser": denser,
             },
         )
 
@@ -120,7 +125,8 @@ class PriorBoxOp(LayerOp):
             pair = getattr(self, name)
             require(pair is None or (len(pair.get_values()) == 2 and min(pair.get_values()) > 0),
                     f"{name} is height and width, both positive")
-        return [checked((1, 2, shapes[0][2] * shapes[0][3] * len(widths) * 4))]
+        boxes = len(widths) * (2 if self.denser.value.data else 1)
+        return [checked((1, 2, shapes[0][2] * shapes[0][3] * boxes * 4))]
 
     def meaning(self, inputs: Sequence[FloatArray]) -> list[FloatArray]:
         return [self.boxes()]
@@ -132,11 +138,12 @@ class PriorBoxOp(LayerOp):
         given = self.step.get_values() if self.step is not None else None
         step = np.array(given or image / np.array([rows, columns], np.float32), np.float32)
         offset = np.float32(self.offset.value.data)
-        y = (np.arange(rows, dtype=np.float32) + offset) * step[0]
+        places = [offset, np.float32(1)] if self.denser.value.data else [offset]
+        y = (np.arange(rows, dtype=np.float32)[:, None] + np.array(places, np.float32)) * step[0]
         x = (np.arange(columns, dtype=np.float32) + offset) * step[1]
-        centre = np.stack(np.broadcast_arrays(y[:, None, None], x[:, None]), -1)
+        centre = np.stack(np.broadcast_arrays(y[:, None, None], x[:, None, None]), -1)
         sizes = np.array([self.height.get_values(), self.width.get_values()], np.float32).T
-        half = sizes * np.float32(0.5)
+        half = sizes[:, None] * np.float32(0.5)
         boxes = np.stack([(centre - half) / image, (centre + half) / image], -2)
         if not self.yx_order.value.data:
             boxes = boxes[..., ::-1]

@@ -92,4 +92,7 @@ MOVES: dict[str, tuple[Build, list[tuple[int, ...]]]] = {
         lambda x: ops.PriorBoxOp([x, x], T, [2], [3], [0.1] * 4, offset=0, yx_order=True),
         [(1, 2, 140)],
     ),
+    "prior_box denser": (
+        lambda x: ops.PriorBoxOp([x, x], T, [2], [3], [0.1] * 4, denser=True), [(1, 2, 280)]
+    ),
 }  # fmt: skip

@@ -151,6 +151,12 @@ def test_the_prior_boxes_shape(tmp_path: Path) -> None:
         loaded(tmp_path, text(PLAIN, inputs(12, loc=40)))
 
 
+def test_half_as_many_prior_boxes_as_textboxes_has(tmp_path: Path) -> None:
+    head = inputs(12, prior="dim: 1 dim: 2 dim: 24")
+    with pytest.raises(UnsupportedError, match="denser_prior_boxes: true"):
+        loaded(tmp_path, text(PLAIN, head))
+
+
 def test_four_bottoms(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedError, match="4 bottoms"):
         loaded(tmp_path, text(PLAIN, bottoms="loc conf prior loc"))

@@ -134,6 +134,15 @@ def test_clustered(tmp_path: Path) -> None:
     np.testing.assert_allclose(variances, [[0.1, 0.1, 0.2, 0.2]] * 16)
 
 
+def test_denser_boxes(tmp_path: Path) -> None:
+    """TextBoxes++: behind each box the same one on the lower edge of the cell."""
+    param = "min_size: 4 aspect_ratio: 4 flip: false denser_prior_boxes: true"
+    boxes = ours(tmp_path, param, size=(40, 20), stride=20)[0, 0].reshape(-1, 4) * [20, 40, 20, 40]
+    expected = [[8, 8, 12, 12], [8, 18, 12, 22], [6, 9, 14, 11], [6, 19, 14, 21]]
+    np.testing.assert_allclose(boxes[:4], expected, atol=1e-5)
+    np.testing.assert_allclose(boxes[4:], np.add(expected, [0, 20, 0, 20]), atol=1e-5)
+
+
 def test_the_image_s_size_can_be_given(tmp_path: Path) -> None:
     """And where none is given, a variance is 0.1."""
     found = ours(tmp_path, "min_size: 10 img_h: 100 img_w: 200", size=(20, 20))

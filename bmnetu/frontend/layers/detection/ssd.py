@@ -9,7 +9,7 @@ import numpy as np
 
 from bmnetu.frontend.layers.site import LayerSite, UnsupportedSetting
 from bmnetu.frontend.ufw_pb2 import DetectionOutputParameter, PriorBoxParameter
-from dialects.host.ops import DetectionOutputOp
+from dialects.host.ops import DetectionOutputOp, RefineDetDetectionOutputOp
 from dialects.ufw import ops
 from dialects.ufw.layer import shape_of
 from dialects.ufw.shapes import require, show
@@ -78,6 +78,7 @@ def _prior_box(
         image=image,
         clip=param.clip,
         yx_order=param.yx_order,
+        denser=param.denser_prior_boxes,
     )
 
 
@@ -152,16 +153,17 @@ def _step(param: PriorBoxParameter) -> Sequence[float] | None:
 
 
 def detection_output(site: LayerSite) -> ops.LayerOp:
-    """Caffe's: bottoms are locations, confidences and prior boxes."""
+    """Caffe's: bottoms are locations, confidences and prior boxes; RefineDet's has the confidences
+    and locations of its first stage, too."""
     param = site.param.detection_output_param
-    if len(site.bottoms) == 5:
-        raise UnsupportedSetting("RefineDet's form with five bottoms")
     require(
-        len(site.bottoms) == 3,
-        f"has {len(site.bottoms)} bottoms: locations, confidences and prior boxes are required",
+        len(site.bottoms) != 4,
+        "has 4 bottoms: locations, confidences and prior boxes are required, and for RefineDet the"
+        " confidences and locations of the first stage behind them",
     )
     _check(site, param)
-    return DetectionOutputOp(site.bottoms, site.tops, values_of(param))
+    op = DetectionOutputOp if len(site.bottoms) == 3 else RefineDetDetectionOutputOp
+    return op(site.bottoms, site.tops, values_of(param))
 
 
 def values_of(param: DetectionOutputParameter) -> dict[str, int | float | bool]:
@@ -200,11 +202,16 @@ def _check(site: LayerSite, param: DetectionOutputParameter) -> None:
             "clip: true (the host library does not cut boxes at the image's edge; leave it out)"
         )
     shapes = [shape_of(x) for x in site.bottoms]
-    for shape, what in zip(shapes[:2], ("locations", "confidences"), strict=True):
+    for shape, what in zip(shapes, ("locations", "confidences"), strict=False):
         require(len(shape) >= 2, f"its {what} are {show(shape)}, an axis of images is required")
     boxes = prod(shapes[0][1:]) // 4
+    denser = (
+        "; TextBoxes' PriorBox has each box twice, denser_prior_boxes: true in each prior_box_param"
+        " says so"
+    )
+    hint = denser if shapes[2] == (1, 2, boxes * 2) else ""
     require(
         shapes[2] == (1, 2, boxes * 4),
         f"its prior boxes are {show(shapes[2])}, {show((1, 2, boxes * 4))} is required for"
-        f" locations of {show(shapes[0])}: a Concat of the PriorBox layers along axis 2",
+        f" locations of {show(shapes[0])}: a Concat of the PriorBox layers along axis 2{hint}",
     )

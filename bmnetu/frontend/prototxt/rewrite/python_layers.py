@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
@@ -18,12 +19,15 @@ def as_known(param: LayerParameter) -> LayerParameter:
     A class is known by its name, and only with settings that are plain values.
     """
     python = param.python_param
-    if param.type != "Python" or python.layer not in CLASSES:
+    convert = CLASSES.get(python.layer)
+    if param.type != "Python" or convert is None:
+        return param
+    if MODULES.get(python.layer, python.module) != python.module:
         return param
     try:
         settings = _settings(python.param_str)
         layer = LayerParameter(name=param.name, bottom=param.bottom, top=param.top)
-        CLASSES[python.layer](layer, settings)
+        convert(layer, settings)
     except (ValueError, TypeError, KeyError):
         return param
     layer.include.extend(param.include)
@@ -32,19 +36,38 @@ def as_known(param: LayerParameter) -> LayerParameter:
 
 
 def _settings(text: str) -> Settings:
-    """``param_str`` as a dictionary: JSON, or one of Python's; {} for none."""
+    """``param_str`` as a dictionary: JSON, one of Python's, or YAML as far as it is lines of a name
+    and a plain value; {} for none. Nothing in it is executed."""
     if not text.strip():
         return {}
-    try:
-        found = json.loads(text)
-    except ValueError:
+    for read in (json.loads, ast.literal_eval, _braced, _lines):
         try:
-            found = ast.literal_eval(text)
-        except (SyntaxError, MemoryError, RecursionError) as error:
-            raise ValueError("no dictionary") from error
-    if not isinstance(found, dict):
-        raise ValueError("no dictionary")
-    return cast(Settings, found)
+            found = read(text)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            continue
+        if isinstance(found, dict):
+            return cast(Settings, found)
+    raise ValueError("no dictionary")
+
+
+def _braced(text: str) -> object:
+    """A dictionary of Python without its braces, as in ``'feat_stride': 16``."""
+    return ast.literal_eval(f"{{{text}}}")
+
+
+def _lines(text: str) -> dict[str, object]:
+    """Lines as in ``feat_stride: 16``; braces around them are YAML, too."""
+    inside = text.strip().removeprefix("{").removesuffix("}")
+    lines = [line for line in inside.splitlines() if line.strip()]
+    if len(lines) == 1:  # commas in brackets belong to a value
+        lines = re.split(r",(?![^\[]*\])", lines[0])
+    found: dict[str, object] = {}
+    for line in lines:
+        name, colon, value = line.strip().rstrip(",").partition(":")
+        if not colon:
+            raise ValueError("no dictionary")
+        found[name.strip().strip("'\"")] = ast.literal_eval(value.strip())
+    return found
 
 
 def _pad(layer: LayerParameter, settings: Settings) -> None:
@@ -74,9 +97,33 @@ def _reorg(layer: LayerParameter, settings: Settings) -> None:
     layer.reorg_param.stride = int(settings.get("stride", 2))
 
 
+def _proposal(layer: LayerParameter, settings: Settings) -> None:
+    """Faster R-CNN's: ``feat_stride``, ``scales``, and of descendants ``ratios`` and others. The
+    rest is that of its configuration for tests."""
+    names = {
+        "feat_stride": "feat_stride", "base_size": "base_size", "min_size": "min_size",
+        "pre_nms_topN": "pre_nms_topn", "post_nms_topN": "post_nms_topn",
+        "nms_thresh": "nms_thresh",
+    }  # fmt: skip
+    if not settings.keys() <= names.keys() | {"scales", "ratios"}:
+        raise ValueError("unknown settings")
+    layer.type = "Proposal"
+    param = layer.proposal_param
+    for name, own in names.items():
+        if name in settings:
+            setattr(param, own, settings[name])
+    param.scale.extend(float(x) for x in settings.get("scales", ()))
+    param.ratio.extend(float(x) for x in settings.get("ratios", ()))
+    param.SetInParent()
+
+
 CLASSES: dict[str, Callable[[LayerParameter, Settings], None]] = {
     "Eltwise": _eltwise,
     "PadTensor": _pad,
+    "ProposalLayer": _proposal,
     "darknet_reorg": _reorg,
 }
 """What is known, by the name of the class."""
+
+MODULES = {"ProposalLayer": "rpn.proposal_layer"}
+"""The module of a class whose name several have."""

@@ -1,0 +1,121 @@
+"""Imports the layers of two-stage detection: regions of interest and their parts of a map."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bmnetu.frontend.layers.detection.ssd import EVERY_SCORE
+from bmnetu.frontend.layers.site import LayerSite, UnsupportedSetting
+from dialects.host.ops import (
+    ProposalOp,
+    PsRoiPoolingOp,
+    RoiAlignOp,
+    RoiPoolingOp,
+    TopKOp,
+)
+from dialects.host.regions import MOST_ANCHOR_SETTINGS
+from dialects.ufw import ops
+from dialects.ufw.layer import shape_of
+from dialects.ufw.shapes import require, show
+
+RATIOS, SCALES = (0.5, 1.0, 2.0), (8.0, 16.0, 32.0)
+"""The anchors of Faster R-CNN, where none are given."""
+SAMPLES = 4
+"""Samples on each side of a bin of a position-sensitive pooling, as in deformable R-FCN."""
+
+
+def proposal(site: LayerSite) -> ops.LayerOp:
+    """The RPN's regions, with the message of minicaffe and of Intel's descendant."""
+    param = site.param.proposal_param
+    ratios, scales = list(param.ratio) or RATIOS, list(param.scale) or SCALES
+    for name, values in (("ratio", ratios), ("scale", scales)):
+        if len(values) > MOST_ANCHOR_SETTINGS:
+            raise UnsupportedSetting(
+                f"{len(values)} {name}, where the host library of the runtime takes"
+                f" {MOST_ANCHOR_SETTINGS} at most,"
+            )
+    values = {
+        "feat_stride": _whole("feat_stride", param.feat_stride),
+        "min_size": _whole("min_size", param.min_size),
+        "pre_nms_topN": max(param.pre_nms_topn, 0),
+        "post_nms_topN": max(param.post_nms_topn, 0),
+        "nms_thresh": param.nms_thresh,
+        "score_thresh": EVERY_SCORE,
+        "base_size": _whole("base_size", param.base_size),
+        "scales_num": len(scales),
+        "ratios_num": len(ratios),
+        "scales": _filled([_whole("scale", x) for x in scales]),
+        "ratios": _filled(ratios),
+    }
+    return ProposalOp(site.bottoms, site.tops, values)
+
+
+def _whole(name: str, value: float) -> int:
+    if value != int(value):
+        raise UnsupportedSetting(
+            f"{name}: {value:g}, where the host library of the runtime takes whole numbers,"
+        )
+    return int(value)
+
+
+def _filled(values: Sequence[float]) -> list[float]:
+    return [*values, *[0] * (MOST_ANCHOR_SETTINGS - len(values))]
+
+
+def roi_pooling(site: LayerSite) -> ops.LayerOp:
+    param, rois = site.param.roi_pooling_param, shape_of(site.bottoms[1])
+    require(
+        len(rois) == 4,
+        f"its regions are {show(rois)}, Rx5x1x1 is required: where they are an input, give it"
+        " dim: R dim: 5 dim: 1 dim: 1; else put a Reshape to dim: -1 dim: 5 dim: 1 dim: 1 before",
+    )
+    values = {
+        "pooled_h": param.pooled_h, "pooled_w": param.pooled_w,
+        "spatial_scale": param.spatial_scale,
+    }  # fmt: skip
+    return RoiPoolingOp(site.bottoms, site.tops, values)
+
+
+def roi_align(site: LayerSite) -> ops.LayerOp:
+    """As torchvision's; a ``sampling_ratio`` of 0 or less takes as many samples as a bin has
+    cells."""
+    param = site.param.roi_align_param
+    values = {
+        "pooled_h": param.pooled_h, "pooled_w": param.pooled_w,
+        "spatial_scale": param.spatial_scale, "sampling_ratio": param.sampling_ratio,
+        "aligned": param.aligned,
+    }  # fmt: skip
+    return RoiAlignOp(site.bottoms, site.tops, values)
+
+
+def psroi_pooling(site: LayerSite) -> ops.LayerOp:
+    """R-FCN's: the mean of bilinear samples in a bin, where Caffe takes that of whole cells."""
+    param = site.param.psroi_pooling_param
+    if isinstance(site.bottoms[1].owner, ProposalOp):
+        raise UnsupportedSetting(
+            "a pooling of regions that a proposal layer finds (the host library of the runtime"
+            " pools as many as are declared, also those that are not found, and reads outside the"
+            " map for these; end the network at its bottoms with -output_whitelist)"
+        )
+    values = {
+        "spatial_scale": param.spatial_scale,
+        "output_dim": param.output_dim,
+        "group_size": param.group_size,
+        "pooled_size": param.group_size,
+        "part_size": param.group_size,
+        "sample_per_part": SAMPLES,
+        "trans_std": 0.0,
+        "no_trans": True,
+    }
+    return PsRoiPoolingOp(site.bottoms, site.tops, values)
+
+
+def top_k(site: LayerSite) -> ops.LayerOp:
+    """The k largest along an axis, and where they are; the tops are values and indices, or values
+    alone."""
+    param = site.param.topk_param
+    values = {
+        "k": param.k, "axis": site.axis(param.axis), "sorted": True, "descending": True,
+        "values_used_only": len(site.tops) == 1,
+    }  # fmt: skip
+    return TopKOp(site.bottoms, site.tops, values)

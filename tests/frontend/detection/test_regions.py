@@ -1,0 +1,187 @@
+"""The layers of two-stage detection."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bmnetu.errors import UnsupportedError
+from bmnetu.frontend.prototxt.rewrite.python_layers import as_known
+from bmnetu.frontend.ufw_pb2 import LayerParameter
+from dialects.host.base import HostOp
+from dialects.ufw.layer import shape_of
+from tests.frontend.samples import DATA, layer, loaded, main_of
+
+
+def inputs(**shapes: tuple[int, ...]) -> str:
+    return "".join(
+        DATA.replace("data", name) % " ".join(f"dim: {n}" for n in shape)
+        for name, shape in shapes.items()
+    )
+
+
+def net(kind: str, rest: str, **shapes: tuple[int, ...]) -> str:
+    """A layer that reads all inputs."""
+    first, *others = shapes
+    bottoms = " ".join(f'bottom: "{name}"' for name in others)
+    return inputs(**shapes) + layer(kind, f"{bottoms} {rest}", bottom=first)
+
+
+def host_op(folder: Path, text: str) -> HostOp:
+    (found,) = (op for op in main_of(loaded(folder, text)).walk() if isinstance(op, HostOp))
+    return found
+
+
+RPN: dict[str, Any] = {"score": (1, 18, 4, 5), "deltas": (1, 36, 4, 5), "info": (1, 3)}
+
+
+def test_a_proposal_has_the_defaults_of_faster_r_cnn(tmp_path: Path) -> None:
+    op = host_op(tmp_path, net("Proposal", "", **RPN))
+    values = op.values
+    del values["score_thresh"]
+    assert values == {
+        "feat_stride": 16, "min_size": 16, "pre_nms_topN": 6000, "post_nms_topN": 300,
+        "nms_thresh": pytest.approx(0.7), "base_size": 16, "scales_num": 3, "ratios_num": 3,
+        "scales": (8, 16, 32, 0, 0), "ratios": (0.5, 1, 2, 0, 0),
+    }  # fmt: skip
+    assert shape_of(op.results[0]) == (180, 5, 1, 1)
+
+
+def test_a_proposal_s_settings(tmp_path: Path) -> None:
+    rest = (
+        'top: "scores" proposal_param { feat_stride: 8 base_size: 4 min_size: 2 ratio: 0.25'
+        " scale: 3 pre_nms_topn: 50 post_nms_topn: 7 nms_thresh: 0.5 }"
+    )
+    shapes = RPN | {"score": (1, 2, 4, 5), "deltas": (1, 4, 4, 5)}
+    op = host_op(tmp_path, net("Proposal", rest, **shapes))
+    expected = {
+        "feat_stride": 8, "base_size": 4, "min_size": 2, "pre_nms_topN": 50,
+        "post_nms_topN": 7, "nms_thresh": 0.5, "scales_num": 1, "ratios_num": 1,
+    }  # fmt: skip
+    assert {name: op.values[name] for name in expected} == expected
+    assert [shape_of(x) for x in op.results] == [(7, 5, 1, 1), (7, 1, 1, 1)]
+
+
+@pytest.mark.parametrize(
+    ("rest", "shapes", "sentence"),
+    [
+        ("proposal_param { scale: 2.5 }", {}, "scale: 2.5, where the host library"),
+        ("proposal_param { " + "ratio: 1 " * 6 + "}", {}, "6 ratio, where the host library"),
+        ("", {"info": (1, 6)}, "im_info is 1x6"),
+        ("", {"score": (2, 18, 4, 5)}, "one image"),
+        ("", {"score": (1, 20, 4, 5)}, "9 anchors require"),
+    ],
+)
+def test_a_proposal_is_refused(
+    tmp_path: Path, rest: str, shapes: dict[str, tuple[int, ...]], sentence: str
+) -> None:
+    with pytest.raises(UnsupportedError) as caught:
+        loaded(tmp_path, net("Proposal", rest, **RPN | shapes))
+    assert sentence in str(caught.value)
+    assert 'layer "l" (Proposal)' in str(caught.value)
+
+
+def python(settings: str, module: str = "rpn.proposal_layer") -> LayerParameter:
+    param = LayerParameter(name="p", type="Python", bottom=["a", "b", "c"], top=["rois", "scores"])
+    param.python_param.module, param.python_param.layer = module, "ProposalLayer"
+    param.python_param.param_str = settings
+    return param
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        "'feat_stride': 8",
+        "{'feat_stride': 8}",
+        "feat_stride: 8",
+        "'feat_stride': 8,",
+        '"feat_stride": 8\n',
+        "{feat_stride: 8}",
+    ],
+)
+def test_the_spellings_of_param_str(settings: str) -> None:
+    found = as_known(python(settings))
+    assert (found.type, list(found.top)) == ("Proposal", ["rois", "scores"])
+    assert found.proposal_param.feat_stride == 8
+    assert not found.proposal_param.scale
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        "{'feat_stride': 16, 'ratios': [0.5, 1], 'scales': [2, 3]}",
+        "feat_stride: 16\nratios: [0.5, 1]\nscales: [2, 3]\n",
+        "{feat_stride: 16, ratios: [0.5, 1], scales: [2, 3]}",
+    ],
+)
+def test_the_anchors_of_param_str(settings: str) -> None:
+    found = as_known(python(settings)).proposal_param
+    assert (list(found.ratio), list(found.scale)) == ([0.5, 1], [2, 3])
+
+
+@pytest.mark.parametrize(
+    ("settings", "module"),
+    [
+        ("'feat_stride': 16", "layers.text_proposal_layer"),
+        ("{'feat_stride': 16, 'other': 1}", "rpn.proposal_layer"),
+        ("feat_stride: __import__('os')", "rpn.proposal_layer"),
+        ("!!python/object/apply:os.system ['x']", "rpn.proposal_layer"),
+        ("{'feat_stride': 'a'}", "rpn.proposal_layer"),
+        ("{'scales': 8}", "rpn.proposal_layer"),
+        ("{'scales': [[8]]}", "rpn.proposal_layer"),
+        ("feat_stride", "rpn.proposal_layer"),
+        ("{" * 3000, "rpn.proposal_layer"),
+    ],
+)
+def test_what_stays_python(settings: str, module: str) -> None:
+    layer_ = python(settings, module)
+    assert as_known(layer_) is layer_
+
+
+def test_roi_pooling(tmp_path: Path) -> None:
+    rest = "roi_pooling_param { pooled_h: 3 pooled_w: 2 spatial_scale: 0.0625 }"
+    op = host_op(tmp_path, net("ROIPooling", rest, x=(1, 4, 8, 8), rois=(6, 5, 1, 1)))
+    assert op.values == {"pooled_h": 3, "pooled_w": 2, "spatial_scale": 0.0625}
+    assert shape_of(op.results[0]) == (6, 4, 3, 2)
+    with pytest.raises(UnsupportedError, match="its regions are 6x5, Rx5x1x1 is required: where"):
+        loaded(tmp_path, net("ROIPooling", rest, x=(1, 4, 8, 8), rois=(6, 5)))
+    with pytest.raises(UnsupportedError, match="0x0 bins"):
+        loaded(tmp_path, net("ROIPooling", "", x=(1, 4, 8, 8), rois=(6, 5, 1, 1)))
+
+
+def test_roi_align(tmp_path: Path) -> None:
+    rest = "roi_align_param { pooled_h: 3 pooled_w: 2 spatial_scale: 0.5 aligned: true }"
+    op = host_op(tmp_path, net("ROIAlign", rest, x=(1, 4, 8, 8), rois=(6, 5)))
+    assert op.values == {
+        "pooled_h": 3, "pooled_w": 2, "spatial_scale": 0.5, "sampling_ratio": -1, "aligned": True
+    }  # fmt: skip
+    assert shape_of(op.results[0]) == (6, 4, 3, 2)
+
+
+PS = "psroi_pooling_param { spatial_scale: 0.0625 output_dim: 2 group_size: 3 }"
+
+
+def test_psroi_pooling(tmp_path: Path) -> None:
+    op = host_op(tmp_path, net("PSROIPooling", PS, x=(1, 18, 8, 8), rois=(6, 5, 1, 1)))
+    values = op.values
+    assert (values["pooled_size"], values["group_size"], values["no_trans"]) == (3, 3, True)
+    assert shape_of(op.results[0]) == (6, 2, 3, 3)
+    with pytest.raises(UnsupportedError, match="17 channels, 18 are required"):
+        loaded(tmp_path, net("PSROIPooling", PS, x=(1, 17, 8, 8), rois=(6, 5, 1, 1)))
+
+
+def test_psroi_pooling_behind_a_proposal(tmp_path: Path) -> None:
+    text = net("Proposal", "", **RPN) + inputs(x=(1, 18, 8, 8))
+    text += layer("PSROIPooling", f'bottom: "l" {PS}', bottom="x", name="p", top="p")
+    with pytest.raises(UnsupportedError, match="regions that a proposal layer finds"):
+        loaded(tmp_path, text)
+
+
+def test_top_k(tmp_path: Path) -> None:
+    rest = 'top: "where" topk_param { k: 3 axis: -2 }'
+    op = host_op(tmp_path, net("TopK", rest, x=(2, 8, 5)))
+    assert [str(x.type) for x in op.results] == ["tensor<2x3x5xf32>", "tensor<2x3x5xi32>"]
+    one = host_op(tmp_path, net("TopK", "topk_param { k: 3 axis: 1 }", x=(2, 8, 5)))
+    assert [str(x.type) for x in one.results] == ["tensor<2x3x5xf32>"]
