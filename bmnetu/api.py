@@ -105,7 +105,7 @@ def evaluate(
 
     data: a folder of images, an LMDB, an .npy or an .npz, with labels or without. ``flags``: the
     flags of bmnetu-calibrate eval by name. Returns the scores of every output. Raises AccuracyError
-    when max_drop or min_cosine is missed.
+    when max_drop, min_cosine or min_iou is missed.
     """
     from bmnetu.calibration import evaluate_network  # Pillow is needed here only
 

@@ -143,7 +143,8 @@ CALIBRATE = Tool(
 EVALUATE = Tool(
     "bmnetu-calibrate eval",
     "Runs a float network, and its INT8 form on the CPU reference, over data: top-1 and top-5"
-    " accuracy and the difference where the data have labels, and how far both agree.",
+    " accuracy, or mean average precision, and the difference where the data have labels or"
+    " annotations, and how far both agree.",
     EVALUATE_FLAGS,
     _evaluate,
 )

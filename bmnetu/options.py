@@ -117,8 +117,11 @@ class EvaluateOptions(DataOptions):
     int8_model: Path
     int8_weight: Path
     iterations: int = MAX_COUNT
+    annotations: Path | None = None
+    label_map: Path | None = None
     max_drop: float | None = None
     min_cosine: float | None = None
+    min_iou: float | None = None
 
 
 OptionsT = TypeVar("OptionsT", PassOptions, CompileOptions, CalibrateOptions, EvaluateOptions)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 from xdsl.ir import Operation
 
@@ -12,6 +13,9 @@ from dialects.host.base import HostOp, filled
 from dialects.quant import reference as quant
 from dialects.quant.base import QuantOp
 from dialects.ufw import reference as ufw
+
+LOWEST = np.finfo(np.float32).min
+"""What a pooling on the host has where there is nothing to pool."""
 
 
 def evaluate(op: Operation, inputs: Sequence[NDArray[Any]]) -> Sequence[NDArray[Any]]:
@@ -22,6 +26,9 @@ def evaluate(op: Operation, inputs: Sequence[NDArray[Any]]) -> Sequence[NDArray[
 
 
 def evaluate_whole(op: Operation, inputs: Sequence[NDArray[Any]]) -> Sequence[NDArray[Any]]:
-    """The same, with 0 for what a host layer leaves undefined: statistics take all numbers."""
+    """The same, with 0 for what a host layer leaves undefined, or says by the lowest float:
+    statistics take all numbers."""
     results = evaluate(op, inputs)
-    return [filled(array) for array in results] if isinstance(op, HostOp) else results
+    if not isinstance(op, HostOp):
+        return results
+    return [filled(np.where(x == LOWEST, np.zeros((), x.dtype), x)) for x in results]

@@ -16,8 +16,7 @@ from bmnetu.calibration.data.dataset import CalibrationData
 from bmnetu.calibration.data.transform import to_record
 from bmnetu.calibration.from_options import data_source, recipe_of
 from bmnetu.calibration.int8.gathered import gathered, ranges
-from bmnetu.calibration.int8.int8_module import int8_module
-from bmnetu.calibration.int8.int8_net import Int8Net
+from bmnetu.calibration.int8.int8_module import judged_net
 from bmnetu.calibration.int8.islands import keep_float
 from bmnetu.calibration.int8.quantized_net import QuantizedNet, layer_name
 from bmnetu.calibration.int8.recipe import AUTO
@@ -93,7 +92,7 @@ def calibrate_network(options: CalibrateOptions, report: Report) -> CalibrationR
     few = data.limited(LOOKED_AT)
     costs: tuple[Cost, ...] = ()
     if options.sensitivity or searches:
-        costs = sensitivity(net, Int8Net(int8_module(net, quantized)), few)
+        costs = sensitivity(net, judged_net(net, quantized), few)
     if searches:
         search = FloatChoice(quantizer, few, report)
         mixed = search.choose(quantized, costs, options.float_budget, options.target_cosine)
@@ -103,7 +102,7 @@ def calibrate_network(options: CalibrateOptions, report: Report) -> CalibrationR
         report(f"note: {note}")
     _tell(net, quantized, report)
     seen = few if options.layer_table else data.limited(GLANCED_AT)
-    rows = layer_table(net, Int8Net(int8_module(net, quantized)), seen)
+    rows = layer_table(net, judged_net(net, quantized), seen)
     lost = losses(quantizer, quantized, rows)
     for line in loss_lines(lost):
         report(f"note: INT8 loss: {line}")

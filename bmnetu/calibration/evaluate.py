@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
 from pathlib import Path
@@ -12,10 +12,22 @@ from xdsl.dialects.func import FuncOp
 from xdsl.ir import SSAValue
 
 from bmnetu.calibration.accuracy.outputs import Outputs
-from bmnetu.calibration.accuracy.scores import OutputScore, Scores, score_of
+from bmnetu.calibration.accuracy.scores import OutputScore, score_of
+from bmnetu.calibration.annotations.truth import Truth
+from bmnetu.calibration.annotations.truths import AnnotationSource, truths_of
 from bmnetu.calibration.data.accumulate import merged
 from bmnetu.calibration.data.checked import open_checked
+from bmnetu.calibration.data.dataset import CalibrationData
+from bmnetu.calibration.data.images import Images
 from bmnetu.calibration.data.transform import from_record
+from bmnetu.calibration.detection.outputs import DetectionOutput, detection_outputs
+from bmnetu.calibration.detection.scores import (
+    DetectionScore,
+    detection_lines,
+    detection_score,
+    judge_detections,
+)
+from bmnetu.calibration.detection.watched import Watched
 from bmnetu.calibration.from_options import data_source
 from bmnetu.calibration.int8.int8_net import Int8Net
 from bmnetu.calibration.run.portable import PortableFunction
@@ -31,10 +43,12 @@ from passes.module.functions import main_function, names
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What an evaluation found over ``samples`` samples."""
+    """What an evaluation found over ``samples`` samples; ``detections`` are the outputs of boxes,
+    ``outputs`` all others."""
 
     samples: int
     outputs: tuple[OutputScore, ...]
+    detections: tuple[DetectionScore, ...] = ()
 
 
 def evaluate_network(options: EvaluateOptions, report: Callable[[str], None]) -> Evaluation:
@@ -52,19 +66,29 @@ def evaluate_network(options: EvaluateOptions, report: Callable[[str], None]) ->
     function = main_function(real.module)
     shapes = _shapes(function)
     _check_twins(options, function, main_function(int8.module))
+    detections = detection_outputs(function)
+    _check_flags(options, detections, _results(function))
     recorded = from_record(int8.preprocess) if int8.preprocess is not None else None
     data = open_checked(data_source(options), real.net, shapes, report, recorded)
     labels = data.labels()
-    classes = _class_outputs(function)
+    classes = _class_outputs(function, detections)
+    if options.max_drop is not None and options.annotations is None:
+        _check_drop(options, labels, classes, detections)
     if labels is not None:
         _check_labels(options, labels, function, classes)
-    elif options.max_drop is not None:
-        raise UsageError(f"-max_drop: {options.data} has no labels; -min_cosine needs none")
-    make = partial(Scores, classes=classes, labels=labels if classes else None)
+    truths = _truths(options, data, detections, report)
+    size = next(iter(shapes.values()))[0]
+    labels = labels if classes else None
+    make = partial(Watched, classes, labels, detections, data.samples, size, truths)
     job = Outputs(PortableFunction(function), Int8Net(int8.module), data, make)
     found = merged(job, data, make(), "evaluating")
-    scores = tuple(score_of(name, found) for name in found.outputs)
-    evaluation = Evaluation(data.samples, scores)
+    evaluation = Evaluation(
+        data.samples,
+        tuple(score_of(name, found.scores) for name in found.scores.outputs),
+        tuple(
+            detection_score(name, each, truths is not None) for name, each in found.found.items()
+        ),
+    )
     for line in evaluation_lines(evaluation):
         report(line)
     _judge(evaluation, options)
@@ -117,13 +141,13 @@ def _listed(shapes: Mapping[str, Sequence[int]]) -> str:
     return ", ".join(f'"{name}" {"x".join(map(str, each))}' for name, each in shapes.items())
 
 
-def _class_outputs(function: FuncOp) -> tuple[str, ...]:
+def _class_outputs(function: FuncOp, detections: Container[str]) -> tuple[str, ...]:
     """The outputs that choose a class: N x C with C at least 2, and of these only the softmaxes
-    where there are some."""
+    where there are some; no detections."""
     batch = next(iter(_shapes(function).values()))[0]
     found: dict[str, bool] = {}
     for name, value in _results(function).items():
-        shape = shape_of(value)
+        shape = () if name in detections else shape_of(value)
         if len(shape) > 1 and shape[0] == batch and shape[1] == prod(shape[1:]) > 1:
             found[name] = _is_softmax(value)
     some = any(found.values())
@@ -137,13 +161,70 @@ def _is_softmax(value: SSAValue) -> bool:
     return isinstance(owner, LayerOp) and owner.has_trait(GivesProbabilities)
 
 
+def _check_flags(
+    options: EvaluateOptions, detections: Container[str], outputs: Mapping[str, SSAValue]
+) -> None:
+    """Raises UsageError for flags that do not fit the outputs."""
+    found = [name for name in outputs if name in detections]
+    if options.min_cosine is not None and len(found) == len(outputs):
+        raise UsageError("-min_cosine: all outputs are detections, which have none; see -min_iou")
+    if options.label_map is not None and options.annotations is None:
+        raise UsageError("-label_map: names the classes of -annotations, which are not given")
+    for flag in ("annotations", "min_iou"):
+        if not found and getattr(options, flag) is not None:
+            raise UsageError(f"-{flag}: no output of the net is detections")
+
+
+def _check_drop(
+    options: EvaluateOptions,
+    labels: Array | None,
+    classes: Sequence[str],
+    detections: Mapping[str, DetectionOutput],
+) -> None:
+    """Raises UsageError where -max_drop has nothing to judge by: no annotations are given."""
+    if labels is not None and classes:
+        return
+    if detections:
+        raise UsageError(
+            f'-max_drop: output "{next(iter(detections))}" is detections: -annotations has to say '
+            "what is to be detected; -min_iou needs none"
+        )
+    if labels is None:
+        raise UsageError(f"-max_drop: {options.data} has no labels; -min_cosine needs none")
+    raise UsageError("-max_drop: no output of the net is N x classes; -min_cosine needs none")
+
+
+def _truths(
+    options: EvaluateOptions,
+    data: CalibrationData,
+    detections: Mapping[str, DetectionOutput],
+    report: Callable[[str], None],
+) -> tuple[Truth, ...] | None:
+    """What is to be detected in every sample; None without annotations."""
+    if options.annotations is None:
+        return None
+    images = next(iter(data.sources.values()))
+    if not isinstance(images, Images):
+        raise UsageError(
+            f"-annotations: {options.data} has no pictures with names; a folder of images is "
+            "expected"
+        )
+    classes = {output.classes for output in detections.values()}
+    if len(classes) > 1:
+        raise UsageError("-annotations: the detections of the outputs have different classes")
+    return truths_of(
+        AnnotationSource(options.annotations, options.label_map),
+        replace(images, paths=images.paths[: data.samples]),
+        classes.pop(),
+        lambda sentence: report(f"note: {sentence}"),
+    )
+
+
 def _check_labels(
     options: EvaluateOptions, labels: Array, function: FuncOp, classes: Sequence[str]
 ) -> None:
     """Raises unless every output that chooses a class knows all labels."""
     results = _results(function)
-    if not classes and options.max_drop is not None:
-        raise UsageError("-max_drop: no output of the net is N x classes; -min_cosine needs none")
     for name in classes:
         count = shape_of(results[name])[1]
         wrong = [label for label in labels if not 0 <= label < count]
@@ -168,6 +249,8 @@ def evaluation_lines(found: Evaluation) -> list[str]:
                 f'output "{output.name}": top-{rank} FP32 {accuracy.fp32:.2f} %, '
                 f"INT8 {accuracy.int8:.2f} %, drop {accuracy.drop:.2f} points"
             )
+    for output in found.detections:
+        lines += detection_lines(output)
     return lines
 
 
@@ -186,3 +269,5 @@ def _judge(found: Evaluation, options: EvaluateOptions) -> None:
                 f'output "{output.name}" loses {drop:.2f} points of top-1 accuracy, '
                 f"-max_drop={options.max_drop:g} is allowed"
             )
+    for output in found.detections:
+        judge_detections(output, options.max_drop, options.min_iou)

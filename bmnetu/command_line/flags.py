@@ -20,6 +20,7 @@ from bmnetu.command_line.kinds import (
     COUNT,
     DATA,
     DROP,
+    IOU,
     LEVEL,
     MAX_COUNT,
     NAME,
@@ -202,10 +203,19 @@ EVALUATE_FLAGS = (
     Flag("iterations", COUNT, "At most this many batches of the data are run.", MAX_COUNT,
          default_text="all"),
     *_DATA_FLAGS,
-    Flag("max_drop", DROP, "With labels: exit code 5 when INT8 loses more than so many percentage"
-         " points of top-1 accuracy.", default_text="none"),
-    Flag("min_cosine", COSINE, "Exit code 5 when an output has a smaller cosine to FP32's.",
+    Flag("annotations", PATH, "What is to be detected in a folder of images: a folder with an XML"
+         " of Pascal VOC for each, or one JSON of COCO. Gives the mean average precision.",
          default_text="none"),
+    Flag("label_map", PATH, "The names of the annotations: one a line, in the order of the net's"
+         " classes; or a label map with item { name, label }.", default_text="the order of VOC's"
+         " classes, or of COCO's categories"),
+    Flag("max_drop", DROP, "With labels: exit code 5 when INT8 loses more than so many percentage"
+         " points of top-1 accuracy; with annotations, of mean average precision at IoU 0.5.",
+         default_text="none"),
+    Flag("min_cosine", COSINE, "Exit code 5 when an output has a smaller cosine to FP32's;"
+         " detections have none.", default_text="none"),
+    Flag("min_iou", IOU, "Exit code 5 when a detection of FP32 with a score above 0.5 has no INT8"
+         " box of its class with this IoU.", default_text="none"),
     Flag("v", VERBOSITY, "How much to report.", 0),
     *_COMMON,
 )

@@ -22,14 +22,14 @@ from xdsl.ir import Block, Region, SSAValue
 from xdsl.utils.exceptions import VerifyException
 
 from bmnetu.errors import InputFileError, UnsupportedError
-from bmnetu.frontend.layers.advice import advice_lines
+from bmnetu.frontend.layers.advice import advice_lines, code_of
 from bmnetu.frontend.layers.importers import ANY, IMPORTERS, PARAMETERS, messages_of
 from bmnetu.frontend.layers.site import LayerSite, UnsupportedSetting
 from bmnetu.frontend.prototxt.inputs import INPUT_TYPES, Input
 from bmnetu.frontend.prototxt.layer import Layer
+from bmnetu.frontend.prototxt.readings import readings
 from bmnetu.frontend.prototxt.topology import Topology
 from bmnetu.frontend.prototxt.unknown import OF_DATA, notes_of_unknown
-from bmnetu.frontend.prototxt.zoom import multiply, undecided
 from bmnetu.frontend.weights.blobs import BlobSource
 from bmnetu.nearest import nearest
 from dialects.names import quoted, shown
@@ -51,23 +51,21 @@ def build_module(
 ) -> ModuleOp:
     """The net as ufw ops; ``kinds`` gives the kind of numbers of each blob by its unique name.
 
-    Where it fits together with the other meaning of Interp's zoom_factor alone, the layers'
-    messages get that. Raises :class:`UnsupportedError` that lists every layer whose type is not
+    Where it fits together with another reading of some settings alone, the layers' messages get
+    that. Raises :class:`UnsupportedError` that lists every layer whose type is not
     supported, or for the first layer whose shapes do not fit, and :class:`InputFileError` for a
     faulty file.
     """
     check_known(topology)
-    zooms = undecided(topology.layers)
     try:
         return _build(topology, inputs, source, kinds, net_name)
     except UnsupportedError:
-        if not zooms:
-            raise
-        multiply(zooms, exact=True)
-        try:
-            return _build(topology, inputs, source, kinds, net_name)
-        except UnsupportedError:
-            multiply(zooms, exact=False)
+        for reading in readings(topology.layers):
+            reading.take(second=True)
+            try:
+                return _build(topology, inputs, source, kinds, net_name)
+            except UnsupportedError:
+                reading.take(second=False)
         raise
 
 
@@ -112,7 +110,7 @@ def check_known(topology: Topology) -> list[str]:
     near = {kind: nearest(kind, types) for kind in {each.param.type for each in strangers}}
     hints = {kind: f", did you mean {found}?" if found else "" for kind, found in near.items()}
     lines = [
-        f"{each.where}: layer {quoted(each.name)} ({shown(each.param.type)})"
+        f"{each.where}: layer {quoted(each.name)} ({shown(each.param.type)}{code_of(each.param)})"
         + hints[each.param.type]
         for each in strangers
     ]

@@ -13,8 +13,8 @@ from bmnetu.errors import UnsupportedError, UsageError
 from bmnetu.frontend.cut import WHOLE, Cut
 from bmnetu.frontend.importer import build_module, check_known
 from bmnetu.frontend.prototxt.inputs import INPUT_TYPES, Input, reshaped
+from bmnetu.frontend.prototxt.readings import reading_notes, readings
 from bmnetu.frontend.prototxt.topology import Topology, read_topology
-from bmnetu.frontend.prototxt.zoom import undecided, zoom_notes
 from bmnetu.frontend.ufw_pb2 import BlobShape, LayerParameter, NetParameter, Preprocess
 from bmnetu.frontend.weights.blobs import Weights
 from bmnetu.frontend.weights.scales import prototxt_scale_note
@@ -126,12 +126,12 @@ def build_network(
     name = net_name or topology.net.name or model.stem
     kinds = scales.top if scales else Top
     hints = [] if shapes else placeholder_notes(topology, used)
-    zooms = undecided(topology.layers)
+    possible = readings(topology.layers)
     try:
         module = build_module(topology, used, weights, kinds, name)
     except UnsupportedError as error:
         raise UnsupportedError("\n".join([error.message, *hints])) from error
-    notes += hints + zoom_notes(model, zooms)
+    notes += hints + reading_notes(model, possible)
     precision = Precision.INT8 if scales else Precision.FP32
     compiled = as_compiled(topology, used, name)
     return Network(module, precision, tuple(notes), compiled, weights.preprocess)

@@ -19,14 +19,14 @@ from xdsl.ir import Block, Region, SSAValue
 from bmnetu.errors import BmnetuError, InputFileError, UnsupportedError
 from bmnetu.frontend.cut import WHOLE, Cut
 from bmnetu.frontend.importer import foreign_notes, import_layer, input_shape
-from bmnetu.frontend.layers.advice import advice_on
+from bmnetu.frontend.layers.advice import advice_on, code_of
 from bmnetu.frontend.layers.importers import IMPORTERS
 from bmnetu.frontend.layers.site import LayerSite
 from bmnetu.frontend.network import ONNX, placeholder_notes
 from bmnetu.frontend.prototxt.inputs import reshaped
 from bmnetu.frontend.prototxt.layer import Layer
+from bmnetu.frontend.prototxt.readings import reading_notes, readings
 from bmnetu.frontend.prototxt.topology import Topology, read_topology
-from bmnetu.frontend.prototxt.zoom import multiply, undecided, zoom_notes
 from bmnetu.frontend.weights.blobs import BlobSource, Coefficients, Required
 from dialects.host.ops import HostOp
 from dialects.names import shown
@@ -174,14 +174,15 @@ def _checked(
         walk = _Walk(topology, source, dict(values))
         return tuple(walk.check(layer) for layer in topology.layers)
 
-    zooms, layers = undecided(topology.layers), walked()
-    if zooms and _faults(layers):
-        multiply(zooms, exact=True)
-        again = walked()
-        better = _faults(again) < _faults(layers)
-        layers = again if better else layers
-        multiply(zooms, exact=better)
-    notes = [*topology.notes, *zoom_notes(topology.path, zooms)]
+    possible, layers = readings(topology.layers), walked()
+    for reading in possible:
+        if _faults(layers):
+            reading.take(second=True)
+            again = walked()
+            better = _faults(again) < _faults(layers)
+            layers = again if better else layers
+            reading.take(second=better)
+    notes = [*topology.notes, *reading_notes(topology.path, possible)]
     notes += [] if shapes else placeholder_notes(topology, inputs)
     known = [layer for layer in topology.layers if layer.param.type in IMPORTERS]
     notes += foreign_notes(known)
@@ -215,7 +216,8 @@ class _Walk:
         """How one layer is computed, and why not; its tops become known where it can be."""
         kind = layer.param.type
         if kind not in IMPORTERS:
-            return Status.UNSUPPORTED, advice_on(kind)
+            code = code_of(layer.param).removeprefix(" of ")
+            return Status.UNSUPPORTED, f"{code} {advice_on(kind)}" if code else advice_on(kind)
         if layer.name in self.faults:
             return Status.UNSUPPORTED, f"unknown field {', '.join(self.faults[layer.name])}"
         lost = [bottom for bottom in layer.bottoms if bottom not in self.values]

@@ -35,7 +35,7 @@ class HostLayer:
     hold i32, by their position: nothing converts. ``rows`` has the axis of an input
     along which the layer sees only what is defined: the runtime hands on actual shapes from host
     layer to host layer. ``is_detection``: the result is rows of image, label, score and four
-    coordinates.
+    coordinates: left, top, right, bottom, or ``centred`` centre x, y, width, height.
     """
 
     number: int
@@ -47,6 +47,7 @@ class HostLayer:
     integers: tuple[int, ...] = ()
     rows: Mapping[int, int] = field(default_factory=dict[int, int])
     is_detection: bool = False
+    centred: bool = False
 
 
 class HostOp(LayerOp, ABC):

@@ -5,16 +5,17 @@ from __future__ import annotations
 from xdsl.ir import Dialect
 
 from dialects.host.base import HostOp
+from dialects.host.deform import DeformConvOp, DeformGatherOp
 from dialects.host.detection import DetectionOutputOp, RefineDetDetectionOutputOp
 from dialects.host.elementwise import UnaryOp
+from dialects.host.proposal import ProposalOp
 from dialects.host.regions import (
-    ProposalOp,
     PsRoiPoolingOp,
     RoiAlignMxnetOp,
     RoiAlignOp,
     RoiPoolingOp,
 )
-from dialects.host.sampling import DeformConvOp, DeformGatherOp, GridSamplerOp, ResizeOp
+from dialects.host.sampling import GridSamplerOp, ResizeOp
 from dialects.host.selection import (
     GatherElementsOp,
     GatherOp,

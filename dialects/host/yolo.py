@@ -87,6 +87,7 @@ class YoloV3DetectionOutputOp(HostOp):
         inputs=("head0", "head1", "head2"),
         optional=2,
         is_detection=True,
+        centred=True,
     )  # fmt: skip
 
     @classmethod

@@ -8,12 +8,15 @@ from pathlib import Path
 import pytest
 from onnx import TensorProto, helper
 
+import bmnetu
 from bmnetu.cli import main
 from bmnetu.errors import UsageError
 from bmnetu.frontend import generate_umodel, load_network
 from bmnetu.frontend.cut import Cut
 from bmnetu.frontend.prototxt.topology import read_topology
 from bmnetu.supported.check import check_network
+from dialects.execute import names_of
+from passes.module.functions import main_function
 from tests.frontend.samples import data, layer, names, written
 from tests.networks import random_weights
 
@@ -157,3 +160,13 @@ def test_an_onnx(tmp_path: Path) -> None:
     assert "1 node(s) are left out" in network.notes[0]
     with pytest.raises(UsageError, match='names "c", which no node makes'):
         load_network(path, None, cut=Cut(("c",)))
+
+
+def test_the_heads_are_compiled(tmp_path: Path) -> None:
+    """Compiled and compared, prior boxes among the outputs."""
+    model, weight = written(tmp_path, SSD)
+    result = bmnetu.compile(model, weight, tmp_path / "out", host=False, opt=1)
+    outputs = names_of(main_function(result.module), "output_names")
+    assert outputs == ["flat", "flat2", "prior", "side"]
+    assert result.findings is not None
+    assert result.findings.ok

@@ -414,7 +414,9 @@ def test_a_box_without_an_area_is_taken_again_and_again(iou: float) -> None:
 
 @SEEDS
 @pytest.mark.parametrize("most", [-1, 0, 1, 3, 100])
-@pytest.mark.parametrize("thresholds", [(), (0.0,), (0.5,), (0.3, 0.4), (1.0, 2.0), (0.6, -9.0)])
+@pytest.mark.parametrize("thresholds", [
+    (), (0.0,), (0.5,), (0.3, 0.4), (1.0, 2.0), (0.6, -9.0), (-0.5,),
+])
 def test_onnx_non_max_suppression(thresholds: tuple[float, ...], most: int, seed: int) -> None:
     images, classes, count = 1 + seed % 2, 1 + seed % 3, 3 + 6 * seed
     boxes = opposite_corners(seed, images, count)

@@ -14,7 +14,7 @@ from bmnetu.calibration.accuracy.regions import Regions, joined_regions
 from bmnetu.calibration.data.accumulate import merged
 from bmnetu.calibration.data.dataset import CalibrationData
 from bmnetu.calibration.int8.gathered import gathered, ranges
-from bmnetu.calibration.int8.int8_module import int8_module
+from bmnetu.calibration.int8.int8_module import judged_net
 from bmnetu.calibration.int8.int8_net import Int8Net
 from bmnetu.calibration.int8.quantizer import Quantizer
 from bmnetu.calibration.int8.recipe import Recipe
@@ -201,8 +201,8 @@ class _Trials:
         int8: list[Int8Net] = []
         for recipe in recipes:
             made = replace(self._quantizer(recipe), recipe=recipe)
-            int8.append(Int8Net(int8_module(made.net, made.quantized(made.net.floats))))
-        function = self.net.function
+            int8.append(judged_net(made.net, made.quantized(made.net.floats)))
+        function = self.net.judged_function()
         job = _Judgement(
             PortableFunction(function), int8, self.judged, joined_regions(function),
             probabilities(function),

@@ -13,8 +13,7 @@ from bmnetu.calibration.accuracy.regions import joined_regions
 from bmnetu.calibration.accuracy.sensitivity import Cost, FloatPart
 from bmnetu.calibration.data.accumulate import merged
 from bmnetu.calibration.data.dataset import CalibrationData
-from bmnetu.calibration.int8.int8_module import int8_module
-from bmnetu.calibration.int8.int8_net import Int8Net
+from bmnetu.calibration.int8.int8_module import judged_net
 from bmnetu.calibration.int8.quantized_net import QuantizedNet
 from bmnetu.calibration.int8.quantizer import Quantizer
 from bmnetu.calibration.run.portable import PortableFunction
@@ -143,8 +142,8 @@ class FloatChoice:
 
     def _measured(self, parts: tuple[FloatPart, ...], quantized: QuantizedNet) -> Mixed:
         net = self.quantizer.net
-        int8 = Int8Net(int8_module(net, quantized))
-        portable, regions = PortableFunction(net.function), joined_regions(net.function)
+        int8, function = judged_net(net, quantized), net.judged_function()
+        portable, regions = PortableFunction(function), joined_regions(function)
         job = Outputs(portable, int8, self.data, OutputErrors, regions)
         found = merged(job, self.data, OutputErrors(), "measuring")
         return Mixed(parts, quantized, found.worst_noise, found.cosine, found.worst)

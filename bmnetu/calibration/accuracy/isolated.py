@@ -30,7 +30,8 @@ def blob_values(int8: Int8Net, names: Container[str]) -> dict[str, SSAValue]:
     inputs = names_of(function, "input_names")
     found: dict[str, SSAValue] = dict(zip(inputs, function.body.block.args, strict=True))
     for op in function.body.block.ops:
-        found |= {name: op.results[0] for name in names_of(op, "tops") if name in names}
+        tops = zip(names_of(op, "tops"), op.results, strict=False)
+        found |= {name: value for name, value in tops if name in names}
     return found
 
 
@@ -41,12 +42,12 @@ def isolated_tensors(int8: Int8Net, blobs: Mapping[str, Array]) -> dict[str, Arr
     found = dict(inputs)
 
     def run(op: Operation, operands: Sequence[Array]) -> Sequence[Array]:
-        results = evaluate_whole(op, operands)
-        (name,) = names_of(op, "tops")
-        if name not in blobs:
-            return results
-        found[name] = results[0]
-        return [held(blobs[name], op.results[0])]
+        results = list(evaluate_whole(op, operands))
+        for i, name in enumerate(names_of(op, "tops")):
+            if name in blobs:
+                found[name] = results[i]
+                results[i] = held(blobs[name], op.results[i])
+        return results
 
     execute(int8.function, inputs, run)
     return found

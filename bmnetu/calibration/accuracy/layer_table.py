@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
@@ -21,6 +21,7 @@ from bmnetu.calibration.run.portable import PortableFunction
 from bmnetu.frontend.weights.scales import FULL_SCALE_SIGNED, FULL_SCALE_UNSIGNED
 from dialects.constant import Array
 from dialects.execute import execute
+from dialects.host.base import HostOp
 from dialects.meaning import evaluate_whole
 from dialects.quant import types
 from passes.module.locations import layer_name
@@ -80,10 +81,11 @@ class _Comparison:
 
     def run(self, index: int) -> Blobs:
         blobs = float_blobs(self.net.function, self.data.batch(index))
-        values = blob_values(self.int8, blobs)
+        values = _values(self.int8, blobs)
         found = {name: Held() for name in values}
         for name, array in isolated_tensors(self.int8, blobs).items():
-            found[name].isolated.add(blobs[name], real(array, values[name]))
+            if name in found:
+                found[name].isolated.add(blobs[name], real(array, values[name]))
 
         def watch(name: str, array: Array) -> None:
             value = values.get(name)
@@ -123,11 +125,20 @@ class Row:
 
 
 def layer_table(net: FloatNet, int8: Int8Net, data: CalibrationData) -> tuple[Row, ...]:
-    """A row a blob of the integer net, in the order of its layers, the inputs first."""
-    job = _Comparison(PortableFunction(net.function), int8, data)
+    """A row a blob of the integer net, in the order of its layers, the inputs first.
+
+    ``int8`` is what the net is judged by, see :func:`judged_net`. Host layers have no rows: they
+    compute the same in both nets, and the places of what they find may differ.
+    """
+    job = _Comparison(PortableFunction(net.judged_function()), int8, data)
     found = merged(job, data, Blobs(), "layer table")
-    values = blob_values(int8, set(net.names.values()))
+    values = _values(int8, set(net.names.values()))
     return tuple(_row(name, value, found.blobs[name]) for name, value in values.items())
+
+
+def _values(int8: Int8Net, names: Container[str]) -> dict[str, SSAValue]:
+    found = blob_values(int8, names)
+    return {name: x for name, x in found.items() if not isinstance(x.owner, HostOp)}
 
 
 def _row(name: str, value: SSAValue, found: Held) -> Row:

@@ -18,6 +18,7 @@ from bmnetu.calibration.int8.quantized_net import QuantizedNet, layer_name
 from bmnetu.calibration.int8.quantizer import Quantizer
 from bmnetu.calibration.thresholds.thresholds import Numbers
 from dialects.constant import Array
+from dialects.host.base import HostOp
 from dialects.ufw.convolution import WeightedLayerOp
 from dialects.ufw.facts import FollowsOperand, JoinsOperands, PassesOn
 from dialects.ufw.layer import LayerOp, shape_of
@@ -110,7 +111,7 @@ def _joined(made: Quantizer, found: QuantizedNet) -> Iterator[Loss]:
                     f'operand "{name}" of Concat "{layer_name(op)}" keeps {_of_255(levels)}: it '
                     f"reaches {peak:.3g}, the threshold is {top.threshold:.3g}",
                     f"{_block(layer_name(op))}, without it the operands are outputs of their own"
-                    if _reaches_output(op)
+                    if _reaches_output(op, found)
                     else _block(layer_name(op)),
                     levels / 255,
                 )
@@ -120,14 +121,21 @@ def _of_255(levels: int) -> str:
     return f"{levels} of 255 levels" if levels > 1 else "none of 255 levels but 0"
 
 
-def _reaches_output(op: Operation) -> bool:
-    """Whether an output is made of the layer's results by moving data."""
+def _reaches_output(op: Operation, found: QuantizedNet) -> bool:
+    """Whether an output, or what a host layer reads, is made of the results by moving data, or by
+    joining them in float."""
+    readers = [use.operation for value in op.results for use in value.uses]
     return any(
-        isinstance(use.operation, ReturnOp)
-        or (use.operation.has_trait(FollowsOperand) and _reaches_output(use.operation))
-        for value in op.results
-        for use in value.uses
+        isinstance(reader, ReturnOp | HostOp)
+        or (_follows(reader, found) and _reaches_output(reader, found))
+        for reader in readers
     )
+
+
+def _follows(op: Operation, found: QuantizedNet) -> bool:
+    if op.has_trait(JoinsOperands):
+        return found.numbers[op.results[0]].is_float
+    return op.has_trait(FollowsOperand)
 
 
 def _channels(made: Quantizer, found: QuantizedNet) -> Iterator[Loss]:
@@ -142,7 +150,7 @@ def _channels(made: Quantizer, found: QuantizedNet) -> Iterator[Loss]:
             continue
         peaks = made.channels.peaks[made.net.names[value]]
         levels = _levels(peaks, numbers)
-        matters = np.full(len(peaks), _reaches_output(op)) | _heard(made, value)
+        matters = np.full(len(peaks), _reaches_output(op, found)) | _heard(made, value)
         few = np.flatnonzero((levels <= FEW_LEVELS) & (peaks > 0) & matters)
         if len(few) and len(few) < len(peaks):
             worst = int(levels[few].min())
@@ -235,7 +243,7 @@ def _poor(made: Quantizer, rows: Sequence[Row]) -> Iterator[Loss]:
     """Layers whose own error is far above that of the others, and outputs with little left."""
     usual = [row.isolated.sqnr for row in rows if row.isolated.signal]
     middle = median(usual) if usual else 0.0
-    outputs = {made.net.names[x] for op in _returns(made) for x in op.operands}
+    outputs = set(made.net.judged)
     for row in rows:
         own, all_before = row.isolated, row.accumulated
         if own.signal and row.held != "float" and own.sqnr <= min(LOW, middle - FAR_BELOW):
@@ -256,7 +264,3 @@ def _poor(made: Quantizer, rows: Sequence[Row]) -> Iterator[Loss]:
                 "-float_budget=N keeps up to N of the worst layers float, -sensitivity ranks them",
                 10 ** (all_before.sqnr / 20) / 255,
             )
-
-
-def _returns(made: Quantizer) -> list[Operation]:
-    return [op for op in made.net.function.body.block.ops if isinstance(op, ReturnOp)]

@@ -70,7 +70,7 @@ def _hits(fp32: Array, int8: Array, labels: Array | None) -> Hits:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """The percentage of samples whose label FP32 and INT8 find."""
+    """What FP32 and INT8 find, in percent: of the labels of samples, or mean average precision."""
 
     fp32: float
     int8: float

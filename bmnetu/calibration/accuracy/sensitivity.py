@@ -128,11 +128,15 @@ def parts_of(net: FloatNet) -> list[FloatPart]:
 
 
 def sensitivity(net: FloatNet, int8: Int8Net, data: CalibrationData) -> tuple[Cost, ...]:
-    """What every part alone costs, the worst first, over all batches of the data."""
+    """What every part alone costs, the worst first, over all batches of the data.
+
+    ``int8`` is what the net is judged by, see :func:`judged_net`.
+    """
     parts = parts_of(net)
     blobs = {str(i): part.blobs for i, part in enumerate(parts)}
-    regions = joined_regions(net.function)
-    job = _Propagation(PortableFunction(net.function), int8, data, blobs, regions)
+    function = net.judged_function()
+    regions = joined_regions(function)
+    job = _Propagation(PortableFunction(function), int8, data, blobs, regions)
     found = merged(job, data, Found(), "sensitivity")
     costs = [
         Cost(part, decibels(found.parts[key].noise), found.parts[key].cosine)

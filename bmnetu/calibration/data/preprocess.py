@@ -109,6 +109,15 @@ class Preprocess:
             planes = np.stack([np.asarray(self._fitted(each)) for each in pictures])
         return self._standardized(planes, channels)
 
+    def seen(self, width: int, height: int) -> tuple[float, float, float, float]:
+        """The part of an image of this size that the input shows: left, top, right, bottom,
+        relative to the image. Raises :class:`MisfitError` where it is smaller than the crop."""
+        if not self.crop:
+            return 0.0, 0.0, 1.0, 1.0
+        width, height = self._size(width, height) if self.resize else (width, height)
+        left, top, right, bottom = self._window(width, height)
+        return left / width, top / height, right / width, bottom / height
+
     def before(self, values: Array) -> Array:
         """What ``mean`` and ``scale`` made these values of, one value a channel."""
         mean, scale = self._factors
@@ -128,25 +137,29 @@ class Preprocess:
 
     def _fitted(self, picture: Image.Image) -> Image.Image:
         if self.resize:
-            picture = picture.resize(self._size(picture), Image.Resampling.BILINEAR)
+            picture = picture.resize(self._size(*picture.size), Image.Resampling.BILINEAR)
         if not self.crop:
             return picture
-        height, width = self.crop
-        left, top = (picture.width - width) // 2, (picture.height - height) // 2
-        if left < 0 or top < 0:
-            size = _by((picture.height, picture.width)) + " after the resize" * bool(self.resize)
-            raise MisfitError(f"is {size}, smaller than the crop {_by(self.crop)}")
-        return picture.crop((left, top, left + width, top + height))
+        return picture.crop(self._window(*picture.size))
 
-    def _size(self, picture: Image.Image) -> tuple[int, int]:
-        """Width and height after the resize."""
+    def _window(self, width: int, height: int) -> tuple[int, int, int, int]:
+        """What the crop leaves of these pixels, which are resized already."""
+        high, wide = self.crop
+        left, top = (width - wide) // 2, (height - high) // 2
+        if left < 0 or top < 0:
+            size = _by((height, width)) + " after the resize" * bool(self.resize)
+            raise MisfitError(f"is {size}, smaller than the crop {_by(self.crop)}")
+        return left, top, left + wide, top + high
+
+    def _size(self, *picture: int) -> tuple[int, int]:
+        """Width and height after the resize of a picture of this width and height."""
         if len(self.resize) == 2:
             height, width = self.resize
         else:
-            (side,), shorter = self.resize, min(picture.size)
-            width, height = (side * length // shorter for length in picture.size)
-        if width * max(height, picture.height) > MAX_PIXELS:  # Pillow resizes the width first
-            size = _by((picture.height, picture.width))
+            (side,), shorter = self.resize, min(picture)
+            width, height = (side * length // shorter for length in picture)
+        if width * max(height, picture[1]) > MAX_PIXELS:  # Pillow resizes the width first
+            size = _by(picture[::-1])
             raise MisfitError(f"is {size}, its resize would make {height}x{width} pixels")
         return width, height
 

@@ -6,12 +6,20 @@ from xdsl.dialects.builtin import ModuleOp, f32
 from xdsl.ir import SSAValue
 from xdsl.rewriter import Rewriter
 
+from bmnetu.calibration.int8.int8_net import Int8Net
 from bmnetu.calibration.int8.quantized_net import QuantizedNet
+from bmnetu.calibration.run.judged import judged
 from bmnetu.calibration.run.net import FloatNet
 from bmnetu.calibration.thresholds.thresholds import Numbers
+from dialects.quant import types
 from dialects.quant.scale import ScaleAttr
 from dialects.ufw.layer import SI8, UI8, LayerOp, Top, shape_of
 from passes.module.functions import main_function
+
+
+def judged_net(net: FloatNet, quantized: QuantizedNet) -> Int8Net:
+    """The integer arithmetic of what the net is judged by, see :meth:`FloatNet.judged`."""
+    return Int8Net(judged(int8_module(net, quantized)))
 
 
 def int8_module(net: FloatNet, quantized: QuantizedNet) -> ModuleOp:
@@ -31,6 +39,8 @@ def int8_module(net: FloatNet, quantized: QuantizedNet) -> ModuleOp:
 
 
 def _retype(value: SSAValue, numbers: Numbers) -> None:
+    if types.is_index(value):
+        return
     element = f32 if numbers.is_float else UI8 if numbers.unsigned else SI8
     scale = ScaleAttr.of(numbers.scale, numbers.is_float and numbers.unsigned)
     kind = Top("", element, scale).type(shape_of(value))

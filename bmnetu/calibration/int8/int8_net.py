@@ -58,12 +58,16 @@ class Int8Net:
 
 
 def held(array: Array, value: SSAValue) -> Array:
-    """Real numbers as a value holds them: 8-bit integers, or themselves where it is float."""
-    if types.is_float(value):
+    """Real numbers as a value holds them: 8-bit integers, or as they are where it has none."""
+    if _is_real(value):
         return array
     return quantize(array, types.scale_of(value) or 1.0, types.dtype_of(value))
 
 
 def real(array: Array, value: SSAValue) -> Array:
-    """An integer tensor as real numbers, float32; a float one as it is."""
-    return array if types.is_float(value) else array * np.float32(types.scale_of(value) or 1.0)
+    """An 8-bit tensor as real numbers, float32; a float or int32 one as it is."""
+    return array if _is_real(value) else array * np.float32(types.scale_of(value) or 1.0)
+
+
+def _is_real(value: SSAValue) -> bool:
+    return types.is_float(value) or types.is_index(value)

@@ -12,6 +12,7 @@ from xdsl.dialects.func import FuncOp
 from xdsl.ir import Block, Operation, SSAValue
 
 from bmnetu.calibration.run.function_message import function_message
+from bmnetu.calibration.run.judged import judged, judged_values
 from bmnetu.frontend import Network
 from bmnetu.frontend.prototxt.inputs import INPUT_TYPES
 from bmnetu.frontend.ufw_pb2 import LayerParameter, NetParameter
@@ -90,6 +91,15 @@ class FloatNet:
         for node in nodes:
             self.floats.add(node)
             self._kept[node].forward_with_float = True
+
+    @property
+    def judged(self) -> dict[str, SSAValue]:
+        """By name, the blobs that the net is judged by, see :func:`judged_values`."""
+        return judged_values(self.function)
+
+    def judged_function(self) -> FuncOp:
+        """The function that gives these blobs; a copy, with the weights of this moment."""
+        return main_function(judged(self.module.clone()))
 
     @property
     def shapes(self) -> dict[str, Shape]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from bmnetu.frontend.ufw_pb2 import LayerParameter
+from dialects.names import shown
+
 REFUSED: dict[str, str] = {
     "RPN": "picks regions out of scores and offsets, with parameters that are not public: a layer"
     " Proposal does the same",
@@ -38,6 +41,14 @@ def advice_on(kind: str) -> str:
         "no such layer is known (bmnetu -list_ops lists all): write it with others, or bring it as"
         " a plug-in"
     )
+
+
+def code_of(param: LayerParameter) -> str:
+    """`` of MODULE.CLASS`` of a Python layer, else nothing."""
+    python = param.python_param
+    if param.type != "Python" or not (python.module or python.layer):
+        return ""
+    return f" of {shown(f'{python.module}.{python.layer}')}"
 
 
 def advice_lines(kinds: Iterable[str]) -> list[str]:

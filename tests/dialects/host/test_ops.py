@@ -15,7 +15,7 @@ from xdsl.utils.exceptions import VerifyException
 
 from dialects.host import ops
 from dialects.host.base import HostOp
-from dialects.ufw.layer import Top, shape_of
+from dialects.ufw.layer import Top, shape_of, tensor_type
 from tests.dialects.host.host_layers import (
     DEFORM,
     NMS,
@@ -120,8 +120,7 @@ def test_noise_computes_within_the_shapes(case: Sound) -> None:
     found = op.meaning(arrays)
     assert [x.shape for x in found] == results
     assert [x.dtype.kind for x in found] == [
-        "i" if isinstance(x.type, TensorType) and x.type.element_type == i32 else "f"
-        for x in op.results
+        "i" if tensor_type(x).element_type == i32 else "f" for x in op.results
     ]
 
 

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from bmnetu.errors import UnsupportedError
 from bmnetu.frontend.layers.detection.ssd import values_of
 from bmnetu.frontend.ufw_pb2 import DetectionOutputParameter
+from bmnetu.supported.check import Status, check_network
 from dialects.execute import execute
 from dialects.host.ops import DetectionOutputOp
 from dialects.ufw.reference import evaluate
-from tests.frontend.samples import DATA, loaded, main_of
+from tests.frontend.samples import DATA, layer, loaded, main_of
 
 Array = NDArray[np.float32]
 PLAIN = "num_classes: 3 code_type: CENTER_SIZE"
@@ -149,6 +150,31 @@ def test_the_prior_boxes_shape(tmp_path: Path) -> None:
         loaded(tmp_path, text(PLAIN, head))
     with pytest.raises(UnsupportedError, match="prior boxes are 1x2x48, 1x2x40 is required"):
         loaded(tmp_path, text(PLAIN, inputs(12, loc=40)))
+
+
+def priors(boxes: int, field: str = "") -> str:
+    """A net whose locations are of so many boxes a cell, and its PriorBox of two."""
+    prior = f"prior_box_param {{ min_size: 4 aspect_ratio: 4 flip: false {field} }}"
+    return (
+        DATA % "dim: 1 dim: 1 dim: 2 dim: 3"
+        + inputs(6 * boxes, 2)
+        + layer("PriorBox", f'bottom: "data" {prior}', name="boxes", top="boxes")
+        + layer("DetectionOutput", 'bottom: "conf" bottom: "boxes"'
+                " detection_output_param { num_classes: 2 }", bottom="loc")
+    )  # fmt: skip
+
+
+def test_textboxes_means_denser_boxes_without_saying_so(tmp_path: Path) -> None:
+    network = loaded(tmp_path, priors(4))
+    assert any("each box twice" in note for note in network.notes)
+    assert network.net.layer[-2].prior_box_param.denser_prior_boxes
+    assert not any("each box twice" in note for note in loaded(tmp_path, priors(2)).notes)
+    (check,) = (x for x in check_network(tmp_path / "net.prototxt").layers if x.name == "l")
+    assert check.status is Status.HOST
+    with pytest.raises(UnsupportedError, match="denser_prior_boxes: true"):
+        loaded(tmp_path, priors(4, "denser_prior_boxes: false"))
+    with pytest.raises(UnsupportedError, match="1x2x48, 1x2x72 is required"):
+        loaded(tmp_path, priors(3))
 
 
 def test_half_as_many_prior_boxes_as_textboxes_has(tmp_path: Path) -> None:

@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 
 from bmnetu.errors import UnsupportedError
+from bmnetu.frontend.importer import check_known
 from bmnetu.frontend.prototxt.rewrite.python_layers import as_known
+from bmnetu.frontend.prototxt.topology import read_topology
 from bmnetu.frontend.ufw_pb2 import LayerParameter
+from bmnetu.supported.check import check_network
 from dialects.host.base import HostOp
 from dialects.ufw.layer import shape_of
 from tests.frontend.samples import DATA, layer, loaded, main_of
@@ -138,6 +141,17 @@ def test_the_anchors_of_param_str(settings: str) -> None:
 def test_what_stays_python(settings: str, module: str) -> None:
     layer_ = python(settings, module)
     assert as_known(layer_) is layer_
+
+
+def test_a_python_layer_is_refused_by_its_class(tmp_path: Path) -> None:
+    code = 'python_param { module: "layers.text_proposal_layer" layer: "ProposalLayer" }'
+    path = tmp_path / "net.prototxt"
+    path.write_text(net("Python", code, **RPN))
+    (found,) = check_network(path).layers
+    assert found.reason.startswith("layers.text_proposal_layer.ProposalLayer is code in Python")
+    with pytest.raises(UnsupportedError) as caught:
+        check_known(read_topology(path))
+    assert '"l" (Python of layers.text_proposal_layer.ProposalLayer)' in str(caught.value)
 
 
 def test_roi_pooling(tmp_path: Path) -> None:

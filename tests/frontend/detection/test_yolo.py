@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import bmnetu
 from bmnetu.errors import UnsupportedError
 from bmnetu.frontend.cut import Cut
 from bmnetu.frontend.prototxt.topology import read_topology
 from dialects.execute import execute
 from dialects.host.ops import YoloActivationOp, YoloV3DetectionOutputOp
 from dialects.ufw.reference import evaluate
-from tests.frontend.samples import DATA, data, layer, loaded, main_of
+from tests.frontend.samples import DATA, data, layer, loaded, main_of, written
 
 Array = NDArray[np.float32]
 BIASES = (1.5, 1.0, 3.0, 4.0)
@@ -198,3 +199,14 @@ def test_the_activation(tmp_path: Path) -> None:
     result = np.asarray(found).reshape(boxes.shape)
     np.testing.assert_allclose(result[:, [0, 1, 4, 5]], sigmoid(boxes[:, [0, 1, 4, 5]]), rtol=1e-5)
     np.testing.assert_array_equal(result[:, 2:4], boxes[:, 2:4])
+
+
+@pytest.mark.parametrize("opt", [0, 2])
+def test_the_heads_of_yolov2_are_compiled(tmp_path: Path, opt: int) -> None:
+    text = data(1, 3, 4, 4)
+    text += layer("Convolution", "convolution_param { num_output: 16 kernel_size: 1 }", top="c")
+    text += layer("YoloDetectionOutput", param(), name="boxes", bottom="c", top="boxes")
+    model, weight = written(tmp_path, text)
+    result = bmnetu.compile(model, weight, tmp_path / "out", host=False, opt=opt)
+    assert result.findings is not None
+    assert result.findings.ok

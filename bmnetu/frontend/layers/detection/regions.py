@@ -8,7 +8,7 @@ from bmnetu.frontend.layers.detection.ssd import EVERY_SCORE
 from bmnetu.frontend.layers.site import LayerSite, UnsupportedSetting
 from dialects.host.ops import (
     ProposalOp,
-    PsRoiPoolingOp,
+    RoiAlignMxnetOp,
     RoiAlignOp,
     RoiPoolingOp,
     TopKOp,
@@ -21,7 +21,7 @@ from dialects.ufw.shapes import require, show
 RATIOS, SCALES = (0.5, 1.0, 2.0), (8.0, 16.0, 32.0)
 """The anchors of Faster R-CNN, where none are given."""
 SAMPLES = 4
-"""Samples on each side of a bin of a position-sensitive pooling, as in deformable R-FCN."""
+"""Samples on each side of a bin of a position-sensitive pooling."""
 
 
 def proposal(site: LayerSite) -> ops.LayerOp:
@@ -91,23 +91,16 @@ def roi_align(site: LayerSite) -> ops.LayerOp:
 def psroi_pooling(site: LayerSite) -> ops.LayerOp:
     """R-FCN's: the mean of bilinear samples in a bin, where Caffe takes that of whole cells."""
     param = site.param.psroi_pooling_param
-    if isinstance(site.bottoms[1].owner, ProposalOp):
-        raise UnsupportedSetting(
-            "a pooling of regions that a proposal layer finds (the host library of the runtime"
-            " pools as many as are declared, also those that are not found, and reads outside the"
-            " map for these; end the network at its bottoms with -output_whitelist)"
-        )
+    channels = param.output_dim * param.group_size**2
+    require(
+        site.channels == channels,
+        f"its map has {site.channels} channels, output_dim and group_size require {channels}",
+    )
     values = {
-        "spatial_scale": param.spatial_scale,
-        "output_dim": param.output_dim,
-        "group_size": param.group_size,
-        "pooled_size": param.group_size,
-        "part_size": param.group_size,
-        "sample_per_part": SAMPLES,
-        "trans_std": 0.0,
-        "no_trans": True,
-    }
-    return PsRoiPoolingOp(site.bottoms, site.tops, values)
+        "pooled_h": param.group_size, "pooled_w": param.group_size,
+        "spatial_scale": param.spatial_scale, "sampling_ratio": SAMPLES, "position_sensitive": 1,
+    }  # fmt: skip
+    return RoiAlignMxnetOp(site.bottoms, site.tops, values)
 
 
 def top_k(site: LayerSite) -> ops.LayerOp:

@@ -1,0 +1,1 @@
+"""What is to be detected: the annotations of data sets, and their classes."""

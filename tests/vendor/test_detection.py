@@ -1,0 +1,166 @@
+"""Whole detection networks on the real BMRuntime, with their host layers as CPU subnets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from xdsl.ir import Operation, SSAValue
+
+import bmnetu
+from bmnetu.bmodel import write
+from bmnetu.emit import bmodel_of
+from bmnetu.frontend import load_network
+from dialects.execute import names_of
+from dialects.host.base import HostOp, defined_part, padded
+from dialects.meaning import evaluate
+from dialects.ufw.detection.prior_box import PriorBoxOp
+from dialects.ufw.layer import shape_of
+from passes.module.functions import main_function, names
+from tests import detection_nets as nets
+from tests.compiled import compiled
+from tests.host_nets import random_host_module
+from tests.vendor.runtime import replay, run_bmodel
+
+Array = NDArray[Any]
+FLOAT_TOLERANCE = 1e-3
+NETS = {
+    "ssd": nets.ssd(2),
+    "yolo_v3": nets.yolo_v3(2),
+    "yolo_v2": nets.yolo_v2(2),
+    "faster_rcnn": nets.faster_rcnn(),
+    "faster_rcnn_python": nets.faster_rcnn(python=True),
+    "r_fcn": nets.r_fcn(),
+}
+
+
+def far(got: Array, expected: Array) -> float:
+    """The largest error, relative to max(1, |expected|), where something is expected."""
+    known = ~np.isnan(expected) if expected.dtype.kind == "f" else np.ones(expected.shape, bool)
+    gap = np.abs(got.astype(np.float64) - expected) / np.maximum(1, np.abs(expected))
+    return float(gap.max(initial=0.0, where=known))
+
+
+class Heads:
+    """What host layers read and make, as far as the outputs of a network show it."""
+
+    def __init__(self, model: Path, weight: Path, got: dict[str, Array]) -> None:
+        self.function = main_function(load_network(model, weight).module)
+        self.got = got
+        self.values: dict[SSAValue, Array] = {}
+        last = self.function.body.block.last_op
+        assert last is not None
+        self.outputs = dict(zip(last.operands, names(self.function, "output_names"), strict=True))
+
+    def of(self, value: SSAValue) -> Array:
+        """An output as the runtime gave it; else what the CPU makes of such."""
+        op = value.owner
+        assert isinstance(op, Operation)
+        if value in self.outputs and self.outputs[value] in self.got:
+            found = self.got[self.outputs[value]]
+            return padded(found, shape_of(value)) if isinstance(op, HostOp) else found
+        if value not in self.values:
+            only_shapes = isinstance(op, PriorBoxOp)
+            operands = [
+                np.zeros(shape_of(x), np.float32) if only_shapes else self.of(x)
+                for x in op.operands
+            ]
+            self.values.update(zip(op.results, evaluate(op, operands), strict=True))
+        return self.values[value]
+
+
+def whitelist(model: Path, weight: Path) -> list[str]:
+    """The outputs of a network, and all that its host layers read."""
+    function = main_function(load_network(model, weight).module)
+    found = list(names(function, "output_names"))
+    for op in function.body.block.ops:
+        if isinstance(op, HostOp):
+            makers = [x.owner for x in op.operands]
+            found += [names_of(x, "tops")[0] for x in makers if isinstance(x, Operation)]
+            found += op.top_names
+    return list(dict.fromkeys(found))
+
+
+@pytest.fixture(scope="module", params=NETS)
+def files(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    folder = tmp_path_factory.mktemp(request.param)
+    model, weight = folder / "net.prototxt", folder / "net.fp32umodel"
+    model.write_text(NETS[request.param])
+    weight.write_bytes(nets.calm_weights(model).SerializeToString())
+    return model, weight
+
+
+@pytest.mark.parametrize("opt", [0, 1, 2])
+def test_fp32(files: tuple[Path, Path], opt: int, tmp_path: Path) -> None:
+    """NPU tensors within the tolerance; what host layers find is what numpy finds in the very
+    heads that the runtime computed, in rows and order."""
+    model, weight = files
+    keep = whitelist(model, weight)
+    made = bmnetu.compile(model, weight, tmp_path, opt=opt, output_whitelist=keep)
+    assert made.findings is not None
+    assert made.bmodel is not None
+    got = run_bmodel(made.bmodel, made.findings.inputs)
+    heads = Heads(model, weight, dict(got))
+    hosts = [op for op in heads.function.body.block.ops if isinstance(op, HostOp)]
+    assert hosts
+    rows = 0
+    for op in hosts:
+        found = evaluate(op, [heads.of(x) for x in op.operands])
+        for name, array in zip(op.top_names, found, strict=True):
+            array = defined_part(array)
+            assert got[name].shape == array.shape, name
+            assert far(got[name], array) < 1e-5, name
+            rows += array.size
+            made.findings.outputs.pop(name)
+    assert rows > 7 * 4  # boxes, not the rows that stand for none
+    for name, array in made.findings.outputs.items():
+        assert far(got[name], array) < FLOAT_TOLERANCE, name
+    replayed = replay(made.bmodel, made.findings.inputs, opt, opt)
+    for name, array in made.findings.outputs.items():
+        assert far(replayed[name], array) < FLOAT_TOLERANCE, name
+
+
+@pytest.mark.parametrize("opt", [0, 2])
+def test_int8(files: tuple[Path, Path], opt: int, tmp_path: Path) -> None:
+    """The runtime finds what our reference finds: the NPU's integers are equal, and so are floats
+    that are made of these alone."""
+    model, weight = files
+    network = load_network(model, weight)
+    shapes = {x.name: tuple(x.input_param.shape[0].dim) for x in network.net.layer
+              if x.type == "Input"}  # fmt: skip
+    rng = np.random.default_rng(1)
+    samples = {name: rng.standard_normal((shape[0] * 4, *shape[1:])).astype(np.float32)
+               for name, shape in shapes.items()}  # fmt: skip
+    if "im_info" in samples:
+        samples["im_info"][:] = (96, 128, 1)
+    np.savez(tmp_path / "data.npz", **samples)  # pyright: ignore
+    int8 = bmnetu.calibrate(
+        model, weight, tmp_path / "data.npz", tmp_path, th_method="MAX", equalize=False,
+        adaptive_rounding=False,
+    )  # fmt: skip
+    made = bmnetu.compile(int8.prototxt, int8.umodel, tmp_path / "out", opt=opt)
+    assert made.findings is not None
+    assert made.bmodel is not None
+    got = run_bmodel(made.bmodel, made.findings.inputs)
+    for name, array in made.findings.outputs.items():
+        shape = tuple(min(a, b) for a, b in zip(got[name].shape, array.shape, strict=True))
+        assert got[name].shape == array.shape, name
+        assert far(got[name], array) < FLOAT_TOLERANCE, (name, shape)
+
+
+@pytest.mark.parametrize("precision", ["FP32", "INT8"])
+@pytest.mark.parametrize("seed", range(12))
+def test_random_networks(seed: int, precision: str, tmp_path: Path) -> None:
+    """NPU, host, NPU, host chains at all opt levels."""
+    module = random_host_module(seed, precision == "INT8")
+    findings = compiled(module, seed % 3, precision, seed)
+    assert findings.ok, findings.verdict()
+    path = tmp_path / "compilation.bmodel"
+    path.write_bytes(write(bmodel_of(module)))
+    got = run_bmodel(path, findings.inputs)
+    for name, array in findings.outputs.items():
+        assert got[name].shape == array.shape
+        assert far(got[name], array) < FLOAT_TOLERANCE, name
