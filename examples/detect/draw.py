@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from bmnetu.calibration.annotations.truth import Truth
+
 Array = NDArray[Any]
 
 SIDE = 64
@@ -37,6 +39,11 @@ class Picture:
     """The class of each shape, from 1 on."""
     boxes: Array
     """Left, top, right and bottom of each shape, float32, relative to the picture."""
+
+    def truth(self) -> Truth:
+        """As the measure of detections takes it."""
+        nothing = np.zeros(len(self.labels), bool)
+        return Truth(self.boxes.astype(np.float64), self.labels, nothing, nothing)
 
     def mirrored(self) -> Picture:
         """Left to right."""

@@ -18,10 +18,11 @@ import numpy as np
 
 sys.path.append(str(Path(__file__).parents[2]))
 
+from bmnetu.calibration.detection.boxes import Detections, by_image
+from bmnetu.calibration.detection.precision import MEASURES, Precision
 from bmnetu.frontend import write_umodel
 from examples.detect.draw import Picture, pictures
 from examples.detect.net import Detector
-from examples.detect.precision import mean_average_precision
 from examples.detect.show import sheet
 from examples.detect.train import train
 from examples.measure import Array, FloatNet, IntegerNet, Run, batches
@@ -59,27 +60,34 @@ def inputs(some: Sequence[Picture]) -> Array:
     return np.stack([picture.pixels for picture in some]).astype(np.float32)
 
 
-def detections(images: Array, batch: int, run: Run) -> list[Array]:
-    """The rows of each image: class, score, left, top, right, bottom."""
-    found: list[Array] = []
+def detections(images: Array, batch: int, run: Run) -> list[Detections]:
+    """What is found in each image."""
+    found: list[Detections] = []
     for some, count in batches(images, batch):
-        rows = run(some).reshape(-1, 7)
-        rows = rows[rows[:, 1] > 0]  # an image without a box may have a row of -1
-        found += [rows[rows[:, 0] == image, 1:] for image in range(count)]
+        found += by_image(run(some), count, centred=False)
     return found
 
 
-def alike(some: Array, others: Array) -> bool:
-    """Whether both have the same rows, in whatever order."""
-    if len(some) != len(others) or not len(some):
-        return len(some) == len(others)
-    away = np.abs(some[:, None] - others[None]).max(axis=-1)
+def alike(some: Detections, others: Detections) -> bool:
+    """Whether both are the same, in whatever order."""
+    first, second = (np.column_stack([x.labels, x.scores, x.boxes]) for x in (some, others))
+    if len(first) != len(second) or not len(first):
+        return len(first) == len(second)
+    away = np.abs(first[:, None] - second[None]).max(axis=-1)
     return bool(max(away.min(axis=0).max(), away.min(axis=1).max()) <= TOLERANCE)
 
 
+def precision(found: Sequence[Detections], test: Sequence[Picture]) -> Precision:
+    """How much of the pictures is found."""
+    total = Precision()
+    for some, picture in zip(found, test, strict=True):
+        total.watch(some, picture.truth())
+    return total
+
+
 def measure(real: FloatNet, integer: IntegerNet, test: Sequence[Picture], outdir: Path) -> str:
-    """One line: the mean average precision in each way. Draws what the NPU model finds. Ends the
-    program where that is not what the CPU reference finds.
+    """A line a measure: the mean average precision in each way. Draws what the NPU model finds.
+    Ends the program where that is not what the CPU reference finds.
     """
     images, batch = inputs(test), integer.batch
     integers = integer.quantized(images)
@@ -91,11 +99,15 @@ def measure(real: FloatNet, integer: IntegerNet, test: Sequence[Picture], outdir
         sys.exit(f"{integer.bmodel}: in {differing} pictures the NPU model finds other boxes than"
                  " the CPU reference")  # fmt: skip
     sheet(test[:SHOWN], chip[:SHOWN]).save(outdir / "found.png")
-    before, after, same = (
-        100 * mean_average_precision(found, test) for found in (in_float, cpu, chip)
-    )
-    return (f"mAP (IoU 0.5) on {len(test)} test pictures: FP32 {before:.2f}%, INT8 {after:.2f}% "
-            f"({after - before:+.2f} points), on the NPU model {same:.2f}%")  # fmt: skip
+    ways = [precision(found, test) for found in (in_float, cpu, chip)]
+    lines: list[str] = []
+    for name in MEASURES:
+        before, after, same = (way.mean(name) for way in ways)
+        lines.append(
+            f"mAP (IoU {name}) on {len(test)} test pictures: FP32 {before:.2f}%, INT8 {after:.2f}% "
+            f"({after - before:+.2f} points), on the NPU model {same:.2f}%"
+        )
+    return "\n".join(lines)
 
 
 def main() -> None:

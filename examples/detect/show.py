@@ -7,27 +7,30 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
-from examples.detect.draw import CLASSES, SIDE, Array, Picture
+from bmnetu.calibration.detection.boxes import Detections
+from examples.detect.draw import CLASSES, SIDE, Picture
 
 ZOOM = 4
 COLUMNS = 4
 SURE = 0.5
 """Boxes with a lower score are not drawn."""
-COLOURS = (None, "red", "yellow", "cyan")
+COLOURS: Sequence[str] = ("black", "red", "yellow", "cyan")
 """The colour of each class."""
 
 
-def sheet(pictures: Sequence[Picture], found: Sequence[Array]) -> Image.Image:
-    """All pictures in rows, with the boxes of each: class, score, left, top, right, bottom."""
+def sheet(pictures: Sequence[Picture], found: Sequence[Detections]) -> Image.Image:
+    """All pictures in rows, with the boxes of each."""
     size = SIDE * ZOOM
     whole = Image.new("RGB", (COLUMNS * size, -(-len(pictures) // COLUMNS) * size))
-    for i, (picture, rows) in enumerate(zip(pictures, found, strict=True)):
+    for i, (picture, some) in enumerate(zip(pictures, found, strict=True)):
         one = Image.fromarray(np.ascontiguousarray(picture.pixels.transpose(1, 2, 0)))
         one = one.resize((size, size), Image.Resampling.NEAREST)
         pen = ImageDraw.Draw(one)
-        for label, score, *box in rows[rows[:, 1] >= SURE].tolist():
+        for label, score, box in zip(some.labels, some.scores, some.boxes, strict=True):
+            if score < SURE:
+                continue
             colour = COLOURS[int(label)]
-            left, top, right, bottom = (at * size for at in box)
+            left, top, right, bottom = (float(at) * size for at in box)
             pen.rectangle((left, top, right, bottom), outline="black", width=4)
             pen.rectangle((left, top, right, bottom), outline=colour, width=2)
             text = (max(left, 0) + 4, max(top, 0) + 3)

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bmnetu.calibration.detection.boxes import Detections
 from bmnetu.frontend import load_network, write_umodel
 from dialects.execute import execute
 from dialects.host.detection import decoded
 from dialects.meaning import evaluate
 from dialects.ufw.detection.prior_box import PriorBoxOp
-from examples.detect import boxes, draw, net, precision, run, show, train
+from examples.detect import boxes, draw, net, run, show, train
 from examples.layers import Array
 from examples.measure import FloatNet, IntegerNet
 from examples.training import probabilities, umodel
@@ -227,6 +228,12 @@ HALF = [0.0, 0.0, 0.5, 0.25]
 LESS = [0.0, 0.0, 0.5, 0.24]
 
 
+def detections(*rows: tuple[int, float, list[float]]) -> Detections:
+    """Of class, score and box."""
+    labels, scores = np.array([row[0] for row in rows], int), np.array([row[1] for row in rows])
+    return Detections(labels, scores, np.array([row[2] for row in rows]).reshape(-1, 4))
+
+
 @pytest.mark.parametrize(
     ("rows", "expected"),
     [
@@ -234,35 +241,24 @@ LESS = [0.0, 0.0, 0.5, 0.24]
         ([(0.8, RIGHT)], 1 / 2),
         ([], 0),
         ([(0.9, NOWHERE), (0.8, LEFT), (0.7, RIGHT)], 2 / 3),  # best precision from there on
-        ([(0.9, LEFT), (0.8, NOWHERE), (0.7, RIGHT)], (1 + 2 / 3) / 2),
         ([(0.9, LEFT), (0.8, LEFT), (0.7, RIGHT)], (1 + 2 / 3) / 2),  # found already
-        ([(0.8, LEFT), (0.9, LEFT)], 1 / 2),
-        ([(0.7, RIGHT), (0.9, LEFT), (0.1, NOWHERE)], 1),
         ([(0.9, HALF)], 1 / 2),
         ([(0.9, LESS)], 0),
     ],
 )
 def test_average_precision(rows: list[tuple[float, list[float]]], expected: float) -> None:
-    found = np.array([[1, score, *box] for score, box in rows], np.float32).reshape(-1, 6)
-    other = np.array([[2, 0.95, *LEFT]], np.float32)
-    both = np.concatenate([other, found])
-    assert precision.average_precision([both], [TRUTH], 1) == pytest.approx(expected)
+    """What is found of another class, which no shape has, counts for nothing."""
+    found = detections((2, 0.95, LEFT), *((1, *row) for row in rows))
+    assert run.precision([found], [TRUTH]).mean("0.5") == pytest.approx(100 * expected)
 
 
-def test_rows_are_ranked_over_all_pictures() -> None:
-    """A wrong box in one picture that is surer than the right one in another."""
-    wrong = np.array([[1, 0.9, *NOWHERE]], np.float32)
-    right = np.array([[1, 0.8, *LEFT], [1, 0.7, *RIGHT]], np.float32)
-    assert precision.average_precision([wrong, right], [TRUTH, TRUTH], 1) == pytest.approx(
-        (2 / 3 + 2 / 3) / 4
-    )
-
-
-def test_the_mean_is_over_the_classes() -> None:
-    labels = [1, 2, 3]
-    truth = draw.Picture(TRUTH.pixels, np.array(labels), np.array([LEFT] * 3, np.float32))
-    found = np.array([[1, 0.9, *LEFT], [3, 0.9, *NOWHERE]], np.float32)
-    assert precision.mean_average_precision([found], [truth]) == pytest.approx(1 / 3)
+def test_precision_is_over_all_pictures_and_classes() -> None:
+    """A wrong box in one picture that is surer than the right one in another; and a class of which
+    nothing is found."""
+    other = draw.Picture(TRUTH.pixels, np.array([1, 3]), TRUTH.boxes)
+    found = [detections((1, 0.9, NOWHERE)), detections((1, 0.8, LEFT))]
+    expected = (1 / 2 / 3 + 0) / 2
+    assert run.precision(found, [TRUTH, other]).mean("0.5") == pytest.approx(100 * expected)
 
 
 # -- the whole -------------------------------------------------------------------------------------
@@ -296,7 +292,7 @@ def test_the_main_job(
     test = draw.pictures(8, seed=1)
     with Image.open(tmp_path / "found.png") as image:
         drawn = np.asarray(image)
-    plain = np.asarray(show.sheet(test, [np.empty((0, 6))] * 8))
+    plain = np.asarray(show.sheet(test, [detections()] * 8))
     assert drawn.shape == plain.shape == (2 * 64 * show.ZOOM, 4 * 64 * show.ZOOM, 3)
     assert (drawn == plain).mean() > 0.5
 
@@ -312,7 +308,7 @@ def test_the_main_job(
 
 
 def test_boxes_are_drawn_where_they_are() -> None:
-    row = np.array([[2, 0.9, 0.25, 0.5, 0.75, 0.75], [1, 0.4, 0, 0, 1, 1]], np.float32)
+    row = detections((2, 0.9, [0.25, 0.5, 0.75, 0.75]), (1, 0.4, [0.0, 0.0, 1.0, 1.0]))
     drawn = np.asarray(show.sheet([TRUTH], [row])).astype(int)
     yellow = (drawn == (255, 255, 0)).all(axis=2)
     rows, columns = np.nonzero(yellow)
@@ -322,19 +318,21 @@ def test_boxes_are_drawn_where_they_are() -> None:
     assert not (drawn == (255, 0, 0)).all(axis=2).any(), "not sure enough"
 
 
-def test_rows_of_no_box_are_left_out() -> None:
+def test_each_image_has_its_boxes() -> None:
+    """Also in the last batch, which is not full; rows of no box are left out."""
     rows = np.full((1, 1, 4, 7), np.nan, np.float32)
     rows[0, 0, :3] = [[0, -1, -1, -1, -1, -1, -1], [1, 2, 0.5, *LEFT], [1, 1, 0.75, *RIGHT]]
-    found = run.detections(np.zeros((3, 3, 2, 2), np.float32), 2, lambda _: rows)
-    assert [len(some) for some in found] == [0, 2, 0]
-    np.testing.assert_array_equal(found[1], rows[0, 0, 1:3, 1:])
+    found = run.detections(np.zeros((5, 3, 2, 2), np.float32), 2, lambda _: rows)
+    assert [some.labels.tolist() for some in found] == [[], [2, 1], [], [2, 1], []]
+    np.testing.assert_array_equal(found[1].boxes, [LEFT, RIGHT])
 
 
 def test_alike() -> None:
-    rows = np.array([[1, 0.5, *LEFT], [2, 0.5, *RIGHT]], np.float32)
-    assert run.alike(rows, rows[::-1] + np.float32(1e-4))
-    assert not run.alike(rows, rows[:1])
-    assert not run.alike(rows, rows[[0, 0]])
-    assert not run.alike(rows, rows + np.float32(0.01))
-    assert run.alike(rows[:0], rows[:0])
-    assert not run.alike(rows[:0], rows)
+    one, two = (1, 0.5, LEFT), (2, 0.5, RIGHT)
+    both = detections(one, two)
+    assert run.alike(both, detections((2, 0.5001, RIGHT), one))
+    assert run.alike(detections(), detections())
+    for other in ((one,), (), (one, one), (one, (1, 0.5, RIGHT)), (one, (2, 0.51, RIGHT)),
+                  (one, (2, 0.5, NOWHERE))):  # fmt: skip
+        assert not run.alike(both, detections(*other))
+        assert not run.alike(detections(*other), both)
