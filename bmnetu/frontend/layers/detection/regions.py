@@ -13,7 +13,7 @@ from dialects.host.ops import (
     RoiPoolingOp,
     TopKOp,
 )
-from dialects.host.regions import MOST_ANCHOR_SETTINGS
+from dialects.host.proposal import MOST_ANCHOR_SETTINGS
 from dialects.ufw import ops
 from dialects.ufw.layer import shape_of
 from dialects.ufw.shapes import require, show
