@@ -16,7 +16,7 @@ from bmnetu.calibration.detection.boxes import by_image
 from bmnetu.calibration.evaluate import Evaluation
 from bmnetu.cli import calibrate_main
 from bmnetu.errors import AccuracyError, UsageError
-from tests.calibration.detection.nets import CLASSES, DETECTION, ssd
+from tests.calibration.detection.nets import CLASSES, DETECTION, conv, ssd
 from tests.calibration.harness import Calibrated, Files, data_layer, layer
 
 SIZE = (48, 36)
@@ -210,3 +210,29 @@ def test_a_net_without_detections(tmp_path: Path) -> None:
         flags: Flags = {flag: value}
         with pytest.raises(UsageError, match=f"-{flag}: no output of the net is detections"):
             evaluated(calibrated, data="data.npz", **flags)
+
+
+ANCHORS = " ".join(f"biases: {x}" for x in (1.0, 1.5, 2.0, 1.2))
+PIXELS = " ".join(f"biases: {x}" for x in (8, 6, 10, 12))
+YOLO = {
+    "YoloDetectionOutput": "yolo_detection_output_param { num_classes: 3 num_box: 2"
+    f" confidence_threshold: 0.05 nms_threshold: 0.45 {ANCHORS} }}",
+    "Yolov3DetectionOutput": "yolov3_detection_output_param { num_classes: 3 num_box: 2"
+    " confidence_threshold: 0.05 nms_threshold: 0.45 mask_group_num: 1 anchors_scale: 4"
+    f" mask: 0 mask: 1 {PIXELS} }}",
+}
+
+
+@pytest.mark.parametrize("kind", YOLO)
+def test_yolo(tmp_path: Path, kind: str) -> None:
+    """YOLOv3 gives centres and sizes, and has no class for the background."""
+    text = data_layer(1, 3, 16, 16) + conv("data", "c", 8, 2) + conv("c", "heads", 16, 2)
+    files = Files.of(tmp_path, text + layer(kind, "heads", "d", YOLO[kind]))
+    calibrated = files.calibrate(files.samples(6), layer_table=True, sensitivity=True)
+    assert {"heads"} <= {row.blob for row in calibrated.result.layers}
+    assert "d" not in {row.blob for row in calibrated.result.layers}
+    np.savez(tmp_path / "test.npz", allow_pickle=False, **files.samples(4, seed=5))
+    (score,) = evaluated(calibrated, data="test.npz").detections
+    assert score.matches.fp32 > 5
+    assert score.matches.matched >= 0.8 * score.matches.fp32
+    assert score.matches.mean_iou > 0.8
