@@ -6,7 +6,7 @@ bmodel's own commands on the NPU model.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,14 @@ from bmnetu.cli import main as compile_main
 from bmnetu.emit import program_of
 from bmnetu.frontend import load_network
 from dialects.execute import execute
-from dialects.quant import reference as quant
-from dialects.ufw import reference as ufw
+from dialects.meaning import evaluate
 from passes.convert_ufw_to_quant import ConvertUfwToQuantPass
 from passes.module.functions import main_function
 from passes.verification import npu
 
 Array = NDArray[Any]
+Run = Callable[[Array], Array]
+"""The output of a net for one batch."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,12 @@ class FloatNet:
 
     def scores(self, images: Array, batch: int) -> Array:
         """N x classes, of real inputs."""
+        return in_batches(images, batch, self.run(batch))
+
+    def run(self, batch: int) -> Run:
+        """In float32, of real inputs."""
         module = load_network(self.model, self.weight, max_n=batch).module
-        return in_batches(
-            images, batch, lambda some: execute(main_function(module), [some], ufw.evaluate)[0]
-        )
+        return lambda some: execute(main_function(module), [some], evaluate)[0]
 
 
 @dataclass(frozen=True)
@@ -54,15 +57,19 @@ class IntegerNet:
     bmodel: Path
 
     @staticmethod
-    def made_of(net: FloatNet, data: Path, outdir: Path, *, batch: int, opt: int) -> IntegerNet:
-        """Calibrates on the data and compiles with the compare; ends the program on an error."""
+    def made_of(
+        net: FloatNet, data: Path, outdir: Path, *, batch: int, opt: int, flags: Sequence[str] = ()
+    ) -> IntegerNet:
+        """Calibrates on the data and compiles with the compare; ends the program on an error.
+        ``flags`` are more flags of the compiler.
+        """
         name = net.model.stem
         made = IntegerNet(outdir / f"{name}_deploy_int8_unique_top.prototxt",
                           outdir / f"{name}.int8umodel", outdir / "compilation.bmodel")  # fmt: skip
         must(calibrate_main, f"-model={net.model}", f"-weight={net.weight}", f"-data={data}",
              f"-outdir={outdir}")  # fmt: skip
         must(compile_main, f"-model={made.model}", f"-weight={made.weight}", "-prec=INT8",
-             f"-max_n={batch}", f"-opt={opt}", f"-outdir={outdir}")  # fmt: skip
+             f"-max_n={batch}", f"-opt={opt}", f"-outdir={outdir}", *flags)  # fmt: skip
         return made
 
     def contents(self) -> Bmodel:
@@ -76,25 +83,44 @@ class IntegerNet:
         scale = np.float32(self.stage().inputs[0].scale)
         return np.clip(np.rint(images * scale), -128, 127).astype(np.int8)
 
+    @property
+    def batch(self) -> int:
+        return self.stage().inputs[0].shape[0]
+
     def cpu_scores(self, integers: Array) -> Array:
         """N x classes, of int8 inputs, in the integer arithmetic of the CPU reference."""
-        batch = self.stage().inputs[0].shape[0]
-        module = load_network(self.model, self.weight, max_n=batch).module
+        return in_batches(integers, self.batch, self.cpu_run())
+
+    def cpu_run(self) -> Run:
+        """In the integer arithmetic of the CPU reference, of int8 inputs."""
+        module = load_network(self.model, self.weight, max_n=self.batch).module
         ConvertUfwToQuantPass().apply(Context(), module)
-        return in_batches(
-            integers, batch, lambda some: execute(main_function(module), [some], quant.evaluate)[0]
-        )
+        return lambda some: execute(main_function(module), [some], evaluate)[0]
 
     def npu_scores(self, integers: Array) -> Array:
         """The same by the commands in the bmodel, on the NPU model."""
+        return in_batches(integers, self.batch, self.npu_run())
+
+    def npu_run(self) -> Run:
+        """By the commands in the bmodel, on the NPU model, of int8 inputs. A layer that the bmodel
+        leaves to the host is computed by its meaning.
+        """
         program, stage = program_of(self.contents(), str(self.bmodel)), self.stage()
         source, result = place(stage.inputs[0]), place(stage.outputs[0])
 
         def run(some: Array) -> Array:
-            memory = npu.execute(program, {source: some}, noise=0)
+            of_host: dict[str, Array] = {}
+
+            def keep(call: int, results: list[Array]) -> None:
+                names = (tensor.name for tensor in program.calls[call].outputs)
+                of_host.update(zip(names, results, strict=True))
+
+            memory = npu.execute(program, {source: some}, noise=0, on_host=keep)
+            if result.name in of_host:
+                return of_host[result.name]
             return npu.read_tensor(memory, result.observation())
 
-        return in_batches(integers, source.shape[0], run)
+        return run
 
 
 def place(tensor: Tensor) -> npu.NetworkTensor:
@@ -106,15 +132,21 @@ def place(tensor: Tensor) -> npu.NetworkTensor:
     )
 
 
-def in_batches(images: Array, batch: int, run: Callable[[Array], Array]) -> Array:
-    """What ``run`` gives for all images, of batches of one size; zeros fill up the last one."""
-    results: list[Array] = []
+def in_batches(images: Array, batch: int, run: Run) -> Array:
+    """What ``run`` gives for all images, an array of numbers for each."""
+    results = (run(some)[:count].reshape(count, -1) for some, count in batches(images, batch))
+    return np.concatenate(list(results))
+
+
+def batches(images: Array, batch: int) -> Iterator[tuple[Array, int]]:
+    """All images in batches of one size, with how many there are in each; zeros fill up the last
+    one.
+    """
     for start in range(0, len(images), batch):
         some = np.zeros((batch, *images.shape[1:]), images.dtype)
         given = images[start : start + batch]
         some[: len(given)] = given
-        results.append(run(some)[: len(given)].reshape(len(given), -1))
-    return np.concatenate(results)
+        yield some, len(given)
 
 
 def must(tool: Callable[[list[str]], int], *words: str) -> None:
@@ -126,8 +158,7 @@ def must(tool: Callable[[list[str]], int], *words: str) -> None:
 
 def measure(real: FloatNet, integer: IntegerNet, images: Array, labels: Array) -> str:
     """One line: the accuracy in each way. Ends the program where the NPU model differs."""
-    batch = integer.stage().inputs[0].shape[0]
-    integers = integer.quantized(images)
+    batch, integers = integer.batch, integer.quantized(images)
     cpu, chip = integer.cpu_scores(integers), integer.npu_scores(integers)
     guesses = [scores.argmax(axis=1) for scores in (real.scores(images, batch), cpu, chip)]
     differing = int(np.sum(guesses[1] != guesses[2]))
