@@ -50,12 +50,20 @@ class Heads:
     """What host layers read and make, as far as the outputs of a network show it."""
 
     def __init__(
-        self, model: Path, weight: Path, got: dict[str, Array], keep: Sequence[str]
+        self,
+        files: tuple[Path, Path],
+        inputs: dict[str, Array],
+        got: dict[str, Array],
+        keep: Sequence[str],
     ) -> None:
-        cut = Cut(tuple(keep))
-        self.function = main_function(load_network(model, weight, cut=cut).module)
+        network = load_network(*files, cut=Cut(tuple(keep)))
+        self.function = main_function(network.module)
         self.got = got
-        self.values: dict[SSAValue, Array] = {}
+        arguments = names(self.function, "input_names")
+        self.values: dict[SSAValue, Array] = {
+            value: inputs[name]
+            for value, name in zip(self.function.body.block.args, arguments, strict=True)
+        }
         last = self.function.body.block.last_op
         assert last is not None
         self.outputs = dict(zip(last.operands, names(self.function, "output_names"), strict=True))
@@ -63,11 +71,11 @@ class Heads:
     def of(self, value: SSAValue) -> Array:
         """An output as the runtime gave it; else what the CPU makes of such."""
         op = value.owner
-        assert isinstance(op, Operation)
         if value in self.outputs and self.outputs[value] in self.got:
             found = self.got[self.outputs[value]]
             return padded(found, shape_of(value)) if isinstance(op, HostOp) else found
         if value not in self.values:
+            assert isinstance(op, Operation)
             only_shapes = isinstance(op, PriorBoxOp)
             operands = [
                 np.zeros(shape_of(x), np.float32) if only_shapes else self.of(x)
@@ -75,6 +83,18 @@ class Heads:
             ]
             self.values.update(zip(op.results, evaluate(op, operands), strict=True))
         return self.values[value]
+
+
+def samples(model: Path, weight: Path, batches: int) -> dict[str, Array]:
+    """Noise for the inputs of a network; the image's information is true."""
+    rng, found = np.random.default_rng(batches), dict[str, Array]()
+    for each in load_network(model, weight).net.layer:
+        if each.type == "Input":
+            first, *rest = each.input_param.shape[0].dim
+            found[each.name] = rng.standard_normal((first * batches, *rest)).astype(np.float32)
+    if "im_info" in found:
+        found["im_info"][:] = (96, 128, 1)
+    return found
 
 
 def whitelist(model: Path, weight: Path) -> list[str]:
@@ -104,11 +124,14 @@ def test_fp32(files: tuple[Path, Path], opt: int, tmp_path: Path) -> None:
     heads that the runtime computed, in rows and order."""
     model, weight = files
     keep = whitelist(model, weight)
-    made = bmnetu.compile(model, weight, tmp_path, opt=opt, output_whitelist=keep)
+    given = samples(model, weight, 1)
+    made = bmnetu.compile(
+        model, weight, tmp_path, opt=opt, output_whitelist=keep, cmp_data=given
+    )
     assert made.findings is not None
     assert made.bmodel is not None
     got = run_bmodel(made.bmodel, made.findings.inputs)
-    heads = Heads(model, weight, dict(got), keep)
+    heads = Heads(files, made.findings.inputs, got, keep)
     hosts = [op for op in heads.function.body.block.ops if isinstance(op, HostOp)]
     assert hosts
     rows = 0
@@ -133,20 +156,13 @@ def test_int8(files: tuple[Path, Path], opt: int, tmp_path: Path) -> None:
     """The runtime finds what our reference finds: the NPU's integers are equal, and so are floats
     that are made of these alone."""
     model, weight = files
-    network = load_network(model, weight)
-    shapes = {x.name: tuple(x.input_param.shape[0].dim) for x in network.net.layer
-              if x.type == "Input"}  # fmt: skip
-    rng = np.random.default_rng(1)
-    samples = {name: rng.standard_normal((shape[0] * 4, *shape[1:])).astype(np.float32)
-               for name, shape in shapes.items()}  # fmt: skip
-    if "im_info" in samples:
-        samples["im_info"][:] = (96, 128, 1)
-    np.savez(tmp_path / "data.npz", **samples)  # pyright: ignore
+    np.savez(tmp_path / "data.npz", **samples(model, weight, 4))  # pyright: ignore
     int8 = bmnetu.calibrate(
         model, weight, tmp_path / "data.npz", tmp_path, th_method="MAX", equalize=False,
         adaptive_rounding=False,
     )  # fmt: skip
-    made = bmnetu.compile(int8.prototxt, int8.umodel, tmp_path / "out", opt=opt)
+    given = samples(model, weight, 1)
+    made = bmnetu.compile(int8.prototxt, int8.umodel, tmp_path / "out", opt=opt, cmp_data=given)
     assert made.findings is not None
     assert made.bmodel is not None
     got = run_bmodel(made.bmodel, made.findings.inputs)
