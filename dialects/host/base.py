@@ -32,10 +32,11 @@ class HostLayer:
     ``number`` is the operation's number in the bmodel (CpuParam.op_type), ``struct`` its parameters
     (CpuParam.binary_param). ``inputs`` and ``outputs`` are in their order; the last ``optional`` of
     the inputs may be left out, and the last ``optional_outputs``. ``integers`` are the inputs that
-    hold i32, by their position: nothing converts. ``rows`` has the axis of an input
-    along which the layer sees only what is defined: the runtime hands on actual shapes from host
-    layer to host layer. ``is_detection``: the result is rows of image, label, score and four
-    coordinates: left, top, right, bottom, or ``centred`` centre x, y, width, height.
+    hold i32, by their position: nothing converts. ``rows`` has the axis of an input along which
+    the layer sees only what is defined: the runtime hands on actual shapes from host layer to host
+    layer. ``is_detection``: the result is rows of image, label, score and four coordinates: left,
+    top, right, bottom, or ``centred`` centre x, y, width, height. ``varies``: there may be less of
+    a result than declared.
     """
 
     number: int
@@ -48,6 +49,7 @@ class HostLayer:
     rows: Mapping[int, int] = field(default_factory=dict[int, int])
     is_detection: bool = False
     centred: bool = False
+    varies: bool = False
 
 
 class HostOp(LayerOp, ABC):
@@ -111,6 +113,13 @@ class HostOp(LayerOp, ABC):
     def packed(self) -> bytes:
         """The parameters as the struct's bytes."""
         return self.LAYER.struct.pack(self.values)
+
+    @property
+    def varies(self) -> bool:
+        """Whether there may be less of its results than their types say."""
+        makers = [self.operands[i].owner for i in self.LAYER.rows if i < len(self.operands)]
+        passed_on = any(isinstance(op, HostOp) and op.varies for op in makers)
+        return self.LAYER.varies or self.LAYER.is_detection or passed_on
 
     def infer_shapes(self) -> list[Shape]:
         values = self.values

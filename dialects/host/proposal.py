@@ -40,7 +40,7 @@ class ProposalOp(HostOp):
 
     name = "host.proposal"
     LAYER: ClassVar = HostLayer(
-        number=2,
+        number=2, varies=True,
         struct=CStruct(
             feat_stride=INT, min_size=INT, pre_nms_topN=INT, post_nms_topN=INT, nms_thresh=FLOAT,
             score_thresh=FLOAT, base_size=INT, scales_num=INT, ratios_num=INT,

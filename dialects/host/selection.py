@@ -111,7 +111,7 @@ class WhereOp(HostOp):
 
     name = "host.where"
     LAYER: ClassVar = HostLayer(
-        number=14, struct=CStruct(), inputs=("input",), outputs=("indices",)
+        number=14, varies=True, struct=CStruct(), inputs=("input",), outputs=("indices",)
     )
 
     @classmethod
@@ -153,7 +153,7 @@ class NonMaxSuppressionOp(HostOp):
 
     name = "host.non_max_suppression"
     LAYER: ClassVar = HostLayer(
-        number=10,
+        number=10, varies=True,
         struct=CStruct(iou_threshold=FLOAT, score_threshold=FLOAT, max_output_size=INT),
         inputs=("boxes", "scores", "max_output_size"),
         outputs=("indices",),
@@ -215,7 +215,7 @@ class OnnxNonMaxSuppressionOp(HostOp):
 
     name = "host.onnx_non_max_suppression"
     LAYER: ClassVar = HostLayer(
-        number=46,
+        number=46, varies=True,
         struct=CStruct(center_point_box=INT, max_output_size=INT),
         inputs=("boxes", "scores", "max_output_boxes_per_class", "iou_threshold",
                 "score_threshold"),

@@ -10,8 +10,10 @@ from xdsl.utils.exceptions import PassFailedException
 from dialects.bm1684 import tile
 from dialects.bm1684.layout import Ref
 from dialects.bm1684.npu import Observation
+from dialects.execute import names_of
 from dialects.quant import types
 from dialects.quant.base import ints
+from passes.module.functions import CLEARED_NAMES
 
 
 @dataclass(frozen=True)
@@ -35,13 +37,14 @@ class NetworkTensor:
 def network_tensors(
     function: FuncOp, kind: type[tile.InputOp] | type[tile.OutputOp]
 ) -> list[NetworkTensor]:
-    """The network's inputs or outputs, in order.
+    """A function's inputs or outputs, in order, without what it only clears.
 
     Raises PassFailedException when the bytes of one are not those of its shape.
     """
     found: list[NetworkTensor] = []
+    cleared = names_of(function, CLEARED_NAMES)
     for op in function.body.block.ops:
-        if isinstance(op, kind):
+        if isinstance(op, kind) and op.top.data not in cleared:
             ref = Ref.of(op.ref)
             dtype, packed = types.dtype_name(ref.element), ref.layout.pack > 1
             scale = None if op.scale is None else float(op.scale.data.scale)

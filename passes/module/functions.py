@@ -17,6 +17,10 @@ RUNS_ON = "runs_on"
 
 SHARED_NAMES = "shared_names"
 """The attribute of a function that names those of its tensors which others make or read too."""
+CLEARED_NAMES = "cleared_names"
+"""The attribute of an NPU function that names tensors in which it only writes zeros: results of
+host layers behind it. What these leave unwritten is 0 then for the layers of the NPU that read it.
+"""
 
 
 def functions(module: ModuleOp) -> list[FuncOp]:

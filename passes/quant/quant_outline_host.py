@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 from xdsl.context import Context
 from xdsl.dialects.builtin import ArrayAttr, ModuleOp, StringAttr
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Block, BlockArgument, Operation, Region, SSAValue
 from xdsl.passes import ModulePass
 
+from dialects.constant import ConstantAttr
 from dialects.execute import names_of
 from dialects.host.base import HostOp
+from dialects.quant import types
 from dialects.quant.eltwise import ConstantOp
-from passes.module.functions import HOST, RUNS_ON, SHARED_NAMES, main_function, names
+from passes.module.functions import CLEARED_NAMES, HOST, RUNS_ON, SHARED_NAMES, main_function, names
 
 BEFORE_ALL = -1
 """The stage of host layers that read nothing of the NPU's."""
@@ -27,6 +30,8 @@ class _Part:
     ops: list[Operation] = field(default_factory=list[Operation])
     repeated: list[tuple[SSAValue, str]] = field(default_factory=list[tuple[SSAValue, str]])
     """Values that the function returns once more, under another name."""
+    cleared: list[SSAValue] = field(default_factory=list[SSAValue])
+    """Results of host layers behind it that the function fills with zeros."""
 
     @property
     def is_host(self) -> bool:
@@ -68,6 +73,7 @@ class QuantOutlineHostPass(ModulePass):
             if named.of(value) != name:
                 _repeat(parts, value, name)
         results = set(returned.operands)
+        _clear(parts)
         reads = [part.read() for part in parts]
         for i, part in enumerate(parts):
             elsewhere = {x for j, read in enumerate(reads) if j != i for x in read}
@@ -166,6 +172,23 @@ def _repeat(parts: list[_Part], value: SSAValue, name: str) -> None:
     _last_npu(parts, value).repeated.append((value, name))
 
 
+def _clear(parts: list[_Part]) -> None:
+    """Lets the NPU write zeros, before a host layer that may find less than it could, where layers
+    of the NPU read its results."""
+    for part in [part for part in parts if part.is_host]:
+        (op,) = part.ops
+        assert isinstance(op, HostOp)
+        read = {x for other in parts if not other.is_host for x in other.read()}
+        cleared = [x for x in op.results if x in read]
+        if not op.varies or not cleared:
+            continue
+        before = [other for other in parts[: parts.index(part)] if not other.is_host]
+        if not before:
+            before = [_Part()]
+            parts.insert(0, before[0])
+        before[-1].cleared += cleared
+
+
 def _function(
     name: str, part: _Part, read: Sequence[SSAValue], out: Sequence[SSAValue], named: _Names
 ) -> FuncOp:
@@ -181,17 +204,35 @@ def _function(
     for op in part.ops:
         new = _copied(block, op, values)
         values.update(zip(op.results, new.results, strict=True))
-    results = [*out, *(value for value, _ in part.repeated)]
-    block.add_op(ReturnOp(*(values[x] for x in results)))
-    types = ([x.type for x in block.args], [values[x].type for x in results])
-    found = FuncOp(name, types, Region(block))
+    results = [values[x] for x in (*out, *(value for value, _ in part.repeated))]
+    results += [_zeros(block, value) for value in part.cleared]
+    block.add_op(ReturnOp(*results))
+    kinds = ([x.type for x in block.args], [x.type for x in results])
+    found = FuncOp(name, kinds, Region(block))
     found.attributes["input_names"] = _strings(named.of(x) for x in inputs)
+    cleared = [named.of(x) for x in part.cleared]
     found.attributes["output_names"] = _strings(
-        [*(named.of(x) for x in out), *(repeated for _, repeated in part.repeated)]
+        [*(named.of(x) for x in out), *(repeated for _, repeated in part.repeated), *cleared]
     )
+    if cleared:
+        found.attributes[CLEARED_NAMES] = _strings(cleared)
     if part.is_host:
         found.attributes[RUNS_ON] = HOST
     return found
+
+
+def _zeros(block: Block, value: SSAValue) -> SSAValue:
+    shape = types.shape_of(value)
+    op = ConstantOp.build(
+        result_types=[types.float_tensor(shape)],
+        properties={
+            "value": ConstantAttr.of(np.zeros(shape, np.float32)), "tops": _strings([""])
+        },
+    )  # fmt: skip
+    assert isinstance(value.owner, Operation)
+    op.location = value.owner.location
+    block.add_op(op)
+    return op.y
 
 
 def _copied(block: Block, op: Operation, values: dict[SSAValue, SSAValue]) -> Operation:

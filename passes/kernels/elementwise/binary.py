@@ -14,7 +14,7 @@ from dialects.quant.eltwise import BinaryOp, BroadcastingOp, ConstantOp, SelectO
 from passes.kernels.builder import TileBuilder
 from passes.kernels.elementwise.broadcast import each_tile, repeats, solid
 from passes.kernels.expression import buffers_alive, compute_steps, schedule
-from passes.kernels.movement.copies import copy_words
+from passes.kernels.movement.copies import copy_words, fill_flat
 
 SCRATCH = 3
 """Buffers for the result and for operands that must not repeat."""
@@ -67,8 +67,11 @@ def lower_select(
 def lower_constant(
     b: TileBuilder, op: ConstantOp, sources: Sequence[SSAValue], dest: SSAValue
 ) -> None:
-    """A copy of what lies beside the weights."""
+    """A copy of what lies beside the weights, or one number everywhere."""
     words = np.ascontiguousarray(op.value.array, np.float32).view(np.uint32)
+    if (words == words.flat[0]).all():
+        fill_flat(b, dest, words.size, 4, int(words.flat[0]))
+        return
     copy_words(b, b.constant(words.reshape(1, 1, 1, -1)), dest, words.size)
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
+from xdsl.dialects.builtin import i32
 from xdsl.ir import SSAValue
 
-from dialects.bm1684.layout import si8
+from dialects.bm1684.chip import BM1684
+from dialects.bm1684.layout import DDR, Ref, contiguous, si8
 from dialects.quant import types
 from passes.kernels.builder import TileBuilder
 from passes.kernels.movement.in_place import is_packed, words_shape
@@ -27,6 +29,16 @@ def byte_of(image: int, plane: int) -> int:
 def copy_words(b: TileBuilder, source: SSAValue, dest: SSAValue, words: int) -> None:
     """A plain copy of 32-bit words."""
     copy_box(b, source, dest, StridedCopy((words,), (1,), (1,), 4))
+
+
+def fill_flat(b: TileBuilder, dest: SSAValue, count: int, unit: int, bits: int) -> None:
+    """Sets so many units from the first on."""
+    most = BM1684.limits.gdma_size
+    for rows, width, at in ((count // most, most, 0), (1, count % most, count // most * most)):
+        if rows and width:
+            shape = (1, 1, rows, width)
+            ref = Ref(i32 if unit == 4 else si8, shape, contiguous(shape, unit), DDR)
+            b.fill(b.view(dest, ref, at * unit), bits)
 
 
 def unpack(b: TileBuilder, source: SSAValue, shape: Sequence[int]) -> SSAValue:

@@ -11,13 +11,13 @@ from xdsl.dialects.builtin import f32
 from xdsl.ir import SSAValue
 
 from dialects.bm1684.chip import BM1684
-from dialects.bm1684.layout import DDR, Ref, aligned, contiguous, i32, local_bytes, si8, si16
+from dialects.bm1684.layout import Ref, aligned, contiguous, i32, local_bytes, si8, si16
 from dialects.quant import movement, types
 from dialects.quant.base import ints
 from dialects.quant.movement.pixels import NOWHERE, WEIGHT_SHIFT
 from dialects.quant.windows import ROWS
 from passes.kernels.builder import TileBuilder, float_bits
-from passes.kernels.movement.copies import pack, unpack
+from passes.kernels.movement.copies import fill_flat, pack, unpack
 from passes.kernels.movement.in_place import is_packed, words_shape
 from passes.kernels.movement.runs import Run, runs_of
 from passes.kernels.movement.strided_copy import StridedCopy, copy_box
@@ -151,7 +151,7 @@ def _copy_runs(
     runs = runs_of(op.indices.array.tolist())
     outer, inner = prod(x[:axis]), prod(x[axis + 1 :])
     if any(run.source == NOWHERE for run in runs):
-        _fill_flat(b, dest, prod(y), unit, _bits(op, unit))
+        fill_flat(b, dest, prod(y), unit, _bits(op, unit))
     for run in runs:
         if run.source == NOWHERE:
             continue
@@ -165,16 +165,6 @@ def _copy_runs(
             run.first * inner,
         )
         copy_box(b, source, dest, box)
-
-
-def _fill_flat(b: TileBuilder, dest: SSAValue, count: int, unit: int, bits: int) -> None:
-    """Sets so many units from the first on."""
-    most = BM1684.limits.gdma_size
-    for rows, width, at in ((count // most, most, 0), (1, count % most, count // most * most)):
-        if rows and width:
-            shape = (1, 1, rows, width)
-            ref = Ref(i32 if unit == 4 else si8, shape, contiguous(shape, unit), DDR)
-            b.fill(b.view(dest, ref, at * unit), bits)
 
 
 def _bits(op: movement.TakeOp, unit: int) -> int:
