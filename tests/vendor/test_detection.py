@@ -16,9 +16,11 @@ from bmnetu.bmodel import write
 from bmnetu.emit import bmodel_of
 from bmnetu.frontend import load_network
 from bmnetu.frontend.cut import Cut
+from bmnetu.report.result import CompileResult
 from dialects.execute import names_of
 from dialects.host.base import HostOp, defined_part, padded
 from dialects.meaning import evaluate
+from dialects.quant import types
 from dialects.ufw.detection.prior_box import PriorBoxOp
 from dialects.ufw.layer import shape_of
 from passes.module.functions import main_function, names
@@ -73,6 +75,8 @@ class Heads:
         op = value.owner
         if value in self.outputs and self.outputs[value] in self.got:
             found = self.got[self.outputs[value]]
+            if found.dtype.kind in "iu" and found.dtype.itemsize == 1:
+                return found * np.float32(types.scale_of(value) or 1)
             return padded(found, shape_of(value)) if isinstance(op, HostOp) else found
         if value not in self.values:
             assert isinstance(op, Operation)
@@ -83,6 +87,14 @@ class Heads:
             ]
             self.values.update(zip(op.results, evaluate(op, operands), strict=True))
         return self.values[value]
+
+    def behind_hosts(self) -> set[str]:
+        """The outputs that depend on a host layer."""
+        found: set[SSAValue] = set()
+        for op in self.function.body.block.ops:
+            if isinstance(op, HostOp) or not found.isdisjoint(op.operands):
+                found.update(op.results)
+        return {name for value, name in self.outputs.items() if value in found}
 
 
 def samples(model: Path, weight: Path, batches: int) -> dict[str, Array]:
@@ -118,58 +130,55 @@ def files(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return model, weight
 
 
-@pytest.mark.parametrize("opt", [0, 1, 2])
-def test_fp32(files: tuple[Path, Path], opt: int, tmp_path: Path) -> None:
-    """NPU tensors within the tolerance; what host layers find is what numpy finds in the very
-    heads that the runtime computed, in rows and order."""
-    model, weight = files
-    keep = whitelist(model, weight)
-    given = samples(model, weight, 1)
-    made = bmnetu.compile(
-        model, weight, tmp_path, opt=opt, output_whitelist=keep, cmp_data=given
-    )
+def judge(files: tuple[Path, Path], made: CompileResult, keep: Sequence[str]) -> None:
+    """The runtime's NPU tensors are those of our model within the tolerance, integers equal; what
+    its host layers find is what numpy finds in the very heads that the runtime computed, in rows
+    and order. Scores that are equal but for rounding may stand in another order than in our own
+    run: what the NPU makes of such rows is then not compared."""
     assert made.findings is not None
     assert made.bmodel is not None
-    got = run_bmodel(made.bmodel, made.findings.inputs)
+    got, expected = run_bmodel(made.bmodel, made.findings.inputs), dict(made.findings.outputs)
     heads = Heads(files, made.findings.inputs, got, keep)
     hosts = [op for op in heads.function.body.block.ops if isinstance(op, HostOp)]
     assert hosts
-    rows = 0
+    numbers, alike = 0, True
     for op in hosts:
         found = evaluate(op, [heads.of(x) for x in op.operands])
         for name, array in zip(op.top_names, found, strict=True):
             array = defined_part(array)
             assert got[name].shape == array.shape, name
             assert far(got[name], array) < 1e-5, name
-            rows += array.size
-            made.findings.outputs.pop(name)
-    assert rows > 7 * 4  # boxes, not the rows that stand for none
-    for name, array in made.findings.outputs.items():
-        assert far(got[name], array) < FLOAT_TOLERANCE, name
-    replayed = replay(made.bmodel, made.findings.inputs, opt, opt)
-    for name, array in made.findings.outputs.items():
-        assert far(replayed[name], array) < FLOAT_TOLERANCE, name
+            numbers += array.size
+            ours = expected.pop(name)
+            alike &= ours.shape == array.shape and far(ours, array) < FLOAT_TOLERANCE
+    assert numbers > 7 * 4  # boxes, not the rows that stand for none
+    behind = heads.behind_hosts()
+    replayed = replay(made.bmodel, made.findings.inputs, 3, 5)
+    for name, array in expected.items():
+        if alike or name not in behind:
+            assert far(got[name], array) < FLOAT_TOLERANCE, name
+            assert far(replayed[name], array) < FLOAT_TOLERANCE, name
+
+
+@pytest.mark.parametrize("opt", [0, 1, 2])
+def test_fp32(files: tuple[Path, Path], opt: int, tmp_path: Path) -> None:
+    keep, given = whitelist(*files), samples(*files, 1)
+    made = bmnetu.compile(*files, tmp_path, opt=opt, output_whitelist=keep, cmp_data=given)
+    judge(files, made, keep)
 
 
 @pytest.mark.parametrize("opt", [0, 2])
 def test_int8(files: tuple[Path, Path], opt: int, tmp_path: Path) -> None:
-    """The runtime finds what our reference finds: the NPU's integers are equal, and so are floats
-    that are made of these alone."""
-    model, weight = files
-    np.savez(tmp_path / "data.npz", **samples(model, weight, 4))  # pyright: ignore
+    np.savez(tmp_path / "data.npz", **samples(*files, 4))  # pyright: ignore
     int8 = bmnetu.calibrate(
-        model, weight, tmp_path / "data.npz", tmp_path, th_method="MAX", equalize=False,
+        *files, tmp_path / "data.npz", tmp_path, th_method="MAX", equalize=False,
         adaptive_rounding=False,
     )  # fmt: skip
-    given = samples(model, weight, 1)
-    made = bmnetu.compile(int8.prototxt, int8.umodel, tmp_path / "out", opt=opt, cmp_data=given)
-    assert made.findings is not None
-    assert made.bmodel is not None
-    got = run_bmodel(made.bmodel, made.findings.inputs)
-    for name, array in made.findings.outputs.items():
-        shape = tuple(min(a, b) for a, b in zip(got[name].shape, array.shape, strict=True))
-        assert got[name].shape == array.shape, name
-        assert far(got[name], array) < FLOAT_TOLERANCE, (name, shape)
+    files = int8.prototxt, int8.umodel
+    keep, given = whitelist(*files), samples(*files, 1)
+    outdir = tmp_path / "out"
+    made = bmnetu.compile(*files, outdir, opt=opt, output_whitelist=keep, cmp_data=given)
+    judge(files, made, keep)
 
 
 @pytest.mark.parametrize("precision", ["FP32", "INT8"])
