@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from bmnetu.errors import UnsupportedError
@@ -13,7 +14,9 @@ from bmnetu.frontend.prototxt.rewrite.python_layers import as_known
 from bmnetu.frontend.prototxt.topology import read_topology
 from bmnetu.frontend.ufw_pb2 import LayerParameter
 from bmnetu.supported.check import check_network
+from dialects.execute import execute
 from dialects.host.base import HostOp
+from dialects.meaning import evaluate
 from dialects.ufw.layer import shape_of
 from tests.frontend.samples import DATA, layer, loaded, main_of
 
@@ -179,18 +182,47 @@ PS = "psroi_pooling_param { spatial_scale: 0.0625 output_dim: 2 group_size: 3 }"
 
 def test_psroi_pooling(tmp_path: Path) -> None:
     op = host_op(tmp_path, net("PSROIPooling", PS, x=(1, 18, 8, 8), rois=(6, 5, 1, 1)))
-    values = op.values
-    assert (values["pooled_size"], values["group_size"], values["no_trans"]) == (3, 3, True)
+    assert op.values == {
+        "pooled_h": 3, "pooled_w": 3, "spatial_scale": 0.0625, "sampling_ratio": 4,
+        "position_sensitive": 1,
+    }  # fmt: skip
     assert shape_of(op.results[0]) == (6, 2, 3, 3)
-    with pytest.raises(UnsupportedError, match="17 channels, 18 are required"):
+    assert shape_of(op.operands[0]) == (1, 18, 9, 9)  # means around the corners of cells
+    with pytest.raises(UnsupportedError, match="17 channels, output_dim and group_size require 18"):
         loaded(tmp_path, net("PSROIPooling", PS, x=(1, 17, 8, 8), rois=(6, 5, 1, 1)))
 
 
-def test_psroi_pooling_behind_a_proposal(tmp_path: Path) -> None:
-    text = net("Proposal", "", **RPN) + inputs(x=(1, 18, 8, 8))
-    text += layer("PSROIPooling", f'bottom: "l" {PS}', bottom="x", name="p", top="p")
-    with pytest.raises(UnsupportedError, match="regions that a proposal layer finds"):
-        loaded(tmp_path, text)
+def test_an_even_map_is_pooled_to_itself(tmp_path: Path) -> None:
+    """Whatever the bins, a region inside a map of one number a channel has these numbers."""
+    network = loaded(tmp_path, net("PSROIPooling", PS, x=(1, 18, 8, 8), rois=(2, 5, 1, 1)))
+    maps = np.broadcast_to(np.arange(18, dtype=np.float32)[None, :, None, None], (1, 18, 8, 8))
+    rois = np.array([[0, 16, 16, 100, 100], [0, 0, 0, 126, 126]], np.float32)
+    (found,) = execute(main_of(network), [maps, rois.reshape(2, 5, 1, 1)], evaluate)
+    expected = np.broadcast_to(np.arange(18).reshape(2, 3, 3), found.shape)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_a_position_sensitive_pooling_is_near_caffe_s(tmp_path: Path) -> None:
+    """A map that grows along x and y: Caffe's mean of whole cells, with numbers of its own."""
+    settings = PS.replace("output_dim: 2", "output_dim: 1")
+    network = loaded(tmp_path, net("PSROIPooling", settings, x=(1, 9, 20, 20), rois=(1, 5, 1, 1)))
+    ramp = np.arange(20, dtype=np.float32)
+    maps = np.broadcast_to(ramp + ramp[:, None], (1, 9, 20, 20)).copy()
+    roi = np.array([0, 48, 96, 239, 287], np.float32)
+    (found,) = execute(main_of(network), [maps, roi.reshape(1, 5, 1, 1)], evaluate)
+    # Caffe: from 48 / 16 to (239 + 1) / 16, bins of 4 whole cells
+    means = {axis: [start + 4 * n + 1.5 for n in range(3)] for axis, start in (("x", 3), ("y", 6))}
+    expected = np.add.outer(means["y"], means["x"])
+    assert np.abs(found[0, 0] - expected).max() < 0.2
+
+
+def test_a_bin_outside_the_map_is_0(tmp_path: Path) -> None:
+    rest = "roi_pooling_param { pooled_h: 2 pooled_w: 2 spatial_scale: 1 }"
+    network = loaded(tmp_path, net("ROIPooling", rest, x=(1, 1, 4, 4), rois=(2, 5, 1, 1)))
+    maps = -np.ones((1, 1, 4, 4), np.float32)
+    rois = np.array([[0, 0, 0, 3, 3], [0, 9, 9, 12, 12]], np.float32)
+    (found,) = execute(main_of(network), [maps, rois.reshape(2, 5, 1, 1)], evaluate)
+    assert found.tolist() == [[[[-1, -1], [-1, -1]]], [[[0, 0], [0, 0]]]]
 
 
 def test_top_k(tmp_path: Path) -> None:
