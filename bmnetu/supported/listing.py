@@ -21,6 +21,7 @@ from bmnetu.frontend.prototxt.inputs import INPUT_TYPES
 from bmnetu.frontend.prototxt.unknown import SILENT
 from bmnetu.frontend.ufw_pb2 import LayerParameter
 from dialects.functions import FUNCTIONS
+from dialects.host.ops import ALL_OPS as HOST_OPS
 from dialects.host.ops import HostOp
 from dialects.ufw.facts import LayerFacts
 
@@ -196,11 +197,38 @@ def page() -> str:
         "|---|---|",
         *refused,
         "",
+        "## Operations on the host",
+        "",
+        HOST_HEAD + "\n".join(map(_host_row, HOST_OPS)),
+        "",
         "## ONNX operators",
         "",
         f"{', '.join(operators())}. See [onnx.md](onnx.md).",
         "",
     ])
+
+
+HOST_HEAD = """\
+What the runtime's host library computes, by the operation's number in the bmodel: layers above are
+made of some of these. Inputs in brackets can be left out. The struct: offset, type and name of each
+parameter.
+
+| operation | number | inputs | outputs | struct |
+|---|---|---|---|---|
+"""
+
+
+def _host_row(op: type[HostOp]) -> str:
+    """A host op as it is declared."""
+    layer = op.LAYER
+    inputs, outputs = (
+        ", ".join(f"({name})" if i >= len(names) - optional else name
+                  for i, name in enumerate(names))
+        for names, optional in (
+            (layer.inputs, layer.optional), (layer.outputs, layer.optional_outputs)
+        )
+    )  # fmt: skip
+    return f"| {op.name} | {layer.number} | {inputs} | {outputs} | {layer.struct.text() or 'none'} |"
 
 
 def _row(each: LayerType) -> str:
