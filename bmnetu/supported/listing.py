@@ -228,7 +228,8 @@ def _host_row(op: type[HostOp]) -> str:
             (layer.inputs, layer.optional), (layer.outputs, layer.optional_outputs)
         )
     )  # fmt: skip
-    return f"| {op.name} | {layer.number} | {inputs} | {outputs} | {layer.struct.text() or 'none'} |"
+    struct = layer.struct.text() or "none"
+    return f"| {op.name} | {layer.number} | {inputs} | {outputs} | {struct} |"
 
 
 def _row(each: LayerType) -> str:
