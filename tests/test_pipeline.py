@@ -68,33 +68,35 @@ def test_a_level_ends_where_it_is_told(opt: int, precision: str) -> None:
 
 TEXTS = {
     (0, "FP32"): (
-        "keep-reference,convert-ufw-to-quant,quant-choose-winograd,convert-quant-to-tile,"
+        "keep-reference,convert-ufw-to-quant,quant-choose-winograd,quant-fold-constants,"
+        "quant-outline-host,convert-quant-to-tile,"
         "tile-allocate-ddr,tile-allocate-local,convert-tile-to-npu,npu-assign-waits{serial=true}"
     ),
     (0, "INT8"): (
-        "convert-ufw-to-quant,quant-choose-winograd,keep-reference,convert-quant-to-tile,"
+        "convert-ufw-to-quant,quant-choose-winograd,quant-fold-constants,keep-reference,"
+        "quant-outline-host,convert-quant-to-tile,"
         "tile-allocate-ddr,tile-allocate-local,convert-tile-to-npu,npu-assign-waits{serial=true}"
     ),
     (1, "FP32"): (
         "keep-reference,ufw-fold-batch-norm,ufw-fuse-functions,convert-ufw-to-quant,quant-choose-winograd,"
-        "quant-drop-unread,quant-fuse-relu,convert-quant-to-tile{share=2},tile-allocate-ddr,"
+        "quant-fold-constants,quant-drop-unread,quant-outline-host,quant-fuse-relu,convert-quant-to-tile{share=2},tile-allocate-ddr,"
         "tile-allocate-local{overlap=true},convert-tile-to-npu,npu-hoist-loads,npu-assign-waits"
     ),
     (1, "INT8"): (
-        "convert-ufw-to-quant,quant-choose-winograd,quant-drop-unread,keep-reference,"
-        "quant-merge-groups,"
+        "convert-ufw-to-quant,quant-choose-winograd,quant-fold-constants,quant-drop-unread,"
+        "keep-reference,quant-outline-host,quant-merge-groups,"
         "convert-quant-to-tile{share=2},tile-allocate-ddr,tile-allocate-local{overlap=true},"
         "convert-tile-to-npu,npu-hoist-loads,npu-assign-waits"
     ),
     (2, "FP32"): (
         "keep-reference,ufw-fold-batch-norm,ufw-fuse-functions,convert-ufw-to-quant,quant-choose-winograd,"
-        "quant-drop-unread,quant-fuse-relu,quant-slice-batch,quant-slice-rows,"
+        "quant-fold-constants,quant-drop-unread,quant-outline-host,quant-fuse-relu,quant-slice-batch,quant-slice-rows,"
         "convert-quant-to-tile{share=2 whole=true fold=true},tile-keep-local,tile-allocate-ddr,"
         "tile-allocate-local{overlap=true},convert-tile-to-npu,npu-hoist-loads,npu-assign-waits"
     ),
     (2, "INT8"): (
-        "convert-ufw-to-quant,quant-choose-winograd,quant-drop-unread,keep-reference,"
-        "quant-merge-groups,"
+        "convert-ufw-to-quant,quant-choose-winograd,quant-fold-constants,quant-drop-unread,"
+        "keep-reference,quant-outline-host,quant-merge-groups,"
         "quant-slice-batch,quant-slice-rows,quant-cut-strips,"
         "convert-quant-to-tile{share=2 whole=true fold=true},tile-keep-local,tile-allocate-ddr,"
         "tile-allocate-local{overlap=true},convert-tile-to-npu,npu-hoist-loads,npu-assign-waits"

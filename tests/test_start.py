@@ -41,7 +41,7 @@ sys.meta_path.insert(0, Finder)
 """
 WHILE_READING = """
 import bmnetu.frontend.network as network
-def read(path):
+def read(*_):
     signal.raise_signal(signal.SIGNAL)
 network.read_topology = read
 """
