@@ -27,13 +27,15 @@ from bmnetu.compare_data import Given, given_data
 from bmnetu.errors import BmnetuError, InputFileError
 from bmnetu.files.reading import read_bytes
 from dialects.bm1684.chip import BM1684
+from dialects.host.ops import BY_NUMBER, HostOp
 from passes.image import host as image
 from passes.image.groups import CodedGroup
 from passes.image.program import Call, NpuCall, Program, integer, module_tensors
 from passes.image.tensors import NetworkTensor
 from passes.module.functions import functions
+from passes.module.locations import location_text
 from passes.verification.findings import Findings
-from passes.verify_layers import verify_program
+from passes.verify_layers import host_layers, verify_program
 
 
 def _tensor(at: NetworkTensor, is_input: bool) -> Tensor:
@@ -136,6 +138,38 @@ def border_differences(written: Bmodel, compiled: Bmodel) -> Iterator[str]:
             yield from _differences(f"{what} {other.name!r}", tensor, other, TENSOR_FIELDS)
 
 
+def host_differences(program: Program, module: ModuleOp) -> Iterator[str]:
+    """A sentence for each host layer whose operation or parameters are not the module's."""
+    own = Program.of(module)
+    layers = host_layers(module)
+    for place, (call, kept) in enumerate(zip(program.calls, own.calls, strict=False)):
+        if not isinstance(kept, image.HostCall):
+            continue
+        where = location_text(layers[place].location)
+        if not isinstance(call, image.HostCall):
+            yield f"{where}: the file has no host layer in its place"
+        elif call.number != kept.number:
+            known = call.number in BY_NUMBER
+            yield f"{where}: the file has " + (
+                f"{BY_NUMBER[call.number].name}, the module {layers[place].name}" if known
+                else f"no host layer that is known: there is no host layer of number {call.number}"
+            )  # fmt: skip
+        elif call.params != kept.params:
+            yield f"{where}: " + _parameters_apart(layers[place], call.params)
+
+
+def _parameters_apart(op: HostOp, params: bytes) -> str:
+    """The first parameter of a host layer that a file has otherwise."""
+    try:
+        found = op.LAYER.struct.unpack(params)
+    except ValueError as error:
+        return str(error)
+    for name, value in op.values.items():
+        if found[name] != value:
+            return f"{name} is {found[name]} in the file, {value} in the module"
+    return "the parameters are not the module's"
+
+
 TENSOR_FIELDS = tuple(field.name for field in fields(Tensor))
 
 
@@ -173,6 +207,8 @@ def verify(
     data = given_data(Path(cmp_data) if isinstance(cmp_data, str) else cmp_data, shapes)
     findings = Findings()
     for difference in border_differences(bmodel, bmodel_of(module)):
+        findings.fail(difference)
+    for difference in host_differences(program, module):
         findings.fail(difference)
     if findings.ok:
         verify_program(module, program, findings, data, seed)

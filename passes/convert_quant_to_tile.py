@@ -9,6 +9,7 @@ from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Block, SSAValue
 
 from dialects.bm1684 import tile
+from dialects.host.base import HostOp
 from dialects.quant import strips, types
 from dialects.quant.base import PART, QuantOp
 from passes.base import NpuFunctionPass
@@ -100,6 +101,9 @@ class ConvertQuantToTilePass(KernelOptions, NpuFunctionPass):
                 lowering.outputs.setdefault(value, target)
         lowering.homes = homes_in_concats(body, set(lowering.outputs))
         for inner in body.ops:
+            if isinstance(inner, HostOp):
+                why = "stands in a function of the NPU: run quant-outline-host before"
+                raise LayerError(inner.location, f"{inner.name} {why}")
             if isinstance(inner, QuantOp):
                 lowering.lower(inner)
         _copy_repeated(lowering, targets)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from xdsl.context import Context
 from xdsl.dialects.builtin import LocationAttr, ModuleOp
+from xdsl.dialects.func import FuncOp
 from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import PassFailedException
 
@@ -20,7 +21,13 @@ from passes.image.groups import Site, Sites
 from passes.image.host import host_op
 from passes.image.program import Program, module_tensors
 from passes.image.tensors import NetworkTensor
-from passes.module.functions import functions, main_function, reference_module, runs_on_host
+from passes.module.functions import (
+    functions,
+    main_function,
+    names,
+    reference_module,
+    runs_on_host,
+)
 from passes.module.locations import location_text
 from passes.verification.findings import Difference, Findings
 from passes.verification.host import HostError
@@ -55,6 +62,8 @@ def verify_program(
             raise PassFailedException(f'"{tensor.name}" lies outside the network\'s memory')
     required = [InputTensor(t.name, t.shape, np.dtype(t.dtype), t.scale) for t in tensors]
     given = (data or InputData()).of(required, seed)
+    if data is None or not data.arrays:
+        given |= _of_host_layers(main_function(reference), given, seed)
     findings.inputs = given
     sites, layers = Sites.of(module), host_layers(module)
     watched = sites.observations()
@@ -103,6 +112,21 @@ def verify_program(
         if error.group is not None and error.engine is not None and error.id is not None:
             where = sites.location(error.group, error.engine, error.id)
         _fail(findings, where, str(error))
+
+
+def _of_host_layers(
+    function: FuncOp, given: Mapping[str, Array], seed: int
+) -> dict[str, Array]:
+    """Made-up inputs that host layers read, where any numbers will not do."""
+    rng, found = np.random.default_rng(seed), dict[str, Array]()
+    block = function.body.block
+    for value, name in zip(block.args, names(function, "input_names"), strict=True):
+        for use in value.uses:
+            if isinstance(use.operation, HostOp) and name in given:
+                made = use.operation.made_up(use.index, rng)
+                if made is not None and made.dtype == given[name].dtype:
+                    found[name] = made
+    return found
 
 
 def host_layers(module: ModuleOp) -> dict[int, HostOp]:

@@ -22,6 +22,7 @@ from passes.module.functions import functions, npu_functions, runs_on_host
 from tests import detection_nets as nets
 from tests.compiled import compiled
 from tests.host_nets import random_host_module
+from tests.networks import random_weights
 from tests.pipelines import static_passes
 
 LAYER = 'layer "DetectionOutput_found"'
@@ -156,6 +157,54 @@ def test_another_layer_is_found(ssd: CompileResult) -> None:
     verdict = changed(ssd, lambda stage: with_host(stage, change))
     assert LAYER in verdict
     assert "no host layer of number 4711" in verdict
+
+
+def test_a_parameter_that_changes_nothing_is_found(ssd: CompileResult) -> None:
+    def change(subnet: Subnet) -> Subnet:
+        assert subnet.host is not None
+        struct = BY_NUMBER[subnet.host.number].LAYER.struct
+        values = struct.unpack(subnet.host.params) | {"objectness_score": 0.5}
+        return replace(subnet, host=HostCall(subnet.host.number, struct.pack(values)))
+
+    verdict = changed(ssd, lambda stage: with_host(stage, change))
+    assert f"{LAYER}: objectness_score is 0.5 in the file" in verdict
+
+
+def test_boxes_beyond_float32_are_left_out(tmp_path: Path) -> None:
+    """Where the decoding overflows, NPU and CPU are compared on the other boxes."""
+    model, weight = files(tmp_path, nets.yolo_v3(1))
+    data = np.random.default_rng(0).normal(size=(1, 3, 64, 64)).astype(np.float32) * 255
+    made = bmnetu.compile(model, weight, tmp_path, cmp_data={"data": data})
+    assert made.findings is not None
+    assert not np.isfinite(made.findings.outputs["found"]).all()
+
+
+def test_made_up_inputs_of_host_layers_are_usual(tmp_path: Path) -> None:
+    """An image's information has its size, regions lie inside of it."""
+    found = bmnetu.compile(*files(tmp_path, nets.faster_rcnn()), tmp_path).findings
+    assert found is not None
+    assert found.inputs["im_info"].tolist() == [[96, 128, 1]]
+    text = nets.data_layer(2, 4, 8, 9) + nets.data_layer(6, 5, name="rois")
+    settings = "roi_align_param { pooled_h: 2 pooled_w: 2 spatial_scale: 0.5 }"
+    text += nets.layer("ROIAlign", "data rois", "y", settings)
+    model = tmp_path / "regions.prototxt"
+    model.write_text(text)
+    weight = tmp_path / "regions.fp32umodel"
+    weight.write_bytes(random_weights(model, 0).SerializeToString())
+    found = bmnetu.compile(model, weight, tmp_path).findings
+    assert found is not None
+    rois = found.inputs["rois"]
+    assert set(rois[:, 0]) == {0, 1}
+    assert (rois[:, 1:] >= 0).all()
+    assert (rois[:, [1, 3]] <= 18).all()
+    assert (rois[:, [2, 4]] <= 16).all()
+
+
+def test_a_profile_names_the_layers_on_the_host(tmp_path: Path) -> None:
+    model, weight = files(tmp_path, nets.ssd(1))
+    bmnetu.compile(model, weight, tmp_path, enable_profile=True)
+    text = (tmp_path / "compiler_profile_0.txt").read_text()
+    assert "On the host, and not estimated: DetectionOutput_found." in text
 
 
 def test_other_priors_are_found(ssd: CompileResult) -> None:

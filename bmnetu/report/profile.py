@@ -20,7 +20,8 @@ from dialects.bm1684.isa import Engine, Instruction
 from passes.image.groups import command_groups
 from passes.image.program import integer
 from passes.module.functions import npu_functions
-from passes.module.locations import location_text
+from passes.module.locations import layer_name, location_text
+from passes.verify_layers import host_layers
 
 PROFILE_FILES = tuple(f"compiler_profile_0.{suffix}" for suffix in ("txt", "csv", "json"))
 
@@ -94,6 +95,8 @@ class Profile:
     total: LayerProfile
     layers: tuple[LayerProfile, ...]
     unknown: dict[str, int]
+    on_host: tuple[str, ...] = ()
+    """The layers that the host computes, of which no time is known."""
 
     @property
     def milliseconds(self) -> float:
@@ -107,6 +110,7 @@ class Profile:
             "mhz": self.mhz,
             "milliseconds": self.milliseconds,
             "unknown": self.unknown,
+            "on_host": list(self.on_host),
             "total": self.total.record(),
             "layers": [layer.record() for layer in self.layers],
         }
@@ -132,7 +136,9 @@ def profile(module: ModuleOp) -> Profile:
         total.add(command, span, share, is_weights)
     unknown = Counter(command.kind.mnemonic for command in found.unknown)
     mhz = BM1684.clock.tiu / 1e6
-    return Profile(network_name(module), mhz, total, tuple(layers.values()), dict(unknown))
+    on_host = tuple(layer_name(op) for op in host_layers(module).values())
+    rows = tuple(layers.values())
+    return Profile(network_name(module), mhz, total, rows, dict(unknown), on_host)
 
 
 def _begin(location: LocationAttr, span: Span) -> LayerProfile:
@@ -191,6 +197,9 @@ def text(profile: Profile) -> str:
     if profile.unknown:
         kinds = ", ".join(f"{kind} ({count})" for kind, count in profile.unknown.items())
         head.append(f"Commands of unknown cost, counted as 0 cycles: {kinds}.")
+    if profile.on_host:
+        names = ", ".join(map(_printable, profile.on_host))
+        head.append(f"On the host, and not estimated: {names}.")
     return "\n".join([*head, "", *lines[:-1], "", lines[-1]]) + "\n"
 
 

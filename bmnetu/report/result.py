@@ -148,7 +148,8 @@ def summary(findings: Findings, made_up: bool) -> list[str]:
     lines = [
         f"{line}, {findings.undefined} undefined elements left out",
         f"note: the CPU has no finite number for {findings.undefined} elements (outside a layer's"
-        " domain, or beyond float32), so they were not compared"
+        " domain, beyond float32, or of regions that a host layer did not find), so they were not"
+        " compared"
         + ("; -cmp_data=FILE compares on your own input" if made_up else ""),
     ]
     names = [f'"{t.top}"' for t in findings.unproved]

@@ -121,6 +121,11 @@ class HostOp(LayerOp, ABC):
         passed_on = any(isinstance(op, HostOp) and op.varies for op in makers)
         return self.LAYER.varies or self.LAYER.is_detection or passed_on
 
+    def made_up(self, index: int, rng: np.random.Generator) -> Array | None:
+        """A usual value of an operand that is an input of the network, for runs on made-up inputs;
+        None where any numbers will do."""
+        return None
+
     def infer_shapes(self) -> list[Shape]:
         values = self.values
         self.check(values)

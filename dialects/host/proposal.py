@@ -13,6 +13,7 @@ from dialects.host.arrays import rounded
 from dialects.host.base import Array, HostLayer, HostOp
 from dialects.host.boxes import overlap
 from dialects.host.parameters import FLOAT, INT, CStruct, Values, floats, ints
+from dialects.ufw.layer import shape_of
 from dialects.ufw.shapes import Shape, require, show
 
 MOST_ROIS = 200
@@ -73,6 +74,15 @@ class ProposalOp(HostOp):
         require(info == (1, 3), f"im_info is {show(info)}, 1x3 is required")
         rows = min(most_rois(p), count * prod(score[2:]))
         return [(rows, 5, 1, 1), (rows, 1, 1, 1)]
+
+    def made_up(self, index: int, rng: np.random.Generator) -> Array | None:
+        if index != 2:
+            return None
+        height, width = shape_of(self.operands[0])[2:]
+        stride = self.values["feat_stride"]
+        found = np.zeros(shape_of(self.operands[2]), np.float32)
+        found.reshape(-1)[:3] = height * stride, width * stride, 1
+        return found
 
     @classmethod
     def compute(cls, p: Values, inputs: Sequence[Array], results: int) -> list[Array]:

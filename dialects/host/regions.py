@@ -12,10 +12,22 @@ from xdsl.irdl import irdl_op_definition
 from dialects.host.arrays import counted, rounded
 from dialects.host.base import Array, HostLayer, HostOp
 from dialects.host.parameters import BOOL, FLOAT, INT, CStruct, Values
+from dialects.ufw.layer import shape_of
 from dialects.ufw.shapes import Shape, require, show
 
 NOTHING = np.finfo(np.float32).min
 """What RoI pooling writes for a bin outside the feature map."""
+
+
+def made_up_rois(op: HostOp, rng: np.random.Generator) -> Array:
+    """Regions inside of the images of the first operand; of five numbers the first is the image."""
+    images, (height, width) = shape_of(op.operands[0])[0], shape_of(op.operands[0])[2:]
+    shape = shape_of(op.operands[1])
+    ends = np.array([width, height]) / op.values["spatial_scale"]
+    corners = np.sort(rng.random((shape[0], 2, 2)), axis=1) * ends
+    numbers = [np.arange(shape[0])[:, None] % images] * (shape[1] - 4)
+    found = np.concatenate([*numbers, corners.reshape(shape[0], 4)], axis=1)
+    return found.astype(np.float32).reshape(shape)
 
 
 def check_pooled(p: Values) -> None:
@@ -68,6 +80,9 @@ class RoiPoolingOp(HostOp):
         require(len(rois) == 4, f"rois are {show(rois)}, Rx5x1x1 is required: the host library"
                 " takes the step of a row from four dimensions")
         return [(rois[0], maps[1], p["pooled_h"], p["pooled_w"])]
+
+    def made_up(self, index: int, rng: np.random.Generator) -> Array | None:
+        return made_up_rois(self, rng) if index == 1 else None
 
     @classmethod
     def compute(cls, p: Values, inputs: Sequence[Array], results: int) -> list[Array]:
@@ -135,6 +150,9 @@ class RoiAlignMxnetOp(HostOp):
                     f"{channels} channels, position_sensitive requires {count} for each result's")
             channels //= count
         return [(rois[0], channels, p["pooled_h"], p["pooled_w"])]
+
+    def made_up(self, index: int, rng: np.random.Generator) -> Array | None:
+        return made_up_rois(self, rng) if index == 1 else None
 
     @classmethod
     def compute(cls, p: Values, inputs: Sequence[Array], results: int) -> list[Array]:
@@ -217,6 +235,9 @@ class RoiAlignOp(HostOp):
         maps, rois = inputs
         check_maps(maps, rois)
         return [(rois[0], maps[1], p["pooled_h"], p["pooled_w"])]
+
+    def made_up(self, index: int, rng: np.random.Generator) -> Array | None:
+        return made_up_rois(self, rng) if index == 1 else None
 
     @classmethod
     def compute(cls, p: Values, inputs: Sequence[Array], results: int) -> list[Array]:
@@ -308,6 +329,9 @@ class PsRoiPoolingOp(HostOp):
                     f"trans is {show(trans)}, {rois[0]}x2Kx{part}x{part} is required, K divides"
                     f" {p['output_dim']}")
         return [(rois[0], p["output_dim"], size, size)]
+
+    def made_up(self, index: int, rng: np.random.Generator) -> Array | None:
+        return made_up_rois(self, rng) if index == 1 else None
 
     @classmethod
     def compute(cls, p: Values, inputs: Sequence[Array], results: int) -> list[Array]:

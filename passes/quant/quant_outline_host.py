@@ -17,7 +17,16 @@ from dialects.execute import names_of
 from dialects.host.base import HostOp
 from dialects.quant import types
 from dialects.quant.eltwise import ConstantOp
-from passes.module.functions import CLEARED_NAMES, HOST, RUNS_ON, SHARED_NAMES, main_function, names
+from passes.module.functions import (
+    CLEARED_NAMES,
+    HOST,
+    RUNS_ON,
+    SHARED_NAMES,
+    functions,
+    main_function,
+    names,
+    runs_on_host,
+)
 
 BEFORE_ALL = -1
 """The stage of host layers that read nothing of the NPU's."""
@@ -61,6 +70,8 @@ class QuantOutlineHostPass(ModulePass):
     level = "quant"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
+        if any(runs_on_host(function) for function in functions(op)):
+            return
         function = main_function(op)
         if not any(isinstance(inner, HostOp) for inner in function.body.block.ops):
             return

@@ -131,7 +131,7 @@ def _difference(op: Operation, got: Array, known: Known) -> Difference:
     """How far a tensor is from what is known of it. A host layer also states how much of its result
     is undefined."""
     if isinstance(op, HostOp):
-        return Difference.between(got, known.array)
+        return Difference.between(_finite(got), known.array)
     return Difference.between(got, known.array, known.undefined)
 
 
@@ -146,6 +146,13 @@ def detections_apart(op: Operation, got: Array, known: Known) -> Difference:
     worst = np.concatenate(nearest)
     count = int(np.count_nonzero(worst > 0))
     return Difference(float(worst.max(initial=0.0)), count)
+
+
+def _finite(array: Array) -> Array:
+    """An array with NaN for what is no finite number, as the CPU's have it."""
+    if array.dtype.kind != "f":
+        return array
+    return np.where(np.isfinite(array), array, np.float32(np.nan))
 
 
 def _rows(array: Array) -> Array:

@@ -20,9 +20,10 @@ def judged_values(function: FuncOp) -> dict[str, SSAValue]:
     """By name, what tells how good the outputs of a ufw function are.
 
     Those are the outputs, number by number. Host layers compute the same in float and INT8 nets,
-    but what they find has no fixed places, as boxes come in the order of their scores. So what is
-    read by a host layer that makes an output takes the output's place; prior boxes and inputs of
-    the net do not count. Where nothing else is read the output stays.
+    but what they find has no fixed places, as boxes come in the order of their scores. So what
+    host layers read takes the place of an output that depends on them, also through layers of the
+    NPU; prior boxes and inputs of the net do not count. Where nothing else is read the output
+    stays.
     """
     last = function.body.block.last_op
     assert isinstance(last, ReturnOp)
@@ -55,11 +56,11 @@ def judged(module: ModuleOp) -> ModuleOp:
 
 
 def _is_of_host(value: SSAValue) -> bool:
-    """Whether a host layer makes the numbers, wherever moves of data put them."""
+    """Whether a host layer makes the numbers, or those that they are computed from."""
     op = value.owner
-    if isinstance(op, LayerOp) and (op.has_trait(MovesData) or op.has_trait(JoinsOperands)):
-        return any(map(_is_of_host, op.operands))
-    return isinstance(op, HostOp)
+    if isinstance(op, HostOp):
+        return True
+    return isinstance(op, LayerOp) and any(map(_is_of_host, op.operands))
 
 
 def _read(value: SSAValue) -> Iterator[SSAValue]:
@@ -69,7 +70,7 @@ def _read(value: SSAValue) -> Iterator[SSAValue]:
     for operand in op.operands:
         if _is_of_host(operand):
             yield from _read(operand)
-        elif isinstance(op, HostOp) and _is_computed(operand):
+        elif _is_computed(operand):
             yield operand
 
 

@@ -19,6 +19,7 @@ from bmnetu.errors import InputFileError
 from bmnetu.frontend.ufw_pb2 import LayerParameter
 from bmnetu.frontend.weights.scales import FULL_SCALE_SIGNED, FULL_SCALE_UNSIGNED
 from dialects.constant import Array
+from dialects.host.base import HostOp
 from dialects.ufw.layer import LayerOp
 
 DEAD_BELOW = 1e-12
@@ -71,6 +72,8 @@ class Measured:
         else:
             found = self._measured(value) * settings.th_scale
             said = "on the calibration data it has threshold"
+        if isinstance(value.owner, HostOp):  # never held in 8 bits itself
+            found = min(found, LARGEST_THRESHOLD / 2)
         if not (isfinite(found) and DEAD_BELOW < found < LARGEST_THRESHOLD):
             raise InputFileError(
                 f'blob "{name}" cannot be held in 8 bits: {said} {found:g}; '

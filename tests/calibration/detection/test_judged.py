@@ -111,7 +111,7 @@ def test_int32_results_and_rows_that_are_not_filled(
     files = Files.of(tmp_path, text)
     network = with_host_layers(files)
     net = FloatNet(with_host_layers(files), False)
-    assert list(net.judged) == ["f", "best_i", "places_i", "behind"]
+    assert list(net.judged) == ["f", "best_i", "places_i"]
 
     def load(*_: object, **__: object) -> Network:
         return network
