@@ -14,7 +14,7 @@ from bmnetu.frontend.cut import WHOLE, Cut
 from bmnetu.frontend.importer import build_module, check_known
 from bmnetu.frontend.prototxt.inputs import INPUT_TYPES, Input, reshaped
 from bmnetu.frontend.prototxt.readings import reading_notes, readings
-from bmnetu.frontend.prototxt.topology import Topology, read_topology
+from bmnetu.frontend.prototxt.topology import Topology
 from bmnetu.frontend.ufw_pb2 import BlobShape, LayerParameter, NetParameter, Preprocess
 from bmnetu.frontend.weights.blobs import Weights
 from bmnetu.frontend.weights.scales import prototxt_scale_note
@@ -90,7 +90,7 @@ def read_files(
     if model.suffix.lower() != ONNX:
         if weight is None:
             raise UsageError(f"-weight must be given: {model} has no weights")
-        return cut.applied(read_topology(model, cut.outputs)), read_weights(weight)
+        return cut.read(model), read_weights(weight)
     if weight is not None:
         raise UsageError(f"-weight={weight}: leave it out, {model} has its weights itself")
     try:

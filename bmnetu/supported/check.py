@@ -26,7 +26,7 @@ from bmnetu.frontend.network import ONNX, placeholder_notes
 from bmnetu.frontend.prototxt.inputs import reshaped
 from bmnetu.frontend.prototxt.layer import Layer
 from bmnetu.frontend.prototxt.readings import reading_notes, readings
-from bmnetu.frontend.prototxt.topology import Topology, read_topology
+from bmnetu.frontend.prototxt.topology import Topology
 from bmnetu.frontend.weights.blobs import BlobSource, Coefficients, Required
 from dialects.host.ops import HostOp
 from dialects.names import shown
@@ -123,7 +123,7 @@ def check_network(
     plugins()
     if model.suffix.lower() == ONNX:
         return _check_onnx(model, shapes, max_n, cut)
-    topology = cut.applied(read_topology(model, cut.outputs))
+    topology = cut.read(model)
     return Check(str(model), *_checked(topology, NoWeights(), shapes, max_n))
 
 
