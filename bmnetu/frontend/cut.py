@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from bmnetu.errors import UsageError
 from bmnetu.frontend.layers.importers import IMPORTERS
 from bmnetu.frontend.prototxt.cut import cut_note, split_needed
-from bmnetu.frontend.prototxt.topology import Topology
+from bmnetu.frontend.prototxt.layer import Layer
+from bmnetu.frontend.prototxt.topology import Topology, read_topology
+from bmnetu.frontend.prototxt.unique_names import named_as_blobs
 from dialects.host.ops import HostOp
 
 
@@ -18,6 +22,10 @@ class Cut:
 
     outputs: tuple[str, ...] = ()
     host: bool = True
+
+    def read(self, path: Path) -> Topology:
+        """The prototxt, ending there; see :func:`read_topology` and :meth:`applied`."""
+        return self.applied(read_topology(path, self.outputs, self.host))
 
     def applied(self, topology: Topology) -> Topology:
         """The topology, which has ``outputs`` already, without host layers where these are not
@@ -39,21 +47,40 @@ def without_host(topology: Topology) -> Topology:
     an output. Raises :class:`UsageError` where nothing is left."""
     lost: set[str] = set()
     border: set[str] = set()
+    left_out = 0
     for layer in topology.layers:
-        if is_host(layer.param.type):
+        if is_host(layer.param.type) or not lost.isdisjoint(layer.bottoms):
             border.update(layer.bottoms)
             lost.update(layer.tops)
-        elif not lost.isdisjoint(layer.bottoms):
-            lost.update(layer.tops)
-    if not lost:
+            left_out += 1
+    if not left_out:
         return topology
     wanted = (border | set(topology.outputs)) - lost
     outputs = tuple(top for layer in topology.layers for top in layer.tops if top in wanted)
     if not outputs:
-        raise UsageError(f"-host=false: {topology.path} has no layers before its host layers")
+        all_ = left_out == len(topology.layers)
+        without = "layers before its host layers" if all_ else "outputs without its host layers"
+        raise UsageError(f"-host=false: {topology.path} has no {without}")
     kept, dropped = split_needed(topology.layers, outputs)
+    kept, outputs = named_as_blobs(kept, outputs, _versions(topology, kept))
     note = cut_note(topology.path, "-host=false", dropped, outputs)
     return replace(
         topology, layers=tuple(kept), outputs=outputs, notes=(*topology.notes, note),
         unknown=topology.unknown_of(kept),
     )  # fmt: skip
+
+
+def _versions(topology: Topology, layers: Sequence[Layer]) -> dict[str, list[str]]:
+    """The unique names of each blob whose last one of ``layers`` has not the name of the text; that
+    one first, then in order."""
+    found: dict[str, list[str]] = {}
+    for layer in layers:
+        for blob, top in zip(layer.param.top, layer.tops, strict=False):
+            found.setdefault(blob, []).append(top)
+    free = {top for layer in topology.layers for top in layer.tops}
+    free -= {blob.name for blob in topology.inputs}
+    return {
+        blob: list(dict.fromkeys([blob, *names]))
+        for blob, names in found.items()
+        if blob in free and names[-1] != blob
+    }

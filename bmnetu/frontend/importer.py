@@ -186,8 +186,11 @@ def _check_count(layer: Layer, what: str, count: int, allowed: tuple[int, int]) 
     least, most = allowed
     if least <= count <= most:
         return
-    single = f"{least}" if least == most else f"1 or {most}"
-    required = f"at least {least}" if most == ANY else single
+    required = f"{least} to {most}"
+    if most == ANY:
+        required = f"at least {least}"
+    elif most - least < 2:
+        required = f"{least}" if least == most else f"{least} or {most}"
     raise InputFileError(layer.fault(f"has {count} {what}(s), {required} is required"))
 
 

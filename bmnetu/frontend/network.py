@@ -13,12 +13,14 @@ from bmnetu.errors import UnsupportedError, UsageError
 from bmnetu.frontend.cut import WHOLE, Cut
 from bmnetu.frontend.importer import build_module, check_known
 from bmnetu.frontend.prototxt.inputs import INPUT_TYPES, Input, reshaped
+from bmnetu.frontend.prototxt.layer import Layer
 from bmnetu.frontend.prototxt.readings import reading_notes, readings
-from bmnetu.frontend.prototxt.topology import Topology, read_topology
+from bmnetu.frontend.prototxt.topology import Topology
 from bmnetu.frontend.ufw_pb2 import BlobShape, LayerParameter, NetParameter, Preprocess
 from bmnetu.frontend.weights.blobs import Weights
 from bmnetu.frontend.weights.scales import prototxt_scale_note
 from bmnetu.frontend.weights.weight_file import read_weights
+from dialects.host.ops import HostOp
 from dialects.names import quoted
 from dialects.ufw.ops import Top
 from dialects.ufw.shapes import show
@@ -90,7 +92,7 @@ def read_files(
     if model.suffix.lower() != ONNX:
         if weight is None:
             raise UsageError(f"-weight must be given: {model} has no weights")
-        return cut.applied(read_topology(model, cut.outputs)), read_weights(weight)
+        return cut.read(model), read_weights(weight)
     if weight is not None:
         raise UsageError(f"-weight={weight}: leave it out, {model} has its weights itself")
     try:
@@ -131,7 +133,7 @@ def build_network(
         module = build_module(topology, used, weights, kinds, name)
     except UnsupportedError as error:
         raise UnsupportedError("\n".join([error.message, *hints])) from error
-    notes += hints + reading_notes(model, possible)
+    notes += hints + reading_notes(model, possible) + host_notes(module, topology.layers)
     precision = Precision.INT8 if scales else Precision.FP32
     compiled = as_compiled(topology, used, name)
     return Network(module, precision, tuple(notes), compiled, weights.preprocess)
@@ -151,6 +153,13 @@ def placeholder_notes(topology: Topology, inputs: Sequence[Input]) -> list[str]:
         for blob in inputs
         if len(blob.shape) == 4 and blob.shape[2:] == (1, 1)
     ]
+
+
+def host_notes(module: ModuleOp, layers: Sequence[Layer]) -> list[str]:
+    """The remarks of the module's host layers, each with the place of its layer."""
+    makers = {top: layer for layer in layers for top in layer.tops}
+    ops = (op for op in module.walk() if isinstance(op, HostOp))
+    return [makers[op.top_names[0]].fault(op.note) for op in ops if op.note]
 
 
 def _split_unread(topology: Topology, inputs: Sequence[Input]) -> tuple[list[Input], list[Input]]:

@@ -26,7 +26,7 @@ from bmnetu.frontend.network import ONNX, placeholder_notes
 from bmnetu.frontend.prototxt.inputs import reshaped
 from bmnetu.frontend.prototxt.layer import Layer
 from bmnetu.frontend.prototxt.readings import reading_notes, readings
-from bmnetu.frontend.prototxt.topology import Topology, read_topology
+from bmnetu.frontend.prototxt.topology import Topology
 from bmnetu.frontend.weights.blobs import BlobSource, Coefficients, Required
 from dialects.host.ops import HostOp
 from dialects.names import shown
@@ -123,7 +123,7 @@ def check_network(
     plugins()
     if model.suffix.lower() == ONNX:
         return _check_onnx(model, shapes, max_n, cut)
-    topology = cut.applied(read_topology(model, cut.outputs))
+    topology = cut.read(model)
     return Check(str(model), *_checked(topology, NoWeights(), shapes, max_n))
 
 
@@ -170,22 +170,22 @@ def _checked(
     block = Block(arg_types=[Top(blob.name).type(input_shape(blob)) for blob in inputs])
     values: dict[str, SSAValue] = dict(zip([x.name for x in inputs], block.args, strict=True))
 
-    def walked() -> tuple[LayerCheck, ...]:
+    def walked() -> tuple[tuple[LayerCheck, ...], list[str]]:
         walk = _Walk(topology, source, dict(values))
-        return tuple(walk.check(layer) for layer in topology.layers)
+        return tuple(walk.check(layer) for layer in topology.layers), walk.notes
 
-    possible, layers = readings(topology.layers), walked()
+    possible, (layers, host_notes) = readings(topology.layers), walked()
     for reading in possible:
         if _faults(layers):
             reading.take(second=True)
-            again = walked()
+            again, notes_again = walked()
             better = _faults(again) < _faults(layers)
-            layers = again if better else layers
+            layers, host_notes = (again, notes_again) if better else (layers, host_notes)
             reading.take(second=better)
     notes = [*topology.notes, *reading_notes(topology.path, possible)]
     notes += [] if shapes else placeholder_notes(topology, inputs)
     known = [layer for layer in topology.layers if layer.param.type in IMPORTERS]
-    notes += foreign_notes(known)
+    notes += [*foreign_notes(known), *host_notes]
     return layers, tuple(notes)
 
 
@@ -195,7 +195,8 @@ def _faults(layers: tuple[LayerCheck, ...]) -> int:
 
 
 class _Walk:
-    """A walk over the layers. ``values`` are the blobs whose shapes are known."""
+    """A walk over the layers. ``values`` are the blobs whose shapes are known, ``notes`` remarks of
+    host layers."""
 
     def __init__(
         self, topology: Topology, source: BlobSource, values: dict[str, SSAValue]
@@ -204,6 +205,7 @@ class _Walk:
         self.values = values
         self.faults: dict[str | None, list[str]] = {}
         self.seen: dict[object, str] = {}
+        self.notes: list[str] = []
         for each in topology.unknown:
             if each.is_error:
                 self.faults.setdefault(each.layer, []).append(str(each.unknown))
@@ -230,6 +232,7 @@ class _Walk:
             return Status.UNSUPPORTED, _reason(error, layer)
         self.values |= dict(zip(layer.tops, op.results, strict=True))
         if isinstance(op, HostOp):
+            self.notes += [layer.fault(op.note)] if op.note else []
             return Status.HOST, ""
         reason = self.refusal(op)
         if reason:

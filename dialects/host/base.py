@@ -110,6 +110,11 @@ class HostOp(LayerOp, ABC):
         return self.LAYER.struct.values(self.parameters)
 
     @property
+    def note(self) -> str | None:
+        """A remark for the user: where the host library does less than the settings ask for."""
+        return None
+
+    @property
     def packed(self) -> bytes:
         """The parameters as the struct's bytes."""
         return self.LAYER.struct.pack(self.values)

@@ -7,9 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dialects.ufw.shapes import require
+
 Array = NDArray[Any]
 NO_IMAGE_ROW = -1.0
 """What the columns behind the image hold in the rows of a batch in which nothing is found."""
+
+
+def check_overlap(threshold: float) -> None:
+    """Raises unless boxes can overlap that much."""
+    require(0 <= threshold <= 1, f"nms_threshold is {threshold:g}, it must be between 0 and 1")
 
 
 def overlap(box: Array, others: Array, extra: float = 0.0) -> Array:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
+from math import isnan, prod
 from typing import ClassVar
 
 import numpy as np
 from xdsl.irdl import irdl_op_definition
 
 from dialects.host.base import Array, HostLayer, HostOp
-from dialects.host.boxes import batch_rows, overlap
+from dialects.host.boxes import batch_rows, check_overlap, overlap
 from dialects.host.parameters import BOOL, FLOAT, INT, CStruct, Values
 from dialects.ufw.shapes import Shape, require, show
 
@@ -78,6 +78,11 @@ def check_detection(p: Values) -> None:
     require(p["code_type"] in (1, 2, 3), f"there is no code_type {p['code_type']}")
     require(0 < p["eta"] <= 1, f"eta is {p['eta']}, it must be above 0 and at most 1")
     require(p["num_classes"] >= 1, "num_classes must be positive")
+    require(p["keep_top_k"] > 0 or p["keep_top_k"] == -1,
+            f"keep_top_k is {p['keep_top_k']}, it must be positive, or -1 for all")
+    require(p["top_k"] >= -1, f"top_k is {p['top_k']}, it must not be below -1, which is all")
+    check_overlap(p["nms_threshold"])
+    require(not isnan(p["confidence_threshold"]), "confidence_threshold is no number")
 
 
 def detection_rows(p: Values, inputs: Sequence[Shape]) -> Shape:

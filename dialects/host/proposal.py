@@ -59,7 +59,18 @@ class ProposalOp(HostOp):
             require(1 <= count <= MOST_ANCHOR_SETTINGS,
                     f"{count} {name}, the host library takes 1 to {MOST_ANCHOR_SETTINGS}")
             require(all(x > 0 for x in p[name][:count]), f"{name} must be positive")
+        require(p["feat_stride"] > 0, f"feat_stride is {p['feat_stride']}, it must be positive")
+        require(p["post_nms_topN"] >= 0,
+                f"post_nms_topn is {p['post_nms_topN']}, it must not be negative")
         require(p["base_size"] > 0, f"base_size is {p['base_size']}, it must be positive")
+
+    @property
+    def note(self) -> str | None:
+        asked = self.values["post_nms_topN"]
+        if 0 < asked <= MOST_ROIS or shape_of(self.results[0])[0] < MOST_ROIS:
+            return None
+        more = f"{asked} asks for more" if asked else "0 asks for all"
+        return f"the host library finds {MOST_ROIS} regions at most, post_nms_topn: {more}"
 
     @classmethod
     def shapes(cls, p: Values, inputs: Sequence[Shape]) -> list[Shape]:

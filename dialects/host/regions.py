@@ -31,9 +31,16 @@ def made_up_rois(op: HostOp, rng: np.random.Generator) -> Array:
 
 
 def check_pooled(p: Values) -> None:
-    """Raises unless the size of the result is positive."""
+    """Raises unless the size of the result and the scale of the regions are positive."""
     require(p["pooled_h"] > 0 and p["pooled_w"] > 0,
             f"{p['pooled_h']}x{p['pooled_w']} bins, both must be positive")
+    check_scale(p)
+
+
+def check_scale(p: Values) -> None:
+    """Raises unless the scale of the regions is positive."""
+    require(p["spatial_scale"] > 0,
+            f"spatial_scale is {p['spatial_scale']:g}, it must be positive")
 
 
 def check_maps(maps: Shape, rois: Shape, sizes: tuple[int, ...] = (5,)) -> None:
@@ -307,6 +314,7 @@ class PsRoiPoolingOp(HostOp):
 
     @classmethod
     def check(cls, p: Values) -> None:
+        check_scale(p)
         for name in ("output_dim", "group_size", "pooled_size", "sample_per_part"):
             require(p[name] > 0, f"{name} is {p[name]}, it must be positive")
         require(p["no_trans"] or p["part_size"] > 0,

@@ -10,7 +10,7 @@ import numpy as np
 from xdsl.irdl import irdl_op_definition
 
 from dialects.host.base import Array, HostLayer, HostOp
-from dialects.host.boxes import batch_rows
+from dialects.host.boxes import batch_rows, check_overlap
 from dialects.host.parameters import FLOAT, INT, CStruct, Values, floats
 from dialects.ufw.shapes import Shape, require, show
 
@@ -96,6 +96,7 @@ class YoloV3DetectionOutputOp(HostOp):
                 f"num_inputs is {p['num_inputs']}, the host library takes 1 to {MOST_HEADS} heads")
         require(p["num_classes"] > 0 and p["num_boxes"] > 0,
                 f"{p['num_boxes']} boxes of {p['num_classes']} classes, both must be positive")
+        check_overlap(p["nms_threshold"])
         require(p["mask_group_size"] >= 0, "mask_group_size must not be negative")
         last = (p["num_inputs"] - 1) * p["mask_group_size"] + p["num_boxes"]
         require(last <= MOST_ANCHORS,
@@ -103,6 +104,10 @@ class YoloV3DetectionOutputOp(HostOp):
         for t in range(p["num_inputs"]):
             for k in p["mask"][t * p["mask_group_size"]:][: p["num_boxes"]]:
                 require(0 <= k < MOST_ANCHORS, f"mask names anchor {k:g}, there are 0 to 8")
+                width, height = p["biases"][2 * int(k) :][:2]
+                require(width > 0 and height > 0,
+                        f"biases of anchor {k:g} are {width:g} and {height:g}, both must be"
+                        " positive")
             require(p["anchors_scale"][t] > 0, "anchors_scale must be positive")
 
     @classmethod

@@ -20,6 +20,7 @@ from xdsl.dialects.builtin import (
     StringAttr,
     TensorType,
     f32,
+    i32,
     i64,
 )
 from xdsl.ir import Attribute, SSAValue
@@ -85,6 +86,11 @@ def verify_tensor(value: SSAValue) -> None:
     """Raises unless the value is a float tensor, or an 8-bit one with its scale."""
     kind = tensor_type(value)
     checked(kind.get_shape())
+    require(
+        kind.element_type != i32,
+        "the indices of a host layer are integers, which no layer of the NPU can read: make them an"
+        " output of the network",
+    )
     if isinstance(kind.encoding, ScaleAttr):
         scale = kind.encoding.data.scale
         require(

@@ -17,6 +17,7 @@ from bmnetu.frontend.prototxt.topology import read_topology
 from bmnetu.supported.check import check_network
 from dialects.execute import names_of
 from passes.module.functions import main_function
+from tests.detection_nets import faster_rcnn, r_fcn, yolo_v2
 from tests.frontend.samples import data, layer, names, written
 from tests.networks import random_weights
 
@@ -99,6 +100,68 @@ def test_the_heads_come_out_raw(tmp_path: Path) -> None:
     (note,) = found.notes
     assert '2 layers are left out, "boxes" (DetectionOutput), "behind" (Power)' in note
     assert Cut().applied(read_topology(path)).outputs == ("behind", "side")
+
+
+@pytest.mark.parametrize(("text", "heads", "kinds"), [
+    (yolo_v2(1), ("head",), {"YoloDetectionOutput"}),
+    (r_fcn(), ("deltas", "prob_r", "cls_map", "box_map"), {"Proposal", "PSROIPooling", "Pooling"}),
+    (faster_rcnn(), ("f4", "deltas", "prob_r"), {"Proposal", "ROIPooling", "InnerProduct"}),
+])  # fmt: skip
+def test_the_heads_are_those_of_the_user(
+    tmp_path: Path, text: str, heads: tuple[str, ...], kinds: set[str]
+) -> None:
+    """Not those of the layers that stand for the user's own."""
+    path = tmp_path / "net.prototxt"
+    path.write_text(text)
+    found = Cut(host=False).read(path)
+    assert found.outputs == heads
+    for kind in kinds:
+        assert f"({kind})" in found.notes[-1]
+    assert not any("/" in top for layer in found.layers for top in layer.tops)
+    model, weight = written(tmp_path, text)
+    assert names(load_network(model, weight, cut=Cut(host=False)))[1] == list(heads)
+    assert check_network(model, cut=Cut(host=False)).ok
+
+
+def test_heads_that_are_written_in_place_have_their_own_name(tmp_path: Path) -> None:
+    """Also where the host layer itself works in place."""
+    path = tmp_path / "net.prototxt"
+    path.write_text(
+        data(1, 3, 8, 8)
+        + layer("Convolution", CONV, name="conv", top="head")
+        + layer("ReLU", name="relu", bottom="head", top="head")
+        + layer("Yolo", "yolo_param { classes: 3 num: 1 }", name="yolo", bottom="head", top="head")
+    )
+    found = Cut(host=False).read(path)
+    assert found.outputs == ("head",)
+    assert [each.tops for each in found.layers] == [("head_2",), ("head",)]
+
+
+def test_layers_that_only_what_is_left_out_reads(tmp_path: Path) -> None:
+    top_k = layer("TopK", "topk_param { k: 2 }", name="t", top="t")
+    path = tmp_path / "net.prototxt"
+    net = (
+        layer("Convolution", CONV, name="a", top="a")
+        + layer("TopK", "topk_param { k: 8 }", name="t", bottom="a", top="t")
+        + layer("Convolution", CONV, name="y", top="y")
+        + layer("Concat", 'bottom: "y"', name="joined", bottom="t", top="joined")
+    )
+    path.write_text(data(1, 3, 8, 8) + net)
+    found = Cut(host=False).read(path)
+    assert found.outputs == ("a", "y")
+    assert '2 layers are left out, "t" (TopK), "joined" (Concat)' in found.notes[-1]
+    beside = layer("Convolution", CONV, name="y", top="y")
+    path.write_text(data(1, 3, 8, 8) + top_k + beside
+                    + layer("Eltwise", 'bottom: "y"', name="sum", bottom="t", top="sum"))
+    assert Cut(host=False).read(path).outputs == ("y",)
+    path.write_text(data(1, 3, 8, 8) + top_k
+                    + layer("Eltwise", 'bottom: "data"', name="sum", bottom="t", top="sum"))
+    with pytest.raises(UsageError, match="has no layers before its host layers"):
+        Cut(host=False).read(path)
+    path.write_text(data(1, 3, 8, 8) + top_k + beside
+                    + 'layer { name: "s" type: "Silence" bottom: "y" }\n')
+    with pytest.raises(UsageError, match="has no outputs without its host layers"):
+        Cut(host=False).read(path)
 
 
 def test_a_net_without_host_layers_stays(tmp_path: Path) -> None:

@@ -397,6 +397,7 @@ FAULTS: list[tuple[str, str, str, type[BmnetuError]]] = [
      InputFileError),
     ("Eltwise", "", "has 1 bottom(s), at least 2 is required", InputFileError),
     ("ReLU", 'top: "b"', "has 2 top(s), 1 is required", InputFileError),
+    ("DetectionOutput", 'bottom: "data"', "has 2 bottom(s), 3 to 5 is required", InputFileError),
     ("Scale", 'bottom: "data" bottom: "data"', "has 3 bottom(s), 1 or 2 is required",
      InputFileError),
 ]  # fmt: skip

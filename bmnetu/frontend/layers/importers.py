@@ -265,7 +265,13 @@ IMPORTERS: dict[str, Importer] = {
     "Squeeze": Importer(rearrange.squeeze, ops.ReshapeOp),
     "StrideSlice": Importer(pixels.stride_slice, ops.StridedSliceOp),
     "Tile": Importer(pixels.tile, ops.TileOp),
-    "TopK": Importer(regions.top_k, TopKOp, tops=(1, 2)),
+    "TopK": Importer(
+        regions.top_k,
+        TopKOp,
+        tops=(1, 2),
+        limits="k is a positive number of the text, one bottom; tops are values and indices, or"
+        " values alone; the largest first; no layer of the NPU reads the indices",
+    ),
     "Transpose": Importer(rearrange.transpose, ops.PermuteOp),
     "Unpooling": Importer(
         pixels.unpooling,

@@ -61,9 +61,10 @@ Placed = tuple[LayerParameter, int]
 """A layer and its line."""
 
 
-def read_topology(path: Path, whitelist: Sequence[str] = ()) -> Topology:
+def read_topology(path: Path, whitelist: Sequence[str] = (), host: bool = True) -> Topology:
     """Reads a prototxt; the net ends at the blobs of ``whitelist``, before those of its own
-    ``output_whitelist``.
+    ``output_whitelist``. Unless ``host``, layers of the host stay as the user wrote them: the net
+    is to end before them.
 
     Raises :class:`InputFileError` with file and line, and :class:`UsageError` for a name in
     ``whitelist`` that no layer makes.
@@ -77,8 +78,9 @@ def read_topology(path: Path, whitelist: Sequence[str] = ()) -> Topology:
     params = [(each, line) for param, line in params for each in without_fused(as_known(param))]
     params = [(each, line) for param, line in params for each in without_axpy(param)]
     params = [(each, line) for param, line in params for each in without_crelu(param)]
-    params = [(each, line) for param, line in params for each in without_yolo(param)]
-    params = [(each, line) for param, line in params for each in without_defects(param)]
+    if host:
+        params = [(each, line) for param, line in params for each in without_yolo(param)]
+        params = [(each, line) for param, line in params for each in without_defects(param)]
     blocks = tuple(param for param, _ in params if param.type == "DenseBlock")
     params = [(each, line) for param, line in params for each in without_blocks(param)]
     read = {bottom for param, _ in params for bottom in param.bottom}

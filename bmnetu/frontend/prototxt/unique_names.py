@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from bmnetu.errors import InputFileError
@@ -111,18 +111,26 @@ class UniqueNames:
         self, layers: Sequence[Layer], outputs: Sequence[str]
     ) -> tuple[list[Layer], tuple[str, ...]]:
         """The layers and outputs with each output under its blob's own name."""
-        renamed: dict[str, str] = {}
-        for blob, names in self.versions.items():
-            if blob not in self.given and len(names) > 1 and names[-1] in outputs:
-                renamed |= dict(zip(names, [*names[1:], names[0]], strict=True))
-        if not renamed:
-            return list(layers), tuple(outputs)
+        own = {blob: names for blob, names in self.versions.items() if blob not in self.given}
+        return named_as_blobs(layers, outputs, own)
 
-        def all_of(names: Iterable[str]) -> tuple[str, ...]:
-            return tuple(renamed.get(name, name) for name in names)
 
-        found = [
-            replace(layer, bottoms=all_of(layer.bottoms), tops=all_of(layer.tops))
-            for layer in layers
-        ]
-        return found, all_of(outputs)
+def named_as_blobs(
+    layers: Sequence[Layer], outputs: Sequence[str], versions: Mapping[str, Sequence[str]]
+) -> tuple[list[Layer], tuple[str, ...]]:
+    """The layers and outputs with each output that is the last of a blob's ``versions`` under the
+    name of the first."""
+    renamed: dict[str, str] = {}
+    for names in versions.values():
+        if len(names) > 1 and names[-1] in outputs:
+            renamed |= dict(zip(names, [*names[1:], names[0]], strict=True))
+    if not renamed:
+        return list(layers), tuple(outputs)
+
+    def all_of(names: Iterable[str]) -> tuple[str, ...]:
+        return tuple(renamed.get(name, name) for name in names)
+
+    found = [
+        replace(layer, bottoms=all_of(layer.bottoms), tops=all_of(layer.tops)) for layer in layers
+    ]
+    return found, all_of(outputs)

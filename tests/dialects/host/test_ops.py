@@ -131,6 +131,8 @@ ROIS = [(2, 12, 8, 9), (10, 5)]
 ALIGN = {**POOLED, "sampling_ratio": 2, "position_sensitive": 0}
 HEADS = [(2, 27, 13, 13), (2, 27, 26, 26)]
 D = [(2, 4, 5, 7), (2, 36, 5, 7), (2, 18, 5, 7)]
+NAN = float("nan")
+PSROIS = [(1, 18, 8, 9), (10, 5)]
 Wrong = tuple[str, type[HostOp], Values, list[Shape], int]
 WRONG: list[Wrong] = [
     ("share_location is false", ops.DetectionOutputOp, {**SSD, "share_location": False}, L, 1),
@@ -138,6 +140,14 @@ WRONG: list[Wrong] = [
      {**SSD, "background_label_id": -1}, L, 1),
     ("no code_type 4", ops.DetectionOutputOp, {**SSD, "code_type": 4}, L, 1),
     ("eta is 0", ops.DetectionOutputOp, {**SSD, "eta": 0.0}, L, 1),
+    ("keep_top_k is 0", ops.DetectionOutputOp, {**SSD, "keep_top_k": 0}, L, 1),
+    ("keep_top_k is -2", ops.RefineDetDetectionOutputOp, {**SSD, "keep_top_k": -2}, L1, 1),
+    ("top_k is -2", ops.DetectionOutputOp, {**SSD, "top_k": -2}, L, 1),
+    ("nms_threshold is -0.1", ops.DetectionOutputOp, {**SSD, "nms_threshold": -0.1}, L, 1),
+    ("nms_threshold is 45", ops.DetectionOutputOp, {**SSD, "nms_threshold": 45.0}, L, 1),
+    ("nms_threshold is nan", ops.DetectionOutputOp, {**SSD, "nms_threshold": NAN}, L, 1),
+    ("confidence_threshold is no", ops.DetectionOutputOp, {**SSD, "confidence_threshold": NAN},
+     L, 1),
     ("prior is 1x2x16, the locations require 1x2x32", ops.DetectionOutputOp, SSD,
      [L[0], L[1], (1, 2, 16)], 1),
     ("conf is 2x16, 8 prior boxes of 3 classes", ops.DetectionOutputOp, SSD,
@@ -155,11 +165,19 @@ WRONG: list[Wrong] = [
     ("6 scales", ops.ProposalOp, {**RPN, "scales_num": 6}, R, 1),
     ("0 ratios", ops.ProposalOp, {**RPN, "ratios_num": 0}, R, 1),
     ("ratios must be positive", ops.ProposalOp, {**RPN, "ratios": (1, 0, 1, 0, 0)}, R, 1),
+    ("feat_stride is 0", ops.ProposalOp, {**RPN, "feat_stride": 0}, R, 1),
+    ("post_nms_topn is -1", ops.ProposalOp, {**RPN, "post_nms_topN": -1}, R, 1),
     ("base_size is 0", ops.ProposalOp, {**RPN, "base_size": 0}, R, 1),
     ("a batch of 1 in four", ops.ProposalOp, RPN, [(2, 18, 4, 5), (2, 36, 4, 5), (1, 3)], 1),
     ("9 anchors require 18 and 36", ops.ProposalOp, RPN, [R[0], (1, 18, 4, 5), R[2]], 1),
     ("im_info is 3", ops.ProposalOp, RPN, [*R[:2], (3,)], 1),
     ("0x3 bins", ops.RoiPoolingOp, {**POOLED, "pooled_h": 0}, ROIS, 1),
+    ("spatial_scale is 0", ops.RoiPoolingOp, {**POOLED, "spatial_scale": 0.0},
+     [ROIS[0], (10, 5, 1, 1)], 1),
+    ("spatial_scale is -1", ops.RoiAlignMxnetOp, {**ALIGN, "spatial_scale": -1.0}, ROIS, 1),
+    ("spatial_scale is 0", ops.RoiAlignOp,
+     {**POOLED, "sampling_ratio": 2, "aligned": True, "spatial_scale": 0.0}, ROIS, 1),
+    ("spatial_scale is 0", ops.PsRoiPoolingOp, {**PSROI, "spatial_scale": 0.0}, PSROIS, 1),
     ("Rx5x1x1 is required", ops.RoiPoolingOp, POOLED, ROIS, 1),
     ("rois are 10x4", ops.RoiPoolingOp, POOLED, [ROIS[0], (10, 4)], 1),
     ("the feature map is 2x3", ops.RoiPoolingOp, POOLED, [(2, 3), (10, 5, 1, 1)], 1),
@@ -186,6 +204,10 @@ WRONG: list[Wrong] = [
      HEADS, 1),
     ("mask names anchor 9", ops.YoloV3DetectionOutputOp,
      {**YOLO, "mask": (0, 1, 9, 0, 0, 0, 0, 0, 0)}, HEADS, 1),
+    ("biases of anchor 4 are 18 and 0", ops.YoloV3DetectionOutputOp,
+     {**YOLO, "biases": (*range(10, 19), 0, *range(20, 28))}, HEADS, 1),
+    ("nms_threshold is 1.5", ops.YoloV3DetectionOutputOp, {**YOLO, "nms_threshold": 1.5}, HEADS,
+     1),
     ("anchors_scale must be positive", ops.YoloV3DetectionOutputOp,
      {**YOLO, "anchors_scale": (32, 0, 0)}, HEADS, 1),
     ("mask_group_size must not", ops.YoloV3DetectionOutputOp, {**YOLO, "mask_group_size": -1},

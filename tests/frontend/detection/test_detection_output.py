@@ -134,6 +134,9 @@ def test_as_opencv(
         ("num_classes: 3 clip: true", "clip: true"),
         ("num_classes: 4", "conf is 1x36"),
         ("num_classes: 3 nms_param { eta: 0 }", "eta is 0"),
+        ("num_classes: 3 nms_param { top_k: 0 }", "top_k is 0, so it finds nothing"),
+        ("num_classes: 3 keep_top_k: 0", "keep_top_k is 0, it must be positive"),
+        ("num_classes: 3 nms_param { nms_threshold: 45 }", "nms_threshold is 45"),
     ],
 )
 def test_refused(tmp_path: Path, param: str, sentence: str) -> None:

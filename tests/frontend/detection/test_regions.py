@@ -75,6 +75,8 @@ def test_a_proposal_s_settings(tmp_path: Path) -> None:
     [
         ("proposal_param { scale: 2.5 }", {}, "scale: 2.5, where the host library"),
         ("proposal_param { " + "ratio: 1 " * 6 + "}", {}, "6 ratio, where the host library"),
+        ("proposal_param { post_nms_topn: -1 }", {}, "post_nms_topn is -1, it must not be"),
+        ("proposal_param { feat_stride: 0 }", {}, "feat_stride is 0, it must be positive"),
         ("", {"info": (1, 6)}, "im_info is 1x6"),
         ("", {"score": (2, 18, 4, 5)}, "one image"),
         ("", {"score": (1, 20, 4, 5)}, "9 anchors require"),
@@ -87,6 +89,25 @@ def test_a_proposal_is_refused(
         loaded(tmp_path, net("Proposal", rest, **RPN | shapes))
     assert sentence in str(caught.value)
     assert 'layer "l" (Proposal)' in str(caught.value)
+
+
+@pytest.mark.parametrize(("rest", "asked"), [
+    ("", "300 asks for more"), ("proposal_param { post_nms_topn: 0 }", "0 asks for all"),
+    ("proposal_param { post_nms_topn: 201 }", "201 asks for more"),
+    ("proposal_param { post_nms_topn: 200 }", None),
+])  # fmt: skip
+def test_more_regions_than_there_can_be(tmp_path: Path, rest: str, asked: str | None) -> None:
+    text = net("Proposal", rest, **RPN | {"score": (1, 18, 5, 5), "deltas": (1, 36, 5, 5)})
+    expected = (
+        f'net.prototxt:4: layer "l" (Proposal): the host library finds 200 regions at most,'
+        f" post_nms_topn: {asked}"
+    )
+    for notes in (loaded(tmp_path, text).notes, check_network(tmp_path / "net.prototxt").notes):
+        found = [note for note in notes if "200 regions" in note]
+        assert len(found) == (asked is not None)
+        assert all(note.endswith(expected) for note in found)
+    small = loaded(tmp_path, net("Proposal", rest, **RPN))  # 180 anchors
+    assert not any("200 regions" in note for note in small.notes)
 
 
 def python(settings: str, module: str = "rpn.proposal_layer") -> LayerParameter:
@@ -231,3 +252,14 @@ def test_top_k(tmp_path: Path) -> None:
     assert [str(x.type) for x in op.results] == ["tensor<2x3x5xf32>", "tensor<2x3x5xi32>"]
     one = host_op(tmp_path, net("TopK", "topk_param { k: 3 axis: 1 }", x=(2, 8, 5)))
     assert [str(x.type) for x in one.results] == ["tensor<2x3x5xf32>"]
+
+
+@pytest.mark.parametrize("kind", ["ReLU", "Concat"])
+def test_the_npu_reads_no_indices(tmp_path: Path, kind: str) -> None:
+    top_k = 'top: "indices" topk_param { k: 2 }'
+    text = inputs(data=(1, 8)) + layer("TopK", top_k, name="t", top="values")
+    with pytest.raises(UnsupportedError) as caught:
+        loaded(tmp_path, text + layer(kind, bottom="indices"))
+    assert f'layer "l" ({kind}): the indices of a host layer are integers' in str(caught.value)
+    assert "make them an output of the network" in str(caught.value)
+    assert len(main_of(loaded(tmp_path, text)).function_type.outputs) == 2

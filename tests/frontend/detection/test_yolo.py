@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 import bmnetu
 from bmnetu.errors import UnsupportedError
-from bmnetu.frontend.cut import Cut
-from bmnetu.frontend.prototxt.topology import read_topology
 from dialects.execute import execute
 from dialects.host.ops import YoloActivationOp, YoloV3DetectionOutputOp
 from dialects.ufw.reference import evaluate
@@ -113,13 +111,6 @@ def test_yolov2_with_two_heads(tmp_path: Path) -> None:
     (found,) = execute(main_of(loaded(tmp_path, text)), [one, two], evaluate)
     rows = expected([one, two], CLASSES)
     np.testing.assert_allclose(rows_of(found), rows, atol=2e-5)
-
-
-def test_the_heads_of_yolov2_without_the_host(tmp_path: Path) -> None:
-    path = tmp_path / "net.prototxt"
-    path.write_text(data(1, 16, 4, 4) + layer("YoloDetectionOutput", param()))
-    found = Cut(host=False).applied(read_topology(path))
-    assert found.outputs == ("l/loc", "l/conf", "l/prior")
 
 
 THREE = param(more="biases: 1 biases: 0").replace("num_box: 2", "num_box: 3")

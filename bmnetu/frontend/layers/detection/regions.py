@@ -38,7 +38,7 @@ def proposal(site: LayerSite) -> ops.LayerOp:
         "feat_stride": _whole("feat_stride", param.feat_stride),
         "min_size": _whole("min_size", param.min_size),
         "pre_nms_topN": max(param.pre_nms_topn, 0),
-        "post_nms_topN": max(param.post_nms_topn, 0),
+        "post_nms_topN": param.post_nms_topn,
         "nms_thresh": param.nms_thresh,
         "score_thresh": EVERY_SCORE,
         "base_size": _whole("base_size", param.base_size),

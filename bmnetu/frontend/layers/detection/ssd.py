@@ -190,6 +190,8 @@ def values_of(param: DetectionOutputParameter) -> dict[str, int | float | bool]:
 
 def _check(site: LayerSite, param: DetectionOutputParameter) -> None:
     require(param.num_classes >= 1, "num_classes is required")
+    none = param.nms_param.HasField("top_k") and param.nms_param.top_k == 0
+    require(not none, "top_k is 0, so it finds nothing: leave it out for all boxes")
     if not param.share_location:
         raise UnsupportedSetting(
             "share_location: false, locations a class, which the host library of the runtime"
