@@ -71,6 +71,17 @@ class HostMaker(NetMaker):
         }  # fmt: skip
         self.add(DetectionOutputOp([loc, conf, priors], [self.host_top()], parameters))
 
+    def prior_box(self) -> None:
+        """Boxes around the pixels of a map, which are one constant."""
+        x = self.source()
+        if len(types.shape_of(x)) != 4:
+            return
+        sizes = [float(self.rng.choice([2, 5, 30])) for _ in range(self.rng.choice([1, 2]))]
+        self.count += 1
+        top, clip = Top(f"boxes{self.count}"), self.rng.random() < 0.5
+        variance = [0.1, 0.1, 0.2, 0.2]
+        self.add(ufw.PriorBoxOp([x], top, sizes, sizes, variance, image=(40, 60), clip=clip))
+
     def _first(self, flat: SSAValue, count: int) -> SSAValue:
         """The first numbers of each image."""
         size = types.shape_of(flat)[1]
@@ -97,7 +108,7 @@ def random_host_module(seed: int, integer: bool, layers: int = 9) -> ModuleOp:
         net.values.append(net.block.insert_arg(kind, i))
     while net.count < layers or not any(isinstance(op, HostOp) for op in net.block.ops):
         makers: list[Callable[[], None]] = [
-            net.activation_on_host, net.activation_on_host, net.detection,
+            net.activation_on_host, net.activation_on_host, net.detection, net.prior_box,
             net.convolution, net.pooling, net.activation, net.eltwise, rng.choice(net.layers()),
         ]  # fmt: skip
         net.island = False

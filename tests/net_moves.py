@@ -138,17 +138,6 @@ def unpool(net: NetMaker) -> None:
         net.add(ufw.UnpoolOp(op.top, op.mask, top, (h, w), kernel=kernel, stride=stride, pad=pads))
 
 
-def prior_box(net: NetMaker) -> None:
-    """Boxes around the pixels of a map, which are one constant."""
-    x, rng = net.pick(four=True), net.rng
-    if x is None or prod(types.shape_of(x)[2:]) > MOST // 16:
-        return
-    sizes = [float(rng.choice([2, 5, 30])) for _ in range(rng.choice([1, 2]))]
-    top = net.top(floating=True)
-    variance, clip = [0.1, 0.1, 0.2, 0.2], rng.random() < 0.5
-    net.add(ufw.PriorBoxOp([x], top, sizes, sizes, variance, image=(40, 60), clip=clip))
-
-
 MOVES: list[Make] = [
-    deconvolution, strided_slice, pad, tile, resize, rearrange, im2col, unpool, prior_box
+    deconvolution, strided_slice, pad, tile, resize, rearrange, im2col, unpool
 ]  # fmt: skip

@@ -12,6 +12,7 @@ from dialects.quant import types
 from dialects.ufw.ops import UFW
 from passes.module.functions import main_function
 from tests.compiled import random_findings
+from tests.host_nets import random_host_module
 from tests.random_nets import random_module
 
 SEEDS = st.integers(0, 1 << 20)
@@ -40,6 +41,8 @@ def test_the_generator_reaches_every_layer_and_extreme_shapes(integer: bool) -> 
     for seed in range(150):
         function = main_function(random_module(seed, integer))
         layers |= {op.name for op in function.body.block.ops if op.name.startswith("ufw.")}
+        with_host = main_function(random_host_module(seed, integer))
+        layers |= {op.name for op in with_host.body.block.ops if op.name.startswith("ufw.")}
         for arg in function.body.block.args:
             shape = types.shape_of(arg)
             ranks.add(len(shape))
