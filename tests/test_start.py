@@ -40,10 +40,10 @@ class Finder:
 sys.meta_path.insert(0, Finder)
 """
 WHILE_READING = """
-import bmnetu.frontend.network as network
+import bmnetu.frontend.cut as cut
 def read(*_):
     signal.raise_signal(signal.SIGNAL)
-network.read_topology = read
+cut.read_topology = read
 """
 WHEN_STORED = """
 import bmnetu.cli as cli
