@@ -10,12 +10,10 @@ from numpy.typing import NDArray
 from xdsl.ir import Operation
 
 from dialects.host.base import HostOp, filled
+from dialects.host.regions import NOTHING
 from dialects.quant import reference as quant
 from dialects.quant.base import QuantOp
 from dialects.ufw import reference as ufw
-
-LOWEST = np.finfo(np.float32).min
-"""What a pooling on the host has where there is nothing to pool."""
 
 
 def evaluate(op: Operation, inputs: Sequence[NDArray[Any]]) -> Sequence[NDArray[Any]]:
@@ -31,4 +29,4 @@ def evaluate_whole(op: Operation, inputs: Sequence[NDArray[Any]]) -> Sequence[ND
     results = evaluate(op, inputs)
     if not isinstance(op, HostOp):
         return results
-    return [filled(np.where(x == LOWEST, np.zeros((), x.dtype), x)) for x in results]
+    return [filled(np.where(x == NOTHING, np.zeros((), x.dtype), x)) for x in results]

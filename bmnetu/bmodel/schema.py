@@ -152,7 +152,6 @@ class SubNet(Table):
     is_dynamic: int = field(default=0, metadata=at(5, I32))
     id: int = field(default=-1, metadata=at(10, I32))
     next_subnet_ids: tuple[int, ...] = field(default=(), metadata=at(11, I32, vector=True))
-    run_core: int = field(default=0, metadata=at(15, I32))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC
 from collections.abc import Sequence
 from math import prod
 from typing import ClassVar
@@ -19,22 +20,26 @@ NOTHING = np.finfo(np.float32).min
 """What RoI pooling writes for a bin outside the feature map."""
 
 
-def made_up_rois(op: HostOp, rng: np.random.Generator) -> Array:
-    """Regions inside of the images of the first operand; of five numbers the first is the image."""
-    images, (height, width) = shape_of(op.operands[0])[0], shape_of(op.operands[0])[2:]
-    shape = shape_of(op.operands[1])
-    ends = np.array([width, height]) / op.values["spatial_scale"]
-    corners = np.sort(rng.random((shape[0], 2, 2)), axis=1) * ends
-    numbers = [np.arange(shape[0])[:, None] % images] * (shape[1] - 4)
-    found = np.concatenate([*numbers, corners.reshape(shape[0], 4)], axis=1)
-    return found.astype(np.float32).reshape(shape)
+class RegionOp(HostOp, ABC):
+    """A layer that pools regions: its operands are a map and the regions."""
 
+    @classmethod
+    def check(cls, p: Values) -> None:
+        require(p["pooled_h"] > 0 and p["pooled_w"] > 0,
+                f"{p['pooled_h']}x{p['pooled_w']} bins, both must be positive")
+        check_scale(p)
 
-def check_pooled(p: Values) -> None:
-    """Raises unless the size of the result and the scale of the regions are positive."""
-    require(p["pooled_h"] > 0 and p["pooled_w"] > 0,
-            f"{p['pooled_h']}x{p['pooled_w']} bins, both must be positive")
-    check_scale(p)
+    def made_up(self, index: int, rng: np.random.Generator) -> Array | None:
+        """Regions inside of the images; of five numbers the first is the image."""
+        if index != 1:
+            return None
+        images, _, height, width = shape_of(self.operands[0])
+        shape = shape_of(self.operands[1])
+        ends = np.array([width, height]) / self.values["spatial_scale"]
+        corners = np.sort(rng.random((shape[0], 2, 2)), axis=1) * ends
+        numbers = [np.arange(shape[0])[:, None] % images] * (shape[1] - 4)
+        found = np.concatenate([*numbers, corners.reshape(shape[0], 4)], axis=1)
+        return found.astype(np.float32).reshape(shape)
 
 
 def check_scale(p: Values) -> None:
@@ -58,7 +63,7 @@ def image_of(maps: Array, roi: Array) -> Array:
 
 
 @irdl_op_definition
-class RoiPoolingOp(HostOp):
+class RoiPoolingOp(RegionOp):
     """The maxima of the bins of regions (RoI pooling of Fast R-CNN).
 
     features [N, C, H, W], rois [R, 5, 1, 1] of image, left, top, right, bottom; the result is
@@ -77,19 +82,12 @@ class RoiPoolingOp(HostOp):
     )
 
     @classmethod
-    def check(cls, p: Values) -> None:
-        check_pooled(p)
-
-    @classmethod
     def shapes(cls, p: Values, inputs: Sequence[Shape]) -> list[Shape]:
         maps, rois = inputs
         check_maps(maps, rois)
         require(len(rois) == 4, f"rois are {show(rois)}, Rx5x1x1 is required: the host library"
                 " takes the step of a row from four dimensions")
         return [(rois[0], maps[1], p["pooled_h"], p["pooled_w"])]
-
-    def made_up(self, index: int, rng: np.random.Generator) -> Array | None:
-        return made_up_rois(self, rng) if index == 1 else None
 
     @classmethod
     def compute(cls, p: Values, inputs: Sequence[Array], results: int) -> list[Array]:
@@ -120,7 +118,7 @@ def bins(low: int, high: int, count: int, limit: int) -> list[tuple[int, int]]:
 
 
 @irdl_op_definition
-class RoiAlignMxnetOp(HostOp):
+class RoiAlignMxnetOp(RegionOp):
     """The means of bilinear samples in the bins of regions (RoI align of MXNet).
 
     features [N, C, H, W], rois [R, 5] of image, left, top, right, bottom, or [R, 4] without the
@@ -144,10 +142,6 @@ class RoiAlignMxnetOp(HostOp):
     )  # fmt: skip
 
     @classmethod
-    def check(cls, p: Values) -> None:
-        check_pooled(p)
-
-    @classmethod
     def shapes(cls, p: Values, inputs: Sequence[Shape]) -> list[Shape]:
         maps, rois = inputs
         check_maps(maps, rois, (4, 5))
@@ -157,9 +151,6 @@ class RoiAlignMxnetOp(HostOp):
                     f"{channels} channels, position_sensitive requires {count} for each result's")
             channels //= count
         return [(rois[0], channels, p["pooled_h"], p["pooled_w"])]
-
-    def made_up(self, index: int, rng: np.random.Generator) -> Array | None:
-        return made_up_rois(self, rng) if index == 1 else None
 
     @classmethod
     def compute(cls, p: Values, inputs: Sequence[Array], results: int) -> list[Array]:
@@ -212,7 +203,7 @@ def mean_weights(places: Array, limit: int) -> Array:
 
 
 @irdl_op_definition
-class RoiAlignOp(HostOp):
+class RoiAlignOp(RegionOp):
     """The means of bilinear samples in the bins of regions (RoI align of torchvision and ONNX).
 
     features [N, C, H, W], rois [R, 5] of image, left, top, right, bottom (further dimensions of 1
@@ -234,17 +225,10 @@ class RoiAlignOp(HostOp):
     )  # fmt: skip
 
     @classmethod
-    def check(cls, p: Values) -> None:
-        check_pooled(p)
-
-    @classmethod
     def shapes(cls, p: Values, inputs: Sequence[Shape]) -> list[Shape]:
         maps, rois = inputs
         check_maps(maps, rois)
         return [(rois[0], maps[1], p["pooled_h"], p["pooled_w"])]
-
-    def made_up(self, index: int, rng: np.random.Generator) -> Array | None:
-        return made_up_rois(self, rng) if index == 1 else None
 
     @classmethod
     def compute(cls, p: Values, inputs: Sequence[Array], results: int) -> list[Array]:
@@ -282,7 +266,7 @@ def torch_places(p: Values, low: np.float32, high: np.float32, count: int) -> Ar
 
 
 @irdl_op_definition
-class PsRoiPoolingOp(HostOp):
+class PsRoiPoolingOp(RegionOp):
     """The means of samples in the bins of regions, each bin from a channel of its own (deformable
     PSRoI pooling of MXNet).
 
@@ -337,9 +321,6 @@ class PsRoiPoolingOp(HostOp):
                     f"trans is {show(trans)}, {rois[0]}x2Kx{part}x{part} is required, K divides"
                     f" {p['output_dim']}")
         return [(rois[0], p["output_dim"], size, size)]
-
-    def made_up(self, index: int, rng: np.random.Generator) -> Array | None:
-        return made_up_rois(self, rng) if index == 1 else None
 
     @classmethod
     def compute(cls, p: Values, inputs: Sequence[Array], results: int) -> list[Array]:

@@ -7,7 +7,7 @@ from math import prod
 from typing import Any, cast
 
 import numpy as np
-from xdsl.dialects.builtin import DenseArrayBase, LocationAttr
+from xdsl.dialects.builtin import DenseArrayBase
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import SSAValue
 from xdsl.utils.exceptions import PassFailedException
@@ -93,8 +93,3 @@ def host_call(function: FuncOp) -> HostCall:
     )
     count = len(op.operands)
     return HostCall(op.LAYER.number, op.packed, placed[:count], placed[count:])
-
-
-def location_of(function: FuncOp) -> LocationAttr:
-    """Where the layer of a host function comes from."""
-    return host_op(function).location
