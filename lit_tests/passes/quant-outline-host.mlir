@@ -7,12 +7,12 @@
 !rows = tensor<1x1x5x7xf32>
 
 // CHECK: builtin.module attributes {input_names = ["x"], output_names = ["z", "y"]} {
-// CHECK-NEXT: func.func @subnet_0(%[[X:.*]]: tensor<1x8xf32>) -> (tensor<1x8xf32>, tensor<1x8xf32>, tensor<1x1x5x7xf32>) attributes {input_names = ["x"], output_names = ["y", "x/s", "found"], cleared_names = ["found"], shared_names = ["y", "x/s"]} {
+// CHECK-NEXT: func.func @subnet_0(%[[X:.*]]: tensor<1x8xf32>) -> (tensor<1x8xf32>, tensor<1x8xf32>, tensor<1x1x5x7xf32>) attributes {input_names = ["x"], output_names = ["y", "x/s", "found"], cleared_names = ["found"]} {
 // CHECK-NEXT: %[[Y:.*]] = quant.prelu %[[X]]
 // CHECK-NEXT: %[[S:.*]] = quant.transpose %[[X]]
 // CHECK-NEXT: %[[ZEROS:.*]] = quant.constant <"{{[0-9a-f]*}}", "float32", [1, 1, 5, 7]> tops [""]
 // CHECK-NEXT: func.return %[[Y]], %[[S]], %[[ZEROS]]
-// CHECK: func.func @subnet_1(%[[BOXES:.*]]: tensor<1x8xf32>, %[[SCORES:.*]]: tensor<1x8xf32>) -> tensor<1x1x5x7xf32> attributes {input_names = ["y", "x/s"], output_names = ["found"], runs_on = "host", shared_names = ["y", "x/s", "found"]} {
+// CHECK: func.func @subnet_1(%[[BOXES:.*]]: tensor<1x8xf32>, %[[SCORES:.*]]: tensor<1x8xf32>) -> tensor<1x1x5x7xf32> attributes {input_names = ["y", "x/s"], output_names = ["found"], runs_on = "host"} {
 // CHECK-NEXT: %[[PRIOR:.*]] = quant.constant
 // CHECK-NEXT: host.detection_output %[[BOXES]], %[[SCORES]], %[[PRIOR]] tops ["found"]
 // CHECK: func.func @subnet_2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
-from xdsl.dialects.builtin import StringAttr
+from xdsl.dialects.builtin import ModuleOp, StringAttr
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Attribute, BlockArgument, SSAValue
 
@@ -16,7 +16,7 @@ from dialects.quant.base import i64s, int_attr
 from dialects.quant.scale import ScaleAttr
 from passes.kernels.builder import TileBuilder, ddr_bytes
 from passes.kernels.movement.in_place import first_row
-from passes.module.functions import SHARED_NAMES, names
+from passes.module.functions import functions, names
 
 
 def storage(value: SSAValue) -> Ref:
@@ -33,10 +33,17 @@ def storage(value: SSAValue) -> Ref:
 
 
 def _is_shared(value: BlockArgument[Attribute]) -> bool:
-    """Whether other functions make or read a function's argument, too."""
+    """Whether other functions of the module make or read a function's argument, too."""
     function = value.owner.parent_op()
     assert isinstance(function, FuncOp)
-    return names(function, "input_names")[value.index] in names_of(function, SHARED_NAMES)
+    module = function.parent_op()
+    others = functions(module) if isinstance(module, ModuleOp) else []
+    name = names(function, "input_names")[value.index]
+    return any(
+        name in names_of(other, which)
+        for other in others if other is not function
+        for which in ("input_names", "output_names")
+    )  # fmt: skip
 
 
 def _is_only_split(value: SSAValue) -> bool:

@@ -15,8 +15,6 @@ REFERENCE = "reference"
 RUNS_ON = "runs_on"
 """The attribute for where a function runs: HOST, or the NPU where there is none."""
 
-SHARED_NAMES = "shared_names"
-"""The attribute of a function that names those of its tensors which others make or read too."""
 CLEARED_NAMES = "cleared_names"
 """The attribute of an NPU function that names tensors in which it only writes zeros: results of
 host layers behind it. What these leave unwritten is 0 then for the layers of the NPU that read it.

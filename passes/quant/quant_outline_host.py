@@ -9,7 +9,7 @@ import numpy as np
 from xdsl.context import Context
 from xdsl.dialects.builtin import ArrayAttr, ModuleOp, StringAttr
 from xdsl.dialects.func import FuncOp, ReturnOp
-from xdsl.ir import Block, BlockArgument, Operation, Region, SSAValue
+from xdsl.ir import Block, Operation, Region, SSAValue
 from xdsl.passes import ModulePass
 
 from dialects.constant import ConstantAttr
@@ -21,7 +21,6 @@ from passes.module.functions import (
     CLEARED_NAMES,
     HOST,
     RUNS_ON,
-    SHARED_NAMES,
     functions,
     main_function,
     names,
@@ -91,9 +90,6 @@ class QuantOutlineHostPass(ModulePass):
             made = [x for inner in part.ops for x in inner.results]
             out = [x for x in made if part.is_host or x in elsewhere or x in results]
             new = _function(f"subnet_{i}", part, list(reads[i]), out, named)
-            shared = [x for x in (*reads[i], *out) if x in elsewhere or not _is_input(x)]
-            shared = [x for x in shared if not named.is_copied(x)]
-            new.attributes[SHARED_NAMES] = _strings(named.of(x) for x in shared)
             function.parent_block().insert_op_before(new, function)  # pyright: ignore
         read = {x for some in reads for x in some}
         op.attributes["input_names"] = _strings(
@@ -135,10 +131,6 @@ class _Names:
             self._taken.add(name)
             self._names[value] = name
         return self._names[value]
-
-
-def _is_input(value: SSAValue) -> bool:
-    return isinstance(value, BlockArgument)
 
 
 def _parts(function: FuncOp) -> list[_Part]:

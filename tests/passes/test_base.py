@@ -21,6 +21,7 @@ from passes.module.functions import (
     RUNS_ON,
     functions,
     main_function,
+    names,
     npu_functions,
     reference_module,
 )
@@ -36,6 +37,9 @@ def function_of(seed: int, precision: str, name: str = MAIN) -> FuncOp:
     function = main_function(random_module(seed, precision == "INT8"))
     function.detach()
     function.sym_name = StringAttr(name)
+    for attribute in ("input_names", "output_names"):  # of no other function
+        own = [StringAttr(f"{seed}/{each}") for each in names(function, attribute)]
+        function.attributes[attribute] = ArrayAttr(own)
     return function
 
 
