@@ -1,7 +1,8 @@
-"""What a static BM1684 bmodel says, as plain values.
+"""What a BM1684 bmodel says, as plain values.
 
 The names follow the container's schema: a file has nets; a net has stages, one per set of input
-shapes; a stage has its tensors, its weights ("coeff") and its command groups.
+shapes; a stage has its tensors, its weights ("coeff") and its command groups. A dynamic stage has
+records in place of commands, and takes any shape up to its own.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from bmnetu.version import VERSION
 
 COMMAND_BYTES = 128
 """Every TIU and every GDMA command takes this many bytes."""
+
+WORD_BYTES = 4
+"""Records are a stream of words of so many bytes."""
 
 ALIGNMENT = 4096
 """Weights, tensors and binaries start on multiples of this many bytes."""
@@ -151,7 +155,9 @@ class Stage:
 
     The context ("neuron memory") holds inputs, outputs and everything between; the runtime
     moves it and the weights, and patches the addresses in the GDMA commands. ``subnets`` run in
-    their order; none stands for one that runs all groups on the NPU.
+    their order; none stands for one that runs all groups on the NPU. ``records`` makes the stage
+    dynamic: the stream of records that the chip's own processor reads at every launch; the shapes
+    are then the largest. ``batch_is_free`` and ``size_is_free`` (height or width) are for tools.
     """
 
     inputs: tuple[Tensor, ...]
@@ -163,6 +169,14 @@ class Stage:
     groups: tuple[CommandGroup, ...] = field(repr=False)
     weights: tuple[Weight, ...] = field(default=(), repr=False)
     subnets: tuple[Subnet, ...] = ()
+    records: bytes = field(default=b"", repr=False)
+    batch_is_free: bool = False
+    size_is_free: bool = False
+
+    @property
+    def is_dynamic(self) -> bool:
+        """Whether shapes are chosen at run time."""
+        return bool(self.records)
 
 
 @dataclass(frozen=True)

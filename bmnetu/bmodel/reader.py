@@ -10,6 +10,7 @@ from bmnetu.bmodel.header import HEADER_BYTES, unpack_header
 from bmnetu.bmodel.model import (
     COEFF_ADDRESS,
     COMMAND_BYTES,
+    WORD_BYTES,
     Bmodel,
     CommandGroup,
     DataType,
@@ -32,8 +33,8 @@ _TPU, _CPU = 0, 1
 def read(data: bytes, name: str) -> Bmodel:
     """The model in the bytes of a file; ``name`` is the file's name for messages.
 
-    Reads static nets for BM1684. Checks all offsets and sizes, the hash of the weights, and the
-    rules that ``write`` keeps. Raises InputFileError with one sentence.
+    Reads nets for BM1684, static and dynamic ones. Checks all offsets and sizes, the hash of the
+    weights, and the rules that ``write`` keeps. Raises InputFileError with one sentence.
     """
     try:
         flatbuffer_size, binary_size = unpack_header(data)
@@ -94,8 +95,6 @@ def _net(net: schema.Net, binaries: _Binaries) -> Net:
 
 
 def _stage(net: str, stage: schema.NetParameter, binaries: _Binaries) -> Stage:
-    if stage.is_dynamic:
-        raise ValueError(f"net {net!r} is dynamic, and only static nets are read here")
     if stage.ctx_sizes not in ((), (stage.ctx_size,)):
         raise ValueError(f"net {net!r} has {len(stage.ctx_sizes)} contexts of sizes"
                          f" {stage.ctx_sizes[:4]}, not one of {stage.ctx_size}")
@@ -109,14 +108,29 @@ def _stage(net: str, stage: schema.NetParameter, binaries: _Binaries) -> Stage:
         coeff=_coeff(net, coeff, binaries),
         groups=tuple(_group(net, group, binaries) for group in stage.cmd_group),
         weights=tuple(Weight(w.name, w.offset, w.size) for w in coeff.location),
-        subnets=_subnets(net, stage.sub_net, binaries),
+        subnets=_subnets(net, stage, binaries),
+        records=_records(net, stage, binaries),
+        batch_is_free=bool(stage.n_dynamic),
+        size_is_free=bool(stage.h_w_dynamic),
     )
 
 
+def _records(net: str, stage: schema.NetParameter, binaries: _Binaries) -> bytes:
+    """The records of a dynamic stage; none for a static one."""
+    if not stage.is_dynamic:
+        return b""
+    found = binaries.get(stage.binary_ir)
+    words = stage.stage_ir[0].ir_info_len if len(stage.stage_ir) == 1 else 0
+    if not 0 < words * WORD_BYTES <= len(found):
+        raise ValueError(f"net {net!r} has {len(found)} bytes for {words} words of records")
+    return found[: words * WORD_BYTES]
+
+
 def _subnets(
-    net: str, found: tuple[schema.SubNet, ...], binaries: _Binaries
+    net: str, stage: schema.NetParameter, binaries: _Binaries
 ) -> tuple[Subnet, ...]:
     """The steps of a stage; none where all is one step on the NPU."""
+    found = stage.sub_net
     modes = [subnet.subnet_mode for subnet in found]
     if not found or any(mode not in (_TPU, _CPU) for mode in modes):
         raise ValueError(f"net {net!r} has subnets of the modes {modes[:8]}, and only those of the"
@@ -125,8 +139,12 @@ def _subnets(
     order = [(subnet.id, subnet.next_subnet_ids) for subnet in found]
     if order != linear and any(subnet.id != -1 for subnet in found):
         raise ValueError(f"the subnets of net {net!r} do not run one after the other")
-    if any(subnet.is_dynamic for subnet in found):
-        raise ValueError(f"net {net!r} is dynamic, and only static nets are read here")
+    if any(bool(subnet.is_dynamic) != bool(stage.is_dynamic) for subnet in found):
+        raise ValueError(f"net {net!r} and its subnets are not dynamic alike: the runtime dies"
+                         " of that")
+    if stage.is_dynamic and len(found) > 1:
+        raise ValueError(f"net {net!r} is dynamic and has {len(found)} subnets, which is not read"
+                         " here")
     if modes == [_TPU]:
         return ()
     return tuple(_subnet(net, subnet, binaries) for subnet in found)

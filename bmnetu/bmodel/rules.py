@@ -12,6 +12,7 @@ from bmnetu.bmodel.model import (
     MAX_COMMANDS,
     MAX_CONTEXT_SIZE,
     MAX_RANK,
+    WORD_BYTES,
     Bmodel,
     CommandGroup,
     DataType,
@@ -66,9 +67,15 @@ def _check_stage(owner: str, stage: Stage) -> None:
             _check_tensor(f"{what} {tensor.name!r} of {owner}", tensor)
             inside = stage.context_address <= tensor.address
             inside = inside and tensor.address + tensor.size <= end
-            _require(inside, f"{what} {tensor.name!r} of {owner} lies outside the context")
+            _require(inside or stage.is_dynamic,
+                     f"{what} {tensor.name!r} of {owner} lies outside the context")
     _check_groups(owner, stage.groups)
-    if stage.subnets:
+    if stage.is_dynamic:
+        _require(not stage.groups and not stage.subnets,
+                 f"{owner} is dynamic and has commands or subnets, too")
+        _require(len(stage.records) % WORD_BYTES == 0,
+                 f"{owner} has {len(stage.records)} bytes of records, which are no whole words")
+    elif stage.subnets:
         _check_subnets(owner, stage)
     else:
         _require(len(stage.groups) > 0, f"{owner} has no commands")

@@ -150,8 +150,15 @@ class SubNet(Table):
     input_tensor: tuple[Tensor, ...] = field(metadata=at(3, Tensor, vector=True))
     output_tensor: tuple[Tensor, ...] = field(metadata=at(4, Tensor, vector=True))
     is_dynamic: int = field(default=0, metadata=at(5, I32))
+    ir_offset: int = field(default=0, metadata=at(6, U32))
+    ir_len: int = field(default=0, metadata=at(7, U32))
     id: int = field(default=-1, metadata=at(10, I32))
     next_subnet_ids: tuple[int, ...] = field(default=(), metadata=at(11, I32, vector=True))
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageIr(Table):
+    ir_info_len: int = field(default=0, metadata=at(0, U32))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,7 +169,11 @@ class NetParameter(Table):
     ctx_size: int = field(default=0, metadata=at(3, U64))
     coeff_mem: CoeffMem | None = field(default=None, metadata=at(4, CoeffMem))
     is_dynamic: int = field(default=0, metadata=at(5, I32))
+    n_dynamic: int = field(default=0, metadata=at(6, I32))
+    h_w_dynamic: int = field(default=0, metadata=at(7, I32))
     cmd_group: tuple[CmdGroup, ...] = field(default=(), metadata=at(8, CmdGroup, vector=True))
+    stage_ir: tuple[StageIr, ...] = field(default=(), metadata=at(10, StageIr, vector=True))
+    binary_ir: Binary | None = field(default=None, metadata=at(11, BINARY))
     sub_net: tuple[SubNet, ...] = field(default=(), metadata=at(12, SubNet, vector=True))
     ctx_sizes: tuple[int, ...] = field(default=(), metadata=at(14, U64, vector=True))
     core_num: int = field(default=0, metadata=at(16, U32))

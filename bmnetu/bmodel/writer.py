@@ -9,6 +9,7 @@ from bmnetu.bmodel.encode import encode
 from bmnetu.bmodel.header import HEADER_BYTES, pack_header
 from bmnetu.bmodel.model import (
     COMMAND_BYTES,
+    WORD_BYTES,
     Bmodel,
     CommandGroup,
     HostCall,
@@ -93,13 +94,19 @@ def _stage(stage: Stage, binaries: _Binaries) -> schema.NetParameter:
     outputs = tuple(_tensor(t, _OUTPUT, i) for i, t in enumerate(stage.outputs))
     coeff = _coeff(stage, binaries)
     groups = tuple(_group(group, binaries) for group in stage.groups)
+    words = len(stage.records) // WORD_BYTES
     return schema.NetParameter(
         input_tensor=inputs,
         output_tensor=outputs,
         ctx_addr=stage.context_address,
         ctx_size=stage.context_size,
         coeff_mem=coeff,
+        is_dynamic=int(stage.is_dynamic),
+        n_dynamic=int(stage.batch_is_free),
+        h_w_dynamic=int(stage.size_is_free),
         cmd_group=groups,
+        stage_ir=(schema.StageIr(ir_info_len=words),) if words else (),
+        binary_ir=binaries.add(stage.records) if words else None,
         sub_net=_subnets(stage, groups, binaries),
         ctx_sizes=(stage.context_size,),
         core_num=1,
@@ -131,6 +138,8 @@ def _subnets(
                 cpu_param=() if param is None else (param,),
                 input_tensor=inputs,
                 output_tensor=outputs,
+                is_dynamic=int(stage.is_dynamic),
+                ir_len=len(stage.records),
                 id=i,
                 next_subnet_ids=(i + 1 if i + 1 < len(subnets) else -1,),
             )

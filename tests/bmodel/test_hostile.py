@@ -147,6 +147,16 @@ def with_input(**fields: object) -> Callable[[schema.NetParameter], schema.NetPa
     )
 
 
+def with_records(**fields: object) -> Callable[[schema.NetParameter], schema.NetParameter]:
+    """Makes a stage dynamic."""
+
+    def change(stage: schema.NetParameter) -> schema.NetParameter:
+        subnets = tuple(replace(subnet, is_dynamic=1, id=-1) for subnet in stage.sub_net)
+        return replace(stage, is_dynamic=1, cmd_group=(), sub_net=subnets, **fields)  # pyright: ignore
+
+    return change
+
+
 HUGE = 1 << 63
 EDITS: dict[str, Callable[[schema.NetParameter], schema.NetParameter]] = {
     "9223372036854775808 bytes at 0 of its binaries": lambda stage: replace(
@@ -164,7 +174,10 @@ EDITS: dict[str, Callable[[schema.NetParameter], schema.NetParameter]] = {
     ),
     "has 128 bytes for 4294967295 commands": with_group(bdc_num=0xFFFFFFFF),
     "has 128 bytes for 1 commands": with_group(bdc_cmd_byte=64),
-    "is dynamic": lambda stage: replace(stage, is_dynamic=1),
+    "are not dynamic alike": lambda stage: replace(stage, is_dynamic=1),
+    "0 bytes for 0 words": with_records(),
+    "0 bytes for 9 words": with_records(stage_ir=(schema.StageIr(ir_info_len=9),)),
+    "2 subnets": lambda stage: with_records()(replace(stage, sub_net=stage.sub_net * 2)),
     "has subnets of the modes": lambda stage: replace(stage, sub_net=()),
     "2 contexts": lambda stage: replace(stage, ctx_sizes=(4096, 4096)),
     "data type 9": with_input(data_type=9),
