@@ -13,6 +13,7 @@ from xdsl.passes import ModulePass, PassPipeline
 
 from bmnetu import plugins
 from dialects.bm1684.npu import NPU
+from dialects.bm1684.record.ops import RECORD
 from dialects.bm1684.tile import TILE
 from dialects.constant import CONSTANT
 from dialects.host.ops import HOST
@@ -20,7 +21,7 @@ from dialects.quant import QUANT
 from dialects.ufw.ops import UFW
 from passes import PASS_NAMES, load_pass
 
-DIALECTS: tuple[Dialect, ...] = (Builtin, Func, CONSTANT, UFW, HOST, QUANT, TILE, NPU)
+DIALECTS: tuple[Dialect, ...] = (Builtin, Func, CONSTANT, UFW, HOST, QUANT, TILE, NPU, RECORD)
 
 
 def all_dialects() -> tuple[Dialect, ...]:

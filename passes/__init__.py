@@ -38,8 +38,12 @@ PASS_NAMES = (
     "npu-hoist-loads",
     "npu-assign-waits",
     "verify-layers",
+    "quant-float-averages",
+    "convert-quant-to-record",
+    "record-allocate-ddr",
+    "verify-records",
 )
-_FOLDERS = ("ufw", "quant", "tile", "npu")
+_FOLDERS = ("ufw", "quant", "tile", "npu", "record")
 """Of the passes on one dialect, whose names begin with it."""
 
 

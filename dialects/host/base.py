@@ -14,7 +14,7 @@ from xdsl.ir import Attribute, SSAValue
 from xdsl.irdl import prop_def, traits_def, var_operand_def, var_result_def
 from xdsl.traits import Pure
 
-from dialects.host.parameters import CStruct, Values
+from dialects.c_struct import CStruct, Values
 from dialects.ufw.layer import LayerOp, Top, shape_of, tensor_type
 from dialects.ufw.shapes import Shape, checked, require, show
 

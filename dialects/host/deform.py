@@ -8,9 +8,9 @@ from typing import ClassVar
 import numpy as np
 from xdsl.irdl import irdl_op_definition
 
+from dialects.c_struct import BOOL, INT, CStruct, Values, ints
 from dialects.host.arrays import counted
 from dialects.host.base import Array, HostLayer, HostOp
-from dialects.host.parameters import BOOL, INT, CStruct, Values, ints
 from dialects.host.sampling import FAR, bilinear
 from dialects.ufw.shapes import Shape, require, show
 

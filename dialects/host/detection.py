@@ -9,9 +9,9 @@ from typing import ClassVar
 import numpy as np
 from xdsl.irdl import irdl_op_definition
 
+from dialects.c_struct import BOOL, FLOAT, INT, CStruct, Values
 from dialects.host.base import Array, HostLayer, HostOp
 from dialects.host.boxes import batch_rows, check_overlap, overlap
-from dialects.host.parameters import BOOL, FLOAT, INT, CStruct, Values
 from dialects.ufw.shapes import Shape, require, show
 
 CORNER, CENTER_SIZE, CORNER_SIZE = 1, 2, 3

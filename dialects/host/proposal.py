@@ -9,10 +9,10 @@ from typing import ClassVar
 import numpy as np
 from xdsl.irdl import irdl_op_definition
 
+from dialects.c_struct import FLOAT, INT, CStruct, Values, floats, ints
 from dialects.host.arrays import rounded
 from dialects.host.base import Array, HostLayer, HostOp
 from dialects.host.boxes import overlap
-from dialects.host.parameters import FLOAT, INT, CStruct, Values, floats, ints
 from dialects.ufw.layer import shape_of
 from dialects.ufw.shapes import Shape, require, show
 

@@ -10,9 +10,9 @@ from typing import ClassVar
 import numpy as np
 from xdsl.irdl import irdl_op_definition
 
+from dialects.c_struct import BOOL, FLOAT, INT, CStruct, Values
 from dialects.host.arrays import counted, rounded
 from dialects.host.base import Array, HostLayer, HostOp
-from dialects.host.parameters import BOOL, FLOAT, INT, CStruct, Values
 from dialects.ufw.layer import shape_of
 from dialects.ufw.shapes import Shape, require, show
 

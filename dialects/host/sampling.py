@@ -9,9 +9,9 @@ from typing import ClassVar
 import numpy as np
 from xdsl.irdl import irdl_op_definition
 
+from dialects.c_struct import BOOL, INT, CStruct, Values
 from dialects.host.arrays import rounded
 from dialects.host.base import Array, HostLayer, HostOp
-from dialects.host.parameters import BOOL, INT, CStruct, Values
 from dialects.ufw.shapes import Shape, require, show
 
 BILINEAR, NEAREST, BILINEAR_TORCH, NEAREST_TORCH = range(4)

@@ -11,9 +11,9 @@ from xdsl.dialects.builtin import i32
 from xdsl.ir import Attribute
 from xdsl.irdl import irdl_op_definition
 
+from dialects.c_struct import FLOAT, INT, CStruct, Values
 from dialects.host.base import Array, HostLayer, HostOp
 from dialects.host.boxes import area, overlap
-from dialects.host.parameters import FLOAT, INT, CStruct, Values
 from dialects.ufw.shapes import Shape, require, show
 
 MOST_GATHERED, MOST_WHERE = 4, 5

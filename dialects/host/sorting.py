@@ -11,8 +11,8 @@ from xdsl.dialects.builtin import f32, i32
 from xdsl.ir import Attribute
 from xdsl.irdl import irdl_op_definition
 
+from dialects.c_struct import BOOL, INT, CStruct, Values
 from dialects.host.base import Array, HostLayer, HostOp
-from dialects.host.parameters import BOOL, INT, CStruct, Values
 from dialects.ufw.shapes import Shape, require, show
 
 INDICES, VALUES, BOTH, MASK = range(4)

@@ -9,9 +9,9 @@ from typing import ClassVar
 import numpy as np
 from xdsl.irdl import irdl_op_definition
 
+from dialects.c_struct import FLOAT, INT, CStruct, Values, floats
 from dialects.host.base import Array, HostLayer, HostOp
 from dialects.host.boxes import batch_rows, check_overlap
-from dialects.host.parameters import FLOAT, INT, CStruct, Values, floats
 from dialects.ufw.shapes import Shape, require, show
 
 MOST_HEADS, MOST_ANCHORS = 3, 9

@@ -31,14 +31,16 @@ from dialects.quant.windows import RowWindow, padded, windows
 
 class PoolOp(UnaryOp):
     """A window over H and W. ``pad`` is top, bottom, left, right as in the network; the last window
-    of a row or column may reach past the padded map and is clipped there."""
+    of a row or column may reach past the padded map and is clipped there. ``ceil_mode``: how the
+    network counts the windows, for a map of another size; see ufw.pooling."""
 
     kernel = prop_def(I64S)
     stride = prop_def(I64S)
     pad = prop_def(I64S, default_value=i64s([0, 0, 0, 0]))
+    ceil_mode = prop_def(BoolAttr, default_value=BoolAttr.from_bool(True))
     traits = traits_def(Strided())
     assembly_format = (
-        "$x `kernel` $kernel `stride` $stride (`pad` $pad^)?"
+        "$x `kernel` $kernel `stride` $stride (`pad` $pad^)? (`ceil` $ceil_mode^)?"
         " `tops` $tops attr-dict `:` type($x) `->` type($y)"
     )
 
@@ -125,7 +127,8 @@ class AveragePoolOp(PoolOp):
     name = "quant.average_pool"
     exclude_pad = prop_def(BoolAttr, default_value=BoolAttr.from_bool(False))
     assembly_format = (
-        "$x `kernel` $kernel `stride` $stride (`pad` $pad^)? (`exclude_pad` $exclude_pad^)?"
+        "$x `kernel` $kernel `stride` $stride (`pad` $pad^)? (`ceil` $ceil_mode^)?"
+        " (`exclude_pad` $exclude_pad^)?"
         " `tops` $tops attr-dict `:` type($x) `->` type($y)"
     )
 

@@ -79,6 +79,11 @@ def dtype_of(value: SSAValue | Attribute) -> type[np.generic]:
     return _DTYPES[tensor_type(value).element_type]
 
 
+def numpy_of(element: Attribute) -> type[np.generic]:
+    """The numpy type of an element type."""
+    return _DTYPES[element]
+
+
 def dtype_name(element: Attribute) -> str:
     """numpy's name of an element type: "float32", "int8" or "uint8"."""
     return np.dtype(_DTYPES[element]).name

@@ -284,6 +284,7 @@ def _pooling(c: Converter, op: ufw.PoolingOp) -> None:
         kernel=i64s(kernel),
         stride=i64s(stride),
         pad=i64s(pad),
+        ceil_mode=op.ceil_mode,
         **excluded,
     )
     c.finish(op, subsampled(c, value, steps))

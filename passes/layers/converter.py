@@ -9,8 +9,8 @@ from typing import Any
 from xdsl.dialects.builtin import ArrayAttr, LocationAttr, StringAttr, TensorType
 from xdsl.ir import Attribute, Block, SSAValue
 
+from dialects.c_struct import Values
 from dialects.host.base import HostOp
-from dialects.host.parameters import Values
 from dialects.quant import compute, movement, types
 from dialects.quant.arithmetic import fixed_point
 from dialects.quant.base import QuantOp, int_attr

@@ -35,6 +35,16 @@ def npu_functions(module: ModuleOp) -> list[FuncOp]:
     return [function for function in found if not runs_on_host(function)]
 
 
+SAMPLE = "sample_of"
+"""The attribute of a function that is the network at smaller shapes: the names of the dimensions
+that are smaller than in ``@main``, such as "height"."""
+
+
+def samples(module: ModuleOp) -> list[FuncOp]:
+    """The functions of a dynamic network at smaller shapes."""
+    return [function for function in functions(module) if SAMPLE in function.attributes]
+
+
 def runs_on_host(function: FuncOp) -> bool:
     """Whether a function is one layer that the host computes."""
     return function.attributes.get(RUNS_ON) == HOST

@@ -109,7 +109,8 @@ class TensorFinding:
 class Findings:
     """Everything the compare found. ``on_tensor`` is called for each tensor as it becomes final;
     ``failure``: a sentence about commands that could not be executed at all. ``fatal``: a
-    difference ends the pass pipeline; a driver that reads the verdict clears it."""
+    difference ends the pass pipeline; a driver that reads the verdict clears it. ``smaller`` is
+    what was found of a dynamic network at smaller shapes, ``at`` says which."""
 
     tensors: list[TensorFinding] = field(default_factory=list[TensorFinding])
     failure: str | None = None
@@ -117,6 +118,8 @@ class Findings:
     outputs: dict[str, Array] = field(default_factory=dict[str, Array])
     on_tensor: Callable[[TensorFinding], None] | None = None
     fatal: bool = True
+    at: str = ""
+    smaller: list[Findings] = field(default_factory=list["Findings"])
 
     def __repr__(self) -> str:
         return f"<Findings: {self.verdict()}>"
@@ -147,7 +150,8 @@ class Findings:
 
     @property
     def ok(self) -> bool:
-        return self.failure is None and self.first_bad is None
+        own = self.failure is None and self.first_bad is None
+        return own and all(each.ok for each in self.smaller)
 
     def verdict(self) -> str:
         """One sentence: passed, or the first thing that went wrong."""
@@ -156,5 +160,8 @@ class Findings:
             return bad.sentence()
         if self.failure is not None:
             return self.failure
+        for each in self.smaller:
+            if not each.ok:
+                return f"with an input of {each.at}: {each.verdict()}"
         left_out = f", {self.undefined} undefined elements left out" if self.undefined else ""
         return f"all {len(self.tensors)} tensors agree{left_out}"

@@ -1,4 +1,7 @@
-"""The parameters of a host layer: a C struct, declared once, and its values as an attribute."""
+"""A C struct, declared once: its bytes, and its values as an attribute.
+
+Host layers and the records of dynamic networks have their parameters in such structs.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,11 @@ from xdsl.dialects.builtin import (
     DictionaryAttr,
     FloatAttr,
     IntegerAttr,
+    IntegerType,
     f32,
     i1,
     i32,
+    i64,
 )
 from xdsl.ir import Attribute
 from xdsl.utils.exceptions import VerifyException
@@ -26,11 +31,22 @@ Values = Mapping[str, Any]
 """The values of a struct by field."""
 
 INT, FLOAT, BOOL = ctypes.c_int32, ctypes.c_float, ctypes.c_bool
+U8, I8, I16, U32, U64 = (
+    ctypes.c_uint8, ctypes.c_int8, ctypes.c_int16, ctypes.c_uint32, ctypes.c_uint64,
+)  # fmt: skip
+_NAMES = {
+    INT: "i32", FLOAT: "f32", BOOL: "bool", U8: "u8", I8: "i8", I16: "i16", U32: "u32", U64: "u64",
+}  # fmt: skip
 
 
 def ints(count: int) -> Any:
     """An array of so many 32-bit integers."""
     return INT * count
+
+
+def bytes_of(count: int) -> Any:
+    """An array of so many unsigned bytes."""
+    return U8 * count
 
 
 def floats(count: int) -> Any:
@@ -39,16 +55,24 @@ def floats(count: int) -> Any:
 
 
 class CStruct:
-    """A C struct of 32-bit integers, float32 numbers and bools of one byte, and arrays of these.
+    """A C struct of integers, float32 numbers and bools of one byte, and arrays of these.
 
     Little endian, with C's natural alignment; padding bytes are 0. ``fields`` are the names and
-    types in their order.
+    types in their order. Fields have no defaults, but see :meth:`with_defaults`.
     """
 
     def __init__(self, **fields: Any) -> None:
         self.types: dict[str, Any] = fields
+        self.defaults: dict[str, Any] = {}
         members = {"_fields_": list(fields.items())}
         self._layout: Any = type("Layout", (ctypes.LittleEndianStructure,), members)
+
+    def with_defaults(self, **values: Any) -> CStruct:
+        """The same struct, where every field has a default: these values, and 0 for others. An
+        attribute leaves out what has its default."""
+        found = CStruct(**self.types)
+        found.defaults = {name: _zero(kind) for name, kind in self.types.items()} | values
+        return found
 
     @property
     def size(self) -> int:
@@ -61,15 +85,15 @@ class CStruct:
 
     def text(self) -> str:
         """The struct for the documentation: offset, type and name of every field."""
-        names = {INT: "i32", FLOAT: "f32", BOOL: "bool"}
         return ", ".join(
-            f"{self.offset(name)} {names[_element(kind)]} {name}"
+            f"{self.offset(name)} {_NAMES[_element(kind)]} {name}"
             + (f"[{kind._length_}]" if _is_array(kind) else "")
             for name, kind in self.types.items()
         )
 
     def pack(self, values: Values) -> bytes:
         """The bytes of the struct. Raises :class:`VerifyException` for a wrong field or value."""
+        values = {**self.defaults, **values}
         self.check(values)
         layout = self._layout()
         for name, kind in self.types.items():
@@ -103,23 +127,31 @@ class CStruct:
             if _is_array(kind) and len(value) != kind._length_:
                 raise VerifyException(f"{name} holds {len(value)} numbers, not {kind._length_}")
             for each in value if _is_array(kind) else [value]:
-                if _element(kind) is not FLOAT and not -(2**31) <= int(each) < 2**31:
-                    raise VerifyException(f"{name} is {each}, which has more than 32 bits")
+                if _element(kind) is not FLOAT and int(_element(kind)(each).value) != int(each):
+                    bits = 8 * ctypes.sizeof(_element(kind))
+                    raise VerifyException(f"{name} is {each}, which has more than {bits} bits")
 
     # -- as an attribute ---------------------------------------------------------------------------
 
     def attribute(self, values: Values) -> DictionaryAttr:
         """The values as ``{top_k = 400 : i32, nms_threshold = 0.45 : f32, ...}``."""
+        values = {**self.defaults, **values}
         self.check(values)
-        return DictionaryAttr({k: _attribute(t, values[k]) for k, t in self.types.items()})
+        kept = {
+            k: t for k, t in self.types.items()
+            if k not in self.defaults or not _same(values[k], self.defaults[k])
+        }
+        return DictionaryAttr({k: _attribute(t, values[k]) for k, t in kept.items()})
 
     def values(self, attribute: DictionaryAttr) -> dict[str, Any]:
         """The values of an attribute. Raises :class:`VerifyException` where it is not of this
         struct."""
-        if set(attribute.data) != set(self.types):
-            odd = sorted(set(attribute.data) ^ set(self.types))
+        if set(attribute.data) | set(self.defaults) != set(self.types):
+            odd = sorted((set(attribute.data) | set(self.defaults)) ^ set(self.types))
             raise VerifyException(f"its parameters are {', '.join(self.types)}; look at {odd[0]}")
-        found = {k: _value(k, t, attribute.data[k]) for k, t in self.types.items()}
+        given = {k: _value(k, t, attribute.data[k]) for k, t in self.types.items()
+                 if k in attribute.data}  # fmt: skip
+        found = {k: given.get(k, self.defaults.get(k)) for k in self.types}
         self.check(found)
         return found
 
@@ -132,6 +164,21 @@ def _element(kind: Any) -> Any:
     return kind._type_ if _is_array(kind) else kind
 
 
+def _zero(kind: Any) -> Any:
+    if _is_array(kind):
+        return (_zero(kind._type_),) * kind._length_
+    return {FLOAT: 0.0, BOOL: False}.get(kind, 0)
+
+
+def _same(one: Any, other: Any) -> bool:
+    one, other = (tuple(x) if isinstance(x, Sequence) else x for x in (one, other))
+    return one == other
+
+
+def _int_type(kind: Any) -> IntegerType:
+    return i32 if _element(kind) is INT else i64
+
+
 @cache
 def _is_float(kind: Any) -> bool:
     return _element(kind) is FLOAT
@@ -141,19 +188,22 @@ def _attribute(kind: Any, value: Any) -> Attribute:
     if _is_array(kind):
         if _is_float(kind):
             return DenseArrayBase.from_list(f32, [float(x) for x in value])
-        return DenseArrayBase.from_list(i32, [int(x) for x in value])
+        return DenseArrayBase.from_list(_int_type(kind), [int(x) for x in value])
     if kind is BOOL:
         return BoolAttr.from_bool(bool(value))
-    return FloatAttr(float(value), f32) if kind is FLOAT else IntegerAttr(int(value), i32)
+    if kind is FLOAT:
+        return FloatAttr(float(value), f32)
+    return IntegerAttr(int(value), _int_type(kind))
 
 
 def _value(name: str, kind: Any, found: Any) -> Any:
-    element = f32 if _is_float(kind) else i32
+    element = f32 if _is_float(kind) else _int_type(kind)
     if _is_array(kind) and isinstance(found, DenseArrayBase) and _type(found, "elt_type", element):
         return tuple(cast(DenseArrayBase[Any], found).get_values())
     if kind is BOOL and isinstance(found, IntegerAttr) and _type(found, "type", i1):
         return bool(found.value.data)
-    if kind is INT and isinstance(found, IntegerAttr) and _type(found, "type", i32):
+    is_integer = isinstance(found, IntegerAttr) and kind not in (BOOL, FLOAT)
+    if is_integer and not _is_array(kind) and _type(found, "type", element):
         return found.value.data
     if kind is FLOAT and isinstance(found, FloatAttr) and _type(found, "type", f32):
         return found.value.data

@@ -1,0 +1,161 @@
+"""Our model of the firmware: executes a stream of records on a memory, for inputs of any shape."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from xdsl.utils.exceptions import VerifyException
+
+from dialects.bm1684.record.base import Call, Shape
+from dialects.bm1684.record.stream import (
+    FLOAT_SIZE,
+    N4,
+    Coefficient,
+    Neuron,
+    RecordCode,
+    Stream,
+)
+
+Array = NDArray[Any]
+
+
+class MachineError(ValueError):
+    """A record that cannot be executed: which one, and why."""
+
+    def __init__(self, index: int, message: str) -> None:
+        super().__init__(message)
+        self.index = index
+        self.message = message
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """What the firmware knows of a tensor."""
+
+    shape: Shape
+    size: int
+    mode: int
+    array: Array | None = None
+    """The user's buffer."""
+
+
+def stored(array: Array, mode: int) -> Array:
+    """The bytes of a tensor in memory; 4N: byte k of a word belongs to image 4 g + k."""
+    if mode != N4:
+        return np.ascontiguousarray(array).view(np.uint8).reshape(-1)
+    n = len(array)
+    grown = np.zeros((-(-n // 4) * 4, *array.shape[1:]), array.dtype)
+    grown[:n] = array
+    words = np.moveaxis(grown.reshape(-1, 4, *array.shape[1:]), 1, -1)
+    return np.ascontiguousarray(words).view(np.uint8).reshape(-1)
+
+
+def loaded(data: Array, shape: Shape, size: int, mode: int) -> Array:
+    """The opposite of :func:`stored`: float32 or uint8."""
+    if size == FLOAT_SIZE:
+        return data.view(np.float32).reshape(shape)
+    if mode != N4:
+        return data.reshape(shape)
+    words = data.reshape(-1, *shape[1:], 4)
+    return np.moveaxis(words, -1, 1).reshape(-1, *shape[1:])[: shape[0]]
+
+
+def stored_bytes(shape: Shape, size: int, mode: int) -> int:
+    """Bytes of a tensor in memory."""
+    n = shape[0] if mode != N4 else -(-shape[0] // 4) * 4
+    return int(np.prod((n, *shape[1:]))) * (4 if size == FLOAT_SIZE else 1)
+
+
+def execute(
+    stream: Stream,
+    memory: Array,
+    start: int,
+    inputs: Mapping[int, Array],
+    observe: Callable[[int, list[Array]], None] = lambda index, results: None,
+) -> dict[int, Array]:
+    """Runs the records; the results of the network by id.
+
+    ``memory`` are the bytes from the address ``start`` on: coefficients, then the context.
+    ``inputs`` are the network's inputs by id, with their shapes of this launch. ``observe`` gets
+    the results of each record. Raises MachineError.
+    """
+    table: dict[int, _Entry] = {}
+    for id in stream.inputs:
+        array = inputs[id]
+        size = FLOAT_SIZE if array.dtype == np.float32 else 2
+        raw = array if size == FLOAT_SIZE else array.view(np.uint8)
+        table[id] = _Entry(array.shape, size, 0, raw)
+    outputs: dict[int, Array] = {}
+    for index, record in enumerate(stream.records):
+        try:
+            results = _run(record, table, memory, start)
+        except (VerifyException, ValueError, KeyError) as error:
+            raise MachineError(index, f"{record.kind.name}: {error}") from None
+        for neuron, array in zip(record.results, results, strict=True):
+            is_float = array.dtype == np.float32
+            if is_float != (record.data_size == FLOAT_SIZE):
+                raise MachineError(index, f"{record.kind.name} makes {array.dtype}, the record says"
+                                   f" size {record.data_size}")
+            raw = array if is_float else array.view(np.uint8)
+            entry = _Entry(array.shape, record.data_size, record.output_mode)
+            if neuron.address is None:
+                entry = _Entry(array.shape, record.data_size, 0, np.ascontiguousarray(raw))
+                outputs[neuron.id] = array
+            else:
+                place = _place(neuron.address, stored(raw, record.output_mode).size, memory, start)
+                memory[place] = stored(raw, record.output_mode)
+            table[neuron.id] = entry
+        observe(index, results)
+    return outputs
+
+
+def _place(address: int, nbytes: int, memory: Array, start: int) -> slice:
+    begin = address - start
+    if not 0 <= begin <= len(memory) - nbytes:
+        raise ValueError(f"{nbytes} bytes at {address:#x} lie outside of the network's memory")
+    return slice(begin, begin + nbytes)
+
+
+def _run(
+    record: RecordCode, table: Mapping[int, _Entry], memory: Array, start: int
+) -> list[Array]:
+    kind = record.kind
+    kind.check(record.values)
+    named = kind.sources(record.values, record.extra)
+    addresses = {
+        name.name: each.address
+        for name, each in zip(named, record.sources, strict=True)
+        if isinstance(each, Coefficient)
+    }
+
+    def coefficient(name: str, dtype: type[np.generic], count: int) -> Array:
+        nbytes = count * np.dtype(dtype).itemsize
+        return memory[_place(addresses[name], nbytes, memory, start)].view(dtype)
+
+    xs = [_load(each, table, memory, start) for each in record.neurons]
+    call = Call(record.values, record.extra, xs, coefficient)
+    expected = kind.shapes(record.values, record.extra, call.shapes)
+    results = kind.compute(call)
+    if [y.shape for y in results] != expected:
+        raise ValueError(f"results of {[y.shape for y in results]}, its rule gives {expected}")
+    return results
+
+
+def _load(neuron: Neuron, table: Mapping[int, _Entry], memory: Array, start: int) -> Array:
+    if neuron.id not in table:
+        raise ValueError(f"tensor {neuron.id} is read before it is made")
+    entry = table[neuron.id]
+    if entry.array is not None:
+        if neuron.address is not None:
+            raise ValueError(f"tensor {neuron.id} lies in the user's buffer, the record has an"
+                             " address")
+        return entry.array
+    if neuron.address is None:
+        raise ValueError(f"tensor {neuron.id} has no address")
+    nbytes = stored_bytes(entry.shape, entry.size, entry.mode)
+    data = memory[_place(neuron.address, nbytes, memory, start)]
+    return loaded(data.copy(), entry.shape, entry.size, entry.mode)

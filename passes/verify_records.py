@@ -1,0 +1,164 @@
+"""verify-records: a dynamic network must compute what the CPU computes, at several shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.func import FuncOp
+from xdsl.passes import ModulePass
+from xdsl.utils.exceptions import PassFailedException
+
+from dialects.bm1684.chip import BM1684
+from dialects.bm1684.record.base import RecordOp
+from dialects.bm1684.record.machine import MachineError, execute
+from dialects.quant import types
+from dialects.ufw.shapes import show
+from passes.image.records import DynamicProgram, border, records_of
+from passes.module.functions import functions, main_function, names, reference_module
+from passes.module.locations import location_text
+from passes.verification.findings import Difference, Findings
+from passes.verification.inputs import InputData, InputTensor
+from passes.verification.reference import ReferenceRun
+
+Array = NDArray[Any]
+NOISE = (30011, 70009)
+"""Seeds of the noises that fill the memory at first."""
+
+
+def verify_dynamic(
+    module: ModuleOp,
+    program: DynamicProgram,
+    findings: Findings,
+    data: InputData | None = None,
+    seed: int = 0,
+) -> None:
+    """Runs ``program`` on the model of the firmware beside the module's reference.
+
+    The module holds records with addresses, and ``@reference`` the network at the largest shape and
+    at smaller ones; the program may come from a file. The smaller shapes run on the memory that
+    those before left. ``data`` is the input at the largest shape.
+    """
+    reference = reference_module(module)
+    if reference is None:
+        raise PassFailedException("there is no @reference: run keep-reference first")
+    main, *others = functions(reference)
+    records = records_of(main_function(module))
+    memory = _memory(program, NOISE[0])
+    run = _Run(program, records, memory)
+    names_ = names(main_function(module), "output_names")
+    inputs = [
+        InputTensor(t.name, t.shape, np.dtype(t.dtype), t.scale) for t in border(module)[0]
+    ]
+    given = (data or InputData()).of(inputs, seed)
+    findings.inputs = given
+    first = run.compare(main, given, names_, findings)
+    if findings.ok and _differs(first, _Run(program, records, _memory(program, NOISE[1])), given):
+        findings.fail("the result depends on memory that nothing has written")
+    for index, function in enumerate(others):
+        smaller = Findings(at=shapes_text(function))
+        findings.smaller.append(smaller)
+        kinds = zip(inputs, function.body.block.args, strict=True)
+        required = [
+            InputTensor(t.name, types.shape_of(arg), t.dtype, t.scale) for t, arg in kinds
+        ]
+        made = InputData().of(required, seed + 1 + index)
+        run.compare(function, made, names_, smaller)
+
+
+def shapes_text(function: FuncOp) -> str:
+    """The shapes of a function's inputs."""
+    return " ".join(show(types.shape_of(arg)) for arg in function.body.block.args)
+
+
+def _memory(program: DynamicProgram, seed: int) -> Array:
+    noise = np.random.default_rng(seed).integers(0, 256, program.ddr_bytes, np.uint8)
+    noise[: len(program.coeff)] = np.frombuffer(program.coeff, np.uint8)
+    return noise
+
+
+def _differs(first: dict[int, Array], run: _Run, given: Mapping[str, Array]) -> bool:
+    try:
+        again = run.results(given)
+    except MachineError:
+        return True
+    return any(not np.array_equal(first[id], again[id], equal_nan=True) for id in first)
+
+
+@dataclass
+class _Run:
+    """The records on one memory."""
+
+    program: DynamicProgram
+    records: list[RecordOp]
+    memory: Array
+
+    def results(self, given: Mapping[str, Array], observe: Any = None) -> dict[int, Array]:
+        """The network's results by id, for inputs in the network's order."""
+        stream = self.program.stream
+        inputs = dict(zip(stream.inputs, given.values(), strict=True))
+        watch = observe or (lambda index, results: None)
+        return execute(stream, self.memory, BM1684.context_start, inputs, watch)
+
+    def compare(
+        self,
+        reference: FuncOp,
+        given: Mapping[str, Array],
+        outputs: tuple[str, ...],
+        findings: Findings,
+    ) -> dict[int, Array]:
+        """Compares every tensor with that of a function of the reference; the results by id."""
+        tops = {top for record in self.records for top in record.top_names if top}
+        walker = ReferenceRun(reference, dict(given), tops, findings.add)
+
+        def observe(index: int, results: list[Array]) -> None:
+            for top, value in zip(self.records[index].top_names, results, strict=True):
+                if top:
+                    walker.observe(top, value)
+
+        try:
+            found = self.results(given, observe)
+        except MachineError as error:
+            where = location_text(self.records[error.index].location)
+            findings.fail(f"{where}: {error.message}")
+            return {}
+        late = walker.missing()
+        if late is not None:
+            findings.fail(f'tensor "{late}" was never computed')
+            return found
+        for id, name, known in zip(
+            self.program.stream.outputs, outputs, walker.results(), strict=True
+        ):
+            findings.outputs[name] = found[id]
+            bad = Difference.between(found[id], known.array, known.undefined).index
+            if bad and findings.first_bad is None:
+                findings.fail(f'output "{name}" is not the tensor that was compared')
+        return found
+
+
+@dataclass(frozen=True)
+class VerifyRecordsPass(ModulePass):
+    """Executes the records' bytes on a model of the firmware and compares every tensor with the CPU
+    reference, at the largest shape and at those of the samples.
+
+    Before: records with addresses, and ``@reference``. After: the same; ``findings`` holds what was
+    found, as with verify-layers.
+    """
+
+    name = "verify-records"
+    level = "record"
+
+    seed: int = 0
+    findings: Findings = field(default_factory=Findings, init=False, compare=False, repr=False)
+    data: InputData = field(default_factory=InputData, init=False, compare=False, repr=False)
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        program = DynamicProgram.of(op)
+        verify_dynamic(op, program, self.findings, self.data, self.seed)
+        if self.findings.fatal and not self.findings.ok:
+            raise PassFailedException(self.findings.verdict())
