@@ -66,9 +66,10 @@ def calibrate_main(argv: Sequence[str] | None = None) -> int:
 
 def _compile(values: dict[str, Any], terminal: Terminal) -> None:
     if values["print_pipeline"]:
-        from bmnetu.ways.static import STATIC
+        from bmnetu.ways.choice import way_of
 
-        terminal.say(STATIC.text(options_from(PassOptions, values)))
+        options = options_from(PassOptions, values)
+        terminal.say(way_of(options).text(options))
         return
     if values["list_ops"]:
         from bmnetu.plugins import plugins

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -20,20 +20,24 @@ from bmnetu.files.dump import WEIGHTS, Dumper
 from bmnetu.files.outputs import OutputFolder
 from bmnetu.frontend import Network, generate_umodel, load_network
 from bmnetu.frontend.cut import Cut
+from bmnetu.frontend.samples import Load, Sampler
 from bmnetu.options import CompileOptions, check_supported
 from bmnetu.pipeline import pipeline_text, run_pipeline
 from bmnetu.report.profile import PROFILE_FILES, profile, profile_files
-from bmnetu.report.result import CompileResult, LayerLines, summary
+from bmnetu.report.result import CompileResult, LayerLines, report_free, summary
+from bmnetu.ways.choice import way_of
 from bmnetu.ways.search import search
-from bmnetu.ways.static import STATIC
+from bmnetu.ways.way import Way
 from dialects.constant import ConstantError
 from dialects.execute import names_of
-from passes.module.functions import main_function, names, npu_functions
+from passes.module.functions import SAMPLE, main_function, names, npu_functions, samples
 from passes.module.locations import LayerError
 from passes.quant.quant_choose_winograd import REPORT, QuantChooseWinogradPass
+from passes.records import ShapeFixed
 from passes.verification.findings import Findings
 from passes.verification.inputs import InputData
 from passes.verify_layers import VerifyLayersPass
+from passes.verify_records import VerifyRecordsPass
 
 Report = Callable[[str], None]
 
@@ -73,34 +77,62 @@ def compile_network(
     if options.mode == "GenUmodel":
         return _generated(options, report)
     folder = OutputFolder(options.outdir, "-outdir")
-    if STATIC.ends_at(options.stop_after) and not options.print_pipeline:
+    way = way_of(options)
+    if way.ends_at(options.stop_after) and not options.print_pipeline:
         folder.check(*_file_names(options))
-    dumper = None
     if options.dump_ir is not None:
-        dump_folder = OutputFolder(options.dump_ir, "-dump_ir")
-        dump_folder.check(WEIGHTS)
-        dumper = Dumper(dump_folder)
+        OutputFolder(options.dump_ir, "-dump_ir").check(WEIGHTS)
     progress(f"reading {options.model}")
-    network = load_network(
-        options.model,
-        options.weight,
-        shapes=options.shapes,
-        max_n=options.max_n,
-        net_name=options.net_name,
-        cut=Cut(options.output_whitelist, options.host),
-    )
+
+    def load(shapes: Sequence[Sequence[int]] | None, max_n: int | None = None) -> Network:
+        return load_network(
+            options.model, options.weight, shapes=shapes, max_n=max_n, net_name=options.net_name,
+            cut=Cut(options.output_whitelist, options.host),
+        )  # fmt: skip
+
+    network = load(options.shapes, options.max_n)
     _check_precision(options, network)
     given, options = options.prec, replace(options, prec=str(network.precision))
     for note in network.notes:
         report(f"note: {note}")
     if options.print_pipeline:
-        report(STATIC.text(options))
-        return _unfinished(network, STATIC.text(options))
+        report(way.text(options))
+        return _unfinished(network, way.text(options))
     if given is None and network.precision == "INT8":
         report("note: the umodel is INT8, so it is compiled with -prec=INT8")
     data = compare_data(options, network, report)
     with user_errors():
-        return _Compilation(options, network, folder, dumper, report, progress, data).run()
+        if options.dyn:
+            return _at_run_time_shapes(options, network, load, folder, report, progress, data)
+        return _Compilation(options, network, folder, report, progress, data).run()
+
+
+def _at_run_time_shapes(
+    options: CompileOptions,
+    network: Network,
+    load: Load,
+    folder: OutputFolder,
+    report: Report,
+    progress: Report,
+    data: InputData,
+) -> CompileResult:
+    """Compiles with samples of the network at smaller shapes. A dimension that a layer turns out to
+    fix has one size in the next attempt."""
+    sampler = Sampler(load, list(network.input_shapes), options.seed)
+    while True:
+        progress("samples of smaller shapes")
+        sampler.sampled(network)
+        varied = [names_of(function, SAMPLE) for function in samples(network.module)]
+        try:
+            found = _Compilation(options, network, folder, report, progress, data).run()
+        except ShapeFixed as error:
+            if not error.sample:
+                raise
+            sampler.fixed[varied[error.sample - 1][-1]] = str(error)
+            network = load(sampler.largest)
+            continue
+        report_free(sampler.free, sampler.fixed, report)
+        return replace(found, free=sampler.free, fixed=dict(sampler.fixed))
 
 
 def _generated(options: CompileOptions, report: Report) -> CompileResult:
@@ -169,6 +201,8 @@ def user_errors():
         raise BmnetuError(str(error).splitlines()[0] if str(error) else repr(error)) from error
 
 
+COMPARES = (VerifyLayersPass, VerifyRecordsPass)
+"""The compares of both ways."""
 SEARCHED = 2
 """The opt level whose passes have options to be searched."""
 
@@ -180,28 +214,31 @@ class _Compilation:
     options: CompileOptions
     network: Network
     folder: OutputFolder
-    dumper: Dumper | None
     report: Report
     progress: Report
     data: InputData
     findings: Findings = field(default_factory=Findings)
     lines: LayerLines = field(init=False)
+    way: Way = field(init=False)
 
     def __post_init__(self) -> None:
         self.lines = LayerLines(self.report)
+        self.way = way_of(self.options)
 
     def run(self) -> CompileResult:
         options, network = self.options, self.network
-        passes = self._prepared(STATIC.passes(options))
-        if options.opt == SEARCHED and STATIC.ends_at(options.stop_after):
+        passes = self._prepared(self.way.passes(options))
+        searched = options.opt == SEARCHED and not options.dyn
+        if searched and self.way.ends_at(options.stop_after):
             passes = search(network.module, passes, options.opt_budget, self.progress)
         text = pipeline_text(passes)
-        dumper = self.dumper
-        if dumper is not None:
+        dumper = None
+        if options.dump_ir is not None:
+            dumper = Dumper(OutputFolder(options.dump_ir, "-dump_ir"))
             dumper.dump("load", network.module)
 
         def after(item: ModulePass) -> None:
-            if dumper is not None and not isinstance(item, VerifyLayersPass):
+            if dumper is not None and not isinstance(item, COMPARES):
                 dumper.dump(item.name, network.module)
             if isinstance(item, QuantChooseWinogradPass):
                 for function in npu_functions(network.module):
@@ -212,7 +249,7 @@ class _Compilation:
             self.progress(f"pass {passes.index(item) + 1} of {len(passes)}: {item.name}")
 
         run_pipeline(network.module, passes, after, before=before)
-        if not STATIC.ends_at(options.stop_after):
+        if not self.way.ends_at(options.stop_after):
             self.report(f"stopped after level {options.stop_after}; -dump_ir=DIR keeps the IR")
             return _unfinished(network, text)
         self._judge()
@@ -221,9 +258,9 @@ class _Compilation:
     def _prepared(self, passes: tuple[ModulePass, ...]) -> tuple[ModulePass, ...]:
         """The passes on the user's input, the compare's findings reported as they come."""
         for item in passes:
-            if isinstance(item, (QuantChooseWinogradPass, VerifyLayersPass)):
+            if isinstance(item, (QuantChooseWinogradPass, *COMPARES)):
                 item.data.arrays.update(self.data.arrays)
-            if isinstance(item, VerifyLayersPass):
+            if isinstance(item, COMPARES):
                 self.findings = item.findings
                 item.findings.on_tensor = self.lines.add
                 item.findings.fatal = False
@@ -241,12 +278,12 @@ class _Compilation:
 
     def _store(self, module: ModuleOp, text: str) -> CompileResult:
         outdir = self.options.outdir
-        contents = STATIC.emit(module)
+        contents = self.way.emit(module)
         try:
             data = write(contents)
         except ValueError as error:
             raise UnsupportedError(f"{self.options.model}: {error}") from error
-        STATIC.check(read(data, BMODEL), module, BMODEL)
+        self.way.check(read(data, BMODEL), module, BMODEL)
         files: dict[str, bytes] = {}
         if self.options.cmp:
             for name, arrays in zip(

@@ -13,10 +13,7 @@ from dialects.bm1684.record.stream import StreamError, pack, unpack
 from dialects.execute import names_of
 from passes.image.program import integer
 from passes.image.records import BorderTensor, DynamicProgram, border
-from passes.module.functions import main_function
-
-FREE = "free_dimensions"
-"""The attribute of ``@main`` that names the dimensions that are free at run time."""
+from passes.module.functions import FREE, main_function
 
 
 def _tensors(found: list[BorderTensor], at: int, is_input: bool) -> tuple[Tensor, ...]:

@@ -15,7 +15,8 @@ from bmnetu.command_line.flags import (
     require_necessary,
 )
 from bmnetu.command_line.kinds import MAX_COUNT
-from bmnetu.errors import UnsupportedError
+from bmnetu.errors import UnsupportedError, UsageError
+from bmnetu.ways.levels import levels_of
 
 Shapes = tuple[tuple[int, ...], ...]
 
@@ -35,6 +36,7 @@ class PassOptions:
     input_as_fp32: tuple[str, ...] = ()
     output_as_fp32: tuple[str, ...] = ()
     stop_after: str | None = None
+    dyn: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,6 @@ class CompileOptions(PassOptions):
     host: bool = True
     net_name: str | None = None
     opt_budget: int = 3
-    dyn: bool = False
     cmp_data: Any = None
     resize: tuple[int, ...] | None = None
     crop: tuple[int, ...] | None = None
@@ -160,6 +161,12 @@ def check_supported(options: CompileOptions) -> None:
     """Raise UnsupportedError for options that bmnetu knows and cannot serve."""
     if options.target.upper() != "BM1684":
         raise UnsupportedError(f"-target={options.target}: bmnetu compiles for BM1684 only")
-    if options.dyn:
-        raise UnsupportedError("-dyn=true: dynamic compilation is not there yet; without the flag"
-                               " the bmodel is compiled for fixed shapes, see -shapes")
+    levels = levels_of(options.dyn)
+    if options.stop_after not in (None, *levels):
+        raise UsageError(
+            f"-stop_after={options.stop_after}: {'with' if options.dyn else 'without'} -dyn the"
+            f" levels are {', '.join(levels)}"
+        )
+    if options.dyn and options.enable_profile:
+        raise UsageError("-enable_profile: with -dyn there are no commands whose cycles could be"
+                         " estimated; the chip makes them at every launch")

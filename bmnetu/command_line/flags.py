@@ -36,7 +36,7 @@ from bmnetu.command_line.kinds import (
 )
 from bmnetu.errors import UsageError
 from bmnetu.nearest import nearest
-from bmnetu.ways.levels import STATIC_LEVELS
+from bmnetu.ways.levels import ALL_LEVELS
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,8 @@ COMPILE_FLAGS = (
          " 2 layer groups that stay in local memory.", 1),
     Flag("opt_budget", COUNT, "With -opt=2: how many ways of cutting and grouping the layers are"
          " tried. The estimated cycles decide; the same number gives the same bmodel.", 3),
-    Flag("dyn", BOOLEAN, "Dynamic compilation.", False),
+    Flag("dyn", BOOLEAN, "Dynamic compilation: the shapes are chosen at run time, up to those of"
+         " -shapes.", False),
     Flag("prec", choice("FP32", "INT8"), "The data type of the umodel.",
          default_text="FP32, or INT8 for an int8umodel"),
     Flag("cmp", BOOLEAN, "Compare what the NPU will compute with the CPU, layer by layer.", True),
@@ -132,7 +133,7 @@ COMPILE_FLAGS = (
     Flag("output_as_fp32", NAMES, "Outputs that stay float in an INT8 bmodel.", (), "none"),
     Flag("print_pipeline", BOOLEAN, "Print the passes of -opt and -prec for bmnetu-opt -p.", False),
     Flag("dump_ir", PATH, "A folder for the IR after each pass.", default_text="none"),
-    Flag("stop_after", choice(*STATIC_LEVELS), "The last level to reach.",
+    Flag("stop_after", choice(*ALL_LEVELS), "The last level to reach.",
          default_text="none"),
     *_QUESTIONS,
     *_COMMON,

@@ -23,7 +23,7 @@ from bmnetu.frontend.weights.weight_file import read_weights
 from dialects.host.ops import HostOp
 from dialects.names import quoted
 from dialects.ufw.ops import Top
-from dialects.ufw.shapes import show
+from dialects.ufw.shapes import Shape, show
 
 ONNX = ".onnx"
 """How the name of a model ends that is no prototxt and has its weights itself."""
@@ -40,6 +40,7 @@ class Network:
 
     ``net`` is the prototxt as it is compiled: V2 layers of the TEST phase, unique tops, Input
     layers with the shapes in use, no weights. ``preprocess`` is what the weights' file records.
+    ``input_shapes`` are those of all inputs, also of the ones that no layer reads.
     """
 
     module: ModuleOp
@@ -47,6 +48,7 @@ class Network:
     notes: tuple[str, ...]
     net: NetParameter
     preprocess: Preprocess | None = None
+    input_shapes: tuple[Shape, ...] = ()
 
     def __repr__(self) -> str:
         return f'<Network "{self.net.name}", {self.precision}, {len(self.net.layer)} layers>'
@@ -136,7 +138,8 @@ def build_network(
     notes += hints + reading_notes(model, possible) + host_notes(module, topology.layers)
     precision = Precision.INT8 if scales else Precision.FP32
     compiled = as_compiled(topology, used, name)
-    return Network(module, precision, tuple(notes), compiled, weights.preprocess)
+    shapes_in_use = tuple(tuple(blob.shape) for blob in inputs)
+    return Network(module, precision, tuple(notes), compiled, weights.preprocess, shapes_in_use)
 
 
 def placeholder_notes(topology: Topology, inputs: Sequence[Input]) -> list[str]:

@@ -11,7 +11,7 @@ from xdsl.dialects.func import FuncOp
 
 from bmnetu.errors import BmnetuError
 from bmnetu.frontend.network import Network
-from passes.module.functions import SAMPLE, main_function
+from passes.module.functions import FREE, SAMPLE, main_function
 
 Shape = tuple[int, ...]
 Shapes = list[Shape]
@@ -83,9 +83,9 @@ class Sampler:
             if len(least) < 2 or joint >= JOINT:
                 break
             add({n: int(rng.integers(low, self._extent(n) or 1)) for n, low in least.items()})
-        block = network.module.body.block
-        for function in functions:
-            block.insert_op_after(function, block.last_op or main_function(network.module))
+        main = main_function(network.module)
+        main.attributes[FREE] = ArrayAttr([StringAttr(name) for name in self.free])
+        network.module.body.block.insert_ops_after(functions, main)
 
     @property
     def free(self) -> dict[str, int]:
@@ -114,6 +114,7 @@ class Sampler:
 
 
 def _sizes(extent: int) -> Sequence[int]:
-    """Sizes to try, the smallest first: odd ones where there are."""
-    return sorted({max(1, size) for size in (extent // 2 | 1, extent * 3 // 4, extent - 1)
-                   if size < extent})  # fmt: skip
+    """Sizes to try, the smallest first: about a half, odd where there is such a one, and three
+    quarters. A network that takes neither, but one less, only rounds that away: it is not free."""
+    half = extent // 2 | 1
+    return sorted({min(half, extent - 1), max(1, extent * 3 // 4)})

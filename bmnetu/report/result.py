@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -72,7 +72,9 @@ class LayerResult:
 class CompileResult:
     """A compiled network, which prints as a few lines. ``bmodel`` is the file's path, None when the
     run stopped before the commands; ``layers`` is empty without the compare. ``umodel`` and
-    ``prototxt`` are what the mode GenUmodel wrote."""
+    ``prototxt`` are what the mode GenUmodel wrote. With dyn, ``free`` are the dimensions that are
+    free at run time ("batch", "height", "width") with the largest size of each, and ``fixed`` says
+    of the others which layer fixes them."""
 
     bmodel: Path | None
     net_name: str
@@ -86,6 +88,8 @@ class CompileResult:
     notes: tuple[str, ...] = field(default=())
     umodel: Path | None = None
     prototxt: Path | None = None
+    free: Mapping[str, int] = field(default_factory=dict[str, int])
+    fixed: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def __repr__(self) -> str:
         lines = [f'CompileResult: net "{self.net_name}", {self.precision}']
@@ -94,6 +98,8 @@ class CompileResult:
             lines.append(f"bmodel: {self.bmodel}, {len(stage.coeff)} bytes of weights")
             lines.append(f"inputs: {_listed(stage.inputs)}")
             lines.append(f"outputs: {_listed(stage.outputs)}")
+            if stage.is_dynamic:
+                lines.append(free_line(self.free))
         elif self.umodel is not None:
             lines += [f"umodel: {self.umodel}", f"prototxt: {self.prototxt}"]
         else:
@@ -143,6 +149,8 @@ def summary(findings: Findings, made_up: bool) -> list[str]:
         f"compare passed: {len(layers_of(findings))} layers, {len(findings.tensors)} tensors,"
         f" NPU against CPU, largest error {worst:g}"
     )
+    if findings.smaller:
+        line += f"; as well at {', '.join(each.at for each in findings.smaller)}"
     if not findings.undefined:
         return [line]
     lines = [
@@ -160,6 +168,21 @@ def summary(findings: Findings, made_up: bool) -> list[str]:
             + ": every element is undefined on this input"
         )
     return lines
+
+
+def free_line(free: Mapping[str, int]) -> str:
+    """Which dimensions are free at run time."""
+    named = [f"{name} up to {size}" for name, size in free.items()]
+    return f"free at run time: {', '.join(named) or 'nothing, every dimension is fixed'}"
+
+
+def report_free(
+    free: Mapping[str, int], fixed: Mapping[str, str], report: Callable[[str], None]
+) -> None:
+    """Reports which dimensions are free, and of the others what fixes them."""
+    report(free_line(free))
+    for name, reason in fixed.items():
+        report(f"note: {name} is fixed: {reason}")
 
 
 class LayerLines:

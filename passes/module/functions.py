@@ -35,6 +35,9 @@ def npu_functions(module: ModuleOp) -> list[FuncOp]:
     return [function for function in found if not runs_on_host(function)]
 
 
+FREE = "free_dimensions"
+"""The attribute of ``@main`` that names the dimensions that are free at run time."""
+
 SAMPLE = "sample_of"
 """The attribute of a function that is the network at smaller shapes: the names of the dimensions
 that are smaller than in ``@main``, such as "height"."""

@@ -13,7 +13,7 @@ from xdsl.passes import ModulePass
 
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import align
-from dialects.bm1684.record.base import NO_BUFFER, RecordOp, shape_of
+from dialects.bm1684.record.base import NO_BUFFER, RecordOp, is_float, shape_of
 from dialects.bm1684.record.machine import stored_bytes
 from dialects.bm1684.record.stream import store_mode, word_size
 from dialects.quant.base import i64s
@@ -79,10 +79,7 @@ class _Buffers:
                     places[y] = self._take(_room(y))
                 own.append(places[y][0] if y in places else NO_BUFFER)
             record.addresses = i64s(own)
-            scratch = {
-                name: self._take(nbytes([shape_of(x) for x in record.xs]))
-                for name, nbytes in record.RECORD.scratch.items()
-            }
+            scratch = self._scratch(record)
             if scratch:
                 values = record.values | {name: at for name, (at, _) in scratch.items()}
                 record.parameters = record.RECORD.struct.attribute(values)
@@ -93,6 +90,15 @@ class _Buffers:
             for taken in scratch.values():
                 self.live.remove(taken)
         return self.top
+
+    def _scratch(self, record: RecordOp) -> dict[str, tuple[int, int]]:
+        """The ranges of a record's scratch memory by parameter."""
+        shapes = [[shape_of(value) for value in some] for some in (record.xs, record.ys)]
+        sizes = {
+            name: nbytes(*shapes, is_float(record.ys[0]))
+            for name, nbytes in record.RECORD.scratch.items()
+        }
+        return {name: self._take(size) for name, size in sizes.items() if size}
 
     def _take(self, size: int) -> tuple[int, int]:
         size, at = align(max(size, 1), BM1684.ddr_alignment), self.start

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from dialects.quant.base import QuantOp
 from dialects.quant.compute import AveragePoolOp, MaxPoolOp
 from dialects.quant.eltwise import ConstantOp
-from passes.records import functions, movement, pointwise, windows
+from passes.records import functions, movement, pixels, pointwise, windows
 from passes.records.recorder import NoRecord, Recorder, ShapeFixed
 
 Lowering: TypeAlias = Callable[[Recorder, Sequence[Any]], None]
@@ -23,11 +23,12 @@ RECORDS: dict[type[QuantOp], Lowering] = {
     **windows.WINDOWS,
     **pointwise.POINTWISE,
     **movement.MOVEMENT,
+    **pixels.PIXELS,
     **functions.FUNCTIONS,
     ConstantOp: _constant,
 }
 FREE: dict[type[QuantOp], set[str]] = {
-    **movement.FREE, MaxPoolOp: {"kernel"}, AveragePoolOp: {"kernel"},
+    **movement.FREE, **pixels.FREE, MaxPoolOp: {"kernel"}, AveragePoolOp: {"kernel"},
 }  # fmt: skip
 """Properties that may differ from sample to sample: the lowerings look at them. All others must be
 alike, or the layer fixes the shape."""

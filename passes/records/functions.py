@@ -8,9 +8,11 @@ from typing import Any
 from xdsl.dialects.builtin import f32
 
 from dialects.bm1684.record import reductions
-from dialects.quant.base import QuantOp
-from dialects.quant.compute import SoftmaxOp
-from passes.records.recorder import Recorder
+from dialects.quant.base import QuantOp, ints
+from dialects.quant.compute import PointwiseFunctionOp, SoftmaxOp
+from dialects.quant.reductions import ReduceKind, ReduceOp
+from passes.records.expression import pointwise_function
+from passes.records.recorder import Recorder, eight
 
 
 def softmax(c: Recorder, ops: Sequence[SoftmaxOp]) -> None:
@@ -19,4 +21,23 @@ def softmax(c: Recorder, ops: Sequence[SoftmaxOp]) -> None:
     c.values[op.y] = c.one(reductions.SoftmaxOp, [c.value(op.x)], f32, place=place)
 
 
-FUNCTIONS: dict[type[QuantOp], Any] = {SoftmaxOp: softmax}
+METHODS = {
+    ReduceKind.SUM: reductions.SUM, ReduceKind.MAX: reductions.MAX, ReduceKind.MIN: reductions.MIN,
+}  # fmt: skip
+
+
+def reduce(c: Recorder, ops: Sequence[ReduceOp]) -> None:
+    """One axis after the other where the firmware is wrong with both."""
+    op, x = ops[0], c.value(ops[0].x)
+    axes = ints(op.axes)
+    for some in ([(0,), (1,)] if axes == (0, 1) else [axes]):
+        x = c.one(
+            reductions.ReduceOp, [x], f32, keep=1, count=len(some), axes=eight(some),
+            method=METHODS[op.kind.data],
+        )  # fmt: skip
+    c.values[op.y] = x
+
+
+FUNCTIONS: dict[type[QuantOp], Any] = {
+    SoftmaxOp: softmax, ReduceOp: reduce, PointwiseFunctionOp: pointwise_function,
+}  # fmt: skip

@@ -36,28 +36,49 @@ def concat(c: Recorder, ops: Sequence[quant.ConcatOp]) -> None:
 def slice_(c: Recorder, ops: Sequence[quant.SliceOp]) -> None:
     op, axis = ops[0], ops[0].axis.value.data
     begins = [each.begin.value.data for each in ops]
-    ends = [b + shape[axis] for b, shape in zip(begins, shapes_of(ops), strict=True)]
-    to_end = [size[axis] == end for size, end in zip(shapes_of(ops, 0), ends, strict=True)]
-    if varies(begins) or (varies(ends) and not all(to_end)):
-        raise NoRecord("it cuts at a place that depends on the size of the map")
-    c.values[op.y] = sliced(
-        c, c.value(op.x), axis, begins[0], None if all(to_end) else ends[0]
-    )
+    bounds = [(b, b + shape[axis]) for b, shape in zip(begins, shapes_of(ops), strict=True)]
+    sizes = [shape[axis] for shape in shapes_of(ops, 0)]
+    c.values[op.y] = cut(c, c.value(op.x), axis, bounds, sizes)
 
 
-def sliced(
-    c: Recorder, x: Any, axis: int, begin: int, end: int | None, step: int = 1
+def cut(
+    c: Recorder,
+    x: Any,
+    axis: int,
+    bounds: Sequence[tuple[int, int]],
+    sizes: Sequence[int],
+    step: int = 1,
 ) -> Any:
-    """From ``begin`` to ``end`` (None: the end of the axis), every ``step``-th."""
+    """From a begin to an end along an axis, every ``step``-th element. ``bounds`` and ``sizes``,
+    the extents of the axis, are given for every sample: both bounds must be the same everywhere, or
+    as far from the end."""
+    begins, ends = (list(each) for each in zip(*bounds, strict=True))
+    if not any(begins) and ends == list(sizes) and step == 1:
+        return x
+    begin = _place(begins, sizes)
+    end = None if ends == list(sizes) else _place(ends, sizes)
+    if step > 1 and all(s - e < step for e, s in zip(ends, sizes, strict=True)):
+        end = None
     shape = types.shape_of(x)
     rest = (1 << len(shape)) - 1 & ~(1 << axis)
-    begins, ends, steps = ([0] * 8, [*eight(shape)], [1] * 8)
-    begins[axis], ends[axis], steps[axis] = begin, end or shape[axis], step
+    begin_of, end_of, steps = ([0] * 8, [*eight(shape)], [1] * 8)
+    begin_of[axis], steps[axis] = begin, step
+    end_of[axis] = shape[axis] if end is None else end
     return c.one(
         movement.SliceOp, [x], element_of(x), from_start=rest,
-        to_end=rest | (1 << axis if end is None else 0), begin=tuple(begins), end=tuple(ends),
+        to_end=rest | (1 << axis if end is None else 0), begin=tuple(begin_of), end=tuple(end_of),
         step=tuple(steps), rank=len(shape),
     )  # fmt: skip
+
+
+def _place(places: Sequence[int], sizes: Sequence[int]) -> int:
+    """A place along an axis: from its start, or negative from its end."""
+    if not varies(places):
+        return places[0]
+    from_end = [place - size for place, size in zip(places, sizes, strict=True)]
+    if varies(from_end) or from_end[0] >= 0:
+        raise NoRecord("it cuts at a place that depends on the size of the map")
+    return from_end[0]
 
 
 MOVEMENT: dict[type[QuantOp], Any] = {

@@ -217,10 +217,13 @@ def _integer_others(c: Recorder, op: EltwiseOp, xs: list[Any]) -> Any:
     for x in xs[1:]:
         signs = {
             "a_sign": int(element_of(y) != types.ui8), "b_sign": int(element_of(x) != types.ui8),
-            "output_sign": int(element != types.ui8),
+            "output_sign": int(element != types.ui8), "relu": int(element == types.ui8),
         }  # fmt: skip
         if op.kind.data is EltwiseKind.PRODUCT:
-            y = combined(c, pointwise.MUL, y, x, element, a_shift=op.shift.value.data, **signs)
+            shift = op.shift.value.data + 1  # of twice the product, which then has 32 bits
+            y = combined(
+                c, pointwise.MUL, y, x, element, a_scale=2, a_shift=shift, **signs
+            )
         else:
             y = combined(c, CODES[op.kind.data], y, x, element, **signs)
     return y

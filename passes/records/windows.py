@@ -18,6 +18,8 @@ from passes.records.recorder import NoRecord, Recorder, element_of, shapes_of, v
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
+LARGEST_PAD = 15
+"""The firmware's kernels take no wider pads."""
 
 
 def packed_weight(weight: Array, group: int) -> Array:
@@ -55,6 +57,10 @@ def conv_record(
     dilation: Sequence[int] = (1, 1), group: int = 1, shift: int = 0, relu: bool = False,
 ) -> Any:
     """A convolution; without a ``bias`` there is none. 8 bits: an unsigned result is a ReLU."""
+    if group > 1 and weight.shape[1] == 1 and max(dilation) > 1:  # depthwise has no dilation
+        weight, dilation = spread(weight, dilation), (1, 1)
+    if max(pad) > LARGEST_PAD:
+        x, pad = padded(c, x, pad), (0, 0, 0, 0)
     outputs, inputs, kh, kw = weight.shape
     unsigned = element == types.ui8
     coefficients = {"weight": packed_weight(weight, group)}
@@ -71,6 +77,14 @@ def conv_record(
         kernel=windows.joined(kh, kw), stride=tuple(stride), dilation=tuple(dilation),
         pad=tuple(pad), has_bias=int(bias is not None), relu=int(relu or unsigned), **integer,
     )  # fmt: skip
+
+
+def spread(weight: Array, dilation: Sequence[int]) -> Array:
+    """The same window without dilation: zeros stand between the weights."""
+    kh, kw = ((k - 1) * d + 1 for k, d in zip(weight.shape[2:], dilation, strict=True))
+    found = np.zeros((*weight.shape[:2], kh, kw), weight.dtype)
+    found[:, :, :: dilation[0], :: dilation[1]] = weight
+    return found
 
 
 def _is_matrix(ops: Sequence[ConvOp]) -> bool:

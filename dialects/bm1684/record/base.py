@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any, ClassVar
 
 import numpy as np
@@ -40,6 +41,8 @@ from dialects.names import quoted
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
+Scratch = Callable[[Sequence[Shape], Sequence[Shape], bool], int]
+"""Bytes of scratch memory for operands and results of these shapes, float32 or of 8 bits."""
 I64S = DenseArrayBase.constr(i64)
 NO_BUFFER = -1
 """The address of a network output: the user's buffer, which the firmware finds by its id."""
@@ -61,17 +64,14 @@ class Record:
     ``number`` is its type in the stream, ``struct`` the parameter block. ``tensors`` are the
     operands that are made at run time; ``coefficients`` follow them in the stream, each with the
     parameter that says whether it is there ("" where it always is). ``scratch`` are the parameters
-    that hold the address of scratch memory, with the bytes that they need for operands of these
-    shapes.
+    that hold the address of scratch memory, with the bytes that they need.
     """
 
     number: int
     struct: CStruct
     tensors: tuple[str, ...] = ("x",)
     coefficients: Mapping[str, str] = field(default_factory=dict[str, str])
-    scratch: Mapping[str, Callable[[Sequence[Shape]], int]] = field(
-        default_factory=dict[str, Callable[[Sequence[Shape]], int]]
-    )
+    scratch: Mapping[str, Scratch] = field(default_factory=dict[str, Scratch])
 
 
 @dataclass(frozen=True)
@@ -262,6 +262,22 @@ def needs(condition: bool, message: str) -> None:
     """Raises :class:`VerifyException` with the message unless the condition holds."""
     if not condition:
         raise VerifyException(message)
+
+
+def room(shape: Shape, is_float: bool) -> int:
+    """Bytes of a tensor in memory: float32 1N, or 8 bits 4N."""
+    n = shape[0] if is_float else -(-shape[0] // 4) * 4
+    return prod((n, *shape[1:])) * (4 if is_float else 1)
+
+
+def operand_room(xs: Sequence[Shape], ys: Sequence[Shape], is_float: bool) -> int:
+    """Scratch memory of the size of the operand."""
+    return room(xs[0], is_float)
+
+
+def result_room(xs: Sequence[Shape], ys: Sequence[Shape], is_float: bool) -> int:
+    """Scratch memory of the size of the result."""
+    return room(ys[0], is_float)
 
 
 # -- arithmetic of the firmware --------------------------------------------------------------------

@@ -10,8 +10,19 @@ from typing import ClassVar
 import numpy as np
 from xdsl.irdl import irdl_op_definition
 
-from dialects.bm1684.record.base import Array, Call, Record, RecordOp, Shape, Source, needs
-from dialects.c_struct import INT, U8, U32, U64, CStruct, Values, bytes_of, ints
+from dialects.bm1684.record.base import (
+    Array,
+    Call,
+    Record,
+    RecordOp,
+    Shape,
+    Source,
+    needs,
+    operand_room,
+    result_room,
+    room,
+)
+from dialects.c_struct import FLOAT, INT, U8, U32, U64, CStruct, Values, bytes_of, ints
 
 COPY, INFER = 0, -1
 """Entries of a new shape: the extent of the operand at that place, and what the others leave."""
@@ -19,14 +30,22 @@ COPY, INFER = 0, -1
 
 @irdl_op_definition
 class ReshapeOp(RecordOp):
-    """The same numbers under another shape: of every extent a number, COPY, or (once) INFER."""
+    """The same numbers under another shape: of every extent a number, COPY, or (once) INFER.
+
+    8-bit numbers need scratch memory where the batch changes.
+    """
 
     name = "record.reshape"
     RECORD: ClassVar = Record(
         number=18,
         struct=CStruct(
             rank=U8, shape=ints(8), batch=INT, channels=INT, input_id=U32, scratch=U64
-        ).with_defaults(),
+        ).with_defaults(input_id=0xFFFFFFFF),
+        scratch={
+            "scratch": lambda xs, ys, is_float: (
+                0 if is_float or xs[0][0] == ys[0][0] else room(xs[0], is_float)
+            )
+        },
     )
 
     @classmethod
@@ -59,6 +78,7 @@ class TransposeOp(RecordOp):
     RECORD: ClassVar = Record(
         number=49,
         struct=CStruct(order=bytes_of(8), scratch=U64, unused_16=U8).with_defaults(),
+        scratch={"scratch": operand_room},
     )
 
     @classmethod
@@ -118,16 +138,22 @@ class ConcatOp(RecordOp):
 
 @irdl_op_definition
 class SliceOp(RecordOp):
-    """From ``begin`` to ``end`` in steps of ``step``, along each axis. Bit d of ``from_start`` or
-    ``to_end`` says that axis d is taken from its first number, or to its last."""
+    """From ``begin`` to ``end`` in steps of ``step``, along each axis; negative ones count from the
+    end. Bit d of ``from_start`` or ``to_end`` says that axis d is taken from its first number, or
+    to its last. 8-bit tensors have at most 4 dimensions, and need scratch memory where the batch is
+    cut."""
 
     name = "record.slice"
     RECORD: ClassVar = Record(
         number=51,
         struct=CStruct(
             from_start=INT, to_end=INT, begin=ints(8), end=ints(8), step=ints(8), rank=INT,
-            unused_108=ints(3), unused_120=U64, scratch=U64, unused_136=U8,
+            unused_108=ints(3), input_scratch=U64, output_scratch=U64, unused_136=U8,
         ).with_defaults(step=(1,) * 8),
+        scratch={
+            "input_scratch": lambda xs, ys, is_float: _batch_room(xs[0], xs, ys, is_float),
+            "output_scratch": lambda xs, ys, is_float: _batch_room(ys[0], xs, ys, is_float),
+        },
     )  # fmt: skip
 
     @classmethod
@@ -135,8 +161,9 @@ class SliceOp(RecordOp):
         needs(len(x) == v["rank"] <= 8, f"{x} does not have rank {v['rank']}")
         found: list[slice] = []
         for axis, size in enumerate(x):
-            begin = 0 if v["from_start"] >> axis & 1 else v["begin"][axis]
-            end = size if v["to_end"] >> axis & 1 else v["end"][axis]
+            begin, end = v["begin"][axis], v["end"][axis]
+            begin = 0 if v["from_start"] >> axis & 1 else begin + (size if begin < 0 else 0)
+            end = size if v["to_end"] >> axis & 1 else end + (size if end < 0 else 0)
             needs(0 <= begin < end <= size and v["step"][axis] > 0,
                   f"{begin} to {end} is outside axis {axis} of {x}")
             found.append(slice(begin, end, v["step"][axis]))
@@ -152,4 +179,136 @@ class SliceOp(RecordOp):
         return [np.ascontiguousarray(x[cls._slices(call.values, x.shape)])]
 
 
-MOVEMENT_OPS: list[type[RecordOp]] = [ReshapeOp, TransposeOp, ConcatOp, SliceOp]
+def _batch_room(
+    shape: Shape, xs: Sequence[Shape], ys: Sequence[Shape], is_float: bool
+) -> int:
+    return 0 if is_float or xs[0][0] == ys[0][0] else room(shape, is_float)
+
+
+PAD_MODES = ("constant", "reflect", "symmetric", "edge")
+"""What stands around a tensor, by its code; the names are numpy's."""
+
+
+@irdl_op_definition
+class PadOp(RecordOp):
+    """Numbers around a tensor of rank 4 at most: ``pads`` before and after each axis. ``mode`` is
+    an index of PAD_MODES."""
+
+    name = "record.pad"
+    RECORD: ClassVar = Record(
+        number=26,
+        struct=CStruct(
+            channels=U32, value=FLOAT, mode=INT, pads=ints(8), unused_44=INT, input_scratch=U64,
+            output_scratch=U64, unused_64=U8,
+        ).with_defaults(),
+        scratch={"input_scratch": operand_room, "output_scratch": result_room},
+    )  # fmt: skip
+
+    @classmethod
+    def check(cls, v: Values) -> None:
+        needs(v["mode"] in range(len(PAD_MODES)), f"there is no mode {v['mode']}")
+        needs(min(v["pads"]) >= 0, "pads are not negative")
+
+    @classmethod
+    def _widths(cls, v: Values, x: Shape) -> list[tuple[int, int]]:
+        needs(len(x) <= 4, f"{x} has more than 4 dimensions")
+        return [(v["pads"][2 * axis], v["pads"][2 * axis + 1]) for axis in range(len(x))]
+
+    @classmethod
+    def shapes(cls, v: Values, extra: Sequence[int], xs: Sequence[Shape]) -> list[Shape]:
+        widths = cls._widths(v, xs[0])
+        mode = PAD_MODES[v["mode"]]
+        most = {"reflect": -1, "symmetric": 0}.get(mode)
+        fits = most is None or all(
+            max(both) <= size + most for both, size in zip(widths, xs[0], strict=True)
+        )
+        needs(fits, f"the pads {widths} are wider than {xs[0]}")
+        return [tuple(size + sum(both) for size, both in zip(xs[0], widths, strict=True))]
+
+    @classmethod
+    def compute(cls, call: Call) -> list[Array]:
+        v, x = call.values, call.xs[0]
+        settings = {"constant_values": v["value"]} if v["mode"] == 0 else {}
+        if x.dtype == np.uint8 and settings:
+            settings = {"constant_values": int(v["value"]) & 0xFF}
+        return [np.pad(x, cls._widths(v, x.shape), PAD_MODES[v["mode"]], **settings)]  # pyright: ignore
+
+
+@irdl_op_definition
+class TileOp(RecordOp):
+    """Repeats the whole tensor so many times along each axis, as numpy.tile. 8-bit tensors have at
+    most 4 dimensions."""
+
+    name = "record.tile"
+    RECORD: ClassVar = Record(
+        number=28,
+        struct=CStruct(
+            is_coefficient=bytes_of(3), rank=U8, shape=ints(8), repeats=ints(8), unused_68=INT,
+            scratch=U64, data_size=INT,
+        ).with_defaults(is_coefficient=(1, 0, 0), repeats=(1,) * 8),
+        scratch={"scratch": result_room},
+    )  # fmt: skip
+
+    @classmethod
+    def shapes(cls, v: Values, extra: Sequence[int], xs: Sequence[Shape]) -> list[Shape]:
+        needs(len(xs[0]) == v["rank"] <= 8, f"{xs[0]} does not have rank {v['rank']}")
+        repeats = v["repeats"][: v["rank"]]
+        needs(min(repeats) > 0, "it repeats at least once")
+        return [tuple(size * count for size, count in zip(xs[0], repeats, strict=True))]
+
+    @classmethod
+    def compute(cls, call: Call) -> list[Array]:
+        v = call.values
+        return [np.tile(call.xs[0], v["repeats"][: v["rank"]])]
+
+
+@irdl_op_definition
+class BroadcastLikeOp(RecordOp):
+    """Repeats axes of extent 1: ``axes`` of x become as long as ``like_axes`` of a second tensor
+    are at run time. ``count`` says how many."""
+
+    name = "record.broadcast_like"
+    RECORD: ClassVar = Record(
+        number=105,
+        struct=CStruct(
+            count=INT, axes=bytes_of(8), like_axes=bytes_of(8), unused_20=INT, scratch=U64
+        ).with_defaults(),
+        tensors=("x", "like"),
+        scratch={"scratch": result_room},
+    )
+
+    @classmethod
+    def shapes(cls, v: Values, extra: Sequence[int], xs: Sequence[Shape]) -> list[Shape]:
+        found = list(xs[0])
+        for axis, like in zip(v["axes"][: v["count"]], v["like_axes"], strict=False):
+            needs(axis < len(found) and found[axis] == 1 and like < len(xs[1]),
+                  f"axis {axis} of {xs[0]} does not become axis {like} of {xs[1]}")
+            found[axis] = xs[1][like]
+        return [tuple(found)]
+
+    @classmethod
+    def compute(cls, call: Call) -> list[Array]:
+        (shape,) = cls.shapes(call.values, (), call.shapes)
+        return [np.ascontiguousarray(np.broadcast_to(call.xs[0], shape))]
+
+
+@irdl_op_definition
+class ReverseOp(RecordOp):
+    """The other way round along ``axis``; not the batch of 8-bit tensors."""
+
+    name = "record.reverse"
+    RECORD: ClassVar = Record(number=104, struct=CStruct(axis=INT).with_defaults())
+
+    @classmethod
+    def shapes(cls, v: Values, extra: Sequence[int], xs: Sequence[Shape]) -> list[Shape]:
+        needs(0 <= v["axis"] < len(xs[0]) <= 4, f"there is no axis {v['axis']} in {xs[0]}")
+        return [xs[0]]
+
+    @classmethod
+    def compute(cls, call: Call) -> list[Array]:
+        return [np.ascontiguousarray(np.flip(call.xs[0], call.values["axis"]))]
+
+
+MOVEMENT_OPS: list[type[RecordOp]] = [
+    ReshapeOp, TransposeOp, ConcatOp, SliceOp, PadOp, TileOp, BroadcastLikeOp, ReverseOp,
+]  # fmt: skip

@@ -59,8 +59,9 @@ class SameShapeOp(RecordOp):
 class BinaryOp(RecordOp):
     """``a OP b`` with numpy's repetition; b can be a coefficient, of the shape in the block.
 
-    8 bits: add ``sat(rnd(a * a_scale >> a_shift) + rnd(b * b_scale >> b_shift))``, max and min with
-    scales 1 and shifts 0, mul ``sat(rnd(a * b * a_scale >> a_shift))`` with b_scale 1, b_shift 0.
+    8 bits: ``sat(rnd(a * a_scale >> a_shift) OP rnd(b * b_scale >> b_shift))``, scales to 127; mul
+    is ``sat(rnd(a * b * a_scale >> a_shift))`` with b_scale 1, b_shift 0. It saturates to uint8
+    with ``relu`` or where all three are unsigned, else to int8.
     """
 
     name = "record.binary"
@@ -86,6 +87,11 @@ class BinaryOp(RecordOp):
     def check(cls, v: Values) -> None:
         needs(v["op"] in BINARY, f"there is no operation {v['op']}")
         needs(max(v["a_rank"], v["b_rank"]) <= 8, "more than 8 dimensions")
+        needs(max(v["a_scale"], v["b_scale"]) <= 127, "a scale is at most 127")
+        narrow = v["op"] == MUL and (v["a_scale"], v["a_shift"]) == (1, 0)
+        unsigned = not (v["a_sign"] or v["b_sign"] or v["output_sign"])
+        needs(not (narrow and unsigned), "products of unsigned numbers with scale 1 and shift 0"
+              " have 16 bits: take 2 and 1")
 
     @classmethod
     def shapes(cls, v: Values, extra: Sequence[int], xs: Sequence[Shape]) -> list[Shape]:
@@ -122,7 +128,8 @@ class BinaryOp(RecordOp):
                 for x, name in ((a, "a"), (b, "b"))
             )
             total = BINARY[v["op"]](a, b)
-        return [eight_bits(np.maximum(total, 0) if v["relu"] else total, v["output_sign"])]
+        wide = v["relu"] or not (v["a_sign"] or v["b_sign"] or v["output_sign"])
+        return [eight_bits(total, int(not wide))]
 
 
 @irdl_op_definition
