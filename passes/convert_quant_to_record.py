@@ -40,7 +40,7 @@ class ConvertQuantToRecordPass(ModulePass):
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         main, others = main_function(op), samples(op)
         functions = [main, *others]
-        recorder = Recorder(Block())
+        recorder = Recorder(Block(), len(functions))
         for args in zip(*(f.body.block.args for f in functions), strict=True):
             _add_input(recorder, args)
         refused: list[tuple[Operation, str]] = []
@@ -145,9 +145,9 @@ def _results(
     """The network's outputs, each a value of its own that a record makes."""
     found: list[SSAValue] = []
     for value, name in zip(returned.operands, outputs, strict=True):
+        c.location = returned.location
         made = c.value(value)
-        if made in found or not isinstance(made.owner, Operation):
-            c.location = returned.location
+        if made in found or not isinstance(made.owner, Operation) or value in c.constants:
             shape = c.shapes[made][0]
             made = c.one(
                 ReshapeOp, [made], types.tensor_type(made).element_type, rank=len(shape),

@@ -143,6 +143,6 @@ def _record(record: RecordOp, tensors: dict[SSAValue, Neuron], define: object) -
         for y, at in zip(record.ys, record.addresses.get_values(), strict=True)
     )
     return RecordCode(
-        type(record), v, extra, word_size(record.ys[0]), store_mode(record.xs[0]),
+        type(record), v, extra, word_size(record.ys[0]), store_mode((*record.xs, *record.ys)[0]),
         store_mode(record.ys[0]), tuple(sources), results,
     )  # fmt: skip

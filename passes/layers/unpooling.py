@@ -20,7 +20,7 @@ def _max_pool_mask(c: Converter, op: ufw.MaxPoolMaskOp) -> None:
     kernel = i64s([min(k, size + sum(both)) for k, size, both in extents])
     pooled = c.add(
         compute.MaxPoolOp, [x], types.float_like(op.top),
-        kernel=kernel, stride=op.stride, pad=i64s(pad),
+        kernel=kernel, stride=op.stride, pad=i64s(pad), ceil_mode=op.ceil_mode,
     )  # fmt: skip
     c.values[op.top] = c.fit(pooled, types.tensor_type(op.top), "requantize")
     c.top = op.top_names[1]

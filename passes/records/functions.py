@@ -7,10 +7,10 @@ from typing import Any
 
 from xdsl.dialects.builtin import f32
 
-from dialects.bm1684.record import reductions
+from dialects.bm1684.record import reductions, windows
 from dialects.quant.base import QuantOp, ints
 from dialects.quant.compute import PointwiseFunctionOp, SoftmaxOp
-from dialects.quant.reductions import ReduceKind, ReduceOp
+from dialects.quant.reductions import MatMulOp, ReduceKind, ReduceOp
 from passes.records.expression import pointwise_function
 from passes.records.recorder import Recorder, eight
 
@@ -38,6 +38,22 @@ def reduce(c: Recorder, ops: Sequence[ReduceOp]) -> None:
     c.values[op.y] = x
 
 
+def matmul(c: Recorder, ops: Sequence[MatMulOp]) -> None:
+    """Operands that are transposed are so by a record of their own."""
+    op = ops[0]
+    xs: list[Any] = []
+    for value, flag in ((op.a, op.transpose_a), (op.b, op.transpose_b)):
+        x, rank = c.value(value), len(c.shapes[c.value(value)][0])
+        order = [*range(rank - 2), rank - 1, rank - 2]
+        xs.append(c.transposed(x, order) if flag.value.data else x)
+    a, b = (c.shapes[x][0] for x in xs)
+    c.values[op.y] = c.one(
+        windows.MatMulOp, xs, f32, a_shape=eight(a), a_rank=len(a), b_shape=eight(b),
+        b_rank=len(b),
+    )  # fmt: skip
+
+
 FUNCTIONS: dict[type[QuantOp], Any] = {
     SoftmaxOp: softmax, ReduceOp: reduce, PointwiseFunctionOp: pointwise_function,
+    MatMulOp: matmul,
 }  # fmt: skip

@@ -13,7 +13,7 @@ from xdsl.ir import Attribute, Block, SSAValue
 from xdsl.utils.exceptions import VerifyException
 
 from dialects.bm1684.record.base import RecordOp, Shape
-from dialects.bm1684.record.movement import COPY, INFER, ReshapeOp, TransposeOp
+from dialects.bm1684.record.movement import COPY, INFER, ConstantOp, ReshapeOp, TransposeOp
 from dialects.bm1684.record.pointwise import LookupOp
 from dialects.c_struct import Values
 from dialects.quant import types
@@ -45,8 +45,10 @@ class Recorder:
     the shape at the maximum, and in each sample.
     """
 
-    def __init__(self, block: Block) -> None:
+    def __init__(self, block: Block, count: int) -> None:
         self.block = block
+        self.count = count
+        """How many shapes there are: the largest, and the samples."""
         self.location: LocationAttr
         self.values: dict[SSAValue, SSAValue] = {}
         self.shapes: dict[SSAValue, list[Shape]] = {}
@@ -55,9 +57,20 @@ class Recorder:
 
     def value(self, value: SSAValue) -> SSAValue:
         """The record value of a value of the network."""
-        if value in self.constants:
-            raise NoRecord("it reads a constant as a tensor")
+        if value in self.constants and value not in self.values:
+            array = self.constants[value]
+            self.values[value] = self.constant(array)
         return self.values[value]
+
+    def constant(self, array: Array) -> SSAValue:
+        """A float32 coefficient as a tensor."""
+        v = {"rank": array.ndim, "shape": eight(array.shape)}
+        kind = TensorType(f32, array.shape)
+        op = ConstantOp([], [kind], [STEP], v, coefficients={"value": array})
+        op.location = self.location
+        self.block.add_op(op)
+        self.shapes[op.ys[0]] = [array.shape] * self.count
+        return op.ys[0]
 
     def all(
         self,
@@ -73,7 +86,7 @@ class Recorder:
         """Appends a record; its results hold ``element``."""
         v: Values = {**kind.RECORD.struct.defaults, **parameters}
         found: list[list[Shape]] = []
-        for sample in range(len(self.shapes[xs[0]])):
+        for sample in range(self.count):
             operands = [self.shapes[x][sample] for x in xs]
             try:
                 kind.check(v)

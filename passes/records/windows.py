@@ -18,8 +18,6 @@ from passes.records.recorder import NoRecord, Recorder, element_of, shapes_of, v
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
-LARGEST_PAD = 15
-"""The firmware's kernels take no wider pads."""
 
 
 def packed_weight(weight: Array, group: int) -> Array:
@@ -57,9 +55,10 @@ def conv_record(
     dilation: Sequence[int] = (1, 1), group: int = 1, shift: int = 0, relu: bool = False,
 ) -> Any:
     """A convolution; without a ``bias`` there is none. 8 bits: an unsigned result is a ReLU."""
-    if group > 1 and weight.shape[1] == 1 and max(dilation) > 1:  # depthwise has no dilation
+    depthwise = group > 1 and weight.shape[1] == 1
+    if depthwise and element_of(x) != f32 and max(dilation) > 1:
         weight, dilation = spread(weight, dilation), (1, 1)
-    if max(pad) > LARGEST_PAD:
+    if max(pad) > windows.LARGEST_PAD:
         x, pad = padded(c, x, pad), (0, 0, 0, 0)
     outputs, inputs, kh, kw = weight.shape
     unsigned = element == types.ui8
@@ -121,17 +120,25 @@ def _matrix(
 # -- pooling ---------------------------------------------------------------------------------------
 
 
-def _end_pads(op: PoolOp) -> tuple[int, int]:
+def _end_pads(ops: Sequence[PoolOp]) -> tuple[int, int]:
     """The pads behind height and width with which windows counted by rounding down are those of
     the network at every size. Caffe rounds up, and has no window that begins behind the map."""
+    op = ops[0]
     pad, kernel, stride = ints(op.pad), ints(op.kernel), ints(op.stride)
-    ends = (pad[1], pad[3])
-    if not op.ceil_mode.value.data:
-        return ends
-    rows, columns = (
-        min(end + s - 1, k - 1) for end, k, s in zip(ends, kernel, stride, strict=True)
-    )
-    return rows, columns
+    down = (pad[1], pad[3])
+    upward = [min(end + s - 1, k - 1) for end, k, s in zip(down, kernel, stride, strict=True)]
+    up = (upward[0], upward[1])
+    for ends in (up, down) if op.ceil_mode.value.data else (down, up):
+        if all(_window_counts(each, ends) == types.shape_of(each.y)[2:] for each in ops):
+            return ends
+    raise NoRecord("no pads give its windows at every size")
+
+
+def _window_counts(op: PoolOp, ends: tuple[int, int]) -> tuple[int, ...]:
+    pad = ints(op.pad)
+    sides = zip(types.shape_of(op.x)[2:], ints(op.kernel), ints(op.stride), (pad[0], pad[2]), ends,
+                strict=True)  # fmt: skip
+    return tuple(windows.grid(size, k, s, 1, (b, e)) for size, k, s, b, e in sides)
 
 
 def is_whole(ops: Sequence[PoolOp]) -> bool:
@@ -148,13 +155,20 @@ def has_one_divisor(op: PoolOp) -> bool:
     return whole and not excluded
 
 
+LOWEST = {f32: float(np.finfo(np.float32).min), types.si8: -128.0, types.ui8: 0.0}
+"""What stands for no number in a maximum."""
+
+
 def max_pool(c: Recorder, ops: Sequence[MaxPoolOp]) -> None:
     op = ops[0]
     x, element = c.value(op.x), element_of(op.y)
-    c.values[op.y] = c.one(windows.PoolOp, [x], element, **_window(c, ops, x))
+    window = _window(ops, x)
+    if not _fits(ops, window):
+        x = padded(c, x, window.pop("pad"), LOWEST[element])
+    c.values[op.y] = c.one(windows.PoolOp, [x], element, **window)
 
 
-def _window(c: Recorder, ops: Sequence[PoolOp], x: Any) -> dict[str, Any]:
+def _window(ops: Sequence[PoolOp], x: Any) -> dict[str, Any]:
     op = ops[0]
     sign = int(element_of(x) != types.ui8)
     settings: dict[str, Any] = {
@@ -163,37 +177,49 @@ def _window(c: Recorder, ops: Sequence[PoolOp], x: Any) -> dict[str, Any]:
     }  # fmt: skip
     if is_whole(ops):
         return settings | {"is_global": 1}
-    pad, (bottom, right) = ints(op.pad), _end_pads(op)
+    pad, (bottom, right) = ints(op.pad), _end_pads(ops)
     return settings | {"stride": tuple(ints(op.stride)), "pad": (pad[0], bottom, pad[2], right)}
 
 
+def _fits(ops: Sequence[PoolOp], window: dict[str, Any]) -> bool:
+    """Whether the firmware's kernel is right with the pads: they are small, and no window is larger
+    than the map itself."""
+    pad, maps = window.get("pad", (0,)), [types.shape_of(op.x)[2:] for op in ops]
+    sides = [pair for each in maps for pair in zip(ints(ops[0].kernel), each, strict=True)]
+    small = all(k <= size for k, size in sides)
+    return max(pad) <= windows.LARGEST_PAD and ("pad" not in window or small)
+
+
 def average_pool(c: Recorder, ops: Sequence[AveragePoolOp]) -> None:
+    """The firmware's divisor is Caffe's where the pads are alike on both sides; else zeros are put
+    around the map, and only what lies in it counts."""
     op = ops[0]
     x = c.value(op.x)
     if element_of(op.y) != f32:
         c.values[op.y] = _integer_mean(c, ops, x)
         return
-    window = _window(c, ops, x)
-    pad = ints(op.pad)
-    if "is_global" in window or has_one_divisor(op):
-        valid = 0
-    else:
-        valid = 1
-        if any(pad) and not op.exclude_pad.value.data:  # zeros that count
-            x = padded(c, x, pad)
-            sides = zip(ints(op.kernel), ints(op.stride), strict=True)
-            bottom, right = (min(s - 1, k - 1) for k, s in sides)
-            window["pad"] = (0, bottom, 0, right)
+    window = _window(ops, x)
+    if "is_global" in window:
+        c.values[op.y] = c.one(windows.PoolOp, [x], f32, is_average=1, **window)
+        return
+    top, bottom, left, right = ints(op.pad)
+    excluded = bool(op.exclude_pad.value.data)
+    if not _fits(ops, window) or (not excluded and (top, left) != (bottom, right)):
+        if excluded:
+            raise NoRecord("its pads are wider, or its window is larger, than the firmware takes")
+        x = padded(c, x, (top, bottom, left, right))
+        below, beside = (e - p for e, p in zip(_end_pads(ops), (bottom, right), strict=True))
+        window["pad"], excluded = (0, below, 0, beside), True
     c.values[op.y] = c.one(
-        windows.PoolOp, [x], f32, is_average=1, valid_only=valid, **window
+        windows.PoolOp, [x], f32, is_average=1, valid_only=int(excluded), **window
     )
 
 
-def padded(c: Recorder, x: Any, pad: Sequence[int]) -> Any:
-    """Zeros around height and width: top, bottom, left, right."""
+def padded(c: Recorder, x: Any, pad: Sequence[int], value: float = 0.0) -> Any:
+    """Numbers around height and width: top, bottom, left, right."""
     top, bottom, left, right = pad
     return c.one(
-        movement.PadOp, [x], element_of(x), channels=types.shape_of(x)[1],
+        movement.PadOp, [x], element_of(x), channels=types.shape_of(x)[1], value=value,
         pads=(0, 0, 0, 0, top, bottom, left, right),
     )  # fmt: skip
 

@@ -309,6 +309,30 @@ class ReverseOp(RecordOp):
         return [np.ascontiguousarray(np.flip(call.xs[0], call.values["axis"]))]
 
 
+@irdl_op_definition
+class ConstantOp(RecordOp):
+    """A float32 coefficient as a tensor: others read it where it lies."""
+
+    name = "record.constant"
+    RECORD: ClassVar = Record(
+        number=100,
+        struct=CStruct(shape=ints(8), rank=INT, dtype=INT).with_defaults(),
+        tensors=(),
+        coefficients={"value": ""},
+    )
+
+    @classmethod
+    def shapes(cls, v: Values, extra: Sequence[int], xs: Sequence[Shape]) -> list[Shape]:
+        needs(0 < v["rank"] <= 8, f"a shape of {v['rank']} extents")
+        return [tuple(v["shape"][: v["rank"]])]
+
+    @classmethod
+    def compute(cls, call: Call) -> list[Array]:
+        (shape,) = cls.shapes(call.values, (), [])
+        return [call.coefficient("value", np.float32, prod(shape)).reshape(shape)]
+
+
 MOVEMENT_OPS: list[type[RecordOp]] = [
-    ReshapeOp, TransposeOp, ConcatOp, SliceOp, PadOp, TileOp, BroadcastLikeOp, ReverseOp,
+    ConstantOp, ReshapeOp, TransposeOp, ConcatOp, SliceOp, PadOp, TileOp, BroadcastLikeOp,
+    ReverseOp,
 ]  # fmt: skip

@@ -299,6 +299,32 @@ class PReluOp(SameShapeOp):
         return [eight_bits(y, v["output_sign"])]
 
 
+@irdl_op_definition
+class SelectOp(RecordOp):
+    """``condition != 0 ? a : b`` of float32 tensors of one shape."""
+
+    name = "record.select"
+    RECORD: ClassVar = Record(
+        number=29,
+        struct=CStruct(
+            a_value=FLOAT, b_value=FLOAT, a_is_number=U8, b_is_number=U8, relu=U8,
+            relu_limit=FLOAT, signs=bytes_of(8),
+        ).with_defaults(relu_limit=-1.0, signs=(1, 0, 1, 0, 1, 1, 1, 0)),
+        tensors=("condition", "a", "b"),
+    )  # fmt: skip
+
+    @classmethod
+    def shapes(cls, v: Values, extra: Sequence[int], xs: Sequence[Shape]) -> list[Shape]:
+        needs(not v["a_is_number"] and not v["b_is_number"], "of three tensors only")
+        needs(len({*xs}) == 1, f"operands of {[*xs]}: their shapes differ")
+        return [xs[0]]
+
+    @classmethod
+    def compute(cls, call: Call) -> list[Array]:
+        condition, a, b = call.xs
+        return [np.where(condition != 0, a, b)]
+
+
 POINTWISE_OPS: list[type[RecordOp]] = [
-    BinaryOp, ConstBinaryOp, ConvertOp, LookupOp, FunctionOp, PReluOp,
+    SelectOp, BinaryOp, ConstBinaryOp, ConvertOp, LookupOp, FunctionOp, PReluOp,
 ]  # fmt: skip

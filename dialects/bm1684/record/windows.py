@@ -22,6 +22,8 @@ from dialects.bm1684.record.base import (
 )
 from dialects.c_struct import FLOAT, I8, INT, U8, U32, U64, CStruct, Values, bytes_of, ints
 
+LARGEST_PAD = 15
+"""The kernels of the firmware take no wider pads."""
 LARGEST_EXACT = 1 << 24
 """Sums of integers below it are exact in float32."""
 
@@ -95,6 +97,9 @@ class ConvOp(RecordOp):
         ic, oc = halves(v["channels"])
         needs(min(ic, oc, v["groups"]) > 0, "no channels")
         needs(ic % v["groups"] == 0 == oc % v["groups"], "the groups do not divide the channels")
+        needs(max(v["pad"]) <= LARGEST_PAD, f"pads are at most {LARGEST_PAD}")
+        needs(max(v["stride"]) <= 15, "strides are at most 15")
+        needs(max(v["dilation"]) <= 15, "dilations are at most 15")
 
     @classmethod
     def shapes(cls, v: Values, extra: Sequence[int], xs: Sequence[Shape]) -> list[Shape]:
@@ -113,6 +118,9 @@ class ConvOp(RecordOp):
         v, x = call.values, call.xs[0]
         (ic, oc), groups, kernel = halves(v["channels"]), v["groups"], halves(v["kernel"])
         is_float = x.dtype == np.float32
+        depthwise = groups == ic == oc > 1
+        needs(is_float or not depthwise or max(v["dilation"]) == 1,
+              "the depthwise kernel of 8-bit numbers has no dilation")
         each, taps = ic // groups, kernel[0] * kernel[1]
         pack = 2 if is_float else 4
         wide = 1 if groups == ic == oc else -(-each // pack) * pack
@@ -145,8 +153,9 @@ class PoolOp(RecordOp):
     """Maximum or mean over windows. ``kernel`` is kh << 16 | kw, ``pad`` top, bottom, left, right.
 
     There are ``(h + pads - k) / stride + 1`` windows, rounded down (``ceil``: up; a last window may
-    then begin outside). ``is_average``: the mean, of the padded window or with ``valid_only`` of
-    what lies in the map. ``is_global``: the window is the whole map.
+    then begin outside). ``is_average``: the mean of what lies in the map with ``valid_only``; else
+    the sum by the size of the window as far as it lies in the map with its upper and left pad on
+    all sides, as Caffe has it. ``is_global``: the window is the whole map.
     """
 
     name = "record.pool"
@@ -166,6 +175,7 @@ class PoolOp(RecordOp):
     @classmethod
     def check(cls, v: Values) -> None:
         needs(not v["ceil"], "with ceil a window may lie outside of the map, which holds no number")
+        needs(v["is_global"] or max(v["pad"]) <= LARGEST_PAD, f"pads are at most {LARGEST_PAD}")
 
     @classmethod
     def shapes(cls, v: Values, extra: Sequence[int], xs: Sequence[Shape]) -> list[Shape]:
@@ -175,7 +185,8 @@ class PoolOp(RecordOp):
             return [(*x[:2], 1, 1)]
         sides = zip(x[2:], cls._kernel(v, x), v["stride"], (1, 1), (pad[:2], pad[2:]), strict=True)
         sizes = [grid(*each) for each in sides]
-        needs(min(sizes) > 0, f"the kernel is larger than the input {x}")
+        fits = all(k <= size for k, size in zip(cls._kernel(v, x), x[2:], strict=True))
+        needs(min(sizes) > 0 and fits, f"the kernel is larger than the input {x}")
         return [(*x[:2], *sizes)]
 
     @classmethod
@@ -193,10 +204,13 @@ class PoolOp(RecordOp):
             return [y if is_float else eight_bits(y, v["output_sign"])]
         needs(is_float, "the firmware's mean of integers is not exact")
         total = patches(x, kernel, stride, (1, 1), pads).sum(axis=(2, 3), dtype=np.float64)
-        count = np.float64(kernel[0] * kernel[1])
-        if v["valid_only"]:
-            ones = np.ones((1, 1, *x.shape[2:]))
-            count = patches(ones, kernel, stride, (1, 1), pads).sum(axis=(2, 3))
+        counts: list[Array] = []
+        for size, k, s, (before, after) in zip(x.shape[2:], kernel, stride, pads, strict=True):
+            starts = np.arange(grid(size, k, s, 1, (before, after))) * s - before
+            beyond = 0 if v["valid_only"] else before
+            low = np.maximum(starts, 0) if v["valid_only"] else starts
+            counts.append(np.minimum(starts + k, size + beyond) - low)
+        count = np.outer(*counts)
         return [limited((total / count).astype(np.float32), v["relu"], v["relu_limit"])]
 
 
@@ -247,4 +261,37 @@ class MatrixOp(RecordOp):
         return [eight_bits(total, v["output_sign"])]
 
 
-WINDOW_OPS: list[type[RecordOp]] = [ConvOp, PoolOp, MatrixOp]
+@irdl_op_definition
+class MatMulOp(RecordOp):
+    """``a b`` of the last two dimensions, float32, as numpy.matmul; those before repeat."""
+
+    name = "record.matmul"
+    RECORD: ClassVar = Record(
+        number=65,
+        struct=CStruct(
+            a_is_coefficient=INT, a_shape=ints(8), a_rank=INT, b_is_coefficient=INT,
+            b_shape=ints(8), b_rank=INT, relu=INT, relu_limit=FLOAT,
+        ).with_defaults(relu_limit=-1.0),
+        tensors=("a", "b"),
+    )  # fmt: skip
+
+    @classmethod
+    def shapes(cls, v: Values, extra: Sequence[int], xs: Sequence[Shape]) -> list[Shape]:
+        a, b = xs
+        needs(not v["a_is_coefficient"] and not v["b_is_coefficient"], "of two tensors only")
+        needs(min(len(a), len(b)) >= 2 and a[-1] == b[-2], f"{a} and {b} do not fit")
+        try:
+            batch = np.broadcast_shapes(a[:-2], b[:-2])
+        except ValueError:
+            batch = None
+        needs(batch is not None, f"{a} and {b} do not repeat to each other")
+        return [(*(batch or ()), a[-2], b[-1])]
+
+    @classmethod
+    def compute(cls, call: Call) -> list[Array]:
+        a, b = (x.astype(np.float64) for x in call.xs)
+        y = np.matmul(a, b).astype(np.float32)
+        return [limited(y, call.values["relu"], call.values["relu_limit"])]
+
+
+WINDOW_OPS: list[type[RecordOp]] = [ConvOp, PoolOp, MatrixOp, MatMulOp]
