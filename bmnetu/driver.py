@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -20,6 +20,7 @@ from bmnetu.files.dump import WEIGHTS, Dumper
 from bmnetu.files.outputs import OutputFolder
 from bmnetu.frontend import Network, generate_umodel, load_network
 from bmnetu.frontend.cut import Cut
+from bmnetu.frontend.network import loader
 from bmnetu.frontend.samples import Load, Sampler
 from bmnetu.options import CompileOptions, check_supported
 from bmnetu.pipeline import pipeline_text, run_pipeline
@@ -83,13 +84,8 @@ def compile_network(
     if options.dump_ir is not None:
         OutputFolder(options.dump_ir, "-dump_ir").check(WEIGHTS)
     progress(f"reading {options.model}")
-
-    def load(shapes: Sequence[Sequence[int]] | None, max_n: int | None = None) -> Network:
-        return load_network(
-            options.model, options.weight, shapes=shapes, max_n=max_n, net_name=options.net_name,
-            cut=Cut(options.output_whitelist, options.host),
-        )  # fmt: skip
-
+    cut = Cut(options.output_whitelist, options.host)
+    load = loader(options.model, options.weight, options.net_name, cut)
     network = load(options.shapes, options.max_n)
     _check_precision(options, network)
     given, options = options.prec, replace(options, prec=str(network.precision))
@@ -131,8 +127,11 @@ def _at_run_time_shapes(
             sampler.fixed[varied[error.sample - 1][-1]] = str(error)
             network = load(sampler.largest)
             continue
-        report_free(sampler.free, sampler.fixed, report)
-        return replace(found, free=sampler.free, fixed=dict(sampler.fixed))
+        found = replace(
+            found, free=sampler.free, steps=dict(sampler.steps), fixed=dict(sampler.fixed)
+        )
+        report_free(found, report)
+        return found
 
 
 def _generated(options: CompileOptions, report: Report) -> CompileResult:

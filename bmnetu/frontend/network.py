@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -75,6 +75,24 @@ def load_network(
     compiled, :class:`UsageError` when the shapes do not fit the inputs.
     """
     return build_network(read_files(model, weight, shapes, max_n, cut), shapes, max_n, net_name)
+
+
+def loader(
+    model: Path, weight: Path | None, net_name: str | None = None, cut: Cut = WHOLE
+) -> Callable[..., Network]:
+    """What loads a net at several ``(shapes, max_n)``; see :func:`load_network`. The files of a
+    prototxt are read once."""
+    files: Files | None = None
+
+    def load(
+        shapes: Sequence[Sequence[int]] | None, max_n: int | None = None
+    ) -> Network:
+        nonlocal files
+        if files is None or model.suffix.lower() == ONNX:
+            files = read_files(model, weight, shapes, max_n, cut)
+        return build_network(files, shapes, max_n, net_name)
+
+    return load
 
 
 def read_files(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,6 +23,8 @@ AXES = {"batch": 0, "height": 2, "width": 3}
 JOINT = 4
 """Samples in which all free dimensions are smaller."""
 TRIES = 6
+LARGEST_STEP = 64
+"""Networks halve their maps at most six times."""
 
 
 @dataclass
@@ -37,9 +39,12 @@ class Sampler:
     largest: Shapes
     seed: int = 0
     fixed: dict[str, str] = field(default_factory=dict[str, str])
+    steps: dict[str, int] = field(default_factory=dict[str, int])
+    """Of each free dimension the step in which it can be smaller."""
 
     def sampled(self, network: Network) -> None:
         """Puts functions of the network at smaller shapes behind ``@main``."""
+        self.steps.clear()
         rng = np.random.default_rng(self.seed)
         found: dict[tuple[Shape, ...], tuple[str, ...]] = {}
         functions: list[FuncOp] = []
@@ -60,38 +65,45 @@ class Sampler:
             function.attributes[SAMPLE] = ArrayAttr([StringAttr(name) for name in sizes])
             return ""
 
-        least: dict[str, int] = {}
         for name in AXES:
             extent = self._extent(name)
             if name in self.fixed or extent is None:
                 continue
-            if extent == 1:
-                self.fixed[name] = "the largest is 1"
-                continue
-            reason = ""
-            for size in _sizes(extent):
-                reason = add({name: size})
-                if not reason:
-                    least[name] = size
-                    break
+            reason = "the largest is 1" if extent == 1 else self._find_step(name, extent, add)
             if reason:
                 self.fixed[name] = reason
-                continue
-            add({name: int(rng.integers(least[name], extent))})
         for _ in range(TRIES * JOINT):
-            joint = sum(len(names) == len(least) for names in found.values())
-            if len(least) < 2 or joint >= JOINT:
+            joint = sum(len(names) == len(self.steps) for names in found.values())
+            if len(self.steps) < 2 or joint >= JOINT:
                 break
-            add({n: int(rng.integers(low, self._extent(n) or 1)) for n, low in least.items()})
+            add({name: self._drawn(name, rng) for name in self.steps})
         main = main_function(network.module)
         main.attributes[FREE] = ArrayAttr([StringAttr(name) for name in self.free])
         network.module.body.block.insert_ops_after(functions, main)
+
+    def _find_step(self, name: str, extent: int, add: Callable[[Mapping[str, int]], str]) -> str:
+        """Finds the step in which a dimension can be smaller: 1, or a power of two; why it cannot
+        be smaller at all, else "". The coarsest step is the one that most networks take."""
+        coarse = 1 << min(extent // 2, LARGEST_STEP).bit_length() - 1
+        reason = add({name: _about(extent, 2, coarse)})
+        if reason:
+            return reason
+        step = 1
+        while step < coarse and any(add({name: _about(extent, k, step)}) for k in (2, 4)):
+            step *= 2
+        self.steps[name] = step
+        return ""
+
+    def _drawn(self, name: str, rng: np.random.Generator) -> int:
+        """A random size of at least about a half."""
+        extent, step = self._extent(name) or 1, self.steps[name]
+        return extent - step * int(rng.integers(0, extent // 2 // step + 1))
 
     @property
     def free(self) -> dict[str, int]:
         """The free dimensions and the largest size of each."""
         extents = {name: self._extent(name) for name in AXES}
-        return {n: e for n, e in extents.items() if e is not None and n not in self.fixed}
+        return {n: e for n, e in extents.items() if e is not None and n in self.steps}
 
     def _extent(self, name: str) -> int | None:
         """The largest size of a dimension: that of the first input that has it."""
@@ -113,8 +125,10 @@ class Sampler:
         return [tuple(shape) for shape in shapes]
 
 
-def _sizes(extent: int) -> Sequence[int]:
-    """Sizes to try, the smallest first: about a half, odd where there is such a one, and three
-    quarters. A network that takes neither, but one less, only rounds that away: it is not free."""
-    half = extent // 2 | 1
-    return sorted({min(half, extent - 1), max(1, extent * 3 // 4)})
+def _about(extent: int, part: int, step: int) -> int:
+    """The extent without about one ``part`` of it, in steps. It is odd where steps are 1 and it can
+    be."""
+    count = max(1, extent // part // step)
+    if step == 1 and (extent - count) % 2 == 0 and count > 1:
+        count -= 1
+    return extent - step * count

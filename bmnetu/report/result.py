@@ -73,8 +73,8 @@ class CompileResult:
     """A compiled network, which prints as a few lines. ``bmodel`` is the file's path, None when the
     run stopped before the commands; ``layers`` is empty without the compare. ``umodel`` and
     ``prototxt`` are what the mode GenUmodel wrote. With dyn, ``free`` are the dimensions that are
-    free at run time ("batch", "height", "width") with the largest size of each, and ``fixed`` says
-    of the others which layer fixes them."""
+    free at run time ("batch", "height", "width") with the largest size of each, ``steps`` the step
+    in which it can be smaller, and ``fixed`` says of the others which layer fixes them."""
 
     bmodel: Path | None
     net_name: str
@@ -89,6 +89,7 @@ class CompileResult:
     umodel: Path | None = None
     prototxt: Path | None = None
     free: Mapping[str, int] = field(default_factory=dict[str, int])
+    steps: Mapping[str, int] = field(default_factory=dict[str, int])
     fixed: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def __repr__(self) -> str:
@@ -99,7 +100,7 @@ class CompileResult:
             lines.append(f"inputs: {_listed(stage.inputs)}")
             lines.append(f"outputs: {_listed(stage.outputs)}")
             if stage.is_dynamic:
-                lines.append(free_line(self.free))
+                lines.append(free_line(self))
         elif self.umodel is not None:
             lines += [f"umodel: {self.umodel}", f"prototxt: {self.prototxt}"]
         else:
@@ -170,18 +171,20 @@ def summary(findings: Findings, made_up: bool) -> list[str]:
     return lines
 
 
-def free_line(free: Mapping[str, int]) -> str:
+def free_line(result: CompileResult) -> str:
     """Which dimensions are free at run time."""
-    named = [f"{name} up to {size}" for name, size in free.items()]
+    named = [
+        f"{name} up to {size}"
+        + (f" in steps of {result.steps[name]}" if result.steps.get(name, 1) > 1 else "")
+        for name, size in result.free.items()
+    ]
     return f"free at run time: {', '.join(named) or 'nothing, every dimension is fixed'}"
 
 
-def report_free(
-    free: Mapping[str, int], fixed: Mapping[str, str], report: Callable[[str], None]
-) -> None:
+def report_free(result: CompileResult, report: Callable[[str], None]) -> None:
     """Reports which dimensions are free, and of the others what fixes them."""
-    report(free_line(free))
-    for name, reason in fixed.items():
+    report(free_line(result))
+    for name, reason in result.fixed.items():
         report(f"note: {name} is fixed: {reason}")
 
 

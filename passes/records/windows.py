@@ -18,13 +18,16 @@ from passes.records.recorder import NoRecord, Recorder, element_of, shapes_of, v
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
+EXACT_SIDE = 31
+"""Windows of 8-bit numbers are exact up to here; the firmware's product of 8-bit numbers with a
+matrix is not where that has many rows."""
 
 
 def packed_weight(weight: Array, group: int) -> Array:
     """Weights [O, I, kh, kw] as the firmware's kernel reads them."""
     outputs, inputs, kh, kw = weight.shape
     flat = weight.reshape(outputs, inputs, kh * kw).transpose(0, 2, 1)
-    if inputs == 1 and group == outputs:
+    if inputs == 1 and group == outputs > 1:
         return np.ascontiguousarray(flat)
     each = 2 if weight.dtype == np.float32 else 4
     wide = np.zeros((outputs, kh * kw, -(-inputs // each) * each), weight.dtype)
@@ -39,7 +42,8 @@ def conv(c: Recorder, ops: Sequence[ConvOp]) -> None:
         raise NoRecord("its Winograd form is for static networks")
     x, weight = c.value(op.x), op.weight.array
     bias = None if op.bias is None else op.bias.array
-    if _is_matrix(ops) and max(weight.shape[2:]) > 1:
+    side = max(weight.shape[2:])
+    if _is_matrix(ops) and side > (1 if element_of(op.y) == f32 else EXACT_SIDE):
         c.values[op.y] = _matrix(c, ops, x, weight, bias)
         return
     c.values[op.y] = conv_record(

@@ -75,7 +75,7 @@ class ConvOp(RecordOp):
     left, right. int8: ``sat((acc + bias + 2^(shift - 1)) >> shift)``.
 
     The weight is [oc][kh * kw][ic / groups], the last rounded up to a multiple of 2 (float32) or 4
-    (int8); where groups = ic = oc it is [oc][kh * kw]. Bias float32 or int16.
+    (int8); where groups = ic = oc, more than 1, it is [oc][kh * kw]. Bias float32 or int16.
     """
 
     name = "record.conv"
@@ -123,7 +123,7 @@ class ConvOp(RecordOp):
               "the depthwise kernel of 8-bit numbers has no dilation")
         each, taps = ic // groups, kernel[0] * kernel[1]
         pack = 2 if is_float else 4
-        wide = 1 if groups == ic == oc else -(-each // pack) * pack
+        wide = 1 if depthwise else -(-each // pack) * pack
         kind = np.float32 if is_float else np.int8 if v["weight_sign"] else np.uint8
         weight = call.coefficient("weight", kind, oc * taps * wide).reshape(oc, taps, wide)
         weight = weight[:, :, :each].transpose(0, 2, 1).reshape(groups, oc // groups, each * taps)
