@@ -170,8 +170,9 @@ def _zero(kind: Any) -> Any:
     return {FLOAT: 0.0, BOOL: False}.get(kind, 0)
 
 
-def _same(one: Any, other: Any) -> bool:
-    one, other = (tuple(x) if isinstance(x, Sequence) else x for x in (one, other))
+def _same(one: Value, other: Value) -> bool:
+    if isinstance(one, Sequence) and isinstance(other, Sequence):
+        return tuple(one) == tuple(other)
     return one == other
 
 
@@ -202,8 +203,8 @@ def _value(name: str, kind: Any, found: Any) -> Any:
         return tuple(cast(DenseArrayBase[Any], found).get_values())
     if kind is BOOL and isinstance(found, IntegerAttr) and _type(found, "type", i1):
         return bool(found.value.data)
-    is_integer = isinstance(found, IntegerAttr) and kind not in (BOOL, FLOAT)
-    if is_integer and not _is_array(kind) and _type(found, "type", element):
+    is_integer = kind not in (BOOL, FLOAT) and not _is_array(kind)
+    if is_integer and isinstance(found, IntegerAttr) and _type(found, "type", element):
         return found.value.data
     if kind is FLOAT and isinstance(found, FloatAttr) and _type(found, "type", f32):
         return found.value.data
