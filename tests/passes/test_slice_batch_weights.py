@@ -8,6 +8,7 @@ import pytest
 from xdsl.dialects.builtin import ModuleOp
 
 from dialects.quant import types
+from passes.quant import quant_slice_batch
 from tests.frontend.samples import data, layer, loaded
 from tests.passes.slices import compared, lowered
 
@@ -22,6 +23,12 @@ def net(folder: Path, outputs: int) -> ModuleOp:
         settings = f"inner_product_param {{ num_output: {count} }}"
         text += layer("InnerProduct", settings, name=name, bottom=bottom, top=name)
     return loaded(folder, text).module
+
+
+@pytest.fixture(autouse=True)
+def little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights of ten thousand bytes of each lane are loaded for each slice."""
+    monkeypatch.setattr(quant_slice_batch, "HEAVY", 10_000)
 
 
 def images(module: ModuleOp) -> dict[int, set[int]]:
