@@ -121,7 +121,7 @@ def _stream(function: FuncOp) -> Stream:
     return Stream(
         inputs=tuple(tensors[arg].id for arg in block.args),
         outputs=tuple(tensors[value].id for value in returned.operands),
-        records=tuple(records),
+        groups=tuple(records),
         batch=max((shape_of(arg)[0] for arg in block.args), default=1),
     )
 
