@@ -54,7 +54,7 @@ class DynamicProgram:
         function = main_function(module)
         coeff = _coefficients(function)
         return DynamicProgram(
-            _stream(function), coeff, len(coeff) + integer(function, "context_size")
+            stream_of(function), coeff, len(coeff) + integer(function, "context_size")
         )
 
 
@@ -104,7 +104,8 @@ def _coefficients(function: FuncOp) -> bytes:
     return image.tobytes()
 
 
-def _stream(function: FuncOp) -> Stream:
+def stream_of(function: FuncOp) -> Stream:
+    """The stream of a function of records that have addresses."""
     block = function.body.block
     returned = block.last_op
     assert isinstance(returned, ReturnOp)

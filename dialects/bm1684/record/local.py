@@ -80,6 +80,11 @@ class LocalLayer:
     extra: tuple[int, ...] = ()
     stage: int = 0
 
+    @property
+    def parameters(self) -> CStruct:
+        """The struct of its parameters."""
+        return FORMS[self.head.kind.RECORD.number].struct or self.head.kind.RECORD.struct
+
 
 @dataclass(frozen=True)
 class LocalStep:

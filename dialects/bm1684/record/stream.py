@@ -91,7 +91,7 @@ class Stream:
     outputs: tuple[int, ...]
     groups: tuple[Group, ...]
     batch: int = 1
-    """The largest batch, which the description of a record repeats."""
+    """The largest batch, which the description of a group repeats."""
 
 
 # -- writing ---------------------------------------------------------------------------------------
@@ -172,11 +172,11 @@ def unpack(data: bytes, inputs: int, outputs: int) -> Stream:
         if not steps or split or not flags & WIDE:
             raise StreamError(f"a group of an unknown form at {begin}")
         largest = reader.word()
+        batch = max(batch, largest)
         if steps > 1:
             counts = (group_inputs, group_outputs)
             groups.append(read_group(reader, steps, *counts, flags, stages, largest))
             continue
-        batch = max(batch, largest)
         reader.words(group_inputs + group_outputs)
         groups.append(_read_record(reader))
     if reader.at != len(data):

@@ -34,8 +34,8 @@ def _struct(**fields: Any) -> CStruct:
 
 
 _COEFFICIENT = _struct(
-    address=U64, offset=U32, outputs=U16, inputs=U16, kernel_w=U16, kernel_h=U16, once=U8,
-    winograd=U8, groups=U8, data_size=U32, double_buffer=U8, depth=U32, layer_type=U32,
+    address=U64, offset=U32, c=U16, n=U16, w=U16, h=U16, once=U8, winograd=U8, groups=U8,
+    data_size=U32, double_buffer=U8, depth=U32, layer_type=U32,
 )  # fmt: skip
 KINDS = (
     TransferKind(0, "load_input", _struct(
@@ -91,7 +91,8 @@ KINDS = (
 )  # fmt: skip
 """All types. ``reference`` is the id of what is read where the loaded tensor has another one, or
 belongs to a joined tensor; ``source`` of load_to_l2 is 0 for an input, 1 for a tensor, 2 for a
-coefficient; ``once`` says that slices of the map share what was loaded."""
+coefficient; ``n``, ``c``, ``h`` and ``w`` are the shape of a coefficient as it is stored; ``once``
+says that slices of the map share what was loaded."""
 BY_KIND = {kind.number: kind for kind in KINDS}
 CONSTANT = BY_KIND[5]
 
