@@ -91,7 +91,7 @@ class ConcatOp(RecordOp):
     @classmethod
     def extra_bytes(cls, extra: Sequence[int], sources: Sequence[Source]) -> bytes:
         return struct.pack("<I", 8 * len(extra)) + b"".join(
-            struct.pack("<BBxxi", source.is_coefficient, 0, size)
+            struct.pack("<BBxxI", source.is_coefficient, 0, size)
             for source, size in zip(sources, extra, strict=True)
         )
 
