@@ -53,7 +53,7 @@ def _record(record: RecordCode) -> str:
     names = [source.name for source in kind.sources(record.values, record.extra)]
     own = record.extra if kind.has_words(record.values) else ()
     operands = [_operand(each, name) for each, name in zip(record.sources, names, strict=True)]
-    operands = [f"{x}*{own[i]:#x}" if own else x for i, x in enumerate(operands)]
+    operands = _times(operands, own)
     results = ", ".join(_operand(each, "") for each in record.results)
     head = Head(kind, record.values, record.data_size, record.input_mode, record.output_mode)
     extra = "" if own else _extra(record.extra)
@@ -68,6 +68,13 @@ def _operand(operand: Operand, name: str) -> str:
     if isinstance(operand, Coefficient):
         return f"{name}@{operand.address:#x}"
     return f"t{operand.id}" + ("" if operand.address is None else f"@{operand.address:#x}")
+
+
+def _times(operands: Sequence[str], factors: Sequence[int]) -> list[str]:
+    """Operands with the words that stand within them."""
+    if not factors:
+        return [*operands]
+    return [f"{x}*{factor:#x}" for x, factor in zip(operands, factors, strict=True)]
 
 
 def _extra(numbers: Sequence[int]) -> str:
@@ -140,10 +147,13 @@ def _layer(layer: LocalLayer) -> str:
         each.id is None for each in layer.sources
     ) else [""] * len(layer.sources)  # fmt: skip
     operands = list(map(_local, layer.sources, names))
+    factors = layer.extra if head.kind.has_words(head.values) else ()
+    operands = _times(operands, factors)
+    extra = "" if factors else _extra(layer.extra)
     operands += [] if layer.buffer is None else [f"buffer@L{layer.buffer:#x}"]
     return (
         f"{_name(head.kind)} {_local(layer.result)} <- {', '.join(operands)}"
-        f" {_head(head, layer.parameters)}{_extra(layer.extra)} readers={layer.readers}"
+        f" {_head(head, layer.parameters)}{extra} readers={layer.readers}"
     )
 
 

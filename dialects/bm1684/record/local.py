@@ -121,7 +121,8 @@ class Order(Enum):
     PAIR = auto()
     """Ids of operand and result in one word; offsets of operand, coefficients, result."""
     EACH = auto()
-    """Id and offset of each operand and of the result."""
+    """Id and offset of each operand and of the result; the factor of an operand, where there is
+    one, stands between."""
     IDS_FIRST = auto()
     """The ids of all, then the offsets."""
     JOINED = auto()
@@ -147,8 +148,9 @@ def _of_bytes(values: Values, size: int) -> bool:
     return size != FLOAT_SIZE
 
 
-SHORT_FUNCTIONS = (5, 6, 7, 8)
-"""Square root and square, their reciprocal, absolute value: those that need no buffer."""
+SHORT_FUNCTIONS = (5, 7, 8)
+"""Square root, its reciprocal, absolute value: those that need no buffer. The vendor's compiler
+writes none for a square (6), either, and the firmware then fails."""
 
 
 def _long_function(values: Values, size: int) -> bool:
@@ -160,6 +162,7 @@ IN_RELU = 4
 FORMS = {
     0: Form(Order.PAIR, lambda v, size: v["relu"] >> IN_RELU != 0),
     1: Form(Order.PAIR),
+    10: Form(Order.EACH, _of_bytes),
     CONCAT: Form(Order.JOINED, struct=CStruct(
         channels=U32, height=U32, width=U32, version=U32, axis=U8,
     ).with_defaults(version=CONCAT_VERSION)),
@@ -173,8 +176,9 @@ FORMS = {
     74: Form(Order.EACH, _always),
     106: Form(Order.IDS_FIRST, _always),
 }  # fmt: skip
-"""The types of layers by number. Seen in files of the vendor: 0, 1, 31, 32, 35, 74, 106; the others
-are read off sophgo/tpu-mlir, BM1684DynLocal.cpp."""
+"""The types of layers by number. Seen in files of the vendor: 0, 1, 31, 32, 35, 74, 106. Our own of
+type 1, 7, 10, 11, 26, 31, 32, 35 and 51 run on the vendor's runtime. Type 22, and the buffer of
+type 0, are read off sophgo/tpu-mlir, BM1684DynLocal.cpp."""
 OTHER_STRUCTS = {n: form.struct for n, form in FORMS.items() if form.struct is not None}
 
 
@@ -217,7 +221,9 @@ def _layer(layer: LocalLayer) -> bytes:
         case Order.PAIR:
             tail = [(sources[0].id or 0) << 16 | (result.id or 0), *offsets]
         case Order.EACH:
-            tail = [word for each in every for word in (each.id or 0, each.offset)]
+            factors = [[word] for word in layer.extra] or [[]] * len(sources)
+            own = zip(every, [*factors, []], strict=True)
+            tail = [word for x, factor in own for word in (x.id or 0, *factor, x.offset)]
         case Order.IDS_FIRST:
             tail = [*(each.id or 0 for each in every), *offsets]
         case Order.JOINED:
@@ -273,13 +279,18 @@ def _read_layer(reader: Reader, stage: int) -> LocalLayer:
     form = FORMS.get(head.kind.RECORD.number)
     if form is None:
         raise StreamError(f"{head.kind.name} in local memory at {reader.at}, which is not known")
-    extra: tuple[int, ...] = ()
     if form.order is Order.JOINED:
         sources, result, extra = _read_joined(reader, head)
+    elif form.order is Order.EACH:
+        sources, result, extra = _read_each(reader, _count(head), head.kind.has_words(head.values))
     else:
-        sources, result = _read_tensors(reader, form.order, _count(head))
+        sources, result, extra = _read_offsets(reader, form.order, _count(head))
     buffer = reader.word() if form.has_buffer(head.values, head.data_size) else None
     return LocalLayer(head, sources, result, reader.word(), buffer, extra, stage)
+
+
+Tensors = tuple[tuple[LocalTensor, ...], LocalTensor, tuple[int, ...]]
+"""Operands, result, and extra words of a layer."""
 
 
 def _count(head: Head) -> int:
@@ -289,26 +300,29 @@ def _count(head: Head) -> int:
         raise StreamError(f"{head.kind.name}: {error}") from None
 
 
-def _read_tensors(
-    reader: Reader, order: Order, count: int
-) -> tuple[tuple[LocalTensor, ...], LocalTensor]:
+def _read_each(reader: Reader, count: int, has_factors: bool) -> Tensors:
+    sources: list[LocalTensor] = []
+    factors: list[int] = []
+    for _ in range(count):
+        id, *factor, offset = reader.words(2 + has_factors)
+        sources.append(LocalTensor(offset, id))
+        factors += factor
+    id, offset = reader.words(2)
+    return tuple(sources), LocalTensor(offset, id), tuple(factors)
+
+
+def _read_offsets(reader: Reader, order: Order, count: int) -> Tensors:
     ids: Sequence[int | None]
     if order is Order.PAIR:
         pair = reader.word()
         ids = [pair >> 16, *[None] * (count - 1), pair & LOW]
-        offsets = reader.words(count + 1)
-    elif order is Order.EACH:
-        both = reader.words(2 * (count + 1))
-        ids, offsets = both[::2], both[1::2]
     else:
-        ids, offsets = reader.words(count + 1), reader.words(count + 1)
-    *sources, result = map(LocalTensor, offsets, ids)
-    return tuple(sources), result
+        ids = reader.words(count + 1)
+    *sources, result = map(LocalTensor, reader.words(count + 1), ids)
+    return tuple(sources), result, ()
 
 
-def _read_joined(
-    reader: Reader, head: Head
-) -> tuple[tuple[LocalTensor, ...], LocalTensor, tuple[int, ...]]:
+def _read_joined(reader: Reader, head: Head) -> Tensors:
     if head.values["version"] != CONCAT_VERSION:
         raise StreamError(f"a concat of version {head.values['version']}, which is not read here")
     id, count = divmod(reader.word(), LOW + 1)

@@ -46,8 +46,9 @@ def layer(number: int, stage: int = 0, **values: Any) -> LocalLayer:
     """A layer in local memory."""
     form, kind = FORMS[number], BY_NUMBER[number]
     v = {**(form.struct or kind.RECORD.struct).defaults, **values}
-    extra = (3, 4, 5) if number == CONCAT else ()
-    count = len(extra) or len(kind.sources(v, ()))
+    count = 3 if number == CONCAT else len(kind.sources(v, ()))
+    has_extra = number == CONCAT or kind.has_words(v)
+    extra = tuple(range(3, 3 + count)) if has_extra else ()
     sources = tuple(
         LocalTensor(0x100 * i, None if form.order is Order.PAIR and i else 20 + i)
         for i in range(count)
@@ -69,7 +70,8 @@ def transfers(stage: int = 0) -> tuple[Transfer, ...]:
 
 LAYERS: list[tuple[int, dict[str, Any]]] = [
     (0, {"channels": 0x30004, "has_bias": 1}), (0, {"channels": 0x30004, "relu": 0x11}),
-    (1, {"kernel": 0x20002}), (7, {"axis": 1}), (11, {"shared": 1}), (11, {"channels": 3}),
+    (1, {"kernel": 0x20002}), (7, {"axis": 1}), (10, {"count": 2, "op": 1}),
+    (10, {"count": 2, "op": 2}), (11, {"shared": 1}), (11, {"channels": 3}),
     (26, {"pads": (0, 0, 0, 0, 1, 1, 0, 0)}), (31, {"op": 4}), (32, {"op": 2, "value": 0.5}),
     (35, {"function": 1}), (51, {"rank": 4}), (74, {"source": 2}), (106, {"rank": 4}),
 ]  # fmt: skip

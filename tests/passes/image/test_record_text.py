@@ -27,6 +27,8 @@ LINES = list(record_lines(sample(3)))
         " has_bias=1 readers=2 stage=2",
         "11.0 concat t9@L0x4000 <- t20@L0x0, t21@L0x100, t22@L0x200 8bit 4N>4N axis=1"
         " extra=(3,4,5) readers=2 stage=2",
+        "11.0 eltwise t9@L0x4000 <- t20@L0x0*0x3, t21@L0x100*0x4, buffer@L0x8000 8bit 4N>4N op=1"
+        " count=2 readers=2 stage=2",
         "11.0 convert t9@L0x4000 <- t20@L0x0, buffer@L0x8000 8bit 4N>4N source=2 readers=2"
         " stage=2",
         "11.1 load_coefficient address=0x1 offset=0x2 c=3 n=4 w=5 h=6 once=7 winograd=8 groups=9"
