@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.builtin import DictionaryAttr, ModuleOp
 from xdsl.ir import Attribute, Operation
 
 from bmnetu.files.outputs import OutputFolder
@@ -29,18 +30,29 @@ def constants_of(module: Operation) -> dict[str, NDArray[Any]]:
     """The data of all blobs in a module or function, by digest."""
     found: dict[str, NDArray[Any]] = {}
     for op in module.walk():
-        for attribute in op.properties.values():
+        for attribute in chain.from_iterable(map(_parts, op.properties.values())):
             if isinstance(attribute, ConstantAttr) and attribute.data.array is not None:
                 found[attribute.data.digest] = attribute.data.array
     return found
+
+
+def _parts(attribute: Attribute) -> Iterable[Attribute]:
+    return attribute.data.values() if isinstance(attribute, DictionaryAttr) else [attribute]
 
 
 def fill_constants(module: Operation, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Gives every constant of a module its data, looked up by digest. Raises ConstantError."""
     for op in module.walk():
         for name, attribute in op.properties.items():
-            if isinstance(attribute, ConstantAttr):
-                op.properties[name] = cast(Attribute, with_data(attribute, arrays))
+            op.properties[name] = _filled(attribute, arrays)
+
+
+def _filled(attribute: Attribute, arrays: Mapping[str, NDArray[Any]]) -> Attribute:
+    if isinstance(attribute, ConstantAttr):
+        return cast(Attribute, with_data(attribute, arrays))
+    if isinstance(attribute, DictionaryAttr):
+        return DictionaryAttr({k: _filled(v, arrays) for k, v in attribute.data.items()})
+    return attribute
 
 
 class Dumper:
