@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bmnetu.emit_dynamic import check_written, dynamic_bmodel
+from bmnetu.ways.emit_dynamic import check_written, dynamic_bmodel
 from bmnetu.options import PassOptions
 from bmnetu.ways.levels import DYNAMIC_LEVELS
 from bmnetu.ways.way import Level, Passes, Way
