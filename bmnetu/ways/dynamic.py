@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bmnetu.ways.emit_dynamic import check_written, dynamic_bmodel
 from bmnetu.options import PassOptions
+from bmnetu.ways.emit_dynamic import check_written, dynamic_bmodel
 from bmnetu.ways.levels import DYNAMIC_LEVELS
 from bmnetu.ways.way import Level, Passes, Way
 from passes.convert_quant_to_record import ConvertQuantToRecordPass
