@@ -171,7 +171,8 @@ def _zero(kind: Any) -> Any:
 
 
 def _same(one: Any, other: Any) -> bool:
-    one, other = (tuple(x) if isinstance(x, Sequence) else x for x in (one, other))
+    if isinstance(one, Sequence) and isinstance(other, Sequence):
+        return [*cast(Sequence[Any], one)] == [*cast(Sequence[Any], other)]
     return one == other
 
 
