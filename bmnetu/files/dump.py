@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.builtin import DictionaryAttr, ModuleOp
 from xdsl.ir import Attribute, Operation
 
 from bmnetu.files.outputs import OutputFolder
@@ -30,9 +30,15 @@ def constants_of(module: Operation) -> dict[str, NDArray[Any]]:
     found: dict[str, NDArray[Any]] = {}
     for op in module.walk():
         for attribute in op.properties.values():
-            if isinstance(attribute, ConstantAttr) and attribute.data.array is not None:
-                found[attribute.data.digest] = attribute.data.array
+            for each in _entries(attribute).values():
+                if isinstance(each, ConstantAttr) and each.data.array is not None:
+                    found[each.data.digest] = each.data.array
     return found
+
+
+def _entries(attribute: Attribute) -> Mapping[str, Attribute]:
+    """The attributes within one: a dictionary's (the coefficients of a record), or itself."""
+    return attribute.data if isinstance(attribute, DictionaryAttr) else {"": attribute}
 
 
 def fill_constants(module: Operation, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -41,6 +47,12 @@ def fill_constants(module: Operation, arrays: Mapping[str, NDArray[Any]]) -> Non
         for name, attribute in op.properties.items():
             if isinstance(attribute, ConstantAttr):
                 op.properties[name] = cast(Attribute, with_data(attribute, arrays))
+            elif isinstance(attribute, DictionaryAttr):
+                op.properties[name] = DictionaryAttr({
+                    key: cast(Attribute, with_data(each, arrays))
+                    if isinstance(each, ConstantAttr) else each
+                    for key, each in attribute.data.items()
+                })
 
 
 class Dumper:
