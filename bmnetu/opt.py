@@ -38,8 +38,7 @@ from bmnetu.frontend import load_network
 from bmnetu.interrupts import interruptible
 from bmnetu.pipeline import all_dialects, known_passes
 from bmnetu.start import INTERRUPTED
-from passes.image.disassembly import disassemble
-from passes.image.groups import Sites
+from passes.image.disassembly import listing
 from passes.module.locations import LayerError
 from passes.module.precondition import check_precondition
 
@@ -58,13 +57,13 @@ USER_ERRORS = (
 
 @dataclass(frozen=True)
 class NpuAsmTarget(Target):
-    """The commands as text, one line each, with the layer they come from."""
+    """The commands and the layers on the host as text, one line each, with the layer they come
+    from."""
 
     name = "npu-asm"
 
     def emit(self, ctx: Context, module: ModuleOp, output: IO[str]) -> None:
-        sites = Sites.of(module)
-        for line in disassemble([group.encode() for group in sites.groups], sites):
+        for line in listing(module):
             output.write(line + "\n")
 
 

@@ -170,9 +170,9 @@ def _zero(kind: Any) -> Any:
     return {FLOAT: 0.0, BOOL: False}.get(kind, 0)
 
 
-def _same(one: Any, other: Any) -> bool:
+def _same(one: Value, other: Value) -> bool:
     if isinstance(one, Sequence) and isinstance(other, Sequence):
-        return [*cast(Sequence[Any], one)] == [*cast(Sequence[Any], other)]
+        return tuple(one) == tuple(other)
     return one == other
 
 

@@ -151,8 +151,10 @@ def _results(
             shape = c.shapes[made][0]
             made = c.one(
                 ReshapeOp, [made], types.tensor_type(made).element_type, rank=len(shape),
-                shape=eight([0] * len(shape)), tops=(name,),
+                shape=eight([0] * len(shape)),
             )  # fmt: skip
+            _name(c, made, value, name)
+            made = c.values[value]
         found.append(made)
     return found
 

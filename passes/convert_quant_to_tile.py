@@ -21,7 +21,7 @@ from passes.kernels.movement.in_place import Home, first_row, homes_in_concats, 
 from passes.kernels.options import KernelOptions
 from passes.kernels.storage import network_tensor, part_in, storage
 from passes.kernels.tiling import CannotLower
-from passes.module.functions import names, replace_body
+from passes.module.functions import named_inputs, named_outputs, replace_body
 from passes.module.locations import LayerError
 
 
@@ -89,12 +89,12 @@ class ConvertQuantToTilePass(KernelOptions, NpuFunctionPass):
         block, body = Block(), function.body.block
         b = TileBuilder(block, function.location, self)
         lowering = _Lowering(b, {}, {})
-        for value, name in zip(body.args, names(function, "input_names"), strict=True):
+        for value, name in named_inputs(function):
             lowering.buffers[value] = network_tensor(b, tile.InputOp, value, name)
         returned = body.last_op
         assert isinstance(returned, ReturnOp)
         targets: list[tuple[SSAValue, SSAValue]] = []
-        for value, name in zip(returned.operands, names(function, "output_names"), strict=True):
+        for value, name in named_outputs(function):
             target = network_tensor(b, tile.OutputOp, value, name)
             targets.append((value, target))
             if value not in body.args:

@@ -12,7 +12,7 @@ from dialects.quant import types
 from dialects.ufw.layer import LayerOp
 from passes.base import NpuFunctionPass
 from passes.layers import Converter, lower
-from passes.module.functions import names, replace_body
+from passes.module.functions import named_inputs, named_outputs, replace_body
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class ConvertUfwToQuantPass(NpuFunctionPass):
     def apply_to(self, function: FuncOp) -> None:
         body = function.body.block
         converter = Converter(Block(), function.location)
-        for value, name in zip(body.args, names(function, "input_names"), strict=True):
+        for value, name in named_inputs(function):
             self._input(converter, value, name)
         for inner in body.ops:
             if isinstance(inner, LayerOp):
@@ -58,7 +58,7 @@ class ConvertUfwToQuantPass(NpuFunctionPass):
         if not isinstance(returned, ReturnOp):
             raise PassFailedException("the function does not end with a return")
         results: list[SSAValue] = []
-        for value, name in zip(returned.operands, names(function, "output_names"), strict=True):
+        for value, name in named_outputs(function):
             found = c.value(value)
             c.top = name
             results.append(c.as_float(found) if name in self.float_outputs else found)

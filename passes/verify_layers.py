@@ -24,7 +24,7 @@ from passes.image.tensors import NetworkTensor
 from passes.module.functions import (
     functions,
     main_function,
-    names,
+    named_inputs,
     reference_module,
     runs_on_host,
 )
@@ -119,8 +119,7 @@ def _of_host_layers(
 ) -> dict[str, Array]:
     """Made-up inputs that host layers read, where any numbers will not do."""
     rng, found = np.random.default_rng(seed), dict[str, Array]()
-    block = function.body.block
-    for value, name in zip(block.args, names(function, "input_names"), strict=True):
+    for value, name in named_inputs(function):
         for use in value.uses:
             if isinstance(use.operation, HostOp) and name in given:
                 made = use.operation.made_up(use.index, rng)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,8 @@ from passes.verification.inputs import InputData, InputTensor
 from passes.verification.reference import ReferenceRun
 
 Array = NDArray[Any]
+Observe = Callable[[int, list[Array]], None]
+"""Is shown the results of each record."""
 NOISE = (30011, 70009)
 """Seeds of the noises that fill the memory at first."""
 
@@ -98,12 +100,13 @@ class _Run:
     records: list[RecordOp]
     memory: Array
 
-    def results(self, given: Mapping[str, Array], observe: Any = None) -> dict[int, Array]:
+    def results(
+        self, given: Mapping[str, Array], observe: Observe = lambda index, results: None
+    ) -> dict[int, Array]:
         """The network's results by id, for inputs in the network's order."""
         stream = self.program.stream
         inputs = dict(zip(stream.inputs, given.values(), strict=True))
-        watch = observe or (lambda index, results: None)
-        return execute(stream, self.memory, BM1684.context_start, inputs, watch)
+        return execute(stream, self.memory, BM1684.context_start, inputs, observe)
 
     def compare(
         self,

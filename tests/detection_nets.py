@@ -104,6 +104,13 @@ def yolo_v2(batch: int, classes: int = 3) -> str:
     )  # fmt: skip
 
 
+def region(batch: int, settings: str, classes: int = 3) -> str:
+    """The activated head of YOLOv2, for boxes that the user's program picks."""
+    text = data_layer(batch, 3, 64, 48) + backbone(8, 16, 16) + conv("f3", "head", 2 * 8, 1)
+    param = f"region_param {{ classes: {classes} {settings} }}"
+    return text + layer("Region", "head", "map", param)
+
+
 def _regions() -> str:
     """A region proposal network on stride 16, and an image's information."""
     text = data_layer(1, 3, 96, 128) + data_layer(1, 3, name="im_info") + backbone(8, 16, 16, 24)

@@ -16,7 +16,9 @@ from bmnetu.opt import GENERAL_PASSES, main
 from bmnetu.ways.static import OPT_LEVELS
 from passes import ALL_PASSES, first_sentence
 from tests.broken import FILES, PIPELINE
+from tests.detection_nets import faster_rcnn
 from tests.frontend.onnx.graphs import Net, node
+from tests.networks import random_weights
 from tests.pipelines import static_text
 
 Capture = pytest.CaptureFixture[str]
@@ -115,6 +117,45 @@ def test_the_assembly_names_layers_and_final_tensors(capsys: Capture) -> None:
     assert finals[4:] == ["fc/product", "fc", "prob/dequantize", "prob"]
     ids = [int(line.split()[2]) for line in lines if line.startswith("0 gdma")]
     assert ids == list(range(1, len(ids) + 1))
+
+
+def test_the_assembly_has_the_layers_on_the_host(capsys: Capture, tmp_path: Path) -> None:
+    """In the order in which they run, the groups of the NPU before and behind counted on."""
+    model, weight = tmp_path / "net.prototxt", tmp_path / "net.fp32umodel"
+    model.write_text(faster_rcnn())
+    weight.write_bytes(random_weights(model, 0).SerializeToString())
+    words = (model, "--umodel", weight, "-p", static_text(1, "FP32"), "-t", "npu-asm")
+    lines = opt(capsys, *words).splitlines()
+    at = [i for i, line in enumerate(lines) if line.startswith("- host ")]
+    first, second = (lines[i] for i in at)
+    form = r"- host proposal \(prob_r@0x\w+, deltas@0x\w+, im_info@0x\w+\) -> \(rois@0x\w+\) "
+    assert re.match(form + "feat_stride=16 min_size=8 .*scales=8,16,32,0,0 ratios=0.5,1,2", first)
+    assert 'layer "Proposal_rois"' in first
+    assert second.startswith("- host roi_pooling (f4@")
+    groups = [int(line.split()[0]) for line in lines if not line.startswith("-")]
+    assert groups == sorted(groups)
+    assert groups[0] < int(lines[at[-1] + 1].split()[0])
+
+
+@pytest.mark.parametrize("names", ["input_names", "output_names"])
+@pytest.mark.parametrize("dump", ["load", "quant-outline-host", "convert-tile-to-npu"])
+def test_names_that_are_too_many(
+    capsys: Capture, tmp_path: Path, dump: str, names: str
+) -> None:
+    model, weight = tmp_path / "net.prototxt", tmp_path / "net.fp32umodel"
+    model.write_text(faster_rcnn())
+    weight.write_bytes(random_weights(model, 0).SerializeToString())
+    passes = static_text(1, "FP32", verify=True).split(",")
+    count = passes.index(dump) + 1 if dump in passes else 0
+    path, rest = tmp_path / "it.mlir", ",".join(passes[count:])
+    blobs = tmp_path / "ir" / "weights.npz"
+    bmnetu.compile(model, weight, tmp_path / "out", opt=1, dump_ir=tmp_path / "ir")
+    (found,) = (tmp_path / "ir").glob(f"*_{dump}.mlir")
+    path.write_text(re.sub(rf'({names} = \[)(?=")', r'\1"x", ', found.read_text()))
+    code, said = failed(capsys, path, "--weights", blobs, "-p", rest)
+    assert code == 1
+    verb = "takes" if names == "input_names" else "returns"
+    assert re.search(rf"function @\w+ {verb} \d tensors, and {names} names \d: as many are", said)
 
 
 def test_an_onnx_needs_no_weights(capsys: Capture, tmp_path: Path) -> None:

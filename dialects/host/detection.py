@@ -96,11 +96,11 @@ def detection_rows(p: Values, inputs: Sequence[Shape]) -> Shape:
     require(prod(loc[1:]) == priors * 4 and conf[0] == batch
             and prod(conf[1:]) == priors * classes,
             f"conf is {show(conf)}, {priors} prior boxes of {classes} classes are required")
-    most = p["keep_top_k"]
-    if most < 0:
-        each = priors if p["top_k"] < 0 else min(p["top_k"], priors)
-        shown = classes - (0 <= p["background_label_id"] < classes)
-        most = each * shown
+    each = priors if p["top_k"] < 0 else min(p["top_k"], priors)
+    shown = classes - (0 <= p["background_label_id"] < classes)
+    most = each * shown
+    if p["keep_top_k"] > 0:
+        most = min(most, p["keep_top_k"])
     return (1, 1, max(1, batch * max(most, 1)), 7)
 
 

@@ -4,28 +4,71 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from typing import cast
+
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.func import FuncOp
 
 from dialects.bm1684.isa import COMMAND_BYTES, Engine, Instruction, unpack
-from passes.image.groups import CodedGroup, Sites
+from passes.image.groups import CodedGroup, Sites, command_groups
+from passes.image.host import host_call, host_op
+from passes.module.functions import functions, npu_functions, runs_on_host
 from passes.module.locations import location_text
 
 Queues = Mapping[Engine, deque[Instruction]]
 
 
-def disassemble(groups: Sequence[CodedGroup], sites: Sites | None = None) -> Iterator[str]:
+def listing(module: ModuleOp) -> Iterator[str]:
+    """A module of npu ops: one line a command (see :func:`disassemble`) and one a layer on the
+    host, in the order in which they run. Groups are counted over all functions.
+    """
+    npu_functions(module)  # there are some
+    first = 0
+    for function in functions(module):
+        if runs_on_host(function):
+            yield _host_line(function)
+            continue
+        sites = Sites(command_groups(function))
+        yield from disassemble([group.encode() for group in sites.groups], sites, first)
+        first += len(sites.groups)
+
+
+def _host_line(function: FuncOp) -> str:
+    """A layer on the host: its tensors with their addresses, its parameters, and the layer."""
+    op, call = host_op(function), host_call(function)
+    inputs, outputs = (
+        ", ".join(f"{t.name}@{t.address:#x}" for t in tensors)
+        for tensors in (call.inputs, call.outputs)
+    )
+    values = "".join(f" {name}={_shown(value)}" for name, value in op.values.items())
+    kind = op.name.removeprefix("host.")
+    return f"- host {kind} ({inputs}) -> ({outputs}){values} ; {location_text(op.location)}"
+
+
+def _shown(value: object) -> str:
+    """A parameter without spaces."""
+    if isinstance(value, tuple):
+        return ",".join(_shown(x) for x in cast(tuple[object, ...], value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def disassemble(
+    groups: Sequence[CodedGroup], sites: Sites | None = None, first: int = 0
+) -> Iterator[str]:
     """One line a command: group, engine, id, the id it waits for, fields; then, where ``sites``
-    has them, the layer and the tensors that are final after it.
+    has them, the layer and the tensors that are final after it. ``first`` is the first group's
+    number.
 
     The commands stand in the order of ``sites``, the function's, else each one behind that which
     it waits for. Raises IsaError for bytes that are no command.
     """
-    for number, (tiu, gdma) in enumerate(groups):
+    for number, (tiu, gdma) in enumerate(groups, first):
         queues = {Engine.TIU: _decoded(Engine.TIU, tiu), Engine.GDMA: _decoded(Engine.GDMA, gdma)}
         if sites is None:
             for inst in _by_waits(queues):
                 yield _line(number, inst)
             continue
-        for op in sites.groups[number].commands:
+        for op in sites.groups[number - first].commands:
             inst = queues[op.instruction.engine].popleft()
             tops = "".join(f" final={o.top}" for o in op.observations)
             yield f"{_line(number, inst)} ; {location_text(op.location)}{tops}"

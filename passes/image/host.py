@@ -19,7 +19,7 @@ from dialects.quant import types
 from dialects.quant.base import ints
 from dialects.quant.eltwise import ConstantOp
 from passes.image.tensors import NetworkTensor
-from passes.module.functions import names
+from passes.module.functions import named_inputs, named_outputs
 
 ADDRESSES = "addresses"
 """The attribute of a host function: where the operands of its layer lie, and then its results."""
@@ -61,11 +61,10 @@ def host_op(function: FuncOp) -> HostOp:
 def host_tensors(function: FuncOp) -> list[HostTensor]:
     """The operands of a host function's layer, then its results."""
     op, block = host_op(function), function.body.block
-    known: dict[SSAValue, str] = dict(zip(block.args, names(function, "input_names"), strict=True))
+    known: dict[SSAValue, str] = dict(named_inputs(function))
     returned = block.last_op
     if not isinstance(returned, ReturnOp) or list(returned.operands) != list(op.results):
         raise PassFailedException(f"function @{function.sym_name.data} must return all results")
-    made = zip(op.results, names(function, "output_names"), strict=True)
     found: list[HostTensor] = []
     for value in op.operands:
         constant = value.owner if isinstance(value.owner, ConstantOp) else None
@@ -73,7 +72,7 @@ def host_tensors(function: FuncOp) -> list[HostTensor]:
         dtype = np.dtype(types.dtype_of(value)).name
         blob = None if constant is None else constant.value
         found.append(HostTensor(name, types.shape_of(value), dtype, blob))
-    for value, name in made:
+    for value, name in named_outputs(function):
         dtype = np.dtype(types.dtype_of(value)).name
         found.append(HostTensor(name, types.shape_of(value), dtype))
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -104,6 +104,10 @@ def _coefficients(function: FuncOp) -> bytes:
     return image.tobytes()
 
 
+Define = Callable[[SSAValue, int | None], Neuron]
+"""Gives a value its id, with its address."""
+
+
 def _stream(function: FuncOp) -> Stream:
     block = function.body.block
     returned = block.last_op
@@ -126,7 +130,7 @@ def _stream(function: FuncOp) -> Stream:
     )
 
 
-def _record(record: RecordOp, tensors: dict[SSAValue, Neuron], define: object) -> RecordCode:
+def _record(record: RecordOp, tensors: dict[SSAValue, Neuron], define: Define) -> RecordCode:
     v, extra = record.values, record.numbers
     if record.addresses is None:
         raise PassFailedException(f"{record.name} has no addresses: run record-allocate-ddr")
@@ -139,7 +143,7 @@ def _record(record: RecordOp, tensors: dict[SSAValue, Neuron], define: object) -
         for source in record.sources(v, extra)
     ]
     results = tuple(
-        define(y, None if at == NO_BUFFER else at)  # pyright: ignore
+        define(y, None if at == NO_BUFFER else at)
         for y, at in zip(record.ys, record.addresses.get_values(), strict=True)
     )
     return RecordCode(

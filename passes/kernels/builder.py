@@ -35,7 +35,7 @@ from dialects.bm1684.tile_kinds import (
     SfuKind,
     SfuKindAttr,
 )
-from dialects.constant import ConstantAttr
+from dialects.constant import Constant, ConstantAttr
 from dialects.quant.base import i64s, int_attr
 from passes.kernels.options import KernelOptions
 
@@ -56,6 +56,8 @@ class TileBuilder:
     location: LocationAttr
     options: KernelOptions = field(default_factory=KernelOptions)
     tables: dict[bytes, SSAValue] = field(default_factory=dict[bytes, SSAValue])
+    constants: dict[Constant, ConstantAttr] = field(default_factory=dict[Constant, ConstantAttr])
+    """The constants so far: equal ones, as slices of a layer have, are in memory once."""
 
     # -- buffers -----------------------------------------------------------------------------------
 
@@ -98,7 +100,9 @@ class TileBuilder:
         shape = four(array.shape)
         unit = array.dtype.itemsize
         ref = Ref(i32 if unit == 4 else si8, shape, contiguous(shape, unit), DDR)
-        return self.add(tile.ConstantOp, [], {"value": ConstantAttr.of(array)}, ref).results[0]
+        value = ConstantAttr.of(array)
+        value = self.constants.setdefault(value.data, value)
+        return self.add(tile.ConstantOp, [], {"value": value}, ref).results[0]
 
     def table(self, words: Array) -> SSAValue:
         """A table of 32-bit words in L2, loaded once and shared by all that ask for the same

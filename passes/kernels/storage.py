@@ -16,7 +16,7 @@ from dialects.quant.base import i64s, int_attr
 from dialects.quant.scale import ScaleAttr
 from passes.kernels.builder import TileBuilder, ddr_bytes
 from passes.kernels.movement.in_place import first_row
-from passes.module.functions import functions, names
+from passes.module.functions import functions, named_inputs
 
 
 def storage(value: SSAValue) -> Ref:
@@ -38,7 +38,7 @@ def _is_shared(value: BlockArgument[Attribute]) -> bool:
     assert isinstance(function, FuncOp)
     module = function.parent_op()
     others = functions(module) if isinstance(module, ModuleOp) else []
-    name = names(function, "input_names")[value.index]
+    name = dict(named_inputs(function))[value]
     return any(
         name in names_of(other, which)
         for other in others if other is not function

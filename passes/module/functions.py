@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from xdsl.dialects.builtin import ArrayAttr, FunctionType, ModuleOp, StringAttr
 from xdsl.dialects.func import FuncOp, ReturnOp
-from xdsl.ir import Block, Region
+from xdsl.ir import Block, Region, SSAValue
 from xdsl.utils.exceptions import PassFailedException
 
 from dialects.execute import names_of
@@ -84,6 +86,31 @@ def replace_body(function: FuncOp, block: Block) -> None:
     parent.insert_op_before(new, function)
     function.detach()
     function.erase()
+
+
+def named_inputs(function: FuncOp) -> list[tuple[SSAValue, str]]:
+    """The arguments of a function with their names."""
+    return _named(function, "input_names", list(function.body.block.args))
+
+
+def named_outputs(function: FuncOp) -> list[tuple[SSAValue, str]]:
+    """What a function returns, with the names."""
+    last = function.body.block.last_op
+    return _named(function, "output_names", list(last.operands) if last is not None else [])
+
+
+def _named(
+    function: FuncOp, attribute: str, values: Sequence[SSAValue]
+) -> list[tuple[SSAValue, str]]:
+    """Raises PassFailedException where there are more or fewer names."""
+    found = names(function, attribute)
+    if len(found) != len(values):
+        what = "takes" if attribute == "input_names" else "returns"
+        raise PassFailedException(
+            f"function @{function.sym_name.data} {what} {len(values)} tensors, and {attribute}"
+            f" names {len(found)}: as many are required"
+        )
+    return list(zip(values, found, strict=True))
 
 
 def reference_module(module: ModuleOp) -> ModuleOp | None:

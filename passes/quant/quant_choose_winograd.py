@@ -21,7 +21,7 @@ from dialects.quant.base import int_attr, ints
 from dialects.quant.compute import ConvOp
 from passes.base import NpuFunctionPass
 from passes.cost.conv import on_strips
-from passes.module.functions import names
+from passes.module.functions import named_inputs
 from passes.module.locations import layer_name
 from passes.verification.inputs import InputData, InputTensor
 
@@ -177,7 +177,7 @@ class QuantChooseWinogradPass(NpuFunctionPass):
             InputTensor(
                 name, types.shape_of(arg), np.dtype(types.dtype_of(arg)), types.scale_of(arg)
             )
-            for name, arg in zip(names(function, "input_names"), block.args, strict=True)
+            for arg, name in named_inputs(function)
         ]
         trial = _Trial(candidates)
         execute(function, self.data.of(tensors, self.seed), trial.evaluate)

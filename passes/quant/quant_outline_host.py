@@ -23,6 +23,8 @@ from passes.module.functions import (
     RUNS_ON,
     functions,
     main_function,
+    named_inputs,
+    named_outputs,
     names,
     runs_on_host,
 )
@@ -104,13 +106,8 @@ class _Names:
     """The names of the values that pass from function to function."""
 
     def __init__(self, function: FuncOp) -> None:
-        block = function.body.block
-        self._names: dict[SSAValue, str] = dict(
-            zip(block.args, names(function, "input_names"), strict=True)
-        )
-        returned = block.last_op
-        assert returned is not None
-        for value, name in zip(returned.operands, names(function, "output_names"), strict=True):
+        self._names: dict[SSAValue, str] = dict(named_inputs(function))
+        for value, name in named_outputs(function):
             self._names.setdefault(value, name)
         self._taken = {*self._names.values(), *names(function, "output_names")}
 

@@ -16,6 +16,9 @@ from passes.base import NpuFunctionPass
 from passes.kernels.tiling import ranges
 from passes.slices.copies import Copies, SliceSpans, results_read_outside
 
+HEAVY = BM1684.lane_bytes // 2
+"""Weights of as many bytes of each lane leave no memory to load others ahead."""
+
 
 def _serves(op: QuantOp, images: int) -> bool:
     """Whether a layer can run on a part of the batch."""
@@ -61,7 +64,29 @@ def _runs(block: Block) -> Iterator[list[QuantOp]]:
         yield run
 
 
-def _plan(run: Sequence[QuantOp], space: int) -> tuple[Sequence[QuantOp], int] | None:
+Plan = tuple[Sequence[QuantOp], int]
+"""Layers, and how many images of them are computed at a time."""
+
+
+def _plans(run: Sequence[QuantOp], space: int) -> list[Plan]:
+    """The plans for a run. A layer of HEAVY weights, which, loaded again for each slice, are more
+    than its tensors, stored and loaded, stays whole: the layers before and behind it have plans of
+    their own."""
+    found = _plan(run, space) if run else None
+    if found is None:
+        return []
+    chosen, part = found
+    images = types.shape_of(run[0].results[0])[0]
+    again = -(-images // part) - 1
+    for i, op in enumerate(run):
+        heavy = op.weight_bytes and weights_of(op) >= HEAVY
+        heavy = heavy and again * weights_of(op) > 2 * need_of(op, images)
+        if heavy and any(op is each for each in chosen):
+            return [*_plans(run[:i], space), *_plans(run[i + 1 :], space)]
+    return [found]
+
+
+def _plan(run: Sequence[QuantOp], space: int) -> Plan | None:
     """The layers of a run from the first to the last whose tensors need more than ``space`` bytes
     of each lane, and more than their weights; and how many images of them fit. None where all fit,
     or are one word of images."""
@@ -98,7 +123,8 @@ class QuantSliceBatchPass(NpuFunctionPass):
     together need more than ``space`` bytes of each lane, and more than the layer's weights, copies
     of the layers on as many images as fit (8 bit: four at least, one word); slices before them and
     concatenations behind, which need no copy. The layers behind stay whole: their weights are
-    loaded once.
+    loaded once. So does one between them with HEAVY weights, which would cost more than its
+    tensors.
     """
 
     name = "quant-slice-batch"
@@ -108,6 +134,5 @@ class QuantSliceBatchPass(NpuFunctionPass):
 
     def apply_to(self, function: FuncOp) -> None:
         for run in list(_runs(function.body.block)):
-            found = _plan(run, self.space)
-            if found is not None:
-                _cut(*found)
+            for layers, images in _plans(run, self.space):
+                _cut(layers, images)

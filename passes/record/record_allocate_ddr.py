@@ -16,7 +16,6 @@ from dialects.bm1684.layout import align
 from dialects.bm1684.record.base import NO_BUFFER, RecordOp, is_float, shape_of
 from dialects.bm1684.record.machine import stored_bytes
 from dialects.bm1684.record.stream import store_mode, word_size
-from dialects.quant.base import i64s
 from passes.module.functions import main_function
 
 
@@ -46,7 +45,8 @@ class RecordAllocateDdrPass(ModulePass):
                     used[constant.data.digest] = end
                     end += align(constant.data.data.nbytes, page)
                 places.append(used[constant.data.digest])
-            record.coefficient_addresses = i64s(places) if places else None
+            if places:
+                record.place_coefficients(places)
         context = start + align(max(end - start, 1), page)
         top = _Buffers(context).place(function, records)
         for name, value in (
@@ -78,7 +78,7 @@ class _Buffers:
                 if y not in outputs:
                     places[y] = self._take(_room(y))
                 own.append(places[y][0] if y in places else NO_BUFFER)
-            record.addresses = i64s(own)
+            record.place_results(own)
             scratch = self._scratch(record)
             if scratch:
                 values = record.values | {name: at for name, (at, _) in scratch.items()}
@@ -95,7 +95,7 @@ class _Buffers:
         """The ranges of a record's scratch memory by parameter."""
         shapes = [[shape_of(value) for value in some] for some in (record.xs, record.ys)]
         sizes = {
-            name: nbytes(*shapes, is_float(record.ys[0]))
+            name: nbytes(shapes[0], shapes[1], is_float(record.ys[0]))
             for name, nbytes in record.RECORD.scratch.items()
         }
         return {name: self._take(size) for name, size in sizes.items() if size}

@@ -130,8 +130,9 @@ def _widths(indices: Array, size: int, mode: str) -> tuple[int, int] | None:
     most = {"reflect": size - 1, "symmetric": size}.get(mode, len(indices))
     if min(before, after) < 0 or max(before, after) > most:
         return None
-    settings = {"constant_values": NOWHERE} if mode == "constant" else {}
-    expected = np.pad(np.arange(size), (before, after), mode, **settings)  # pyright: ignore
+    settings: Any = {"constant_values": NOWHERE} if mode == "constant" else {}
+    padded: Any = np.pad
+    expected = padded(np.arange(size), (before, after), mode, **settings)
     return (before, after) if np.array_equal(indices, expected) else None
 
 

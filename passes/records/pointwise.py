@@ -76,7 +76,7 @@ def with_constant(
 ) -> Any:
     """``a OP b`` with a float32 coefficient b; ``first``: ``b OP a``."""
     mine, its = (("b", "a") if first else ("a", "b"))
-    settings = {
+    settings: dict[str, Any] = {
         f"{mine}_rank": len(c.shapes[a][0]), f"{mine}_shape": eight(c.shapes[a][0]),
         f"{its}_rank": len(shape), f"{its}_shape": eight(shape), f"{its}_is_coefficient": 1,
     }  # fmt: skip
@@ -124,7 +124,7 @@ def prelu(c: Recorder, ops: Sequence[PReluOp]) -> None:
     if slope.size == 1:
         lookup(c, ops)
         return
-    settings = {"input_sign": 1, "output_sign": 1, "slope_sign": 1}
+    settings: dict[str, Any] = {"input_sign": 1, "output_sign": 1, "slope_sign": 1}
     if (op.multiplier.value.data, op.multiplier_shift.value.data) == (1, 0):
         c.values[op.y] = c.one(
             pointwise.PReluOp, [x], element, channels=slope.size, shift=op.shift.value.data,

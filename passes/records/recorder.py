@@ -77,7 +77,6 @@ class Recorder:
         kind: type[RecordOp],
         xs: Sequence[SSAValue],
         element: Attribute,
-        tops: Sequence[str] = (STEP,),
         /,
         extra: Sequence[int] = (),
         coefficients: Mapping[str, Array] | None = None,
@@ -96,6 +95,7 @@ class Recorder:
                     raise NoRecord(str(error)) from None
                 raise ShapeFixed(self.location, str(error), sample) from None
         results = [TensorType(element, shape) for shape in found[0]]
+        tops = [STEP] * len(results)
         op = kind(xs, results, tops, parameters, extra=extra, coefficients=coefficients)
         op.location = self.location
         self.block.add_op(op)
@@ -109,11 +109,10 @@ class Recorder:
         xs: Sequence[SSAValue],
         element: Attribute,
         /,
-        tops: Sequence[str] = (STEP,),
         **rest: Any,
     ) -> SSAValue:
         """Appends a record with one result."""
-        return self.all(kind, xs, element, tops, **rest)[0]
+        return self.all(kind, xs, element, **rest)[0]
 
     # -- what many layers need ---------------------------------------------------------------------
 
@@ -138,7 +137,7 @@ class Recorder:
 
     def looked_up(self, x: SSAValue, table: Array, element: Attribute) -> SSAValue:
         """``table[byte]`` of 8-bit numbers: 256 numbers, of 8 bits or float32."""
-        settings = {"kind": 0, "result": 0} if element == f32 else {}
+        settings: Values = {"kind": 0, "result": 0} if element == f32 else {}
         words = table if element == f32 else table.astype(np.uint32)
         return self.one(
             LookupOp, [x], element, rank=len(self.shapes[x][0]), coefficients={"table": words},

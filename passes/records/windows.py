@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from xdsl.dialects.builtin import f32
+from xdsl.ir import Attribute
 
 from dialects.bm1684.record import movement, windows
 from dialects.quant import types
@@ -69,7 +70,7 @@ def conv_record(
     coefficients = {"weight": packed_weight(weight, group)}
     if bias is not None:
         coefficients["bias"] = bias
-    integer = {} if element == f32 else {
+    integer: dict[str, Any] = {} if element == f32 else {
         "shift": shift, "input_sign": int(element_of(x) != types.ui8),
         "weight_sign": int(weight.dtype == np.int8), "bias_sign": 1,
         "output_sign": int(not unsigned),
@@ -109,7 +110,7 @@ def _matrix(
     coefficients = {"weight": matrix} if bias is None else {"weight": matrix, "bias": bias}
     unsigned = element == types.ui8
     relu = bool(op.relu.value.data) or unsigned
-    integer = {} if element == f32 else {
+    integer: dict[str, Any] = {} if element == f32 else {
         "shift": op.shift.value.data, "input_sign": int(element_of(x) != types.ui8),
         "weight_sign": 1, "bias_sign": 1, "scale": 1.0, "output_sign": int(not unsigned),
     }  # fmt: skip
@@ -159,7 +160,9 @@ def has_one_divisor(op: PoolOp) -> bool:
     return whole and not excluded
 
 
-LOWEST = {f32: float(np.finfo(np.float32).min), types.si8: -128.0, types.ui8: 0.0}
+LOWEST: dict[Attribute, float] = {
+    f32: float(np.finfo(np.float32).min), types.si8: -128.0, types.ui8: 0.0,
+}  # fmt: skip
 """What stands for no number in a maximum."""
 
 

@@ -14,7 +14,7 @@ from xdsl.ir import Operation, SSAValue
 from dialects.execute import names_of
 from dialects.host.base import HostOp
 from dialects.quant import types
-from passes.module.functions import names
+from passes.module.functions import named_inputs
 from passes.module.locations import layer_name, location_text
 from passes.verification.findings import Difference, TensorFinding
 from passes.verification.known import Known, evaluate
@@ -47,7 +47,7 @@ class ReferenceRun:
         self._uses: Counter[SSAValue] = Counter(v for op in self._ops for v in op.operands)
         self._npu: dict[SSAValue, Known] = {}
         self._cpu: dict[SSAValue, Known] = {}
-        for value, name in zip(block.args, names(function, "input_names"), strict=True):
+        for value, name in named_inputs(function):
             given = inputs.get(name)
             if given is None:  # the network does without: only the shape is read
                 given = np.zeros(types.shape_of(value), types.dtype_of(value))

@@ -89,6 +89,8 @@ def test_unknown_names(tmp_path: Path) -> None:
         load_network(*chain(tmp_path), cut=Cut(("pol",)))
     with pytest.raises(UsageError, match='names "data", which no layer makes'):
         load_network(*chain(tmp_path), cut=Cut(("data",)))
+    with pytest.raises(UsageError, match='names "3", which no layer makes'):
+        load_network(*chain(tmp_path), cut=Cut(("3",)))
 
 
 def test_the_heads_come_out_raw(tmp_path: Path) -> None:

@@ -115,7 +115,10 @@ def test_every_importer_is_tried() -> None:
         "Proposal",
         "PSROIAlign",
         "PSROIPooling",
+        "Region",
+        "RegionYolo",
         "RNN",
+        "RPN",
         "ROIAlign",
         "ROIPooling",
         "ROIPoolingBins",
@@ -315,17 +318,17 @@ def test_all_unsupported_layers_are_listed_at_once(tmp_path: Path) -> None:
     model, weight = written(tmp_path, SMALL)
     model.write_text(
         X + layer("Whiten", name="norm1") + layer("ReLU", name="r", bottom="l", top="r")
-        + layer("RegionYolo", name="c", bottom="r", top="c")
+        + layer("GridSampler", name="c", bottom="r", top="c")
     )  # fmt: skip
     with pytest.raises(UnsupportedError) as caught:
         load_network(model, weight)
     assert str(caught.value).splitlines() == [
         "2 layer(s) have a type that cannot be compiled:",
         f'  {model}:2: layer "norm1" (Whiten)',
-        f'  {model}:4: layer "c" (RegionYolo)',
-        "  in all: 1 Whiten, 1 RegionYolo",
+        f'  {model}:4: layer "c" (GridSampler)',
+        "  in all: 1 Whiten, 1 GridSampler",
         f"  Whiten: {advice_on('Whiten')}",
-        f"  RegionYolo: {advice_on('RegionYolo')}",
+        f"  GridSampler: {advice_on('GridSampler')}",
     ]
 
 

@@ -196,6 +196,28 @@ def test_int8(files: tuple[Path, Path], opt: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("precision", ["FP32", "INT8"])
+@pytest.mark.parametrize("settings", ["num: 2", "boxes_of_each_grid: 2 softmax: true"])
+def test_region(settings: str, precision: str, tmp_path: Path) -> None:
+    """The activation of a head is layers of the NPU alone."""
+    model, weight = tmp_path / "net.prototxt", tmp_path / "net.fp32umodel"
+    model.write_text(nets.region(2, settings))
+    weight.write_bytes(nets.calm_weights(model).SerializeToString())
+    given = samples(model, weight, 1)
+    if precision == "INT8":
+        np.savez(tmp_path / "data.npz", **samples(model, weight, 4))  # pyright: ignore
+        int8 = bmnetu.calibrate(model, weight, tmp_path / "data.npz", tmp_path, th_method="MAX")
+        model, weight = int8.prototxt, int8.umodel
+    made = bmnetu.compile(model, weight, tmp_path / "out", cmp_data=given)
+    assert made.findings is not None
+    assert made.bmodel is not None
+    assert made.findings.ok
+    got = run_bmodel(made.bmodel, made.findings.inputs)
+    (expected,) = (array for name, array in made.findings.outputs.items() if name == "map")
+    assert expected.dtype == np.float32
+    assert far(got["map"], expected) < FLOAT_TOLERANCE
+
+
+@pytest.mark.parametrize("precision", ["FP32", "INT8"])
 @pytest.mark.parametrize("seed", range(12))
 def test_random_networks(seed: int, precision: str, tmp_path: Path) -> None:
     """NPU, host, NPU, host chains at all opt levels."""

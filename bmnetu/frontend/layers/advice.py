@@ -7,25 +7,24 @@ from collections.abc import Iterable
 from bmnetu.frontend.ufw_pb2 import LayerParameter
 from dialects.names import shown
 
+_UNKNOWN = "is in no public Caffe that is known, so what its parameters mean is not known either"
+_PICKS = "DetectionOutput and Proposal pick boxes that do not overlap"
+
 REFUSED: dict[str, str] = {
-    "RPN": "picks regions out of scores and offsets, with parameters that are not public: a layer"
-    " Proposal does the same",
-    "RegionYolo": "picks boxes out of the map of a YOLO head",
-    "Region": "picks boxes out of the map of a YOLO head",
-    "RefineDetDetectionOutput": "picks boxes out of locations, confidences and priors",
-    "NMS": "picks boxes that do not overlap",
-    "NonMaxSuppression": "picks boxes that do not overlap",
-    "Sort": "sorts",
-    "Gather": "reads at places that are known at run time only",
-    "GridSampler": "reads at places that are known at run time only",
+    "RefineDetDetectionOutput": f"{_UNKNOWN}; that of RefineDet itself is a DetectionOutput with"
+    " five bottoms, which can be compiled",
+    "NMS": f"{_UNKNOWN}; {_PICKS}",
+    "NonMaxSuppression": f"{_UNKNOWN}; {_PICKS}",
+    "Sort": f"{_UNKNOWN}; a TopK of all numbers sorts them, the largest first",
+    "Gather": f"{_UNKNOWN}; where the places are fixed, Slice and Concat read at them",
+    "GridSampler": _UNKNOWN,
     "Python": "is code in Python (PadTensor, Eltwise, darknet_reorg and the ProposalLayer of"
     " rpn.proposal_layer are known, see prototxt.md)",
     "CTCGreedyDecoder": "picks the largest class of every step and drops repeated ones; at the end"
     " of a net it is left out, with a note",
     "CTCDecoder": "picks the best sequence of classes",
 }
-"""Layers whose work depends on their data, and which are not among those that the host library of
-the runtime computes for a bmodel."""
+"""Layers whose work depends on their data, and which cannot be compiled, with the reason."""
 
 _BEFORE = (
     "remove these layers and all behind them (-output_whitelist names the blobs to end with), and"

@@ -69,6 +69,13 @@ def reshape(site: LayerSite) -> ops.LayerOp:
         return shuffled(site, param.pixelshuffler)
     start = param.axis if param.axis >= 0 else site.rank + param.axis + 1
     end = site.rank if param.num_axes == -1 else start + param.num_axes
+    if param.HasField("channels"):
+        require(site.rank == 4, f"the map of a head has four axes, this one is {show(site.shape)}")
+        require(
+            site.channels == param.channels,
+            f"the map of a head has {site.channels} channels, its settings require"
+            f" {param.channels}: the coordinates, 1 and the classes, for each box of a cell",
+        )
     require(
         0 <= start <= end <= site.rank,
         f"axis {param.axis} and num_axes {param.num_axes} are outside {site.rank} dimensions",

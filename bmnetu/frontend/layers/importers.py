@@ -220,6 +220,18 @@ IMPORTERS: dict[str, Importer] = {
     "Reduction": Importer(reduction.reduction, ops.ReduceOp),
     "ReLU": Importer(compute.relu, ops.ReLUOp, limits="relu6 with a negative_slope is refused"),
     "ReLU6": Importer(compute.relu6, ops.ReLUOp, limits="a negative_slope is refused"),
+    "Region": Importer(
+        yolo.region,
+        ops.ReshapeOp,
+        limits="replaced by Slice, Sigmoid, Softmax and Concat: as darknet (num), or the numbers of"
+        " a cell together (boxes_of_each_grid)",
+    ),
+    "RegionYolo": Importer(
+        yolo.region,
+        ops.ReshapeOp,
+        messages=("region_yolo_param", "flatten_param"),
+        limits="replaced by Slice, Sigmoid, Softmax and Concat, as OpenVINO documents it",
+    ),
     "Reorg": Importer(rearrange.reorg, ops.RearrangeOp),
     "Reshape": Importer(movement.reshape, ops.ReshapeOp),
     "ResizeBilinear": Importer(pixels.resize_bilinear, ops.ResizeOp, limits="data_format is NCHW"),
@@ -247,6 +259,14 @@ IMPORTERS: dict[str, Importer] = {
         bottoms=(2, 2),
         messages=("roi_pooling_param",),
         limits="a ROIPooling in which a bin outside the map is -3.4e38, not 0",
+    ),
+    "RPN": Importer(
+        regions.rpn,
+        ProposalOp,
+        bottoms=(3, 3),
+        tops=(1, 2),
+        messages=("rpn_param",),
+        limits="a Proposal with its parameters under other names, and its limits",
     ),
     "Scale": Importer(normalisation.scale, ops.ScaleOp, bottoms=(1, 2)),
     "Select": Importer(eltwise.select, ops.SelectOp, bottoms=(3, 3), messages=()),

@@ -280,8 +280,11 @@ class _Reader:
                 return tokens.ConsumeInteger()
 
     def is_unknown_word(self, descriptor: FieldDescriptor) -> bool:
-        """Whether the next token is a word, but none of the field's."""
-        token = self.tokens.token
+        """Whether the next token is a word or a number, but none of the field's."""
+        token, kind = self.tokens.token, descriptor.enum_type
+        assert kind is not None
+        if token.removeprefix("-").isdecimal():
+            return int(token) not in kind.values_by_number
         if token[:1] in ("'", '"'):
             if descriptor.full_name == V1LayerParameter.DESCRIPTOR.full_name + ".type":
                 raise self.fail(
@@ -289,8 +292,7 @@ class _Reader:
                     " 'layer {' in place of 'layers {'"
                 )
             raise self.fail(f"{descriptor.name} takes a word without quotes, not {self.token()}")
-        kind = descriptor.enum_type
-        return token.isidentifier() and kind is not None and token not in kind.values_by_name
+        return token.isidentifier() and token not in kind.values_by_name
 
     def skip_value(self, depth: int) -> None:
         """Whatever stands after the name of an unknown field."""

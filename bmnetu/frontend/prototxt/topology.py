@@ -16,6 +16,7 @@ from bmnetu.frontend.prototxt.rewrite.crelu import without_crelu
 from bmnetu.frontend.prototxt.rewrite.dense_block import without_blocks
 from bmnetu.frontend.prototxt.rewrite.fused import without_fused
 from bmnetu.frontend.prototxt.rewrite.python_layers import as_known
+from bmnetu.frontend.prototxt.rewrite.region import without_region
 from bmnetu.frontend.prototxt.rewrite.regions import without_defects
 from bmnetu.frontend.prototxt.rewrite.yolo import without_yolo
 from bmnetu.frontend.prototxt.text import TextFile, read_text
@@ -78,6 +79,7 @@ def read_topology(path: Path, whitelist: Sequence[str] = (), host: bool = True) 
     params = [(each, line) for param, line in params for each in without_fused(as_known(param))]
     params = [(each, line) for param, line in params for each in without_axpy(param)]
     params = [(each, line) for param, line in params for each in without_crelu(param)]
+    params = [(each, line) for param, line in params for each in without_region(param)]
     if host:
         params = [(each, line) for param, line in params for each in without_yolo(param)]
         params = [(each, line) for param, line in params for each in without_defects(param)]

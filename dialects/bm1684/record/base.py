@@ -16,12 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from xdsl.dialects.builtin import (
     ArrayAttr,
-    DenseArrayBase,
     DictionaryAttr,
     Float32Type,
     StringAttr,
     TensorType,
-    i64,
 )
 from xdsl.ir import Attribute, SSAValue
 from xdsl.irdl import (
@@ -38,12 +36,13 @@ from xdsl.utils.exceptions import VerifyException
 from dialects.c_struct import CStruct, Values
 from dialects.constant import ConstantAttr
 from dialects.names import quoted
+from dialects.quant.base import I64S, i64s
+from dialects.quant.types import tensor_type
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
 Scratch = Callable[[Sequence[Shape], Sequence[Shape], bool], int]
 """Bytes of scratch memory for operands and results of these shapes, float32 or of 8 bits."""
-I64S = DenseArrayBase.constr(i64)
 NO_BUFFER = -1
 """The address of a network output: the user's buffer, which the firmware finds by its id."""
 WORD = 4
@@ -138,7 +137,7 @@ class RecordOp(IRDLOperation, ABC):
             properties={
                 "tops": ArrayAttr([StringAttr(top) for top in tops]),
                 "parameters": self.RECORD.struct.attribute(parameters),
-                "extra": DenseArrayBase.from_list(i64, list(extra)) if extra else None,
+                "extra": i64s(extra) if extra else None,
                 "coefficients": DictionaryAttr(given) if given else None,
             },
         )
@@ -219,10 +218,18 @@ class RecordOp(IRDLOperation, ABC):
         sources = self.sources(self.values, self.numbers)
         return [self.constant(source.name) for source in sources if source.is_coefficient]
 
+    def place_results(self, addresses: Sequence[int]) -> None:
+        """Sets where the results lie."""
+        self.properties["addresses"] = i64s(addresses)
+
+    def place_coefficients(self, addresses: Sequence[int]) -> None:
+        """Sets where the coefficients lie, in the order of the stream."""
+        self.properties["coefficient_addresses"] = i64s(addresses)
+
     def verify_(self) -> None:
         v, extra = self.values, self.numbers
         sources = self.sources(v, extra)
-        given = set() if self.coefficients is None else set(self.coefficients.data)
+        given: set[str] = set() if self.coefficients is None else set(self.coefficients.data)
         expected = {source.name for source in sources if source.is_coefficient}
         require(given == expected, self, f"coefficients must be {sorted(expected)}")
         count = sum(not source.is_coefficient for source in sources)
@@ -246,16 +253,12 @@ def require(condition: bool, op: RecordOp, message: str) -> None:
 
 def shape_of(value: SSAValue) -> Shape:
     """The shape of a tensor value."""
-    kind = value.type
-    assert isinstance(kind, TensorType)
-    return kind.get_shape()
+    return tensor_type(value).get_shape()
 
 
 def is_float(value: SSAValue) -> bool:
     """Whether a tensor holds float32; the others have 8 bits."""
-    kind = value.type
-    assert isinstance(kind, TensorType)
-    return isinstance(kind.element_type, Float32Type)
+    return isinstance(tensor_type(value).element_type, Float32Type)
 
 
 def needs(condition: bool, message: str) -> None:

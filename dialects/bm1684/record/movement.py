@@ -83,14 +83,15 @@ class TransposeOp(RecordOp):
 
     @classmethod
     def shapes(cls, v: Values, extra: Sequence[int], xs: Sequence[Shape]) -> list[Shape]:
-        order = v["order"][: len(xs[0])]
+        order = list[int](v["order"][: len(xs[0])])
         needs(sorted(order) == [*range(len(xs[0]))], f"{order} is no order of {xs[0]}")
         return [tuple(xs[0][axis] for axis in order)]
 
     @classmethod
     def compute(cls, call: Call) -> list[Array]:
         x = call.xs[0]
-        return [np.ascontiguousarray(x.transpose(call.values["order"][: x.ndim]))]
+        order = list[int](call.values["order"][: x.ndim])
+        return [np.ascontiguousarray(x.transpose(order))]
 
 
 @irdl_op_definition
@@ -176,7 +177,7 @@ class SliceOp(RecordOp):
     @classmethod
     def compute(cls, call: Call) -> list[Array]:
         x = call.xs[0]
-        return [np.ascontiguousarray(x[cls._slices(call.values, x.shape)])]
+        return [x[cls._slices(call.values, x.shape)].copy()]
 
 
 def _batch_room(
@@ -217,8 +218,7 @@ class PadOp(RecordOp):
     @classmethod
     def shapes(cls, v: Values, extra: Sequence[int], xs: Sequence[Shape]) -> list[Shape]:
         widths = cls._widths(v, xs[0])
-        mode = PAD_MODES[v["mode"]]
-        most = {"reflect": -1, "symmetric": 0}.get(mode)
+        most = {"reflect": -1, "symmetric": 0}.get(PAD_MODES[int(v["mode"])])
         fits = most is None or all(
             max(both) <= size + most for both, size in zip(widths, xs[0], strict=True)
         )
@@ -289,7 +289,7 @@ class BroadcastLikeOp(RecordOp):
     @classmethod
     def compute(cls, call: Call) -> list[Array]:
         (shape,) = cls.shapes(call.values, (), call.shapes)
-        return [np.ascontiguousarray(np.broadcast_to(call.xs[0], shape))]
+        return [np.broadcast_to(call.xs[0], shape).copy()]
 
 
 @irdl_op_definition

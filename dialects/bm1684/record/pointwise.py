@@ -153,14 +153,16 @@ class ConstBinaryOp(SameShapeOp):
     def compute(cls, call: Call) -> list[Array]:
         v, x = call.values, call.xs[0]
         needs(x.dtype == np.float32, "of floats only")
-        operands = [x, np.float32(v["value"])]
+        operands: list[Array] = [x, np.array(v["value"], np.float32)]
         a, b = reversed(operands) if v["inversed"] else operands
         return [limited(_of_floats(v["op"], a, b), v["relu"], v["relu_limit"])]
 
 
 ROUND_AWAY, TRUNCATE = 0, 6
 FLOAT_CODE, INT8_CODE, UINT8_CODE = 0, 2, 3
-CODE_OF = {np.float32: FLOAT_CODE, np.int8: INT8_CODE, np.uint8: UINT8_CODE}
+CODE_OF: dict[type[np.generic], int] = {
+    np.float32: FLOAT_CODE, np.int8: INT8_CODE, np.uint8: UINT8_CODE,
+}  # fmt: skip
 
 
 @irdl_op_definition

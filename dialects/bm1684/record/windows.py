@@ -86,7 +86,7 @@ class ConvOp(RecordOp):
             pad=bytes_of(4), stride=bytes_of(2), has_bias=U8, relu=U8, relu_limit=FLOAT,
             winograd=U8, unused_36=U32, unused_40=U32, shift=U8, input_sign=U8, weight_sign=U8,
             bias_sign=U8, output_sign=U8, unused_49=U8, unused_52=ints(2), weight_is_tensor=INT,
-            unused_64=ints(7), fused=bytes_of(3), unused_96=U64, unused_104=U64, unused_112=U32,
+            unused_64=ints(7), fused=ints(3), unused_104=U64, unused_112=U32,
             same_pad=U32,
         ).with_defaults(groups=1, dilation=(1, 1), stride=(1, 1), relu_limit=-1.0),
         coefficients={"weight": "", "bias": "has_bias"},

@@ -57,7 +57,7 @@ def integers(*values: Any) -> Array:
 
 SSD: Values = {
     "num_classes": 3, "share_location": True, "background_label_id": 0, "nms_threshold": 0.45,
-    "top_k": 400, "code_type": 2, "keep_top_k": 20, "confidence_threshold": 0.25, "num_priors": 8,
+    "top_k": 400, "code_type": 2, "keep_top_k": 10, "confidence_threshold": 0.25, "num_priors": 8,
     "num_loc_classes": 1, "variance_encoded_in_target": False, "eta": 1.0,
     "objectness_score": 0.01,
 }  # fmt: skip
@@ -95,13 +95,15 @@ ONNX_NMS: Values = {"center_point_box": 0, "max_output_size": 3}
 
 Sound = tuple[type[HostOp], Values, list[Shape], list[Shape]]
 SOUND: list[Sound] = [
-    (ops.DetectionOutputOp, SSD, [(2, 32), (2, 24), (1, 2, 32)], [(1, 1, 40, 7)]),
+    (ops.DetectionOutputOp, SSD, [(2, 32), (2, 24), (1, 2, 32)], [(1, 1, 20, 7)]),
     (ops.DetectionOutputOp, {**SSD, "keep_top_k": -1, "top_k": 5},
      [(2, 32), (2, 24), (1, 2, 32)], [(1, 1, 20, 7)]),
-    (ops.RefineDetDetectionOutputOp, SSD, [(1, 32), (1, 3, 8)], [(1, 1, 20, 7)]),
-    (ops.RefineDetDetectionOutputOp, SSD, [(1, 32), (1, 24), (1, 2, 32)], [(1, 1, 20, 7)]),
+    (ops.DetectionOutputOp, {**SSD, "keep_top_k": 2**31 - 1},
+     [(2, 32), (2, 24), (1, 2, 32)], [(1, 1, 32, 7)]),
+    (ops.RefineDetDetectionOutputOp, SSD, [(1, 32), (1, 3, 8)], [(1, 1, 10, 7)]),
+    (ops.RefineDetDetectionOutputOp, SSD, [(1, 32), (1, 24), (1, 2, 32)], [(1, 1, 10, 7)]),
     (ops.RefineDetDetectionOutputOp, SSD, [(1, 32), (1, 24), (1, 2, 32), (1, 16), (1, 32)],
-     [(1, 1, 20, 7)]),
+     [(1, 1, 10, 7)]),
     (ops.ProposalOp, RPN, [(1, 18, 4, 5), (1, 36, 4, 5), (1, 3)], [(30, 5, 1, 1)]),
     (ops.ProposalOp, {**RPN, "post_nms_topN": 300}, [(1, 18, 9, 9), (1, 36, 9, 9), (1, 3)],
      [(200, 5, 1, 1), (200, 1, 1, 1)]),

@@ -18,6 +18,7 @@ from bmnetu.frontend.ufw_pb2 import DetectionOutputParameter
 from bmnetu.supported.check import Status, check_network
 from dialects.execute import execute
 from dialects.host.ops import DetectionOutputOp
+from dialects.ufw.layer import shape_of
 from dialects.ufw.reference import evaluate
 from tests.frontend.samples import DATA, layer, loaded, main_of
 
@@ -66,6 +67,27 @@ def test_caffe_s_defaults(tmp_path: Path) -> None:
         "confidence_threshold": -np.finfo(np.float32).max, "num_loc_classes": 1,
         "variance_encoded_in_target": False,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(("param", "rows"), [
+    ("keep_top_k: 5", 5), ("keep_top_k: 2000000000", 24), ("", 24),
+    ("keep_top_k: 20 nms_param { top_k: 7 }", 14),
+])  # fmt: skip
+def test_there_are_no_more_rows_than_boxes(tmp_path: Path, param: str, rows: int) -> None:
+    """12 boxes of two classes and the background, whatever keep_top_k is."""
+    op = op_of(tmp_path, text(f"num_classes: 3 {param}"))
+    assert shape_of(op.results[0]) == (1, 1, rows, 7)
+
+
+@pytest.mark.parametrize("number", [0, 7, -2])
+def test_a_code_type_that_is_none(tmp_path: Path, number: int) -> None:
+    sentence = rf'prototxt:4: layer "l" .*: unknown value code_type: {number} \(it can be CORNER,'
+    with pytest.raises(UnsupportedError, match=sentence):
+        op_of(tmp_path, text(f"num_classes: 3 code_type: {number}"))
+
+
+def test_a_code_type_by_its_number(tmp_path: Path) -> None:
+    assert op_of(tmp_path, text("num_classes: 3 code_type: 2")).values["code_type"] == 2
 
 
 def test_every_setting(tmp_path: Path) -> None:

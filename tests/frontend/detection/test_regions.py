@@ -177,6 +177,29 @@ def test_a_python_layer_is_refused_by_its_class(tmp_path: Path) -> None:
         check_known(read_topology(path))
     assert '"l" (Python of layers.text_proposal_layer.ProposalLayer)' in str(caught.value)
 
+def test_rpn_is_a_proposal(tmp_path: Path) -> None:
+    settings = (
+        "feat_stride: 8 basesize: 4 scale: 3 scale: 5 ratio: 0.5 boxminsize: 2 per_nms_topn: 50"
+        " post_nms_topn: 7 nms_thresh: 0.5"
+    )
+    shapes: dict[str, Any] = {"score": (1, 4, 4, 5), "deltas": (1, 8, 4, 5), "info": (1, 3)}
+    own = host_op(tmp_path, net("RPN", f"rpn_param {{ {settings} }}", **shapes))
+    pairs = (("basesize", "base_size"), ("boxminsize", "min_size"), ("per_nms", "pre_nms"))
+    for name, other in pairs:
+        settings = settings.replace(name, other)
+    same = host_op(tmp_path, net("Proposal", f"proposal_param {{ {settings} }}", **shapes))
+    assert own.values == same.values
+    assert shape_of(own.results[0]) == shape_of(same.results[0]) == (7, 5, 1, 1)
+
+
+@pytest.mark.parametrize("name", ["feat_stride", "basesize", "nms_thresh", "scale", "ratio"])
+def test_rpn_has_no_defaults(tmp_path: Path, name: str) -> None:
+    given = {"feat_stride": 8, "basesize": 4, "scale": 3, "ratio": 1, "nms_thresh": 0.5}
+    del given[name]
+    settings = " ".join(f"{each}: {value}" for each, value in given.items())
+    with pytest.raises(UnsupportedError, match=f'prototxt:4: layer "l".*has no {name}'):
+        loaded(tmp_path, net("RPN", f"rpn_param {{ {settings} }}", **RPN))
+
 
 def test_roi_pooling(tmp_path: Path) -> None:
     rest = "roi_pooling_param { pooled_h: 3 pooled_w: 2 spatial_scale: 0.0625 }"

@@ -122,7 +122,7 @@ THREE = param(more="biases: 1 biases: 0").replace("num_box: 2", "num_box: 3")
         (param(more="coords: 5"), "coords: 5 cannot be compiled"),
         (param(more="biases: 1"), "5 biases for num_box 2"),
         (THREE, "biases must be positive"),
-        (param(4), "its prior boxes are"),
+        (param(4), "has 16 channels, its settings require 18"),
     ],
 )
 def test_refused(tmp_path: Path, text: str, sentence: str) -> None:

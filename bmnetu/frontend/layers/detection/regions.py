@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from bmnetu.frontend.layers.detection.ssd import EVERY_SCORE
 from bmnetu.frontend.layers.site import LayerSite, UnsupportedSetting
@@ -27,13 +28,7 @@ SAMPLES = 4
 def proposal(site: LayerSite) -> ops.LayerOp:
     """The RPN's regions, with the message of minicaffe and of Intel's descendant."""
     param = site.param.proposal_param
-    ratios, scales = list(param.ratio) or RATIOS, list(param.scale) or SCALES
-    for name, values in (("ratio", ratios), ("scale", scales)):
-        if len(values) > MOST_ANCHOR_SETTINGS:
-            raise UnsupportedSetting(
-                f"{len(values)} {name}, where the host library of the runtime takes"
-                f" {MOST_ANCHOR_SETTINGS} at most,"
-            )
+    anchors = Anchors(param.base_size, list(param.ratio) or RATIOS, list(param.scale) or SCALES)
     values = {
         "feat_stride": _whole("feat_stride", param.feat_stride),
         "min_size": _whole("min_size", param.min_size),
@@ -41,13 +36,52 @@ def proposal(site: LayerSite) -> ops.LayerOp:
         "post_nms_topN": param.post_nms_topn,
         "nms_thresh": param.nms_thresh,
         "score_thresh": EVERY_SCORE,
-        "base_size": _whole("base_size", param.base_size),
-        "scales_num": len(scales),
-        "ratios_num": len(ratios),
-        "scales": _filled([_whole("scale", x) for x in scales]),
-        "ratios": _filled(ratios),
+        **anchors.values(),
     }
     return ProposalOp(site.bottoms, site.tops, values)
+
+
+def rpn(site: LayerSite) -> ops.LayerOp:
+    """The same of a descendant of Caffe, where nothing has a default."""
+    param = site.param.rpn_param
+    for name in ("feat_stride", "basesize", "nms_thresh", "scale", "ratio"):
+        require(bool(getattr(param, name)), f"rpn_param has no {name}, which has no default")
+    values = {
+        "feat_stride": param.feat_stride,
+        "min_size": param.boxminsize,
+        "pre_nms_topN": param.per_nms_topn,
+        "post_nms_topN": param.post_nms_topn,
+        "nms_thresh": param.nms_thresh,
+        "score_thresh": EVERY_SCORE,
+        **Anchors(param.basesize, list(param.ratio), list(param.scale)).values(),
+    }
+    return ProposalOp(site.bottoms, site.tops, values)
+
+
+@dataclass(frozen=True)
+class Anchors:
+    """The boxes of a cell: the square of ``base_size`` pixels, in all ratios and scales."""
+
+    base_size: float
+    ratios: Sequence[float]
+    scales: Sequence[float]
+
+    def values(self) -> dict[str, int | list[float]]:
+        """As parameters of the host layer. Raises :class:`UnsupportedSetting` where it has no room
+        for them."""
+        for name, numbers in (("ratio", self.ratios), ("scale", self.scales)):
+            if len(numbers) > MOST_ANCHOR_SETTINGS:
+                raise UnsupportedSetting(
+                    f"{len(numbers)} {name}, where the host library of the runtime takes"
+                    f" {MOST_ANCHOR_SETTINGS} at most,"
+                )
+        return {
+            "base_size": _whole("base_size", self.base_size),
+            "scales_num": len(self.scales),
+            "ratios_num": len(self.ratios),
+            "scales": _filled([_whole("scale", x) for x in self.scales]),
+            "ratios": _filled(self.ratios),
+        }
 
 
 def _whole(name: str, value: float) -> int:

@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bmnetu.frontend.layers.site import LayerSite, UnsupportedSetting
+from bmnetu.frontend.prototxt.rewrite.region import HEADS
 from dialects.host.ops import YoloActivationOp, YoloV3DetectionOutputOp
 from dialects.host.yolo import MOST_ANCHORS, MOST_HEADS
 from dialects.ufw import ops
 from dialects.ufw.shapes import require
+
+
+def region(site: LayerSite) -> ops.LayerOp:
+    """Only a layer that was not replaced comes here: its settings are wrong."""
+    HEADS[site.param.type](site.param)
+    raise UnsupportedSetting("a layer that has not one bottom and one top")
 
 
 def yolo(site: LayerSite) -> ops.LayerOp:

@@ -59,6 +59,7 @@ def _head(param: LayerParameter, name: str, bottom: str) -> Iterator[LayerParame
     own = param.yolo_detection_output_param
     cells = _layer("Reshape", f"{name}/cells", bottom)
     cells.reshape_param.shape.dim.extend([0, own.num_box, 5 + own.num_classes, -1])
+    cells.reshape_param.channels = own.num_box * (5 + own.num_classes)
     boxes = _layer("Permute", f"{name}/boxes", f"{name}/cells")
     boxes.permute_param.order.extend([0, 1, 3, 2])
     parts = _layer("Slice", f"{name}/parts", f"{name}/boxes")
