@@ -20,7 +20,12 @@ from xdsl.targets.mlir import MLIRTarget
 from xdsl.transforms.canonicalize import CanonicalizePass
 from xdsl.transforms.common_subexpression_elimination import CommonSubexpressionElimination
 from xdsl.transforms.dead_code_elimination import DeadCodeElimination
-from xdsl.utils.exceptions import ArgSpecParseError, DiagnosticException, ParseError
+from xdsl.utils.exceptions import (
+    ArgSpecParseError,
+    DiagnosticException,
+    ParseError,
+    PassFailedException,
+)
 from xdsl.utils.target import Target
 from xdsl.xdsl_opt_main import xDSLOptMain
 
@@ -28,6 +33,12 @@ from bmnetu.command_line import list_passes
 from bmnetu.command_line.installed import installed_plugins
 from bmnetu.command_line.terminal import Terminal, settle
 from bmnetu.errors import BmnetuError, InputFileError, UnsupportedError, UsageError
+from bmnetu.files.bmodel_module import (
+    bmodel_module,
+    command_lines,
+    stage_record_lines,
+    stages_of,
+)
 from bmnetu.files.dump import fill_constants
 from bmnetu.files.module_text import parse_module
 from bmnetu.files.outputs import OutputFolder
@@ -39,6 +50,9 @@ from bmnetu.interrupts import interruptible
 from bmnetu.pipeline import all_dialects, known_passes
 from bmnetu.start import INTERRUPTED
 from passes.image.disassembly import listing
+from passes.image.record_text import record_lines
+from passes.image.records import records_of, stream_of
+from passes.module.functions import main_function
 from passes.module.locations import LayerError
 from passes.module.precondition import check_precondition
 
@@ -63,8 +77,30 @@ class NpuAsmTarget(Target):
     name = "npu-asm"
 
     def emit(self, ctx: Context, module: ModuleOp, output: IO[str]) -> None:
+        stages = stages_of(module)
+        if stages is not None:
+            output.writelines(line + "\n" for line in command_lines(stages))
+            return
         for line in listing(module):
             output.write(line + "\n")
+
+
+@dataclass(frozen=True)
+class RecordAsmTarget(Target):
+    """The records of a dynamic network as text, one line each, with the layer they come from."""
+
+    name = "record-asm"
+
+    def emit(self, ctx: Context, module: ModuleOp, output: IO[str]) -> None:
+        stages = stages_of(module)
+        if stages is not None:
+            output.writelines(line + "\n" for line in stage_record_lines(stages))
+            return
+        function = main_function(module)
+        records = records_of(function)
+        if not records:
+            raise PassFailedException("the function holds no records")
+        output.writelines(line + "\n" for line in record_lines(stream_of(function), records))
 
 
 @dataclass(frozen=True)
@@ -154,6 +190,7 @@ class BmnetuOpt(xDSLOptMain):
         super().register_all_targets()
         self.available_targets["mlir"] = lambda: TextTarget
         self.available_targets["npu-asm"] = lambda: NpuAsmTarget
+        self.available_targets["record-asm"] = lambda: RecordAsmTarget
 
     def register_all_frontends(self) -> None:
         super().register_all_frontends()
@@ -181,6 +218,10 @@ class BmnetuOpt(xDSLOptMain):
             stream.close()
             return load(None)
 
+        def bmodel(stream: IO[bytes]) -> ModuleOp:
+            return bmodel_module(stream.read(), self.get_input_name())
+
+        self.available_frontends["bmodel"] = bmodel
         self.available_frontends["mlir"] = dump
         self.available_frontends["onnx"] = onnx
         self.available_frontends["prototxt"] = prototxt

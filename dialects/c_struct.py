@@ -31,11 +31,13 @@ Values = Mapping[str, Any]
 """The values of a struct by field."""
 
 INT, FLOAT, BOOL = ctypes.c_int32, ctypes.c_float, ctypes.c_bool
-U8, I8, I16, U32, U64 = (
-    ctypes.c_uint8, ctypes.c_int8, ctypes.c_int16, ctypes.c_uint32, ctypes.c_uint64,
+U8, I8, U16, I16, U32, U64 = (
+    ctypes.c_uint8, ctypes.c_int8, ctypes.c_uint16, ctypes.c_int16, ctypes.c_uint32,
+    ctypes.c_uint64,
 )  # fmt: skip
 _NAMES = {
-    INT: "i32", FLOAT: "f32", BOOL: "bool", U8: "u8", I8: "i8", I16: "i16", U32: "u32", U64: "u64",
+    INT: "i32", FLOAT: "f32", BOOL: "bool", U8: "u8", I8: "i8", U16: "u16", I16: "i16", U32: "u32",
+    U64: "u64",
 }  # fmt: skip
 
 

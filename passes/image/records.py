@@ -54,7 +54,7 @@ class DynamicProgram:
         function = main_function(module)
         coeff = _coefficients(function)
         return DynamicProgram(
-            _stream(function), coeff, len(coeff) + integer(function, "context_size")
+            stream_of(function), coeff, len(coeff) + integer(function, "context_size")
         )
 
 
@@ -108,7 +108,8 @@ Define = Callable[[SSAValue, int | None], Neuron]
 """Gives a value its id, with its address."""
 
 
-def _stream(function: FuncOp) -> Stream:
+def stream_of(function: FuncOp) -> Stream:
+    """The stream of a function of records that have addresses."""
     block = function.body.block
     returned = block.last_op
     assert isinstance(returned, ReturnOp)
@@ -125,7 +126,7 @@ def _stream(function: FuncOp) -> Stream:
     return Stream(
         inputs=tuple(tensors[arg].id for arg in block.args),
         outputs=tuple(tensors[value].id for value in returned.operands),
-        records=tuple(records),
+        groups=tuple(records),
         batch=max((shape_of(arg)[0] for arg in block.args), default=1),
     )
 

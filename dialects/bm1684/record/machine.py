@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from xdsl.utils.exceptions import VerifyException
 
 from dialects.bm1684.record.base import Call, Shape
+from dialects.bm1684.record.local import LocalGroup
 from dialects.bm1684.record.stream import (
     FLOAT_SIZE,
     N4,
@@ -90,7 +91,10 @@ def execute(
         raw = array if size == FLOAT_SIZE else array.view(np.uint8)
         table[id] = _Entry(array.shape, size, 0, raw)
     outputs: dict[int, Array] = {}
-    for index, record in enumerate(stream.records):
+    for index, record in enumerate(stream.groups):
+        if isinstance(record, LocalGroup):
+            raise MachineError(index, f"group {index} has layers in local memory, which our model"
+                               " of the firmware does not execute")
         try:
             results = _run(record, table, memory, start)
         except (VerifyException, ValueError, KeyError) as error:

@@ -112,7 +112,7 @@ class ConcatOp(RecordOp):
     @classmethod
     def extra_bytes(cls, extra: Sequence[int], sources: Sequence[Source]) -> bytes:
         return struct.pack("<I", 8 * len(extra)) + b"".join(
-            struct.pack("<BBxxi", source.is_coefficient, 0, size)
+            struct.pack("<BBxxI", source.is_coefficient, 0, size)
             for source, size in zip(sources, extra, strict=True)
         )
 
@@ -126,8 +126,8 @@ class ConcatOp(RecordOp):
 
     @classmethod
     def shapes(cls, v: Values, extra: Sequence[int], xs: Sequence[Shape]) -> list[Shape]:
-        axis = v["axis"]
-        needs(all(len(x) == v["rank"] > axis for x in xs), f"{xs} do not have rank {v['rank']}")
+        axis, rank = int(v["axis"]), int(v["rank"])
+        needs(all(len(x) == rank > axis for x in xs), f"{xs} do not have rank {rank}")
         rests = {(*x[:axis], *x[axis + 1 :]) for x in xs}
         needs(len(rests) == 1, f"{xs} differ beside axis {axis}")
         return [(*xs[0][:axis], sum(x[axis] for x in xs), *xs[0][axis + 1 :])]
@@ -254,7 +254,7 @@ class TileOp(RecordOp):
         needs(len(xs[0]) == v["rank"] <= 8, f"{xs[0]} does not have rank {v['rank']}")
         repeats = v["repeats"][: v["rank"]]
         needs(min(repeats) > 0, "it repeats at least once")
-        return [tuple(size * count for size, count in zip(xs[0], repeats, strict=True))]
+        return [tuple(size * int(count) for size, count in zip(xs[0], repeats, strict=True))]
 
     @classmethod
     def compute(cls, call: Call) -> list[Array]:
@@ -280,7 +280,8 @@ class BroadcastLikeOp(RecordOp):
     @classmethod
     def shapes(cls, v: Values, extra: Sequence[int], xs: Sequence[Shape]) -> list[Shape]:
         found = list(xs[0])
-        for axis, like in zip(v["axes"][: v["count"]], v["like_axes"], strict=False):
+        pairs = list[tuple[int, int]](zip(v["axes"], v["like_axes"], strict=True))
+        for axis, like in pairs[: v["count"]]:
             needs(axis < len(found) and found[axis] == 1 and like < len(xs[1]),
                   f"axis {axis} of {xs[0]} does not become axis {like} of {xs[1]}")
             found[axis] = xs[1][like]
