@@ -102,6 +102,11 @@ func.func @record_reverse(%0: tensor<4x4x6x5xf32>) -> tensor<4x4x6x5xf32> {
   %1 = record.reverse %0 tops ["y0"] {axis = 3 : i32} at [-1] : (tensor<4x4x6x5xf32>) -> tensor<4x4x6x5xf32>
   func.return %1 : tensor<4x4x6x5xf32>
 }
+// CHECK: record.eltwise %{{.*}}, %{{.*}} tops ["y0"] {channels = 4 : i64, op = 1 : i64, count = 2 : i64, relu = 1 : i64} extra [1065353216, 1073741824] at [-1] : (tensor<4x4x6x5xf32>, tensor<4x4x6x5xf32>) -> tensor<4x4x6x5xf32>
+func.func @record_eltwise(%0: tensor<4x4x6x5xf32>, %1: tensor<4x4x6x5xf32>) -> tensor<4x4x6x5xf32> {
+  %2 = record.eltwise %0, %1 tops ["y0"] {channels = 4 : i64, op = 1 : i64, count = 2 : i64, relu = 1 : i64} extra [1065353216, 1073741824] at [-1] : (tensor<4x4x6x5xf32>, tensor<4x4x6x5xf32>) -> tensor<4x4x6x5xf32>
+  func.return %2 : tensor<4x4x6x5xf32>
+}
 // CHECK: record.softmax %{{.*}} tops ["y0"] {place = 268435456 : i64} at [-1] : (tensor<4x4x6x5xf32>) -> tensor<4x4x6x5xf32>
 func.func @record_softmax(%0: tensor<4x4x6x5xf32>) -> tensor<4x4x6x5xf32> {
   %1 = record.softmax %0 tops ["y0"] {place = 268435456 : i64} at [-1] : (tensor<4x4x6x5xf32>) -> tensor<4x4x6x5xf32>

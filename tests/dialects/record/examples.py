@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from xdsl.dialects.builtin import TensorType, f32
 from xdsl.ir import Attribute, Block
 
-from dialects.bm1684.record import movement, pointwise, reductions, windows
+from dialects.bm1684.record import eltwise, movement, pointwise, reductions, windows
 from dialects.bm1684.record.base import RecordOp
 from dialects.c_struct import Values
 from dialects.quant import types
@@ -131,6 +131,10 @@ EXAMPLES: dict[str, Callable[[], RecordOp]] = {
         like_axes=eight(2, 3),
     ),
     "record.reverse": lambda: made(movement.ReverseOp, [MAP], result(*MAP), axis=3),
+    "record.eltwise": lambda: made(
+        eltwise.EltwiseOp, [MAP, MAP], result(*MAP), channels=4, op=eltwise.SUM, count=2,
+        extra=(0x3F800000, 0x40000000), relu=1,
+    ),
     "record.softmax": lambda: made(reductions.SoftmaxOp, [MAP], result(*MAP), place=1 << 28),
     "record.reduce": lambda: made(
         reductions.ReduceOp, [MAP], result(*ONES), keep=1, count=2, axes=eight(2, 3),

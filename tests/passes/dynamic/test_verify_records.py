@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -25,8 +25,11 @@ from tests.passes.dynamic.shapes import at_shapes, run
 
 SIZES = ((5, 6, 8), (2, 6, 8), (5, 5, 8), (3, 6, 7))
 Records = list[RecordCode]
-RECORDS = fields(Stream)[2].name
-"""The field of a stream that has its records."""
+
+
+def records_in(stream: Stream) -> Records:
+    """The records of a stream."""
+    return [each for each in stream.groups if isinstance(each, RecordCode)]
 
 
 def text(n: int, h: int, w: int) -> str:
@@ -71,9 +74,9 @@ def found(program: DynamicProgram, data: InputData | None = None) -> Findings:
 def changed(change: Callable[[Records], Any]) -> DynamicProgram:
     """The network's program with other records."""
     _, program = network()
-    records: Records = [*getattr(program.stream, RECORDS)]
+    records: Records = records_in(program.stream)
     change(records)
-    stream = replace(program.stream, **{RECORDS: tuple(records)})
+    stream = replace(program.stream, groups=tuple(records))
     return replace(program, stream=stream)
 
 
@@ -162,7 +165,7 @@ def test_a_fault_is_found_and_its_layer_named(name: str) -> None:
 
 def test_a_changed_byte_of_any_weight() -> None:
     _, program = network()
-    records: Records = [*getattr(program.stream, RECORDS)]
+    records: Records = records_in(program.stream)
     conv = records[index_of(records, "conv")]
     (weight, bias) = (each for each in conv.sources if isinstance(each, Coefficient))
     at = weight.address - BM1684.context_start
@@ -208,10 +211,10 @@ def test_rows_that_stand_still_only_show_at_smaller_shapes() -> None:
         "keep-reference,convert-quant-to-record,record-allocate-ddr",
     )
     program = DynamicProgram.of(module)
-    (record,) = getattr(program.stream, RECORDS)
+    (record,) = records_in(program.stream)
     assert record.values["shape"][:2] == (0, 24)
     record = replace(record, values={**record.values, "shape": (4, 24, 0, 0, 0, 0, 0, 0)})
-    stream = replace(program.stream, **{RECORDS: (record,)})
+    stream = replace(program.stream, groups=(record,))
     findings = Findings()
     verify_dynamic(module, replace(program, stream=stream), findings)
     assert findings.verdict().startswith(
@@ -236,7 +239,7 @@ def test_an_output_that_is_not_the_tensor_that_was_compared() -> None:
     stream = replace(program.stream, outputs=program.stream.inputs)
     verdict = found(replace(program, stream=stream)).verdict()
     assert verdict == 'output "less" is not the tensor that was compared'
-    records: Records = [*getattr(program.stream, RECORDS)]
+    records: Records = records_in(program.stream)
     soft = records[index_of(records, "softmax")].results[0].id
     stream = replace(program.stream, outputs=(soft,))
     assert found(replace(program, stream=stream)).verdict() == verdict
