@@ -126,9 +126,7 @@ class Sampler:
 
 
 def _about(extent: int, part: int, step: int) -> int:
-    """The extent without about one ``part`` of it, in steps. It is odd where steps are 1 and it can
-    be."""
+    """The extent without about one ``part`` of it: an odd number of steps, so that twice the step
+    does not give that size."""
     count = max(1, extent // part // step)
-    if step == 1 and (extent - count) % 2 == 0 and count > 1:
-        count -= 1
-    return extent - step * count
+    return extent - step * (count if count % 2 else count - 1)
