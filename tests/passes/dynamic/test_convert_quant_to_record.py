@@ -52,7 +52,7 @@ FIXED: dict[str, tuple[Text, int, str]] = {
     "a property": (
         lambda n, h, w: chain(
             f'quant.softmax %x axis {1 if h > 3 else 2} tops ["m"] : {{x}} -> {{y}}')(n, h, w),
-        2, "its axis depends on the shape"),
+        2, 'its property "axis" depends on the shape'),
     "another op": (
         lambda n, h, w: chain(
             'quant.softmax %x axis 1 tops ["m"] : {x} -> {y}' if w > 3 else
@@ -71,19 +71,21 @@ def test_a_layer_that_fixes_the_shape_is_named_with_the_sample(name: str) -> Non
     assert str(raised.value) == f'net.prototxt:7: layer "m": {sentence}'
 
 
-def test_a_sample_with_fewer_ops() -> None:
+@pytest.mark.parametrize("longer", [6, 3])
+def test_functions_of_different_lengths(longer: int) -> None:
+    """The layer that one of them lacks is named."""
     def text(n: int, h: int, w: int) -> str:
         x = f"tensor<{n}x4x{h}x{w}xf32>"
-        more = "" if h == 3 else (
+        more = "" if h != longer else (
             f'%y = quant.softmax %m axis 1 tops ["y"] : {x} -> {x} loc("y"("net.prototxt":9:0))')
         return f"""(%x: {x}) -> {x} attributes {{input_names = ["x"], output_names = ["y"]}} {{
           %m = quant.softmax %x axis 1 tops ["m"] : {x} -> {x} loc("m"("net.prototxt":7:0))
           {more}
-          func.return {"%m" if h == 3 else "%y"} : {x}
+          func.return {"%m" if h != longer else "%y"} : {x}
         }}"""
 
     with pytest.raises(ShapeFixed, match='layer "y": it becomes other ops') as raised:
-        recorded(at_shapes(text, *SIZES))
+        recorded(at_shapes(text, (4, 6, 5), (2, 6, 5), (4, 3, 5)))
     assert raised.value.sample == 2
 
 
