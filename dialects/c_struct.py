@@ -191,23 +191,33 @@ def _attribute(kind: Any, value: Any) -> Attribute:
     if _is_array(kind):
         if _is_float(kind):
             return DenseArrayBase.from_list(f32, [float(x) for x in value])
-        return DenseArrayBase.from_list(_int_type(kind), [int(x) for x in value])
+        return DenseArrayBase.from_list(_int_type(kind), [_wrapped(kind, x) for x in value])
     if kind is BOOL:
         return BoolAttr.from_bool(bool(value))
     if kind is FLOAT:
         return FloatAttr(float(value), f32)
-    return IntegerAttr(int(value), _int_type(kind))
+    return IntegerAttr(_wrapped(kind, value), _int_type(kind))
+
+
+def _wrapped(kind: Any, value: Any) -> int:
+    """The integer that an attribute has: i64 has the bits of a u64 above 2^63 as a negative one."""
+    return ctypes.c_int64(int(value)).value if _element(kind) is U64 else int(value)
+
+
+def _unwrapped(kind: Any, value: int) -> int:
+    return U64(value).value if _element(kind) is U64 else value
 
 
 def _value(name: str, kind: Any, found: Any) -> Any:
     element = f32 if _is_float(kind) else _int_type(kind)
     if _is_array(kind) and isinstance(found, DenseArrayBase) and _type(found, "elt_type", element):
-        return tuple(cast(DenseArrayBase[Any], found).get_values())
+        values = cast(DenseArrayBase[Any], found).get_values()
+        return tuple(_unwrapped(kind, x) for x in values)
     if kind is BOOL and isinstance(found, IntegerAttr) and _type(found, "type", i1):
         return bool(found.value.data)
     is_integer = kind not in (BOOL, FLOAT) and not _is_array(kind)
     if is_integer and isinstance(found, IntegerAttr) and _type(found, "type", element):
-        return found.value.data
+        return _unwrapped(kind, found.value.data)
     if kind is FLOAT and isinstance(found, FloatAttr) and _type(found, "type", f32):
         return found.value.data
     raise VerifyException(f"{name} does not have the type that the struct has")

@@ -80,9 +80,9 @@ def _check_alike(ops: Sequence[Operation | None]) -> None:
     """Raises ShapeFixed where the op of a sample is another one than the first."""
     first = ops[0]
     for sample, other in enumerate(ops):
-        where = first or other
-        assert where is not None
         if type(first) is not type(other):
+            where = other if first is None or isinstance(first, ReturnOp) else first
+            assert where is not None
             raise ShapeFixed(where.location, "it becomes other ops for other shapes", sample)
         if not isinstance(first, QuantOp) or other is None:
             continue
@@ -90,7 +90,7 @@ def _check_alike(ops: Sequence[Operation | None]) -> None:
         for name in first.properties.keys() | other.properties.keys():
             same = first.properties.get(name) == other.properties.get(name)
             if not same and name not in free:
-                raise ShapeFixed(first.location, f"its {name} depends on the shape", sample)
+                raise ShapeFixed(first.location, f'its property "{name}" depends on the shape', sample)
 
 
 def _lower(c: Recorder, ops: Sequence[Operation | None]) -> None:

@@ -17,6 +17,7 @@ from xdsl.utils.exceptions import PassFailedException
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.record.base import RecordOp
 from dialects.bm1684.record.machine import MachineError, execute
+from dialects.execute import names_of
 from dialects.quant import types
 from dialects.ufw.shapes import show
 from passes.image.records import DynamicProgram, border, records_of
@@ -117,13 +118,19 @@ class _Run:
     ) -> dict[int, Array]:
         """Compares every tensor with that of a function of the reference; the results by id."""
         tops = {top for record in self.records for top in record.top_names if top}
+        shapes = _shapes(reference)
         walker = ReferenceRun(reference, dict(given), tops, findings.add)
 
         def observe(index: int, results: list[Array]) -> None:
             record = self.records[index]
             for top, y, value in zip(record.top_names, record.ys, results, strict=True):
-                if top:  # a record that moves 8-bit numbers does not know their sign
-                    walker.observe(top, value.view(types.dtype_of(y)))
+                if not top:
+                    continue
+                if value.shape != shapes.get(top, value.shape):
+                    found, own = show(value.shape), show(shapes[top])
+                    raise MachineError(index, f'tensor "{top}" is {found}, the CPU has {own}')
+                # a record that moves 8-bit numbers does not know their sign
+                walker.observe(top, value.view(types.dtype_of(y)))
 
         try:
             found = self.results(given, observe)
@@ -138,11 +145,23 @@ class _Run:
         for id, name, known in zip(
             self.program.stream.outputs, outputs, walker.results(), strict=True
         ):
+            if id not in found or found[id].shape != known.array.shape:
+                findings.fail(f'output "{name}" is not the tensor that was compared')
+                return {}
             value = findings.outputs[name] = found[id].view(known.array.dtype)
             bad = Difference.between(value, known.array, known.undefined).index
             if bad and findings.first_bad is None:
                 findings.fail(f'output "{name}" is not the tensor that was compared')
         return found
+
+
+def _shapes(function: FuncOp) -> dict[str, tuple[int, ...]]:
+    """The shape of each tensor of a function of the reference, by its name."""
+    return {
+        top: types.shape_of(value)
+        for op in function.body.block.ops
+        for value, top in zip(op.results, names_of(op, "tops"), strict=True)
+    }
 
 
 @dataclass(frozen=True)

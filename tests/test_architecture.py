@@ -19,7 +19,7 @@ PACKAGES = ("dialects", "passes", "bmnetu")
 MOST_FILES = 15
 """Modules of a folder."""
 
-DIALECTS = ("ufw", "quant", "tile", "npu")
+DIALECTS = ("ufw", "quant", "tile", "npu", "record")
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 LEAVES = [
     path for path in SOURCES

@@ -150,8 +150,9 @@ def test_a_report_that_cannot_be_written_is_no_second_error(
         ([], 2, "-model, -weight, -outdir must be given"),
         (["-weigth=x"], 2, "did you mean -weight?"),
         ([*NECESSARY, "-target=BM1684X"], 4, "-target=BM1684X: bmnetu compiles for BM1684 only"),
-        ([*NECESSARY, "-dyn=true"], 4, "dynamic compilation is not there yet"),
-        ([*NECESSARY, "-dyn"], 4, "dynamic compilation is not there yet"),
+        ([*NECESSARY, "-dyn", "-stop_after=tile"], 2, "-stop_after=tile: with -dyn the levels are"),
+        ([*NECESSARY, "-stop_after=record"], 2, "-stop_after=record: without -dyn the levels are"),
+        ([*NECESSARY, "-dyn=true", "-enable_profile"], 2, "-enable_profile: with -dyn there are"),
     ],
 )
 def test_wishes_that_are_refused(

@@ -45,7 +45,8 @@ class RecordAllocateDdrPass(ModulePass):
                     used[constant.data.digest] = end
                     end += align(constant.data.data.nbytes, page)
                 places.append(used[constant.data.digest])
-            record.place_coefficients(places)
+            if places:
+                record.place_coefficients(places)
         context = start + align(max(end - start, 1), page)
         top = _Buffers(context).place(function, records)
         for name, value in (
