@@ -62,7 +62,9 @@ def conv_record(
     depthwise = group > 1 and weight.shape[1] == 1
     if depthwise and element_of(x) != f32 and max(dilation) > 1:
         weight, dilation = spread(weight, dilation), (1, 1)
-    if max(pad) > windows.LARGEST_PAD:
+    reach = [(k - 1) * d for k, d in zip(weight.shape[2:], dilation, strict=True)]
+    alone = max(pad[:2]) > reach[0] or max(pad[2:]) > reach[1]
+    if max(pad) > windows.LARGEST_PAD or alone:
         x, pad = padded(c, x, pad), (0, 0, 0, 0)
     outputs, inputs, kh, kw = weight.shape
     unsigned = element == types.ui8
@@ -113,6 +115,8 @@ def _matrix(
         "shift": op.shift.value.data, "input_sign": int(element_of(x) != types.ui8),
         "weight_sign": 1, "bias_sign": 1, "scale": 1.0, "output_sign": int(not unsigned),
     }  # fmt: skip
+    if types.shape_of(x)[1] == 1:
+        x = c.reshaped(x, [(shape[0], matrix.shape[0]) for shape in c.shapes[x]])
     y = c.one(
         windows.MatrixOp, [x], element, coefficients=coefficients, inputs=matrix.shape[0],
         outputs=outputs, has_bias=int(bias is not None), has_activation=int(relu),

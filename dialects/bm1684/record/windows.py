@@ -98,6 +98,11 @@ class ConvOp(RecordOp):
         needs(min(ic, oc, v["groups"]) > 0, "no channels")
         needs(ic % v["groups"] == 0 == oc % v["groups"], "the groups do not divide the channels")
         needs(max(v["pad"]) <= LARGEST_PAD, f"pads are at most {LARGEST_PAD}")
+        kh, kw = (
+            (k - 1) * d for k, d in zip(halves(v["kernel"]), v["dilation"], strict=True)
+        )
+        needs(max(v["pad"][:2]) <= kh and max(v["pad"][2:]) <= kw,
+              "a window lies in the pads alone, which the firmware has no numbers for")
         needs(max(v["stride"]) <= 15, "strides are at most 15")
         needs(max(v["dilation"]) <= 15, "dilations are at most 15")
 
@@ -217,7 +222,11 @@ class PoolOp(RecordOp):
 @irdl_op_definition
 class MatrixOp(RecordOp):
     """The product with a matrix [inputs][outputs] (``transpose``: the other way round), of the
-    operand as [n, inputs]. The result is [n, outputs]. int8: as a convolution, see ``shift``."""
+    operand as [n, inputs]. The result is [n, outputs]. int8: as a convolution, see ``shift``.
+
+    Of several dimensions beside the batch the first must be more than 1: the firmware looks for the
+    one from which on they are ``inputs``, and dies where that is not clear.
+    """
 
     name = "record.matrix"
     RECORD: ClassVar = Record(
@@ -237,6 +246,7 @@ class MatrixOp(RecordOp):
         (x,) = xs
         needs(int(np.prod(x[1:])) == v["inputs"],
               f"an input of {v['inputs']} numbers an image is needed, it is {x}")
+        needs(len(x) == 2 or x[1] > 1, f"the first dimension of an image is 1 in {x}")
         return [(x[0], v["outputs"])]
 
     @classmethod
