@@ -152,7 +152,8 @@ def _pooling(m: _Maker, x: str) -> str:
     mode = m.rng.choice(["", "round_mode: FLOOR"])
     if kind == "AVE" and m.rng.random() < 0.2:
         kind = "AVE_EXC_PAD"
-    return m.one("Pooling", x, f"pooling_param {{ pool: {kind} {m.window((2, 2, 3, 3, 5))} {mode} }}")
+    window = m.window((2, 2, 3, 3, 5))
+    return m.one("Pooling", x, f"pooling_param {{ pool: {kind} {window} {mode} }}")
 
 
 def _function(m: _Maker, x: str) -> str:
@@ -291,8 +292,9 @@ def _crop(m: _Maker, x: str) -> str:
     """A map cut to the size of a smaller one."""
     h, w = m.shapes[x][2:]
     fits = [
-        n for n, s in m.shapes.items() if len(s) == 4 and s[2] <= h and s[3] <= w and s[2:] != (h, w)
-    ]
+        n for n, s in m.shapes.items()
+        if len(s) == 4 and s[2] <= h and s[3] <= w and s[2:] != (h, w)
+    ]  # fmt: skip
     if not fits:
         return ""
     return m.one("Crop", f"{x} {m.rng.choice(fits)}", "crop_param { axis: 2 offset: 0 }")

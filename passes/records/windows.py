@@ -64,7 +64,8 @@ def conv_record(
         weight, dilation = spread(weight, dilation), (1, 1)
     reach = [(k - 1) * d for k, d in zip(weight.shape[2:], dilation, strict=True)]
     alone = max(pad[:2]) > reach[0] or max(pad[2:]) > reach[1]
-    if max(pad) > windows.LARGEST_PAD or alone:
+    below = pad[1] + stride[0] - 1 if pad[1] and element_of(x) == f32 and not depthwise else 0
+    if max(*pad, below) > windows.LARGEST_PAD or alone:
         x, pad = padded(c, x, pad), (0, 0, 0, 0)
     outputs, inputs, kh, kw = weight.shape
     unsigned = element == types.ui8

@@ -73,7 +73,8 @@ class NetInfo(ctypes.Structure):
 def require(holds: object, what: str) -> None:
     """End the process with a message unless a step of the vendor's went well."""
     if not holds:
-        sys.exit(f"{what} failed")
+        print(f"{what} failed", file=sys.stderr, flush=True)
+        leave(1)
 
 
 class Runtime:

@@ -124,6 +124,9 @@ class ConvOp(RecordOp):
         (ic, oc), groups, kernel = halves(v["channels"]), v["groups"], halves(v["kernel"])
         is_float = x.dtype == np.float32
         depthwise = groups == ic == oc > 1
+        below, step = v["pad"][1], v["stride"][0]
+        needs(not is_float or depthwise or not below or below + step - 1 <= LARGEST_PAD,
+              f"a pad of {below} below floats with a stride of {step} is too wide")
         needs(is_float or not depthwise or max(v["dilation"]) == 1,
               "the depthwise kernel of 8-bit numbers has no dilation")
         each, taps = ic // groups, kernel[0] * kernel[1]
