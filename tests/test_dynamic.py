@@ -14,8 +14,8 @@ import pytest
 import bmnetu
 from bmnetu.bmodel import StoreMode, read
 from bmnetu.cli import main
-from bmnetu.report.result import CompileResult
 from bmnetu.emit.dynamic import dynamic_program
+from bmnetu.report.result import CompileResult
 from bmnetu.ways.levels import DYNAMIC_LEVELS
 from tests import detection_nets as nets
 from tests.broken import FILES, PIPELINE

@@ -21,8 +21,8 @@ number of groups, and the groups. A group of one record is a word 0 and 16 bytes
 inputs, outputs, 0x22; 1, 0, 0, 0; the largest batch), the ids of its inputs, and of each output
 `id << 16 | readers`. Then the record: type, size of the data (0 float32, 2 8 bit), store modes of
 input and output (0 1N, 2 4N), bytes of the block, the block, its operands in their order, its
-results. A tensor is `1, id` where it lies in the user's buffer, else `0, id` and its address (u64); a
-coefficient is its address alone. The block is a C struct: offset, type and name of each parameter
+results. A tensor is `1, id` where it lies in the user's buffer, else `0, id` and its address (u64);
+a coefficient is its address alone. The block is a C struct: offset, type and name of each parameter
 below. Coefficients in brackets are there where the parameter says so.
 
 """

@@ -19,7 +19,8 @@ TANH, SIGMOID, EXP, RSQRT, LOG = 0, 1, 3, 7, 9
 DIRECT = {"tanh": TANH, "sigmoid": SIGMOID}
 """Functions that are one record."""
 LEAST = 2.0**-126
-"""The least normal number; the logarithm of 0 is taken of it."""
+"""The least normal number; the logarithm and the inverse root of 0 are taken of it, so that 0 times
+the inverse root is 0."""
 
 Number = SSAValue | float
 
@@ -65,7 +66,7 @@ class _Evaluation:
             case "exp":
                 return function(self.c, first, EXP)
             case "rsqrt":
-                return function(self.c, first, RSQRT)
+                return function(self.c, self._binary("max", first, LEAST), RSQRT)
             case "exponent":  # with a mantissa of 1: x = 2^k all the same
                 return self._binary("mul", self._log(first), LOG2_E)
             case "mantissa":

@@ -103,6 +103,8 @@ def _as_pad(c: Recorder, ops: Sequence[quant.TakeOp], x: Any, axis: int) -> Any:
     if rank > 4:
         return None
     for code, mode in enumerate(movement.PAD_MODES):
+        if code == movement.EDGE and axis == 0 and element_of(x) != f32:
+            continue
         widths = {
             _widths(op.indices.array, shape[axis], mode)
             for op, shape in zip(ops, shapes_of(ops, 0), strict=True)

@@ -245,12 +245,12 @@ def binary(c: Recorder, ops: Sequence[eltwise.BinaryOp]) -> None:
 
 
 def select(c: Recorder, ops: Sequence[eltwise.SelectOp]) -> None:
-    """One record for one shape; else both are masked and added, as ``b + mask * (a - b)`` is not
-    exact."""
+    """One record for one shape of rank 4 at most; else both are masked and added, as
+    ``b + mask * (a - b)`` is not exact."""
     op = ops[0]
     mask = with_number(c, pointwise.GREATER, c.value(op.condition), 0.0)
     xs = [mask, c.value(op.a), c.value(op.b)]
-    if all(c.shapes[x] == c.shapes[mask] for x in xs):
+    if all(c.shapes[x] == c.shapes[mask] for x in xs) and len(c.shapes[mask][0]) <= 4:
         c.values[op.y] = c.one(pointwise.SelectOp, xs, f32)
         return
     other = with_number(c, pointwise.SUB, mask, 1.0, inversed=True)

@@ -65,7 +65,10 @@ def conv_record(
         weight, dilation = spread(weight, dilation), (1, 1)
     if max(dilation) > windows.LARGEST_PAD:
         weight, dilation = half_spread(weight, dilation)
-    if max(pad) > windows.LARGEST_PAD:
+    reach = [(k - 1) * d for k, d in zip(weight.shape[2:], dilation, strict=True)]
+    alone = max(pad[:2]) > reach[0] or max(pad[2:]) > reach[1]
+    below = pad[1] + stride[0] - 1 if pad[1] and element_of(x) == f32 and not depthwise else 0
+    if max(*pad, below) > windows.LARGEST_PAD or alone:
         x, pad = padded(c, x, pad), (0, 0, 0, 0)
     outputs, inputs, kh, kw = weight.shape
     unsigned = element == types.ui8
@@ -125,6 +128,8 @@ def _matrix(
         "shift": op.shift.value.data, "input_sign": int(element_of(x) != types.ui8),
         "weight_sign": 1, "bias_sign": 1, "scale": 1.0, "output_sign": int(not unsigned),
     }  # fmt: skip
+    if types.shape_of(x)[1] == 1:
+        x = c.reshaped(x, [(shape[0], matrix.shape[0]) for shape in c.shapes[x]])
     y = c.one(
         windows.MatrixOp, [x], element, coefficients=coefficients, inputs=matrix.shape[0],
         outputs=outputs, has_bias=int(bias is not None), has_activation=int(relu),

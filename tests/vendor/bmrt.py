@@ -1,7 +1,7 @@
 """Load and launch a bmodel with the real BMRuntime, on the vendor's simulated BM1684.
 
-``python -m tests.vendor.bmrt MODEL INPUTS.npz OUTPUTS.npz NET``. The library for device memory
-loads the simulator that TPUKERNEL_FIRMWARE_PATH names.
+``python -m tests.vendor.bmrt MODEL INPUTS.npz OUTPUTS.npz NET``, an input set a launch. The library
+for device memory loads the simulator that TPUKERNEL_FIRMWARE_PATH names.
 """
 
 from __future__ import annotations
@@ -15,7 +15,15 @@ from pathlib import Path
 import numpy as np
 
 from bmnetu.bmodel import DataType
-from tests.vendor.runtime import Array, leave, load_arrays, save_arrays, vendor_library
+from tests.vendor.runtime import (
+    Array,
+    joined_sets,
+    leave,
+    load_arrays,
+    save_arrays,
+    split_sets,
+    vendor_library,
+)
 
 HANDLE = ctypes.c_void_p
 
@@ -65,7 +73,8 @@ class NetInfo(ctypes.Structure):
 def require(holds: object, what: str) -> None:
     """End the process with a message unless a step of the vendor's went well."""
     if not holds:
-        sys.exit(f"{what} failed")
+        print(f"{what} failed", file=sys.stderr, flush=True)
+        leave(1)
 
 
 class Runtime:
@@ -167,12 +176,13 @@ class Runtime:
 
 
 def main() -> None:
-    """Run once and save the outputs."""
+    """Run once an input set and save the outputs."""
     model, inputs, outputs, net = sys.argv[1:]
     runtime = Runtime()
     first = runtime.load(model)
-    found = runtime.run(net.encode() or first, load_arrays(Path(inputs)))
-    save_arrays(Path(outputs), found)
+    given = split_sets(load_arrays(Path(inputs)))
+    found = [runtime.run(net.encode() or first, arrays) for arrays in given]
+    save_arrays(Path(outputs), joined_sets(found))
     leave()
 
 

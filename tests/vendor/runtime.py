@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,15 @@ def run_bmodel(
 
     Inputs have the data types of the bmodel; their shapes choose the stage.
     """
-    return _in_a_process("tests.vendor.bmrt", path, inputs, [net], seconds)
+    return run_bmodel_often(path, [inputs], net, seconds)[0]
+
+
+def run_bmodel_often(
+    path: Path, inputs: Sequence[Mapping[str, Array]], net: str = "", seconds: float = 600
+) -> list[dict[str, Array]]:
+    """The same for several inputs one after the other, of any shapes that the bmodel takes."""
+    given = joined_sets(inputs)
+    return split_sets(_in_a_process("tests.vendor.bmrt", path, given, [net], seconds))
 
 
 def replay(
@@ -77,6 +85,20 @@ def _in_a_process(
         return load_arrays(folder / "out.npz")
 
 
+def joined_sets(sets: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
+    """Several sets of arrays as one, whose names begin with the number of the set."""
+    return {f"{i}/{name}": array for i, each in enumerate(sets) for name, array in each.items()}
+
+
+def split_sets(arrays: Mapping[str, Array]) -> list[dict[str, Array]]:
+    """The opposite of :func:`joined_sets`."""
+    found: dict[str, dict[str, Array]] = {}
+    for name, array in arrays.items():
+        number, own = name.split("/", 1)
+        found.setdefault(number, {})[own] = array
+    return list(found.values())
+
+
 def load_arrays(path: Path) -> dict[str, Array]:
     """The arrays of an npz whose first array is the list of their names."""
     with np.load(path) as file:
@@ -89,7 +111,7 @@ def save_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
     np.savez(path, np.array(list(arrays), dtype=np.str_), *arrays.values())
 
 
-def leave() -> None:
-    """End the process at once: the vendor's clean-up is slow and noisy."""
+def leave(code: int = 0) -> None:
+    """End the process at once: the vendor's clean-up is slow and noisy, and can crash."""
     sys.stdout.flush()
-    os._exit(0)
+    os._exit(code)

@@ -188,12 +188,14 @@ def _batch_room(
 
 PAD_MODES = ("constant", "reflect", "symmetric", "edge")
 """What stands around a tensor, by its code; the names are numpy's."""
+EDGE = PAD_MODES.index("edge")
 
 
 @irdl_op_definition
 class PadOp(RecordOp):
     """Numbers around a tensor of rank 4 at most: ``pads`` before and after each axis. ``mode`` is
-    an index of PAD_MODES."""
+    an index of PAD_MODES. Edges are repeated along one axis, or along the third and fourth of four;
+    not along the batch of 8-bit numbers."""
 
     name = "record.pad"
     RECORD: ClassVar = Record(
@@ -209,6 +211,9 @@ class PadOp(RecordOp):
     def check(cls, v: Values) -> None:
         needs(v["mode"] in range(len(PAD_MODES)), f"there is no mode {v['mode']}")
         needs(min(v["pads"]) >= 0, "pads are not negative")
+        grown = {axis // 2 for axis, pad in enumerate(v["pads"]) if pad}
+        needs(v["mode"] != EDGE or len(grown) <= 1 or grown == {2, 3},
+              f"edges are not repeated along the axes {sorted(grown)} at once")
 
     @classmethod
     def _widths(cls, v: Values, x: Shape) -> list[tuple[int, int]]:
@@ -228,6 +233,8 @@ class PadOp(RecordOp):
     @classmethod
     def compute(cls, call: Call) -> list[Array]:
         v, x = call.values, call.xs[0]
+        needs(v["mode"] != EDGE or x.dtype == np.float32 or not any(v["pads"][:2]),
+              "edges of 8-bit numbers are not repeated along the batch")
         settings = {"constant_values": v["value"]} if v["mode"] == 0 else {}
         if x.dtype == np.uint8 and settings:
             settings = {"constant_values": int(v["value"]) & 0xFF}

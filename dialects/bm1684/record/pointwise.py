@@ -303,7 +303,8 @@ class PReluOp(SameShapeOp):
 
 @irdl_op_definition
 class SelectOp(RecordOp):
-    """``condition != 0 ? a : b`` of float32 tensors of one shape."""
+    """``condition != 0 ? a : b`` of float32 tensors of one shape, of rank 4 at most: of more the
+    firmware leaves elements out."""
 
     name = "record.select"
     RECORD: ClassVar = Record(
@@ -319,6 +320,7 @@ class SelectOp(RecordOp):
     def shapes(cls, v: Values, extra: Sequence[int], xs: Sequence[Shape]) -> list[Shape]:
         needs(not v["a_is_number"] and not v["b_is_number"], "of three tensors only")
         needs(len({*xs}) == 1, f"operands of {[*xs]}: their shapes differ")
+        needs(len(xs[0]) <= 4, f"{xs[0]} has more than 4 dimensions")
         return [xs[0]]
 
     @classmethod

@@ -98,6 +98,11 @@ class ConvOp(RecordOp):
         needs(min(ic, oc, v["groups"]) > 0, "no channels")
         needs(ic % v["groups"] == 0 == oc % v["groups"], "the groups do not divide the channels")
         needs(max(v["pad"]) <= LARGEST_PAD, f"pads are at most {LARGEST_PAD}")
+        kh, kw = (
+            (k - 1) * d for k, d in zip(halves(v["kernel"]), v["dilation"], strict=True)
+        )
+        needs(max(v["pad"][:2]) <= kh and max(v["pad"][2:]) <= kw,
+              "a window lies in the pads alone, which the firmware has no numbers for")
         needs(max(v["stride"]) <= 15, "strides are at most 15")
         needs(max(v["dilation"]) <= 15, "dilations are at most 15")
 
@@ -119,6 +124,9 @@ class ConvOp(RecordOp):
         (ic, oc), groups, kernel = halves(v["channels"]), v["groups"], halves(v["kernel"])
         is_float = x.dtype == np.float32
         depthwise = groups == ic == oc > 1
+        below, step = v["pad"][1], v["stride"][0]
+        needs(not is_float or depthwise or not below or below + step - 1 <= LARGEST_PAD,
+              f"a pad of {below} below floats with a stride of {step} is too wide")
         needs(is_float or not depthwise or max(v["dilation"]) == 1,
               "the depthwise kernel of 8-bit numbers has no dilation")
         each, taps = ic // groups, kernel[0] * kernel[1]
@@ -217,7 +225,11 @@ class PoolOp(RecordOp):
 @irdl_op_definition
 class MatrixOp(RecordOp):
     """The product with a matrix [inputs][outputs] (``transpose``: the other way round), of the
-    operand as [n, inputs]. The result is [n, outputs]. int8: as a convolution, see ``shift``."""
+    operand as [n, inputs]. The result is [n, outputs]. int8: as a convolution, see ``shift``.
+
+    Of several dimensions beside the batch the first must be more than 1: the firmware looks for the
+    one from which on they are ``inputs``, and dies where that is not clear.
+    """
 
     name = "record.matrix"
     RECORD: ClassVar = Record(
@@ -237,6 +249,7 @@ class MatrixOp(RecordOp):
         (x,) = xs
         needs(int(np.prod(x[1:])) == v["inputs"],
               f"an input of {v['inputs']} numbers an image is needed, it is {x}")
+        needs(len(x) == 2 or x[1] > 1, f"the first dimension of an image is 1 in {x}")
         return [(x[0], v["outputs"])]
 
     @classmethod
