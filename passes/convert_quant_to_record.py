@@ -90,7 +90,8 @@ def _check_alike(ops: Sequence[Operation | None]) -> None:
         for name in first.properties.keys() | other.properties.keys():
             same = first.properties.get(name) == other.properties.get(name)
             if not same and name not in free:
-                raise ShapeFixed(first.location, f'its property "{name}" depends on the shape', sample)
+                message = f'its property "{name}" depends on the shape'
+                raise ShapeFixed(first.location, message, sample)
 
 
 def _lower(c: Recorder, ops: Sequence[Operation | None]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 
 import numpy as np
-from bmnetu.emit_dynamic import dynamic_program
+from bmnetu.emit.dynamic import dynamic_program
 from xdsl.dialects.builtin import ArrayAttr, StringAttr
 from xdsl.dialects.func import FuncOp
 
