@@ -8,12 +8,12 @@ from pathlib import Path
 from random import Random
 
 import numpy as np
-from bmnetu.emit.dynamic import dynamic_program
 from xdsl.dialects.builtin import ArrayAttr, StringAttr
 from xdsl.dialects.func import FuncOp
 
 import bmnetu
 from bmnetu.bmodel import read
+from bmnetu.emit.dynamic import dynamic_program
 from bmnetu.frontend.network import loader
 from bmnetu.frontend.samples import AXES, Sampler
 from bmnetu.options import PassOptions
