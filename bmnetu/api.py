@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from bmnetu.driver import compile_network
-from bmnetu.emit import verify
+from bmnetu.emit.verify import verify
 from bmnetu.frontend import generate_umodel
 from bmnetu.frontend.cut import Cut
 from bmnetu.options import calibrate_options, compile_options, evaluate_options

@@ -14,7 +14,7 @@ from xdsl.utils.exceptions import DiagnosticException, VerifyException
 
 from bmnetu.bmodel import read, write
 from bmnetu.compare_data import compare_data
-from bmnetu.emit import network_name
+from bmnetu.emit.border import network_name
 from bmnetu.errors import BmnetuError, CompareError, UnsupportedError, UsageError
 from bmnetu.files.dump import WEIGHTS, Dumper
 from bmnetu.files.outputs import OutputFolder

@@ -18,7 +18,7 @@ from xdsl.context import Context
 from bmnetu.bmodel import Bmodel, Stage, StoreMode, Tensor, read
 from bmnetu.cli import calibrate_main
 from bmnetu.cli import main as compile_main
-from bmnetu.emit import program_of
+from bmnetu.emit.static import program_of
 from bmnetu.frontend import load_network
 from dialects.execute import execute
 from dialects.meaning import evaluate

@@ -16,6 +16,7 @@ from xdsl.utils.exceptions import PassFailedException
 
 from dialects.bm1684.record.movement import ReshapeOp
 from dialects.execute import names_of
+from dialects.host.base import HostOp
 from dialects.quant import types
 from dialects.quant.base import QuantOp
 from passes.module.functions import main_function, names, replace_body, samples
@@ -55,6 +56,7 @@ class ConvertQuantToRecordPass(ModulePass):
             try:
                 _lower(recorder, ops)
             except NoRecord as error:
+                _check_samples(recorder, ops)
                 refused.append((first, str(error)))
                 _stand_in(recorder, ops)
         if refused:
@@ -88,7 +90,8 @@ def _check_alike(ops: Sequence[Operation | None]) -> None:
         for name in first.properties.keys() | other.properties.keys():
             same = first.properties.get(name) == other.properties.get(name)
             if not same and name not in free:
-                raise ShapeFixed(first.location, f'its property "{name}" depends on the shape', sample)
+                message = f'its property "{name}" depends on the shape'
+                raise ShapeFixed(first.location, message, sample)
 
 
 def _lower(c: Recorder, ops: Sequence[Operation | None]) -> None:
@@ -96,9 +99,11 @@ def _lower(c: Recorder, ops: Sequence[Operation | None]) -> None:
     first = ops[0]
     assert first is not None
     lowering = RECORDS.get(type(first))  # pyright: ignore[reportArgumentType]
+    if isinstance(first, HostOp):
+        raise NoRecord(f"the host computes {first.name}, and a dynamic network has no host layers:"
+                       " -host=false ends the network before them")
     if lowering is None:
         raise NoRecord(f"{first.name} has no record")
-    last = c.block.last_op
     lowering(c, ops)
     for value, top in zip(first.results, names_of(first, "tops"), strict=True):
         made = c.values.get(value)
@@ -113,14 +118,30 @@ def _lower(c: Recorder, ops: Sequence[Operation | None]) -> None:
                         f" {found}, not {wanted}"
                     )
                 raise ShapeFixed(first.location, f"its records make {found} there", sample)
-        if made.owner is not last:
-            _name(c, made, value, top)
+        _name(c, made, value, top)
+
+
+def _check_samples(c: Recorder, ops: Sequence[Operation | None]) -> None:
+    """Raises ShapeFixed for the first sample without which the op has records."""
+    for sample in range(len(ops)):
+        kept = sorted({0, sample})
+        try:
+            _lower(c.trial(kept), [ops[each] for each in kept])
+        except NoRecord as error:
+            if not sample:
+                return
+            first = ops[0]
+            assert first is not None
+            raise ShapeFixed(first.location, str(error), sample) from None
 
 
 def _name(c: Recorder, made: SSAValue, value: SSAValue, top: str) -> None:
     """The last record's result gets the tensor's name, scale and sign."""
     op = made.owner
-    if not isinstance(op, Operation) or any(names_of(op, "tops")):
+    if not isinstance(op, Operation):
+        return
+    (name,) = names_of(op, "tops")
+    if name and not name.startswith(f"{top}/"):  # a step of the same layer
         return
     op.properties["tops"] = ArrayAttr([StringAttr(top)])
     kept = c.shapes.pop(made)
@@ -169,7 +190,7 @@ def _refusal(refused: Sequence[tuple[Operation, str]]) -> LayerError:
         refused[0][0].location,
         "\n  ".join([
             f"{count} layer(s) cannot be computed at run-time shapes:", first, *rest,
-            "compile without -dyn, or end the network before them with -output_whitelist",
+            "compile without -dyn, or end the network before them (-output_whitelist)",
         ]),
     )  # fmt: skip
     error.args = (error.message,)

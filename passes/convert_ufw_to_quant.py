@@ -22,7 +22,8 @@ class ConvertUfwToQuantPass(NpuFunctionPass):
     Before: ufw ops; INT8 tensors have scales. After: quant ops; multipliers, shifts and tables are
     fixed, converters stand between float and 8-bit tensors, layers that compute nothing are gone.
     The network inputs in ``float_inputs`` and outputs in ``float_outputs`` are float32 at the
-    border.
+    border. ``dynamic``: the same ops come out at every shape; nothing depends on what a command
+    costs, or on what changes nothing at one shape.
     """
 
     name = "convert-ufw-to-quant"
@@ -30,10 +31,11 @@ class ConvertUfwToQuantPass(NpuFunctionPass):
 
     float_inputs: tuple[str, ...] = ()
     float_outputs: tuple[str, ...] = ()
+    dynamic: bool = False
 
     def apply_to(self, function: FuncOp) -> None:
         body = function.body.block
-        converter = Converter(Block(), function.location)
+        converter = Converter(Block(), function.location, dynamic=self.dynamic)
         for value, name in named_inputs(function):
             self._input(converter, value, name)
         for inner in body.ops:

@@ -13,7 +13,7 @@ from xdsl.dialects.builtin import ModuleOp
 
 import bmnetu
 from bmnetu.bmodel import Bmodel, CommandGroup, Stage, Tensor, Weight, read, write
-from bmnetu.emit import check_written
+from bmnetu.emit.static import check_written
 from bmnetu.errors import BmnetuError, CompareError, InputFileError
 from bmnetu.report.result import CompileResult
 from dialects.bm1684.isa import COMMAND_BYTES, Engine, unpack

@@ -12,7 +12,7 @@ from itertools import chain
 
 from xdsl.dialects.builtin import LocationAttr, ModuleOp, NameLoc
 
-from bmnetu.emit import network_name
+from bmnetu.emit.border import network_name
 from dialects.bm1684 import isa
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.cycles import PEAK_MACS, Span, macs_of, schedule, traffic_of

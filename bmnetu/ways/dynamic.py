@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from bmnetu.emit.dynamic import check_written, dynamic_bmodel
 from bmnetu.options import PassOptions
-from bmnetu.ways.emit_dynamic import check_written, dynamic_bmodel
 from bmnetu.ways.levels import DYNAMIC_LEVELS
 from bmnetu.ways.way import Level, Passes, Way
 from passes.convert_quant_to_record import ConvertQuantToRecordPass
@@ -28,7 +28,7 @@ def _ufw(options: PassOptions) -> Passes:
 
 def _quant(options: PassOptions) -> Passes:
     begin = (
-        ConvertUfwToQuantPass(options.input_as_fp32, options.output_as_fp32),
+        ConvertUfwToQuantPass(options.input_as_fp32, options.output_as_fp32, dynamic=True),
         QuantFoldConstantsPass(),
         QuantDropUnreadPass(),
     )

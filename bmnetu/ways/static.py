@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from bmnetu.emit import bmodel_of, check_written
+from bmnetu.emit.static import bmodel_of, check_written
 from bmnetu.options import PassOptions
 from bmnetu.ways.levels import STATIC_LEVELS
 from bmnetu.ways.way import Level, Passes, Way

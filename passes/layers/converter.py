@@ -29,6 +29,8 @@ class Converter:
     location: LocationAttr
     top: str = ""
     values: dict[SSAValue, SSAValue] = field(default_factory=dict[SSAValue, SSAValue])
+    dynamic: bool = False
+    """Whether the ops must be the same at every shape of the network."""
     _floats: dict[SSAValue, SSAValue] = field(default_factory=dict[SSAValue, SSAValue])
     _names: set[str] = field(default_factory=set[str])
 

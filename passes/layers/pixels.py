@@ -31,7 +31,7 @@ def taken(
 ) -> SSAValue:
     """The elements of x at ``indices`` along an axis; ``fill``, in x's numbers, where one is -1."""
     shape = list(types.shape_of(x))
-    if np.array_equal(indices, np.arange(shape[axis])):
+    if np.array_equal(indices, np.arange(shape[axis])) and not c.dynamic:
         return x
     shape[axis] = len(indices)
     settings: dict[str, Any] = {"axis": int_attr(axis)}
@@ -47,11 +47,14 @@ def taken(
 def taken_along(
     c: Converter, x: SSAValue, lists: Sequence[Array], fill: float = 0.0, step: str = ""
 ) -> SSAValue:
-    """The elements at a list of indices an axis. Axes that become shorter are first. Without a
-    ``step`` it is the layer's result."""
+    """The elements at a list of indices an axis. Axes that become shorter are first; in a dynamic
+    network the order is fixed, and axes that stay are not left out, as they may not at other
+    shapes. Without a ``step`` it is the layer's result."""
     shape = types.shape_of(x)
-    order = sorted(range(len(shape)), key=lambda axis: len(lists[axis]) / shape[axis])
-    todo = [a for a in order if not np.array_equal(lists[a], np.arange(shape[a]))]
+    todo = list(range(len(shape)))
+    if not c.dynamic:
+        order = sorted(todo, key=lambda axis: len(lists[axis]) / shape[axis])
+        todo = [a for a in order if not np.array_equal(lists[a], np.arange(shape[a]))]
     for axis in todo:
         last = axis == todo[-1] and not step
         x = taken(c, x, axis, lists[axis], "" if last else f"{step or 'axis'}{axis}", fill)
@@ -120,7 +123,9 @@ def _rearrange(c: Converter, op: ufw.RearrangeOp) -> None:
     x, split, order = c.value(op.bottom), ints(op.split), ints(op.order)
     y = types.shape_of(op.top)
     channels = _channel_order(types.shape_of(x), split, order, y)
-    if channels is not None and _product_is_quicker(x):
+    if channels is not None and (
+        len(channels) <= BM1684.limits.channels if c.dynamic else _product_is_quicker(x)
+    ):
         c.finish(op, _permuted(c, x, channels))
         return
     pixels = _interleaved(c, x, split, order, y)

@@ -55,6 +55,15 @@ class Recorder:
         self.constants: dict[SSAValue, Array] = {}
         """Values of the network that are no tensors at run time."""
 
+    def trial(self, kept: Sequence[int]) -> Recorder:
+        """A recorder on a block of its own, with some of the shapes only."""
+        found = Recorder(Block(), len(kept))
+        found.location = self.location
+        found.values, found.constants = dict(self.values), dict(self.constants)
+        found.shapes = {value: [shapes[each] for each in kept]
+                        for value, shapes in self.shapes.items()}  # fmt: skip
+        return found
+
     def value(self, value: SSAValue) -> SSAValue:
         """The record value of a value of the network."""
         if value in self.constants and value not in self.values:

@@ -63,6 +63,8 @@ def conv_record(
     depthwise = group > 1 and weight.shape[1] == 1
     if depthwise and element_of(x) != f32 and max(dilation) > 1:
         weight, dilation = spread(weight, dilation), (1, 1)
+    if max(dilation) > windows.LARGEST_PAD:
+        weight, dilation = half_spread(weight, dilation)
     if max(pad) > windows.LARGEST_PAD:
         x, pad = padded(c, x, pad), (0, 0, 0, 0)
     outputs, inputs, kh, kw = weight.shape
@@ -89,6 +91,15 @@ def spread(weight: Array, dilation: Sequence[int]) -> Array:
     found = np.zeros((*weight.shape[:2], kh, kw), weight.dtype)
     found[:, :, :: dilation[0], :: dilation[1]] = weight
     return found
+
+
+def half_spread(weight: Array, dilation: Sequence[int]) -> tuple[Array, tuple[int, int]]:
+    """The same window with dilations that the firmware takes, if there is a divisor: zeros stand
+    between the weights for the rest."""
+    most = windows.LARGEST_PAD
+    kept = [max(d for d in range(1, most + 1) if whole % d == 0) for whole in dilation]
+    rest = [whole // each for whole, each in zip(dilation, kept, strict=True)]
+    return spread(weight, rest), (kept[0], kept[1])
 
 
 def _is_matrix(ops: Sequence[ConvOp]) -> bool:

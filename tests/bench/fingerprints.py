@@ -18,7 +18,7 @@ from random import Random
 
 import bmnetu
 from bmnetu.bmodel import write
-from bmnetu.emit import bmodel_of
+from bmnetu.emit.static import bmodel_of
 from bmnetu.pipeline import run_pipeline
 from bmnetu.ways.static import OPT_LEVELS
 from tests.bench.networks import (

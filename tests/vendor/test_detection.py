@@ -13,7 +13,7 @@ from xdsl.ir import Operation, SSAValue
 
 import bmnetu
 from bmnetu.bmodel import write
-from bmnetu.emit import bmodel_of
+from bmnetu.emit.static import bmodel_of
 from bmnetu.frontend import load_network
 from bmnetu.frontend.cut import Cut
 from bmnetu.report.result import CompileResult

@@ -9,7 +9,7 @@ import pytest
 from xdsl.dialects.builtin import ModuleOp
 
 from bmnetu.bmodel import write
-from bmnetu.emit import bmodel_of
+from bmnetu.emit.static import bmodel_of
 from dialects.quant import types
 from tests.compiled import compiled
 from tests.net_maker import NetMaker

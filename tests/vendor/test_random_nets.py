@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bmnetu.bmodel import write
-from bmnetu.emit import bmodel_of
+from bmnetu.emit.static import bmodel_of
 from bmnetu.pipeline import parse_pipeline, run_pipeline
 from bmnetu.ways.static import OPT_LEVELS
 from passes.slices import plan_rows

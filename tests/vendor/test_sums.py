@@ -9,7 +9,7 @@ import pytest
 from xdsl.ir import SSAValue
 
 from bmnetu.bmodel import write
-from bmnetu.emit import bmodel_of
+from bmnetu.emit.static import bmodel_of
 from dialects.ufw import ops
 from dialects.ufw.ops import Top
 from tests.compiled import compiled

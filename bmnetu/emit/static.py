@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import fields
+from collections.abc import Iterator
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
-from xdsl.dialects.builtin import ModuleOp, StringAttr
+from xdsl.dialects.builtin import ModuleOp
 
 from bmnetu.bmodel import (
     Bmodel,
@@ -20,12 +18,10 @@ from bmnetu.bmodel import (
     StoreMode,
     Subnet,
     Tensor,
-    read,
     tensor_bytes,
 )
-from bmnetu.compare_data import Given, given_data
+from bmnetu.emit.border import border_differences, network_name
 from bmnetu.errors import BmnetuError, InputFileError
-from bmnetu.files.reading import read_bytes
 from dialects.bm1684.chip import BM1684
 from dialects.host.ops import BY_NUMBER, HostOp
 from passes.image import host as image
@@ -34,8 +30,7 @@ from passes.image.program import Call, NpuCall, Program, integer, module_tensors
 from passes.image.tensors import NetworkTensor
 from passes.module.functions import functions
 from passes.module.locations import location_text
-from passes.verification.findings import Findings
-from passes.verify_layers import host_layers, verify_program
+from passes.verify_layers import host_layers
 
 
 def _tensor(at: NetworkTensor, is_input: bool) -> Tensor:
@@ -45,12 +40,6 @@ def _tensor(at: NetworkTensor, is_input: bool) -> Tensor:
     scale = 1.0 if at.scale is None else float(np.float32(1.0 / step if is_input else step))
     size = tensor_bytes(kind, mode, at.shape)
     return Tensor(at.name, kind, mode, at.address, size, at.shape, scale)
-
-
-def network_name(module: ModuleOp) -> str:
-    """The name the runtime launches the network by."""
-    found = module.attributes.get("bmnetu.net_name")
-    return found.data if isinstance(found, StringAttr) else "network"
 
 
 def bmodel_of(module: ModuleOp) -> Bmodel:
@@ -121,23 +110,6 @@ def check_written(written: Bmodel, module: ModuleOp, name: str) -> None:
         raise BmnetuError(f"{name}: the file does not hold what was compiled")
 
 
-def border_differences(written: Bmodel, compiled: Bmodel) -> Iterator[str]:
-    """A sentence for everything but commands and weights in which two files of one net differ."""
-    (net,), (own,) = written.nets, compiled.nets
-    yield from _differences("the net", net, own, ("name",))
-    (stage,), (kept,) = net.stages, own.stages
-    memory = ("context_address", "context_size", "coeff_address", "weights")
-    yield from _differences("the net", stage, kept, memory)
-    for what, tensors, ours in (
-        ("input", stage.inputs, kept.inputs),
-        ("output", stage.outputs, kept.outputs),
-    ):
-        if len(tensors) != len(ours):
-            yield f"the file has {len(tensors)} {what}s, the module {len(ours)}"
-        for tensor, other in zip(tensors, ours, strict=False):
-            yield from _differences(f"{what} {other.name!r}", tensor, other, TENSOR_FIELDS)
-
-
 def host_differences(program: Program, module: ModuleOp) -> Iterator[str]:
     """A sentence for each host layer whose operation or parameters are not the module's."""
     own = Program.of(module)
@@ -168,48 +140,3 @@ def _parameters_apart(op: HostOp, params: bytes) -> str:
         if found[name] != value:
             return f"{name} is {found[name]} in the file, {value} in the module"
     return "the parameters are not the module's"
-
-
-TENSOR_FIELDS = tuple(field.name for field in fields(Tensor))
-
-
-def _differences(owner: str, found: object, ours: object, names: Sequence[str]) -> Iterator[str]:
-    for name in names:
-        own, theirs = getattr(ours, name), getattr(found, name)
-        if own != theirs:
-            yield f"{owner} has {name} {theirs!r} in the file, {own!r} in the module"
-
-
-def verify(
-    bmodel: Bmodel | str | Path,
-    module: ModuleOp,
-    seed: int = 0,
-    cmp_data: Given | str | None = None,
-) -> Findings:
-    """Runs a bmodel's commands and weights against the reference that a module carries.
-
-    ``module``: npu level with ``@reference``, as a compilation leaves it (it says where each
-    tensor lies and which layer a command belongs to). A border (names, shapes, types, scales,
-    places) that is not the module's is found first, and nothing runs then. ``cmp_data``: the
-    input, real numbers: a file, or arrays by input name; without it ``seed`` makes one up. Raises
-    InputFileError when bmodel and module do not belong together.
-    """
-    name = "the bmodel"
-    if not isinstance(bmodel, Bmodel):
-        name = str(bmodel)
-        bmodel = read(read_bytes(Path(bmodel), "a bmodel"), name)
-    program = program_of(bmodel, name)
-    own = Program.of(module)
-    same = [len(x) for g in program.groups for x in g] == [len(x) for g in own.groups for x in g]
-    if not same or len(program.coeff) != len(own.coeff):
-        raise InputFileError(f"{name}: this bmodel was not made from that module")
-    shapes = {t.name: t.shape for t in module_tensors(module)[0]}
-    data = given_data(Path(cmp_data) if isinstance(cmp_data, str) else cmp_data, shapes)
-    findings = Findings()
-    for difference in border_differences(bmodel, bmodel_of(module)):
-        findings.fail(difference)
-    for difference in host_differences(program, module):
-        findings.fail(difference)
-    if findings.ok:
-        verify_program(module, program, findings, data, seed)
-    return findings

@@ -6,7 +6,7 @@ import numpy as np
 from xdsl.dialects.builtin import ModuleOp
 
 from bmnetu.bmodel import Bmodel, DataType, Net, Stage, StoreMode, Tensor, align, tensor_bytes
-from bmnetu.emit import border_differences, network_name
+from bmnetu.emit.border import border_differences, network_name
 from bmnetu.errors import BmnetuError, InputFileError
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.record.stream import StreamError, pack, unpack

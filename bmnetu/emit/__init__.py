@@ -1,0 +1,1 @@
+"""Modules at their last level as bmodels, and back for the check of what was written."""
