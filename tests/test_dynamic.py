@@ -278,9 +278,9 @@ def test_a_file_is_verified_against_its_module() -> None:
     assert other.contents is not None
     with pytest.raises(bmnetu.InputFileError, match="was not made from that module"):
         bmnetu.verify(other.contents, result.module)
+    cut = with_stage(result.contents, records=result.contents.nets[0].stages[0].records[:-4])
     with pytest.raises(bmnetu.InputFileError, match="the records end within"):
-        cut = result.contents.nets[0].stages[0].records[:-4]
-        bmnetu.verify(with_stage(result.contents, records=cut), result.module)
+        bmnetu.verify(cut, result.module)
 
 
 @pytest.mark.parametrize("precision", FILES)
