@@ -104,10 +104,24 @@ class _Run:
     def results(
         self, given: Mapping[str, Array], observe: Observe = lambda index, results: None
     ) -> dict[int, Array]:
-        """The network's results by id, for inputs in the network's order."""
+        """The network's results by id, for inputs in the network's order. Raises MachineError,
+        whatever the records of a file hold."""
         stream = self.program.stream
         inputs = dict(zip(stream.inputs, given.values(), strict=True))
-        return execute(stream, self.memory, BM1684.context_start, inputs, observe)
+        done = 0
+
+        def counted(index: int, results: list[Array]) -> None:
+            nonlocal done
+            observe(index, results)
+            done = index + 1
+
+        try:
+            with np.errstate(all="ignore"):
+                return execute(stream, self.memory, BM1684.context_start, inputs, counted)
+        except MachineError:
+            raise
+        except (ValueError, ArithmeticError) as error:
+            raise MachineError(done, f"{self.records[done].name}: {error}") from None
 
     def compare(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -12,11 +13,12 @@ import numpy as np
 import pytest
 
 import bmnetu
-from bmnetu.bmodel import StoreMode, read
+from bmnetu.bmodel import Bmodel, StoreMode, read
 from bmnetu.cli import main
 from bmnetu.emit.dynamic import dynamic_program
 from bmnetu.report.result import CompileResult
 from bmnetu.ways.levels import DYNAMIC_LEVELS
+from dialects.bm1684.record.stream import RecordCode, pack, unpack
 from tests import detection_nets as nets
 from tests.broken import FILES, PIPELINE
 from tests.calibration.harness import data_layer, layer
@@ -160,11 +162,12 @@ def test_the_record_level_needs_dyn(tmp_path: Path) -> None:
 
 
 TEXTS = {
-    (0, "FP32"): "keep-reference,convert-ufw-to-quant,quant-fold-constants,quant-drop-unread,"
-                 "convert-quant-to-record,record-allocate-ddr",
-    (1, "FP32"): "keep-reference,ufw-fold-batch-norm,convert-ufw-to-quant,quant-fold-constants,"
-                 "quant-drop-unread,quant-fuse-relu,convert-quant-to-record,record-allocate-ddr",
-    (1, "INT8"): "convert-ufw-to-quant,quant-fold-constants,quant-drop-unread,"
+    (0, "FP32"): "keep-reference,convert-ufw-to-quant{dynamic=true},quant-fold-constants,"
+                 "quant-drop-unread,convert-quant-to-record,record-allocate-ddr",
+    (1, "FP32"): "keep-reference,ufw-fold-batch-norm,convert-ufw-to-quant{dynamic=true},"
+                 "quant-fold-constants,quant-drop-unread,quant-fuse-relu,convert-quant-to-record,"
+                 "record-allocate-ddr",
+    (1, "INT8"): "convert-ufw-to-quant{dynamic=true},quant-fold-constants,quant-drop-unread,"
                  "quant-float-averages,keep-reference,convert-quant-to-record,record-allocate-ddr",
 }  # fmt: skip
 
@@ -238,6 +241,105 @@ def test_own_data_are_those_of_the_largest_shape(tmp_path: Path) -> None:
     assert result.findings is not None
     np.testing.assert_array_equal(result.findings.inputs["data"], data)
     assert result.findings.smaller
+
+
+def with_stage(bmodel: Bmodel, **changes: Any) -> Bmodel:
+    """The same file with changes of its stage."""
+    (net,) = bmodel.nets
+    return replace(bmodel, nets=(replace(net, stages=(replace(net.stages[0], **changes),)),))
+
+
+def with_values(bmodel: Bmodel, name: str, **values: Any) -> Bmodel:
+    """The same file with other parameters of the last record of a kind."""
+    (stage,) = bmodel.nets[0].stages
+    stream = unpack(stage.records, len(stage.inputs), len(stage.outputs))
+    groups = [*stream.groups]
+    at, record = [
+        (i, each) for i, each in enumerate(groups)
+        if isinstance(each, RecordCode) and each.kind.name == name
+    ][-1]  # fmt: skip
+    groups[at] = replace(record, values={**record.values, **values})
+    return with_stage(bmodel, records=pack(replace(stream, groups=tuple(groups))))
+
+
+def test_a_file_is_verified_against_its_module() -> None:
+    result, _ = result_of("INT8")
+    assert result.bmodel is not None
+    assert result.contents is not None
+    findings = bmnetu.verify(result.bmodel, result.module, seed=4)
+    assert findings.ok, findings.verdict()
+    assert len(findings.smaller) > 3
+    wrong = with_values(result.contents, "record.softmax", place=0)
+    assert 'layer "prob": tensor "prob"' in bmnetu.verify(wrong, result.module).verdict()
+    coeff = bytes(x ^ 1 for x in result.contents.nets[0].stages[0].coeff)
+    findings = bmnetu.verify(with_stage(result.contents, coeff=coeff), result.module)
+    assert 'layer "conv"' in findings.verdict()
+    other, _ = result_of("FP32")
+    assert other.contents is not None
+    with pytest.raises(bmnetu.InputFileError, match="was not made from that module"):
+        bmnetu.verify(other.contents, result.module)
+    cut = with_stage(result.contents, records=result.contents.nets[0].stages[0].records[:-4])
+    with pytest.raises(bmnetu.InputFileError, match="the records end within"):
+        bmnetu.verify(cut, result.module)
+
+
+@pytest.mark.parametrize("precision", FILES)
+def test_flipped_bits_of_records_are_found_or_refused_or_do_not_matter(precision: str) -> None:
+    result, _ = result_of(precision)
+    assert result.contents is not None
+    (stage,) = result.contents.nets[0].stages
+    rng = np.random.default_rng(7)
+    verdicts: set[str] = set()
+    for _ in range(25 if precision == "INT8" else 60):
+        records = bytearray(stage.records)
+        records[rng.integers(len(records))] ^= 1 << int(rng.integers(8))
+        changed = with_stage(result.contents, records=bytes(records))
+        try:
+            verdicts.add(bmnetu.verify(changed, result.module).verdict().split('"')[0])
+        except bmnetu.InputFileError:
+            verdicts.add("refused")
+    assert "refused" in verdicts
+    assert any(each.startswith("all ") for each in verdicts)
+    assert any("layer" in each for each in verdicts)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "sentence"),
+    [
+        ("record.conv", {"stride": (0, 1)}, 'layer "fc": record.conv: '),
+        ("record.pool", {"stride": (0, 1)}, 'layer "pool": record.pool: '),
+        ("record.softmax", {"place": 5 << 28}, 'layer "prob": record.softmax: '),
+    ],
+)
+def test_records_that_cannot_be_executed_name_their_layer(
+    name: str, values: dict[str, Any], sentence: str
+) -> None:
+    result, _ = result_of("FP32" if name == "record.pool" else "INT8")
+    assert result.contents is not None
+    wrong = with_values(result.contents, name, **values)
+    assert sentence in bmnetu.verify(wrong, result.module).verdict()
+
+
+def test_a_result_outside_of_the_memory_names_its_layer() -> None:
+    result, _ = result_of("FP32")
+    assert result.contents is not None
+    (stage,) = result.contents.nets[0].stages
+    stream = unpack(stage.records, 1, 1)
+    (conv, *others) = stream.groups
+    assert isinstance(conv, RecordCode)
+    moved = replace(conv, results=(replace(conv.results[0], address=1 << 40),))
+    records = pack(replace(stream, groups=(moved, *others)))
+    findings = bmnetu.verify(with_stage(result.contents, records=records), result.module)
+    assert "800 bytes at 0x10000000000 lie outside of the network's memory" in findings.verdict()
+    assert "fp32.prototxt:" in findings.verdict()
+
+
+def test_words_that_no_record_holds_are_refused() -> None:
+    result, _ = result_of("FP32")
+    assert result.contents is not None
+    for records in (b"", bytes(4), b"\xff" * 64, bytes(4096)):
+        with pytest.raises(bmnetu.InputFileError):
+            bmnetu.verify(with_stage(result.contents, records=records), result.module)
 
 
 @pytest.mark.parametrize("junk", [b"", b"\xff" * 300, b"layer {", bytes(range(256)) * 4])

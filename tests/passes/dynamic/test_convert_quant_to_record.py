@@ -109,7 +109,7 @@ def test_layers_without_a_record_are_named_at_once(monkeypatch: pytest.MonkeyPat
         "2 layer(s) cannot be computed at run-time shapes:",
         '  net.prototxt:3: layer "a": quant.softmax has no record',
         '  net.prototxt:8: layer "c": quant.softmax has no record',
-        "  compile without -dyn, or end the network before them with -output_whitelist",
+        "  compile without -dyn, or end the network before them (-output_whitelist)",
     ]
 
 
