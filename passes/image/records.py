@@ -12,7 +12,7 @@ from xdsl.ir import SSAValue
 from xdsl.utils.exceptions import PassFailedException
 
 from dialects.bm1684.chip import BM1684
-from dialects.bm1684.record.base import NO_BUFFER, RecordOp, shape_of
+from dialects.bm1684.record.base import NO_BUFFER, RecordOp, is_shape, shape_of
 from dialects.bm1684.record.stream import (
     MAX_ID,
     Coefficient,
@@ -118,7 +118,7 @@ def stream_of(function: FuncOp) -> Stream:
     def define(value: SSAValue, address: int | None) -> Neuron:
         if len(tensors) > MAX_ID:
             raise PassFailedException(f"the network has more than {MAX_ID} tensors")
-        return tensors.setdefault(value, Neuron(len(tensors) + 1, address))
+        return tensors.setdefault(value, Neuron(len(tensors) + 1, address, is_shape(value)))
 
     for arg in block.args:
         define(arg, None)

@@ -7,8 +7,8 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from xdsl.dialects.builtin import FloatAttr, f32
-from xdsl.ir import Operation, SSAValue
+from xdsl.dialects.builtin import FloatAttr, StringAttr, f32
+from xdsl.ir import Attribute, Operation, SSAValue
 from xdsl.rewriter import Rewriter
 
 from dialects.bm1684.chip import BM1684
@@ -107,11 +107,13 @@ def _resize(c: Converter, op: ufw.ResizeOp) -> None:
             continue
         shape = list(types.shape_of(x))
         shape[axis] = len(indices)
-        settings = {
+        settings: dict[str, Attribute] = {
             "axis": int_attr(axis),
             "indices": ConstantAttr.of(indices),
             "weights": ConstantAttr.of(weights),
         }
+        if c.dynamic and op.crop is None:
+            settings["positions"] = StringAttr(op.positions.data.value)
         x = c.add(movement.InterpolateOp, [x], types.like(x, shape), step, **settings)
     c.finish(op, x)
 

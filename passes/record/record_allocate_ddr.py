@@ -13,7 +13,7 @@ from xdsl.passes import ModulePass
 
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import align
-from dialects.bm1684.record.base import NO_BUFFER, RecordOp, is_float, shape_of
+from dialects.bm1684.record.base import NO_BUFFER, RecordOp, is_float, is_shape, shape_of
 from dialects.bm1684.record.machine import stored_bytes
 from dialects.bm1684.record.stream import store_mode, word_size
 from passes.module.functions import main_function
@@ -75,7 +75,7 @@ class _Buffers:
         for dying, record in zip(_last_reads(records), records, strict=True):
             own: list[int] = []
             for y in record.ys:
-                if y not in outputs:
+                if y not in outputs and not is_shape(y):
                     places[y] = self._take(_room(y))
                 own.append(places[y][0] if y in places else NO_BUFFER)
             record.place_results(own)

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from xdsl.dialects.builtin import f32
+from xdsl.dialects.builtin import f32, i32
 
-from dialects.bm1684.record import movement, windows
+from dialects.bm1684.record import movement, shape_ops, windows
 from dialects.bm1684.record.base import Shape
 from dialects.quant import movement as quant
 from dialects.quant import types
@@ -170,8 +170,12 @@ def _multiplied(
 
 
 def interpolate(c: Recorder, ops: Sequence[quant.InterpolateOp]) -> None:
-    """The product with a matrix that has the two weights of each result."""
+    """The product with a matrix that has the two weights of each result; where the weights depend
+    on the size of the map, a resize to a size that is computed."""
     op, axis = ops[0], ops[0].axis.value.data
+    if varies([each.indices for each in ops]) or varies([each.weights for each in ops]):
+        c.values[op.y] = _resized(c, ops)
+        return
     x, s = c.value(op.x), op.indices.array
     size, count = types.shape_of(op.x)[axis], len(s)
     is_float = types.is_float(op.x)
@@ -186,6 +190,18 @@ def interpolate(c: Recorder, ops: Sequence[quant.InterpolateOp]) -> None:
         matrix /= one
         fill = np.full(count, HALF_UP, np.float32)
     c.values[op.y] = _multiplied(c, ops, x, axis, matrix, fill)
+
+
+def _resized(c: Recorder, ops: Sequence[quant.InterpolateOp]) -> Any:
+    op = ops[0]
+    if op.positions is None or not types.is_float(op.x):
+        raise NoRecord("its weights depend on the size of the map")
+    positions = op.positions.data
+    return c.one(
+        shape_ops.ResizeOp, [c.value(op.x), c.shape(shapes_of(ops))], f32,
+        align_corners=int(positions == "align_corners"),
+        half_pixel=int(positions == "half_pixel"),
+    )  # fmt: skip
 
 
 # -- two axes --------------------------------------------------------------------------------------
@@ -249,7 +265,7 @@ def broadcast(c: Recorder, ops: Sequence[quant.BroadcastOp]) -> None:
 def _with_axes(c: Recorder, wanted: Sequence[Shape], axes: Sequence[int]) -> Any:
     """A tensor that has these axes as wanted, at every size."""
     for value, shapes in c.shapes.items():
-        if all(
+        if element_of(value) != i32 and all(
             len(shape) > max(axes) and all(shape[axis] == other[axis] for axis in axes)
             for shape, other in zip(shapes, wanted, strict=True)
         ):
@@ -263,4 +279,7 @@ PIXELS: dict[type[QuantOp], Any] = {
     quant.InterleaveOp: interleave,
     quant.BroadcastOp: broadcast,
 }
-FREE: dict[type[QuantOp], set[str]] = {quant.TakeOp: {"indices"}}
+FREE: dict[type[QuantOp], set[str]] = {
+    quant.TakeOp: {"indices"},
+    quant.InterpolateOp: {"indices", "weights"},
+}

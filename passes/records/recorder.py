@@ -4,14 +4,16 @@ their tensors have in every sample of the network."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from xdsl.dialects.builtin import LocationAttr, TensorType, f32
+from xdsl.dialects.builtin import LocationAttr, TensorType, f32, i32
 from xdsl.ir import Attribute, Block, SSAValue
 from xdsl.utils.exceptions import VerifyException
 
+from dialects.bm1684.record import shape_ops
 from dialects.bm1684.record.base import RecordOp, Shape
 from dialects.bm1684.record.movement import COPY, INFER, ConstantOp, ReshapeOp, TransposeOp
 from dialects.bm1684.record.pointwise import LookupOp
@@ -54,12 +56,14 @@ class Recorder:
         self.shapes: dict[SSAValue, list[Shape]] = {}
         self.constants: dict[SSAValue, Array] = {}
         """Values of the network that are no tensors at run time."""
+        self._known: dict[SSAValue, SSAValue] = {}
 
     def trial(self, kept: Sequence[int]) -> Recorder:
         """A recorder on a block of its own, with some of the shapes only."""
         found = Recorder(Block(), len(kept))
         found.location = self.location
         found.values, found.constants = dict(self.values), dict(self.constants)
+        found._known = dict(self._known)
         found.shapes = {value: [shapes[each] for each in kept]
                         for value, shapes in self.shapes.items()}  # fmt: skip
         return found
@@ -131,12 +135,77 @@ class Recorder:
         if given == [*shapes]:
             return x
         entries = reshape_entries(given, shapes)
-        if entries is None:
-            raise NoRecord(
-                f"no reshape makes {shapes[0]} out of {given[0]} at every size of the network"
-            )
         element = element_of(x)
+        if entries is None:
+            batch_stays = all(g[0] == s[0] for g, s in zip(given, shapes, strict=True))
+            if element != f32 and not batch_stays:
+                raise NoRecord(
+                    f"no reshape makes {shapes[0]} out of {given[0]} at every size of the network"
+                )
+            return self.one(shape_ops.ReshapeToOp, [x, self.shape(shapes)], element)
         return self.one(ReshapeOp, [x], element, rank=len(entries), shape=eight(entries))
+
+    def shape(self, wanted: Sequence[Shape]) -> SSAValue:
+        """A shape that is computed at run time, given for every sample."""
+        for value, shapes in self.shapes.items():
+            if shapes == [*wanted] and element_of(value) != i32:
+                return self._shape_of(value)
+        parts: list[SSAValue] = []
+        numbers: list[int] = []
+        for extents in zip(*wanted, strict=True):
+            if not varies(extents):
+                numbers.append(extents[0])
+                continue
+            if numbers:
+                parts.append(self._numbers(numbers))
+                numbers = []
+            parts.append(self._extent(extents))
+        if numbers:
+            parts.append(self._numbers(numbers))
+        if len(parts) == 1:
+            return parts[0]
+        return self.one(shape_ops.ShapeJoinOp, parts, i32, count=len(parts))
+
+    def _shape_of(self, value: SSAValue) -> SSAValue:
+        if value not in self._known:
+            self._known[value] = self.one(shape_ops.ShapeOfOp, [value], i32)
+        return self._known[value]
+
+    def _numbers(self, numbers: Sequence[int]) -> SSAValue:
+        settings = {"count": len(numbers), "numbers": eight(numbers)}
+        op = shape_ops.ShapeNumbersOp([], [TensorType(i32, numbers)], [STEP], settings)
+        op.location = self.location
+        self.block.add_op(op)
+        self.shapes[op.ys[0]] = [tuple(numbers)] * self.count
+        return op.ys[0]
+
+    def _extent(self, wanted: Sequence[int]) -> SSAValue:
+        """A shape of one extent: that of a tensor, or a multiple of it and a number."""
+        for multiple in (False, True):
+            for value, shapes in self.shapes.items():
+                if element_of(value) == i32 or len({len(shape) for shape in shapes}) > 1:
+                    continue
+                for axis, extents in enumerate(zip(*shapes, strict=True)):
+                    line = _line(extents, wanted)
+                    if line == (1, 1, 0) or (multiple and line is not None):
+                        return self._on_line(self._one_extent(value, axis), *line)
+        raise NoRecord(f"its extent {wanted[0]} follows from no tensor's at every size")
+
+    def _one_extent(self, value: SSAValue, axis: int) -> SSAValue:
+        whole = self._shape_of(value)
+        if len(self.shapes[value][0]) == 1:
+            return whole
+        place = axis | (axis + 1) << 8 | 1 << 16
+        return self.one(shape_ops.ShapeSliceOp, [whole], i32, place=place)
+
+    def _on_line(self, extent: SSAValue, factor: int, divisor: int, offset: int) -> SSAValue:
+        steps = ((shape_ops.MUL, factor, 1), (shape_ops.DIV, divisor, 1),
+                 (shape_ops.ADD if offset > 0 else shape_ops.SUB, abs(offset), 0))  # fmt: skip
+        for code, number, nothing in steps:
+            if number != nothing:
+                operands = [extent, self._numbers([number])]
+                extent = self.one(shape_ops.ShapeArithmeticOp, operands, i32, op=code)
+        return extent
 
     def transposed(self, x: SSAValue, order: Sequence[int]) -> SSAValue:
         """The value with reordered dimensions."""
@@ -152,6 +221,21 @@ class Recorder:
             LookupOp, [x], element, rank=len(self.shapes[x][0]), coefficients={"table": words},
             shape=eight(self.shapes[x][0]), **settings,
         )  # fmt: skip
+
+
+def _line(extents: Sequence[int], wanted: Sequence[int]) -> tuple[int, int, int] | None:
+    """(factor, divisor, offset) with which ``factor * extent / divisor + offset`` is wanted in
+    every sample; all are whole, and nothing is rounded. None where there are none."""
+    other = next((i for i, extent in enumerate(extents) if extent != extents[0]), None)
+    if other is None:
+        return None
+    slope = Fraction(wanted[0] - wanted[other], extents[0] - extents[other])
+    offset = wanted[0] - slope * extents[0]
+    fits = all(slope * e + offset == w for e, w in zip(extents, wanted, strict=True))
+    whole = all(slope.numerator * e % slope.denominator == 0 for e in extents)
+    if slope <= 0 or not fits or not whole:
+        return None
+    return slope.numerator, slope.denominator, int(offset)
 
 
 def eight(numbers: Sequence[int], rest: int = 0) -> tuple[int, ...]:

@@ -20,6 +20,7 @@ from xdsl.dialects.builtin import (
     Float32Type,
     StringAttr,
     TensorType,
+    i32,
 )
 from xdsl.ir import Attribute, SSAValue
 from xdsl.irdl import (
@@ -50,10 +51,11 @@ WORD = 4
 
 @dataclass(frozen=True)
 class Source:
-    """An operand of a record in the stream: a tensor of the network, or a coefficient."""
+    """An operand of a record in the stream: a tensor of the network, a coefficient, or a shape."""
 
     name: str
     is_coefficient: bool = False
+    is_shape: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,8 @@ class Record:
     ``number`` is its type in the stream, ``struct`` the parameter block. ``tensors`` are the
     operands that are made at run time; ``coefficients`` follow them in the stream, each with the
     parameter that says whether it is there ("" where it always is). ``scratch`` are the parameters
-    that hold the address of scratch memory, with the bytes that they need.
+    that hold the address of scratch memory, with the bytes that they need. ``shape_operands`` are
+    those of ``tensors`` that are shapes; ``makes_shape``: the result is one.
     """
 
     number: int
@@ -71,6 +74,8 @@ class Record:
     tensors: tuple[str, ...] = ("x",)
     coefficients: Mapping[str, str] = field(default_factory=dict[str, str])
     scratch: Mapping[str, Scratch] = field(default_factory=dict[str, Scratch])
+    shape_operands: tuple[str, ...] = ()
+    makes_shape: bool = False
 
 
 @dataclass(frozen=True)
@@ -149,7 +154,7 @@ class RecordOp(IRDLOperation, ABC):
         """The operands in the order of the stream."""
         record = cls.RECORD
         return [
-            *(Source(name) for name in record.tensors),
+            *(Source(name, is_shape=name in record.shape_operands) for name in record.tensors),
             *(Source(n, True) for n, given in record.coefficients.items() if not given or v[given]),
         ]
 
@@ -265,6 +270,11 @@ def needs(condition: bool, message: str) -> None:
     """Raises :class:`VerifyException` with the message unless the condition holds."""
     if not condition:
         raise VerifyException(message)
+
+
+def is_shape(value: SSAValue) -> bool:
+    """Whether a value is a shape, see :mod:`dialects.bm1684.record.shape_ops`."""
+    return tensor_type(value).element_type == i32
 
 
 def room(shape: Shape, is_float: bool) -> int:

@@ -15,6 +15,7 @@ from dialects.bm1684.record.local import LocalGroup
 from dialects.bm1684.record.stream import (
     FLOAT_SIZE,
     N4,
+    SHAPE_SIZE,
     Coefficient,
     Neuron,
     RecordCode,
@@ -100,6 +101,9 @@ def execute(
         except (VerifyException, ValueError, KeyError) as error:
             raise MachineError(index, f"{record.kind.name}: {error}") from None
         for neuron, array in zip(record.results, results, strict=True):
+            if neuron.is_shape:
+                table[neuron.id] = _Entry(array.shape, SHAPE_SIZE, 0, array)
+                continue
             is_float = array.dtype == np.float32
             if is_float != (record.data_size == FLOAT_SIZE):
                 raise MachineError(index, f"{record.kind.name} makes {array.dtype}, the record says"
@@ -153,6 +157,8 @@ def _load(neuron: Neuron, table: Mapping[int, _Entry], memory: Array, start: int
     if neuron.id not in table:
         raise ValueError(f"tensor {neuron.id} is read before it is made")
     entry = table[neuron.id]
+    if neuron.is_shape != (entry.size == SHAPE_SIZE):
+        raise ValueError(f"{neuron.id} is {'no ' if neuron.is_shape else 'a '}shape")
     if entry.array is not None:
         if neuron.address is not None:
             raise ValueError(f"tensor {neuron.id} lies in the user's buffer, the record has an"

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from xdsl.ir import SSAValue
 from xdsl.utils.exceptions import VerifyException
 
-from dialects.bm1684.record.base import RecordOp, is_float
+from dialects.bm1684.record.base import RecordOp, is_float, is_shape
 from dialects.bm1684.record.local import (
     COUNTED,
     FLOAT_SIZE,
@@ -30,12 +30,14 @@ from dialects.bm1684.record.reader import MAX_ID, Head, Reader, StreamError, rea
 from dialects.c_struct import Values
 
 __all__ = [
-    "BYTE_SIZE", "FLOAT_SIZE", "MAX_ID", "N1", "N4", "Coefficient", "Neuron", "Operand",
-    "RecordCode", "Stream", "StreamError", "pack", "store_mode", "unpack", "word_size",
+    "BYTE_SIZE", "FLOAT_SIZE", "MAX_ID", "N1", "N4", "SHAPE_SIZE", "Coefficient", "Neuron",
+    "Operand", "RecordCode", "Stream", "StreamError", "pack", "store_mode", "unpack", "word_size",
 ]  # fmt: skip
 
 BYTE_SIZE = 2
 """The word for the size of the data: float32 is 0, 8 bits."""
+SHAPE_SIZE = 3
+"""That of shapes, 32-bit integers."""
 N1, N4 = 0, 2
 """Store modes."""
 ONE_STEP = 1 << 16
@@ -45,10 +47,12 @@ BASE_FLAGS = COUNTED | WIDE
 
 @dataclass(frozen=True)
 class Neuron:
-    """A tensor of the network: its id, and its address, None for the user's buffer."""
+    """A tensor of the network: its id, and its address, None for the user's buffer. A shape has an
+    id alone."""
 
     id: int
     address: int | None = None
+    is_shape: bool = False
 
 
 @dataclass(frozen=True)
@@ -146,6 +150,8 @@ def _words_each(record: RecordCode) -> Sequence[int | None]:
 def _operand(operand: Operand, word: int | None = None) -> bytes:
     if isinstance(operand, Coefficient):
         return struct.pack("<Q", operand.address)
+    if operand.is_shape:
+        return words(operand.id)
     address = b"" if operand.address is None else struct.pack("<Q", operand.address)
     between = b"" if word is None else words(word)
     return words(int(operand.address is None), operand.id) + between + address
@@ -200,12 +206,25 @@ def _read_record(reader: Reader) -> RecordCode:
         if source.is_coefficient:
             found.append(Coefficient(reader.address()))
             continue
+        if source.is_shape:
+            found.append(_read_shape(reader))
+            continue
         neuron, between = _read_neuron(reader, int(kind.has_words(values)))
         extra += between
         found.append(neuron)
-    made = tuple(_read_neuron(reader, 0)[0] for _ in range(results))
+    made = tuple(
+        _read_shape(reader) if kind.RECORD.makes_shape else _read_neuron(reader, 0)[0]
+        for _ in range(results)
+    )
     modes = (head.data_size, head.input_mode, head.output_mode)
     return RecordCode(kind, values, extra, *modes, tuple(found), made)
+
+
+def _read_shape(reader: Reader) -> Neuron:
+    id = reader.word()
+    if id > MAX_ID:
+        raise StreamError(f"no shape at {reader.at}")
+    return Neuron(id, None, True)
 
 
 def _read_neuron(reader: Reader, count: int) -> tuple[Neuron, tuple[int, ...]]:
@@ -218,9 +237,11 @@ def _read_neuron(reader: Reader, count: int) -> tuple[Neuron, tuple[int, ...]]:
 
 def word_size(value: SSAValue) -> int:
     """The word for the size of a tensor's numbers."""
+    if is_shape(value):
+        return SHAPE_SIZE
     return FLOAT_SIZE if is_float(value) else BYTE_SIZE
 
 
 def store_mode(value: SSAValue) -> int:
     """How a tensor lies in memory: float32 1N, 8 bits 4N."""
-    return N1 if is_float(value) else N4
+    return N1 if is_float(value) or is_shape(value) else N4

@@ -6,8 +6,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from xdsl.dialects.builtin import FloatAttr, f32
-from xdsl.irdl import irdl_op_definition, prop_def, result_def, traits_def, var_operand_def
+from xdsl.dialects.builtin import FloatAttr, StringAttr, f32
+from xdsl.irdl import (
+    irdl_op_definition,
+    opt_prop_def,
+    prop_def,
+    result_def,
+    traits_def,
+    var_operand_def,
+)
 from xdsl.traits import Pure
 
 from dialects.constant import ConstantAttr
@@ -97,16 +104,19 @@ class InterpolateOp(UnaryOp):
     ``indices`` s is int32, ``weights`` w float32. Where a weight is 0 the second neighbour does not
     take part, and need not exist. Integer: weights are int8 in units of 1/128, from 0 to 127, and
     ``y = (x[s] * (128 - w) + x[s + 1] * w) >>r 7``; no sum leaves 16 bits. What has no second
-    neighbour is ``x[s]``.
+    neighbour is ``x[s]``. ``positions`` is the rule by which both follow from the sizes, as in
+    ufw.resize, for maps of other sizes.
     """
 
     name = "quant.interpolate"
     axis = prop_def(I64)
     indices = prop_def(ConstantAttr)
     weights = prop_def(ConstantAttr)
+    positions = opt_prop_def(StringAttr)
     traits = traits_def(WideSums())
     assembly_format = (
-        "$x `axis` $axis `indices` $indices `weights` $weights `tops` $tops attr-dict"
+        "$x `axis` $axis `indices` $indices `weights` $weights (`positions` $positions^)?"
+        " `tops` $tops attr-dict"
         " `:` type($x) `->` type($y)"
     )
 
