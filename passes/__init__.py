@@ -39,6 +39,7 @@ PASS_NAMES = (
     "npu-assign-waits",
     "verify-layers",
     "quant-float-averages",
+    "quant-float-resizes",
     "convert-quant-to-record",
     "record-allocate-ddr",
     "verify-records",

@@ -102,7 +102,7 @@ def _resize(c: Converter, op: ufw.ResizeOp) -> None:
             carried = weights == 1 << WEIGHT_SHIFT
             indices = indices + carried.astype(np.int32)
             weights = np.where(carried, 0, weights).astype(np.int8)
-        if not weights.any():
+        if not weights.any() and not (c.dynamic and op.mode.data == ufw.ResizeMode.LINEAR):
             x = taken(c, x, axis, indices, step)
             continue
         shape = list(types.shape_of(x))

@@ -4,27 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil, log2, prod
-from typing import Any
 
-import numpy as np
 from xdsl.context import Context
-from xdsl.dialects.builtin import ArrayAttr, ModuleOp, StringAttr
-from xdsl.ir import Attribute, SSAValue
+from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
-from xdsl.rewriter import InsertPoint, Rewriter
 
-from dialects.constant import ConstantAttr
-from dialects.function_properties import function_properties
 from dialects.quant import types
-from dialects.quant.base import QuantOp, ints
+from dialects.quant.base import ints
 from dialects.quant.compute import (
     AveragePoolOp,
-    DequantizeOp,
-    LookupOp,
-    PointwiseFunctionOp,
-    QuantizeOp,
 )
 from passes.module.functions import npu_functions
+from passes.records.in_float import InFloat
 from passes.records.windows import has_one_divisor, is_whole
 
 MOST_BITS = 13
@@ -65,59 +56,16 @@ def _in_float(pool: AveragePoolOp, largest: int) -> None:
     It is rounded to units of 2^-bits first, where rounding is sure: means are multiples of 1 over
     the divisor, so halves can be told from all else in float. Then one product, and one rounding.
     """
-    builder = _Builder(pool)
+    ops = InFloat(pool)
     bits = max(0, min(MOST_BITS, MOST_BITS - ceil(log2(largest))))
     ratio = types.scale_ratio(pool.x, pool.y)
     bits = 0 if ratio == 1 else bits
-    shape, kind = types.shape_of(pool.x), types.tensor_type(pool.x)
-    whole = types.int_tensor(shape, 1.0, kind.element_type == types.ui8)
-    x = builder.lookup(pool.x, whole)
-    x = builder.put(DequantizeOp, x, types.float_tensor(shape))
-    shape = types.shape_of(pool.y)
-    y = builder.put(AveragePoolOp, x, types.float_tensor(shape), **pool.properties)
+    properties = {name: value for name, value in pool.properties.items() if name != "tops"}
+    result = types.float_tensor(types.shape_of(pool.y))
+    y = ops.put(AveragePoolOp, ops.integers(pool.x), result, **properties)
     half_up = 2.0 ** -(2 + ceil(log2(largest)))
-    y = builder.function("power", y, scale=2.0**bits, shift=half_up)
+    y = ops.function("power", y, scale=2.0**bits, shift=half_up)
     if ratio != 1:
-        y = builder.function("round", y)
-        y = builder.function("power", y, scale=ratio * 2.0**-bits)
-    whole = types.int_tensor(shape, 1.0, types.is_unsigned(pool.y))
-    y = builder.put(QuantizeOp, y, whole)
-    table = ConstantAttr.of(np.arange(256, dtype=np.uint8))
-    Rewriter.replace_op(pool, builder.made(LookupOp, y, pool.y.type, pool.tops, table=table))
-
-
-@dataclass(frozen=True)
-class _Builder:
-    """Puts ops before a pooling."""
-
-    pool: AveragePoolOp
-
-    def made(
-        self, kind: type[QuantOp], x: SSAValue, result: Attribute, tops: Attribute,
-        **properties: Any,
-    ) -> QuantOp:
-        """An op that is nowhere yet."""
-        op = kind.create(
-            operands=[x], result_types=[result], properties={**properties, "tops": tops}
-        )
-        op.location = self.pool.location
-        return op
-
-    def put(
-        self, kind: type[QuantOp], x: SSAValue, result: Attribute, **properties: Any
-    ) -> SSAValue:
-        """The result of an op without a name."""
-        properties.pop("tops", None)
-        op = self.made(kind, x, result, ArrayAttr([StringAttr("")]), **properties)
-        Rewriter.insert_op(op, InsertPoint.before(self.pool))
-        return op.results[0]
-
-    def lookup(self, x: SSAValue, result: Attribute) -> SSAValue:
-        """The same numbers with another scale."""
-        table = ConstantAttr.of(np.arange(256, dtype=np.uint8))
-        return self.put(LookupOp, x, result, table=table)
-
-    def function(self, name: str, x: SSAValue, **parameters: float) -> SSAValue:
-        """A function of floats."""
-        properties = function_properties(name, parameters)
-        return self.put(PointwiseFunctionOp, x, types.float_tensor(types.shape_of(x)), **properties)
+        y = ops.function("round", y)
+        y = ops.function("power", y, scale=ratio * 2.0**-bits)
+    ops.replace(y)

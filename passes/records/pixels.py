@@ -16,7 +16,7 @@ from dialects.quant import types
 from dialects.quant.base import QuantOp, ints
 from dialects.quant.movement.pixels import NOWHERE, WEIGHT_SHIFT
 from passes.records.movement import cut
-from passes.records.pointwise import HALF_UP, converted
+from passes.records.pointwise import HALF_UP
 from passes.records.recorder import (
     NoRecord,
     Recorder,
@@ -166,7 +166,7 @@ def _multiplied(
     )  # fmt: skip
     y = c.reshaped(y, [(*s[:-1], matrix.shape[1]) for s in moved])
     y = c.transposed(y, [order.index(each) for each in range(rank)])
-    return y if element == f32 else converted(c, y, element)
+    return y if element == f32 else c.converted(y, element)
 
 
 def interpolate(c: Recorder, ops: Sequence[quant.InterpolateOp]) -> None:

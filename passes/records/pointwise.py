@@ -37,15 +37,6 @@ else."""
 SUM_BITS = 32767.0
 
 
-def converted(c: Recorder, x: Any, element: Any) -> Any:
-    """Another element type, rounded and saturated; no scale is applied."""
-    source, result = (pointwise.CODE_OF[types.numpy_of(e)] for e in (element_of(x), element))
-    return c.one(
-        pointwise.ConvertOp, [x], element, source=source, result=result,
-        input_mode=0 if source == 0 else 2, output_mode=0 if result == 0 else 2,
-    )  # fmt: skip
-
-
 def with_number(
     c: Recorder, code: int, x: Any, value: float, *, inversed: bool = False
 ) -> Any:
@@ -94,7 +85,7 @@ def quantize(c: Recorder, ops: Sequence[QuantizeOp]) -> None:
     x = with_number(c, pointwise.MUL, c.value(op.x), float(np.float32(1.0 / scale)))
     x = with_number(c, pointwise.ADD, x, ROUND)
     x = with_number(c, pointwise.SUB, x, ROUND)
-    c.values[op.y] = converted(c, x, element_of(op.y))
+    c.values[op.y] = c.converted(x, element_of(op.y))
 
 
 def dequantize(c: Recorder, ops: Sequence[DequantizeOp]) -> None:
@@ -208,7 +199,7 @@ def _integer_sum(c: Recorder, op: EltwiseOp, xs: list[Any]) -> Any:
             total = with_number(c, pointwise.MAX, total, -(SUM_BITS + 1) * unit)
     if shift:
         total = with_number(c, pointwise.ADD, total, HALF_UP)
-    return converted(c, total, element_of(op.y))
+    return c.converted(total, element_of(op.y))
 
 
 def _integer_others(c: Recorder, op: EltwiseOp, xs: list[Any]) -> Any:

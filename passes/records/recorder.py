@@ -16,7 +16,7 @@ from xdsl.utils.exceptions import VerifyException
 from dialects.bm1684.record import shape_ops
 from dialects.bm1684.record.base import RecordOp, Shape
 from dialects.bm1684.record.movement import COPY, INFER, ConstantOp, ReshapeOp, TransposeOp
-from dialects.bm1684.record.pointwise import LookupOp
+from dialects.bm1684.record.pointwise import CODE_OF, ConvertOp, LookupOp
 from dialects.c_struct import Values
 from dialects.quant import types
 from dialects.quant.base import QuantOp
@@ -139,9 +139,9 @@ class Recorder:
         if entries is None:
             batch_stays = all(g[0] == s[0] for g, s in zip(given, shapes, strict=True))
             if element != f32 and not batch_stays:
-                raise NoRecord(
-                    f"no reshape makes {shapes[0]} out of {given[0]} at every size of the network"
-                )
+                numbers = byte_values(element == types.ui8).astype(np.float32)
+                y = self.reshaped(self.looked_up(x, numbers, f32), shapes)
+                return self.converted(y, element)
             return self.one(shape_ops.ReshapeToOp, [x, self.shape(shapes)], element)
         return self.one(ReshapeOp, [x], element, rank=len(entries), shape=eight(entries))
 
@@ -212,6 +212,14 @@ class Recorder:
         if [*order] == [*range(len(order))]:
             return x
         return self.one(TransposeOp, [x], element_of(x), order=eight(order, 1))
+
+    def converted(self, x: SSAValue, element: Attribute) -> SSAValue:
+        """Another element type, rounded and saturated; no scale is applied."""
+        source, result = (CODE_OF[types.numpy_of(each)] for each in (element_of(x), element))
+        return self.one(
+            ConvertOp, [x], element, source=source, result=result,
+            input_mode=0 if source == 0 else 2, output_mode=0 if result == 0 else 2,
+        )  # fmt: skip
 
     def looked_up(self, x: SSAValue, table: Array, element: Attribute) -> SSAValue:
         """``table[byte]`` of 8-bit numbers: 256 numbers, of 8 bits or float32."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +30,7 @@ from xdsl.irdl import (
 from xdsl.traits import Pure
 from xdsl.utils.str_enum import StrEnum
 
+from dialects.positions import HALF, POSITIONS, linear_taps
 from dialects.ufw.facts import CarriesOn, FloatArray, FollowsOperand, MovesData, PassesOn
 from dialects.ufw.layer import LayerOp, Top, UnaryLayerOp, pairs, shape_of
 from dialects.ufw.movement.whole import MovementOp
@@ -359,23 +359,17 @@ class ResizeOp(UnaryLayerOp):
         before, after = self.crops[axis - 2]
         size = shape_of(self.bottom)[axis] - before - after
         out = self.size.get_values()[axis - 2]
-        found = [self._tap(i, size, out) for i in range(out)]
-        indices = np.array([before + index for index, _ in found], np.int32)
-        return indices, np.array([float(weight) for _, weight in found], np.float32)
+        if self.mode.data == ResizeMode.LINEAR:
+            indices, weights = linear_taps(self.positions.data.value, size, out)
+            return indices + np.int32(before), weights
+        found = [min(max(self._nearest(i, size, out), 0), size - 1) for i in range(out)]
+        return np.array(found, np.int32) + np.int32(before), np.zeros(out, np.float32)
 
-    def _tap(self, i: int, size: int, out: int) -> tuple[int, Fraction]:
-        half, linear = Fraction(1, 2), self.mode.data == ResizeMode.LINEAR
-        match self.positions.data:
-            case Positions.ALIGN_CORNERS:
-                at = Fraction(i * (size - 1), max(out - 1, 1))
-                at = at if linear else Fraction(int(at + half))
-            case Positions.HALF_PIXEL:
-                at = (i + half) * Fraction(size, out) - (half if linear else 0)
-            case _:
-                at = Fraction(i * size, out)
-        at = min(max(at, Fraction(0)), Fraction(size - 1))
-        index = int(at)
-        return index, at - index if linear else Fraction(0)
+    def _nearest(self, i: int, size: int, out: int) -> int:
+        place = POSITIONS[self.positions.data.value](i, size, out)
+        if self.positions.data == Positions.ASYMMETRIC:
+            return int(place)
+        return int(place + HALF)
 
     def meaning(self, inputs: Sequence[FloatArray]) -> list[FloatArray]:
         y = inputs[0]
