@@ -9,7 +9,7 @@ from dialects.bm1684.record import movement
 from dialects.quant import movement as quant
 from dialects.quant import types
 from dialects.quant.base import QuantOp, ints
-from passes.records.recorder import NoRecord, Recorder, eight, element_of, shapes_of, varies
+from passes.records.recorder import Recorder, ShapeFixed, eight, element_of, shapes_of, varies
 
 
 def reshape(c: Recorder, ops: Sequence[quant.ReshapeOp]) -> None:
@@ -55,8 +55,8 @@ def cut(
     begins, ends = (list(each) for each in zip(*bounds, strict=True))
     if not any(begins) and ends == list(sizes) and step == 1:
         return x
-    begin = _place(begins, sizes)
-    end = None if ends == list(sizes) else _place(ends, sizes)
+    begin = _place(c, begins, sizes)
+    end = None if ends == list(sizes) else _place(c, ends, sizes)
     if step > 1 and all(s - e < step for e, s in zip(ends, sizes, strict=True)):
         end = None
     shape = types.shape_of(x)
@@ -71,13 +71,14 @@ def cut(
     )  # fmt: skip
 
 
-def _place(places: Sequence[int], sizes: Sequence[int]) -> int:
+def _place(c: Recorder, places: Sequence[int], sizes: Sequence[int]) -> int:
     """A place along an axis: from its start, or negative from its end."""
     if not varies(places):
         return places[0]
     from_end = [place - size for place, size in zip(places, sizes, strict=True)]
     if varies(from_end) or from_end[0] >= 0:
-        raise NoRecord("it cuts at a place that depends on the size of the map")
+        sample = next(i for i, place in enumerate(places) if place != places[0])
+        raise ShapeFixed(c.location, "it cuts at a place that depends on the map's size", sample)
     return from_end[0]
 
 

@@ -20,6 +20,7 @@ from passes.records.pointwise import HALF_UP, converted
 from passes.records.recorder import (
     NoRecord,
     Recorder,
+    ShapeFixed,
     byte_values,
     eight,
     element_of,
@@ -44,8 +45,9 @@ def take(c: Recorder, ops: Sequence[quant.TakeOp]) -> None:
             c.values[op.y] = made
             return
     indices = [each.indices.array for each in ops]
-    if any(not np.array_equal(indices[0], other) for other in indices):
-        raise NoRecord("it takes elements by a rule that depends on the size of the map")
+    for sample, other in enumerate(indices):
+        if not np.array_equal(indices[0], other):
+            raise ShapeFixed(c.location, "it takes elements by a rule of the map's size", sample)
     size = types.shape_of(op.x)[axis]
     matrix = np.zeros((size, len(indices[0])), np.float32)
     inside = indices[0] != NOWHERE

@@ -124,9 +124,10 @@ class Recorder:
             return x
         entries = reshape_entries(given, shapes)
         if entries is None:
-            raise NoRecord(
-                f"no reshape makes {shapes[0]} out of {given[0]} at every size of the network"
-            )
+            sample = next(i for i in range(self.count)
+                          if reshape_entries(given[: i + 1], shapes[: i + 1]) is None)  # fmt: skip
+            message = f"no reshape makes {shapes[sample]} out of {given[sample]} there, too"
+            raise ShapeFixed(self.location, message, sample)
         element = element_of(x)
         return self.one(ReshapeOp, [x], element, rank=len(entries), shape=eight(entries))
 

@@ -14,7 +14,14 @@ from dialects.quant import types
 from dialects.quant.arithmetic import mean_factor
 from dialects.quant.base import ints
 from dialects.quant.compute import AveragePoolOp, ConvOp, MaxPoolOp, PoolOp
-from passes.records.recorder import NoRecord, Recorder, element_of, shapes_of, varies
+from passes.records.recorder import (
+    NoRecord,
+    Recorder,
+    ShapeFixed,
+    element_of,
+    shapes_of,
+    varies,
+)
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
@@ -129,7 +136,7 @@ def _matrix(
 # -- pooling ---------------------------------------------------------------------------------------
 
 
-def _end_pads(ops: Sequence[PoolOp]) -> tuple[int, int]:
+def _end_pads(c: Recorder, ops: Sequence[PoolOp]) -> tuple[int, int]:
     """The pads behind height and width with which windows counted by rounding down are those of
     the network at every size. Caffe rounds up, and has no window that begins behind the map."""
     op = ops[0]
@@ -137,10 +144,15 @@ def _end_pads(ops: Sequence[PoolOp]) -> tuple[int, int]:
     down = (pad[1], pad[3])
     upward = [min(end + s - 1, k - 1) for end, k, s in zip(down, kernel, stride, strict=True)]
     up = (upward[0], upward[1])
+    wrong: list[int] = []
     for ends in (up, down) if op.ceil_mode.value.data else (down, up):
-        if all(_window_counts(each, ends) == types.shape_of(each.y)[2:] for each in ops):
+        fits = [_window_counts(each, ends) == types.shape_of(each.y)[2:] for each in ops]
+        if all(fits):
             return ends
-    raise NoRecord("no pads give its windows at every size")
+        wrong.append(fits.index(False))
+    if not any(wrong):
+        raise NoRecord("no pads give its windows")
+    raise ShapeFixed(c.location, "no pads give its windows there, too", max(wrong))
 
 
 def _window_counts(op: PoolOp, ends: tuple[int, int]) -> tuple[int, ...]:
@@ -171,13 +183,13 @@ LOWEST = {f32: float(np.finfo(np.float32).min), types.si8: -128.0, types.ui8: 0.
 def max_pool(c: Recorder, ops: Sequence[MaxPoolOp]) -> None:
     op = ops[0]
     x, element = c.value(op.x), element_of(op.y)
-    window = _window(ops, x)
+    window = _window(c, ops, x)
     if not _fits(ops, window):
         x = padded(c, x, window.pop("pad"), LOWEST[element])
     c.values[op.y] = c.one(windows.PoolOp, [x], element, **window)
 
 
-def _window(ops: Sequence[PoolOp], x: Any) -> dict[str, Any]:
+def _window(c: Recorder, ops: Sequence[PoolOp], x: Any) -> dict[str, Any]:
     op = ops[0]
     sign = int(element_of(x) != types.ui8)
     settings: dict[str, Any] = {
@@ -186,7 +198,7 @@ def _window(ops: Sequence[PoolOp], x: Any) -> dict[str, Any]:
     }  # fmt: skip
     if is_whole(ops):
         return settings | {"is_global": 1}
-    pad, (bottom, right) = ints(op.pad), _end_pads(ops)
+    pad, (bottom, right) = ints(op.pad), _end_pads(c, ops)
     return settings | {"stride": tuple(ints(op.stride)), "pad": (pad[0], bottom, pad[2], right)}
 
 
@@ -207,7 +219,7 @@ def average_pool(c: Recorder, ops: Sequence[AveragePoolOp]) -> None:
     if element_of(op.y) != f32:
         c.values[op.y] = _integer_mean(c, ops, x)
         return
-    window = _window(ops, x)
+    window = _window(c, ops, x)
     if "is_global" in window:
         c.values[op.y] = c.one(windows.PoolOp, [x], f32, is_average=1, **window)
         return
@@ -217,7 +229,7 @@ def average_pool(c: Recorder, ops: Sequence[AveragePoolOp]) -> None:
         if excluded:
             raise NoRecord("its pads are wider, or its window is larger, than the firmware takes")
         x = padded(c, x, (top, bottom, left, right))
-        below, beside = (e - p for e, p in zip(_end_pads(ops), (bottom, right), strict=True))
+        below, beside = (e - p for e, p in zip(_end_pads(c, ops), (bottom, right), strict=True))
         window["pad"], excluded = (0, below, 0, beside), True
     c.values[op.y] = c.one(
         windows.PoolOp, [x], f32, is_average=1, valid_only=int(excluded), **window
