@@ -4,6 +4,7 @@ their tensors have in every sample of the network."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -122,6 +123,12 @@ class Recorder:
         given = self.shapes[x]
         if given == [*shapes]:
             return x
+        if reshape_entries(given, shapes) is None:
+            return self._reshaped_by_parts(x, shapes)
+        return self._reshaped_at_once(x, shapes)
+
+    def _reshaped_at_once(self, x: SSAValue, shapes: Sequence[Shape]) -> SSAValue:
+        given = self.shapes[x]
         entries = reshape_entries(given, shapes)
         if entries is None:
             sample = next(i for i in range(self.count)
@@ -130,6 +137,25 @@ class Recorder:
             raise ShapeFixed(self.location, message, sample)
         element = element_of(x)
         return self.one(ReshapeOp, [x], element, rank=len(entries), shape=eight(entries))
+
+    def _reshaped_by_parts(self, x: SSAValue, shapes: Sequence[Shape]) -> SSAValue:
+        """Each part is reshaped where it is the last: the axes before it keep their places, and a
+        reshape copies the extents of those."""
+        for old, new in reversed(reshape_parts(self.shapes[x], shapes)):
+            now, extents = self.shapes[x], [shape[new] for shape in shapes]
+            if [shape[old] for shape in now] == extents:
+                continue
+            rank, before = len(now[0]), old.start
+            rest = [*range(before), *range(old.stop, rank)]
+            x = self.transposed(x, [*rest, *range(before, old.stop)])
+            wanted = [
+                (*(shape[axis] for axis in rest), *part)
+                for shape, part in zip(now, extents, strict=True)
+            ]
+            x, rank = self._reshaped_at_once(x, wanted), len(wanted[0])
+            x = self.transposed(x, [*range(before), *range(len(rest), rank),
+                                    *range(before, len(rest))])  # fmt: skip
+        return x
 
     def transposed(self, x: SSAValue, order: Sequence[int]) -> SSAValue:
         """The value with reordered dimensions."""
@@ -170,6 +196,28 @@ def reshape_entries(given: Sequence[Shape], wanted: Sequence[Shape]) -> list[int
         else:
             entries.append(INFER)
     return entries if entries.count(INFER) <= 1 else None
+
+
+def reshape_parts(given: Sequence[Shape], wanted: Sequence[Shape]) -> list[tuple[slice, slice]]:
+    """The axes of both shapes in parts that hold equally many numbers in every sample, as many
+    parts as there are."""
+    parts: list[tuple[slice, slice]] = []
+    ends = len(given[0]), len(wanted[0])
+    begin = at = (0, 0)
+    while at != ends:
+        counts = [[prod(shape[begin[k] : at[k]]) for shape in shapes]
+                  for k, shapes in enumerate((given, wanted))]  # fmt: skip
+        if at != begin and counts[0] == counts[1] and begin[0] < at[0] and begin[1] < at[1]:
+            parts.append((slice(begin[0], at[0]), slice(begin[1], at[1])))
+            begin = at
+        elif begin == at:
+            at = min(at[0] + 1, ends[0]), min(at[1] + 1, ends[1])
+        elif (counts[0] <= counts[1] and at[0] < ends[0]) or at[1] == ends[1]:
+            at = at[0] + 1, at[1]
+        else:
+            at = at[0], at[1] + 1
+    parts.append((slice(begin[0], ends[0]), slice(begin[1], ends[1])))
+    return parts
 
 
 def varies(numbers: Sequence[object]) -> bool:
