@@ -27,6 +27,36 @@ def test_a_random_net(seed: int, precision: str, tmp_path: Path) -> None:
     assert not differences(dynamic, shapes, seed)
 
 
+MOVES = {
+    "shuffle": layer("ShuffleChannel", "data", "y", "shuffle_channel_param { group: 2 }"),
+    "pixels": layer("PixelShuffle", "data", "y", "pixel_shuffle_param { upscale_factor: 2 }"),
+}
+
+
+@pytest.mark.parametrize("name", MOVES)
+def test_moves_leave_every_dimension_free(name: str, tmp_path: Path) -> None:
+    dynamic = compiled(tmp_path, data_layer(5, 4, 7, 6) + MOVES[name], "INT8", 1)
+    assert {*dynamic.result.free} == {"batch", "height", "width"}
+    assert not differences(dynamic, [dynamic.largest, dynamic.smaller(Random(1))], 1)
+
+
+EDGES = (
+    data_layer(3, 1, 6, 5)
+    + layer("Convolution", "data", "c", "convolution_param { num_output: 2 kernel_size: 1 pad: 2 }")
+    + layer("InnerProduct", "data", "f", "inner_product_param { num_output: 3 }")
+    + layer("Pooling", "data", "p", "pooling_param { pool: AVE global_pooling: true }")
+    + layer("MVN", "p", "m")
+)
+"""Windows in the pads alone, a matrix behind a map of one channel, a deviation of 0."""
+
+
+@pytest.mark.parametrize("precision", ["FP32", "INT8"])
+def test_what_the_firmware_was_wrong_with(precision: str, tmp_path: Path) -> None:
+    dynamic = compiled(tmp_path, EDGES, precision, 1)
+    assert {*dynamic.result.free} == {"batch"}
+    assert not differences(dynamic, [dynamic.largest, [(2, 1, 6, 5)]], 1)
+
+
 NET = (
     data_layer(3, 4, 12, 10)
     + layer("Convolution", "data", "c", "convolution_param { num_output: 8 kernel_size: 3 }")
