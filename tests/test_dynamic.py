@@ -21,7 +21,7 @@ from bmnetu.ways.levels import DYNAMIC_LEVELS
 from dialects.bm1684.record.stream import RecordCode, pack, unpack
 from tests import detection_nets as nets
 from tests.broken import FILES, PIPELINE
-from tests.calibration.harness import data_layer, layer
+from tests.calibration.harness import Files, data_layer, layer
 from tests.networks import random_weights
 
 FREE = {"FP32": {"batch": 2}, "INT8": {"batch": 5, "height": 9, "width": 9}}
@@ -168,7 +168,7 @@ TEXTS = {
                  "quant-fold-constants,quant-drop-unread,quant-fuse-relu,convert-quant-to-record,"
                  "record-allocate-ddr",
     (1, "INT8"): "convert-ufw-to-quant{dynamic=true},quant-fold-constants,quant-drop-unread,"
-                 "quant-float-averages,keep-reference,convert-quant-to-record,record-allocate-ddr",
+                 "quant-float-averages,quant-float-resizes,keep-reference,convert-quant-to-record,record-allocate-ddr",
 }  # fmt: skip
 
 
@@ -208,6 +208,66 @@ def test_steps_are_in_the_result(tmp_path: Path) -> None:
     assert result.fixed == {"batch": "the largest is 1"}
     assert "free at run time: height up to 16 in steps of 2, width up to 16 in steps of 2" in lines
     assert "note: batch is fixed: the largest is 1" in lines
+
+
+def in_precision(folder: Path, text: str, precision: str) -> tuple[CompileResult, list[str]]:
+    """Compiles a net of its own, calibrated for INT8, and what it said."""
+    files, lines = Files.of(folder, text), list[str]()
+    model, weight = files.model, files.weight
+    if precision == "INT8":
+        flags = {"th_method": "MAX", "equalize": False, "adaptive_rounding": False}
+        found = files.calibrate(files.samples(count=2), **flags).result
+        model, weight = found.prototxt, found.umodel
+    outdir = folder / "compiled"
+    return bmnetu.compile(model, weight, outdir, dyn=True, report=lines.append), lines
+
+
+@pytest.mark.parametrize("precision", FILES)
+@pytest.mark.parametrize("factor", ["zoom_factor: 2", "zoom_factor: 3"])
+def test_an_interp_with_a_factor_is_free(factor: str, precision: str, tmp_path: Path) -> None:
+    text = data_layer(3, 2, 9, 11) + layer("Interp", "data", "y", f"interp_param {{ {factor} }}")
+    result, lines = in_precision(tmp_path, text, precision)
+    assert result.precision == precision
+    assert result.free == {"batch": 3, "height": 9, "width": 11}
+    assert set(result.steps.values()) == {1}
+    assert result.fixed == {}
+    (passed,) = (line for line in lines if line.startswith("compare passed"))
+    assert "; as well at " in passed
+    assert result.bmodel is not None
+    stage = read(result.bmodel.read_bytes(), "it").nets[0].stages[0]
+    kinds = [record.kind.name for record in unpack(stage.records, 1, 1).groups
+             if isinstance(record, RecordCode)]  # fmt: skip
+    assert kinds.count("record.resize") == 2
+    assert "record.shape_of" in kinds
+
+
+def test_an_interp_that_rounds_its_size_is_fixed(tmp_path: Path) -> None:
+    """Half the size, rounded up, is no multiple of it at every size."""
+    text = data_layer(3, 2, 9, 11)
+    text += layer("Interp", "data", "y", "interp_param { shrink_factor: 2 }")
+    result, _ = in_precision(tmp_path, text, "FP32")
+    assert result.free == {"batch": 3}
+    for name, extent in (("height", 5), ("width", 6)):
+        assert f"its extent {extent} follows from no tensor's" in result.fixed[name]
+
+
+def test_an_interp_to_a_size_leaves_its_map_free(tmp_path: Path) -> None:
+    text = data_layer(3, 2, 9, 11)
+    text += layer("Interp", "data", "y", "interp_param { height: 12 width: 20 }")
+    result, _ = in_precision(tmp_path, text, "INT8")
+    assert result.free == {"batch": 3, "height": 9, "width": 11}
+    assert result.findings is not None
+    assert {y.shape[2:] for y in result.findings.outputs.values()} == {(12, 20)}
+
+
+@pytest.mark.parametrize("precision", FILES)
+def test_a_reorg_has_steps_of_its_stride(precision: str, tmp_path: Path) -> None:
+    text = data_layer(3, 4, 8, 12) + layer("Reorg", "data", "y", "reorg_param { stride: 2 }")
+    result, _ = in_precision(tmp_path, text, precision)
+    assert result.free == {"batch": 3, "height": 8, "width": 12}
+    assert result.steps == {"batch": 1, "height": 2, "width": 2}
+    assert result.findings is not None
+    assert result.findings.smaller
 
 
 def test_a_net_that_is_free_in_nothing(tmp_path: Path) -> None:

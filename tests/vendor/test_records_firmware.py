@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ from bmnetu.bmodel import (
     write,
 )
 from dialects.bm1684.chip import BM1684
-from dialects.bm1684.record import movement, pointwise, reductions, windows
+from dialects.bm1684.record import movement, pointwise, reductions, shape_ops, windows
 from dialects.bm1684.record.base import RecordOp, Shape
 from dialects.bm1684.record.machine import execute
 from dialects.bm1684.record.ops import ALL_OPS
@@ -31,6 +31,7 @@ from dialects.bm1684.record.stream import (
     FLOAT_SIZE,
     N1,
     N4,
+    SHAPE_SIZE,
     Coefficient,
     Neuron,
     Operand,
@@ -401,7 +402,175 @@ REDUCES = [
     reduce(reductions.MAX, (1,), keep=0), reduce(reductions.MIN, (2, 3), keep=0),
 ]  # fmt: skip
 
-CASES: dict[type[RecordOp], list[Case]] = {
+# -- shapes ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Step:
+    """A record in a chain. ``xs``: "x0", "x1", ... are the chain's inputs, other names results of
+    the steps before."""
+
+    name: str
+    kind: type[RecordOp]
+    xs: Sequence[str] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Records one behind the other, of which the last makes an output of the network: a shape
+    alone is none. ``shapes`` are those of the inputs at each launch."""
+
+    steps: Sequence[Step]
+    shapes: Sequence[Sequence[Shape]]
+    kind: Any = F32
+    positive: ClassVar = False
+
+    @property
+    def given(self) -> Sequence[Any]:
+        """The types of the inputs."""
+        return (self.kind,) * len(self.shapes[0])
+
+    @property
+    def made(self) -> Any:
+        """The type of the output."""
+        return self.kind
+
+
+def shape_of(name: str, x: str = "x0") -> Step:
+    return Step(name, shape_ops.ShapeOfOp, [x])
+
+
+def fixed(name: str, *given: int) -> Step:
+    return Step(name, shape_ops.ShapeNumbersOp, (), {"count": len(given), "numbers": eight(given)})
+
+
+def part(name: str, x: str, begin: int, end: int) -> Step:
+    return Step(name, shape_ops.ShapeSliceOp, [x], {"place": begin | end << 8 | 1 << 16})
+
+
+def compute(name: str, a: str, op: int, b: str) -> Step:
+    return Step(name, shape_ops.ShapeArithmeticOp, [a, b], {"op": op})
+
+
+def join(name: str, *xs: str) -> Step:
+    return Step(name, shape_ops.ShapeJoinOp, xs, {"count": len(xs)})
+
+
+def to(shape: str, x: str = "x0") -> Step:
+    return Step("y", shape_ops.ReshapeToOp, [x, shape])
+
+
+def resized(shape: str, rule: str = "asymmetric") -> Step:
+    v = {} if rule == "asymmetric" else {rule: 1}
+    return Step("y", shape_ops.ResizeOp, ["x0", shape], v)
+
+
+def each_kind(steps: Sequence[Step], *shapes: Sequence[Shape]) -> list[Chain]:
+    """The chain for floats and for 8-bit numbers."""
+    return [Chain(steps, shapes, kind) for kind in (F32, I8, U8)]
+
+
+def smaller(*steps: Step, shape: Shape = MAP) -> Chain:
+    return Chain(steps, maps(shape))
+
+
+ADD, SUB, MUL, DIV = shape_ops.ADD, shape_ops.SUB, shape_ops.MUL, shape_ops.DIV
+RULES = ("align_corners", "half_pixel", "asymmetric")
+
+SHAPE_OFS: list[Chain] = [
+    *each_kind([shape_of("s", "x1"), to("s")], [MAP, (5, 9, 8, 4)], [(3, 4, 7, 5), (3, 7, 5, 4)]),
+    *each_kind([shape_of("s", "x1"), to("s")], [MAP, (5, 288)], [(3, 4, 7, 5), (3, 140)]),
+    *each_kind([shape_of("s", "x1"), to("s")], [(5, 24), (5, 4, 6)], [(2, 18), (2, 6, 3)]),
+    Chain([shape_of("s", "x1"), to("s")], [[MAP, (20, 9, 8)], [(3, 4, 7, 5), (12, 7, 5)]]),
+    Chain([shape_of("s", "x1"), Step("a", shape_ops.ReshapeToOp, ["x0", "s"]), shape_of("t", "a"),
+           fixed("k", 2, 1), fixed("l", 1, 2), compute("u", "t", MUL, "k"),
+           compute("v", "u", DIV, "l"), to("v", "a")], [[MAP, (20, 72)], [(3, 4, 6, 5), (12, 30)]]),
+    Chain([shape_of("s", "x1"), resized("s")],
+          [[MAP, (5, 4, 13, 11)], [(3, 4, 7, 5), (3, 4, 9, 2)]]),
+]
+SHAPE_NUMBERS: list[Chain] = [
+    *each_kind([fixed("n", 3, 4), shape_of("x"), part("b", "x", 0, 1), join("s", "b", "n"),
+                to("s")], [(5, 12)], [(2, 12)]),
+    *(Chain([fixed("s", 3, 4, 10, 10), resized("s", rule)], [[(3, 4, 9, 8)], [(3, 4, 7, 5)]])
+      for rule in RULES),
+    Chain([fixed("s", 6, 2, 3, 2), to("s")], [[(3, 4, 3, 2)], [(3, 2, 3, 4)]]),
+    Chain([fixed("s", 72), to("s")], [[(3, 4, 3, 2)], [(3, 2, 3, 4)]]),
+]
+SHAPE_SLICES: list[Chain] = [
+    *each_kind([shape_of("x"), part("n", "x", 0, 1), part("c", "x", 1, 2), part("m", "x", 2, 4),
+                join("s", "n", "m", "c"), to("s")], [MAP], [(3, 4, 7, 5)]),
+    *each_kind([shape_of("x"), part("s", "x", 0, 4), to("s")], [MAP], [(3, 4, 7, 5)]),
+    smaller(shape_of("x"), part("a", "x", 1, 3), part("n", "x", 0, 1), part("w", "x", 3, 4),
+            join("s", "w", "a", "n"), to("s")),
+    smaller(shape_of("x"), part("a", "x", 1, 4), part("b", "a", 1, 3), part("c", "x", 0, 2),
+            join("s", "b", "c"), to("s")),
+]
+SHAPE_ARITHMETICS: list[Chain] = [
+    smaller(shape_of("x"), part("n", "x", 0, 1), part("c", "x", 1, 2), part("m", "x", 2, 4),
+            compute("nc", "n", MUL, "c"), join("s", "nc", "m"), to("s")),
+    *each_kind([shape_of("x"), part("n", "x", 0, 1), part("c", "x", 1, 2), part("h", "x", 2, 3),
+                part("w", "x", 3, 4), fixed("two", 2), compute("d", "c", DIV, "two"),
+                compute("t", "h", MUL, "two"), join("s", "n", "d", "t", "w"), to("s")],
+               [MAP], [(3, 4, 7, 5)]),
+    *each_kind([shape_of("a", "x1"), part("n", "a", 0, 2), part("h", "a", 2, 3), fixed("k", 3),
+                compute("g", "h", ADD, "k"), join("s", "n", "g"), to("s")],
+               [(5, 36), (5, 4, 6)], [(2, 28), (2, 4, 4)]),
+    *each_kind([shape_of("a", "x1"), part("n", "a", 0, 2), part("h", "a", 2, 3), fixed("k", 3),
+                compute("g", "h", SUB, "k"), join("s", "n", "g"), to("s")],
+               [(5, 36), (5, 4, 12)], [(2, 28), (2, 4, 10)]),
+    smaller(shape_of("x"), fixed("k", 1, 1, 2, 3), compute("s", "x", MUL, "k"), resized("s")),
+    smaller(shape_of("x"), fixed("k", 1, 1, 3, 3), fixed("l", 1, 1, 2, 2),
+            compute("t", "x", MUL, "k"), compute("s", "t", DIV, "l"), resized("s", "half_pixel")),
+    smaller(shape_of("x"), part("n", "x", 0, 2), part("m", "x", 2, 4), fixed("k", 1, 2),
+            compute("l", "m", SUB, "k"), join("s", "n", "l"), resized("s", "align_corners")),
+]
+SHAPE_JOINS: list[Chain] = [
+    *each_kind([shape_of("x"), join("s", "x"), to("s")], [MAP], [(3, 4, 7, 5)]),
+    *each_kind([shape_of("x"), part("n", "x", 0, 1), part("h", "x", 2, 4), fixed("two", 2, 2),
+                join("s", "n", "two", "h"), to("s")], [MAP], [(3, 4, 7, 5)]),
+    *each_kind([shape_of("x"), part("n", "x", 0, 1), fixed("one", 1), part("a", "x", 1, 2),
+                part("h", "x", 2, 3), part("w", "x", 3, 4),
+                join("s", "n", "one", "h", "one", "w", "a", "one", "one"), to("s")],
+               [MAP], [(3, 4, 7, 5)]),
+]
+THERE_AND_BACK = [
+    shape_of("s", "x1"), shape_of("t"), Step("a", shape_ops.ReshapeToOp, ["x0", "s"]), to("t", "a")
+]  # fmt: skip
+RESHAPES_TO: list[Chain] = [
+    *each_kind(THERE_AND_BACK, [MAP, (5, 9, 8, 4)], [(3, 4, 7, 5), (3, 7, 5, 4)]),
+    *each_kind(THERE_AND_BACK, [(5, 70, 6), (5, 20, 3, 7)], [(2, 66, 4), (2, 11, 4, 6)]),
+    *each_kind([shape_of("s", "x1"), to("s")], [(9, 100), (9, 2, 1, 5, 10)],
+               [(8, 64), (8, 4, 4, 2, 2)]),
+    Chain(THERE_AND_BACK, [[MAP, (9, 5, 32)], [(3, 4, 7, 5), (7, 5, 12)]]),
+    Chain([shape_of("s", "x1"), to("s")], [[(2, 3, 4), (24,)], [(1, 3, 4), (12,)]]),
+]  # fmt: skip
+
+
+def resizes(rule: str) -> list[Chain]:
+    """To twice the size at run time, to the size of another input, and from maps of one pixel."""
+    twice = [shape_of("x"), fixed("k", 1, 1, 2, 2), compute("s", "x", MUL, "k"), resized("s", rule)]
+    like = [shape_of("s", "x1"), resized("s", rule)]
+    half = [shape_of("x"), fixed("k", 1, 1, 2, 2), compute("s", "x", DIV, "k"), resized("s", rule)]
+    pairs: list[list[Shape]] = [
+        [MAP, (5, 4, 17, 5)], [(3, 4, 7, 5), (3, 4, 7, 12)], [(1, 4, 1, 1), (1, 4, 3, 2)],
+        [(2, 4, 6, 5), (2, 4, 1, 1)],
+    ]  # fmt: skip
+    wide: list[list[Shape]] = [[(2, 70, 30, 40)], [(1, 70, 29, 37)], [(2, 70, 1, 40)],
+                               [(1, 70, 3, 1)]]  # fmt: skip
+    return [
+        Chain(twice, [[MAP], [(3, 4, 7, 5)], [(1, 4, 1, 1)], [(2, 4, 6, 1)]]), Chain(like, pairs),
+        Chain([Step("t", movement.TransposeOp, ["x0"], {"order": eight((0, 1, 3, 2), 1)}),
+               shape_of("s", "t"), fixed("k", 1, 1, 2, 3), compute("u", "s", MUL, "k"),
+               Step("y", shape_ops.ResizeOp, ["t", "u"], resized("u", rule).parameters)],
+              [[MAP], [(3, 4, 7, 5)]]),
+        Chain(half, [[MAP], [(3, 4, 7, 5)], [(1, 4, 2, 2)], [(2, 4, 6, 3)]]), Chain(twice, wide),
+    ]  # fmt: skip
+
+
+RESIZES = [each for rule in RULES for each in resizes(rule)]
+
+CASES: dict[type[RecordOp], Sequence[Case | Chain]] = {
     windows.ConvOp: CONVS, windows.PoolOp: POOLS, windows.MatrixOp: MATRICES,
     windows.MatMulOp: MATMULS, pointwise.SelectOp: SELECTS, pointwise.BinaryOp: BINARIES,
     pointwise.ConstBinaryOp: CONSTS, pointwise.ConvertOp: CONVERTS, pointwise.LookupOp: LOOKUPS,
@@ -410,13 +579,22 @@ CASES: dict[type[RecordOp], list[Case]] = {
     movement.SliceOp: SLICES, movement.PadOp: PADS, movement.TileOp: TILES,
     movement.BroadcastLikeOp: LIKES, movement.ReverseOp: REVERSES,
     reductions.SoftmaxOp: SOFTMAXES, reductions.ReduceOp: REDUCES,
+    shape_ops.ShapeOfOp: SHAPE_OFS, shape_ops.ShapeNumbersOp: SHAPE_NUMBERS,
+    shape_ops.ShapeSliceOp: SHAPE_SLICES, shape_ops.ShapeArithmeticOp: SHAPE_ARITHMETICS,
+    shape_ops.ShapeJoinOp: SHAPE_JOINS, shape_ops.ReshapeToOp: RESHAPES_TO,
+    shape_ops.ResizeOp: RESIZES,
 }  # fmt: skip
+
+
+def sizes_of(kind: Any) -> tuple[int, int]:
+    """The words for the size of a type's numbers and for how they are stored."""
+    return (FLOAT_SIZE, N1) if kind is F32 else (BYTE_SIZE, N4)
 
 
 class Bench:
     """A network of all cases of a record, each with inputs and outputs of its own."""
 
-    def __init__(self, kind: type[RecordOp], cases: Sequence[Case]) -> None:
+    def __init__(self, kind: type[RecordOp], cases: Sequence[Case | Chain]) -> None:
         self.coeff = bytearray()
         self.free = START + MEMORY // 2
         self.inputs: list[tuple[str, Any, list[Shape], bool]] = []
@@ -426,7 +604,9 @@ class Bench:
         self.records: list[RecordCode] = []
         self.ids = 0
         for number, case in enumerate(cases):
-            if kind is movement.ConstantOp:
+            if isinstance(case, Chain):
+                self._add_chain(number, case)
+            elif kind is movement.ConstantOp:
                 self._add_constant(number, case)
             else:
                 self._add(number, kind, case)
@@ -461,6 +641,35 @@ class Bench:
         v = {**pointwise.BinaryOp.RECORD.struct.defaults, **added}
         self._record(pointwise.BinaryOp, v, case, [x, constant], y)
 
+    def _add_chain(self, number: int, chain: Chain) -> None:
+        largest = {f"x{i}": shape for i, shape in enumerate(chain.shapes[0])}
+        tensors = {name: self._input(chain, i, f"{name}.{number}")
+                   for i, name in enumerate(largest)}  # fmt: skip
+        size, mode = sizes_of(chain.made)
+        for step in chain.steps:
+            kind, xs = step.kind, [largest[x] for x in step.xs]
+            v = {**kind.RECORD.struct.defaults, **step.parameters}
+            kind.check(v)
+            (shape,) = kind.shapes(v, (), xs)
+            for name, nbytes in kind.RECORD.scratch.items():
+                v[name] = self._room(nbytes(xs, [shape], chain.made is F32))
+            if kind.RECORD.makes_shape:
+                made = Neuron(self._id(), None, True)
+            elif step is chain.steps[-1]:
+                made = self._output(f"y{number}", chain, shape)
+            else:
+                made = Neuron(self._id(), self._room(tensor_bytes(
+                    DataType[np.dtype(chain.made).name.upper()], StoreMode(mode), shape)))
+            sources = [tensors[x] for x in step.xs]
+            modes = (
+                N1 if not sources or sources[0].is_shape else mode,
+                N1 if made.is_shape else mode,
+            )
+            self.records.append(RecordCode(
+                kind, v, (), SHAPE_SIZE if made.is_shape else size, *modes, tuple(sources), (made,)
+            ))  # fmt: skip
+            tensors[step.name], largest[step.name] = made, shape
+
     def _id(self) -> int:
         self.ids += 1
         return self.ids
@@ -476,13 +685,13 @@ class Bench:
         self.coeff += np.ascontiguousarray(array).tobytes()
         return Coefficient(at)
 
-    def _input(self, case: Case, at: int, name: str) -> Neuron:
+    def _input(self, case: Case | Chain, at: int, name: str) -> Neuron:
         shapes = [each[at] for each in case.shapes]
         self.inputs.append((name, case.given[at], shapes, case.positive))
         self.input_ids.append(self._id())
         return Neuron(self.ids)
 
-    def _output(self, name: str, case: Case, shape: Shape) -> Neuron:
+    def _output(self, name: str, case: Case | Chain, shape: Shape) -> Neuron:
         self.outputs.append((name, case.made, shape))
         self.output_ids.append(self._id())
         return Neuron(self.ids)
@@ -491,7 +700,7 @@ class Bench:
         self, kind: type[RecordOp], v: Mapping[str, Any], case: Case, sources: Sequence[Operand],
         result: Neuron,
     ) -> None:
-        size, output = (FLOAT_SIZE, N1) if case.made is F32 else (BYTE_SIZE, N4)
+        size, output = sizes_of(case.made)
         source = N1 if case.given[0] is F32 else N4
         self.records.append(
             RecordCode(kind, v, case.extra, size, source, output, tuple(sources), (result,))
@@ -527,7 +736,7 @@ class Bench:
         """Random inputs at the shapes of this number."""
         found: dict[str, Array] = {}
         for name, kind, shapes, positive in self.inputs:
-            array = numbers(shapes[index], kind)
+            array = numbers(shapes[min(index, len(shapes) - 1)], kind)
             found[name] = np.abs(array) + F32(0.01) if positive else array
         return found
 
@@ -550,6 +759,6 @@ def test_a_record(kind: type[RecordOp], tmp_path: Path) -> None:
     bench = Bench(kind, cases)
     path = tmp_path / "records.bmodel"
     path.write_bytes(write(bench.bmodel()))
-    given = [bench.given(index) for index in range(2)]
+    given = [bench.given(index) for index in range(max(len(case.shapes) for case in cases))]
     for inputs, found in zip(given, run_bmodel_often(path, given), strict=True):
         assert not unlike(found, bench.expected(inputs))

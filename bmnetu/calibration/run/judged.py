@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from xdsl.dialects.builtin import ArrayAttr, FunctionType, ModuleOp, StringAttr
 from xdsl.dialects.func import FuncOp, ReturnOp
@@ -28,8 +29,9 @@ def judged_values(function: FuncOp) -> dict[str, SSAValue]:
     last = function.body.block.last_op
     assert isinstance(last, ReturnOp)
     found: dict[str, SSAValue] = {}
+    origins = _Origins.of(function)
     for name, value in zip(names_of(function, "output_names"), last.operands, strict=True):
-        read = dict.fromkeys(_read(value)) if _is_of_host(value) else {}
+        read = origins.read(value) if value in origins.of_host else ()
         found |= {_top(each): each for each in read} or {name: value}
     return found
 
@@ -55,33 +57,46 @@ def judged(module: ModuleOp) -> ModuleOp:
     return module
 
 
-def _is_of_host(value: SSAValue) -> bool:
-    """Whether a host layer makes the numbers, or those that they are computed from."""
-    op = value.owner
-    if isinstance(op, HostOp):
-        return True
-    return isinstance(op, LayerOp) and any(map(_is_of_host, op.operands))
+@dataclass(frozen=True)
+class _Origins:
+    """Where the values of a function come from: ``of_host``, those that a host layer makes or that
+    are computed from such; ``computed``, those that a layer computes from the inputs of the net."""
 
+    of_host: set[SSAValue]
+    computed: set[SSAValue]
 
-def _read(value: SSAValue) -> Iterator[SSAValue]:
-    """What is read of the layers before, by the host layers that make a value."""
-    op = value.owner
-    assert isinstance(op, LayerOp)
-    for operand in op.operands:
-        if _is_of_host(operand):
-            yield from _read(operand)
-        elif _is_computed(operand):
-            yield operand
+    @staticmethod
+    def of(function: FuncOp) -> _Origins:
+        """In the order of the layers, each once."""
+        found = _Origins(set(), set())
+        for op in function.body.block.ops:
+            if not isinstance(op, LayerOp):
+                continue
+            if isinstance(op, HostOp) or not found.of_host.isdisjoint(op.operands):
+                found.of_host.update(op.results)
+            moves = op.has_trait(MovesData) or op.has_trait(JoinsOperands)
+            passes_on = not moves or not found.computed.isdisjoint(op.operands)
+            if passes_on and not isinstance(op, PriorBoxOp):
+                found.computed.update(op.results)
+        return found
 
-
-def _is_computed(value: SSAValue) -> bool:
-    """Whether a layer computes the numbers from the inputs of the net."""
-    op = value.owner
-    if not isinstance(op, LayerOp) or isinstance(op, PriorBoxOp):
-        return False
-    if op.has_trait(MovesData) or op.has_trait(JoinsOperands):
-        return any(map(_is_computed, op.operands))
-    return True
+    def read(self, value: SSAValue) -> Iterator[SSAValue]:
+        """What is read of the layers before, by the host layers that make a value; each once, in
+        the order of the layers' inputs."""
+        todo, seen = [value], {value}
+        while todo:
+            op = todo.pop(0).owner
+            assert isinstance(op, LayerOp)
+            inner: list[SSAValue] = []
+            for operand in op.operands:
+                if operand in seen:
+                    continue
+                seen.add(operand)
+                if operand in self.of_host:
+                    inner.append(operand)
+                elif operand in self.computed:
+                    yield operand
+            todo = inner + todo
 
 
 def _top(value: SSAValue) -> str:

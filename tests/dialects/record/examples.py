@@ -7,10 +7,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from xdsl.dialects.builtin import TensorType, f32
+from xdsl.dialects.builtin import TensorType, f32, i32
 from xdsl.ir import Attribute, Block
 
-from dialects.bm1684.record import eltwise, movement, pointwise, reductions, windows
+from dialects.bm1684.record import (
+    eltwise,
+    movement,
+    pointwise,
+    reductions,
+    shape_ops,
+    windows,
+)
 from dialects.bm1684.record.base import RecordOp
 from dialects.c_struct import Values
 from dialects.quant import types
@@ -32,13 +39,17 @@ def made(
     xs: Sequence[Shape],
     results: Sequence[Attribute],
     *,
-    element: Attribute = f32,
+    element: Attribute | Sequence[Attribute] = f32,
     extra: Sequence[int] = (),
     coefficients: Mapping[str, Array] | None = None,
     **parameters: Any,
 ) -> RecordOp:
-    """A record on arguments of these shapes; the results are named y0, y1, ..."""
-    block = Block(arg_types=[TensorType(element, x) for x in xs])
+    """A record on arguments of these shapes; the results are named y0, y1, ...
+
+    ``element`` is that of all arguments, or there is one for each.
+    """
+    elements = [element] * len(xs) if isinstance(element, Attribute) else element
+    block = Block(arg_types=[TensorType(e, x) for e, x in zip(elements, xs, strict=True)])
     tops = [f"y{i}" for i in range(len(results))]
     op = kind(
         block.args, results, tops, parameters, extra=extra, coefficients=coefficients
@@ -139,6 +150,30 @@ EXAMPLES: dict[str, Callable[[], RecordOp]] = {
     "record.reduce": lambda: made(
         reductions.ReduceOp, [MAP], result(*ONES), keep=1, count=2, axes=eight(2, 3),
         method=reductions.SUM,
+    ),
+    "record.shape_of": lambda: made(shape_ops.ShapeOfOp, [MAP], result(*MAP, element=i32)),
+    "record.shape_numbers": lambda: made(
+        shape_ops.ShapeNumbersOp, [], result(3, 7, element=i32), count=2, numbers=eight(3, 7)
+    ),
+    "record.shape_slice": lambda: made(
+        shape_ops.ShapeSliceOp, [MAP], result(6, 5, element=i32), element=i32,
+        place=2 | 4 << 8 | 1 << 16,
+    ),
+    "record.shape_arithmetic": lambda: made(
+        shape_ops.ShapeArithmeticOp, [(7, 9), (2, 3)], result(3, 3, element=i32), element=i32,
+        op=shape_ops.DIV,
+    ),
+    "record.shape_join": lambda: made(
+        shape_ops.ShapeJoinOp, [(4,), (3, 2), (5,)], result(4, 3, 2, 5, element=i32), element=i32,
+        count=3,
+    ),
+    "record.reshape_to": lambda: made(
+        shape_ops.ReshapeToOp, [MAP, (4, 8, 15)], result(4, 8, 15, element=types.si8),
+        element=(types.si8, i32),
+    ),
+    "record.resize": lambda: made(
+        shape_ops.ResizeOp, [MAP, (4, 4, 9, 10)], result(4, 4, 9, 10), element=(f32, i32),
+        half_pixel=1,
     ),
 }  # fmt: skip
 """By the ops' names."""

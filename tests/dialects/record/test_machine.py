@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from dialects.bm1684.record import movement, pointwise, windows
+from dialects.bm1684.record import movement, pointwise, shape_ops, windows
 from dialects.bm1684.record.base import RecordOp, room
 from dialects.bm1684.record.machine import MachineError, execute, loaded, stored, stored_bytes
 from dialects.bm1684.record.stream import (
@@ -186,6 +186,96 @@ def test_results_outside_of_the_memory(address: int) -> None:
         record(movement.ReverseOp, [X], [Neuron(3, START + 1000)], FLIP),
         x=noise(1, np.float32, (2, 3)),
     )
+
+
+S = Neuron(3, None, True)
+"""A shape that is computed."""
+SHAPE_FAULTS: dict[str, tuple[list[RecordCode], int]] = {
+    "1 is no shape": ([record(shape_ops.ReshapeToOp, [X, Neuron(1, None, True)], [Y], {})], 0),
+    "3 is a shape": (
+        [record(shape_ops.ShapeOfOp, [X], [S], values(shape_ops.ShapeOfOp)),
+         record(movement.ReverseOp, [Neuron(3, START)], [Y], FLIP)], 1),
+    "tensor 3 is read before it is made": ([record(shape_ops.ReshapeToOp, [X, S], [Y], {})], 0),
+    r"\(2, 3\) does not fit \(7,\)": (
+        [record(shape_ops.ShapeNumbersOp, [], [S],
+                values(shape_ops.ShapeNumbersOp, count=1, numbers=eight(7))),
+         record(shape_ops.ReshapeToOp, [X, S], [Y], {})], 1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("sentence", SHAPE_FAULTS)
+def test_shapes_that_cannot_be_used(sentence: str) -> None:
+    records, index = SHAPE_FAULTS[sentence]
+    with pytest.raises(MachineError, match=sentence) as raised:
+        ran(*records, x=noise(1, np.float32, (2, 3)))
+    assert raised.value.index == index
+
+
+def to_numbers(*shape: int, size: int) -> tuple[RecordCode, RecordCode]:
+    """A reshape of the input to these numbers."""
+    v = values(shape_ops.ShapeNumbersOp, count=len(shape), numbers=eight(*shape))
+    numbers = record(shape_ops.ShapeNumbersOp, [], [S], v)
+    return numbers, record(shape_ops.ReshapeToOp, [X, S], [Y], {}, size=size)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int8])
+def test_only_floats_change_their_batch(dtype: Any) -> None:
+    x = noise(1, dtype, (4, 6))
+    size = FLOAT_SIZE if dtype is np.float32 else BYTE_SIZE
+    found = ran(*to_numbers(4, 3, 2, size=size), x=x)[2]
+    np.testing.assert_array_equal(found.view(dtype), x.reshape(4, 3, 2))
+    if dtype is np.float32:
+        np.testing.assert_array_equal(ran(*to_numbers(8, 3, size=size), x=x)[2], x.reshape(8, 3))
+        return
+    with pytest.raises(MachineError, match="the batch of 8-bit numbers changes") as raised:
+        ran(*to_numbers(8, 3, size=size), x=x)
+    assert raised.value.index == 1
+
+
+def test_shapes_follow_the_input() -> None:
+    """[n, c, h, w] to [n, h * w / 2, c + c]: one stream at two shapes."""
+    ids = {name: Neuron(10 + i, None, True) for i, name in enumerate("xnhwcamdrs")}
+    piece, compute = shape_ops.ShapeSliceOp, shape_ops.ShapeArithmeticOp
+
+    def part(name: str, axis: int) -> RecordCode:
+        place = axis | axis + 1 << 8 | 1 << 16
+        return record(piece, [ids["x"]], [ids[name]], values(piece, place=place))
+
+    def of(op: int, a: str, b: str, y: str) -> RecordCode:
+        return record(compute, [ids[a], ids[b]], [ids[y]], values(compute, op=op))
+
+    two = values(shape_ops.ShapeNumbersOp, count=1, numbers=eight(2))
+    chain = (
+        record(shape_ops.ShapeOfOp, [X], [ids["x"]], values(shape_ops.ShapeOfOp)),
+        part("n", 0), part("c", 1), part("h", 2), part("w", 3),
+        record(shape_ops.ShapeNumbersOp, [], [ids["r"]], two),
+        of(shape_ops.MUL, "h", "w", "m"), of(shape_ops.DIV, "m", "r", "d"),
+        of(shape_ops.ADD, "c", "c", "a"),
+        record(shape_ops.ShapeJoinOp, [ids[k] for k in "nda"], [ids["s"]],
+               values(shape_ops.ShapeJoinOp, count=3)),
+        record(shape_ops.ReshapeToOp, [X, ids["s"]], [Y], {}),
+    )  # fmt: skip
+    for n, c, h, w in ((2, 3, 4, 5), (1, 3, 2, 3)):
+        x = noise(n, np.float32, (n, c, h, w))
+        found = ran(*chain, x=x)[2]
+        np.testing.assert_array_equal(found, x.reshape(n, h * w // 2, 2 * c))
+
+
+@pytest.mark.parametrize(("rule", "expected"), [
+    ("align_corners", [0, 1, 2, 3, 4]), ("half_pixel", [0, 0.8, 2, 3.2, 4]),
+    ("asymmetric", [0, 1.2, 2.4, 3.6, 4]),
+])  # fmt: skip
+def test_the_positions_of_a_resize(rule: str, expected: list[float]) -> None:
+    """Of a ramp of 3 (by 2) to 5 columns, the positions themselves, twice as large."""
+    x = np.tile(np.array([0, 2, 4], np.float32), (2, 3, 4, 1))
+    v = values(shape_ops.ResizeOp, **({} if rule == "asymmetric" else {rule: 1}))
+    numbers = values(shape_ops.ShapeNumbersOp, count=4, numbers=eight(2, 3, 1, 5))
+    found = ran(
+        record(shape_ops.ShapeNumbersOp, [], [S], numbers),
+        record(shape_ops.ResizeOp, [X, S], [Y], v), x=x,
+    )[2]  # fmt: skip
+    assert found.shape == (2, 3, 1, 5)
+    np.testing.assert_allclose(found, np.broadcast_to(expected, found.shape), atol=1e-6)
 
 
 def test_every_record_is_observed_in_order() -> None:

@@ -22,13 +22,15 @@ from xdsl.utils.exceptions import VerifyException
 
 from bmnetu.files.dump import module_text
 from bmnetu.pipeline import new_context
-from dialects.bm1684.record import movement, pointwise, reductions, windows
-from dialects.bm1684.record.base import NO_BUFFER, RecordOp
+from dialects.bm1684.record import movement, pointwise, reductions, shape_ops, windows
+from dialects.bm1684.record.base import NO_BUFFER, RecordOp, Source, is_shape
 from dialects.bm1684.record.ops import ALL_OPS
 from dialects.bm1684.record.stream import (
     MAX_ID,
+    SHAPE_SIZE,
     Coefficient,
     Neuron,
+    Operand,
     RecordCode,
     Stream,
     StreamError,
@@ -59,14 +61,20 @@ def module_of(op: RecordOp) -> ModuleOp:
 def codes_of(op: RecordOp) -> RecordCode:
     """The record in the stream; operands have the ids 10, 11, ..., the result 1."""
     ids = iter(range(10, 99))
+
+    def operand(i: int, source: Source) -> Operand:
+        if source.is_coefficient:
+            return Coefficient(START + 64 * i)
+        return Neuron(next(ids), None if source.is_shape else START + i, source.is_shape)
+
     sources = tuple(
-        Coefficient(START + 64 * i) if source.is_coefficient else Neuron(next(ids), START + i)
-        for i, source in enumerate(op.sources(op.values, op.numbers))
+        operand(i, source) for i, source in enumerate(op.sources(op.values, op.numbers))
     )
     y = op.ys[0]
+    made = Neuron(1, None, op.RECORD.makes_shape)
     mode = store_mode((*op.xs, y)[0])
     return RecordCode(
-        type(op), op.values, op.numbers, word_size(y), mode, store_mode(y), sources, (Neuron(1),)
+        type(op), op.values, op.numbers, word_size(y), mode, store_mode(y), sources, (made,)
     )
 
 
@@ -98,6 +106,38 @@ def test_a_record_comes_back_as_bytes(name: str) -> None:
             unpack(data[:end], 1, 1)
     with pytest.raises(StreamError, match="4 bytes behind the records"):
         unpack(data + bytes(4), 1, 1)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_shapes_have_an_id_alone(name: str) -> None:
+    """What the op says of its operands and results is what their types say."""
+    op = EXAMPLES[name]()
+    sources = [each for each in op.sources(op.values, op.numbers) if not each.is_coefficient]
+    assert [each.is_shape for each in sources] == [is_shape(x) for x in op.xs]
+    assert [is_shape(y) for y in op.ys] == [op.RECORD.makes_shape]
+    assert (word_size(op.ys[0]) == SHAPE_SIZE) == op.RECORD.makes_shape
+
+
+def test_the_words_of_a_shape() -> None:
+    """An operand that is a shape is one word; a tensor is two, and its address."""
+    record = codes_of(EXAMPLES["record.reshape_to"]())
+    data = pack(Stream((10, 11), (1,), (record,)))
+    tail = np.frombuffer(data, np.uint32)[-7:].tolist()
+    assert tail == [0, 10, START & 0xFFFFFFFF, START >> 32, 11, 1, 1]
+    data = pack(Stream((10,), (1,), (codes_of(EXAMPLES["record.shape_of"]()),)))
+    tail = np.frombuffer(data, np.uint32)[-6:].tolist()
+    assert tail == [0, 0, 10, START & 0xFFFFFFFF, START >> 32, 1]
+
+
+@pytest.mark.parametrize("name", ["record.shape_of", "record.shape_join", "record.resize"])
+def test_ids_of_shapes_have_16_bits(name: str) -> None:
+    record = codes_of(EXAMPLES[name]())
+    words = np.frombuffer(pack(Stream((10,), (1,), (record,))), np.uint32).copy()
+    words[-3 if name == "record.resize" else -1] = MAX_ID
+    unpack(words.tobytes(), 1, 1)
+    words[-3 if name == "record.resize" else -1] = MAX_ID + 1
+    with pytest.raises(StreamError, match="no shape at"):
+        unpack(words.tobytes(), 1, 1)
 
 
 def test_all_records_in_one_stream() -> None:
@@ -216,6 +256,23 @@ REFUSED: dict[str, tuple[type[RecordOp], list[tuple[int, ...]], dict[str, Any]]]
                                                        "method": reductions.SUM}),
     "there is no axis 5": (reductions.ReduceOp, [MAP], {"count": 1, "axes": eight(5),
                                                         "method": reductions.SUM}),
+    "of a tensor only": (shape_ops.ShapeOfOp, [MAP], {"of_shape": 1}),
+    "no shape of 9 numbers": (shape_ops.ShapeNumbersOp, [], {"count": 9, "numbers": (1,) * 8}),
+    "no shape of 0 numbers": (shape_ops.ShapeNumbersOp, [], {}),
+    "no shape of 2 numbers": (shape_ops.ShapeNumbersOp, [], {"count": 2, "numbers": eight(3)}),
+    "no extents 3 to 5 of": (shape_ops.ShapeSliceOp, [MAP], {"place": 3 | 5 << 8 | 1 << 16}),
+    "no extents 2 to 2 of": (shape_ops.ShapeSliceOp, [MAP], {"place": 2 | 2 << 8 | 1 << 16}),
+    "no extents 0 to 4 of": (shape_ops.ShapeSliceOp, [MAP], {"place": 4 << 8 | 2 << 16}),
+    "there is no operation 4": (shape_ops.ShapeArithmeticOp, [(2,), (3,)], {"op": 4}),
+    "have different ranks": (shape_ops.ShapeArithmeticOp, [(2, 2), (3,)], {}),
+    r"\(0, 1\) is no shape": (
+        shape_ops.ShapeArithmeticOp, [(2, 3), (3, 2)], {"op": shape_ops.DIV}),
+    r"\(-1,\) is no shape": (shape_ops.ShapeArithmeticOp, [(2,), (3,)], {"op": shape_ops.SUB}),
+    "has more than 8 extents": (shape_ops.ShapeJoinOp, [MAP, (5,), MAP], {"count": 3}),
+    r"\(4, 4, 6, 5\) does not fit \(4, 5, 7\)": (shape_ops.ReshapeToOp, [MAP, (4, 5, 7)], {}),
+    "bilinear, of a computed shape": (shape_ops.ResizeOp, [MAP, MAP], {"shape_fixed": 1}),
+    r"does not become \(4, 3, 6, 5\)": (shape_ops.ResizeOp, [MAP, (4, 3, 6, 5)], {}),
+    r"does not become \(4, 4, 6\)": (shape_ops.ResizeOp, [MAP, (4, 4, 6)], {}),
     "there is no method 0": (reductions.ReduceOp, [MAP], {"count": 1, "axes": eight(1)}),
 }  # fmt: skip
 """What is said of records with which the firmware goes wrong."""

@@ -36,6 +36,10 @@ FORMAT: dict[str, tuple[int, int, dict[str, int]]] = {
         "rank": 0, "shape": 4, "batch": 36, "channels": 40, "input_id": 44, "scratch": 48,
     }),
     "record.softmax": (19, 24, {"place": 0, "unused_4": 4, "scratch": 8, "is_log": 16}),
+    "record.resize": (20, 56, {
+        "shape_fixed": 0, "rank": 1, "platform": 2, "shape": 4, "pad_begin": 36, "pad_end": 40,
+        "sign": 44, "align_corners": 48, "half_pixel": 52,
+    }),
     "record.pad": (26, 72, {
         "channels": 0, "value": 4, "mode": 8, "pads": 12, "input_scratch": 48,
         "output_scratch": 56, "unused_64": 64,
@@ -59,6 +63,12 @@ FORMAT: dict[str, tuple[int, int, dict[str, int]]] = {
     "record.function": (35, 28, {
         "channels": 0, "function": 4, "unused_8": 8, "unused_12": 12, "scales": 16, "signs": 24,
     }),
+    "record.shape_of": (38, 4, {"of_shape": 0}),
+    "record.shape_numbers": (39, 44, {"count": 0, "numbers": 4, "unused_36": 36, "dtype": 40}),
+    "record.shape_arithmetic": (40, 4, {"op": 0}),
+    "record.shape_slice": (41, 128, {"place": 0, "unused_4": 4}),
+    "record.shape_join": (42, 8, {"count": 0, "axis": 4}),
+    "record.reshape_to": (43, 0, {}),
     "record.transpose": (49, 24, {"order": 0, "scratch": 8, "unused_16": 16}),
     "record.reduce": (50, 40, {
         "keep": 0, "count": 2, "method": 4, "axes": 8, "scratch": 16, "sign": 24, "scales": 28,
@@ -95,6 +105,22 @@ def test_the_block_is_that_of_the_format(name: str) -> None:
     assert struct.size == size
     assert {field: struct.offset(field) for field in offsets} == offsets
     assert struct.unpack(struct.pack({})) == struct.defaults
+
+
+@pytest.mark.parametrize(("number", "field"), [
+    (0, "92 i32 fused[3]"), (20, "4 i32 shape[8]"), (39, "4 i32 numbers[8]"),
+    (41, "4 u32 unused_4[31]"),
+])  # fmt: skip
+def test_arrays_in_a_block(number: int, field: str) -> None:
+    assert field in BY_NUMBER[number].RECORD.struct.text().split(", ")
+
+
+def test_what_the_firmware_needs_beside_zeros() -> None:
+    """The numbers are 32-bit integers; a resize is bilinear, of rank 4 and signed."""
+    numbers = BY_NUMBER[39].RECORD.struct.pack({})
+    assert (numbers[40], sum(numbers)) == (6, 6)
+    resize = BY_NUMBER[20].RECORD.struct.pack({})
+    assert (resize[1], resize[2], resize[44], sum(resize)) == (4, 1, 1, 6)
 
 
 def test_no_two_ops_have_one_type() -> None:

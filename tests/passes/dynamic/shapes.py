@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
+from numpy.typing import NDArray
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation
 from xdsl.parser import Parser
@@ -24,9 +26,11 @@ Text = Callable[[int, int, int], str]
 """The function at these sizes, from its arguments on; see :func:`at_shapes`."""
 
 
-def at_shapes(text: Text, *sizes: Size) -> ModuleOp:
+def at_shapes(
+    text: Text, *sizes: Size, constants: Mapping[str, NDArray[Any]] | None = None
+) -> ModuleOp:
     """A module of the function at several sizes: ``@main`` and samples of it. Its constants are
-    those of lit_tests."""
+    those of lit_tests, and ``constants`` by their digests, looked up when the text is made."""
     parts: list[str] = []
     for i, size in enumerate(sizes):
         body = text(*size)
@@ -34,7 +38,8 @@ def at_shapes(text: Text, *sizes: Size) -> ModuleOp:
             body = body.replace("attributes {", 'attributes {sample_of = ["height"], ')
         parts.append(f"func.func @{f'sample_{i}' if i else 'main'}{body}")
     module = Parser(new_context(), "\n".join(parts)).parse_module()
-    fill_constants(module, {Constant.of(array).digest: array for array in BLOBS.values()})
+    known = {Constant.of(array).digest: array for array in BLOBS.values()}
+    fill_constants(module, {**known, **(constants or {})})
     module.verify()
     return module
 
