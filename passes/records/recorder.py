@@ -187,7 +187,7 @@ class Recorder:
                     continue
                 for axis, extents in enumerate(zip(*shapes, strict=True)):
                     line = _line(extents, wanted)
-                    if line == (1, 1, 0) or (multiple and line is not None):
+                    if line is not None and (multiple or line == (1, 1, 0)):
                         return self._on_line(self._one_extent(value, axis), *line)
         raise NoRecord(f"its extent {wanted[0]} follows from no tensor's at every size")
 

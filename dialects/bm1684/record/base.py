@@ -239,11 +239,6 @@ class RecordOp(IRDLOperation, ABC):
         require(given == expected, self, f"coefficients must be {sorted(expected)}")
         count = sum(not source.is_coefficient for source in sources)
         require(len(self.xs) == count, self, f"{len(self.xs)} operands, it takes {count}")
-        tensors = [source for source in sources if not source.is_coefficient]
-        for x, source in zip(self.xs, tensors, strict=True):
-            require(is_shape(x) == source.is_shape, self, f"{source.name} holds another kind")
-        for y in self.ys:
-            require(is_shape(y) == self.RECORD.makes_shape, self, "the result holds another kind")
         count = self.result_count(v)
         require(len(self.ys) == count == len(self.tops), self, f"{count} results with names needed")
         try:
@@ -253,6 +248,11 @@ class RecordOp(IRDLOperation, ABC):
             raise VerifyException(f"{self.name}: {error}") from None
         found = [shape_of(y) for y in self.ys]
         require(found == shapes, self, f"the results are {found}, the operands give {shapes}")
+        tensors = [source for source in sources if not source.is_coefficient]
+        for x, source in zip(self.xs, tensors, strict=True):
+            require(is_shape(x) == source.is_shape, self, f"{source.name} holds another kind")
+        for y in self.ys:
+            require(is_shape(y) == self.RECORD.makes_shape, self, "the result holds another kind")
 
 
 def require(condition: bool, op: RecordOp, message: str) -> None:
