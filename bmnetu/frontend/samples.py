@@ -11,6 +11,7 @@ from xdsl.dialects.func import FuncOp
 
 from bmnetu.errors import BmnetuError
 from bmnetu.frontend.network import Network
+from dialects.execute import names_of
 from passes.module.functions import FREE, SAMPLE, main_function
 
 Shape = tuple[int, ...]
@@ -72,11 +73,17 @@ class Sampler:
             reason = "the largest is 1" if extent == 1 else self._find_step(name, extent, add)
             if reason:
                 self.fixed[name] = reason
+        joint, reason = 0, ""
         for _ in range(TRIES * JOINT):
-            joint = sum(len(names) == len(self.steps) for names in found.values())
             if len(self.steps) < 2 or joint >= JOINT:
                 break
-            add({name: self._drawn(name, rng) for name in self.steps})
+            reason = add({name: self._drawn(name, rng) for name in self.steps}) or reason
+            joint = sum(len(names) == len(self.steps) for names in found.values())
+        if len(self.steps) > 1 and not joint:  # each is free, but not together
+            last = [*self.steps][-1]
+            self.fixed[last] = reason
+            del self.steps[last]
+            functions = [each for each in functions if last not in names_of(each, SAMPLE)]
         main = main_function(network.module)
         main.attributes[FREE] = ArrayAttr([StringAttr(name) for name in self.free])
         network.module.body.block.insert_ops_after(functions, main)

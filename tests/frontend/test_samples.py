@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from xdsl.dialects.builtin import ModuleOp
 
+from bmnetu.errors import UnsupportedError
 from bmnetu.frontend.network import Network, loader
 from bmnetu.frontend.samples import Sampler, Shape
 from dialects.execute import names_of
@@ -199,3 +200,23 @@ def test_the_seed_chooses_the_samples(tmp_path: Path) -> None:
     text = data_layer(8, 2, 64, 64) + conv("data", "c", 4)
     found = [shapes_in(sampled(tmp_path, text, seed=seed)[1].module) for seed in (0, 0, 1)]
     assert found[0] == found[1] != found[2]
+
+
+def test_dimensions_that_are_free_only_one_at_a_time(tmp_path: Path) -> None:
+    text = data_layer(1, 2, 12, 10) + conv("data", "c", 4)
+    model, weight = tmp_path / "net.prototxt", tmp_path / "net.fp32umodel"
+    model.write_text(text)
+    weight.write_bytes(random_weights(model, 1).SerializeToString())
+    load = loader(model, weight)
+
+    def refusing(shapes: list[Shape]) -> Network:
+        if shapes[0][2] < 12 and shapes[0][3] < 10:
+            raise UnsupportedError("net.prototxt:9: not both")
+        return load(shapes)
+
+    network = load(None)
+    sampler = Sampler(refusing, list(network.input_shapes))
+    sampler.sampled(network)
+    assert sampler.free == {"height": 12}
+    assert sampler.fixed["width"] == "net.prototxt:9: not both"
+    assert {tuple(names) for names in varied(network)} == {("height",)}
