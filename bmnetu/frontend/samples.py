@@ -102,9 +102,9 @@ class Sampler:
         return ""
 
     def _drawn(self, name: str, rng: np.random.Generator) -> int:
-        """A random size of at least about a half."""
+        """A random smaller size, of at least about a half."""
         extent, step = self._extent(name) or 1, self.steps[name]
-        return extent - step * int(rng.integers(0, extent // 2 // step + 1))
+        return extent - step * int(rng.integers(1, extent // 2 // step + 1))
 
     @property
     def free(self) -> dict[str, int]:
