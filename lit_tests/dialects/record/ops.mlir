@@ -117,3 +117,38 @@ func.func @record_reduce(%0: tensor<4x4x6x5xf32>) -> tensor<4x4x1x1xf32> {
   %1 = record.reduce %0 tops ["y0"] {keep = 1 : i64, count = 2 : i64, method = 1 : i32, axes = array<i64: 2, 3, 0, 0, 0, 0, 0, 0>} at [-1] : (tensor<4x4x6x5xf32>) -> tensor<4x4x1x1xf32>
   func.return %1 : tensor<4x4x1x1xf32>
 }
+// CHECK: record.shape_of %{{.*}} tops ["y0"] {} at [-1] : (tensor<4x4x6x5xf32>) -> tensor<4x4x6x5xi32>
+func.func @record_shape_of(%0: tensor<4x4x6x5xf32>) -> tensor<4x4x6x5xi32> {
+  %1 = record.shape_of %0 tops ["y0"] {} at [-1] : (tensor<4x4x6x5xf32>) -> tensor<4x4x6x5xi32>
+  func.return %1 : tensor<4x4x6x5xi32>
+}
+// CHECK: record.shape_numbers tops ["y0"] {count = 2 : i32, numbers = array<i32: 3, 7, 0, 0, 0, 0, 0, 0>} at [-1] : () -> tensor<3x7xi32>
+func.func @record_shape_numbers() -> tensor<3x7xi32> {
+  %0 = record.shape_numbers tops ["y0"] {count = 2 : i32, numbers = array<i32: 3, 7, 0, 0, 0, 0, 0, 0>} at [-1] : () -> tensor<3x7xi32>
+  func.return %0 : tensor<3x7xi32>
+}
+// CHECK: record.shape_slice %{{.*}} tops ["y0"] {place = 66562 : i64} at [-1] : (tensor<4x4x6x5xi32>) -> tensor<6x5xi32>
+func.func @record_shape_slice(%0: tensor<4x4x6x5xi32>) -> tensor<6x5xi32> {
+  %1 = record.shape_slice %0 tops ["y0"] {place = 66562 : i64} at [-1] : (tensor<4x4x6x5xi32>) -> tensor<6x5xi32>
+  func.return %1 : tensor<6x5xi32>
+}
+// CHECK: record.shape_arithmetic %{{.*}}, %{{.*}} tops ["y0"] {op = 3 : i32} at [-1] : (tensor<7x9xi32>, tensor<2x3xi32>) -> tensor<3x3xi32>
+func.func @record_shape_arithmetic(%0: tensor<7x9xi32>, %1: tensor<2x3xi32>) -> tensor<3x3xi32> {
+  %2 = record.shape_arithmetic %0, %1 tops ["y0"] {op = 3 : i32} at [-1] : (tensor<7x9xi32>, tensor<2x3xi32>) -> tensor<3x3xi32>
+  func.return %2 : tensor<3x3xi32>
+}
+// CHECK: record.shape_join %{{.*}}, %{{.*}}, %{{.*}} tops ["y0"] {count = 3 : i32} at [-1] : (tensor<4xi32>, tensor<3x2xi32>, tensor<5xi32>) -> tensor<4x3x2x5xi32>
+func.func @record_shape_join(%0: tensor<4xi32>, %1: tensor<3x2xi32>, %2: tensor<5xi32>) -> tensor<4x3x2x5xi32> {
+  %3 = record.shape_join %0, %1, %2 tops ["y0"] {count = 3 : i32} at [-1] : (tensor<4xi32>, tensor<3x2xi32>, tensor<5xi32>) -> tensor<4x3x2x5xi32>
+  func.return %3 : tensor<4x3x2x5xi32>
+}
+// CHECK: record.reshape_to %{{.*}}, %{{.*}} tops ["y0"] {} at [-1] : (tensor<4x4x6x5xsi8>, tensor<4x8x15xi32>) -> tensor<4x8x15xsi8>
+func.func @record_reshape_to(%0: tensor<4x4x6x5xsi8>, %1: tensor<4x8x15xi32>) -> tensor<4x8x15xsi8> {
+  %2 = record.reshape_to %0, %1 tops ["y0"] {} at [-1] : (tensor<4x4x6x5xsi8>, tensor<4x8x15xi32>) -> tensor<4x8x15xsi8>
+  func.return %2 : tensor<4x8x15xsi8>
+}
+// CHECK: record.resize %{{.*}}, %{{.*}} tops ["y0"] {half_pixel = 1 : i32} at [-1] : (tensor<4x4x6x5xf32>, tensor<4x4x9x10xi32>) -> tensor<4x4x9x10xf32>
+func.func @record_resize(%0: tensor<4x4x6x5xf32>, %1: tensor<4x4x9x10xi32>) -> tensor<4x4x9x10xf32> {
+  %2 = record.resize %0, %1 tops ["y0"] {half_pixel = 1 : i32} at [-1] : (tensor<4x4x6x5xf32>, tensor<4x4x9x10xi32>) -> tensor<4x4x9x10xf32>
+  func.return %2 : tensor<4x4x9x10xf32>
+}

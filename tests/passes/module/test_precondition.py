@@ -11,7 +11,7 @@ from xdsl.utils.exceptions import PassFailedException
 
 from bmnetu.files.module_text import parse_module
 from bmnetu.pipeline import new_context
-from bmnetu.ways.levels import STATIC_LEVELS
+from bmnetu.ways.levels import ALL_LEVELS, STATIC_LEVELS
 from bmnetu.ways.static import OPT_LEVELS
 from passes import ALL_PASSES
 from passes.base import NpuFunctionPass
@@ -43,9 +43,11 @@ def test_every_pass_but_one_declares_a_level() -> None:
     assert [name for name, level in levels.items() if level is None] == ["keep-reference"]
     on_modules = [item.name for item in ALL_PASSES if not issubclass(item, NpuFunctionPass)]
     assert on_modules == [
-        "keep-reference", "quant-outline-host", "tile-allocate-ddr", "verify-layers"
+        "keep-reference", "quant-outline-host", "tile-allocate-ddr", "verify-layers",
+        "quant-float-averages", "quant-float-resizes", "convert-quant-to-record",
+        "record-allocate-ddr", "verify-records",
     ]  # fmt: skip
-    assert set(levels.values()) == {None, *STATIC_LEVELS}
+    assert set(levels.values()) == {None, *ALL_LEVELS}
 
 
 @pytest.mark.parametrize("item", [item for item in ALL_PASSES if hasattr(item, "level")])
