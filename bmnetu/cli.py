@@ -103,6 +103,9 @@ def _check(values: dict[str, Any], terminal: Terminal) -> None:
         found = check_network(values["model"], values["shapes"], values["max_n"], cut)
     for note in found.notes:
         terminal.report(f"note: {note}")
+    if values["dyn"]:
+        terminal.report("note: -check looks at fixed shapes; -dyn=true refuses layers on the host"
+                        " and some others, by name, before anything is written")
     terminal.say(found.json() if values["json"] else found.text())
     if not found.ok:
         raise UnsupportedError(found.verdict)

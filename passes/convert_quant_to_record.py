@@ -103,7 +103,7 @@ def _lower(c: Recorder, ops: Sequence[Operation | None]) -> None:
         raise NoRecord(f"the host computes {first.name}, and a dynamic network has no host layers:"
                        " -host=false ends the network before them")
     if lowering is None:
-        raise NoRecord(f"{first.name} has no record")
+        raise NoRecord(f"the chip's firmware has nothing for a part of it ({first.name})")
     lowering(c, ops)
     for value, top in zip(first.results, names_of(first, "tops"), strict=True):
         made = c.values.get(value)

@@ -44,6 +44,8 @@ def verify(
     given = Path(cmp_data) if isinstance(cmp_data, str) else cmp_data
     if any(records_of(function) for function in functions(module)):
         return _verify_dynamic(bmodel, module, name, seed, given)
+    if any(stage.is_dynamic for net in bmodel.nets for stage in net.stages):
+        raise _not_from(name)
     program = program_of(bmodel, name)
     own = Program.of(module)
     same = [len(x) for g in program.groups for x in g] == [len(x) for g in own.groups for x in g]
@@ -67,6 +69,8 @@ def _not_from(name: str) -> InputFileError:
 def _verify_dynamic(
     bmodel: Bmodel, module: ModuleOp, name: str, seed: int, given: Given | None
 ) -> Findings:
+    if not all(stage.is_dynamic for net in bmodel.nets for stage in net.stages):
+        raise _not_from(name)
     program, own = dynamic_program(bmodel, name), DynamicProgram.of(module)
     kinds = [
         [type(group) if isinstance(group, LocalGroup) else group.kind for group in each.groups]

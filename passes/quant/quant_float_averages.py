@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, log2, prod
+from math import ceil, floor, log2, prod
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
@@ -57,8 +57,9 @@ def _in_float(pool: AveragePoolOp, largest: int) -> None:
     the divisor, so halves can be told from all else in float. Then one product, and one rounding.
     """
     ops = InFloat(pool)
-    bits = max(0, min(MOST_BITS, MOST_BITS - ceil(log2(largest))))
     ratio = types.scale_ratio(pool.x, pool.y)
+    used = ceil(log2(largest)) - max(0, floor(log2(ratio)))  # larger means saturate
+    bits = max(0, min(MOST_BITS, MOST_BITS - used))
     bits = 0 if ratio == 1 else bits
     properties = {name: value for name, value in pool.properties.items() if name != "tops"}
     result = types.float_tensor(types.shape_of(pool.y))

@@ -293,10 +293,11 @@ class PReluOp(SameShapeOp):
         slope: Array = np.array([v["slope"]], np.float32)
         if not v["shared"]:
             slope = call.coefficient("slope", np.float32 if is_float else np.int8, v["channels"])
-        if is_float:
+        if slope.size > 1:
             slope = slope.reshape(1, -1, *(1,) * (x.ndim - 2))
+        if is_float:
             return [np.where(x >= 0, x, x * slope)]
-        slope = slope.astype(np.int64).reshape(1, -1, *(1,) * (x.ndim - 2))
+        slope = slope.astype(np.int64)
         y = np.where(x >= 0, x, rounded(x * slope, v["shift"]))
         return [eight_bits(y, v["output_sign"])]
 

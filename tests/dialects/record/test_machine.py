@@ -290,3 +290,11 @@ def test_every_record_is_observed_in_order() -> None:
         lambda index, results: seen.append((index, [y.shape for y in results])),
     )  # fmt: skip
     assert seen == [(0, [(2, 6)]), (1, [(2, 6)])]
+
+
+@pytest.mark.parametrize("shape", [(7,), (2, 3), (1, 2, 3, 2, 2)])
+def test_a_shared_slope_is_for_tensors_of_any_rank(shape: tuple[int, ...]) -> None:
+    x = noise(3, np.float32, shape)
+    v = values(pointwise.PReluOp, channels=shape[1] if len(shape) > 1 else 1, shared=1, slope=0.5)
+    found = ran(record(pointwise.PReluOp, [X], [Y], v), x=x)[2]
+    np.testing.assert_array_equal(found, np.where(x > 0, x, x * np.float32(0.5)))

@@ -68,7 +68,7 @@ SIZES: list[Size] = [(2, 8, 6), (1, 8, 6), (2, 7, 6), (2, 1, 5), (2, 3, 2)]
 
 
 @pytest.mark.parametrize("kind", UNSIGNED)
-@pytest.mark.parametrize("ratio", [1.0, 0.75, 1.5, 2.25])
+@pytest.mark.parametrize("ratio", [1.0, 0.75, 1.5, 2.25, 36.0])
 def test_the_mean_of_the_map(kind: str, ratio: float) -> None:
     """Exact for equal scales; else within 1 of the exact one, and hardly ever away from it."""
     module = run(whole(kind, *SIZES, ratio=ratio), "quant-float-averages")
