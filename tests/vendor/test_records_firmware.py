@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,7 +22,7 @@ from bmnetu.bmodel import (
     write,
 )
 from dialects.bm1684.chip import BM1684
-from dialects.bm1684.record import movement, pointwise, reductions, shape_ops, windows
+from dialects.bm1684.record import eltwise, movement, pointwise, reductions, shape_ops, windows
 from dialects.bm1684.record.base import RecordOp, Shape
 from dialects.bm1684.record.machine import execute
 from dialects.bm1684.record.ops import ALL_OPS
@@ -570,7 +570,31 @@ def resizes(rule: str) -> list[Chain]:
 
 RESIZES = [each for rule in RULES for each in resizes(rule)]
 
+def eltwise_case(op: int, count: int, given: Any = F32, **settings: Any) -> Case:
+    return Case(
+        {"channels": 6, "op": op, "count": count, **settings}, maps(*[(5, 6, 7, 9)] * count),
+        [given] * count, given,
+    )
+
+
+def float_bits(*factors: float) -> tuple[int, ...]:
+    return tuple(int(bits) for bits in np.array(factors, np.float32).view(np.uint32))
+
+
+def summed(factors: tuple[int, ...], given: Any = F32, **settings: Any) -> Case:
+    case = eltwise_case(eltwise.SUM, len(factors), given, **settings)
+    return replace(case, extra=factors)
+
+
+ELTWISES = [
+    summed(float_bits(1, -0.5)), summed(float_bits(0.25, 2, 1e-3), relu=1),
+    summed((3, 5), I8, shifts=(2, 3, *[0] * 8)), summed((1, 2, 4), I8, shifts=(1, 1, 2, *[0] * 7)),
+    *(eltwise_case(op, count) for op in (eltwise.PRODUCT, eltwise.MAX) for count in (2, 4)),
+]  # fmt: skip
+
+
 CASES: dict[type[RecordOp], Sequence[Case | Chain]] = {
+    eltwise.EltwiseOp: ELTWISES,
     windows.ConvOp: CONVS, windows.PoolOp: POOLS, windows.MatrixOp: MATRICES,
     windows.MatMulOp: MATMULS, pointwise.SelectOp: SELECTS, pointwise.BinaryOp: BINARIES,
     pointwise.ConstBinaryOp: CONSTS, pointwise.ConvertOp: CONVERTS, pointwise.LookupOp: LOOKUPS,

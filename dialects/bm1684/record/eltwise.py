@@ -36,8 +36,9 @@ class EltwiseOp(RecordOp):
     """``op`` of tensors of one shape: PRODUCT, SUM or MAX. A sum has a factor for each operand in
     ``extra``: the bits of a float32, or for 8 bits an integer of 0 to 127.
 
-    8-bit sum: ``sat(sum of rnd(x * factor >> shift))``. ``signs`` are those of the operands; the
-    result has the sign of the first. The firmware goes wrong for the others of 8 bits.
+    8-bit sum: of ``rnd(x * factor >> shift)``, saturated after each operand. ``signs`` are those of
+    the operands; the result has the sign of the first. The firmware goes wrong for the others of 8
+    bits.
     """
 
     name = "record.eltwise"
@@ -84,7 +85,8 @@ class EltwiseOp(RecordOp):
         for x, factor, sign, shift in zip(
             call.xs, call.extra, v["signs"], v["shifts"], strict=False
         ):
-            total += rounded(signed(x, sign) * factor, shift)
+            total = total + rounded(signed(x, sign) * factor, shift)
+            total = eight_bits(total, v["signs"][0]).astype(np.int64)
         return [eight_bits(np.maximum(total, 0) if v["relu"] else total, v["signs"][0])]
 
 
