@@ -31,14 +31,13 @@ from bmnetu.ways.search import search
 from bmnetu.ways.way import Way
 from dialects.constant import ConstantError
 from dialects.execute import names_of
+from passes.base import ComparePass
 from passes.module.functions import SAMPLE, main_function, names, npu_functions, samples
 from passes.module.locations import LayerError
 from passes.quant.quant_choose_winograd import REPORT, QuantChooseWinogradPass
 from passes.records import ShapeFixed
 from passes.verification.findings import Findings
 from passes.verification.inputs import InputData
-from passes.verify_layers import VerifyLayersPass
-from passes.verify_records import VerifyRecordsPass
 
 Report = Callable[[str], None]
 
@@ -200,8 +199,6 @@ def user_errors():
         raise BmnetuError(str(error).splitlines()[0] if str(error) else repr(error)) from error
 
 
-COMPARES = (VerifyLayersPass, VerifyRecordsPass)
-"""The compares of both ways."""
 SEARCHED = 2
 """The opt level whose passes have options to be searched."""
 
@@ -237,7 +234,7 @@ class _Compilation:
             dumper.dump("load", network.module)
 
         def after(item: ModulePass) -> None:
-            if dumper is not None and not isinstance(item, COMPARES):
+            if dumper is not None and not isinstance(item, ComparePass):
                 dumper.dump(item.name, network.module)
             if isinstance(item, QuantChooseWinogradPass):
                 for function in npu_functions(network.module):
@@ -257,9 +254,9 @@ class _Compilation:
     def _prepared(self, passes: tuple[ModulePass, ...]) -> tuple[ModulePass, ...]:
         """The passes on the user's input, the compare's findings reported as they come."""
         for item in passes:
-            if isinstance(item, (QuantChooseWinogradPass, *COMPARES)):
+            if isinstance(item, (QuantChooseWinogradPass, ComparePass)):
                 item.data.arrays.update(self.data.arrays)
-            if isinstance(item, COMPARES):
+            if isinstance(item, ComparePass):
                 self.findings = item.findings
                 item.findings.on_tensor = self.lines.add
                 item.findings.fatal = False

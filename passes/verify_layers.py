@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from xdsl.context import Context
 from xdsl.dialects.builtin import LocationAttr, ModuleOp
 from xdsl.dialects.func import FuncOp
-from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import PassFailedException
 
 from dialects.bm1684.model import ModelError, Npu
 from dialects.host.base import HostOp, defined_part
+from passes.base import ComparePass
 from passes.image.groups import Site, Sites
 from passes.image.host import host_op
 from passes.image.program import Program, module_tensors
@@ -170,24 +169,15 @@ def _check_outputs(
 
 
 @dataclass(frozen=True)
-class VerifyLayersPass(ModulePass):
+class VerifyLayersPass(ComparePass):
     """Executes the commands' bytes on the NPU model and compares every tensor with the CPU
     reference.
 
-    Before: npu ops with ids, and ``@reference``. After: the same; ``findings`` holds what was
-    found. A driver sets ``findings.on_tensor`` and reads the verdict; without one a difference is
-    an error. It may fill ``data``, the network's input; else one is made up.
+    Before: npu ops with ids, and ``@reference``. After: the same; see :class:`ComparePass`.
     """
 
     name = "verify-layers"
     level = "npu"
 
-    seed: int = 0
-    findings: Findings = field(default_factory=Findings, init=False, compare=False, repr=False)
-    data: InputData = field(default_factory=InputData, init=False, compare=False, repr=False)
-
-    def apply(self, ctx: Context, op: ModuleOp) -> None:
-        program = Program.of(op)
-        verify_program(op, program, self.findings, self.data, self.seed)
-        if self.findings.fatal and not self.findings.ok:
-            raise PassFailedException(self.findings.verdict())
+    def compare(self, module: ModuleOp) -> None:
+        verify_program(module, Program.of(module), self.findings, self.data, self.seed)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp
-from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import PassFailedException
 
 from dialects.bm1684.chip import BM1684
@@ -20,6 +18,7 @@ from dialects.bm1684.record.machine import MachineError, execute
 from dialects.execute import names_of
 from dialects.quant import types
 from dialects.ufw.shapes import show
+from passes.base import ComparePass
 from passes.image.records import DynamicProgram, border, records_of
 from passes.module.functions import functions, main_function, names, reference_module
 from passes.module.locations import location_text
@@ -179,23 +178,15 @@ def _shapes(function: FuncOp) -> dict[str, tuple[int, ...]]:
 
 
 @dataclass(frozen=True)
-class VerifyRecordsPass(ModulePass):
+class VerifyRecordsPass(ComparePass):
     """Executes the records' bytes on a model of the firmware and compares every tensor with the CPU
     reference, at the largest shape and at those of the samples.
 
-    Before: records with addresses, and ``@reference``. After: the same; ``findings`` holds what was
-    found, as with verify-layers.
+    Before: records with addresses, and ``@reference``. After: the same; see :class:`ComparePass`.
     """
 
     name = "verify-records"
     level = "record"
 
-    seed: int = 0
-    findings: Findings = field(default_factory=Findings, init=False, compare=False, repr=False)
-    data: InputData = field(default_factory=InputData, init=False, compare=False, repr=False)
-
-    def apply(self, ctx: Context, op: ModuleOp) -> None:
-        program = DynamicProgram.of(op)
-        verify_dynamic(op, program, self.findings, self.data, self.seed)
-        if self.findings.fatal and not self.findings.ok:
-            raise PassFailedException(self.findings.verdict())
+    def compare(self, module: ModuleOp) -> None:
+        verify_dynamic(module, DynamicProgram.of(module), self.findings, self.data, self.seed)

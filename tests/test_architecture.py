@@ -56,7 +56,7 @@ def imported(path: Path) -> set[str]:
     return found
 
 
-PASS_BASES = ("ModulePass", "NpuFunctionPass")
+PASS_BASES = ("ModulePass", "NpuFunctionPass", "ComparePass")
 
 
 def passes_in(path: Path) -> list[ast.ClassDef]:

@@ -5,15 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 
+import numpy as np
 from xdsl.dialects.builtin import ModuleOp, StringAttr
 
-from bmnetu.bmodel import Bmodel, Tensor
+from bmnetu.bmodel import Bmodel, DataType, StoreMode, Tensor, tensor_bytes
 
 
 def network_name(module: ModuleOp) -> str:
     """The name the runtime launches the network by."""
     found = module.attributes.get("bmnetu.net_name")
     return found.data if isinstance(found, StringAttr) else "network"
+
+
+def border_tensor(
+    name: str, dtype: str, shape: tuple[int, ...], address: int, scale: float | None, *,
+    packed: bool, is_input: bool,
+) -> Tensor:  # fmt: skip
+    """A tensor of the border; ``scale`` is the real value of one step, ``packed`` is 4N."""
+    kind, mode = DataType[dtype.upper()], StoreMode.N4 if packed else StoreMode.N1
+    step = scale or 1.0
+    factor = 1.0 if scale is None else float(np.float32(1 / step if is_input else step))
+    return Tensor(name, kind, mode, address, tensor_bytes(kind, mode, shape), shape, factor)
 
 
 def border_differences(written: Bmodel, compiled: Bmodel) -> Iterator[str]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 from xdsl.dialects.builtin import ModuleOp
 
-from bmnetu.bmodel import Bmodel, DataType, Net, Stage, StoreMode, Tensor, align, tensor_bytes
-from bmnetu.emit.border import border_differences, network_name
+from bmnetu.bmodel import Bmodel, Net, Stage, Tensor, align
+from bmnetu.emit.border import border_differences, border_tensor, network_name
 from bmnetu.errors import BmnetuError, InputFileError
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.record.stream import StreamError, pack, unpack
@@ -20,14 +19,16 @@ def _tensors(found: list[BorderTensor], at: int, is_input: bool) -> tuple[Tensor
     """The border's tensors; the records never use the places, but the runtime wants some."""
     tensors: list[Tensor] = []
     for each in found:
-        kind = DataType[each.dtype.upper()]
-        mode = StoreMode.N1 if kind is DataType.FLOAT32 else StoreMode.N4
-        size = tensor_bytes(kind, mode, each.shape)
-        step = each.scale or 1.0
-        scale = 1.0 if each.scale is None else float(np.float32(1 / step if is_input else step))
-        tensors.append(Tensor(each.name, kind, mode, at, size, each.shape, scale))
-        at = align(at + size)
+        tensors.append(border_tensor(
+            each.name, each.dtype, each.shape, at, each.scale, packed=each.dtype != "float32",
+            is_input=is_input,
+        ))  # fmt: skip
+        at = align(at + tensors[-1].size)
     return tuple(tensors)
+
+
+def _end(tensors: tuple[Tensor, ...], begin: int) -> int:
+    return align(tensors[-1].address + tensors[-1].size) if tensors else begin
 
 
 def dynamic_bmodel(module: ModuleOp) -> Bmodel:
@@ -37,9 +38,8 @@ def dynamic_bmodel(module: ModuleOp) -> Bmodel:
     size = integer(function, "context_size")
     inputs, outputs = border(module)
     made = _tensors(inputs, context + size, True)
-    end = max((t.address + align(t.size) for t in made), default=context + size)
-    results = _tensors(outputs, end, False)
-    end = max((t.address + align(t.size) for t in results), default=end)
+    results = _tensors(outputs, _end(made, context + size), False)
+    end = _end(results, _end(made, context + size))
     free = set(names_of(function, FREE))
     stage = Stage(
         inputs=made,

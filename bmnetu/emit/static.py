@@ -5,22 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
-import numpy as np
 from xdsl.dialects.builtin import ModuleOp
 
 from bmnetu.bmodel import (
     Bmodel,
     CommandGroup,
-    DataType,
     HostCall,
     Net,
     Stage,
     StoreMode,
     Subnet,
     Tensor,
-    tensor_bytes,
 )
-from bmnetu.emit.border import border_differences, network_name
+from bmnetu.emit.border import border_differences, border_tensor, network_name
 from bmnetu.errors import BmnetuError, InputFileError
 from dialects.bm1684.chip import BM1684
 from dialects.host.ops import BY_NUMBER, HostOp
@@ -34,12 +31,9 @@ from passes.verify_layers import host_layers
 
 
 def _tensor(at: NetworkTensor, is_input: bool) -> Tensor:
-    kind = DataType[at.dtype.upper()]
-    mode = StoreMode.N4 if at.packed else StoreMode.N1
-    step = at.scale or 1.0
-    scale = 1.0 if at.scale is None else float(np.float32(1.0 / step if is_input else step))
-    size = tensor_bytes(kind, mode, at.shape)
-    return Tensor(at.name, kind, mode, at.address, size, at.shape, scale)
+    return border_tensor(
+        at.name, at.dtype, at.shape, at.address, at.scale, packed=at.packed, is_input=is_input
+    )
 
 
 def bmodel_of(module: ModuleOp) -> Bmodel:

@@ -11,6 +11,7 @@ from xdsl.passes import ModulePass
 from bmnetu.bmodel import Bmodel
 from bmnetu.options import PassOptions
 from bmnetu.pipeline import pipeline_text
+from passes.base import ComparePass
 
 Passes = tuple[ModulePass, ...]
 
@@ -34,7 +35,7 @@ class Way:
     """
 
     levels: tuple[Level, ...]
-    verify: Callable[[PassOptions], ModulePass]
+    verify: Callable[[PassOptions], ComparePass]
     emit: Callable[[ModuleOp], Bmodel]
     check: Callable[[Bmodel, ModuleOp, str], None]
 

@@ -23,7 +23,7 @@ from dialects.ufw import ops as ufw
 from dialects.ufw.shapes import four_pads
 from passes.layers.converter import Converter
 from passes.layers.weighted import operand_of, result_type, shift_of
-from passes.layers.wide_window import MOST_WEIGHTS
+from passes.layers.wide_window import MOST_WEIGHTS, spread
 
 MOST_PHASES = 64
 """Up to so many phases are convolutions of their own; more are channels of a single one."""
@@ -162,9 +162,7 @@ def _spread(op: ufw.DeconvolutionOp, c: Converter) -> Array:
     shape = (*weight.shape[:2], (kh - 1) * dh + 1, (kw - 1) * dw + 1)
     if prod(shape) > max(MOST_WEIGHTS, weight.size):
         raise c.error(f"a dilation of {max(dh, dw)} makes its kernel too large")
-    spread = np.zeros(shape, weight.dtype)
-    spread[:, :, ::dh, ::dw] = weight
-    return spread
+    return spread(weight, (dh, dw))
 
 
 def lower_deconvolution(c: Converter, op: ufw.DeconvolutionOp) -> None:

@@ -54,17 +54,23 @@ def cut_dilation(weight: ConstantAttr, dilation: Sequence[int]) -> tuple[Constan
     A kernel that would grow beyond MOST_WEIGHTS stays, with a dilation that no command takes.
     """
     limit = BM1684.limits.dilation
-    (h, rows), (w, columns) = (_divided(whole, limit) for whole in dilation)
+    (h, rows), (w, columns) = (divided(whole, limit) for whole in dilation)
     kh, kw = weight.shape[2:]
     shape = (*weight.shape[:2], (kh - 1) * rows + 1, (kw - 1) * columns + 1)
     if (rows, columns) == (1, 1) or prod(shape) > MOST_WEIGHTS:
         return weight, (dilation[0], dilation[1])
-    spread: Array = np.zeros(shape, weight.array.dtype)
-    spread[:, :, ::rows, ::columns] = weight.array
-    return ConstantAttr.of(spread), (h, w)
+    return ConstantAttr.of(spread(weight.array, (rows, columns))), (h, w)
 
 
-def _divided(whole: int, limit: int) -> tuple[int, int]:
+def spread(weight: Array, dilation: Sequence[int]) -> Array:
+    """Weights [O, I, kh, kw] of the same window without its dilation: zeros stand between them."""
+    kh, kw = ((k - 1) * d + 1 for k, d in zip(weight.shape[2:], dilation, strict=True))
+    found = np.zeros((*weight.shape[:2], kh, kw), weight.dtype)
+    found[:, :, :: dilation[0], :: dilation[1]] = weight
+    return found
+
+
+def divided(whole: int, limit: int) -> tuple[int, int]:
     """The largest divisor up to the limit, and what it leaves: 1 where the whole fits."""
     divisor = max(n for n in range(1, limit + 1) if whole % n == 0)
     return divisor, whole // divisor

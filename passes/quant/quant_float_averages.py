@@ -14,8 +14,7 @@ from dialects.quant.base import ints
 from dialects.quant.compute import (
     AveragePoolOp,
 )
-from passes.module.functions import npu_functions
-from passes.records.in_float import InFloat
+from passes.records.in_float import InFloat, in_all_samples
 from passes.records.windows import has_one_divisor, is_whole
 
 MOST_BITS = 13
@@ -37,13 +36,7 @@ class QuantFloatAveragesPass(ModulePass):
     level = "quant"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
-        bodies = [list(f.body.block.ops) for f in npu_functions(op)]
-        if len({len(body) for body in bodies}) != 1:
-            return  # convert-quant-to-record names the layer
-        for ops in zip(*bodies, strict=True):
-            pools = [each for each in ops if isinstance(each, AveragePoolOp)]
-            if len(pools) != len(ops) or types.is_float(pools[0].y):
-                continue
+        for pools in in_all_samples(op, AveragePoolOp):
             if is_whole(pools) or not has_one_divisor(pools[0]):
                 largest = max(prod(ints(pool.kernel)) for pool in pools)
                 for pool in pools:

@@ -12,8 +12,7 @@ from dialects.constant import ConstantAttr
 from dialects.positions import linear_taps
 from dialects.quant import types
 from dialects.quant.movement import InterpolateOp
-from passes.module.functions import npu_functions
-from passes.records.in_float import InFloat
+from passes.records.in_float import InFloat, in_all_samples
 
 HALF_UP = 2.0**-13
 """More than float32 rounds a mean of 8-bit numbers, and less than a half is from other results."""
@@ -32,13 +31,7 @@ class QuantFloatResizesPass(ModulePass):
     level = "quant"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
-        bodies = [list(f.body.block.ops) for f in npu_functions(op)]
-        if len({len(body) for body in bodies}) != 1:
-            return  # convert-quant-to-record names the layer
-        for ops in zip(*bodies, strict=True):
-            resizes = [each for each in ops if isinstance(each, InterpolateOp)]
-            if len(resizes) != len(ops) or types.is_float(resizes[0].y):
-                continue
+        for resizes in in_all_samples(op, InterpolateOp):
             varies = len({(r.indices.data.digest, r.weights.data.digest) for r in resizes}) > 1
             if varies and resizes[0].positions is not None:
                 for resize in resizes:

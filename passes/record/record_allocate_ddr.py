@@ -13,9 +13,7 @@ from xdsl.passes import ModulePass
 
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import align
-from dialects.bm1684.record.base import NO_BUFFER, RecordOp, is_float, is_shape, shape_of
-from dialects.bm1684.record.machine import stored_bytes
-from dialects.bm1684.record.stream import store_mode, word_size
+from dialects.bm1684.record.base import NO_BUFFER, RecordOp, is_float, is_shape, room, shape_of
 from passes.module.functions import main_function
 
 
@@ -76,7 +74,7 @@ class _Buffers:
             own: list[int] = []
             for y in record.ys:
                 if y not in outputs and not is_shape(y):
-                    places[y] = self._take(_room(y))
+                    places[y] = self._take(room(shape_of(y), is_float(y)))
                 own.append(places[y][0] if y in places else NO_BUFFER)
             record.place_results(own)
             scratch = self._scratch(record)
@@ -109,10 +107,6 @@ class _Buffers:
         self.live.append((at, at + size))
         self.top = max(self.top, at + size)
         return at, at + size
-
-
-def _room(value: SSAValue) -> int:
-    return stored_bytes(shape_of(value), word_size(value), store_mode(value))
 
 
 def _last_reads(records: list[RecordOp]) -> Iterator[list[SSAValue]]:

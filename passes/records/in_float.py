@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
-from xdsl.dialects.builtin import ArrayAttr, StringAttr
+from xdsl.dialects.builtin import ArrayAttr, ModuleOp, StringAttr
 from xdsl.ir import Attribute, SSAValue
 from xdsl.rewriter import InsertPoint, Rewriter
 
@@ -15,6 +16,21 @@ from dialects.function_properties import function_properties
 from dialects.quant import types
 from dialects.quant.base import QuantOp
 from dialects.quant.compute import DequantizeOp, LookupOp, PointwiseFunctionOp, QuantizeOp
+from passes.module.functions import npu_functions
+
+OpT = TypeVar("OpT", bound=QuantOp)
+
+
+def in_all_samples(module: ModuleOp, kind: type[OpT]) -> Iterator[list[OpT]]:
+    """The ops of a kind with an 8-bit result, each with the same op of every sample. None where the
+    functions differ, which convert-quant-to-record tells."""
+    bodies = [list(function.body.block.ops) for function in npu_functions(module)]
+    if len({len(body) for body in bodies}) != 1:
+        return
+    for ops in zip(*bodies, strict=True):
+        found = [op for op in ops if isinstance(op, kind)]
+        if len(found) == len(ops) and not types.is_float(found[0].results[0]):
+            yield found
 
 
 @dataclass(frozen=True)

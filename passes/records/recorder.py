@@ -77,15 +77,10 @@ class Recorder:
 
     def constant(self, array: Array) -> SSAValue:
         """A float32 coefficient as a tensor."""
-        v = {"rank": array.ndim, "shape": eight(array.shape)}
-        kind = TensorType(f32, array.shape)
-        op = ConstantOp([], [kind], [STEP], v, coefficients={"value": array})
-        op.location = self.location
-        self.block.add_op(op)
-        self.shapes[op.ys[0]] = [array.shape] * self.count
-        return op.ys[0]
+        settings: Values = {"rank": array.ndim, "shape": eight(array.shape)}
+        return self.one(ConstantOp, [], f32, coefficients={"value": array}, **settings)
 
-    def all(
+    def one(
         self,
         kind: type[RecordOp],
         xs: Sequence[SSAValue],
@@ -94,38 +89,25 @@ class Recorder:
         extra: Sequence[int] = (),
         coefficients: Mapping[str, Array] | None = None,
         **parameters: Any,
-    ) -> list[SSAValue]:
-        """Appends a record; its results hold ``element``."""
+    ) -> SSAValue:
+        """Appends a record; its result holds ``element``. Raises NoRecord where it does not fit at
+        the largest shape, ShapeFixed where it does not fit in a sample."""
         v: Values = {**kind.RECORD.struct.defaults, **parameters}
-        found: list[list[Shape]] = []
+        found: list[Shape] = []
         for sample in range(self.count):
-            operands = [self.shapes[x][sample] for x in xs]
             try:
                 kind.check(v)
-                found.append(kind.shapes(v, extra, operands))
+                found += kind.shapes(v, extra, [self.shapes[x][sample] for x in xs])
             except VerifyException as error:
                 if not sample:
                     raise NoRecord(str(error)) from None
                 raise ShapeFixed(self.location, str(error), sample) from None
-        results = [TensorType(element, shape) for shape in found[0]]
-        tops = [STEP] * len(results)
-        op = kind(xs, results, tops, parameters, extra=extra, coefficients=coefficients)
+        result = TensorType(element, found[0])
+        op = kind(xs, [result], [STEP], parameters, extra=extra, coefficients=coefficients)
         op.location = self.location
         self.block.add_op(op)
-        for i, y in enumerate(op.ys):
-            self.shapes[y] = [shapes[i] for shapes in found]
-        return list(op.ys)
-
-    def one(
-        self,
-        kind: type[RecordOp],
-        xs: Sequence[SSAValue],
-        element: Attribute,
-        /,
-        **rest: Any,
-    ) -> SSAValue:
-        """Appends a record with one result."""
-        return self.all(kind, xs, element, **rest)[0]
+        self.shapes[op.ys[0]] = found
+        return op.ys[0]
 
     # -- what many layers need ---------------------------------------------------------------------
 
@@ -172,12 +154,9 @@ class Recorder:
         return self._known[value]
 
     def _numbers(self, numbers: Sequence[int]) -> SSAValue:
-        settings = {"count": len(numbers), "numbers": eight(numbers)}
-        op = shape_ops.ShapeNumbersOp([], [TensorType(i32, numbers)], [STEP], settings)
-        op.location = self.location
-        self.block.add_op(op)
-        self.shapes[op.ys[0]] = [tuple(numbers)] * self.count
-        return op.ys[0]
+        return self.one(
+            shape_ops.ShapeNumbersOp, [], i32, count=len(numbers), numbers=eight(numbers)
+        )
 
     def _extent(self, wanted: Sequence[int]) -> SSAValue:
         """A shape of one extent: that of a tensor, or a multiple of it and a number."""

@@ -15,6 +15,7 @@ from dialects.quant import types
 from dialects.quant.arithmetic import mean_factor
 from dialects.quant.base import ints
 from dialects.quant.compute import AveragePoolOp, ConvOp, MaxPoolOp, PoolOp
+from passes.layers.wide_window import divided, spread
 from passes.records.recorder import NoRecord, Recorder, element_of, shapes_of, varies
 
 Array = NDArray[Any]
@@ -64,7 +65,8 @@ def conv_record(
     if depthwise and element_of(x) != f32 and max(dilation) > 1:
         weight, dilation = spread(weight, dilation), (1, 1)
     if max(dilation) > windows.LARGEST_PAD:
-        weight, dilation = half_spread(weight, dilation)
+        (h, rows), (w, columns) = (divided(each, windows.LARGEST_PAD) for each in dilation)
+        weight, dilation = spread(weight, (rows, columns)), (h, w)
     reach = [(k - 1) * d for k, d in zip(weight.shape[2:], dilation, strict=True)]
     alone = max(pad[:2]) > reach[0] or max(pad[2:]) > reach[1]
     below = pad[1] + stride[0] - 1 if pad[1] and element_of(x) == f32 and not depthwise else 0
@@ -86,23 +88,6 @@ def conv_record(
         kernel=windows.joined(kh, kw), stride=tuple(stride), dilation=tuple(dilation),
         pad=tuple(pad), has_bias=int(bias is not None), relu=int(relu or unsigned), **integer,
     )  # fmt: skip
-
-
-def spread(weight: Array, dilation: Sequence[int]) -> Array:
-    """The same window without dilation: zeros stand between the weights."""
-    kh, kw = ((k - 1) * d + 1 for k, d in zip(weight.shape[2:], dilation, strict=True))
-    found = np.zeros((*weight.shape[:2], kh, kw), weight.dtype)
-    found[:, :, :: dilation[0], :: dilation[1]] = weight
-    return found
-
-
-def half_spread(weight: Array, dilation: Sequence[int]) -> tuple[Array, tuple[int, int]]:
-    """The same window with dilations that the firmware takes, if there is a divisor: zeros stand
-    between the weights for the rest."""
-    most = windows.LARGEST_PAD
-    kept = [max(d for d in range(1, most + 1) if whole % d == 0) for whole in dilation]
-    rest = [whole // each for whole, each in zip(dilation, kept, strict=True)]
-    return spread(weight, rest), (kept[0], kept[1])
 
 
 def _is_matrix(ops: Sequence[ConvOp]) -> bool:

@@ -101,7 +101,7 @@ def compiled(folder: Path, text: str, precision: str, seed: int) -> Dynamic:
         model, weight = found.prototxt, found.umodel
     largest = list(loader(model, weight)(None).input_shapes)
     result = bmnetu.compile(
-        model, weight, folder / "compiled", precision, dyn=True, opt=seed % 2, seed=seed
+        model, weight, folder / "compiled", precision, dyn=True, opt=seed % 3, seed=seed
     )
     return Dynamic(model, weight, result, largest)
 

@@ -159,11 +159,6 @@ class RecordOp(IRDLOperation, ABC):
         ]
 
     @classmethod
-    def result_count(cls, v: Values) -> int:
-        """How many results there are."""
-        return 1
-
-    @classmethod
     @abstractmethod
     def shapes(cls, v: Values, extra: Sequence[int], xs: Sequence[Shape]) -> list[Shape]:
         """The results' shapes for operands of these. Raises :class:`VerifyException` for shapes
@@ -239,8 +234,7 @@ class RecordOp(IRDLOperation, ABC):
         require(given == expected, self, f"coefficients must be {sorted(expected)}")
         count = sum(not source.is_coefficient for source in sources)
         require(len(self.xs) == count, self, f"{len(self.xs)} operands, it takes {count}")
-        count = self.result_count(v)
-        require(len(self.ys) == count == len(self.tops), self, f"{count} results with names needed")
+        require(len(self.ys) == len(self.tops) == 1, self, "it has one result, with a name")
         try:
             self.check(v)
             shapes = self.shapes(v, extra, [shape_of(x) for x in self.xs])

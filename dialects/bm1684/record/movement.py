@@ -20,12 +20,21 @@ from dialects.bm1684.record.base import (
     needs,
     operand_room,
     result_room,
-    room,
 )
 from dialects.c_struct import FLOAT, INT, U8, U32, U64, CStruct, Values, bytes_of, ints
 
 COPY, INFER = 0, -1
 """Entries of a new shape: the extent of the operand at that place, and what the others leave."""
+
+
+def operand_room_of_batch(xs: Sequence[Shape], ys: Sequence[Shape], is_float: bool) -> int:
+    """Scratch memory of the size of the operand, where the batch of 8-bit numbers changes."""
+    return 0 if is_float or xs[0][0] == ys[0][0] else operand_room(xs, ys, is_float)
+
+
+def result_room_of_batch(xs: Sequence[Shape], ys: Sequence[Shape], is_float: bool) -> int:
+    """Scratch memory of the size of the result, where the batch of 8-bit numbers changes."""
+    return 0 if is_float or xs[0][0] == ys[0][0] else result_room(xs, ys, is_float)
 
 
 @irdl_op_definition
@@ -41,11 +50,7 @@ class ReshapeOp(RecordOp):
         struct=CStruct(
             rank=U8, shape=ints(8), batch=INT, channels=INT, input_id=U32, scratch=U64
         ).with_defaults(input_id=0xFFFFFFFF),
-        scratch={
-            "scratch": lambda xs, ys, is_float: (
-                0 if is_float or xs[0][0] == ys[0][0] else room(xs[0], is_float)
-            )
-        },
+        scratch={"scratch": operand_room_of_batch},
     )
 
     @classmethod
@@ -152,8 +157,7 @@ class SliceOp(RecordOp):
             unused_108=ints(3), input_scratch=U64, output_scratch=U64, unused_136=U8,
         ).with_defaults(step=(1,) * 8),
         scratch={
-            "input_scratch": lambda xs, ys, is_float: _batch_room(xs[0], xs, ys, is_float),
-            "output_scratch": lambda xs, ys, is_float: _batch_room(ys[0], xs, ys, is_float),
+            "input_scratch": operand_room_of_batch, "output_scratch": result_room_of_batch,
         },
     )  # fmt: skip
 
@@ -178,12 +182,6 @@ class SliceOp(RecordOp):
     def compute(cls, call: Call) -> list[Array]:
         x = call.xs[0]
         return [x[cls._slices(call.values, x.shape)].copy()]
-
-
-def _batch_room(
-    shape: Shape, xs: Sequence[Shape], ys: Sequence[Shape], is_float: bool
-) -> int:
-    return 0 if is_float or xs[0][0] == ys[0][0] else room(shape, is_float)
 
 
 PAD_MODES = ("constant", "reflect", "symmetric", "edge")

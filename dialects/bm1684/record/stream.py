@@ -198,7 +198,6 @@ def _read_record(reader: Reader) -> RecordCode:
     try:
         extra = kind.read_extra(values, reader.words)
         sources = kind.sources(values, extra)
-        results = kind.result_count(values)
     except (VerifyException, IndexError, ValueError) as error:
         raise StreamError(f"{kind.name}: {error}") from None
     found: list[Operand] = []
@@ -212,12 +211,9 @@ def _read_record(reader: Reader) -> RecordCode:
         neuron, between = _read_neuron(reader, int(kind.has_words(values)))
         extra += between
         found.append(neuron)
-    made = tuple(
-        _read_shape(reader) if kind.RECORD.makes_shape else _read_neuron(reader, 0)[0]
-        for _ in range(results)
-    )
+    made = _read_shape(reader) if kind.RECORD.makes_shape else _read_neuron(reader, 0)[0]
     modes = (head.data_size, head.input_mode, head.output_mode)
-    return RecordCode(kind, values, extra, *modes, tuple(found), made)
+    return RecordCode(kind, values, extra, *modes, tuple(found), (made,))
 
 
 def _read_shape(reader: Reader) -> Neuron:

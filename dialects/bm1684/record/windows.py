@@ -82,9 +82,9 @@ class ConvOp(RecordOp):
     RECORD: ClassVar = Record(
         number=0,
         struct=CStruct(
-            channels=U32, unused_4=U32, groups=U32, kernel=U32, dilation=bytes_of(2),
+            channels=U32, joined_channels=U32, groups=U32, kernel=U32, dilation=bytes_of(2),
             pad=bytes_of(4), stride=bytes_of(2), has_bias=U8, relu=U8, relu_limit=FLOAT,
-            winograd=U8, unused_36=U32, unused_40=U32, shift=U8, input_sign=U8, weight_sign=U8,
+            winograd=U8, first_channel=U32, joined_id=U32, shift=U8, input_sign=U8, weight_sign=U8,
             bias_sign=U8, output_sign=U8, unused_49=U8, unused_52=ints(2), weight_is_tensor=INT,
             unused_64=ints(7), fused=ints(3), unused_104=U64, unused_112=U32,
             same_pad=U32,

@@ -203,7 +203,7 @@ def test_another_number_of_operands_or_names(name: str) -> None:
     named = type(op).create(
         operands=op.xs, result_types=[op.ys[0].type, op.ys[0].type], properties=op.properties
     )
-    with pytest.raises(VerifyException, match=f"{name}: 1 results with names needed"):
+    with pytest.raises(VerifyException, match=f"{name}: it has one result, with a name"):
         named.verify_()
 
 
