@@ -31,7 +31,7 @@ from passes.kernels import KERNELS, Kernel
 from passes.layers import LAYERS, Lowering
 
 if TYPE_CHECKING:
-    from bmnetu.frontend.onnx.operators import Operator
+    from bmnetu.frontend.onnx.operators.table import Operator
 
 
 

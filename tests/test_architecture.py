@@ -36,7 +36,7 @@ PASS_FILES = [
 
 OTHERS_ON_ONNX = [
     path for path in SOURCES
-    if path.parent != ROOT / "bmnetu" / "frontend" / "onnx" and "onnx" in path.read_text()
+    if ROOT / "bmnetu" / "frontend" / "onnx" not in path.parents and "onnx" in path.read_text()
 ]
 
 

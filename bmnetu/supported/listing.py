@@ -117,7 +117,7 @@ def _field(field: FieldDescriptor) -> str:
 
 def operators() -> list[str]:
     """The ONNX operators by name; raises ImportError without the onnx package."""
-    from bmnetu.frontend.onnx.operators import all_operators
+    from bmnetu.frontend.onnx.operators.table import all_operators
 
     return sorted(all_operators())
 

@@ -18,7 +18,7 @@ from bmnetu.frontend.onnx.fold import SHAPE_ONLY, fold
 from bmnetu.frontend.onnx.graph import NO_PADS, Blob, Graph, Site, fresh
 from bmnetu.frontend.onnx.infer import TensorKind, inferred
 from bmnetu.frontend.onnx.node import NO_OPERATOR, Node, Refusal
-from bmnetu.frontend.onnx.operators import all_operators
+from bmnetu.frontend.onnx.operators.table import all_operators
 from bmnetu.frontend.onnx.refusals import Refusals
 from bmnetu.frontend.prototxt.inputs import Input, reshaped
 from bmnetu.frontend.prototxt.layer import Layer

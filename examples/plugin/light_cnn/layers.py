@@ -16,7 +16,7 @@ from passes.layers.arithmetic import maximum
 from passes.layers.converter import Converter
 
 if TYPE_CHECKING:
-    from bmnetu.frontend.onnx.operators import Operator
+    from bmnetu.frontend.onnx.operators.table import Operator
 
 
 def import_max_feature_map(site: LayerSite) -> MaxFeatureMapOp:
@@ -39,7 +39,7 @@ def lower_max_feature_map(c: Converter, op: MaxFeatureMapOp) -> None:
 def onnx_operators() -> Mapping[str, Operator]:
     """The operator ``light.MaxFeatureMap`` as the layer of the same name."""
     from bmnetu.frontend.onnx.graph import Blob, Site
-    from bmnetu.frontend.onnx.operators import Operator
+    from bmnetu.frontend.onnx.operators.table import Operator
 
     def convert(site: Site) -> Blob:
         pieces = site.node.integer("pieces", 2)

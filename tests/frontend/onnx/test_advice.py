@@ -9,7 +9,7 @@ import pytest
 
 import bmnetu
 from bmnetu.frontend.onnx.advice import ADVICE, HOST, OWN_DOMAIN, advice_on
-from bmnetu.frontend.onnx.operators import all_operators
+from bmnetu.frontend.onnx.operators.table import all_operators
 from tests.frontend.onnx.graphs import (
     Array,
     Net,

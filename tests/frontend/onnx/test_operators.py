@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bmnetu.frontend import load_network
-from bmnetu.frontend.onnx.operators import all_operators
+from bmnetu.frontend.onnx.operators.table import all_operators
 from dialects.functions import ROWS
 from tests.frontend.onnx.graphs import (
     Array,

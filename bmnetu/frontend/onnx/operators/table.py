@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bmnetu.errors import UsageError
-from bmnetu.frontend.onnx import arithmetic, functions, movement, windows
 from bmnetu.frontend.onnx.graph import Conversion
+from bmnetu.frontend.onnx.operators import arithmetic, functions, movement, windows
 from bmnetu.plugins import plugins
 from dialects.functions import ROWS, Function
 

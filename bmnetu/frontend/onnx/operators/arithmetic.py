@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from bmnetu.errors import InputFileError
-from bmnetu.frontend.onnx.functions import clamped, power_layer
 from bmnetu.frontend.onnx.graph import Blob, Site
 from bmnetu.frontend.onnx.node import Refusal
+from bmnetu.frontend.onnx.operators.functions import clamped, power_layer
 from dialects.constant import Array
 from dialects.ufw.shapes import Shape, show
 

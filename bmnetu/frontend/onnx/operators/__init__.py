@@ -1,0 +1,1 @@
+"""ONNX operators as UFW layers: ``table.py`` says which, the other files how."""
