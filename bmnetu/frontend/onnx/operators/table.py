@@ -6,7 +6,15 @@ from dataclasses import dataclass
 
 from bmnetu.errors import UsageError
 from bmnetu.frontend.onnx.graph import Conversion
-from bmnetu.frontend.onnx.operators import arithmetic, functions, movement, windows
+from bmnetu.frontend.onnx.operators import (
+    arithmetic,
+    convolutions,
+    functions,
+    movement,
+    poolings,
+    products,
+    reductions,
+)
 from bmnetu.plugins import plugins
 from dialects.functions import ROWS, Function
 
@@ -23,33 +31,33 @@ class Operator:
 
 OPERATORS: dict[str, Operator] = {
     "Add": Operator(arithmetic.add, (2, 2)),
-    "AveragePool": Operator(windows.average_pool),
+    "AveragePool": Operator(poolings.average_pool),
     "BatchNormalization": Operator(functions.batch_normalization, (5, 5)),
     "Cast": Operator(movement.cast),
     "Clip": Operator(functions.clip, (1, 3)),
     "Concat": Operator(movement.concat, (1, ANY)),
-    "Conv": Operator(windows.convolution, (2, 3)),
+    "Conv": Operator(convolutions.convolution, (2, 3)),
     "Div": Operator(arithmetic.divide, (2, 2)),
     "Dropout": Operator(movement.dropout, (1, 3)),
     "Flatten": Operator(movement.flatten),
     "Gather": Operator(movement.gather, (2, 2)),
     "Gelu": Operator(functions.gelu),
-    "Gemm": Operator(windows.gemm, (2, 3)),
-    "GlobalAveragePool": Operator(windows.global_average_pool),
-    "GlobalMaxPool": Operator(windows.global_max_pool),
+    "Gemm": Operator(products.gemm, (2, 3)),
+    "GlobalAveragePool": Operator(poolings.global_average_pool),
+    "GlobalMaxPool": Operator(poolings.global_max_pool),
     "Identity": Operator(movement.identity),
     "LeakyRelu": Operator(functions.leaky_relu),
-    "MatMul": Operator(windows.matmul, (2, 2)),
+    "MatMul": Operator(products.matmul, (2, 2)),
     "Max": Operator(arithmetic.maximum, (1, ANY)),
-    "MaxPool": Operator(windows.max_pool),
+    "MaxPool": Operator(poolings.max_pool),
     "Mean": Operator(arithmetic.mean, (1, ANY)),
     "Min": Operator(arithmetic.minimum, (1, ANY)),
     "Mul": Operator(arithmetic.multiply, (2, 2)),
     "PRelu": Operator(functions.prelu, (2, 2)),
     "Pad": Operator(movement.pad, (1, 4)),
     "Pow": Operator(arithmetic.power, (2, 2)),
-    "ReduceMax": Operator(windows.reduce_max, (1, 2)),
-    "ReduceMean": Operator(windows.reduce_mean, (1, 2)),
+    "ReduceMax": Operator(reductions.reduce_max, (1, 2)),
+    "ReduceMean": Operator(reductions.reduce_mean, (1, 2)),
     "Relu": Operator(functions.relu),
     "Reshape": Operator(movement.reshape, (2, 2)),
     "Slice": Operator(movement.slices, (1, 5)),
