@@ -21,6 +21,7 @@ from bmnetu.frontend.onnx.infer import TensorKind, inferred
 from bmnetu.frontend.onnx.node import NO_OPERATOR, Node, Refusal
 from bmnetu.frontend.onnx.operators.table import Operator, all_operators
 from bmnetu.frontend.onnx.refusals import Refusals
+from bmnetu.frontend.onnx.rewrite import rewritten
 from bmnetu.frontend.prototxt.inputs import Input, reshaped
 from bmnetu.frontend.prototxt.layer import Layer
 from bmnetu.frontend.prototxt.topology import Topology
@@ -75,6 +76,8 @@ def convert_onnx(
                 f"{path}: -output_whitelist: {left_out} node(s) are left out; the outputs are"
                 f" {', '.join(map(quoted, file.outputs))}"
             )
+    _live(file)
+    file = rewritten(file)
     nodes = _live(file)
     read = {name for node in nodes for name in node.inputs} | set(file.outputs)
     refusals = Refusals(path)

@@ -35,14 +35,14 @@ def _sum(site: Site, factor: float) -> Blob:
     a, b = _operands(site)
     if not isinstance(a, Blob):
         assert isinstance(b, Blob)
-        return _linear(site, b, np.float32(factor), a)
+        return linear(site, b, np.float32(factor), a)
     return add_to(site, a, b, factor)
 
 
 def add_to(site: Site, a: Blob, b: Blob | Array, factor: float = 1.0) -> Blob:
     """``a + factor b``, the node's result; ``factor`` is 1 or -1."""
     if not isinstance(b, Blob):
-        return _linear(site, a, np.float32(1), b * np.float32(factor))
+        return linear(site, a, np.float32(1), b * np.float32(factor))
     if a.shape == b.shape:
         uneven = [1.0, factor] if factor != 1.0 else []
         return site.layer("Eltwise", [a, b], eltwise_param={"operation": "SUM", "coeff": uneven})
@@ -60,9 +60,9 @@ def multiply(site: Site) -> Blob:
     a, b = _operands(site)
     if not isinstance(a, Blob):
         assert isinstance(b, Blob)
-        return _linear(site, b, a, np.float32(0))
+        return linear(site, b, a, np.float32(0))
     if not isinstance(b, Blob):
-        return _linear(site, a, b, np.float32(0))
+        return linear(site, a, b, np.float32(0))
     if a.shape == b.shape:
         return site.layer("Eltwise", [a, b], eltwise_param={"operation": "PROD"})
     found = _broadcast(site, a, b)
@@ -80,14 +80,15 @@ def divide(site: Site) -> Blob:
     if not isinstance(a, Blob):
         assert isinstance(b, Blob)
         if a.size != 1:
-            return binary(site, site.parameter(a, site.node.inputs[0]), b, "DIV")
+            param = {"operation": "DIV", "inversed": True}
+            return site.layer("ConstBinary", b, a, const_binary_param=param)
         inverse = power_layer(site, b, "inverse", power=-1.0)
         return power_layer(site, inverse, scale=float(a.ravel()[0]))
     if isinstance(b, Blob):
         return binary(site, a, b, "DIV")
     with np.errstate(divide="ignore"):
         inverse = site.floats(np.float32(1) / b, site.node.inputs[1])
-    return _linear(site, a, inverse, np.float32(0))
+    return linear(site, a, inverse, np.float32(0))
 
 
 def power(site: Site) -> Blob:
@@ -247,11 +248,13 @@ def _operand(site: Site, index: int) -> Blob | Array:
     return site.floats(bounded(found), site.node.inputs[index])
 
 
-def _linear(site: Site, x: Blob, factor: Array | np.float32, addend: Array | np.float32) -> Blob:
+def linear(
+    site: Site, x: Blob, factor: Array | np.float32, addend: Array | np.float32, part: str = ""
+) -> Blob:
     """``factor x + addend``: one number each by Power, else by Scale or Bias."""
     if factor.size == 1 and addend.size == 1 and max(factor.ndim, addend.ndim) <= len(x.shape):
         scale, shift = float(factor.ravel()[0]), float(addend.ravel()[0])
-        return power_layer(site, x, scale=scale, shift=shift)
+        return power_layer(site, x, part, scale=scale, shift=shift)
     operand = np.broadcast_shapes(factor.shape, addend.shape)
     if not _fits(x.shape, operand):
         return _enlarged(site, x, factor, addend)
@@ -260,11 +263,11 @@ def _linear(site: Site, x: Blob, factor: Array | np.float32, addend: Array | np.
     span = {"axis": axis, "num_axes": len(block)}
     values = _spread(addend, x.shape, axis, block)
     if add and not multiply:
-        return site.layer("Bias", x, values, bias_param=span)
+        return site.layer("Bias", x, values, part=part, bias_param=span)
     bias = values if add else None
     factors = _spread(factor, x.shape, axis, block)
     span = {**span, "bias_term": bias is not None}
-    return site.layer("Scale", x, factors, bias, scale_param=span)
+    return site.layer("Scale", x, factors, bias, part=part, scale_param=span)
 
 
 def _fits(shape: Shape, operand: Sequence[int]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from math import prod, sqrt
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from bmnetu.errors import InputFileError
 from bmnetu.frontend.onnx.graph import Blob, Conversion, Site
 from bmnetu.frontend.onnx.node import Refusal
+from bmnetu.frontend.onnx.operators.arithmetic import linear
 from dialects.constant import Array
 from dialects.ufw.shapes import Shape, show
 
@@ -75,18 +77,22 @@ def _spread(site: Site, index: int, shape: Shape) -> Array:
 
 
 def rms_normalization(site: Site) -> Blob:
-    """``x / sqrt(mean(x^2) + eps) * factor`` over the axes from ``axis`` on, as a Normalize of
-    their numbers as channels."""
+    """``x / sqrt(mean(x^2) + eps) * factor`` over the axes from ``axis`` on."""
     node, x = site.node, site.blob(0)
     axis = site.axis(node.integer("axis", -1), len(x.shape))
-    inner = x.shape[axis:]
-    count = prod(inner)
-    factor = _spread(site, 1, inner).reshape(-1)
+    factor = _spread(site, 1, x.shape[axis:])
+    return _root_mean_square(site, x, axis, factor, node.number_of("epsilon", 1e-5), "")
+
+
+def _root_mean_square(
+    site: Site, x: Blob, axis: int, factor: Array, eps: float, part: str
+) -> Blob:
+    """As a Normalize of the numbers from an axis on as channels."""
+    count = prod(x.shape[axis:])
     rows = site.reshaped(x, (prod(x.shape[:axis]), count), "rows")
-    eps = node.number_of("epsilon", 1e-5) * count
-    weight = site.floats(factor * np.float32(sqrt(count)), node.inputs[1])
-    same = _normalize(site, rows, weight, eps, "normalized")
-    return site.reshaped(same, x.shape)
+    weight = site.floats(factor.reshape(-1) * np.float32(sqrt(count)), "factors")
+    same = _normalize(site, rows, weight, eps * count, "normalized")
+    return site.reshaped(same, x.shape, part)
 
 
 def lp_normalization(site: Site) -> Blob:
@@ -101,18 +107,100 @@ def lp_normalization(site: Site) -> Blob:
         return site.layer("BroadcastBinary", [x, norm], broadcast_binary_param=by)
     if power != 2:
         raise Refusal(f"p is {power}; 1 and 2 can be compiled")
+    return _unit(site, x, axis, "")
+
+
+def _unit(site: Site, x: Blob, axis: int, part: str) -> Blob:
+    """``x / |x|`` along an axis, which becomes the channels."""
+    one = np.ones(1, np.float32)
     if axis == 1:
-        return _normalize(site, x, np.ones(1, np.float32), NO_NORM, "")
-    order = [i for i in range(len(x.shape)) if i != axis]
-    order = [*order[:1], axis, *order[1:]] if order else [axis]
-    if len(order) == 1:
-        row = site.reshaped(x, (1, *x.shape), "row")
-        same = _normalize(site, row, np.ones(1, np.float32), NO_NORM, "normalized")
-        return site.reshaped(same, x.shape)
+        return _normalize(site, x, one, NO_NORM, part)
+    if axis == len(x.shape) - 1:
+        rows = site.reshaped(x, (prod(x.shape[:-1]), x.shape[-1]), "rows")
+        return site.reshaped(_normalize(site, rows, one, NO_NORM, "normalized"), x.shape, part)
+    order = [axis, *(i for i in range(len(x.shape)) if i != axis)]
     turned = site.layer("Permute", x, part="turned", permute_param={"order": order})
-    same = _normalize(site, turned, np.ones(1, np.float32), NO_NORM, "normalized")
+    alone = site.reshaped(turned, (1, *turned.shape), "alone")
+    same = _normalize(site, alone, one, NO_NORM, "normalized")
+    together = site.reshaped(same, turned.shape, "together")
     back = [order.index(i) for i in range(len(order))]
-    return site.layer("Permute", same, permute_param={"order": back})
+    return site.layer("Permute", together, part=part, permute_param={"order": back})
+
+
+def in_parts(build: Callable[[Site, Blob, int, Array, str], Blob]) -> Conversion:
+    """The conversion of what was written in parts (rewrite.py): over axes that are brought to the
+    end, then factors and addends."""
+
+    def convert(site: Site) -> Blob:
+        x = site.blob(0)
+        rank = len(x.shape)
+        given = site.node.integers("axes") or ()
+        axes = sorted({site.axis(axis, rank) for axis in given})
+        order = [*(i for i in range(rank) if i not in axes), *axes]
+        first = rank - len(axes)
+        plain = order == list(range(rank))
+        factor, rest = _inner(site, 1, order, x.shape, first)
+        more = rest is not None or bool(site.node.inputs[2])
+        part = "normalized" if more or not plain else ""
+        if not plain:
+            x = site.layer("Permute", x, part="turned", permute_param={"order": order})
+        y = build(site, x, first, factor, part)
+        if not plain:
+            back = [order.index(i) for i in range(rank)]
+            part = "back" if more else ""
+            y = site.layer("Permute", y, part=part, permute_param={"order": back})
+        return _affine(site, y, rest)
+
+    return convert
+
+
+def _inner(
+    site: Site, index: int, order: Sequence[int], shape: Shape, first: int
+) -> tuple[Array, Array | None]:
+    """Factors of the axes from the first one on, in their order, and those that are of other axes,
+    too."""
+    inner = tuple(shape[i] for i in order[first:])
+    ones, array = np.ones(inner, np.float32), site.coefficients(index)
+    if array is None:
+        return ones, None
+    if array.ndim > len(shape):
+        return ones, array
+    full = array.reshape((1,) * (len(shape) - array.ndim) + array.shape).transpose(order)
+    if any(size != 1 for size in full.shape[:first]):
+        return ones, array
+    return np.ascontiguousarray(np.broadcast_to(full.reshape(full.shape[first:]), inner)), None
+
+
+def _affine(site: Site, y: Blob, factor: Array | None) -> Blob:
+    """``y factor + addend``, where there are such."""
+    addend = site.coefficients(2)
+    if factor is None and addend is None:
+        return y
+    part = "" if addend is None else "scaled"
+    if factor is not None:
+        y = linear(site, y, factor, np.float32(0), part)
+    return y if addend is None else linear(site, y, np.float32(1), addend)
+
+
+def standardized(site: Site, x: Blob, axis: int, factor: Array, part: str) -> Blob:
+    settings = {"axis": axis, "eps": site.node.number_of("eps", 0.0)}
+    bias = np.zeros(factor.shape, np.float32)
+    return site.layer("LayerNorm", x, factor, bias, part=part, layer_norm_param=settings)
+
+
+def root_mean_square(site: Site, x: Blob, axis: int, factor: Array, part: str) -> Blob:
+    eps = site.node.number_of("eps", 0.0)
+    return _root_mean_square(site, x, axis, factor, eps, part)
+
+
+def unit(site: Site, x: Blob, axis: int, factor: Array, part: str) -> Blob:
+    """The factors are 1 but where constants follow."""
+    if np.all(factor == 1):
+        return _unit(site, x, axis, part)
+    count = prod(factor.shape)
+    return _root_mean_square(
+        site, x, axis, factor / np.float32(sqrt(count)), NO_NORM / count, part
+    )
 
 
 def _normalize(site: Site, x: Blob, weight: Array, eps: float, part: str) -> Blob:

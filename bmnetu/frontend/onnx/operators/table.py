@@ -111,9 +111,19 @@ OPERATORS: dict[str, Operator] = {
 }
 
 
+OWN: dict[str, Operator] = {
+    "bmnetu.RootMeanSquare": Operator(
+        normalisations.in_parts(normalisations.root_mean_square), (3, 3)
+    ),
+    "bmnetu.Standardize": Operator(normalisations.in_parts(normalisations.standardized), (3, 3)),
+    "bmnetu.Unit": Operator(normalisations.in_parts(normalisations.unit), (3, 3)),
+}
+"""What stands for several nodes, see rewrite.py."""
+
+
 def all_operators() -> dict[str, Operator]:
     """Every operator, those of pointwise functions and of plug-ins too."""
-    found = dict(OPERATORS)
+    found = {**OPERATORS, **OWN}
     for row in ROWS:
         found.update(_of(row))
     for name, plugin in plugins().items():
