@@ -14,6 +14,7 @@ from bmnetu.frontend.onnx.operators import (
     poolings,
     products,
     reductions,
+    resize,
 )
 from bmnetu.plugins import plugins
 from dialects.functions import ROWS, Function
@@ -63,6 +64,7 @@ OPERATORS: dict[str, Operator] = {
     "ReduceMean": Operator(reductions.reduce_mean, (1, 2)),
     "Relu": Operator(functions.relu),
     "Reshape": Operator(movement.reshape, (2, 2)),
+    "Resize": Operator(resize.resize, (1, 4)),
     "Slice": Operator(movement.slices, (1, 5)),
     "Softmax": Operator(functions.softmax),
     "Split": Operator(movement.split, (1, 2)),
@@ -71,6 +73,7 @@ OPERATORS: dict[str, Operator] = {
     "Sum": Operator(arithmetic.total, (1, ANY)),
     "Transpose": Operator(movement.transpose),
     "Unsqueeze": Operator(movement.unsqueeze, (1, 2)),
+    "Upsample": Operator(resize.upsample, (1, 2)),
 }
 
 
