@@ -12,9 +12,9 @@ from math import prod
 import numpy as np
 
 from bmnetu.errors import InputFileError
+from bmnetu.frontend.onnx.chain import Chain
 from bmnetu.frontend.onnx.graph import Blob, Site
 from bmnetu.frontend.onnx.node import Node, Refusal
-from bmnetu.frontend.onnx.operators.chain import Chain
 from bmnetu.frontend.onnx.operators.positions import (
     CLOSE,
     LAYERS,
@@ -230,8 +230,7 @@ def _resized(site: Site, x: Blob, rule: Rule, axes: Sequence[Axis]) -> Blob:
     kept = x.shape == tuple(axis.out for axis in axes)
     if any(kept or axes[place].scale == 1 for place in todo):
         raise Refusal(
-            f"runtimes do not agree whether {rule.transformation} moves the elements of an axis that"
-            " keeps its size"
+            f"runtimes do not agree whether {rule.transformation} changes axes that keep their size"
         )
     rules = {place: rule.layer_rules(axes[place]) for place in todo}
     maps = [len(axes) - 2, len(axes) - 1]
@@ -280,3 +279,21 @@ def _extrapolated(chain: Chain, rule: Rule, axes: Sequence[Axis]) -> None:
     value = np.where(inside, 0, rule.extrapolation).astype(np.float32)
     param = {"axis": first, "num_axes": count}
     chain.layer("outside", chain.shape, "Bias", value, bias_param=param)
+
+
+# -- blocks ----------------------------------------------------------------------------------------
+
+
+def depth_to_space(site: Site) -> Blob:
+    return _blocks(site, "DepthToSpace", "depth_to_space_param")
+
+
+def space_to_depth(site: Site) -> Blob:
+    return _blocks(site, "SpaceToDepth", "space_to_depth_param")
+
+
+def _blocks(site: Site, kind: str, message: str) -> Blob:
+    """Channels and blocks of pixels; the layers have the names of ONNX for both orders."""
+    block, mode = site.node.integer("blocksize", 0), site.node.text("mode", "DCR")
+    param = {"block_size": block, "mode": _known(mode, ("DCR", "CRD"), "mode")}
+    return site.layer(kind, site.blob(0), part="", **{message: param})
