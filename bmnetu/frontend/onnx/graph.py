@@ -31,12 +31,14 @@ FLOATS = {TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProt
 @dataclass(frozen=True)
 class Blob:
     """What a layer makes. ``pads`` are zeros that a Pad put around it: top, left, bottom, right;
-    they are no layer's work yet.
+    they are no layer's work yet. ``places_in``: its numbers are places in the maps of a tensor of
+    this shape, where ONNX has places in the tensor.
     """
 
     name: str
     value: SSAValue
     pads: Pads = NO_PADS
+    places_in: Shape = ()
 
     @property
     def plain_shape(self) -> Shape:
@@ -112,7 +114,18 @@ class Site:
         """An input; None for one that is left out."""
         names = self.node.inputs
         name = names[index] if index < len(names) else ""
-        return self.graph.known[name] if name else None
+        found = self.graph.known[name] if name else None
+        if isinstance(found, Blob) and found.places_in:
+            raise Refusal(f'it reads the indices "{name}" of a MaxPool; only a MaxUnpool can')
+        return found
+
+    def places(self, index: int) -> Blob:
+        """An input that is the indices of a MaxPool."""
+        name = self.node.inputs[index]
+        found = self.graph.known.get(name)
+        if not isinstance(found, Blob) or not found.places_in:
+            raise Refusal(f'its input "{name}" is not the indices of a MaxPool')
+        return found
 
     def either(self, index: int) -> Blob | Array:
         """An input that must be there."""

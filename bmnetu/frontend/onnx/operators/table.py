@@ -17,6 +17,7 @@ from bmnetu.frontend.onnx.operators import (
     poolings,
     products,
     reductions,
+    resize,
 )
 from bmnetu.frontend.onnx.operators.einsum import einsum
 from bmnetu.plugins import plugins
@@ -50,6 +51,7 @@ OPERATORS: dict[str, Operator] = {
     "Concat": Operator(movement.concat, (1, ANY), integers=True),
     "Conv": Operator(convolutions.convolution, (2, 3)),
     "ConvTranspose": Operator(convolutions.transposed_convolution, (2, 3)),
+    "DepthToSpace": Operator(resize.depth_to_space),
     "Div": Operator(arithmetic.divide, (2, 2), integers=True),
     "Dropout": Operator(movement.dropout, (1, 3)),
     "Einsum": Operator(einsum, (1, ANY)),
@@ -68,6 +70,7 @@ OPERATORS: dict[str, Operator] = {
     "Identity": Operator(movement.identity, integers=True),
     "InstanceNormalization": Operator(normalisations.instance_normalization, (3, 3)),
     "IsNaN": Operator(arithmetic.is_nan),
+    "LRN": Operator(poolings.lrn),
     "LayerNormalization": Operator(normalisations.layer_normalization, (2, 3)),
     "LeakyRelu": Operator(functions.leaky_relu),
     "Less": Operator(arithmetic.of_two("LT"), (2, 2), integers=True),
@@ -78,6 +81,7 @@ OPERATORS: dict[str, Operator] = {
     "MatMul": Operator(products.matmul, (2, 2)),
     "Max": Operator(arithmetic.maximum, (1, ANY), integers=True),
     "MaxPool": Operator(poolings.max_pool),
+    "MaxUnpool": Operator(poolings.max_unpool, (2, 3)),
     "Mean": Operator(arithmetic.mean, (1, ANY)),
     "Min": Operator(arithmetic.minimum, (1, ANY), integers=True),
     "Mul": Operator(arithmetic.multiply, (2, 2), integers=True),
@@ -99,9 +103,11 @@ OPERATORS: dict[str, Operator] = {
     "ReduceSumSquare": Operator(reductions.reduction("SUMSQ"), (1, 2)),
     "Relu": Operator(functions.relu),
     "Reshape": Operator(movement.reshape, (2, 2), integers=True),
+    "Resize": Operator(resize.resize, (1, 4)),
     "Sign": Operator(functions.composed(arithmetic.SIGN)),
     "Slice": Operator(indexing.slices, (1, 5), integers=True),
     "Softmax": Operator(normalisations.softmax("Softmax")),
+    "SpaceToDepth": Operator(resize.space_to_depth),
     "Split": Operator(movement.split, (1, 2), integers=True, outputs=ANY),
     "Squeeze": Operator(movement.squeeze, (1, 2), integers=True),
     "Sub": Operator(arithmetic.subtract, (2, 2), integers=True),
@@ -109,6 +115,7 @@ OPERATORS: dict[str, Operator] = {
     "Tile": Operator(padding.tile, (2, 2), integers=True),
     "Transpose": Operator(movement.transpose, integers=True),
     "Unsqueeze": Operator(movement.unsqueeze, (1, 2), integers=True),
+    "Upsample": Operator(resize.upsample, (1, 2)),
     "Where": Operator(arithmetic.where, (3, 3), integers=True),
     "Xor": Operator(arithmetic.of_two("NE"), (2, 2), integers=True),
 }
