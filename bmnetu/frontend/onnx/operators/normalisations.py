@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from math import prod, sqrt
 
 import numpy as np
@@ -127,80 +128,105 @@ def _unit(site: Site, x: Blob, axis: int, part: str) -> Blob:
     return site.layer("Permute", together, part=part, permute_param={"order": back})
 
 
-def in_parts(build: Callable[[Site, Blob, int, Array, str], Blob]) -> Conversion:
+@dataclass(frozen=True)
+class _Inner:
+    """A normalisation over the axes from ``axis`` on, with factors of their shape and addends."""
+
+    axis: int
+    factor: Array
+    addend: Array | None
+    part: str
+
+
+def in_parts(build: Callable[[Site, Blob, _Inner], Blob]) -> Conversion:
     """The conversion of what was written in parts (rewrite.py): over axes that are brought to the
-    end, then factors and addends."""
+    end. Factors and addends that other axes have, too, follow as layers of their own."""
 
     def convert(site: Site) -> Blob:
         x = site.blob(0)
         rank = len(x.shape)
-        given = site.node.integers("axes") or ()
-        axes = sorted({site.axis(axis, rank) for axis in given})
+        axes = sorted({site.axis(axis, rank) for axis in site.node.integers("axes") or ()})
         order = [*(i for i in range(rank) if i not in axes), *axes]
         first = rank - len(axes)
         plain = order == list(range(rank))
-        factor, rest = _inner(site, 1, order, x.shape, first)
-        more = rest is not None or bool(site.node.inputs[2])
-        part = "normalized" if more or not plain else ""
+        factor, addend = (_inner(site, i, order, x.shape, first) for i in (1, 2))
+        late = [site.coefficients(1) if factor is None else None, None]
+        if addend is None or factor is None:
+            late[1], addend = site.coefficients(2), None
+        more = any(each is not None for each in late)
+        ones = np.ones(tuple(x.shape[i] for i in order[first:]), np.float32)
+        inner = _Inner(first, ones if factor is None else factor, addend,
+                       "normalized" if more or not plain else "")
         if not plain:
             x = site.layer("Permute", x, part="turned", permute_param={"order": order})
-        y = build(site, x, first, factor, part)
+        y = build(site, x, inner)
         if not plain:
             back = [order.index(i) for i in range(rank)]
             part = "back" if more else ""
             y = site.layer("Permute", y, part=part, permute_param={"order": back})
-        return _affine(site, y, rest)
+        return _affine(site, y, *late)
 
     return convert
 
 
 def _inner(
     site: Site, index: int, order: Sequence[int], shape: Shape, first: int
-) -> tuple[Array, Array | None]:
-    """Factors of the axes from the first one on, in their order, and those that are of other axes,
-    too."""
+) -> Array | None:
+    """Coefficients, in the order of the axes, of those from the first one on; None for such of
+    other axes, too. Factors that are left out are 1, addends 0."""
     inner = tuple(shape[i] for i in order[first:])
-    ones, array = np.ones(inner, np.float32), site.coefficients(index)
+    array = site.coefficients(index)
     if array is None:
-        return ones, None
+        return np.full(inner, 2 - index, np.float32)
     if array.ndim > len(shape):
-        return ones, array
+        return None
     full = array.reshape((1,) * (len(shape) - array.ndim) + array.shape).transpose(order)
     if any(size != 1 for size in full.shape[:first]):
-        return ones, array
-    return np.ascontiguousarray(np.broadcast_to(full.reshape(full.shape[first:]), inner)), None
+        return None
+    return np.ascontiguousarray(np.broadcast_to(full.reshape(full.shape[first:]), inner))
 
 
-def _affine(site: Site, y: Blob, factor: Array | None) -> Blob:
+def _affine(site: Site, y: Blob, factor: Array | None, addend: Array | None) -> Blob:
     """``y factor + addend``, where there are such."""
-    addend = site.coefficients(2)
-    if factor is None and addend is None:
-        return y
-    part = "" if addend is None else "scaled"
     if factor is not None:
+        part = "" if addend is None else "scaled"
         y = linear(site, y, factor, np.float32(0), part)
     return y if addend is None else linear(site, y, np.float32(1), addend)
 
 
-def standardized(site: Site, x: Blob, axis: int, factor: Array, part: str) -> Blob:
-    settings = {"axis": axis, "eps": site.node.number_of("eps", 0.0)}
-    bias = np.zeros(factor.shape, np.float32)
-    return site.layer("LayerNorm", x, factor, bias, part=part, layer_norm_param=settings)
-
-
-def root_mean_square(site: Site, x: Blob, axis: int, factor: Array, part: str) -> Blob:
-    eps = site.node.number_of("eps", 0.0)
-    return _root_mean_square(site, x, axis, factor, eps, part)
-
-
-def unit(site: Site, x: Blob, axis: int, factor: Array, part: str) -> Blob:
-    """The factors are 1 but where constants follow."""
-    if np.all(factor == 1):
-        return _unit(site, x, axis, part)
-    count = prod(factor.shape)
-    return _root_mean_square(
-        site, x, axis, factor / np.float32(sqrt(count)), NO_NORM / count, part
+def standardized(site: Site, x: Blob, inner: _Inner) -> Blob:
+    settings = {"axis": inner.axis, "eps": site.node.number_of("eps", 0.0)}
+    bias = np.zeros(inner.factor.shape, np.float32) if inner.addend is None else inner.addend
+    return site.layer(
+        "LayerNorm", x, inner.factor, bias, part=inner.part, layer_norm_param=settings
     )
+
+
+def root_mean_square(site: Site, x: Blob, inner: _Inner) -> Blob:
+    eps = site.node.number_of("eps", 0.0)
+    return _with_addend(
+        site, inner, lambda part: _root_mean_square(site, x, inner.axis, inner.factor, eps, part)
+    )
+
+
+def unit(site: Site, x: Blob, inner: _Inner) -> Blob:
+    """The factors are 1 but where constants follow."""
+    count = prod(inner.factor.shape)
+    factor = inner.factor / np.float32(sqrt(count))
+    if np.all(inner.factor == 1):
+        return _with_addend(site, inner, lambda part: _unit(site, x, inner.axis, part))
+    eps = NO_NORM / count
+    return _with_addend(
+        site, inner, lambda part: _root_mean_square(site, x, inner.axis, factor, eps, part)
+    )
+
+
+def _with_addend(site: Site, inner: _Inner, build: Callable[[str], Blob]) -> Blob:
+    """What a layer without addends makes, and the addends."""
+    if inner.addend is None or not inner.addend.any():
+        return build(inner.part)
+    y = build("without_addend")
+    return linear(site, y, np.float32(1), inner.addend, inner.part)
 
 
 def _normalize(site: Site, x: Blob, weight: Array, eps: float, part: str) -> Blob:

@@ -1,124 +1,76 @@
-"""Poolings as Pooling: compiled where Caffe's rounding has the same windows."""
+"""Poolings of any rank as Pooling, which goes over height and width."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
+from math import gcd, prod
+from typing import Any
 
-import numpy as np
 from xdsl.utils.exceptions import VerifyException
 
 from bmnetu.frontend.onnx.graph import NO_PADS, Blob, Site
-from bmnetu.frontend.onnx.node import Node, Refusal
-from bmnetu.frontend.onnx.operators.windows import Pairs, pads_of, planar
-from dialects.constant import Array
+from bmnetu.frontend.onnx.node import Refusal
+from bmnetu.frontend.onnx.operators.chain import Chain
+from bmnetu.frontend.onnx.operators.windows import Window, windows_of
 from dialects.ufw import shapes
-from dialects.ufw.shapes import Shape, show
-from dialects.ufw.windows import average_divisors
+from dialects.ufw.shapes import Shape
 
-MAX_SIDE = 1 << 16
-"""More windows along one side are not looked at."""
+
+class Kind(Enum):
+    """What is made of a window, and Pooling's name for it."""
+
+    MAX = "MAX"
+    MEAN = "AVE"
+    """Zeros around the map count, but not what lies behind them."""
+    MEAN_OF_MAP = "AVE_EXC_PAD"
+    """Only what lies in the map counts."""
+    MEAN_OF_ALL = "ALL"
+    """Every element of a window counts: a sum by the kernel's size."""
+
+    @property
+    def name_in_pooling(self) -> str:
+        return "AVE" if self is Kind.MEAN_OF_ALL else self.value
+
+    @property
+    def may_pad(self) -> bool:
+        """Whether more zeros behind the map change nothing."""
+        return self is not Kind.MEAN
 
 
 def max_pool(site: Site) -> Blob:
     x = site.blob(0)
-    return _Window.of(site.node, x.shape).layer(site, x, "MAX")
+    return _pooling(site, x, Kind.MAX, _windows(site, x.shape))
 
 
 def average_pool(site: Site) -> Blob:
-    """Caffe divides by the size of a window in the padded input, ONNX by that or by how much of
-    it lies in the input: where these differ, a Scale follows.
-    """
+    """A Pad in front of it that only puts zeros around it is part of it."""
     node, x = site.node, site.padded(0)
-    window, counted = _Window.of(node, x.shape), bool(node.integer("count_include_pad", 0))
-    if x.pads != NO_PADS and not any(map(sum, window.pads)):
+    windows, counted = _windows(site, x.shape), bool(node.integer("count_include_pad", 0))
+    if x.pads != NO_PADS and not any(window.before + window.after for window in windows):
         top, left, bottom, right = x.pads
         x, counted = Blob(x.name, x.value), True
-        window = replace(window, sizes=x.shape[2:], pads=[(top, bottom), (left, right)])
+        ends = ((top, bottom), (left, right))
+        windows = [
+            replace(window, size=size, before=before, after=after)
+            for window, size, (before, after) in zip(windows, x.shape[2:], ends, strict=True)
+        ]
     x = x if x.pads == NO_PADS else site.blob(0)
-    rows, columns = window.corrections(counted)
-    factors = np.outer(rows, columns).astype(np.float32)
-    if (factors == 1).all():
-        return window.layer(site, x, "AVE")
-    x = window.layer(site, x, "AVE", "pool")
-    return site.layer("Scale", x, factors, scale_param={"axis": 2, "num_axes": 2})
+    without = not any(window.before + window.after for window in windows)
+    return _pooling(site, x, Kind.MEAN if counted or without else Kind.MEAN_OF_MAP, windows)
 
 
-@dataclass(frozen=True)
-class _Window:
-    """A pooling's windows over height and width."""
-
-    sizes: Shape
-    kernel: Shape
-    strides: Shape
-    pads: Pairs
-    ceil: bool
-
-    @staticmethod
-    def of(node: Node, shape: Shape) -> _Window:
-        sizes = planar(shape)
-        kernel, strides = node.several("kernel_shape", 2, 0), node.several("strides", 2, 1)
-        if set(node.several("dilations", 2, 1)) != {1}:
-            raise Refusal("dilations")
-        pads = pads_of(node, sizes, kernel, strides)
-        return _Window(sizes, kernel, strides, pads, bool(node.integer("ceil_mode", 0)))
-
-    @property
-    def counts(self) -> tuple[int, int]:
-        """How many windows ONNX has; none begins in the zeros at the end."""
-        height, width = (
-            self._count(*each)
-            for each in zip(self.sizes, self.kernel, self.strides, self.pads, strict=True)
-        )
-        return height, width
-
-    def _count(self, size: int, kernel: int, stride: int, pads: tuple[int, int]) -> int:
-        span = size + sum(pads) - kernel
-        if not self.ceil:
-            return span // stride + 1
-        count = -(-span // stride) + 1
-        return count - 1 if (count - 1) * stride >= size + pads[0] else count
-
-    def layer(self, site: Site, x: Blob, kind: str, part: str = "") -> Blob:
-        """A Pooling with these pads, rounded so that it has as many windows."""
-        (top, bottom), (left, right) = self.pads
-        pads = {"pad_h": top, "pad_w": left}
-        if (top, left) != (bottom, right):
-            pads = {"pad_t": top, "pad_b": bottom, "pad_l": left, "pad_r": right}
-        for ceil in (False, True):
-            try:
-                four = (top, bottom, left, right)
-                found = shapes.pooling(x.shape, self.kernel, self.strides, four, ceil)
-            except VerifyException:
-                continue
-            if found[2:] == self.counts:
-                settings = {
-                    "pool": kind,
-                    "kernel_h": self.kernel[0], "kernel_w": self.kernel[1],
-                    "stride_h": self.strides[0], "stride_w": self.strides[1],
-                    **pads,
-                    "round_mode": "CEIL" if ceil else "FLOOR",
-                }  # fmt: skip
-                return site.layer("Pooling", x, part=part, pooling_param=settings)
-        raise Refusal(
-            f"windows of {show(self.kernel)} with strides {show(self.strides)} and pads "
-            f"{list(self.pads)} over {show(x.shape)}: Caffe has no rounding with "
-            f"{show(self.counts)} of them"
-        )
-
-    def corrections(self, counted: bool) -> list[Array]:
-        """Caffe's divisors by ONNX's, for the rows and the columns of an average."""
-        found: list[Array] = []
-        windows = zip(self.sizes, self.counts, self.kernel, self.strides, self.pads, strict=True)
-        for size, count, kernel, stride, (before, after) in windows:
-            if max(count, kernel) > MAX_SIDE:
-                raise Refusal(f"{count} windows of {kernel}")
-            starts = np.arange(count) * stride - before
-            ends = np.minimum(starts + kernel, size + (after if counted else 0))
-            inside = ends - (starts if counted else np.maximum(starts, 0))
-            if inside.min(initial=1) < 1:
-                raise Refusal("a window lies outside the input")
-            found.append(average_divisors(size, count, kernel, stride, (before, after)) / inside)
-        return found
+def lp_pool(site: Site) -> Blob:
+    """``(sum |x|^p)^(1/p)`` of each window."""
+    x, p = site.blob(0), _exponent(site)
+    windows = _windows(site, x.shape)
+    chain = Chain(site, x.shape)
+    _raised(chain, p)
+    _pooled(chain, Kind.MEAN_OF_ALL, windows)
+    size = prod(window.kernel for window in windows)
+    chain.layer("root", chain.shape, "Power", power_param={"scale": size, "power": 1 / p})
+    return chain.run(x)
 
 
 def global_average_pool(site: Site) -> Blob:
@@ -129,9 +81,232 @@ def global_max_pool(site: Site) -> Blob:
     return whole(site, "MAX")
 
 
+def global_lp_pool(site: Site) -> Blob:
+    """Reduce knows the sums of absolute values and of squares."""
+    x, p = site.blob(0), _exponent(site)
+    axes = list(range(2, len(x.shape)))
+    known = {1: "L1", 2: "L2"}.get(p)
+    shape = (*x.shape[:2], *(1 for _ in axes))
+    chain = Chain(site, x.shape)
+    if known is None:
+        _raised(chain, p)
+    reduction = {"operation": known or "SUM", "axis": axes, "keep_dims": True}
+    chain.layer("sum", shape, "Reduce", reduce_param=reduction)
+    if known is None:
+        chain.layer("root", shape, "Power", power_param={"power": 1 / p})
+    return chain.run(x)
+
+
 def whole(site: Site, kind: str, part: str = "") -> Blob:
+    """The maximum or average of each map, of any rank."""
     x = site.blob(0)
-    planar(x.shape)
-    return site.layer(
-        "Pooling", x, part=part, pooling_param={"pool": kind, "global_pooling": True}
+    n, channels, *sizes = _with_channels(x.shape)
+    chain = Chain(site, x.shape)
+    chain.reshape(x.shape if len(sizes) == 2 else (n, channels, 1, prod(sizes)))
+    param = {"pool": kind, "global_pooling": True}
+    chain.layer("pool", (n, channels, 1, 1), "Pooling", pooling_param=param)
+    chain.reshape((n, channels, *(1 for _ in sizes)))
+    return chain.run(x, part)
+
+
+def _with_channels(shape: Shape) -> Shape:
+    if len(shape) < 2:
+        raise Refusal("its input has no channels")
+    return shape
+
+
+def _exponent(site: Site) -> int:
+    p = site.node.integer("p", 2)
+    if p < 1:
+        raise Refusal(f"p is {p}")
+    return p
+
+
+def _raised(chain: Chain, p: int) -> None:
+    """``|x| ^ p``."""
+    if p % 2:
+        chain.layer("absolute", chain.shape, "AbsVal")
+    if p > 1:
+        chain.layer("power", chain.shape, "Power", power_param={"power": p})
+
+
+def _windows(site: Site, shape: Shape) -> list[Window]:
+    kernel = site.node.several("kernel_shape", len(shape) - 2, 0)
+    windows = windows_of(site.node, shape, kernel)
+    for window in windows:
+        if max(window.before, window.after) >= window.extent:
+            raise Refusal(f"its pads are not smaller than its window of {window.extent}")
+        if min(window.before, window.after) < 0:
+            raise Refusal("its pads are negative")
+    return windows
+
+
+def _pooling(site: Site, x: Blob, kind: Kind, windows: Sequence[Window]) -> Blob:
+    chain = Chain(site, x.shape)
+    _pooled(chain, kind, windows)
+    return chain.run(x)
+
+
+def _pooled(chain: Chain, kind: Kind, windows: Sequence[Window]) -> None:
+    """Height and width together where one Pooling has both, all other axes one by one: a maximum of
+    maxima, or a mean of means."""
+    shape = list(chain.shape)
+    todo = list(range(2, len(shape)))
+    if len(todo) > 1:
+        n, *before, height, width = shape
+        four = (n, prod(before), height, width)
+        settings = _settings(kind, four, windows[-2], windows[-1])
+        if settings is not None:
+            chain.reshape(four)
+            shape[-2:] = [window.count for window in windows[-2:]]
+            chain.layer("maps", (*four[:2], *shape[-2:]), "Pooling", pooling_param=settings)
+            todo = todo[:-2]
+    for axis in todo:
+        window = windows[axis - 2]
+        if not window.changes_nothing:
+            _along(chain, kind, shape, axis, window)
+            shape[axis] = window.count
+    chain.reshape(shape)
+
+
+def _along(chain: Chain, kind: Kind, shape: Sequence[int], axis: int, window: Window) -> None:
+    """A pooling along one axis of a tensor of this shape."""
+    four = (shape[0], prod(shape[1:axis]), shape[axis], prod(shape[axis + 1 :]))
+    if window.dilation > 1 and window.kernel > 1:
+        chain.reshape(four)
+        if kind is Kind.MEAN:
+            kind, window = Kind.MEAN_OF_MAP, _with_zeros(chain, window)
+        _dilated(chain, kind, window)
+        return
+    n, before, size, after = four
+    both = window, Window.whole(after)
+    if after == 1:
+        four, both = (n, before, 1, size), (Window.whole(1), window)
+    settings = _settings(kind, four, *both)
+    if settings is None:
+        raise Refusal(f"no Pooling has its windows of {window.kernel} over {size}")
+    chain.reshape(four)
+    counts = [each.count for each in both]
+    chain.layer(f"axis{axis}", (*four[:2], *counts), "Pooling", pooling_param=settings)
+
+
+def _settings(
+    kind: Kind, shape: Shape, height: Window, width: Window
+) -> dict[str, Any] | None:
+    """A Pooling with these windows of an N x C x H x W tensor, rounded so that it has as many; None
+    where there is none."""
+    both = (height, width)
+    if any(window.dilation > 1 and window.kernel > 1 for window in both):
+        return None
+    kernel, stride = [w.kernel for w in both], [w.stride for w in both]
+    pads = [pad for w in both for pad in (w.before, _after(w) if kind.may_pad else w.after)]
+    for ceil in (False, True):
+        try:
+            found = shapes.pooling(shape, kernel, stride, pads, ceil)
+        except VerifyException:
+            continue
+        if found[2:] == (height.count, width.count):
+            return {
+                "pool": kind.name_in_pooling,
+                "kernel_h": kernel[0], "kernel_w": kernel[1],
+                "stride_h": stride[0], "stride_w": stride[1],
+                **_pad_fields(pads),
+                "round_mode": "CEIL" if ceil else "FLOOR",
+            }  # fmt: skip
+    return None
+
+
+def _after(window: Window) -> int:
+    """Zeros at the end so that the last window just reaches their end."""
+    end = (window.count - 1) * window.stride + window.extent - window.before
+    return max(end - window.size, 0)
+
+
+def _pad_fields(pads: Sequence[int]) -> dict[str, int]:
+    top, bottom, left, right = pads
+    if (top, left) == (bottom, right):
+        return {"pad_h": top, "pad_w": left}
+    return {"pad_t": top, "pad_b": bottom, "pad_l": left, "pad_r": right}
+
+
+# -- dilated ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Phase:
+    """Windows whose elements are all of one remainder modulo the dilation: ``window`` goes over
+    every ``step``-th element of the axis, from ``begin`` on, and has no dilation."""
+
+    begin: int
+    step: int
+    window: Window
+
+
+def _with_zeros(chain: Chain, window: Window) -> Window:
+    """Zeros put around height, which are then part of the map."""
+    pads = (window.before, window.after)
+    if not any(pads):
+        return window
+    n, channels, size, width = chain.shape
+    size += sum(pads)
+    chain.layer("zeros", (n, channels, size, width), "Pad", pad_param={"pad": [*pads, 0, 0]})
+    return replace(window, size=size, before=0, after=0)
+
+
+def _phases(window: Window) -> list[_Phase]:
+    """All remainders in turn: phase i holds the windows i, i + phases, ..."""
+    common = gcd(window.stride, window.dilation)
+    return [
+        _phase(window, first, common)
+        for first in range(min(window.dilation // common, window.count))
+    ]
+
+
+def _phase(window: Window, first: int, common: int) -> _Phase:
+    dilation, phases = window.dilation, window.dilation // common
+    at = first * window.stride - window.before
+    begin = at if at >= 0 else at % dilation
+    size, padded = (
+        -(-(end - begin) // dilation) for end in (window.size, window.size + window.after)
     )
+    before = (begin - at) // dilation
+    if size < 1 or before >= window.kernel:
+        raise Refusal("a window has no element of the input")
+    count = -(-(window.count - first) // phases)
+    stride = window.stride // common
+    own = Window(size, window.kernel, stride, 1, before, padded - size, count)
+    return _Phase(begin, dilation, own)
+
+
+def _dilated(chain: Chain, kind: Kind, window: Window) -> None:
+    """Along height: a Pooling of each phase, and their rows in turn."""
+    n, before, _, after = chain.shape
+    phases = _phases(window)
+    rows, count = phases[0].window.count, len(phases)
+
+    def step(x: Blob, part: str) -> Blob:
+        if count == 1:
+            return _pooled_phase(chain.site, kind, phases[0], rows, x, part)
+        parts = [
+            _pooled_phase(chain.site, kind, phase, rows, x, f"phase{i}")
+            for i, phase in enumerate(phases)
+        ]
+        return chain.site.layer("Concat", parts, part=part, concat_param={"axis": 3})
+
+    chain.then("phases", step, (n, before, rows, count * after))
+    chain.reshape((n, before, rows * count, after))
+    chain.cut("cut", 2, 0, window.count)
+
+
+def _pooled_phase(
+    site: Site, kind: Kind, phase: _Phase, rows: int, x: Blob, part: str
+) -> Blob:
+    """One phase, with as many rows as the first one has."""
+    window, chain = phase.window, Chain(site, x.shape)
+    chain.cut("rows", 2, phase.begin, window.size, phase.step)
+    _along(chain, kind, chain.shape, 2, window)
+    chain.reshape((*x.shape[:2], window.count, x.shape[3]))
+    if window.count < rows:
+        pad = {"pad": [0, rows - window.count, 0, 0], "mode": "EDGE"}
+        chain.layer("even", (*x.shape[:2], rows, x.shape[3]), "Pad", pad_param=pad)
+    return chain.run(x, part)
