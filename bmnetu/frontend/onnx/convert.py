@@ -340,7 +340,7 @@ class _Conversion:
         least, most = operator.inputs
         if not least <= len(node.inputs) <= most:
             raise InputFileError(node.fault(f"has {len(node.inputs)} input(s)"))
-        if not node.outputs[0]:
+        if not node.outputs[0] and operator.outputs == 1:
             raise Refusal("its first output is left out")
         site = Site(node, self.graph)
         others = {self.graph.elements[name] for name in node.inputs if name in self.graph.elements}

@@ -88,6 +88,16 @@ class Node:
         found = self._find(name, AttributeProto.STRING)
         return default if found is None else found.s.decode("utf-8", "replace")
 
+    def texts(self, name: str) -> tuple[str, ...] | None:
+        """None where the node does not have it."""
+        found = self._find(name, AttributeProto.STRINGS)
+        return None if found is None else tuple(s.decode("utf-8", "replace") for s in found.strings)
+
+    def numbers(self, name: str) -> tuple[float, ...] | None:
+        """None where the node does not have it."""
+        found = self._find(name, AttributeProto.FLOATS)
+        return None if found is None else tuple(found.floats)
+
     def tensor(self, name: str) -> TensorProto | None:
         """None where the node does not have it."""
         found = self._find(name, AttributeProto.TENSOR)

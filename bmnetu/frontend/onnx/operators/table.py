@@ -16,12 +16,14 @@ from bmnetu.frontend.onnx.operators import (
     padding,
     poolings,
     products,
+    recurrent,
     reductions,
     resize,
 )
 from bmnetu.frontend.onnx.operators.einsum import einsum
 from bmnetu.plugins import plugins
 from dialects.functions import ROWS, Function
+from dialects.quant.reductions.recurrent import Cell
 
 ANY = 2**31
 
@@ -58,6 +60,7 @@ OPERATORS: dict[str, Operator] = {
     "Equal": Operator(arithmetic.equal, (2, 2), integers=True),
     "Expand": Operator(padding.expand, (2, 2), integers=True),
     "Flatten": Operator(movement.flatten, integers=True),
+    "GRU": Operator(recurrent.recurrent(Cell.GRU), (3, 6), outputs=2),
     "Gather": Operator(indexing.gather, (2, 2), integers=True),
     "Gelu": Operator(functions.gelu),
     "Gemm": Operator(products.gemm, (2, 3)),
@@ -71,6 +74,7 @@ OPERATORS: dict[str, Operator] = {
     "InstanceNormalization": Operator(normalisations.instance_normalization, (3, 3)),
     "IsNaN": Operator(arithmetic.is_nan),
     "LRN": Operator(poolings.lrn),
+    "LSTM": Operator(recurrent.recurrent(Cell.LSTM), (3, 8), outputs=3),
     "LayerNormalization": Operator(normalisations.layer_normalization, (2, 3)),
     "LeakyRelu": Operator(functions.leaky_relu),
     "Less": Operator(arithmetic.of_two("LT"), (2, 2), integers=True),
@@ -91,6 +95,7 @@ OPERATORS: dict[str, Operator] = {
     "Pad": Operator(padding.pad, (1, 4), integers=True),
     "Pow": Operator(arithmetic.power, (2, 2)),
     "RMSNormalization": Operator(normalisations.rms_normalization, (2, 2)),
+    "RNN": Operator(recurrent.recurrent(Cell.RNN), (3, 6), outputs=2),
     "ReduceL1": Operator(reductions.reduction("L1"), (1, 2)),
     "ReduceL2": Operator(reductions.reduction("L2"), (1, 2)),
     "ReduceLogSum": Operator(reductions.log_sum, (1, 2)),
