@@ -2,10 +2,12 @@
 """``python tests/bench/export_onnx.py FOLDER``: networks as PyTorch exports them, for benches.
 
 It needs an interpreter with torch, torchvision, timm, ultralytics, onnxscript and onnxruntime,
-which bmnetu itself never imports. Each network gets seeded random weights and is written twice: by
-PyTorch's default exporter to ``FOLDER/default/NAME.onnx`` (its tensors in ``NAME.onnx.data``), and
-by the older one to ``FOLDER/legacy/NAME.onnx``. ``FOLDER/inputs.json`` has the smallest and the
-largest number that the input of each holds. A line a file says how far onnxruntime is from PyTorch.
+which bmnetu itself never imports. Each network gets seeded random weights and is written by
+PyTorch's default exporter to ``FOLDER/default/NAME.onnx`` (its tensors in ``NAME.onnx.data``), by
+the older one to ``FOLDER/legacy/NAME.onnx``, and by the older one for operator set 12, in which
+files from years ago are, to ``FOLDER/opset12/NAME.onnx``. ``FOLDER/inputs.json`` has the smallest
+and the largest number that the input of each holds. A line a file says how far onnxruntime is from
+PyTorch.
 """
 
 from __future__ import annotations
@@ -23,8 +25,12 @@ import numpy as np
 import torch
 from torch_nets import zoo
 
-EXPORTERS = {"default": True, "legacy": False}
-"""The exporters by the folder, and what PyTorch calls ``dynamo``."""
+EXPORTERS: dict[str, dict[str, Any]] = {
+    "default": {"dynamo": True},
+    "legacy": {"dynamo": False},
+    "opset12": {"dynamo": False, "opset_version": 12},
+}
+"""The exporters by the folder: the arguments of ``torch.onnx.export``."""
 
 
 def _flat(results: Any) -> list[torch.Tensor]:
@@ -55,6 +61,14 @@ def compared(path: Path, inputs: torch.Tensor, expected: list[torch.Tensor]) -> 
     return f"differs by {max(gaps):.1e}, deviation/largest {' '.join(sizes[:4])}"
 
 
+def _reason(error: BaseException) -> str:
+    """The first line of what went wrong first."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    lines = [line for line in str(error).splitlines() if line.strip()] or [""]
+    return f"{type(error).__name__}: {lines[0][:300]}"
+
+
 def export(name: str, folder: Path, kinds: list[str]) -> list[str]:
     """Writes one network; a line a file."""
     silence = os.open(os.devnull, os.O_WRONLY)
@@ -70,11 +84,10 @@ def export(name: str, folder: Path, kinds: list[str]) -> list[str]:
             net, inputs = zoo.NETS[name].made()
             with torch.no_grad():
                 expected = _flat(net(inputs))
-            torch.onnx.export(net, (inputs,), str(path), dynamo=EXPORTERS[kind])
+            torch.onnx.export(net, (inputs,), str(path), **EXPORTERS[kind])
             said = compared(path, inputs, expected)
         except Exception as error:
-            reasons = [line for line in str(error).splitlines() if line.strip()] or [""]
-            said = f"FAILED: {type(error).__name__}: {reasons[0][:200]} ... {reasons[-1][:200]}"
+            said = f"FAILED: {_reason(error)}"
         lines.append(f"{kind:8} {name:32} {time.perf_counter() - begin:4.0f} s  {said}")
     return lines
 

@@ -83,7 +83,8 @@ class C3d(nn.Module):
             nn.Conv3d(64, 128, 3, padding=1), nn.BatchNorm3d(128), nn.ReLU(),
             stage(128, 128, 2), stage(128, 256, 2),
         )  # fmt: skip
-        self.last = nn.Sequential(nn.Linear(256 * 16, 512), nn.ReLU(), nn.Linear(512, classes))
+        flat = 256 * 2 * 4 * 4
+        self.last = nn.Sequential(nn.Linear(flat, 512), nn.ReLU(), nn.Linear(512, classes))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.last(self.body(x).flatten(1))

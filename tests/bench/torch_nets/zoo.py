@@ -52,6 +52,10 @@ def _nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
     return torch.tensor(kept, dtype=torch.int64)
 
 
+def _yes() -> bool:
+    return True
+
+
 def prepare() -> None:
     """Registers what torchvision's extension would, where that cannot be loaded."""
     if not hasattr(torch.ops.torchvision, "nms"):
@@ -62,7 +66,7 @@ def prepare() -> None:
         prepare.held = library  # type: ignore[attr-defined]
         import torchvision
 
-        torchvision.extension._has_ops = lambda: True
+        torchvision.extension._has_ops = _yes
 
 
 class Chosen(nn.Module):
@@ -163,6 +167,20 @@ def _fused(net: nn.Module) -> nn.Module:
     return net
 
 
+def _scaled(suffix: str, factor: float) -> Callable[[nn.Module], nn.Module]:
+    """The layers of a name with results larger or smaller than 1, as those of a trained net are."""
+
+    def after(net: nn.Module) -> nn.Module:
+        for name, module in net.named_modules():
+            if name.endswith(suffix):
+                with torch.no_grad():
+                    for value in module.parameters():
+                        value.mul_(factor)
+        return net
+
+    return after
+
+
 def _one_to_many(net: nn.Module) -> nn.Module:
     """A YOLO of two heads with the head that leaves NMS to the host."""
     net.model[-1].end2end = False
@@ -213,9 +231,9 @@ def _rows() -> Mapping[str, Net]:
         "dbnet": Net(text.Dbnet, (1, 3, 320, 320)),
         "east": Net(text.East, (1, 3, 256, 256), SYMMETRIC),
         "crnn": Net(text.Crnn, (1, 1, 32, 128), SYMMETRIC),
-        "svtr": Net(text.Svtr, (1, 3, 32, 256), SYMMETRIC),
+        "svtr": Net(text.Svtr, (1, 3, 32, 256), SYMMETRIC, _scaled("head", 4)),
         "yolov6": Net(detectors.Yolov6, (1, 3, 320, 320), PIXELS),
-        "yolox": Net(detectors.Yolox, (1, 3, 320, 320), (0, 255)),
+        "yolox": Net(detectors.Yolox, (1, 3, 320, 320), (0, 255), _scaled(".box", 0.3)),
         "superres": Net(images.SuperResolution, (1, 3, 128, 128), PIXELS),
         "c3d": Net(images.C3d, (1, 3, 16, 64, 64), SYMMETRIC),
         "keywords": Net(images.Keywords, (1, 40, 100), SYMMETRIC),
