@@ -13,7 +13,7 @@ from xdsl.utils.exceptions import VerifyException
 
 from bmnetu.errors import InputFileError, UnsupportedError, UsageError
 from bmnetu.frontend.importer import input_shape
-from bmnetu.frontend.onnx.expand import body_of, expanded, is_function
+from bmnetu.frontend.onnx.expand import body_of, expanded, is_function, sizes_of
 from bmnetu.frontend.onnx.file import NUMBERS, OnnxFile, read_file, widened
 from bmnetu.frontend.onnx.fold import SHAPE_ONLY, fold
 from bmnetu.frontend.onnx.graph import FLOATS, NO_PADS, Blob, Graph, Site, fresh
@@ -207,6 +207,7 @@ class _Conversion:
         self.unsure: set[str] = set()
         self.operators = all_operators()
         self.made = self.expanded = 0
+        self.sizes = sizes_of(file.functions)
         names = {name for node in nodes for name in (*node.inputs, *node.outputs)}
         given = {blob.name for blob in inputs}
         self.lost = set(file.inputs) - given
@@ -314,6 +315,9 @@ class _Conversion:
             if beyond:
                 raise Refusal(f'its output "{beyond[0]}" is used')
             found = self.layers(node, operator)
+            beyond = self.used(node.outputs[len(found) :])
+            if beyond:
+                raise Refusal(f'its output "{beyond[0]}" is used')
         return {name: each for name, each in zip(node.outputs, found, strict=False) if name}
 
     def folded(self, node: Node, arrays: Sequence[Array | None]) -> list[Array] | None:
@@ -360,7 +364,7 @@ class _Conversion:
             raise Refusal(NO_OPERATOR)
         nodes = expanded(node, body)
         self.expanded += len(nodes)
-        if self.expanded > MAX_EXPANDED:
+        if max(self.expanded, self.sizes.get(node.op, 0)) > MAX_EXPANDED:
             raise Refusal(f"functions make more than {MAX_EXPANDED} nodes")
         for inner in nodes:
             self.graph.read.update(inner.inputs)
