@@ -354,6 +354,7 @@ ROWS = (
         message="swish_param",
         defaults={"beta": 1.0},
         samples=({"beta": 1.0}, {"beta": 1.5}),
+        onnx=(OnnxOperator("Swish", attributes={"beta": 1.0}, names={"beta": "alpha"}),),
     ),
     Function(
         "mish",

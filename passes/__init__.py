@@ -22,6 +22,7 @@ PASS_NAMES = (
     "ufw-fuse-functions",
     "convert-ufw-to-quant",
     "quant-drop-unread",
+    "quant-choose-matmul",
     "quant-choose-winograd",
     "quant-fold-constants",
     "quant-outline-host",

@@ -14,6 +14,7 @@ from passes.convert_ufw_to_quant import ConvertUfwToQuantPass
 from passes.keep_reference import KeepReferencePass
 from passes.npu.npu_assign_waits import NpuAssignWaitsPass
 from passes.npu.npu_hoist_loads import NpuHoistLoadsPass
+from passes.quant.quant_choose_matmul import QuantChooseMatmulPass
 from passes.quant.quant_choose_winograd import QuantChooseWinogradPass
 from passes.quant.quant_cut_strips import QuantCutStripsPass
 from passes.quant.quant_drop_unread import QuantDropUnreadPass
@@ -48,8 +49,14 @@ SLICES: Passes = (QuantSliceBatchPass(), QuantSliceRowsPass())
 OVERLAPPED = OptLevel(
     ufw={"FP32": (*KEEP, UfwFoldBatchNormPass(), UfwFuseFunctionsPass()), "INT8": ()},
     quant={
-        "FP32": (QuantDropUnreadPass(), *OUTLINE, QuantFuseReluPass()),
-        "INT8": (QuantDropUnreadPass(), *KEEP, *OUTLINE, QuantMergeGroupsPass()),
+        "FP32": (QuantDropUnreadPass(), *OUTLINE, QuantFuseReluPass(), QuantChooseMatmulPass()),
+        "INT8": (
+            QuantDropUnreadPass(),
+            *KEEP,
+            *OUTLINE,
+            QuantMergeGroupsPass(),
+            QuantChooseMatmulPass(),
+        ),
     },
     tile=(
         ConvertQuantToTilePass(share=2),

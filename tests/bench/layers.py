@@ -83,6 +83,7 @@ SAMPLES: dict[str, Sample] = {
     "MatMul": Sample("", [(1, 8, 196, 64), (1, 8, 64, 196)], 8 * 196 * 196 * 64),
     "Lstm": Sample("lstm_param { num_output: 128 }", [SEQUENCE], 32 * 4 * 128 * (256 + 128)),
     "GRU": Sample("gru_param { num_output: 128 }", [SEQUENCE], 32 * 3 * 128 * (256 + 128)),
+    "Rnn": Sample("rnn_param { num_output: 128 }", [SEQUENCE], 32 * 128 * (256 + 128)),
     "Pad": Sample("pad_param { pad_t: 1 pad_b: 1 pad_l: 1 pad_r: 1 }"),
     "Permute": Sample("permute_param { order: [0, 2, 3, 1] }"),
     "PixelShuffle": Sample("pixel_shuffle_param { upscale_factor: 2 }"),

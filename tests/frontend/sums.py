@@ -39,6 +39,7 @@ SUMS: list[tuple[str, str, list[int]]] = [
     ("Lstm", "lstm_param { num_output: 3 clipping_threshold: 0.1 }", [2, 4, 3]),
     ("Lstm", "lstm_param { num_output: 3 batch_size: 1 bidirectional: true }", [2, 6]),
     ("GRU", "gru_param { num_output: 5 reverse: true }", [2, 4, 5]),
+    ("Rnn", "rnn_param { num_output: 5 bidirectional: true }", [2, 4, 10]),
     ("PoolingTF", "pooling_tf_param { pool: AVE kernel_size: 2 stride: 2 }", [2, 4, 4, 5]),
     ("PoolingTF", "pooling_tf_param { kernel_size: 2 stride: 2 round_mode: CEIL }",
      [2, 4, 5, 6]),

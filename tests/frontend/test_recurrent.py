@@ -138,6 +138,33 @@ def test_bottoms_that_do_not_fit(tmp_path: Path) -> None:
         loaded(tmp_path, text)
 
 
+STATES = """layer {{ name: "l" type: "{0}" bottom: "x" {1} top: "y" {2}
+  {3}_param {{ num_output: 3 }} }}
+"""
+
+
+@pytest.mark.parametrize(("kind", "states"), [("Lstm", "hc"), ("GRU", "h"), ("Rnn", "h")])
+def test_states_of_descendants(tmp_path: Path, kind: str, states: str) -> None:
+    """A layer on the last steps goes on where one on the first steps has ended."""
+    bottoms = " ".join(f'bottom: "{each}0"' for each in states)
+    tops = " ".join(f'top: "{each}"' for each in states)
+
+    def run(xs: dict[str, Array]) -> list[Array]:
+        inputs = "".join(data(*x.shape).replace('"data"', f'"{name}"') for name, x in xs.items())
+        text = inputs + STATES.format(kind, bottoms, tops, kind.lower())
+        function = main_of(loaded(tmp_path, text, random_weights(text, 3)))
+        return execute(function, list(xs.values()), evaluate)
+
+    x, given = noise(5, 2, 4), {f"{each}0": noise(1, 2, 3) for each in states}
+    whole = run({"x": x, **given})
+    first = run({"x": x[:3], **given})
+    last = run({"x": x[3:], **{f"{each}0": y for each, y in zip(states, first[1:], strict=True)}})
+    np.testing.assert_allclose(np.concatenate([first[0], last[0]]), whole[0], atol=1e-6)
+    for found, wanted in zip(last[1:], whole[1:], strict=True):
+        np.testing.assert_allclose(found, wanted, atol=1e-6)
+    np.testing.assert_array_equal(whole[1][0], whole[0][-1])
+
+
 @pytest.mark.parametrize("integer", [False, True])
 @pytest.mark.parametrize("hidden", [3, 70])
 def test_all_operands_on_the_npu(hidden: int, integer: bool) -> None:

@@ -33,14 +33,15 @@ def _stacked(site: LayerSite, required: Required, directions: int) -> list[Array
 
 
 def _of_descendants(site: LayerSite, param: LSTMParameter, cell: Cell) -> ops.LayerOp:
-    """Lstm and GRU of x [T, N, ...]; of [T N, ...] with a batch_size or two dimensions."""
+    """Lstm, GRU and Rnn of x [T, N, ...]; of [T N, ...] with a batch_size or two dimensions. Behind
+    x the states before the first step, if any; behind y those behind the last one."""
     hidden, directions = param.num_output, 2 if param.bidirectional else 1
     require(hidden > 0, "num_output is missing or 0")
     batch = param.HasField("batch_size") or site.rank == 2
     rows, size = GATES[cell] * hidden, _inputs(site, batch)
     weights: Required = [(Role.WEIGHT, (rows, size)), (Role.WEIGHT, (rows, hidden))]
     addends: Required = [(Role.BIAS, (rows,))]
-    if cell is Cell.LSTM:
+    if cell is not Cell.GRU:
         weight, hidden_weight, bias = _stacked(site, weights + addends, directions)
         hidden_bias = None
     else:
@@ -53,10 +54,11 @@ def _of_descendants(site: LayerSite, param: LSTMParameter, cell: Cell) -> ops.La
         weight,
         bias,
         hidden_weight,
+        others=[Other.STATE] * (len(site.bottoms) - 1),
         hidden_bias=hidden_bias,
         reverse=param.reverse and directions == 1,
-        bias_last=cell is Cell.LSTM,
-        clip=float(param.cell_clip) if param.cell_clip > 0 else None,
+        bias_last=cell is not Cell.GRU,
+        clip=float(param.cell_clip) if cell is Cell.LSTM and param.cell_clip > 0 else None,
         batch=param.batch_size if batch else None,
     )
 
@@ -67,6 +69,10 @@ def lstm_of_descendants(site: LayerSite) -> ops.LayerOp:
 
 def gru(site: LayerSite) -> ops.LayerOp:
     return _of_descendants(site, site.param.gru_param, Cell.GRU)
+
+
+def rnn_of_descendants(site: LayerSite) -> ops.LayerOp:
+    return _of_descendants(site, site.param.rnn_param, Cell.RNN)
 
 
 def recurrent(site: LayerSite) -> ops.LayerOp:

@@ -61,6 +61,7 @@ PARAMETERS = tuple(
 """All fields of a layer with parameters."""
 
 
+STATES = "states as bottoms and tops behind the first, all or none, with one direction"
 TO_SPACE = ("depth2space_param", "depth_to_space_param")
 TO_DEPTH = ("space2depth_param", "space_to_depth_param")
 SHUFFLE = ("pixel_shuffle_param", "pixelshuffle_param")
@@ -137,7 +138,7 @@ IMPORTERS: dict[str, Importer] = {
     "ExpandDims": Importer(rearrange.expand_dims, ops.ReshapeOp),
     "Flatten": Importer(movement.flatten, ops.FlattenOp),
     "GroupNorm": Importer(reduction.group_norm, ops.StandardizeOp),
-    "GRU": Importer(recurrent.gru, ops.RecurrentOp),
+    "GRU": Importer(recurrent.gru, ops.RecurrentOp, bottoms=(1, 2), tops=(1, 2), limits=STATES),
     "Im2col": Importer(rearrange.im2col, ops.Im2colOp, messages=CONVOLUTION),
     "InnerProduct": Importer(compute.inner_product, ops.InnerProductOp),
     "InstanceNorm": Importer(reduction.instance_norm, ops.StandardizeOp),
@@ -168,7 +169,9 @@ IMPORTERS: dict[str, Importer] = {
     "Lstm": Importer(
         recurrent.lstm_of_descendants,
         ops.RecurrentOp,
-        limits="clipping_threshold is of the training",
+        bottoms=(1, 3),
+        tops=(1, 3),
+        limits=f"{STATES}; clipping_threshold is of the training",
     ),
     "MatMul": Importer(reduction.matmul, ops.MatMulOp, bottoms=(2, 2), messages=("matmul_param",)),
     "MVN": Importer(reduction.mvn, ops.StandardizeOp),
@@ -245,6 +248,9 @@ IMPORTERS: dict[str, Importer] = {
         messages=("recurrent_param",),
         bottoms=(2, 4),
         tops=(1, 2),
+    ),
+    "Rnn": Importer(
+        recurrent.rnn_of_descendants, ops.RecurrentOp, bottoms=(1, 2), tops=(1, 2), limits=STATES
     ),
     "ROIAlign": Importer(regions.roi_align, RoiAlignOp, bottoms=(2, 2)),
     "ROIPooling": Importer(

@@ -7,19 +7,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from onnx import TensorProto, ValueInfoProto
+from onnx import TensorProto, ValueInfoProto, helper
 from xdsl.ir import Block
 from xdsl.utils.exceptions import VerifyException
 
 from bmnetu.errors import InputFileError, UnsupportedError, UsageError
 from bmnetu.frontend.importer import input_shape
-from bmnetu.frontend.onnx.file import OnnxFile, read_file
+from bmnetu.frontend.onnx.expand import body_of, expanded, is_function
+from bmnetu.frontend.onnx.file import NUMBERS, OnnxFile, read_file, widened
 from bmnetu.frontend.onnx.fold import SHAPE_ONLY, fold
-from bmnetu.frontend.onnx.graph import NO_PADS, Blob, Graph, Site, fresh
+from bmnetu.frontend.onnx.graph import FLOATS, NO_PADS, Blob, Graph, Site, fresh
 from bmnetu.frontend.onnx.infer import TensorKind, inferred
 from bmnetu.frontend.onnx.node import NO_OPERATOR, Node, Refusal
-from bmnetu.frontend.onnx.operators.table import all_operators
+from bmnetu.frontend.onnx.operators.table import Operator, all_operators
 from bmnetu.frontend.onnx.refusals import Refusals
+from bmnetu.frontend.onnx.rewrite import rewritten
 from bmnetu.frontend.prototxt.inputs import Input, reshaped
 from bmnetu.frontend.prototxt.layer import Layer
 from bmnetu.frontend.prototxt.topology import Topology
@@ -33,6 +35,8 @@ from dialects.ufw.shapes import show
 
 LIMIT, LIMIT_FACTOR = 1 << 27, 4
 """What is computed of constants takes at most so many bytes, and this times the files' size."""
+MAX_EXPANDED = 1 << 16
+"""Functions make at most so many nodes."""
 MAX_RANK = 8
 """No tensor of the net has more dimensions."""
 
@@ -72,6 +76,8 @@ def convert_onnx(
                 f"{path}: -output_whitelist: {left_out} node(s) are left out; the outputs are"
                 f" {', '.join(map(quoted, file.outputs))}"
             )
+    _live(file)
+    file = rewritten(file)
     nodes = _live(file)
     read = {name for node in nodes for name in node.inputs} | set(file.outputs)
     refusals = Refusals(path)
@@ -86,6 +92,11 @@ def convert_onnx(
         conversion.convert(node)
     conversion.name_outputs()
     graph = conversion.graph
+    notes += [
+        f'{path}: output "{name}" is {element_name(graph.elements[name])}; the bmodel gives the'
+        " same numbers as FLOAT"
+        for name in file.outputs if name in graph.elements
+    ]  # fmt: skip
     net = NetParameter()
     taken = {bottom for layer in graph.layers for bottom in layer.bottoms}
     outputs = tuple(
@@ -154,12 +165,15 @@ def _inputs(
         if declared and 0 in sizes and len(sizes) == len(shape) and shape[1:].count(0):
             refusals.add(f"{where} is {show(shape)}, which has no numbers; give sizes with -shapes")
             continue
-        if kind.elem_type != TensorProto.FLOAT:
-            known = kind.elem_type in TensorProto.DataType.values()
-            what = TensorProto.DataType.Name(kind.elem_type) if known else "of an unknown type"
+        if kind.elem_type not in NUMBERS:
             refusals.add(
-                f"{where} is {what}; FLOAT can be compiled: export the net with a float input, or"
-                " with a constant in its place"
+                f"{where} is {element_name(kind.elem_type)}; numbers can be compiled: export the"
+                " net with a float input, or with a constant in its place"
+            )
+        elif kind.elem_type != TensorProto.FLOAT:
+            notes.append(
+                f"{where} is {element_name(kind.elem_type)}; the bmodel takes the same numbers as"
+                " FLOAT"
             )
         if shape and shape[0] == 0:
             shape = (1, *shape[1:])
@@ -177,7 +191,8 @@ class _Conversion:
     makes stands there like an input of the net where onnx knows its shape.
 
     ``lost`` are tensors of unknown shape; ``unsure`` those that come from such a shape alone, and
-    may be constants. ``made`` are the bytes that were computed of constants.
+    may be constants. ``made`` are the bytes that were computed of constants; ``expanded`` the
+    nodes that came out of functions.
     """
 
     def __init__(
@@ -191,8 +206,7 @@ class _Conversion:
         self.refusals = refusals
         self.unsure: set[str] = set()
         self.operators = all_operators()
-        self.made = 0
-        self.elements = {name: v.type.tensor_type.elem_type for name, v in file.inputs.items()}
+        self.made = self.expanded = 0
         names = {name for node in nodes for name in (*node.inputs, *node.outputs)}
         given = {blob.name for blob in inputs}
         self.lost = set(file.inputs) - given
@@ -202,6 +216,7 @@ class _Conversion:
         self.inputs = len(inputs)
         for blob, value in zip(inputs, self.block.args, strict=True):
             self.graph.known[blob.name] = Blob(blob.name, value)
+            self.note_element(blob.name, file.inputs[blob.name].type.tensor_type.elem_type)
 
     def convert(self, node: Node) -> None:
         """Makes the node's outputs known, or notes why it cannot."""
@@ -229,18 +244,15 @@ class _Conversion:
         if computed or node.op in SHAPE_ONLY:
             self.unsure.update(filter(None, node.outputs))
             return
-        if node.op not in self.operators:
+        if node.op not in self.operators and not is_function(node, self.file.functions):
             self.refusals.add(node.fault(NO_OPERATOR), node)
         self.lost.update(filter(None, node.outputs))
 
     def refuse(self, node: Node, sentence: str) -> None:
         """Notes a node, and lets those behind it go on with the shapes of its results."""
         self.refusals.add(sentence, node)
-        try:
-            kinds = inferred(node, [self.kind(name) for name in node.inputs])
-        except Exception:  # a node that breaks a rule of its operator
-            kinds = None
-        for name, kind in zip(node.outputs, kinds or [None] * len(node.outputs), strict=True):
+        kinds = self.results_of(node) or [None] * len(node.outputs)
+        for name, kind in zip(node.outputs, kinds, strict=True):
             shape = kind.shape if kind is not None else None
             if not name:
                 continue
@@ -249,14 +261,26 @@ class _Conversion:
                 continue
             value = self.block.insert_arg(Top(name).type(shape), len(self.block.args))
             self.graph.known[name] = Blob(name, value)
-            self.elements[name] = kind.element
+            self.note_element(name, kind.element)
 
     def kind(self, name: str) -> Array | TensorKind | None:
         """What is known of a tensor."""
         found = self.graph.known[name] if name else None
         if not isinstance(found, Blob):
             return found
-        return TensorKind(self.elements.get(name, TensorProto.FLOAT), found.shape)
+        return TensorKind(self.graph.elements.get(name, TensorProto.FLOAT), found.shape)
+
+    def results_of(self, node: Node) -> list[TensorKind] | None:
+        """What onnx says of a node's outputs."""
+        try:
+            return inferred(node, [self.kind(name) for name in node.inputs])
+        except Exception:  # a node that breaks a rule of its operator
+            return None
+
+    def note_element(self, name: str, element: int) -> None:
+        """Keeps the element type of a tensor that is no float."""
+        if element not in FLOATS:
+            self.graph.elements[name] = element
 
     def find(self, node: Node, name: str) -> None:
         """Looks for a tensor that a node reads."""
@@ -272,31 +296,77 @@ class _Conversion:
         inputs = [self.graph.known.get(name) if name else None for name in node.inputs]
         if node.op in SHAPE_ONLY:
             inputs = [_any_of_shape(each) for each in inputs]
+        if node.op == "CastLike" and isinstance(inputs[-1], Blob):
+            inputs[-1] = self.any_of_type(node.inputs[-1])
         arrays = [each for each in inputs if not isinstance(each, Blob)]
         if node.op == "Constant" and node.tensor("value") is not None:
             found = [self.file.array(node.tensor("value") or TensorProto())]
         elif len(arrays) == len(inputs):
-            found = fold(node, arrays, LIMIT + LIMIT_FACTOR * self.file.size - self.made)
-            self.made += sum(array.nbytes for array in found)
+            found = self.folded(node, arrays)
+            if found is None:
+                return {}
         else:
-            found = self.layers(node)
-        for name in node.outputs[len(found) :]:
-            if name in self.graph.read or name in self.graph.outputs:
-                raise Refusal(f'its output "{name}" is used')
+            operator = self.operators.get(node.op)
+            beyond = self.used(node.outputs[operator.outputs :]) if operator else []
+            if operator is None or (beyond and is_function(node, self.file.functions)):
+                self.expand(node)
+                return {}
+            if beyond:
+                raise Refusal(f'its output "{beyond[0]}" is used')
+            found = self.layers(node, operator)
         return {name: each for name, each in zip(node.outputs, found, strict=False) if name}
 
-    def layers(self, node: Node) -> Sequence[Blob]:
+    def folded(self, node: Node, arrays: Sequence[Array | None]) -> list[Array] | None:
+        """What a node makes of constants; None where it is a function of the file, whose nodes are
+        converted."""
+        if node.op in self.file.functions:
+            self.expand(node)
+            return None
+        found = fold(node, arrays, LIMIT + LIMIT_FACTOR * self.file.size - self.made)
+        self.made += sum(array.nbytes for array in found)
+        return [widened(array) for array in found]
+
+    def used(self, names: Sequence[str]) -> list[str]:
+        """Those that somebody reads, or that the net gives."""
+        return [name for name in names if name in self.graph.read or name in self.graph.outputs]
+
+    def any_of_type(self, name: str) -> Array:
+        """An array that only has its type in common with the tensor."""
+        element = self.graph.elements.get(name, TensorProto.FLOAT)
+        return np.zeros(1, helper.tensor_dtype_to_np_dtype(element))
+
+    def layers(self, node: Node, operator: Operator) -> Sequence[Blob | Array]:
         """The node as layers."""
-        operator = self.operators.get(node.op)
-        if operator is None:
-            raise Refusal(NO_OPERATOR)
         least, most = operator.inputs
         if not least <= len(node.inputs) <= most:
             raise InputFileError(node.fault(f"has {len(node.inputs)} input(s)"))
-        if not node.outputs[0]:
+        if not node.outputs[0] and operator.outputs == 1:
             raise Refusal("its first output is left out")
-        made = operator.convert(Site(node, self.graph))
-        return made if isinstance(made, list) else [made]
+        site = Site(node, self.graph)
+        others = {self.graph.elements[name] for name in node.inputs if name in self.graph.elements}
+        if others and not operator.integers:
+            raise Refusal(f"it computes with {', '.join(sorted(map(element_name, others)))}")
+        made = operator.convert(site)
+        if others or operator.integers:
+            for name, kind in zip(node.outputs, self.results_of(node) or [], strict=False):
+                self.note_element(name, kind.element or TensorProto.FLOAT)
+        return [made] if isinstance(made, (Blob, np.ndarray)) else made
+
+    def expand(self, node: Node) -> None:
+        """Converts the nodes that a node stands for."""
+        kinds = [self.kind(name) for name in node.inputs]
+        body = body_of(node, self.file.functions, kinds)
+        if body is None:
+            raise Refusal(NO_OPERATOR)
+        nodes = expanded(node, body)
+        self.expanded += len(nodes)
+        if self.expanded > MAX_EXPANDED:
+            raise Refusal(f"functions make more than {MAX_EXPANDED} nodes")
+        for inner in nodes:
+            self.graph.read.update(inner.inputs)
+            self.graph.blobs.update((*inner.inputs, *inner.outputs))
+        for inner in nodes:
+            self.convert(inner)
 
     def name_outputs(self) -> None:
         """Gives every output of the net a layer that makes a blob of its name."""
@@ -313,13 +383,22 @@ class _Conversion:
                 continue
             if found.value in self.block.args[self.inputs :]:
                 continue
-            if found.pads != NO_PADS or found.name == name:
-                what = "an input of the net" if found.name == name else "made by a Pad"
-                self.refusals.add(f"{where} is {what}")
+            if found.name == name:
+                self.refusals.add(f"{where} is an input of the net")
                 continue
             param = LayerParameter(name=fresh(name, graph.names), type="Split")
+            if found.pads != NO_PADS:
+                top, left, bottom, right = found.pads
+                settings = {"pad_t": top, "pad_b": bottom, "pad_l": left, "pad_r": right}
+                param = LayerParameter(name=param.name, type="Pad", pad_param=settings)
             layer = Layer(param, 0, f"{self.file.path}:0", (found.name,), (name,))
             graph.add(layer, [found], [])
+
+
+def element_name(element: int) -> str:
+    """An element type in ONNX's words."""
+    known = element in TensorProto.DataType.values()
+    return TensorProto.DataType.Name(element) if known else "of an unknown type"
 
 
 def _any_of_shape(found: Blob | Array | None) -> Array | None:

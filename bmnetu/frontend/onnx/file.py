@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 
+import numpy as np
 from google.protobuf.message import DecodeError
-from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto, defs, numpy_helper
+from onnx import (
+    FunctionProto,
+    GraphProto,
+    ModelProto,
+    TensorProto,
+    ValueInfoProto,
+    defs,
+    helper,
+    numpy_helper,
+)
 
 from bmnetu.errors import InputFileError, UnsupportedError
 from bmnetu.files.reading import read_bytes
+from bmnetu.frontend.onnx.expand import functions_by_operator
 from bmnetu.frontend.onnx.external import Outside
 from bmnetu.frontend.onnx.node import DOMAINS, Node
 from bmnetu.frontend.weights.wire import check_messages
@@ -25,11 +36,15 @@ MAX_NUMBERS = 1 << 29
 """The largest constant tensor: as floats it fills the largest file."""
 
 NUMBERS = {
-    TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BOOL,
+    TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16,
+    TensorProto.BOOL,
     TensorProto.INT8, TensorProto.INT16, TensorProto.INT32, TensorProto.INT64,
     TensorProto.UINT8, TensorProto.UINT16, TensorProto.UINT32, TensorProto.UINT64,
 }  # fmt: skip
 """What a constant may hold."""
+HALVES = {
+    helper.tensor_dtype_to_np_dtype(kind) for kind in (TensorProto.FLOAT16, TensorProto.BFLOAT16)
+}
 
 
 @dataclass(frozen=True)
@@ -44,6 +59,8 @@ class OnnxFile:
     outputs: tuple[str, ...]
     outside: Outside
     own_size: int
+    functions: dict[str, FunctionProto] = field(default_factory=dict[str, FunctionProto])
+    """The file's own functions, by the operator that calls them."""
 
     @property
     def size(self) -> int:
@@ -51,8 +68,9 @@ class OnnxFile:
         return self.own_size + self.outside.size
 
     def array(self, tensor: TensorProto) -> Array:
-        """The numbers of a tensor, in this file or below its folder. Raises InputFileError."""
-        return to_array(self.path, tensor, self.outside)
+        """The numbers of a tensor, in this file or below its folder; halves as float32. Raises
+        InputFileError."""
+        return widened(to_array(self.path, tensor, self.outside))
 
 
 def read_file(path: Path) -> OnnxFile:
@@ -69,6 +87,8 @@ def read_file(path: Path) -> OnnxFile:
         raise InputFileError(f"{path}: is damaged or cut short, or is no ONNX net") from error
     graph = model.graph
     _check_names(path, graph)
+    for function in model.functions:
+        _check_names(path, function)
     if not graph.node:
         raise InputFileError(f"{path}: has no nodes; an ONNX net is required")
     opset = _opset(path, model)
@@ -78,23 +98,35 @@ def read_file(path: Path) -> OnnxFile:
     outputs = tuple(value.name for value in graph.output)
     if not outputs:
         raise InputFileError(f"{path}: has no outputs; an ONNX net is required")
-    return OnnxFile(path, graph.name, nodes, tensors, inputs, outputs, Outside(path), len(data))
+    functions = functions_by_operator(model.functions)
+    outside = Outside(path)
+    return OnnxFile(
+        path, graph.name, nodes, tensors, inputs, outputs, outside, len(data), functions
+    )
 
 
-def _check_names(path: Path, graph: GraphProto) -> None:
+def widened(array: Array) -> Array:
+    """Float16 and bfloat16 as float32, in which they are computed."""
+    return array.astype(np.float32) if array.dtype in HALVES else array
+
+
+def _check_names(path: Path, graph: GraphProto | FunctionProto) -> None:
     """Protobuf gives bytes for a text that is not UTF-8."""
     for text in _names(graph):
         if not isinstance(text, str):
             raise InputFileError(f"{path}: is damaged: a name is not UTF-8 ({text!r})")
 
 
-def _names(graph: GraphProto) -> Iterator[object]:
+def _names(graph: GraphProto | FunctionProto) -> Iterator[object]:
     yield graph.name
     for node in graph.node:
         yield from (node.name, node.domain, node.op_type, *node.input, *node.output)
         for attribute in node.attribute:
             yield from (attribute.name, attribute.t.name)
             yield from (tensor.name for tensor in attribute.tensors)
+    if isinstance(graph, FunctionProto):
+        yield from (graph.domain, *graph.input, *graph.output)
+        return
     yield from (tensor.name for tensor in graph.initializer)
     yield from (value.name for value in (*graph.input, *graph.output))
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from onnx import TensorProto, helper
 from xdsl.ir import SSAValue
 
 from bmnetu.errors import InputFileError
@@ -23,17 +24,21 @@ from dialects.ufw.shapes import Shape
 
 Pads = tuple[int, int, int, int]
 NO_PADS: Pads = (0, 0, 0, 0)
+FLOATS = {TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16}
+"""Element types that are computed as float32."""
 
 
 @dataclass(frozen=True)
 class Blob:
     """What a layer makes. ``pads`` are zeros that a Pad put around it: top, left, bottom, right;
-    they are no layer's work yet.
+    they are no layer's work yet. ``places_in``: its numbers are places in the maps of a tensor of
+    this shape, where ONNX has places in the tensor.
     """
 
     name: str
     value: SSAValue
     pads: Pads = NO_PADS
+    places_in: Shape = ()
 
     @property
     def plain_shape(self) -> Shape:
@@ -65,6 +70,13 @@ class Graph:
     weights: ArrayWeights = field(default_factory=ArrayWeights)
     names: set[str] = field(default_factory=set[str])
     """Names of layers; ``blobs`` are those of blobs and of all ONNX tensors."""
+    elements: dict[str, int] = field(default_factory=dict[str, int])
+    """Element types (``TensorProto.DataType``) of ONNX tensors that layers make, where these are
+    not FLOAT: the layers hold the same numbers as float32."""
+    constants: dict[str, Blob] = field(default_factory=dict[str, "Blob"])
+    """Constants that layers read as tensors, by their ONNX names."""
+    around: dict[tuple[str, Pads], Blob] = field(default_factory=dict[tuple[str, Pads], "Blob"])
+    """Blobs with zeros around them as tensors of their own."""
 
     def add(self, layer: Layer, bottoms: Sequence[Blob], arrays: Sequence[Array]) -> list[Blob]:
         """Adds a layer; what it makes. Raises what :func:`import_layer` raises."""
@@ -102,7 +114,18 @@ class Site:
         """An input; None for one that is left out."""
         names = self.node.inputs
         name = names[index] if index < len(names) else ""
-        return self.graph.known[name] if name else None
+        found = self.graph.known[name] if name else None
+        if isinstance(found, Blob) and found.places_in:
+            raise Refusal(f'it reads the indices "{name}" of a MaxPool; only a MaxUnpool can')
+        return found
+
+    def places(self, index: int) -> Blob:
+        """An input that is the indices of a MaxPool."""
+        name = self.node.inputs[index]
+        found = self.graph.known.get(name)
+        if not isinstance(found, Blob) or not found.places_in:
+            raise Refusal(f'its input "{name}" is not the indices of a MaxPool')
+        return found
 
     def either(self, index: int) -> Blob | Array:
         """An input that must be there."""
@@ -126,9 +149,41 @@ class Site:
         """An input that a layer makes."""
         return self._without_pads(self.padded(index))
 
-    def blobs(self) -> list[Blob]:
-        """All inputs, which layers make."""
-        return [self.blob(i) for i in range(len(self.node.inputs))]
+    def tensor(self, index: int) -> Blob:
+        """An input as a tensor, whether a layer makes it or it is a constant."""
+        found = self.either(index)
+        return found if isinstance(found, Blob) else self.parameter(found, self.node.inputs[index])
+
+    def tensors(self) -> list[Blob]:
+        """All inputs as tensors."""
+        return [self.tensor(i) for i in range(len(self.node.inputs))]
+
+    def bounded(self, index: int) -> Blob:
+        """An input as a tensor; of a constant see :func:`bounded`."""
+        found = self.either(index)
+        if isinstance(found, Blob):
+            return found
+        return self.parameter(bounded(found), self.node.inputs[index])
+
+    def element(self, index: int) -> int:
+        """The element type of an input, ``TensorProto.DataType``; FLOAT for all floats."""
+        found = self.given(index)
+        if isinstance(found, Blob) or found is None:
+            return self.graph.elements.get(self.node.inputs[index], TensorProto.FLOAT)
+        kind = helper.np_dtype_to_tensor_dtype(found.dtype)
+        return TensorProto.FLOAT if kind in FLOATS else kind
+
+    def parameter(self, array: Array, name: str) -> Blob:
+        """A constant as the result of a layer; ``name`` is its ONNX name."""
+        if name not in self.graph.constants:
+            values = np.atleast_1d(self.floats(array, name))
+            kind = fresh(f"{name}_constant", self.graph.names)
+            shape = {"shape": {"dim": values.shape}}
+            param = LayerParameter(name=kind, type="Parameter", parameter_param=shape)
+            top = fresh(kind, self.graph.blobs)
+            layer = Layer(param, self.node.number, self.node.where, (), (top,))
+            self.graph.constants[name] = self.graph.add(layer, [], [values])[0]
+        return self.graph.constants[name]
 
     def constant(self, index: int) -> Array | None:
         """An input whose numbers are known; None for one that is left out."""
@@ -176,9 +231,16 @@ class Site:
         return axis % rank
 
     def _without_pads(self, blob: Blob) -> Blob:
+        """The blob with its zeros, which a Pad layer puts there, once for all readers."""
         if blob.pads == NO_PADS:
             return blob
-        raise Refusal(f"it reads zeros that a Pad put around \"{blob.name}\"; only a Conv can")
+        key = (blob.name, blob.pads)
+        if key not in self.graph.around:
+            top, left, bottom, right = blob.pads
+            settings = {"pad_t": top, "pad_b": bottom, "pad_l": left, "pad_r": right}
+            plain = Blob(blob.name, blob.value)
+            self.graph.around[key] = self.layer("Pad", plain, part="padded", pad_param=settings)
+        return self.graph.around[key]
 
     # -- what it becomes -------------------------------------------------------------------------
 
@@ -250,15 +312,24 @@ class Site:
         return found
 
 
-Made = Blob | list[Blob]
+MOST = 1e37
+"""A constant's larger numbers count as this one: nothing that is computed of them is infinite."""
+
+Made = Blob | Array | Sequence[Blob | Array]
 Conversion = Callable[[Site], Made]
-"""A node as layers: what stands for its outputs, in their order."""
+"""A node as layers: what stands for its outputs, in their order. A tensor without numbers is an
+array."""
 
 
 def with_pads(blob: Blob, pads: Pads) -> Blob:
     """The blob with zeros around those that it has."""
     top, left, bottom, right = (old + new for old, new in zip(blob.pads, pads, strict=True))
     return replace(blob, pads=(top, left, bottom, right))
+
+
+def bounded(array: Array) -> Array:
+    """The numbers, none beyond MOST: a mask's -inf, which may be added to another one."""
+    return np.clip(array, -MOST, MOST) if array.dtype.kind == "f" else array
 
 
 def pair(values: Sequence[int]) -> list[int]:

@@ -16,6 +16,11 @@ DOMAINS = ("", "ai.onnx")
 NO_OPERATOR = "this operator cannot be compiled"
 
 
+def operator_of(domain: str, name: str) -> str:
+    """An operator as one word; those of ONNX's own domain have no prefix."""
+    return name if domain in DOMAINS else f"{domain}.{name}"
+
+
 class Refusal(ValueError):
     """The node cannot be made of UFW layers; the message goes on after the node's name."""
 
@@ -36,21 +41,25 @@ class Node:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     opset: int
+    file: str = ""
+    depth: int = 0
+    """How many functions it stands in."""
 
     @staticmethod
-    def of(proto: NodeProto, number: int, where: str, opset: int) -> Node:
+    def of(proto: NodeProto, number: int, file: str, opset: int, depth: int = 0) -> Node:
         """Without a name, the node is called as its first output."""
-        domain = "" if proto.domain in DOMAINS else f"{proto.domain}."
         name = proto.name or next(filter(None, proto.output), f"node{number}")
         return Node(
             proto,
             number,
-            f"{where}:{number}",
+            f"{file}:{number}",
             name,
-            f"{domain}{proto.op_type}",
+            operator_of(proto.domain, proto.op_type),
             tuple(proto.input),
             tuple(proto.output),
             opset,
+            file,
+            depth,
         )
 
     def fault(self, sentence: str) -> str:
@@ -79,6 +88,16 @@ class Node:
         found = self._find(name, AttributeProto.STRING)
         return default if found is None else found.s.decode("utf-8", "replace")
 
+    def texts(self, name: str) -> tuple[str, ...] | None:
+        """None where the node does not have it."""
+        found = self._find(name, AttributeProto.STRINGS)
+        return None if found is None else tuple(s.decode("utf-8", "replace") for s in found.strings)
+
+    def numbers(self, name: str) -> tuple[float, ...] | None:
+        """None where the node does not have it."""
+        found = self._find(name, AttributeProto.FLOATS)
+        return None if found is None else tuple(found.floats)
+
     def tensor(self, name: str) -> TensorProto | None:
         """None where the node does not have it."""
         found = self._find(name, AttributeProto.TENSOR)
@@ -88,6 +107,11 @@ class Node:
         """None where the node does not have it."""
         found = self._find(name, AttributeProto.INTS)
         return None if found is None else tuple(found.ints)
+
+    def floats(self, name: str) -> tuple[float, ...] | None:
+        """None where the node does not have it."""
+        found = self._find(name, AttributeProto.FLOATS)
+        return None if found is None else tuple(found.floats)
 
     def several(
         self, name: str, count: int, default: int, fits: Callable[[int], bool] = lambda x: x > 0

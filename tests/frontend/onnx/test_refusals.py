@@ -32,9 +32,10 @@ REFUSED: dict[str, tuple[Net, str]] = {
             outputs=["y", "z"]),
         'output "y" is a constant',
     ),
-    "one dimension": (
-        Net([node("Conv", "x w", "y")], {"w": numbers(4, 3, 3)}, {"x": (1, 3, 8)}),
-        "its input is 1x3x8; N x C x H x W can be compiled",
+    "four axes": (
+        Net([node("Conv", "x w", "y")], {"w": numbers(4, 3, 1, 1, 1, 1)},
+            {"x": (1, 3, 2, 2, 2, 2)}),
+        "its input is 1x3x2x2x2x2; 1 to 3 axes behind the channels",
     ),
     "weights": (
         Net([node("Conv", "x w", "y")], inputs={"x": (1, 3, 8, 8), "w": (4, 3, 3, 3)}),
@@ -44,25 +45,85 @@ REFUSED: dict[str, tuple[Net, str]] = {
         Net([node("Concat", "x c", "y", axis=1)], {"c": numbers(2, 3, 6, 7)}),
         'its input "c" is a constant',
     ),
-    "uneven and dilated": (
-        Net([node("Conv", "x w", "y", pads=[0, 0, 1, 0], dilations=[2, 2])],
-            {"w": numbers(4, 3, 2, 2)}),
-        "its pads 0 and 1 differ, and dilation is 2",
+    "all cut off": (
+        Net([node("Conv", "x w", "y", pads=[-6, 0, 1, 0])], {"w": numbers(4, 3, 1, 2)}),
+        "its pads leave nothing of its input",
     ),
-    "negative": (
-        Net([node("Conv", "x w", "y", pads=[-1, 0, 0, 0])], {"w": numbers(4, 3, 2, 2)}),
-        "its pads are negative",
+    "all of the result cut off": (
+        Net([node("ConvTranspose", "x w", "y", pads=[3, 0, 4, 0])], {"w": numbers(3, 4, 2, 2)}),
+        "its pads leave nothing of its result",
     ),
-    "dilated pooling": (
-        Net([node("MaxPool", "x", "y", kernel_shape=[2, 2], dilations=[2, 2])]), "dilations"
+    "weights of the transposed": (
+        Net([node("ConvTranspose", "x w", "y")], inputs={"x": (1, 3, 8, 8), "w": (3, 4, 3, 3)}),
+        'its input "w" is not a constant',
+    ),
+    "auto_pad that takes away": (
+        Net([node("Conv", "x w", "y", auto_pad="SAME_UPPER", strides=[3, 3])],
+            {"w": numbers(4, 3, 1, 1)}),
+        "runtimes do not agree where windows of auto_pad SAME_UPPER then begin",
+    ),
+    "large windows": (
+        Net([node("MaxPool", "x", "y", kernel_shape=[2, 8])]), "a window of 8 is larger than"
     ),
     "indices": (
         Net([node("MaxPool", "x", "y i", kernel_shape=[2, 2])], outputs=["y", "i"]),
         'its output "i" is used',
     ),
-    "rounding": (
+    "indices of columns": (
+        Net([node("MaxPool", "x", "p i", kernel_shape=[2, 2], storage_order=1),
+             node("Relu", "i", "y")]),
+        'its output "i" is used',
+    ),
+    "indices elsewhere": (
+        Net([node("MaxPool", "x", "p i", kernel_shape=[2, 2]), node("Cast", "i", "y", to=1)]),
+        'reads the indices "i" of a MaxPool; only a MaxUnpool can',
+    ),
+    "other indices": (
+        Net([node("MaxUnpool", "x i", "y", kernel_shape=[2, 2])], inputs={
+            "x": (1, 1, 2, 2), "i": (1, 1, 2, 2)}),
+        'its input "i" is not the indices of a MaxPool',
+    ),
+    "another size": (
+        Net([node("MaxPool", "x", "p i", kernel_shape=[2, 2], strides=[2, 2]),
+             node("MaxUnpool", "p i", "y", kernel_shape=[2, 2], strides=[2, 2])]),
+        "its result is 2x3x6x6, the input of the MaxPool 2x3x6x7",
+    ),
+    "pads": (
         Net([node("MaxPool", "x", "y", kernel_shape=[2, 2], pads=[2, 0, 2, 0])]),
-        "Caffe has no rounding with 9x6 of them",
+        "its pads are not smaller than its window of 2",
+    ),
+    "negative pads": (
+        Net([node("MaxPool", "x", "y", kernel_shape=[2, 2], pads=[-1, 0, 0, 0])]),
+        "its pads are negative",
+    ),
+    "a window of nothing": (
+        Net([node("MaxPool", "x", "y", kernel_shape=[2], pads=[1, 2], dilations=[3])],
+            inputs={"x": (1, 1, 2)}),
+        "a window has no element of the input",
+    ),
+    "norm": (Net([node("LpPool", "x", "y", kernel_shape=[2, 2], p=0)]), "p is 0"),
+    "corners by scales": (
+        Net([node("Resize", "x - s", "y", mode="linear",
+                  coordinate_transformation_mode="align_corners")],
+            {"s": np.array([1, 1, 1.2, 1], np.float32)}),
+        "scale 1.2 makes no whole number of elements of 6",
+    ),
+    "a resize of nothing": (
+        Net([node("Resize", "x - s", "y")], {"s": np.array([1, 1, 0.1, 1], np.float32)}),
+        "it makes 0 elements of 6",
+    ),
+    "a resize that keeps the size": (
+        Net([node("Resize", "x - s", "y", mode="linear")],
+            {"s": np.array([1, 1, 1.1, 1], np.float32)}),
+        "do not agree whether half_pixel changes axes that keep their size",
+    ),
+    "mode": (
+        Net([node("Resize", "x - s", "y", mode="area")], {"s": np.ones(4, np.float32)}),
+        "mode 'area' is not known",
+    ),
+    "scales": (
+        Net([node("Resize", "x - s", "y")], inputs={"x": (1, 1, 2, 2), "s": (4,)}),
+        'its input "s" is not a constant',
     ),
     "mean of channels": (Net([node("ReduceMean", "x", "y", axes=[1])]), r"goes over axes \[1\]"),
     "mean of all": (Net([node("ReduceMean", "x", "y")]), r"goes over axes \[0, 1, 2, 3\]"),
@@ -119,37 +180,37 @@ def test_all_are_listed_also_behind_each_other_with_a_sum_and_what_to_do(tmp_pat
         [
             node("Celu", "x", "a"), node("Relu", "a", "b"), node("Celu", "b", "c"),
             node("ReduceMean", "x", "d", axes=[1]), node("Concat", "c d", "e", axis=1),
-            node("Resize", "e - scales", "f"), node("Conv", "f w", "g"), node("Tan", "g", "y"),
+            node("Hardmax", "e", "f"), node("Conv", "f w", "g"), node("Tan", "g", "y"),
         ],
-        {"scales": np.array([1, 1, 2, 2], np.float32), "w": numbers(4, 4, 3, 3)},
+        {"w": numbers(4, 4, 3, 3)},
     )  # fmt: skip
     first, *lines = refused(tmp_path, net)
     assert first.endswith("net.onnx: 5 nodes cannot be compiled:")
     assert [line.split('"')[1] for line in lines[:5]] == [
-        "Celu_a", "Celu_c", "ReduceMean_d", "Resize_f", "Tan_y"
+        "Celu_a", "Celu_c", "ReduceMean_d", "Hardmax_f", "Tan_y"
     ]  # fmt: skip
     assert lines[5] == "in sum, and what to do in the export:"
     assert [line.split()[:2] for line in lines[6:]] == [
-        ["2", "Celu:"], ["1", "ReduceMean:"], ["1", "Resize:"], ["1", "Tan:"]
+        ["2", "Celu:"], ["1", "ReduceMean:"], ["1", "Hardmax:"], ["1", "Tan:"]
     ]  # fmt: skip
 
 
 def test_what_is_behind_is_looked_at_with_its_shape(tmp_path: Path) -> None:
-    """A Conv behind a Resize fits its weights, a Reshape its numbers."""
+    """A Conv behind a MaxRoiPool fits its weights, a Reshape its numbers."""
     nodes = [
-        node("Resize", "x - - sizes", "a"), node("Conv", "a w", "b"),
+        node("MaxRoiPool", "x rois", "a", pooled_shape=[12, 14]), node("Conv", "a w", "b"),
         node("Shape", "b", "s"), node("Gather", "s zero", "n", axis=0),
         node("Unsqueeze", "n zeros", "m"), node("Concat", "m rest", "t", axis=0),
         node("Reshape", "b t", "c"), node("Gemm", "c v", "y"),
     ]  # fmt: skip
     constants = {
-        "sizes": np.array([2, 3, 12, 14]), "w": numbers(4, 3, 3, 3), "zero": np.array(0),
+        "rois": numbers(2, 5), "w": numbers(4, 3, 3, 3), "zero": np.array(0),
         "zeros": np.array([0]), "rest": np.array([-1]), "v": numbers(480, 5),
     }  # fmt: skip
     (line,) = refused(tmp_path, Net(nodes, constants))
-    assert 'node "Resize_a"' in line
+    assert 'node "MaxRoiPool_a"' in line
     wrong = refused(tmp_path, Net(nodes, {**constants, "w": numbers(4, 5, 3, 3)}))
-    assert [line.split('"')[1] for line in wrong[1:3]] == ["Resize_a", "Conv_b"]
+    assert [line.split('"')[1] for line in wrong[1:3]] == ["MaxRoiPool_a", "Conv_b"]
 
 
 def test_behind_an_unknown_shape_operators_are_still_listed(tmp_path: Path) -> None:

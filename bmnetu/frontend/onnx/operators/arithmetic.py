@@ -7,40 +7,49 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from onnx import TensorProto
 
 from bmnetu.errors import InputFileError
-from bmnetu.frontend.onnx.graph import Blob, Site
+from bmnetu.frontend.onnx.graph import Blob, Conversion, Site, bounded
 from bmnetu.frontend.onnx.node import Refusal
 from bmnetu.frontend.onnx.operators.functions import clamped, power_layer
 from dialects.constant import Array
 from dialects.ufw.shapes import Shape, show
 
+HUGE = 1e36
+"""Numbers beyond it count as infinite."""
+SIGN = "a = gt(x, 0.0); b = lt(x, 0.0); sub(a, b)"
+"""1, 0 or -1."""
+
 
 def add(site: Site) -> Blob:
-    return _weighted_sum(site, 1.0, 1.0)
+    return _sum(site, 1.0)
 
 
 def subtract(site: Site) -> Blob:
-    return _weighted_sum(site, 1.0, -1.0)
+    return _sum(site, -1.0)
 
 
-def _weighted_sum(site: Site, first: float, second: float) -> Blob:
-    """``first a + second b``."""
+def _sum(site: Site, factor: float) -> Blob:
+    """``a + factor b``."""
     a, b = _operands(site)
     if not isinstance(a, Blob):
         assert isinstance(b, Blob)
-        return _linear(site, b, np.float32(second), a * np.float32(first))
+        return linear(site, b, np.float32(factor), a)
+    return add_to(site, a, b, factor)
+
+
+def add_to(site: Site, a: Blob, b: Blob | Array, factor: float = 1.0) -> Blob:
+    """``a + factor b``, the node's result; ``factor`` is 1 or -1."""
     if not isinstance(b, Blob):
-        return _linear(site, a, np.float32(first), b * np.float32(second))
+        return linear(site, a, np.float32(1), b * np.float32(factor))
     if a.shape == b.shape:
-        uneven = [first, second] if (first, second) != (1.0, 1.0) else []
+        uneven = [1.0, factor] if factor != 1.0 else []
         return site.layer("Eltwise", [a, b], eltwise_param={"operation": "SUM", "coeff": uneven})
     if _block(a, b) is None:
-        return _binary(site, a, b, "SUB" if second < 0 else "ADD")
-    if first != 1.0:
-        a = power_layer(site, a, "first", scale=first)
-    if second != 1.0:
-        b = power_layer(site, b, "second", scale=second)
+        return binary(site, a, b, "SUB" if factor < 0 else "ADD")
+    if factor != 1.0:
+        b = power_layer(site, b, "second", scale=factor)
     found = _broadcast(site, a, b)
     assert found is not None
     large, small, axis = found
@@ -51,19 +60,22 @@ def multiply(site: Site) -> Blob:
     a, b = _operands(site)
     if not isinstance(a, Blob):
         assert isinstance(b, Blob)
-        return _linear(site, b, a, np.float32(0))
+        return linear(site, b, a, np.float32(0))
     if not isinstance(b, Blob):
-        return _linear(site, a, b, np.float32(0))
+        return linear(site, a, b, np.float32(0))
     if a.shape == b.shape:
         return site.layer("Eltwise", [a, b], eltwise_param={"operation": "PROD"})
     found = _broadcast(site, a, b)
     if found is None:
-        return _binary(site, a, b, "MUL")
+        return binary(site, a, b, "MUL")
     large, small, axis = found
     return site.layer("Scale", [large, small], scale_param={"axis": axis})
 
 
 def divide(site: Site) -> Blob:
+    """Of floats; whole numbers only where both are constants."""
+    if site.element(0) != TensorProto.FLOAT:
+        raise Refusal("it divides whole numbers")
     a, b = _operands(site)
     if not isinstance(a, Blob):
         assert isinstance(b, Blob)
@@ -73,44 +85,118 @@ def divide(site: Site) -> Blob:
         inverse = power_layer(site, b, "inverse", power=-1.0)
         return power_layer(site, inverse, scale=float(a.ravel()[0]))
     if isinstance(b, Blob):
-        return _binary(site, a, b, "DIV")
+        return binary(site, a, b, "DIV")
     with np.errstate(divide="ignore"):
         inverse = site.floats(np.float32(1) / b, site.node.inputs[1])
-    return _linear(site, a, inverse, np.float32(0))
+    return linear(site, a, inverse, np.float32(0))
 
 
 def power(site: Site) -> Blob:
-    exponent = site.weights(1)
-    if exponent.size != 1:
-        raise Refusal("its exponent is not one number")
-    return power_layer(site, site.blob(0), power=float(exponent.ravel()[0]))
+    """Of one exponent by Power; of more ``|x|^exponent``, negative where x is and the exponent is
+    odd."""
+    x, exponent = site.tensor(0), site.given(1)
+    if exponent is None or isinstance(exponent, Blob):
+        raise Refusal("its exponent is no constant")
+    numbers = site.weights(1)
+    if numbers.size == 1 and numbers.ndim <= len(x.shape):
+        return power_layer(site, x, power=float(numbers.ravel()[0]))
+    whole = numbers == np.floor(numbers)
+    if not whole.all() and whole.any():
+        raise Refusal("some of its exponents are whole numbers, others are not")
+    name = site.node.inputs[1]
+    size = site.layer("Abs", x, part="size") if whole.all() else x
+    odd = (numbers % 2 == 1) & whole
+    raised = binary(site, size, site.parameter(numbers, name), "POW", "raised" if odd.any() else "")
+    if not odd.any():
+        return raised
+    sign = site.layer("ComposedFunction", x, part="sign",
+                      composed_function_param={"function": SIGN})
+    odds = site.parameter(np.asarray(odd, np.float32), f"{name}_odd")
+    signs = binary(site, sign, odds, "MUL", "signs_of_odd")
+    evens = site.parameter(np.asarray(~odd, np.float32), f"{name}_even")
+    return binary(site, raised, binary(site, signs, evens, "ADD", "signs"), "MUL")
 
 
-def _binary(site: Site, a: Blob, b: Blob, operation: str) -> Blob:
+def binary(site: Site, a: Blob, b: Blob, operation: str, part: str = "") -> Blob:
     """Two tensors that repeat as in numpy."""
-    return site.layer("BroadcastBinary", [a, b], broadcast_binary_param={"operation": operation})
+    param = {"operation": operation}
+    return site.layer("BroadcastBinary", [a, b], part=part, broadcast_binary_param=param)
+
+
+def equal(site: Site) -> Blob:
+    """Being infinite is being as large as a mask's numbers, see :func:`graph.bounded`."""
+    for index in (0, 1):
+        array = site.given(index)
+        if array is None or isinstance(array, Blob) or array.size != 1 or not np.isinf(array).all():
+            continue
+        settings = {"operation": "LE", "value": -HUGE} if array.ravel()[0] < 0 else \
+            {"operation": "GE", "value": HUGE}  # fmt: skip
+        return site.layer("ConstBinary", site.blob(1 - index), const_binary_param=settings)
+    return of_two("EQ")(site)
+
+
+def of_two(operation: str) -> Conversion:
+    """The conversion of a comparison, or of what is computed of 0 and 1 as one."""
+
+    def convert(site: Site) -> Blob:
+        a, b = _operands(site)
+        for x, y, inversed in ((a, b, False), (b, a, True)):
+            if isinstance(x, Blob) and not isinstance(y, Blob) and y.size == 1 \
+                    and y.ndim <= len(x.shape):  # fmt: skip
+                settings = {"operation": operation, "value": float(y.ravel()[0])}
+                if inversed:
+                    settings["inversed"] = True
+                return site.layer("ConstBinary", x, const_binary_param=settings)
+        return binary(site, site.tensor(0), site.tensor(1), operation)
+
+    return convert
+
+
+def negated(site: Site) -> Blob:
+    """Not: ``1 - x`` of 0 and 1."""
+    return power_layer(site, site.blob(0), scale=-1.0, shift=1.0)
+
+
+def is_nan(site: Site) -> Array:
+    """Nowhere: there are no such numbers on the chip."""
+    return np.zeros(site.blob(0).shape, np.bool_)
+
+
+def where(site: Site) -> Blob:
+    """A choice between two tensors, number by number."""
+    condition = site.either(0)
+    if not isinstance(condition, Blob) and condition.all() == condition.any():
+        chosen = site.bounded(1 if condition.all() else 2)
+        if chosen.shape == np.broadcast_shapes(
+            condition.shape, *(site.either(i).shape for i in (1, 2))
+        ):
+            return chosen
+    return site.layer("Select", [site.tensor(0), site.bounded(1), site.bounded(2)])
 
 
 def total(site: Site) -> Blob:
-    return _of_all(site, {"operation": "SUM"})
+    return _of_all(site, "ADD", {"operation": "SUM"})
 
 
 def mean(site: Site) -> Blob:
     count = len(site.node.inputs)
-    return _of_all(site, {"operation": "SUM", "coeff": [1 / count] * count})
+    if len({x.shape for x in site.tensors()}) == 1:
+        return _of_all(site, "ADD", {"operation": "SUM", "coeff": [1 / count] * count})
+    found = _of_all(site, "ADD", {}, "sum")
+    return power_layer(site, found, scale=1 / count)
 
 
 def maximum(site: Site) -> Blob:
     x, bound = _bounded(site)
     if bound is not None:
         return clamped(site, x, bound, np.inf)
-    return _of_all(site, {"operation": "MAX"})
+    return _of_all(site, "MAX", {"operation": "MAX"})
 
 
 def minimum(site: Site) -> Blob:
     x, bound = _bounded(site)
     if bound is None:
-        return _of_all(site, {"operation": "MIN"})
+        return _of_all(site, "MIN", {"operation": "MIN"})
     return clamped(site, x, -np.inf, bound)
 
 
@@ -127,13 +213,16 @@ def _bounded(site: Site) -> tuple[Blob, float | None]:
     return blobs[0], None
 
 
-def _of_all(site: Site, settings: dict[str, object]) -> Blob:
-    blobs = site.blobs()
-    if len(blobs) == 1:
-        return blobs[0]
-    if len({blob.shape for blob in blobs}) > 1:
-        raise Refusal("its inputs have different shapes")
-    return site.layer("Eltwise", blobs, eltwise_param=settings)
+def _of_all(site: Site, operation: str, settings: dict[str, object], part: str = "") -> Blob:
+    """An Eltwise of tensors of one shape; of other ones two by two."""
+    found, *others = site.tensors()
+    if not others:
+        return found
+    if settings and len({x.shape for x in (found, *others)}) == 1:
+        return site.layer("Eltwise", [found, *others], eltwise_param=settings)
+    for i, other in enumerate(others, 1):
+        found = binary(site, found, other, operation, part if i == len(others) else f"of{i}")
+    return found
 
 
 def _operands(site: Site) -> tuple[Blob | Array, Blob | Array]:
@@ -154,34 +243,57 @@ def _operands(site: Site) -> tuple[Blob | Array, Blob | Array]:
 
 def _operand(site: Site, index: int) -> Blob | Array:
     found = site.either(index)
-    return found if isinstance(found, Blob) else site.floats(found, site.node.inputs[index])
+    if isinstance(found, Blob):
+        return found
+    return site.floats(bounded(found), site.node.inputs[index])
 
 
-def _linear(site: Site, x: Blob, factor: Array | np.float32, addend: Array | np.float32) -> Blob:
+def linear(
+    site: Site, x: Blob, factor: Array | np.float32, addend: Array | np.float32, part: str = ""
+) -> Blob:
     """``factor x + addend``: one number each by Power, else by Scale or Bias."""
     if factor.size == 1 and addend.size == 1 and max(factor.ndim, addend.ndim) <= len(x.shape):
         scale, shift = float(factor.ravel()[0]), float(addend.ravel()[0])
-        return power_layer(site, x, scale=scale, shift=shift)
-    axis, block = _covered(x.shape, np.broadcast_shapes(factor.shape, addend.shape))
+        return power_layer(site, x, part, scale=scale, shift=shift)
+    operand = np.broadcast_shapes(factor.shape, addend.shape)
+    if not _fits(x.shape, operand):
+        return _enlarged(site, x, factor, addend)
+    axis, block = _covered(x.shape, operand)
     add, multiply = (np.any(addend), np.any(factor != 1))
     span = {"axis": axis, "num_axes": len(block)}
     values = _spread(addend, x.shape, axis, block)
     if add and not multiply:
-        return site.layer("Bias", x, values, bias_param=span)
+        return site.layer("Bias", x, values, part=part, bias_param=span)
     bias = values if add else None
     factors = _spread(factor, x.shape, axis, block)
     span = {**span, "bias_term": bias is not None}
-    return site.layer("Scale", x, factors, bias, scale_param=span)
+    return site.layer("Scale", x, factors, bias, part=part, scale_param=span)
+
+
+def _fits(shape: Shape, operand: Sequence[int]) -> bool:
+    """Whether an operand repeats to a shape."""
+    ones = len(shape) - len(operand)
+    padded = (1,) * ones + tuple(operand)
+    return ones >= 0 and all(n in (1, m) for n, m in zip(padded, shape, strict=True))
+
+
+def _enlarged(
+    site: Site, x: Blob, factor: Array | np.float32, addend: Array | np.float32
+) -> Blob:
+    """As :func:`_linear`, where the constants make the tensor larger."""
+    name = next(name for name in site.node.inputs if not isinstance(site.graph.known[name], Blob))
+    if np.any(addend):
+        scale = float(np.ravel(factor)[0])
+        x = x if scale == 1 else power_layer(site, x, "factor", scale=scale)
+        return binary(site, x, site.parameter(np.asarray(addend), f"{name}_added"), "ADD")
+    return binary(site, x, site.parameter(np.asarray(factor), f"{name}_factor"), "MUL")
 
 
 def _covered(shape: Shape, operand: Sequence[int]) -> tuple[int, Shape]:
     """The axes of a tensor that an operand of another shape has numbers for: the first one and
     their sizes.
     """
-    ones = len(shape) - len(operand)
-    padded = (1,) * ones + tuple(operand)
-    if ones < 0 or any(n not in (1, m) for n, m in zip(padded, shape, strict=True)):
-        raise Refusal(f"a constant of {show(operand)} makes {show(shape)} larger")
+    padded = (1,) * (len(shape) - len(operand)) + tuple(operand)
     wide = [axis for axis, size in enumerate(padded) if size > 1] or [len(shape) - 1]
     return wide[0], shape[wide[0] : wide[-1] + 1]
 

@@ -1,14 +1,15 @@
-"""Activations, normalisation and functions of one number."""
+"""Activations, and functions of one number."""
 
 from __future__ import annotations
 
-from math import inf, prod
+from math import inf
 
 import numpy as np
 
 from bmnetu.errors import InputFileError
 from bmnetu.frontend.onnx.graph import Blob, Conversion, Site
 from bmnetu.frontend.onnx.node import Refusal
+from dialects.constant import Array
 from dialects.functions import Function, OnnxOperator
 from dialects.ufw.shapes import show
 
@@ -35,8 +36,32 @@ def prelu(site: Site) -> Blob:
     shape = (1,) * (rank - len(shape)) + shape
     shared = slope.size == 1
     if not shared and (rank < 2 or shape != (1, x.shape[1], *(1,) * (rank - 2))):
-        raise Refusal(f"its slopes are {show(slope.shape)}; one a channel can be compiled")
+        return _sloped(site, x, slope.reshape(shape))
     return site.layer("PReLU", x, slope.reshape(-1), prelu_param={"channel_shared": shared})
+
+
+def _sloped(site: Site, x: Blob, slope: Array) -> Blob:
+    """``max(x, 0) + slope min(x, 0)`` with slopes of any shape."""
+    if len(slope.shape) > len(x.shape):
+        raise Refusal(f"its slopes are {show(slope.shape)} for {show(x.shape)}")
+    above = site.layer("ReLU", x, part="above")
+    below = clamped(site, x, -inf, 0.0, "below")
+    factors = site.parameter(slope, site.node.inputs[1])
+    times = {"operation": "MUL"}
+    steep = site.layer(
+        "BroadcastBinary", [below, factors], part="steep", broadcast_binary_param=times
+    )
+    return site.layer("Eltwise", [above, steep], eltwise_param={"operation": "SUM"})
+
+
+def composed(text: str) -> Conversion:
+    """The conversion of an operator that is composed of functions (dialects/composed.py)."""
+
+    def convert(site: Site) -> Blob:
+        settings = {"function": text}
+        return site.layer("ComposedFunction", site.blob(0), composed_function_param=settings)
+
+    return convert
 
 
 def pointwise(function: Function, operator: OnnxOperator) -> Conversion:
@@ -93,33 +118,3 @@ def gelu(site: Site) -> Blob:
     """By erf, or its approximation by tanh."""
     approximate = site.node.text("approximate", "none")
     return site.layer("GELU", site.blob(0), gelu_param={"tanh": approximate == "tanh"})
-
-
-def batch_normalization(site: Site) -> Blob:
-    """BatchNorm has no factors, so a Scale follows."""
-    node, x = site.node, site.blob(0)
-    if node.integer("training_mode", 0):
-        raise Refusal("training_mode")
-    factor, bias, mean, variance = (site.weights(i) for i in (1, 2, 3, 4))
-    for array in (factor, bias, mean, variance):
-        if array.shape != x.shape[1:2]:
-            raise InputFileError(
-                node.fault(f"has {show(array.shape)} numbers for a tensor of {show(x.shape)}")
-            )
-    eps = node.number_of("epsilon", 1e-5)
-    one = np.ones(1, np.float32)
-    param = {"eps": eps, "use_global_stats": True}
-    x = site.layer("BatchNorm", x, mean, variance, one, part="norm", batch_norm_param=param)
-    return site.layer("Scale", x, factor, bias, scale_param={"bias_term": True})
-
-
-def softmax(site: Site) -> Blob:
-    """Along one axis; before operator set 13 over all axes from it on."""
-    node, x = site.node, site.blob(0)
-    shape = x.shape
-    axis = site.axis(node.integer("axis", -1 if node.opset >= 13 else 1), len(shape))
-    if node.opset >= 13 or prod(shape[axis + 1 :]) == 1:
-        return site.layer("Softmax", x, softmax_param={"axis": axis})
-    flat = site.reshaped(x, (*shape[:axis], prod(shape[axis:])), "flat")
-    soft = site.layer("Softmax", flat, part="soft", softmax_param={"axis": axis})
-    return site.reshaped(soft, shape)

@@ -1,18 +1,23 @@
-"""Operators that move or rename data."""
+"""Operators that give data another shape, order or type, and those that join and cut them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import pairwise
 from math import prod
 
 import numpy as np
 from onnx import TensorProto
 
 from bmnetu.errors import InputFileError
-from bmnetu.frontend.onnx.graph import Blob, Site, with_pads
+from bmnetu.frontend.onnx.graph import FLOATS, Blob, Site
 from bmnetu.frontend.onnx.node import Refusal
+from dialects.constant import Array
 from dialects.ufw.shapes import Shape, show
+
+WHOLE = {
+    TensorProto.INT8, TensorProto.INT16, TensorProto.INT32, TensorProto.INT64,
+    TensorProto.UINT8, TensorProto.UINT16, TensorProto.UINT32, TensorProto.UINT64,
+}  # fmt: skip
+"""Types of whole numbers; float32 holds those up to 2^24."""
 
 
 def identity(site: Site) -> Blob:
@@ -20,9 +25,27 @@ def identity(site: Site) -> Blob:
 
 
 def cast(site: Site) -> Blob:
-    if site.node.integer("to", 0) != TensorProto.FLOAT:
-        raise Refusal("only numbers of FLOAT can be compiled")
-    return site.padded(0)
+    """Numbers are float32 whatever their type: only what changes them is a layer."""
+    element, to = site.element(0), site.node.integer("to", TensorProto.FLOAT)
+    return _cast(site, element, to)
+
+
+def cast_like(site: Site) -> Blob:
+    return _cast(site, site.element(0), site.element(1))
+
+
+def _cast(site: Site, element: int, to: int) -> Blob:
+    if to in FLOATS or to == element or element == TensorProto.BOOL:
+        return site.padded(0)
+    if to == TensorProto.BOOL:
+        compare = {"operation": "NE", "value": 0.0}
+        return site.layer("ConstBinary", site.blob(0), const_binary_param=compare)
+    if to not in WHOLE:
+        raise Refusal("its result is of a type that cannot be compiled")
+    if element not in FLOATS:
+        return site.padded(0)
+    steps = "a = floor(x); b = max(a, 0.0); c = ceil(x); d = min(c, 0.0); add(b, d)"
+    return site.layer("ComposedFunction", site.blob(0), composed_function_param={"function": steps})
 
 
 def dropout(site: Site) -> Blob:
@@ -93,114 +116,39 @@ def transpose(site: Site) -> Blob:
 
 
 def concat(site: Site) -> Blob:
-    blobs = site.blobs()
+    count = len(site.node.inputs)
+    blobs = [site.tensor(i) for i in range(count) if 0 not in site.either(i).shape]
     axis = site.axis(site.node.integer("axis", 1), len(blobs[0].shape))
+    if len(blobs) == 1:
+        return blobs[0]
     return site.layer("Concat", blobs, concat_param={"axis": axis})
 
 
-def split(site: Site) -> list[Blob]:
+def split(site: Site) -> list[Blob | Array]:
+    """A piece without numbers is an array."""
     x, node = site.blob(0), site.node
     axis = site.axis(node.integer("axis", 0), len(x.shape))
     size, count = x.shape[axis], len(node.outputs)
     sizes = site.integers("split", 1)
     if sizes is None:
         step = -(-size // count)
-        sizes = tuple(min(step, size - i * step) for i in range(count))
-    if len(sizes) == count and 0 in sizes:
-        raise Refusal("a piece has no numbers")
-    if len(sizes) != count or sum(sizes) != size or min(sizes) < 1:
-        raise InputFileError(node.fault(f"{size} cannot be cut into {list(sizes)}"))
-    if count == 1:
-        return [x]
-    tops = [name or f"{node.name}_rest" for name in node.outputs]
+        sizes = tuple(max(min(step, size - i * step), 0) for i in range(count))
+    if len(sizes) != count or sum(sizes) != size or min(sizes) < 0:
+        raise Refusal(f"{size} cannot be cut into {list(sizes)}")
+    full = [i for i in range(count) if sizes[i]]
+    found: list[Blob | Array] = [_empty(x.shape, axis)] * count
+    if len(full) == 1:
+        found[full[0]] = x
+        return found
+    tops = [node.outputs[i] or f"{node.name}_rest" for i in full]
     required = site.graph.read | site.graph.outputs
-    keep = {i for i, name in enumerate(node.outputs) if name in required - {""}}
-    return site.pieces(x, axis, sizes, tops, keep)
+    keep = {at for at, i in enumerate(full) if node.outputs[i] in required - {""}}
+    pieces = site.pieces(x, axis, [sizes[i] for i in full], tops, keep)
+    for i, piece in zip(full, pieces, strict=True):
+        found[i] = piece
+    return found
 
 
-def slices(site: Site) -> Blob:
-    """One axis after the other."""
-    node, x = site.node, site.blob(0)
-    starts, ends = site.integers("starts", 1), site.integers("ends", 2)
-    if starts is None or ends is None:
-        raise InputFileError(node.fault("has no starts or ends"))
-    axes = site.integers("axes", 3)
-    axes = tuple(range(len(starts))) if axes is None else axes
-    steps = site.integers("steps", 4) or (1,) * len(starts)
-    if not len(starts) == len(ends) == len(axes) == len(steps):
-        raise InputFileError(node.fault("starts, ends, axes and steps are not equally many"))
-    if set(steps) != {1}:
-        raise Refusal(f"steps {list(steps)}")
-    cuts: dict[int, tuple[int, int]] = {}
-    for start, end, given in zip(starts, ends, axes, strict=True):
-        axis = site.axis(given, len(x.shape))
-        first, last, _ = slice(start, end).indices(x.shape[axis])
-        if first >= last:
-            raise Refusal("nothing is left")
-        if (first, last) != (0, x.shape[axis]):
-            cuts[axis] = (first, last)
-    for axis, (first, last) in cuts.items():
-        final = axis == list(cuts)[-1]
-        x = _cut(site, x, axis, first, last, "" if final else f"axis{axis}")
-    return x
-
-
-def _cut(site: Site, x: Blob, axis: int, first: int, last: int, part: str) -> Blob:
-    """What lies between two places along an axis."""
-    size, name = x.shape[axis], site.node.outputs[0]
-    required = f"{name}_{part}" if part else name
-    before, after = [first] * (first > 0), [size - last] * (last < size)
-    rest = f"{required}_rest"
-    tops = [*[rest] * len(before), required, *[rest] * len(after)]
-    kept = len(before)
-    return site.pieces(x, axis, [*before, last - first, *after], tops, {kept})[kept]
-
-
-def gather(site: Site) -> Blob:
-    """Neighbours, in their order."""
-    node, x, indices = site.node, site.blob(0), site.constant(1)
-    axis = site.axis(node.integer("axis", 0), len(x.shape))
-    if indices is None or indices.dtype.kind not in "iu" or indices.ndim > 1 or not indices.size:
-        raise Refusal("its indices are no list")
-    size = x.shape[axis]
-    places = [int(i) + (size if i < 0 else 0) for i in indices.ravel()]
-    first, last = places[0], places[-1] + 1
-    in_order = all(after - before == 1 for before, after in pairwise(places))
-    if not in_order or not 0 <= first < last <= size:
-        raise Refusal("its indices are no neighbours in order")
-    scalar = indices.ndim == 0
-    if (first, last) != (0, size):
-        x = _cut(site, x, axis, first, last, "piece" if scalar else "")
-    return site.reshaped(x, [*x.shape[:axis], *x.shape[axis + 1 :]]) if scalar else x
-
-
-def pad(site: Site) -> Blob:
-    """Zeros around height and width, for the Conv that reads them."""
-    node, x = site.node, site.padded(0)
-    rank = len(x.shape)
-    pads, axes = site.integers("pads", 1), site.integers("axes", 3)
-    value = site.constant(2)
-    filled = node.number_of("value", 0.0) if value is None else float(np.ravel(value)[0])
-    if pads is None:
-        raise InputFileError(node.fault("has no pads"))
-    begins, ends = _around(site, pads, rank, axes)
-    if not any((*begins, *ends)):
-        return x
-    if node.text("mode", "constant") != "constant" or filled != 0 or min(*begins, *ends) < 0:
-        raise Refusal("only zeros around a tensor can be compiled")
-    if rank != 4 or any((*begins[:2], *ends[:2])):
-        raise Refusal("only height and width of N x C x H x W can be padded")
-    return with_pads(x, (begins[2], begins[3], ends[2], ends[3]))
-
-
-def _around(
-    site: Site, pads: Sequence[int], rank: int, axes: Sequence[int] | None
-) -> tuple[Shape, Shape]:
-    """How much is put before and after every dimension."""
-    chosen = [site.axis(axis, rank) for axis in (range(rank) if axes is None else axes)]
-    if len(pads) != 2 * len(chosen):
-        raise InputFileError(site.node.fault(f"{len(pads)} pads for {len(chosen)} dimensions"))
-    begins, ends = [0] * rank, [0] * rank
-    for axis, before, after in zip(chosen, pads, pads[len(chosen) :], strict=False):
-        begins[axis], ends[axis] = before, after
-    return tuple(begins), tuple(ends)
+def _empty(shape: Shape, axis: int) -> Array:
+    """A tensor of this shape but for the axis, which has no extent."""
+    return np.empty((*shape[:axis], 0, *shape[axis + 1 :]), np.float32)

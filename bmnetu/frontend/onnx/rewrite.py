@@ -1,0 +1,265 @@
+"""Nodes that are one operator together, as exporters write them: normalisations in their parts.
+
+What comes out has the domain ``bmnetu``: ``Standardize`` is ``(x - mean) / sqrt(variance + eps)``,
+``RootMeanSquare`` is ``x / sqrt(mean(x^2) + eps)``, ``Unit`` is ``x / |x|``; over ``axes``, with
+factors and addends as further inputs. As one layer they are computed in float in an INT8 net: their
+parts would be rounded to 8 bits one by one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from onnx import NodeProto, TensorProto, helper
+
+from bmnetu.frontend.onnx.file import OnnxFile
+from bmnetu.frontend.onnx.node import Node
+from dialects.constant import Array
+
+OWN = "bmnetu"
+"""The domain of what is put in place of several nodes."""
+FEW = 1 << 16
+"""Larger constants are no eps, exponent or axes, but may be factors."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What several nodes are: the tensor that they normalise, over which axes, with which eps."""
+
+    op: str
+    x: str
+    axes: tuple[int, ...]
+    eps: float
+
+
+class Rewriter:
+    """Looks for patterns from their last nodes on."""
+
+    def __init__(self, file: OnnxFile) -> None:
+        self.file = file
+        self.makers = {name: node for node in file.nodes for name in node.outputs if name}
+        self.readers = Counter(name for node in file.nodes for name in node.inputs)
+        self.readers.update(file.outputs)
+        self.after = {node.inputs[i]: node for node in file.nodes for i in range(len(node.inputs))}
+
+    def nodes(self) -> tuple[Node, ...]:
+        """The file's nodes with the patterns replaced."""
+        replaced: dict[int, Node] = {}
+        for node in self.file.nodes:
+            for look in (standardized, root_mean_square, unit):
+                found = look(self, node)
+                if found is not None:
+                    last, inputs = self.with_factors(node, found)
+                    replaced[last.number] = _made(last, found, inputs)
+                    break
+        return tuple(replaced.get(node.number, node) for node in self.file.nodes)
+
+    # -- what a pattern asks ---------------------------------------------------------------------
+
+    def maker(self, name: str, *ops: str) -> Node | None:
+        """The node that makes a tensor, without what changes nothing; None where it is another."""
+        node = self.makers.get(name)
+        while node is not None and node.op in ("Identity", "Cast") and _is_float(node):
+            node = self.makers.get(node.inputs[0])
+        return node if node is not None and node.op in ops and len(node.inputs) > 0 else None
+
+    def source(self, name: str) -> str:
+        """The tensor that another one only is a copy of."""
+        node = self.makers.get(name)
+        while node is not None and node.op in ("Identity", "Cast") and _is_float(node):
+            name = node.inputs[0]
+            node = self.makers.get(name)
+        return name
+
+    def constant(self, name: str, most: int = FEW) -> Array | None:
+        """A constant with few numbers."""
+        tensor = self.file.tensors.get(name)
+        node = self.maker(name, "Constant")
+        if tensor is None and node is not None:
+            tensor = node.tensor("value")
+            number = node.number_of("value_float", float("nan")) if tensor is None else 0.0
+            if tensor is None and number == number:
+                tensor = helper.make_tensor("", TensorProto.FLOAT, (), [number])
+        if tensor is None or sum(tensor.dims) > most:
+            return None
+        return self.file.array(tensor)
+
+    def number(self, name: str) -> float | None:
+        """A constant that is one number."""
+        array = self.constant(name)
+        return float(array.ravel()[0]) if array is not None and array.size == 1 else None
+
+    def axes(self, node: Node | None) -> tuple[int, ...] | None:
+        """What a reduction goes over, whose axes stay with extent 1; None where that is not known.
+        """
+        if node is None or not node.integer("keepdims", 1):
+            return None
+        given = node.integers("axes")
+        if given is None and len(node.inputs) > 1:
+            array = self.constant(node.inputs[1])
+            given = None if array is None else tuple(int(axis) for axis in array.ravel())
+        return given or None
+
+    def plus_number(self, name: str) -> tuple[str, float] | None:
+        """``a + number``: the tensor and the number."""
+        add = self.maker(name, "Add")
+        for one, other in _both_ways(add):
+            eps = self.number(other)
+            if eps is not None:
+                return one, eps
+        return None
+
+    def square(self, name: str) -> str | None:
+        """The tensor whose square another one is."""
+        power = self.maker(name, "Pow")
+        if power is not None and self.number(power.inputs[1]) == 2:
+            return self.source(power.inputs[0])
+        product = self.maker(name, "Mul")
+        if product is not None and product.inputs[0] == product.inputs[1]:
+            return self.source(product.inputs[0])
+        return None
+
+    # -- what follows ----------------------------------------------------------------------------
+
+    def with_factors(self, node: Node, found: Found) -> tuple[Node, list[str]]:
+        """The last node, with a product with a constant and then a sum with one that follow alone;
+        the inputs: x, factors, addends."""
+        inputs = [found.x]
+        for op in ("Mul", "Add"):
+            other = self._following_constant(node, op)
+            if other is None:
+                inputs.append("")
+                continue
+            node = self.after[node.outputs[0]]
+            inputs.append(other)
+        return node, inputs
+
+    def _following_constant(self, node: Node, op: str) -> str | None:
+        name = node.outputs[0]
+        after = self.after.get(name)
+        if after is None or after.op != op or self.readers[name] != 1 or len(after.inputs) != 2:
+            return None
+        other = next((each for each in after.inputs if each != name), "")
+        return other if other in self.file.tensors or self.maker(other, "Constant") else None
+
+
+Pattern = Callable[[Rewriter, Node], Found | None]
+
+
+def standardized(seen: Rewriter, node: Node) -> Found | None:
+    """``(x - mean(x)) / sqrt(mean((x - mean(x))^2) + eps)``."""
+    ratio = _ratio(seen, node)
+    if ratio is None:
+        return None
+    above, root = ratio
+    found = _centred(seen, above)
+    inside = seen.plus_number(root)
+    if found is None or inside is None:
+        return None
+    x, axes = found
+    variance = seen.maker(inside[0], "ReduceMean")
+    if variance is None or seen.axes(variance) != axes:
+        return None
+    squared = seen.square(variance.inputs[0])
+    if squared is None or _centred(seen, squared) != found:
+        return None
+    return Found("Standardize", x, axes, inside[1])
+
+
+def _centred(seen: Rewriter, name: str) -> tuple[str, tuple[int, ...]] | None:
+    """The tensor that another one is without its mean, and the mean's axes."""
+    minus = seen.maker(name, "Sub")
+    if minus is None:
+        return None
+    x, mean = seen.source(minus.inputs[0]), seen.maker(minus.inputs[1], "ReduceMean")
+    axes = seen.axes(mean)
+    if mean is None or axes is None or seen.source(mean.inputs[0]) != x:
+        return None
+    return x, axes
+
+
+def root_mean_square(seen: Rewriter, node: Node) -> Found | None:
+    """``x / sqrt(mean(x^2) + eps)``."""
+    ratio = _ratio(seen, node)
+    inside = None if ratio is None else seen.plus_number(ratio[1])
+    if ratio is None or inside is None:
+        return None
+    x, mean = seen.source(ratio[0]), seen.maker(inside[0], "ReduceMean")
+    axes = seen.axes(mean)
+    if mean is None or axes is None or seen.square(mean.inputs[0]) != x:
+        return None
+    return Found("RootMeanSquare", x, axes, inside[1])
+
+
+def unit(seen: Rewriter, node: Node) -> Found | None:
+    """``x / max(|x|, tiny)``, as torch.nn.functional.normalize writes it."""
+    if node.op != "Div":
+        return None
+    x, below = seen.source(node.inputs[0]), node.inputs[1]
+    spread = seen.maker(below, "Expand")
+    below = below if spread is None else spread.inputs[0]
+    least = seen.maker(below, "Clip", "Max")
+    if least is not None:
+        bound = least.number_of("min", 0.0)
+        bound = bound if len(least.inputs) < 2 else seen.number(least.inputs[1])
+        if bound is None or not 0 <= bound <= 1e-5:
+            return None
+        below = least.inputs[0]
+    norm = seen.maker(below, "ReduceL2")
+    axes = seen.axes(norm)
+    if norm is None or axes is None or len(axes) != 1 or seen.source(norm.inputs[0]) != x:
+        return None
+    return Found("Unit", x, axes, 0.0)
+
+
+def _ratio(seen: Rewriter, node: Node) -> tuple[str, str] | None:
+    """``a / sqrt(b)``, also as a product with the inverse: a and b."""
+    if node.op == "Div":
+        root = seen.maker(node.inputs[1], "Sqrt")
+        return None if root is None else (node.inputs[0], root.inputs[0])
+    if node.op != "Mul":
+        return None
+    for above, other in _both_ways(node):
+        inverse = seen.maker(other, "Reciprocal", "Div", "Pow")
+        if inverse is None:
+            continue
+        if inverse.op == "Pow":
+            if seen.number(inverse.inputs[1]) == -0.5:
+                return above, inverse.inputs[0]
+            continue
+        if inverse.op == "Div" and seen.number(inverse.inputs[0]) != 1:
+            continue
+        root = seen.maker(inverse.inputs[-1], "Sqrt")
+        if root is not None:
+            return above, root.inputs[0]
+    return None
+
+
+def _both_ways(node: Node | None) -> Sequence[tuple[str, str]]:
+    """The two inputs in both orders."""
+    if node is None or len(node.inputs) != 2:
+        return ()
+    a, b = node.inputs
+    return ((a, b), (b, a))
+
+
+def _is_float(node: Node) -> bool:
+    return node.op == "Identity" or node.integer("to", 0) == TensorProto.FLOAT
+
+
+def _made(last: Node, found: Found, inputs: Sequence[str]) -> Node:
+    """One node in place of the last one."""
+    proto = NodeProto(op_type=found.op, domain=OWN, name=last.name)
+    proto.input.extend(inputs)
+    proto.output.extend(last.outputs[:1])
+    proto.attribute.extend(
+        (helper.make_attribute("axes", found.axes), helper.make_attribute("eps", found.eps))
+    )
+    return Node.of(proto, last.number, last.file, last.opset)
+
+
+def rewritten(file: OnnxFile) -> OnnxFile:
+    """The file with what is one operator as one node."""
+    return replace(file, nodes=Rewriter(file).nodes())
