@@ -16,6 +16,7 @@ import argparse
 import json
 import multiprocessing
 import os
+import resource
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -31,6 +32,8 @@ EXPORTERS: dict[str, dict[str, Any]] = {
     "opset12": {"dynamo": False, "opset_version": 12},
 }
 """The exporters by the folder: the arguments of ``torch.onnx.export``."""
+MOST_MEMORY = 8 << 30
+"""Of one network, in bytes."""
 
 
 def _flat(results: Any) -> list[torch.Tensor]:
@@ -75,6 +78,8 @@ def export(name: str, folder: Path, kinds: list[str]) -> list[str]:
     for stream in (1, 2):  # libraries in C++ print, too
         os.dup2(silence, stream)
     torch.set_num_threads(1)
+    hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+    resource.setrlimit(resource.RLIMIT_DATA, (MOST_MEMORY, hard))
     zoo.prepare()
     lines: list[str] = []
     for kind in kinds:

@@ -44,12 +44,12 @@ def _nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
     """What torchvision's own extension computes."""
     from torchvision.ops import box_iou
 
-    order, kept = scores.argsort(descending=True).tolist(), []
-    overlaps = box_iou(boxes, boxes)
-    for each in order:
-        if all(overlaps[each, other] <= iou_threshold for other in kept):
-            kept.append(each)
-    return torch.tensor(kept, dtype=torch.int64)
+    kept, left = [], scores.argsort(descending=True)
+    while len(left):
+        kept.append(left[0])
+        overlaps = box_iou(boxes[left[:1]], boxes[left])[0]
+        left = left[1:][overlaps[1:] <= iou_threshold]
+    return torch.stack(kept) if kept else left
 
 
 def _yes() -> bool:
@@ -159,7 +159,18 @@ def _yolo(name: str) -> nn.Module:
 
 
 def _fused(net: nn.Module) -> nn.Module:
-    """BatchNorm folded, as ultralytics exports."""
+    """BatchNorm folded, as ultralytics exports; of two heads, the one that needs no NMS."""
+    return _folded(net, one_to_one=True)
+
+
+def _one_to_many(net: nn.Module) -> nn.Module:
+    """The same, of two heads the one that leaves NMS to the host."""
+    return _folded(net, one_to_one=False)
+
+
+def _folded(net: nn.Module, one_to_one: bool) -> nn.Module:
+    if hasattr(net.model[-1], "one2one_cv2"):
+        net.model[-1].end2end = one_to_one
     net = net.fuse(verbose=False)
     for module in net.modules():
         if hasattr(module, "shape") and hasattr(module, "anchors"):
@@ -179,12 +190,6 @@ def _scaled(suffix: str, factor: float) -> Callable[[nn.Module], nn.Module]:
         return net
 
     return after
-
-
-def _one_to_many(net: nn.Module) -> nn.Module:
-    """A YOLO of two heads with the head that leaves NMS to the host."""
-    net.model[-1].end2end = False
-    return _fused(net)
 
 
 CLASSIFIERS = (
