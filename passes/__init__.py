@@ -30,6 +30,7 @@ PASS_NAMES = (
     "quant-merge-groups",
     "quant-slice-batch",
     "quant-slice-rows",
+    "quant-turn-rows",
     "quant-cut-strips",
     "convert-quant-to-tile",
     "tile-keep-local",

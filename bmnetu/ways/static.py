@@ -24,6 +24,7 @@ from passes.quant.quant_merge_groups import QuantMergeGroupsPass
 from passes.quant.quant_outline_host import QuantOutlineHostPass
 from passes.quant.quant_slice_batch import QuantSliceBatchPass
 from passes.quant.quant_slice_rows import QuantSliceRowsPass
+from passes.quant.quant_turn_rows import QuantTurnRowsPass
 from passes.tile.tile_allocate_ddr import TileAllocateDdrPass
 from passes.tile.tile_allocate_local import TileAllocateLocalPass
 from passes.tile.tile_keep_local import TileKeepLocalPass
@@ -56,6 +57,7 @@ OVERLAPPED = OptLevel(
             *OUTLINE,
             QuantMergeGroupsPass(),
             QuantChooseMatmulPass(),
+            QuantTurnRowsPass(),
         ),
     },
     tile=(

@@ -1,4 +1,4 @@
-"""Operators that stand for a graph: functions of the file, and those that ONNX defines by others."""
+"""Operators that stand for a graph: functions of the file, and what ONNX defines by others."""
 
 from __future__ import annotations
 
