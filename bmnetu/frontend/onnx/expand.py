@@ -14,6 +14,7 @@ from onnx import AttributeProto, FunctionProto, NodeProto, defs, helper
 from bmnetu.errors import InputFileError
 from bmnetu.frontend.onnx.infer import TensorKind
 from bmnetu.frontend.onnx.node import DOMAINS, Node, Refusal, operator_of
+from bmnetu.frontend.onnx.quantised import BODIES
 from dialects.constant import Array
 
 MAX_DEPTH = 16
@@ -29,6 +30,8 @@ def body_of(
     ``kinds`` are what the node's inputs are."""
     if node.op in functions:
         return functions[node.op]
+    if node.op in BODIES:
+        return BODIES[node.op](node)
     schema = _schema(node)
     if schema is None:
         return None
@@ -80,8 +83,8 @@ def _versions(versions: Sequence[int], opset: int) -> list[int]:
 def is_function(node: Node, functions: Mapping[str, FunctionProto]) -> bool:
     """Whether a node may stand for others."""
     schema = _schema(node)
-    if schema is None:
-        return node.op in functions
+    if schema is None or node.op in BODIES:
+        return node.op in functions or node.op in BODIES
     return schema.has_function or schema.has_context_dependent_function
 
 

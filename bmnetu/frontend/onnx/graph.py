@@ -14,6 +14,7 @@ from bmnetu.errors import InputFileError
 from bmnetu.frontend.importer import import_layer
 from bmnetu.frontend.layers.site import LayerSite
 from bmnetu.frontend.onnx.node import Node, Refusal
+from bmnetu.frontend.onnx.quantised import Quantised
 from bmnetu.frontend.prototxt.custom import CUSTOM_MESSAGES, custom_message
 from bmnetu.frontend.prototxt.layer import Layer
 from bmnetu.frontend.ufw_pb2 import LayerParameter
@@ -77,6 +78,7 @@ class Graph:
     """Constants that layers read as tensors, by their ONNX names."""
     around: dict[tuple[str, Pads], Blob] = field(default_factory=dict[tuple[str, Pads], "Blob"])
     """Blobs with zeros around them as tensors of their own."""
+    quantised: Quantised = field(default_factory=Quantised)
 
     def add(self, layer: Layer, bottoms: Sequence[Blob], arrays: Sequence[Array]) -> list[Blob]:
         """Adds a layer; what it makes. Raises what :func:`import_layer` raises."""
