@@ -117,7 +117,22 @@ def mobilenet() -> Net:
     return net.head(x, 12, ["Flatten"])
 
 
-NETS = {"resnet": resnet, "mobilenet": mobilenet}
+def decoder() -> Net:
+    """Maps made larger by a transposed convolution and in all modes of Resize."""
+    net = Maker()
+    x = net.add("Relu", net.conv("x", 3, 8, 3, strides=[2, 2], auto_pad="SAME_UPPER"))
+    low = net.add("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2], auto_pad="SAME_UPPER")
+    weight = net.random(8, 8, 4, 4, fan_in=32)
+    maps = [net.add("ConvTranspose", f"{low} {weight}", strides=[2, 2], pads=[1] * 4)]
+    scales = net.constant(np.array([1, 1, 2, 2], np.float32))
+    maps += [net.add("Resize", f"{low} - {scales}", mode=m) for m in ("nearest", "linear", "cubic")]
+    maps.append(net.add("AveragePool", x, kernel_shape=[3, 3], pads=[1] * 4))
+    x = net.add("Concat", " ".join(maps), axis=1)
+    x = net.add("Relu", net.conv(x, 40, 16, 3, pads=[1] * 4))
+    return net.head(x, 16, ["Flatten"])
+
+
+NETS = {"resnet": resnet, "mobilenet": mobilenet, "decoder": decoder}
 
 
 @pytest.mark.parametrize("name", NETS)
