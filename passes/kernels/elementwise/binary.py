@@ -68,7 +68,7 @@ def lower_constant(
     b: TileBuilder, op: ConstantOp, sources: Sequence[SSAValue], dest: SSAValue
 ) -> None:
     """A copy of what lies beside the weights, or one number everywhere."""
-    words = np.ascontiguousarray(op.value.array, np.float32).view(np.uint32)
+    words = np.ascontiguousarray(op.value.array).view(np.uint32)
     if (words == words.flat[0]).all():
         fill_flat(b, dest, words.size, 4, int(words.flat[0]))
         return
