@@ -76,7 +76,7 @@ def roi_align(opset: int, images: Array, **attributes: Any) -> Net:
 @pytest.mark.parametrize("seed", range(6))
 def test_regions(seed: int, tmp_path: Path) -> None:
     rng = Random(seed)
-    attributes = {
+    attributes: dict[str, Any] = {
         "output_height": rng.randint(1, 4), "output_width": rng.randint(1, 4),
         "sampling_ratio": rng.choice([0, 1, 2]), "spatial_scale": rng.choice([0.25, 0.1]),
     }  # fmt: skip

@@ -133,13 +133,17 @@ SUPPRESSIONS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", SUPPRESSIONS)
-def test_suppression(name: str, tmp_path: Path) -> None:
-    net = SUPPRESSIONS[name]
+def boxes_and_scores() -> dict[str, Array]:
+    """Numbers for these nets."""
     rng = np.random.default_rng(3)
     corners = np.sort(rng.random((2, 12, 2, 2)), axis=2).reshape(2, 12, 4)
     inputs = {"b": corners, "s": rng.random((2, 3, 12)) - 0.2}
-    given = {key: array.astype(np.float32) for key, array in inputs.items()}
+    return {key: array.astype(np.float32) for key, array in inputs.items()}
+
+
+@pytest.mark.parametrize("name", SUPPRESSIONS)
+def test_suppression(name: str, tmp_path: Path) -> None:
+    net, given = SUPPRESSIONS[name], boxes_and_scores()
     wanted = by_runtime(net.model(), given)["y"]
     found = on_npu(tmp_path, net.model(), given)["y"]
     assert found.dtype == np.int32
