@@ -27,3 +27,11 @@ def linear_taps(
     indices = [int(place) for place in places]
     weights = [float(place - index) for place, index in zip(places, indices, strict=True)]
     return np.array(indices, np.int32), np.array(weights, np.float32)
+
+
+def nearest_taps(positions: str, size: int, out: int) -> NDArray[np.int32]:
+    """The element of each result: the one below its position (align_corners: the nearest, the later
+    one of two; half_pixel: that whose cell the position lies in)."""
+    shift = Fraction(0) if positions == "asymmetric" else HALF
+    places = [int(POSITIONS[positions](i, size, out) + shift) for i in range(out)]
+    return np.clip(np.array(places, np.int32), 0, size - 1)

@@ -12,9 +12,11 @@ from dialects.bm1684 import tile
 from dialects.host.base import HostOp
 from dialects.quant import strips, types
 from dialects.quant.base import PART, QuantOp
+from dialects.quant.eltwise import ConstantOp
 from passes.base import NpuFunctionPass
 from passes.kernels import KERNELS
 from passes.kernels.builder import TileBuilder, ddr_bytes
+from passes.kernels.elementwise.binary import beside_weights, is_uniform
 from passes.kernels.flat import words_of
 from passes.kernels.movement.copies import copy_words
 from passes.kernels.movement.in_place import Home, first_row, homes_in_concats, part_of
@@ -56,6 +58,9 @@ class _Lowering:
         sources = [self.buffers[x] for x in op.operands]
         byte = row = None
         if result not in self.outputs and result not in self.homes:
+            if isinstance(op, ConstantOp) and not is_uniform(op):
+                self.buffers[result] = beside_weights(self.b, op)
+                return
             row = first_row(op)
             byte = part_of(op) if row is None else None
         if byte is not None or row is not None:

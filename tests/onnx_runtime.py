@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
 import onnxruntime  # pyright: ignore[reportMissingTypeStubs]
 from numpy.typing import NDArray
-from onnx import TensorProto, helper
+from onnx import ModelProto, TensorProto, helper
 
 Array = NDArray[Any]
 
@@ -38,7 +38,18 @@ def onnx_result(
     graph = helper.make_graph([node], "g", inputs, outputs, held)
     opsets = [helper.make_opsetid("", version)]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
-    session = cast(Any, onnxruntime).InferenceSession(
-        model.SerializeToString(), providers=["CPUExecutionProvider"]
-    )
-    return np.asarray(session.run(None, dict(zip(names, xs, strict=True)))[0])
+    return runtime_results(model, dict(zip(names, xs, strict=True)))[0]
+
+
+def runtime_results(model: ModelProto, inputs: Mapping[str, Array]) -> list[Array]:
+    """All results of a model. Raises RuntimeError where onnxruntime does not take it."""
+    runtime = cast(Any, onnxruntime)
+    options = runtime.SessionOptions()
+    options.log_severity_level = 4
+    try:
+        session = runtime.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+        return [np.asarray(each) for each in session.run(None, dict(inputs))]
+    except Exception as error:  # its own types have no common one
+        raise RuntimeError(str(error)) from error

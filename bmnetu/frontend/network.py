@@ -201,6 +201,8 @@ def as_compiled(topology: Topology, inputs: Sequence[Input], name: str) -> NetPa
         layer.input_param.shape.append(BlobShape(dim=blob.shape))
         if blob.transform is not None:
             layer.transform_param.CopyFrom(blob.transform)
+        if blob.threshold is not None:
+            layer.threshold = blob.threshold
     for each in topology.layers:
         layer = LayerParameter()
         layer.CopyFrom(each.param)

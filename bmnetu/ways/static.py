@@ -14,6 +14,7 @@ from passes.convert_ufw_to_quant import ConvertUfwToQuantPass
 from passes.keep_reference import KeepReferencePass
 from passes.npu.npu_assign_waits import NpuAssignWaitsPass
 from passes.npu.npu_hoist_loads import NpuHoistLoadsPass
+from passes.quant.quant_choose_matmul import QuantChooseMatmulPass
 from passes.quant.quant_choose_winograd import QuantChooseWinogradPass
 from passes.quant.quant_cut_strips import QuantCutStripsPass
 from passes.quant.quant_drop_unread import QuantDropUnreadPass
@@ -23,6 +24,7 @@ from passes.quant.quant_merge_groups import QuantMergeGroupsPass
 from passes.quant.quant_outline_host import QuantOutlineHostPass
 from passes.quant.quant_slice_batch import QuantSliceBatchPass
 from passes.quant.quant_slice_rows import QuantSliceRowsPass
+from passes.quant.quant_turn_rows import QuantTurnRowsPass
 from passes.tile.tile_allocate_ddr import TileAllocateDdrPass
 from passes.tile.tile_allocate_local import TileAllocateLocalPass
 from passes.tile.tile_keep_local import TileKeepLocalPass
@@ -48,8 +50,15 @@ SLICES: Passes = (QuantSliceBatchPass(), QuantSliceRowsPass())
 OVERLAPPED = OptLevel(
     ufw={"FP32": (*KEEP, UfwFoldBatchNormPass(), UfwFuseFunctionsPass()), "INT8": ()},
     quant={
-        "FP32": (QuantDropUnreadPass(), *OUTLINE, QuantFuseReluPass()),
-        "INT8": (QuantDropUnreadPass(), *KEEP, *OUTLINE, QuantMergeGroupsPass()),
+        "FP32": (QuantDropUnreadPass(), *OUTLINE, QuantFuseReluPass(), QuantChooseMatmulPass()),
+        "INT8": (
+            QuantDropUnreadPass(),
+            *KEEP,
+            *OUTLINE,
+            QuantMergeGroupsPass(),
+            QuantChooseMatmulPass(),
+            QuantTurnRowsPass(),
+        ),
     },
     tile=(
         ConvertQuantToTilePass(share=2),

@@ -49,9 +49,14 @@ class WeightedLayerOp(UnaryLayerOp, ABC):
         """In how many groups the channels are: each output reads the inputs of its group."""
 
     @property
+    def output_axis(self) -> int:
+        """The dimension of the outputs."""
+        return 1
+
+    @property
     def is_along_channels(self) -> bool:
         """Whether inputs and outputs are the channels, dimension 1."""
-        return True
+        return self.output_axis == 1
 
     @property
     def has_integers(self) -> bool:
@@ -194,8 +199,8 @@ class InnerProductOp(WeightedLayerOp):
         return 1
 
     @property
-    def is_along_channels(self) -> bool:
-        return self.axis.value.data == 1
+    def output_axis(self) -> int:
+        return self.axis.value.data
 
     def meet_weights(self, channels: Array) -> Array | float:
         if not self.is_along_channels:

@@ -183,7 +183,7 @@ class LayerFacts(IRDLOperation):
         """A weight, of the shape of the op's, as a weight file has it."""
         return weight
 
-    def channel_affine(self, channels: int) -> tuple[Array, Array] | None:
-        """(factor, addend) a channel of dimension 1, [C] float64, where that is all the layer
-        does."""
+    def channel_affine(self, channels: int, axis: int = 1) -> tuple[Array, Array] | None:
+        """(factor, addend) a number of a dimension, 1 for channels, [C] float64, where that is all
+        the layer does."""
         return None

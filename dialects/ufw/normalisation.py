@@ -117,8 +117,8 @@ class BatchNormOp(UnaryLayerOp):
     def stored_blobs(self) -> list[Array]:
         return [*super().stored_blobs(), np.ones(1, np.float32)]  # Caffe's third blob, a factor
 
-    def channel_affine(self, channels: int) -> tuple[Array, Array] | None:
-        if self.mean is None or self.variance is None or self.eps is None:
+    def channel_affine(self, channels: int, axis: int = 1) -> tuple[Array, Array] | None:
+        if axis != 1 or self.mean is None or self.variance is None or self.eps is None:
             return None
         factor = 1 / np.sqrt(self.variance.array.astype(np.float64) + self.eps.value.data)
         return factor, -self.mean.array * factor
@@ -174,8 +174,8 @@ class BroadcastLayerOp(LayerOp, ABC):
     def set_integers(self, weight: Array, bias: Array | None, shift: int) -> None:
         set_integers(self, weight, bias, shift)
 
-    def channel_affine(self, channels: int) -> tuple[Array, Array] | None:
-        if self.operand is not None or self.right_shift or self.axis.value.data != 1:
+    def channel_affine(self, channels: int, axis: int = 1) -> tuple[Array, Array] | None:
+        if self.operand is not None or self.right_shift or self.axis.value.data != axis:
             return None
         if any(blob.shape != (channels,) for blob in (self.weight, self.bias) if blob is not None):
             return None

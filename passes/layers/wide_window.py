@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import prod
 
 import numpy as np
@@ -60,6 +61,34 @@ def cut_dilation(weight: ConstantAttr, dilation: Sequence[int]) -> tuple[Constan
     if (rows, columns) == (1, 1) or prod(shape) > MOST_WEIGHTS:
         return weight, (dilation[0], dilation[1])
     return ConstantAttr.of(spread(weight.array, (rows, columns))), (h, w)
+
+
+@dataclass(frozen=True)
+class Taps:
+    """The taps of a window along one axis that meet the input at all, and the zeros around the
+    input that they need."""
+
+    first: int
+    count: int
+    pad: tuple[int, int]
+
+
+def met_taps(size: int, kernel: int, stride: int, dilation: int, pad: tuple[int, int]) -> Taps:
+    """A dilation as large as the map leaves few taps: the others only meet zeros. A tap stays where
+    the window without it would begin or end inside of the input."""
+    out = (size + sum(pad) - (kernel - 1) * dilation - 1) // stride + 1
+    last_row = (out - 1) * stride
+    first, end = 0, kernel
+    while end - first > 1 and last_row + first * dilation < pad[0] >= (first + 1) * dilation:
+        first += 1
+    before = pad[0] - first * dilation
+
+    def after(count: int) -> int:
+        return last_row + (count - 1) * dilation + 1 - size - before
+
+    while end - first > 1 and (end - 1) * dilation - pad[0] >= size and after(end - first - 1) >= 0:
+        end -= 1
+    return Taps(first, end - first, (before, pad[1] if end == kernel else after(end - first)))
 
 
 def spread(weight: Array, dilation: Sequence[int]) -> Array:

@@ -13,6 +13,7 @@ from dialects.bm1684.layout import aligned, local_bytes
 from dialects.quant import types
 from dialects.quant.base import QuantOp
 from passes.base import NpuFunctionPass
+from passes.kernels.movement.in_place import part_of
 from passes.kernels.tiling import ranges
 from passes.slices.copies import Copies, SliceSpans, results_read_outside
 
@@ -89,9 +90,12 @@ def _plans(run: Sequence[QuantOp], space: int) -> list[Plan]:
 def _plan(run: Sequence[QuantOp], space: int) -> Plan | None:
     """The layers of a run from the first to the last whose tensors need more than ``space`` bytes
     of each lane, and more than their weights; and how many images of them fit. None where all fit,
-    or are one word of images."""
+    or are one word of images. What moves nothing needs no memory."""
     images = types.shape_of(run[0].results[0])[0]
-    large = [i for i, op in enumerate(run) if need_of(op, images) > max(space, weights_of(op))]
+    large = [
+        i for i, op in enumerate(run)
+        if part_of(op) is None and need_of(op, images) > max(space, weights_of(op))
+    ]
     if not large:
         return None
     chosen = run[large[0] : large[-1] + 1]

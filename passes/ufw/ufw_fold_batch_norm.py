@@ -1,4 +1,4 @@
-"""ufw-fold-batch-norm: per-channel factors and addends move into the convolution before them."""
+"""ufw-fold-batch-norm: factors and addends of outputs move into the convolution before them."""
 
 from __future__ import annotations
 
@@ -45,10 +45,8 @@ class UfwFoldBatchNormPass(NpuFunctionPass):
         for inner in list(function.body.block.ops):
             if not isinstance(inner, WeightedLayerOp) or inner.right_shift:
                 continue
-            if not inner.is_along_channels:
-                continue  # its outputs are not the channels of the layers behind it
             while isinstance(reader := inner.results[0].get_user_of_unique_use(), LayerOp):
-                affine = reader.channel_affine(inner.weight.shape[0])
+                affine = reader.channel_affine(inner.weight.shape[0], inner.output_axis)
                 if affine is None:
                     break
                 fold_into(inner, affine)

@@ -14,13 +14,13 @@ from typing import Any
 
 import bmnetu
 from dialects.bm1684.cycles import schedule
+from tests.bench.bounds import lower_bound
 from tests.bench.commands import instructions
 from tests.bench.networks import (
     BENCHES,
     Bench,
     add_arguments,
     float_names,
-    lower_bound,
     network_function,
     prepared,
     set_folders,
@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             continue
         function = network_function(bench, work)
         flags = float_names(bench, function)
-        cells = [str(lower_bound(bench, function)), str(bench.peer)]
+        cells = [str(lower_bound(function, bench.float_border)), str(bench.peer)]
         print(f"{bench.title:32}", *(f"{cell:>{WIDTH}}" for cell in cells), end="", flush=True)
         last = "0"
         for opt in arguments.opt:

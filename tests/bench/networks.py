@@ -1,4 +1,4 @@
-"""The networks that are measured, and the least that they can cost."""
+"""The networks that are measured."""
 
 from __future__ import annotations
 
@@ -6,23 +6,14 @@ import argparse
 import os
 import tempfile
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 from typing import Any
 
 from xdsl.dialects.func import FuncOp
-from xdsl.ir import SSAValue
 
 from bmnetu.frontend import load_network
-from dialects.bm1684.cycles import PEAK_MACS
-from dialects.bm1684.isa import Precision
-from dialects.ufw import ops as ufw
-from dialects.ufw.layer import shape_of
 from passes.module.functions import main_function, names
 from tests.vendor.networks import int8_files, models, network_files
-
-DDR_BYTES_A_CYCLE = 53.3
-FLOAT_BYTES = 4
 
 
 @dataclass(frozen=True)
@@ -99,24 +90,3 @@ def network_function(bench: Bench, work: Path) -> FuncOp:
     """The network's layers as they are loaded."""
     model, weight = prepared(bench.network, bench.prec, work)
     return main_function(load_network(model, weight, max_n=bench.batch).module)
-
-
-def _elements(value: SSAValue) -> int:
-    return prod(shape_of(value))
-
-
-def lower_bound(bench: Bench, function: FuncOp) -> int:
-    """Cycles that no schedule can go below: all multipliers at work, or all weights, inputs and
-    outputs moved once at the full rate of DDR, whichever is more."""
-    macs = nbytes = 0
-    for op in function.body.block.ops:
-        if isinstance(op, ufw.ConvolutionOp | ufw.InnerProductOp):
-            weight = op.weight.array
-            macs += _elements(op.results[0]) * prod(weight.shape[1:])
-            nbytes += weight.nbytes + (0 if op.bias is None else op.bias.array.nbytes)
-    last = function.body.block.last_op
-    assert last is not None
-    border = sum(map(_elements, (*function.body.block.args, *last.operands)))
-    nbytes += border * (FLOAT_BYTES if bench.float_border else 1)
-    peak = PEAK_MACS[Precision[bench.prec]]
-    return round(max(macs / peak, nbytes / DDR_BYTES_A_CYCLE))

@@ -10,9 +10,9 @@ FIXED = (
 )
 EVAL = "export after model.eval()"
 FLOAT = "export the float net; bmnetu-calibrate makes INT8 of it"
-SHUFFLE = "write it as reshape, transpose and reshape"
 ONE_SHAPE = "bring all operands to one shape, or one of them to N x C x 1 x 1"
-POOL = "1-D: unsqueeze a height of 1 and use the 2-D one; use equal pads at both ends, no dilation"
+PADS = "give its pads as numbers, not as auto_pad, and smaller than the kernel"
+WEIGHTS = "its weights have to be constants in the file: export with do_constant_folding=True"
 AXES = "bring the axes to height and width with unsqueeze and permute"
 OWN_DOMAIN = (
     "export with ONNX's own operators only: no custom ones, and no file that ONNX Runtime has"
@@ -22,16 +22,16 @@ OWN_DOMAIN = (
 ADVICE: dict[str, str] = {
     "And": FIXED,
     "ArgMax": HEADS,
-    "AveragePool": POOL,
+    "AveragePool": PADS,
     "BatchNormalization": EVAL,
     "Bernoulli": EVAL,
     "Cast": "export with float32 tensors all through",
     "Compress": HEADS,
     "Concat": "with a constant: make the constant an input of the net",
     "ConstantOfShape": FIXED,
-    "Conv": "1-D: unsqueeze a height of 1 and use Conv2d",
+    "Conv": WEIGHTS,
     "ConvInteger": FLOAT,
-    "DepthToSpace": SHUFFLE,
+    "ConvTranspose": WEIGHTS,
     "DequantizeLinear": FLOAT,
     "Dropout": EVAL,
     "DynamicQuantizeLinear": FLOAT,
@@ -48,10 +48,12 @@ ADVICE: dict[str, str] = {
     "Less": FIXED,
     "LessOrEqual": FIXED,
     "Loop": FIXED,
+    "LpPool": PADS,
     "MatMul": "of two tensors, as in attention: " + HOST,
     "MatMulInteger": FLOAT,
     "Max": ONE_SHAPE,
-    "MaxPool": POOL,
+    "MaxPool": PADS + "; its indices are for a MaxUnpool alone",
+    "MaxUnpool": "give it the size of its MaxPool's input",
     "Mean": ONE_SHAPE,
     "Multinomial": EVAL,
     "NonMaxSuppression": HEADS,
@@ -74,10 +76,7 @@ ADVICE: dict[str, str] = {
     "ReduceMean": AXES,
     "ReduceSum": "over height and width: the mean times their size",
     "Reshape": FIXED,
-    "Resize": (
-        "nearest by a whole factor: repeat with torch.stack and reshape, as in"
-        " torch.stack([x, x], -1).flatten(3); else " + HOST
-    ),
+    "Resize": "give it sizes, not scales; align_corners=False",
     "RoiAlign": HEADS,
     "Scan": FIXED,
     "ScatterElements": HEADS,
@@ -85,7 +84,6 @@ ADVICE: dict[str, str] = {
     "Shape": FIXED,
     "Size": FIXED,
     "Slice": "steps over height and width: max_pool2d(x, 1, step)",
-    "SpaceToDepth": SHUFFLE,
     "Split": "leave pieces without numbers out",
     "SplitToSequence": "split into tensors: torch.split and an index",
     "Sum": ONE_SHAPE,

@@ -13,13 +13,14 @@ from xdsl.utils.exceptions import VerifyException
 
 from bmnetu.errors import InputFileError, UnsupportedError, UsageError
 from bmnetu.frontend.importer import input_shape
-from bmnetu.frontend.onnx.expand import body_of, expanded, is_function
+from bmnetu.frontend.onnx.expand import body_of, expanded, is_function, sizes_of
 from bmnetu.frontend.onnx.file import NUMBERS, OnnxFile, read_file, widened
 from bmnetu.frontend.onnx.fold import SHAPE_ONLY, fold
 from bmnetu.frontend.onnx.graph import FLOATS, NO_PADS, Blob, Graph, Site, fresh
 from bmnetu.frontend.onnx.infer import TensorKind, inferred
 from bmnetu.frontend.onnx.node import NO_OPERATOR, Node, Refusal
 from bmnetu.frontend.onnx.operators.table import Operator, all_operators
+from bmnetu.frontend.onnx.quantised import KEEPERS
 from bmnetu.frontend.onnx.refusals import Refusals
 from bmnetu.frontend.onnx.rewrite import rewritten
 from bmnetu.frontend.prototxt.inputs import Input, reshaped
@@ -105,8 +106,20 @@ def convert_onnx(
     )
     if taken & graph.outputs:
         net.output_whitelist.extend(outputs)
+    notes += [f"{path}: {note}" for note in graph.quantised.notes()]
+    inputs = _with_thresholds(graph, inputs)
     topology = Topology(path, net, tuple(inputs), tuple(graph.layers), outputs, tuple(notes))
     return topology, graph.weights, refusals
+
+
+def _with_thresholds(graph: Graph, inputs: Sequence[Input]) -> list[Input]:
+    """Gives the layers the thresholds of what they make; the inputs with theirs."""
+    thresholds = graph.quantised.thresholds
+    for layer in graph.layers:
+        given = [thresholds[top] for top in layer.tops if top in thresholds]
+        if given:
+            layer.param.threshold = max(given)
+    return [replace(blob, threshold=thresholds.get(blob.name)) for blob in inputs]
 
 
 def _ending_at(file: OnnxFile, names: Sequence[str]) -> OnnxFile:
@@ -208,6 +221,7 @@ class _Conversion:
         self.unsure: set[str] = set()
         self.operators = all_operators()
         self.made = self.expanded = 0
+        self.sizes = sizes_of(file.functions)
         names = {name for node in nodes for name in (*node.inputs, *node.outputs)}
         given = {blob.name for blob in inputs}
         self.lost = set(file.inputs) - given
@@ -315,6 +329,9 @@ class _Conversion:
             if beyond:
                 raise Refusal(f'its output "{beyond[0]}" is used')
             found = self.layers(node, operator)
+            beyond = self.used(node.outputs[len(found) :])
+            if beyond:
+                raise Refusal(f'its output "{beyond[0]}" is used')
         return {name: each for name, each in zip(node.outputs, found, strict=False) if name}
 
     def folded(self, node: Node, arrays: Sequence[Array | None]) -> list[Array] | None:
@@ -324,6 +341,9 @@ class _Conversion:
             self.expand(node)
             return None
         found = fold(node, arrays, LIMIT + LIMIT_FACTOR * self.file.size - self.made)
+        if node.op == "DequantizeLinear" and arrays[1] is not None:
+            zero = arrays[2] if len(arrays) > 2 else None
+            self.graph.quantised.add_weights(node.name, found[0], arrays[1], zero)
         self.made += sum(array.nbytes for array in found)
         return [widened(array) for array in found]
 
@@ -344,11 +364,18 @@ class _Conversion:
         if not node.outputs[0] and operator.outputs == 1:
             raise Refusal("its first output is left out")
         site = Site(node, self.graph)
-        others = {self.graph.elements[name] for name in node.inputs if name in self.graph.elements}
+        real = self.graph.quantised.real
+        integers = [name for name in node.inputs if name in self.graph.elements]
+        others = {self.graph.elements[name] for name in integers if name not in real}
+        stands_for = any(name in real for name in integers)
+        if stands_for and node.op not in KEEPERS:
+            raise Refusal("it reads integers that a QuantizeLinear makes")
         if others and not operator.integers:
             raise Refusal(f"it computes with {', '.join(sorted(map(element_name, others)))}")
         made = operator.convert(site)
-        if others or operator.integers:
+        if stands_for and node.op != "DequantizeLinear":
+            real.update(node.outputs)
+        if others or stands_for or operator.integers:
             for name, kind in zip(node.outputs, self.results_of(node) or [], strict=False):
                 self.note_element(name, kind.element or TensorProto.FLOAT)
         return [made] if isinstance(made, (Blob, np.ndarray)) else made
@@ -361,7 +388,7 @@ class _Conversion:
             raise Refusal(NO_OPERATOR)
         nodes = expanded(node, body)
         self.expanded += len(nodes)
-        if self.expanded > MAX_EXPANDED:
+        if max(self.expanded, self.sizes.get(node.op, 0)) > MAX_EXPANDED:
             raise Refusal(f"functions make more than {MAX_EXPANDED} nodes")
         for inner in nodes:
             self.graph.read.update(inner.inputs)

@@ -6,6 +6,7 @@ Both become the nodes of their body, with names of their own.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import inf
 
 import numpy as np
 from onnx import AttributeProto, FunctionProto, NodeProto, defs, helper
@@ -13,6 +14,7 @@ from onnx import AttributeProto, FunctionProto, NodeProto, defs, helper
 from bmnetu.errors import InputFileError
 from bmnetu.frontend.onnx.infer import TensorKind
 from bmnetu.frontend.onnx.node import DOMAINS, Node, Refusal, operator_of
+from bmnetu.frontend.onnx.quantised import BODIES
 from dialects.constant import Array
 
 MAX_DEPTH = 16
@@ -28,9 +30,10 @@ def body_of(
     ``kinds`` are what the node's inputs are."""
     if node.op in functions:
         return functions[node.op]
-    try:
-        schema = defs.get_schema(node.op, node.opset, "")
-    except defs.SchemaError:
+    if node.op in BODIES:
+        return BODIES[node.op](node)
+    schema = _schema(node)
+    if schema is None:
         return None
     data = _defined(node, schema, kinds)
     if data is None:
@@ -41,12 +44,27 @@ def body_of(
     return body
 
 
+def _schema(node: Node) -> defs.OpSchema | None:
+    """What onnx says of an operator: as it is in the node's operator set, or, where only a newer
+    one says what it is defined by, as it is there, with the same inputs and attributes."""
+    try:
+        schema = defs.get_schema(node.op, node.opset, "")
+        newest = defs.get_schema(node.op, defs.onnx_opset_version(), "")
+    except defs.SchemaError:
+        return None
+    defined = schema.has_function or schema.has_context_dependent_function
+    alike = len(schema.inputs) == len(newest.inputs) and {*schema.attributes} == {
+        *newest.attributes
+    }
+    return newest if alike and not defined else schema
+
+
 def _defined(node: Node, schema: defs.OpSchema, kinds: Kinds) -> bytes | None:
     """What ONNX defines an operator by."""
-    plain = [v for v in schema.function_opset_versions if v <= node.opset]
+    plain = _versions(schema.function_opset_versions, node.opset)
     if plain:
         return schema.get_function_with_opset_version(plain[-1])
-    versions = [v for v in schema.context_dependent_function_opset_versions if v <= node.opset]
+    versions = _versions(schema.context_dependent_function_opset_versions, node.opset)
     types = [_type(kind) for kind in kinds if kind is not None]
     known = [each for each in types if each is not None]
     if not versions or len(known) < len(types):
@@ -57,13 +75,37 @@ def _defined(node: Node, schema: defs.OpSchema, kinds: Kinds) -> bytes | None:
     )
 
 
+def _versions(versions: Sequence[int], opset: int) -> list[int]:
+    """Those up to an operator set; else the first one."""
+    return [v for v in versions if v <= opset] or [*versions][:1]
+
+
 def is_function(node: Node, functions: Mapping[str, FunctionProto]) -> bool:
     """Whether a node may stand for others."""
-    try:
-        schema = defs.get_schema(node.op, node.opset, "")
-    except defs.SchemaError:
-        return node.op in functions
+    schema = _schema(node)
+    if schema is None or node.op in BODIES:
+        return node.op in functions or node.op in BODIES
     return schema.has_function or schema.has_context_dependent_function
+
+
+def sizes_of(functions: Mapping[str, FunctionProto]) -> dict[str, float]:
+    """How many nodes each function stands for, with those of the functions that it calls; infinite
+    for one that calls itself."""
+    found: dict[str, float] = {}
+
+    def size(name: str, depth: int) -> float:
+        if depth > MAX_DEPTH:
+            return inf
+        if name not in found:
+            inner = [operator_of(node.domain, node.op_type) for node in functions[name].node]
+            found[name] = sum(
+                1 + (size(each, depth + 1) if each in functions else 0) for each in inner
+            )
+        return found[name]
+
+    for name in functions:
+        size(name, 0)
+    return found
 
 
 def _type(kind: Array | TensorKind) -> bytes | None:

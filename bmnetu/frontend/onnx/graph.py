@@ -14,6 +14,7 @@ from bmnetu.errors import InputFileError
 from bmnetu.frontend.importer import import_layer
 from bmnetu.frontend.layers.site import LayerSite
 from bmnetu.frontend.onnx.node import Node, Refusal
+from bmnetu.frontend.onnx.quantised import Quantised
 from bmnetu.frontend.prototxt.custom import CUSTOM_MESSAGES, custom_message
 from bmnetu.frontend.prototxt.layer import Layer
 from bmnetu.frontend.ufw_pb2 import LayerParameter
@@ -37,12 +38,14 @@ WHOLE = {
 @dataclass(frozen=True)
 class Blob:
     """What a layer makes. ``pads`` are zeros that a Pad put around it: top, left, bottom, right;
-    they are no layer's work yet.
+    they are no layer's work yet. ``places_in``: its numbers are places in the maps of a tensor of
+    this shape, where ONNX has places in the tensor.
     """
 
     name: str
     value: SSAValue
     pads: Pads = NO_PADS
+    places_in: Shape = ()
 
     @property
     def plain_shape(self) -> Shape:
@@ -83,6 +86,7 @@ class Graph:
     """The int32 of host layers as float32, by the names of those blobs."""
     around: dict[tuple[str, Pads], Blob] = field(default_factory=dict[tuple[str, Pads], "Blob"])
     """Blobs with zeros around them as tensors of their own."""
+    quantised: Quantised = field(default_factory=Quantised)
 
     def add(self, layer: Layer, bottoms: Sequence[Blob], arrays: Sequence[Array]) -> list[Blob]:
         """Adds a layer; what it makes. Raises what :func:`import_layer` raises."""
@@ -122,7 +126,18 @@ class Site:
         """An input; None for one that is left out."""
         names = self.node.inputs
         name = names[index] if index < len(names) else ""
-        return self.graph.known[name] if name else None
+        found = self.graph.known[name] if name else None
+        if isinstance(found, Blob) and found.places_in:
+            raise Refusal(f'it reads the indices "{name}" of a MaxPool; only a MaxUnpool can')
+        return found
+
+    def places(self, index: int) -> Blob:
+        """An input that is the indices of a MaxPool."""
+        name = self.node.inputs[index]
+        found = self.graph.known.get(name)
+        if not isinstance(found, Blob) or not found.places_in:
+            raise Refusal(f'its input "{name}" is not the indices of a MaxPool')
+        return found
 
     def either(self, index: int) -> Blob | Array:
         """An input that must be there."""

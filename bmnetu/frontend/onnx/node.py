@@ -108,6 +108,11 @@ class Node:
         found = self._find(name, AttributeProto.INTS)
         return None if found is None else tuple(found.ints)
 
+    def floats(self, name: str) -> tuple[float, ...] | None:
+        """None where the node does not have it."""
+        found = self._find(name, AttributeProto.FLOATS)
+        return None if found is None else tuple(found.floats)
+
     def several(
         self, name: str, count: int, default: int, fits: Callable[[int], bool] = lambda x: x > 0
     ) -> tuple[int, ...]:

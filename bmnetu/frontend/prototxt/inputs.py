@@ -22,13 +22,14 @@ class Input:
     """A net input; ``shape`` is empty when the prototxt gives none.
 
     ``where`` is file:line, with the layer if one makes it; ``transform`` is what the layer's
-    transform_param says of its data.
+    transform_param says of its data; ``threshold`` is what 127 stands for, where that is given.
     """
 
     name: str
     shape: tuple[int, ...]
     where: str
     transform: TransformationParameter | None = None
+    threshold: float | None = None
 
 
 def declared_inputs(net: NetParameter, text: TextFile) -> list[Input]:

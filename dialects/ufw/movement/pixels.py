@@ -30,7 +30,7 @@ from xdsl.irdl import (
 from xdsl.traits import Pure
 from xdsl.utils.str_enum import StrEnum
 
-from dialects.positions import HALF, POSITIONS, linear_taps
+from dialects.positions import linear_taps, nearest_taps
 from dialects.ufw.facts import CarriesOn, FloatArray, FollowsOperand, MovesData, PassesOn
 from dialects.ufw.layer import LayerOp, Top, UnaryLayerOp, pairs, shape_of
 from dialects.ufw.movement.whole import MovementOp
@@ -362,14 +362,8 @@ class ResizeOp(UnaryLayerOp):
         if self.mode.data == ResizeMode.LINEAR:
             indices, weights = linear_taps(self.positions.data.value, size, out)
             return indices + np.int32(before), weights
-        found = [min(max(self._nearest(i, size, out), 0), size - 1) for i in range(out)]
-        return np.array(found, np.int32) + np.int32(before), np.zeros(out, np.float32)
-
-    def _nearest(self, i: int, size: int, out: int) -> int:
-        place = POSITIONS[self.positions.data.value](i, size, out)
-        if self.positions.data == Positions.ASYMMETRIC:
-            return int(place)
-        return int(place + HALF)
+        found = nearest_taps(self.positions.data.value, size, out)
+        return found + np.int32(before), np.zeros(out, np.float32)
 
     def meaning(self, inputs: Sequence[FloatArray]) -> list[FloatArray]:
         y = inputs[0]

@@ -10,11 +10,13 @@ from xdsl.ir import SSAValue
 
 from dialects.expression import X, Y, any_power, greater, maximum
 from dialects.quant import types
+from dialects.quant.base import Array
 from dialects.quant.eltwise import BinaryOp, BroadcastingOp, ConstantOp, SelectOp
 from passes.kernels.builder import TileBuilder
 from passes.kernels.elementwise.broadcast import each_tile, repeats, solid
 from passes.kernels.expression import buffers_alive, compute_steps, schedule
 from passes.kernels.movement.copies import copy_words, fill_flat
+from passes.kernels.storage import storage
 
 SCRATCH = 3
 """Buffers for the result and for operands that must not repeat."""
@@ -68,11 +70,26 @@ def lower_constant(
     b: TileBuilder, op: ConstantOp, sources: Sequence[SSAValue], dest: SSAValue
 ) -> None:
     """A copy of what lies beside the weights, or one number everywhere."""
-    words = np.ascontiguousarray(op.value.array).view(np.uint32)
-    if (words == words.flat[0]).all():
+    words = _words(op)
+    if is_uniform(op):
         fill_flat(b, dest, words.size, 4, int(words.flat[0]))
-        return
-    copy_words(b, b.constant(words.reshape(1, 1, 1, -1)), dest, words.size)
+    else:
+        copy_words(b, beside_weights(b, op), dest, words.size)
+
+
+def is_uniform(op: ConstantOp) -> bool:
+    """Whether a constant is one number everywhere."""
+    words = _words(op)
+    return bool((words == words.flat[0]).all())
+
+
+def beside_weights(b: TileBuilder, op: ConstantOp) -> SSAValue:
+    """A constant where it lies in DDR."""
+    return b.view(b.constant(_words(op).reshape(1, 1, 1, -1)), storage(op.y))
+
+
+def _words(op: ConstantOp) -> Array:
+    return np.ascontiguousarray(op.value.array).view(np.uint32)
 
 
 COMMUTES = ("add", "mul", "max", "min", "eq")

@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
+import bmnetu
 from bmnetu.errors import UnsupportedError
 from bmnetu.frontend import Network, load_network
 from dialects.execute import execute
 from dialects.ufw.reference import evaluate
 from tests.frontend.samples import main_of, names
+from tests.onnx_runtime import runtime_results
 
 Array = NDArray[Any]
 OPSET = 17
@@ -80,6 +82,28 @@ def by_onnx(model: ModelProto, inputs: Mapping[str, Array]) -> dict[str, Array]:
     with np.errstate(all="ignore"):
         found: list[Array] = evaluator.run(None, dict(inputs))
     return dict(zip((output.name for output in model.graph.output), found, strict=True))
+
+
+def by_runtime(net: Net, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    """What onnxruntime computes. Raises RuntimeError for what it does not take."""
+    model = net.model()
+    model.ir_version = min(model.ir_version, 10)
+    return dict(zip(net.outputs, runtime_results(model, inputs), strict=True))
+
+
+def by_npu(folder: Path, net: Net, inputs: Mapping[str, Array], opt: int = 1) -> dict[str, Array]:
+    """What the NPU model computes with the compiled net."""
+    result = bmnetu.compile(net.write(folder), None, folder / "out", opt=opt, cmp_data=inputs)
+    assert result.findings is not None
+    return dict(result.findings.outputs)
+
+
+def equal(found: Mapping[str, Array], expected: Mapping[str, Array]) -> None:
+    """Asserts that outputs are the same to 4 digits."""
+    assert set(found) == set(expected)
+    for name, array in expected.items():
+        assert found[name].shape == array.shape
+        np.testing.assert_allclose(found[name], array, rtol=1e-4, atol=1e-4)
 
 
 def by_bmnetu(network: Network, inputs: Mapping[str, Array]) -> dict[str, Array]:

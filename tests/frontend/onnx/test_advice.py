@@ -27,12 +27,6 @@ def ints(*values: int) -> Array:
 
 
 SAME: dict[str, tuple[Net, Net]] = {
-    "DepthToSpace": (
-        Net([node("DepthToSpace", "x", "y", blocksize=2, mode="CRD")], inputs={"x": (2, 8, 3, 5)}),
-        Net([node("Reshape", "x s", "a"), node("Transpose", "a", "b", perm=[0, 1, 4, 2, 5, 3]),
-             node("Reshape", "b t", "y")],
-            {"s": ints(2, 2, 2, 2, 3, 5), "t": ints(2, 2, 6, 10)}, {"x": (2, 8, 3, 5)}),
-    ),
     "Expand": (
         Net([node("Expand", "x s", "y")], {"s": ints(2, 3, 5)}, {"x": (2, 1, 5)}),
         Net([node("Concat", "x x x", "y", axis=1)], inputs={"x": (2, 1, 5)}),
@@ -41,13 +35,6 @@ SAME: dict[str, tuple[Net, Net]] = {
         Net([node("ReduceSum", "x a", "y")], {"a": ints(2, 3)}),
         Net([node("ReduceMean", "x", "m", axes=[2, 3]), node("Mul", "m c", "y")],
             {"c": np.array(42, np.float32)}),
-    ),
-    "Resize": (
-        Net([node("Resize", "x - s", "y", mode="nearest",
-                  coordinate_transformation_mode="asymmetric", nearest_mode="floor")],
-            {"s": np.array([1, 1, 1, 2], np.float32)}),
-        Net([node("Unsqueeze", "x a", "u"), node("Concat", "u u", "c", axis=-1),
-             node("Reshape", "c s", "y")], {"a": ints(-1), "s": ints(2, 3, 6, 14)}),
     ),
     "ReduceMean": (
         Net([node("ReduceMean", "x", "y", axes=[1])]),
@@ -65,30 +52,14 @@ SAME: dict[str, tuple[Net, Net]] = {
         Net([node("Transpose", "x", "t"), node("Gemm", "t w", "y")], {"w": numbers(4, 5)},
             {"x": (4, 3)}),
     ),
-    "MaxPool": (
-        Net([node("MaxPool", "x", "y", kernel_shape=[3])], inputs={"x": (2, 3, 8)}),
-        Net([node("Unsqueeze", "x a", "u"), node("MaxPool", "u", "m", kernel_shape=[1, 3]),
-             node("Squeeze", "m a", "y")], {"a": ints(2)}, {"x": (2, 3, 8)}),
-    ),
     "Slice": (
         Net([node("Slice", "x b e a s", "y")],
             {"b": ints(0, 0), "e": ints(99, 99), "a": ints(2, 3), "s": ints(2, 2)}),
         Net([node("MaxPool", "x", "y", kernel_shape=[1, 1], strides=[2, 2])]),
     ),
-    "SpaceToDepth": (
-        Net([node("SpaceToDepth", "x", "y", blocksize=2)], inputs={"x": (2, 2, 6, 10)}),
-        Net([node("Reshape", "x s", "a"), node("Transpose", "a", "b", perm=[0, 3, 5, 1, 2, 4]),
-             node("Reshape", "b t", "y")],
-            {"s": ints(2, 2, 3, 2, 5, 2), "t": ints(2, 8, 3, 5)}, {"x": (2, 2, 6, 10)}),
-    ),
     "Tile": (
         Net([node("Tile", "x r", "y")], {"r": ints(1, 2, 1, 1)}),
         Net([node("Concat", "x x", "y", axis=1)]),
-    ),
-    "Conv": (
-        Net([node("Conv", "x w", "y")], {"w": numbers(4, 3, 3)}, {"x": (2, 3, 8)}),
-        Net([node("Unsqueeze", "x a", "u"), node("Conv", "u w", "c"), node("Squeeze", "c a", "y")],
-            {"w": numbers(4, 3, 3)[:, :, None], "a": ints(2)}, {"x": (2, 3, 8)}),
     ),
 }  # fmt: skip
 

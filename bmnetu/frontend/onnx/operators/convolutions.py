@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from bmnetu.errors import InputFileError
+from bmnetu.frontend.onnx.chain import Chain
 from bmnetu.frontend.onnx.file import MAX_NUMBERS
 from bmnetu.frontend.onnx.graph import Blob, Site
 from bmnetu.frontend.onnx.node import Node, Refusal
-from bmnetu.frontend.onnx.operators.chain import Chain
 from bmnetu.frontend.onnx.operators.windows import Ends, Window, pads_of, shared, windows_of
 from dialects.constant import Array
 from dialects.ufw.deconvolution import from_stored

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
+
+import numpy as np
 
 from bmnetu.frontend.onnx.graph import Blob, Site
 from dialects.constant import Array
@@ -55,6 +58,32 @@ class Chain:
         shape = [*self.shape[:axis], count, *self.shape[axis + 1 :]]
         cut = {"axis": [axis], "begin": [begin], "end": [begin + (count - 1) * step + 1]}
         self.layer(part, shape, "StrideSlice", stride_slice_param={**cut, "stride": [step]})
+
+    def permute(self, part: str, order: Sequence[int]) -> None:
+        """The axes in another order."""
+        if list(order) != sorted(order):
+            shape = [self.shape[axis] for axis in order]
+            self.layer(part, shape, "Permute", permute_param={"order": order})
+
+    def mixed(self, part: str, axis: int, weight: Array, bias: Array | None = None) -> None:
+        """Along an axis the sums of its elements with weights [results, elements]: a Convolution of
+        one pixel, for which this axis is that of the channels."""
+        if axis == 0:
+            whole = self.shape
+            self.reshape((1, *whole))
+            self.mixed(part, 1, weight, bias)
+            self.reshape((len(weight), *whole[1:]))
+            return
+        order = [0, axis, *(i for i in range(1, len(self.shape)) if i != axis)]
+        self.permute(f"{part}_turned", order)
+        n, _, *rest = self.shape
+        self.reshape((n, weight.shape[1], prod(rest[:-1]), prod(rest[-1:])))
+        param = {"num_output": len(weight), "kernel_size": [1], "bias_term": bias is not None}
+        shape = (n, len(weight), *self.shape[2:])
+        kernel = np.ascontiguousarray(weight)[:, :, None, None]
+        self.layer(part, shape, "Convolution", kernel, bias, convolution_param=param)
+        self.reshape((n, len(weight), *rest))
+        self.permute(f"{part}_back", np.argsort(order).tolist())
 
     def run(self, x: Blob, last: str = "") -> Blob:
         """Makes the layers behind a blob; the blob itself where there are none. ``last`` names

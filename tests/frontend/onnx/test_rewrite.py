@@ -1,0 +1,118 @@
+"""Normalisations that exporters write in parts become one layer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx import NodeProto
+
+from tests.frontend.onnx.graphs import Array, Net, check, kinds, node, numbers
+
+NUMBERS = {"two": np.array(2, np.float32), "eps": np.array(1e-5, np.float32),
+           "one": np.array(1, np.float32), "half": np.array(-0.5, np.float32)}
+
+
+def layer_norm(axes: list[int], shape: tuple[int, ...], w: Array, b: Array, square: str = "Pow",
+               casts: bool = False) -> Net:
+    """As PyTorch wrote it before operator set 17."""
+    squared = node("Pow", "d two", "p") if square == "Pow" else node("Mul", "d d", "p")
+    nodes = [
+        *([node("Cast", "x", "f", to=1)] if casts else [node("Identity", "x", "f")]),
+        node("ReduceMean", "f", "m", axes=axes), node("Sub", "x m", "d"), squared,
+        node("ReduceMean", "p", "v", axes=axes), node("Add", "eps v", "a"), node("Sqrt", "a", "s"),
+        node("Div", "d s", "n"), node("Mul", "n w", "k"), node("Add", "k b", "y"),
+    ]  # fmt: skip
+    return Net(nodes, {**NUMBERS, "w": w, "b": b}, {"x": shape})
+
+
+def root_mean_square(shape: tuple[int, ...], axis: int, w: Array, *inverse: NodeProto) -> Net:
+    """``inverse`` are the nodes from "a" to "r", the inverse of the root."""
+    nodes = [
+        node("Mul", "x x", "p"), node("ReduceMean", "p", "v", axes=[axis]),
+        node("Add", "v eps", "a"), *inverse, node("Mul", "x r", "n"), node("Mul", "w n", "y"),
+    ]  # fmt: skip
+    return Net(nodes, {**NUMBERS, "w": w}, {"x": shape})
+
+
+def unit(shape: tuple[int, ...], axis: int, *, expand: bool) -> Net:
+    """torch.nn.functional.normalize."""
+    nodes = [node("ReduceL2", "x", "n", axes=[axis]), node("Clip", "n least", "c")]
+    if expand:
+        nodes += [node("Shape", "x", "s"), node("Expand", "c s", "e")]
+    nodes.append(node("Div", "x e" if expand else "x c", "y"))
+    return Net(nodes, {"least": np.array(1e-12, np.float32)}, {"x": shape})
+
+
+RECIPROCAL = (node("Sqrt", "a", "s"), node("Reciprocal", "s", "r"))
+DIVISION = (node("Sqrt", "a", "s"), node("Div", "one s", "r"))
+POWER = (node("Pow", "a half", "r"),)
+TURNED = "Permute LayerNorm Permute"
+NETS: dict[str, tuple[Net, str]] = {
+    "layer": (layer_norm([-1], (2, 5, 8), numbers(8), numbers(8)), "LayerNorm"),
+    "by a product": (layer_norm([2], (2, 5, 8), numbers(8), numbers(8), "Mul"), "LayerNorm"),
+    "with casts": (layer_norm([-1], (2, 5, 8), numbers(8), numbers(8), casts=True), "LayerNorm"),
+    "of channels": (
+        layer_norm([1], (2, 8, 3, 4), numbers(8, 1, 1), numbers(1, 8, 1, 1)), TURNED
+    ),
+    "of more axes": (layer_norm([1, 2], (2, 5, 8), numbers(5, 8), numbers(8)), "LayerNorm"),
+    "factors of other axes": (
+        layer_norm([-1], (2, 5, 8), numbers(5, 1), numbers(8)), "LayerNorm Scale Bias"
+    ),
+    "addends of other axes": (
+        layer_norm([1], (2, 8, 3, 4), numbers(8, 1, 1), numbers(4)), f"{TURNED} Bias"
+    ),
+    "rms": (root_mean_square((2, 5, 8), -1, numbers(8), *RECIPROCAL), "Reshape Normalize Reshape"),
+    "rms by a division": (
+        root_mean_square((2, 5, 8), 2, numbers(8), *DIVISION), "Reshape Normalize Reshape"
+    ),
+    "rms of channels": (
+        root_mean_square((2, 8, 3, 4), 1, numbers(8, 1, 1), *POWER),
+        "Permute Reshape Normalize Reshape Permute",
+    ),
+    "unit rows": (unit((2, 5, 8), -1, expand=True), "Reshape Normalize Reshape"),
+    "unit channels": (
+        unit((2, 8, 3, 4), 1, expand=False), "Permute Reshape Normalize Reshape Permute"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_it_is_one_layer(name: str, tmp_path: Path) -> None:
+    net, expected = NETS[name]
+    found = kinds(check(tmp_path, net))
+    assert " ".join(kind for kind in found if kind != "Split") == expected
+
+
+ALMOST: dict[str, Net] = {
+    "other axes": Net(
+        [node("ReduceMean", "x", "m", axes=[1]), node("Sub", "x m", "d"), node("Mul", "d d", "p"),
+         node("ReduceMean", "p", "v", axes=[2]), node("Add", "v eps", "a"), node("Sqrt", "a", "s"),
+         node("Div", "d s", "y")], NUMBERS, {"x": (2, 5, 8)}),
+    "another tensor": Net(
+        [node("ReduceMean", "z", "m", axes=[1]), node("Sub", "x m", "d"), node("Mul", "d d", "p"),
+         node("ReduceMean", "p", "v", axes=[1]), node("Add", "v eps", "a"), node("Sqrt", "a", "s"),
+         node("Div", "d s", "y")], NUMBERS, {"x": (2, 5, 8), "z": (2, 5, 8)}),
+    "another power": Net(
+        [node("Pow", "x eps", "p"), node("ReduceMean", "p", "v", axes=[2]),
+         node("Add", "v eps", "a"), node("Sqrt", "a", "s"), node("Div", "x s", "y")],
+        {**NUMBERS, "eps": np.array(4, np.float32)}, {"x": (2, 5, 8)}),
+    "a large bound": Net(
+        [node("ReduceL2", "x", "n", axes=[2]), node("Clip", "n least", "c"),
+         node("Div", "x c", "y")], {"least": np.array(2, np.float32)}, {"x": (2, 5, 8)}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ALMOST)
+def test_what_only_looks_like_one_stays(name: str, tmp_path: Path) -> None:
+    found = kinds(check(tmp_path, ALMOST[name]))
+    assert not {*found} & {"LayerNorm"}
+    assert {*found} & {"Reduce", "Pooling"}
+
+
+def test_factors_that_are_read_elsewhere_stay_apart(tmp_path: Path) -> None:
+    net = layer_norm([-1], (2, 5, 8), numbers(8), numbers(8))
+    net.nodes = [*net.nodes, node("Relu", "k", "z")]
+    net.outputs = ["y", "z"]
+    assert kinds(check(tmp_path, net)) == ["LayerNorm", "Bias", "ReLU"]
