@@ -40,7 +40,7 @@ OPERATORS = set(
     " Squeeze Sub Sum Swish Tanh ThresholdedRelu Tile Transpose Unsqueeze Upsample"
     " MeanVarianceNormalization Expand Where GridSample ReduceSumSquare LpPool GlobalLpPool ArgMax"
     " DeformConv Einsum Sin Cos TopK RMSNormalization"
-    " GRU LSTM RNN"
+    " GRU LSTM RNN GatherElements GatherND NonMaxSuppression RoiAlign ScatterElements ScatterND"
     " Constant ConstantOfShape Shape Size Range Equal Less Greater Not And Or CastLike Mod".split()
 )
 """Operators that are, or may be one day, layers; and those that compute shapes."""

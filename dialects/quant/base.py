@@ -58,6 +58,10 @@ class WideSums(OpTrait):
     """The kernel of the op holds 16-bit numbers where operands and result have 8 bits."""
 
 
+class HoldsIndices(OpTrait):
+    """The tensors of the op may be the i32 of host layers."""
+
+
 class QuantOp(IRDLOperation, ABC):
     """One op of the quant level, and the facts about it that passes ask for.
 
@@ -71,7 +75,9 @@ class QuantOp(IRDLOperation, ABC):
     def verify_(self) -> None:
         require(len(self.tops.data) == 1, self, "tops names the one result")
         for value in (*self.operands, *self.results):
-            require(types.is_valid(value), self, "tensors hold f32, or si8 or ui8 with a scale > 0")
+            index = self.has_trait(HoldsIndices) and types.is_index(value)
+            valid = index or types.is_valid(value)
+            require(valid, self, "tensors hold f32, or si8 or ui8 with a scale > 0")
 
     @property
     def top(self) -> str:

@@ -11,6 +11,8 @@ from dialects.quant.conv import ConvOp
 from dialects.quant.eltwise import EltwiseKind, EltwiseKindAttr, EltwiseOp
 from dialects.quant.functions import PointwiseFunctionOp, SoftmaxOp
 from dialects.quant.pointwise import (
+    MOST_INDEX,
+    CastOp,
     DequantizeOp,
     LookupOp,
     PointwiseOp,
@@ -30,13 +32,16 @@ COMPUTE_OPS = [
     LookupOp,
     QuantizeOp,
     DequantizeOp,
+    CastOp,
     PointwiseFunctionOp,
     SoftmaxOp,
 ]
 
 __all__ = [
     "COMPUTE_OPS",
+    "MOST_INDEX",
     "AveragePoolOp",
+    "CastOp",
     "ConvOp",
     "DequantizeOp",
     "EltwiseKind",

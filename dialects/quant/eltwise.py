@@ -32,6 +32,7 @@ from dialects.quant.base import (
     ZERO,
     AnyTensor,
     Array,
+    HoldsIndices,
     QuantOp,
     WideSums,
     ints,
@@ -259,19 +260,20 @@ class SelectOp(BroadcastingOp):
 
 @irdl_op_definition
 class ConstantOp(QuantOp):
-    """A float32 constant as a tensor."""
+    """A float32 constant as a tensor, or the int32 of a host layer."""
 
     name = "quant.constant"
     value = prop_def(ConstantAttr)
     y = result_def(AnyTensor)
-    traits = traits_def(Pure())
+    traits = traits_def(Pure(), HoldsIndices())
     assembly_format = "$value `tops` $tops attr-dict `:` type($y)"
 
     def verify_(self) -> None:
         super().verify_()
-        require_floats(self, True)
+        kind = "int32" if types.is_index(self.y) else "float32"
+        require(types.is_index(self.y) or types.is_float(self.y), self, "a constant is no 8 bit")
         require(self.value.shape == types.shape_of(self.y), self, "the value has another shape")
-        require(self.value.data.dtype == "float32", self, "the value must be float32")
+        require(self.value.data.dtype == kind, self, f"the value must be {kind}")
 
     def meaning(self, inputs: Sequence[Array]) -> Array:
         return self.value.array

@@ -14,6 +14,7 @@ from dialects.quant.base import (
     ONE,
     ZERO,
     Array,
+    HoldsIndices,
     UnaryOp,
     WideSums,
     one_kind,
@@ -22,6 +23,19 @@ from dialects.quant.base import (
     require_shift,
 )
 from dialects.quant.windows import RowWindow
+
+MOST_INDEX = (1 << 23) - 1
+"""Whole numbers from 0 on to this one are as well float32 as int32."""
+
+
+def as_index(x: Array) -> Array:
+    """float32 as the nearest whole number from 0 to MOST_INDEX, int32; halves to even."""
+    return np.clip(np.rint(x), 0, MOST_INDEX).astype(np.int32)
+
+
+def as_float(x: Array) -> Array:
+    """int32 as float32: its low 23 bits."""
+    return (x & MOST_INDEX).astype(np.float32)
 
 
 class PointwiseOp(UnaryOp):
@@ -163,3 +177,22 @@ class DequantizeOp(PointwiseOp):
 
     def result_of(self, x: Array) -> Array:
         return x.astype(np.float32) * np.float32(types.scale_of(self.x) or 1.0)
+
+
+@irdl_op_definition
+class CastOp(UnaryOp):
+    """Between the floats of the NPU and the int32 of host layers: whole numbers from 0 to
+    2^23 - 1. To int32: the nearest of these. To float32: the low 23 bits. It is not cut."""
+
+    name = "quant.cast"
+    traits = traits_def(HoldsIndices())
+
+    def verify_(self) -> None:
+        super().verify_()
+        kinds = {types.is_float(self.x), types.is_float(self.y)}
+        index = types.is_index(self.x) or types.is_index(self.y)
+        require(index and kinds == {True, False}, self, "one side is f32, the other i32")
+        require(types.shape_of(self.x) == types.shape_of(self.y), self, "keeps the shape")
+
+    def result_of(self, x: Array) -> Array:
+        return as_float(x) if types.is_index(self.x) else as_index(x)

@@ -89,7 +89,7 @@ def verify_tensor(value: SSAValue) -> None:
     require(
         kind.element_type != i32,
         "the indices of a host layer are integers, which no layer of the NPU can read: make them an"
-        " output of the network",
+        " output of the network, or put a Cast to FLOAT between",
     )
     if isinstance(kind.encoding, ScaleAttr):
         scale = kind.encoding.data.scale

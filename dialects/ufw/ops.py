@@ -23,6 +23,7 @@ from dialects.ufw.eltwise import (
 )
 from dialects.ufw.layer import LayerOp, Top
 from dialects.ufw.movement import (
+    CastOp,
     ConcatOp,
     DropoutOp,
     FlattenOp,
@@ -77,6 +78,7 @@ ALL_OPS: list[type[LayerOp]] = [
     BinaryOp,
     SelectOp,
     ParameterOp,
+    CastOp,
     ConcatOp,
     SliceOp,
     SplitOp,
@@ -119,6 +121,7 @@ __all__ = [
     "BatchNormOp",
     "BiasOp",
     "BinaryOp",
+    "CastOp",
     "ConcatOp",
     "ConvolutionNdOp",
     "ConvolutionOp",

@@ -10,6 +10,7 @@ from xdsl.ir import SSAValue
 from dialects.quant.base import QuantOp
 from dialects.quant.compute import (
     AveragePoolOp,
+    CastOp,
     ConvOp,
     DequantizeOp,
     EltwiseOp,
@@ -49,6 +50,7 @@ from passes.kernels.movement.lowerings import (
 from passes.kernels.movement.pixels import lower_interleave, lower_interpolate, lower_take
 from passes.kernels.movement.unpooling import lower_pool_index, lower_unpool
 from passes.kernels.pointwise import (
+    lower_cast,
     lower_dequantize,
     lower_eltwise,
     lower_function,
@@ -94,6 +96,7 @@ register(PReluOp, lower_prelu)
 register(LookupOp, lower_lookup)
 register(QuantizeOp, lower_quantize)
 register(DequantizeOp, lower_dequantize)
+register(CastOp, lower_cast)
 register(PointwiseFunctionOp, lower_function)
 register(SoftmaxOp, lower_softmax)
 register(ReduceOp, lower_reduce)

@@ -22,6 +22,7 @@ from dialects.quant.base import ints
 from passes.kernels.builder import TileBuilder, float_bits
 from passes.kernels.expression import buffers_alive, compute_steps, schedule
 from passes.kernels.flat import Chunk, Flat, chunks, each_chunk
+from passes.kernels.float_functions import TWO_23
 
 Array = NDArray[Any]
 MAGIC = 12582912.0
@@ -266,6 +267,29 @@ def lower_dequantize(
                 b.scalar("mul", real, real, scale)
                 target = Chunk((group + k) * plane + chunk.begin, chunk.lanes, chunk.width)
                 flat.store(dest, target, real)
+
+
+def lower_cast(
+    b: TileBuilder, op: compute.CastOp, sources: Sequence[SSAValue], dest: SSAValue
+) -> None:
+    """float32 and int32: a whole number lies under the exponent of 2^23."""
+
+    def to_float(flat: Flat, chunk: Chunk | None, xs: list[SSAValue]) -> SSAValue:
+        bits = flat.local(chunk, i32)
+        b.arith("and", bits, xs[0], compute.MOST_INDEX)
+        b.arith("or", bits, bits, float_bits(TWO_23))
+        real = b.view(bits, Ref.of(bits).with_(element=f32))
+        return b.scalar("sub", real, real, TWO_23)
+
+    def to_index(flat: Flat, chunk: Chunk | None, xs: list[SSAValue]) -> SSAValue:
+        x = flat.local(chunk, f32)
+        b.arith("max", x, xs[0], float_bits(0.0))
+        b.arith("min", x, x, float_bits(float(compute.MOST_INDEX)))
+        b.scalar("add", x, x, TWO_23)
+        bits = b.view(x, Ref.of(x).with_(element=i32))
+        return b.arith("and", bits, bits, compute.MOST_INDEX)
+
+    each_chunk(b, sources, dest, 2, to_float if types.is_index(op.x) else to_index)
 
 
 # -- float functions -------------------------------------------------------------------------------

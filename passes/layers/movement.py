@@ -7,7 +7,7 @@ from typing import Any
 
 from xdsl.ir import Operation
 
-from dialects.quant import movement, types
+from dialects.quant import compute, movement, types
 from dialects.quant.base import int_attr
 from dialects.ufw import ops as ufw
 from passes.layers.converter import Converter
@@ -49,11 +49,17 @@ def _permute(c: Converter, op: ufw.PermuteOp) -> None:
     c.finish(op, c.add(movement.TransposeOp, [x], result, order=op.order))
 
 
+def _cast(c: Converter, op: ufw.CastOp) -> None:
+    x, kind = c.as_float(c.value(op.bottom)), types.tensor_type(op.top)
+    c.values[op.top] = c.add(compute.CastOp, [x], kind)
+
+
 def _silence(c: Converter, op: ufw.SilenceOp) -> None:
     """Reads blobs so that they are no outputs; nothing to compute."""
 
 
 LAYERS: dict[type[Operation], Callable[[Converter, Any], None]] = {
+    ufw.CastOp: _cast,
     ufw.ConcatOp: _concat,
     ufw.SliceOp: _slice,
     ufw.SplitOp: _split,

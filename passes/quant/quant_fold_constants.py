@@ -51,7 +51,8 @@ class QuantFoldConstantsPass(NpuFunctionPass):
 
 
 def _is_constant(op: QuantOp) -> bool:
-    """Whether an op computes floats of constants whose numbers are known."""
+    """Whether an op computes floats, or indices, of constants whose numbers are known."""
     owners = [x.owner for x in op.operands]
     known = all(isinstance(c, ConstantOp) and c.value.data.array is not None for c in owners)
-    return bool(owners) and known and types.is_float(op.results[0])
+    real = types.is_float(op.results[0]) or types.is_index(op.results[0])
+    return bool(owners) and known and real

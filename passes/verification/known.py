@@ -16,7 +16,8 @@ from xdsl.ir import Operation
 
 from dialects.host.base import HostOp, undefined
 from dialects.meaning import evaluate as meaning_of
-from dialects.quant.compute import QuantizeOp
+from dialects.quant.compute import CastOp, QuantizeOp
+from dialects.ufw import ops as ufw
 
 Array = NDArray[Any]
 DRAWS = 4
@@ -57,7 +58,7 @@ class Known:
         with np.errstate(invalid="ignore"):
             taken = self.undefined & (np.abs(numbers.astype(np.float64)) <= usual)
         if numbers.dtype.kind != "f":
-            taken = self.undefined
+            taken = self.undefined & ~undefined(numbers)
         return Known.of(np.where(taken, numbers, self.array), self.undefined & ~taken)
 
     def replaced(self, numbers: Array) -> Known:
@@ -83,7 +84,7 @@ def _dependent(
     op: Operation, inputs: Sequence[Known], results: Sequence[Array]
 ) -> list[Array | None]:
     """Which elements of the results come from undefined ones, where NaN does not show it."""
-    if isinstance(op, QuantizeOp):
+    if isinstance(op, (QuantizeOp, CastOp, ufw.CastOp)):
         return [inputs[0].undefined]
     if isinstance(op, HostOp):
         return [undefined(array) for array in results]

@@ -55,7 +55,7 @@ def test_every_kind_of_refusal_is_named_at_once(
         layer("Convolution", "x", "a", CONV.replace("3", "30")),  # larger than the input
         layer("Whiten", "x", "b"),
         layer("ReLU", "b", "c"),
-        layer("GridSampler", "x", "d"),
+        layer("Sort", "x", "d"),
         layer("Convolution", "x", "e", CONV.replace("pad", "pods")),
         layer("Convolution", "x", "f", CONV.replace("pad", "stride: 17 pad")),
         layer("Sigmoid", "x", "g"),

@@ -18,8 +18,9 @@ from bmnetu.frontend.prototxt.inputs import INPUT_TYPES
 from bmnetu.frontend.ufw_pb2 import LayerParameter, NetParameter
 from dialects.host.base import HostOp
 from dialects.ufw.activation import PointwiseOp
-from dialects.ufw.facts import JoinsOperands, PassesOn
+from dialects.ufw.facts import CarriesOn, JoinsOperands, PassesOn
 from dialects.ufw.layer import LayerOp, shape_of
+from dialects.ufw.movement import CastOp
 from dialects.ufw.shapes import Shape
 from passes.module.functions import main_function, names
 from passes.ufw.ufw_fold_batch_norm import UfwFoldBatchNormPass
@@ -61,6 +62,7 @@ class FloatNet:
         }
         self.floats: set[Node] = {op for op in self.layers if not op.has_integers}
         self.floats |= set(_read_by_host(self.layers))
+        self.floats |= set(_read_as_indices(self.layers))
         self.keep_float(
             _folded_into(parts.get(node, node), self.layers, feeders)
             for node, message in messages.items()
@@ -158,6 +160,24 @@ def _read_by_host(layers: Iterable[LayerOp]) -> Iterator[Node]:
         elif isinstance(owner, LayerOp) and (owner.has_trait(PassesOn) or not owner.has_integers):
             if owner.has_trait(JoinsOperands):
                 yield owner
+            left += owner.operands
+
+
+def _read_as_indices(layers: Iterable[LayerOp]) -> Iterator[Node]:
+    """Inputs of the net, and layers that move or change numbers one by one, of which the indices
+    of host layers are computed: 8 bits do not hold them."""
+    left = [op.bottom for op in layers if isinstance(op, CastOp) and op.to_integers]
+    seen: set[SSAValue] = set()
+    while left:
+        value = left.pop()
+        if value in seen:
+            continue
+        seen.add(value)
+        owner = value.owner
+        if isinstance(owner, Block):
+            yield value
+        elif isinstance(owner, LayerOp) and any(map(owner.has_trait, (PassesOn, CarriesOn))):
+            yield owner
             left += owner.operands
 
 

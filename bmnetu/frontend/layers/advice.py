@@ -14,10 +14,7 @@ REFUSED: dict[str, str] = {
     "RefineDetDetectionOutput": f"{_UNKNOWN}; that of RefineDet itself is a DetectionOutput with"
     " five bottoms, which can be compiled",
     "NMS": f"{_UNKNOWN}; {_PICKS}",
-    "NonMaxSuppression": f"{_UNKNOWN}; {_PICKS}",
     "Sort": f"{_UNKNOWN}; a TopK of all numbers sorts them, the largest first",
-    "Gather": f"{_UNKNOWN}; where the places are fixed, Slice and Concat read at them",
-    "GridSampler": _UNKNOWN,
     "Python": "is code in Python (PadTensor, Eltwise, darknet_reorg and the ProposalLayer of"
     " rpn.proposal_layer are known, see prototxt.md)",
     "CTCGreedyDecoder": "picks the largest class of every step and drops repeated ones; at the end"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bmnetu.frontend.layers import import_compute as compute
 from bmnetu.frontend.layers import import_eltwise as eltwise
+from bmnetu.frontend.layers import import_host as host
 from bmnetu.frontend.layers import import_movement as movement
 from bmnetu.frontend.layers import import_normalisation as normalisation
 from bmnetu.frontend.layers import import_pixels as pixels
@@ -20,7 +21,12 @@ from bmnetu.frontend.layers.site import LayerSite
 from bmnetu.frontend.ufw_pb2 import LayerParameter
 from dialects.functions import FUNCTIONS, Function
 from dialects.host.ops import (
+    DeformGatherOp,
     DetectionOutputOp,
+    GatherElementsOp,
+    GatherOp,
+    GridSamplerOp,
+    OnnxNonMaxSuppressionOp,
     ProposalOp,
     RoiAlignMxnetOp,
     RoiAlignOp,
@@ -61,6 +67,7 @@ PARAMETERS = tuple(
 """All fields of a layer with parameters."""
 
 
+OURS = "with parameters of ours"
 STATES = "states as bottoms and tops behind the first, all or none, with one direction"
 TO_SPACE = ("depth2space_param", "depth_to_space_param")
 TO_DEPTH = ("space2depth_param", "space_to_depth_param")
@@ -89,6 +96,9 @@ IMPORTERS: dict[str, Importer] = {
     "BroadcastBinary": Importer(
         eltwise.binary("broadcast_binary_param"), ops.BinaryOp, bottoms=(1, 2)
     ),
+    "Cast": Importer(
+        host.cast, ops.CastOp, limits="between layers of the host, INT32, and those of the NPU"
+    ),
     "Compare": Importer(eltwise.binary("compare_param"), ops.BinaryOp, bottoms=(1, 2)),
     "ComposedFunction": Importer(compute.composed_function, ops.PointwiseOp),
     "Concat": Importer(movement.concat, ops.ConcatOp, bottoms=(1, ANY)),
@@ -116,6 +126,12 @@ IMPORTERS: dict[str, Importer] = {
     "DeconvolutionDepthwise": Importer(
         compute.depthwise_deconvolution, ops.DeconvolutionOp, messages=CONVOLUTION
     ),
+    "DeformGather": Importer(
+        host.deform_gather,
+        DeformGatherOp,
+        bottoms=(2, 3),
+        limits="a deformable convolution is this and a Convolution of one pixel",
+    ),
     "DenseBlock": Importer(
         movement.dense_block,
         ops.ConcatOp,
@@ -138,6 +154,13 @@ IMPORTERS: dict[str, Importer] = {
     "ExpandDims": Importer(rearrange.expand_dims, ops.ReshapeOp),
     "Flatten": Importer(movement.flatten, ops.FlattenOp),
     "GroupNorm": Importer(reduction.group_norm, ops.StandardizeOp),
+    "Gather": Importer(
+        host.gather, GatherOp, bottoms=(2, 2), limits=f"{OURS}; the indices are INT32"
+    ),
+    "GatherElements": Importer(
+        host.gather_elements, GatherElementsOp, bottoms=(2, 2), limits="the indices are INT32"
+    ),
+    "GridSampler": Importer(host.grid_sampler, GridSamplerOp, bottoms=(2, 2), limits=OURS),
     "GRU": Importer(recurrent.gru, ops.RecurrentOp, bottoms=(1, 2), tops=(1, 2), limits=STATES),
     "Im2col": Importer(rearrange.im2col, ops.Im2colOp, messages=CONVOLUTION),
     "InnerProduct": Importer(compute.inner_product, ops.InnerProductOp),
@@ -175,6 +198,13 @@ IMPORTERS: dict[str, Importer] = {
     ),
     "MatMul": Importer(reduction.matmul, ops.MatMulOp, bottoms=(2, 2), messages=("matmul_param",)),
     "MVN": Importer(reduction.mvn, ops.StandardizeOp),
+    "NonMaxSuppression": Importer(
+        host.non_max_suppression,
+        OnnxNonMaxSuppressionOp,
+        bottoms=(3, 5),
+        messages=("non_max_suppression_param",),
+        limits=f"{OURS}; its result is an output of the network",
+    ),
     "Normalize": Importer(reduction.normalize, ops.NormalizeOp, messages=("norm_param",)),
     "Pad": Importer(pixels.pad, ops.PadOp),
     "PADDING": Importer(pixels.padding, ops.PadOp, messages=("padding_param",)),
@@ -296,7 +326,7 @@ IMPORTERS: dict[str, Importer] = {
         TopKOp,
         tops=(1, 2),
         limits="k is a positive number of the text, one bottom; tops are values and indices, or"
-        " values alone; the largest first; no layer of the NPU reads the indices",
+        " values alone; the largest first; layers of the NPU read the indices behind a Cast",
     ),
     "Transpose": Importer(rearrange.transpose, ops.PermuteOp),
     "Unpooling": Importer(

@@ -31,6 +31,7 @@ from bmnetu.frontend.weights.blobs import ArrayWeights
 from bmnetu.nearest import nearest
 from dialects.constant import Array
 from dialects.names import quoted
+from dialects.quant.types import is_index
 from dialects.ufw.layer import Top
 from dialects.ufw.shapes import show
 
@@ -413,7 +414,8 @@ class _Conversion:
             if found.name == name:
                 self.refusals.add(f"{where} is an input of the net")
                 continue
-            param = LayerParameter(name=fresh(name, graph.names), type="Split")
+            kind = "Cast" if is_index(found.value) else "Split"
+            param = LayerParameter(name=fresh(name, graph.names), type=kind)
             if found.pads != NO_PADS:
                 top, left, bottom, right = found.pads
                 settings = {"pad_t": top, "pad_b": bottom, "pad_l": left, "pad_r": right}

@@ -20,6 +20,7 @@ from bmnetu.frontend.prototxt.layer import Layer
 from bmnetu.frontend.ufw_pb2 import LayerParameter
 from bmnetu.frontend.weights.blobs import ArrayWeights
 from dialects.constant import Array
+from dialects.quant.types import is_index
 from dialects.ufw.layer import Top, shape_of
 from dialects.ufw.shapes import Shape
 
@@ -27,6 +28,11 @@ Pads = tuple[int, int, int, int]
 NO_PADS: Pads = (0, 0, 0, 0)
 FLOATS = {TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16}
 """Element types that are computed as float32."""
+WHOLE = {
+    TensorProto.INT8, TensorProto.INT16, TensorProto.INT32, TensorProto.INT64,
+    TensorProto.UINT8, TensorProto.UINT16, TensorProto.UINT32, TensorProto.UINT64,
+}  # fmt: skip
+"""Types of whole numbers; float32 holds those up to 2^24."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,8 @@ class Graph:
     not FLOAT: the layers hold the same numbers as float32."""
     constants: dict[str, Blob] = field(default_factory=dict[str, "Blob"])
     """Constants that layers read as tensors, by their ONNX names."""
+    floats: dict[str, Blob] = field(default_factory=dict[str, "Blob"])
+    """The int32 of host layers as float32, by the names of those blobs."""
     around: dict[tuple[str, Pads], Blob] = field(default_factory=dict[tuple[str, Pads], "Blob"])
     """Blobs with zeros around them as tensors of their own."""
     quantised: Quantised = field(default_factory=Quantised)
@@ -109,6 +117,8 @@ class Site:
 
     node: Node
     graph: Graph
+    in_float: bool = False
+    """Whether its layers stay float in an INT8 net."""
 
     # -- what the node reads ---------------------------------------------------------------------
 
@@ -134,9 +144,7 @@ class Site:
         found = self.given(index)
         if found is None:
             raise InputFileError(self.node.fault(f"has no input {index + 1}"))
-        if isinstance(found, Blob):
-            return self._without_pads(found)
-        return found
+        return self.plain(found) if isinstance(found, Blob) else found
 
     def padded(self, index: int) -> Blob:
         """An input that a layer makes, which may have zeros around it."""
@@ -149,7 +157,7 @@ class Site:
 
     def blob(self, index: int) -> Blob:
         """An input that a layer makes."""
-        return self._without_pads(self.padded(index))
+        return self.plain(self.padded(index))
 
     def tensor(self, index: int) -> Blob:
         """An input as a tensor, whether a layer makes it or it is a constant."""
@@ -232,8 +240,13 @@ class Site:
             )
         return axis % rank
 
-    def _without_pads(self, blob: Blob) -> Blob:
-        """The blob with its zeros, which a Pad layer puts there, once for all readers."""
+    def plain(self, blob: Blob) -> Blob:
+        """The blob as layers of the NPU read it, once for all readers: with its zeros, which a Pad
+        layer puts there, and as float32."""
+        if is_index(blob.value):
+            if blob.name not in self.graph.floats:
+                self.graph.floats[blob.name] = self.layer("Cast", blob, part="float")
+            return self.graph.floats[blob.name]
         if blob.pads == NO_PADS:
             return blob
         key = (blob.name, blob.pads)
@@ -243,6 +256,11 @@ class Site:
             plain = Blob(blob.name, blob.value)
             self.graph.around[key] = self.layer("Pad", plain, part="padded", pad_param=settings)
         return self.graph.around[key]
+
+    def used(self, names: Iterable[str]) -> list[str]:
+        """Those that somebody reads, or that the net gives."""
+        required = self.graph.read | self.graph.outputs
+        return [name for name in names if name and name in required]
 
     # -- what it becomes -------------------------------------------------------------------------
 
@@ -280,10 +298,17 @@ class Site:
         layer = Layer(param, node.number, node.where, inputs, tuple(names))
         return graph.add(layer, bottoms, [array for array in arrays if array is not None])
 
+    @property
+    def reads_whole_numbers(self) -> bool:
+        """Whether layers make whole numbers that the node reads: 8 bits do not hold them."""
+        return any(self.graph.elements.get(name) in WHOLE for name in self.node.inputs)
+
     def _message(self, name: str, kind: str, settings: Mapping[str, Any]) -> LayerParameter:
         own = settings.keys() & CUSTOM_MESSAGES
         custom = [custom_message(message, settings[message]) for message in sorted(own)]
         known = {key: value for key, value in settings.items() if key not in own}
+        if self.in_float or self.reads_whole_numbers:
+            known["forward_with_float"] = True
         try:
             return LayerParameter(name=name, type=kind, custom_param=custom, **known)
         except (ValueError, TypeError) as error:

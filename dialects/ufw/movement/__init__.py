@@ -1,5 +1,6 @@
 """Layers that move data, repeat it, or interpolate between neighbours."""
 
+from dialects.ufw.movement.cast import CastOp
 from dialects.ufw.movement.pixels import (
     PadMode,
     PadModeAttr,
@@ -27,6 +28,7 @@ from dialects.ufw.movement.whole import (
 )
 
 __all__ = [
+    "CastOp",
     "ConcatOp",
     "DropoutOp",
     "FlattenOp",

@@ -35,6 +35,10 @@ func.func @main(%q: tensor<5x4x6x6xsi8, #quant.scale<0.5>>, %u: tensor<5x4x6x6xu
   %in = quant.quantize %f tops ["in"] : tensor<5x4x6x6xf32> -> tensor<5x4x6x6xsi8, #quant.scale<0.5>>
 // CHECK-NEXT: %out = quant.dequantize %u tops ["out"] : tensor<5x4x6x6xui8, #quant.scale<0.5>> -> tensor<5x4x6x6xf32>
   %out = quant.dequantize %u tops ["out"] : tensor<5x4x6x6xui8, #quant.scale<0.5>> -> tensor<5x4x6x6xf32>
+// CHECK-NEXT: %integers = quant.cast %f tops ["integers"] : tensor<5x4x6x6xf32> -> tensor<5x4x6x6xi32>
+  %integers = quant.cast %f tops ["integers"] : tensor<5x4x6x6xf32> -> tensor<5x4x6x6xi32>
+// CHECK-NEXT: %floats = quant.cast %integers tops ["floats"] : tensor<5x4x6x6xi32> -> tensor<5x4x6x6xf32>
+  %floats = quant.cast %integers tops ["floats"] : tensor<5x4x6x6xi32> -> tensor<5x4x6x6xf32>
 // CHECK-NEXT: %sigmoid = quant.pointwise "sigmoid" %f tops ["sigmoid"] : tensor<5x4x6x6xf32> -> tensor<5x4x6x6xf32>
   %sigmoid = quant.pointwise "sigmoid" %f tops ["sigmoid"] : tensor<5x4x6x6xf32> -> tensor<5x4x6x6xf32>
 // CHECK-NEXT: %tanh = quant.pointwise "tanh" %f tops ["tanh"] : tensor<5x4x6x6xf32> -> tensor<5x4x6x6xf32>
@@ -71,6 +75,8 @@ func.func @main(%q: tensor<5x4x6x6xsi8, #quant.scale<0.5>>, %u: tensor<5x4x6x6xu
   %greater = quant.binary gt %float_row, %f tops ["greater"] : tensor<1x4x6x6xf32>, tensor<5x4x6x6xf32> -> tensor<5x4x6x6xf32>
 // CHECK-NEXT: %select = quant.select %greater, %f, %float_row tops ["select"] : tensor<5x4x6x6xf32>, tensor<5x4x6x6xf32>, tensor<1x4x6x6xf32> -> tensor<5x4x6x6xf32>
   %select = quant.select %greater, %f, %float_row tops ["select"] : tensor<5x4x6x6xf32>, tensor<5x4x6x6xf32>, tensor<1x4x6x6xf32> -> tensor<5x4x6x6xf32>
+// CHECK-NEXT: %places = quant.constant <"0011", "int32", [2, 3]> tops ["places"] : tensor<2x3xi32>
+  %places = quant.constant <"0011", "int32", [2, 3]> tops ["places"] : tensor<2x3xi32>
 // CHECK-NEXT: %constant = quant.constant <"0011", "float32", [2, 3]> tops ["constant"] : tensor<2x3xf32>
   %constant = quant.constant <"0011", "float32", [2, 3]> tops ["constant"] : tensor<2x3xf32>
 // CHECK-NEXT: %wino = quant.conv %q weight <"0011", "int8", [8, 4, 4, 4]> pad [1, 1, 1, 1] shift 7 winograd true use_winograd true tops ["wino"] : tensor<5x4x6x6xsi8, #quant.scale<0.5>> -> tensor<5x8x6x6xui8, #quant.scale<0.5>>

@@ -60,6 +60,10 @@ func.func @main(%x: tensor<1x3x8x8xf32>, %q: tensor<1x3x8x8xsi8, #quant.scale<0.
   %reshape = ufw.reshape ["reshape"] %conv : (tensor<1x4x4x8xf32>) -> tensor<2x64xf32>
 // CHECK: ufw.permute ["permute"] %{{.*}} order [0, 2, 3, 1] : (tensor<1x4x4x8xf32>) -> tensor<1x4x8x4xf32>
   %permute = ufw.permute ["permute"] %conv order [0, 2, 3, 1] : (tensor<1x4x4x8xf32>) -> tensor<1x4x8x4xf32>
+// CHECK: ufw.cast ["integers"] %{{.*}} : (tensor<1x4x4x8xf32>) -> tensor<1x4x4x8xi32>
+  %integers = ufw.cast ["integers"] %conv : (tensor<1x4x4x8xf32>) -> tensor<1x4x4x8xi32>
+// CHECK: ufw.cast ["floats"] %{{.*}} : (tensor<1x4x4x8xi32>) -> tensor<1x4x4x8xf32>
+  %floats = ufw.cast ["floats"] %integers : (tensor<1x4x4x8xi32>) -> tensor<1x4x4x8xf32>
 // CHECK: ufw.silence [] %{{.*}}, %{{.*}} : tensor<1x5xf32>, tensor<2x64xf32>
   ufw.silence [] %fc, %reshape : tensor<1x5xf32>, tensor<2x64xf32>
   func.return

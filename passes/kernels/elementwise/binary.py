@@ -89,7 +89,7 @@ def beside_weights(b: TileBuilder, op: ConstantOp) -> SSAValue:
 
 
 def _words(op: ConstantOp) -> Array:
-    return np.ascontiguousarray(op.value.array, np.float32).view(np.uint32)
+    return np.ascontiguousarray(op.value.array).view(np.uint32)
 
 
 COMMUTES = ("add", "mul", "max", "min", "eq")

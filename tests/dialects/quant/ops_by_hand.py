@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from xdsl.dialects.builtin import ArrayAttr, StringAttr
+from xdsl.dialects.builtin import ArrayAttr, StringAttr, TensorType, i32
 from xdsl.ir import Attribute, Block
 
 from dialects.quant import compute, movement, types
@@ -24,6 +24,8 @@ def type_of(dtype: Any, shape: Sequence[int], scale: float = SCALE) -> Attribute
     """The tensor type of an array."""
     if dtype == np.float32:
         return types.float_tensor(shape)
+    if dtype == np.int32:
+        return TensorType(i32, shape)
     return types.int_tensor(shape, scale, dtype == np.uint8)
 
 

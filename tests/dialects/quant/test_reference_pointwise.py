@@ -162,6 +162,13 @@ def test_to_float_and_back(x: Array) -> None:
     assert result_of(compute.QuantizeOp, [ties], (5,), np.int8).tolist() == [0, 2, 0, 127, -128]
 
 
+def test_to_indices_and_back() -> None:
+    x = np.array([0, 1, 2.5, 3.4, 2**23 - 1, -7, 1e9], np.float32)
+    made = result_of(compute.CastOp, [x], (7,), np.int32)
+    assert made.tolist() == [0, 1, 2, 3, 2**23 - 1, 0, 2**23 - 1]
+    assert result_of(compute.CastOp, [made], (7,), np.float32).tolist() == made.tolist()
+
+
 # -- functions -------------------------------------------------------------------------------------
 
 

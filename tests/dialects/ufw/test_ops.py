@@ -71,6 +71,7 @@ SOUND: dict[str, tuple[Build, list[tuple[int, ...]]]] = {
         [(2, 4, 3)],
     ),
     "binary": (lambda x: ops.BinaryOp([x, x], T, BinaryKind.DIV), [(2, 4, 5, 7)]),
+    "cast": (lambda x: ops.CastOp(x, T, True), [(2, 4, 5, 7)]),
     "select": (lambda x: ops.SelectOp([x, x, x], T), [(2, 4, 5, 7)]),
     "parameter": (lambda x: ops.ParameterOp(T, floats(3, 1)), [(3, 1)]),
     "log_softmax": (lambda x: ops.LogSoftmaxOp(x, T, axis=2), [(2, 4, 5, 7)]),

@@ -8,16 +8,10 @@ import numpy as np
 from onnx import TensorProto
 
 from bmnetu.errors import InputFileError
-from bmnetu.frontend.onnx.graph import FLOATS, Blob, Site
+from bmnetu.frontend.onnx.graph import FLOATS, WHOLE, Blob, Site
 from bmnetu.frontend.onnx.node import Refusal
 from dialects.constant import Array
 from dialects.ufw.shapes import Shape, show
-
-WHOLE = {
-    TensorProto.INT8, TensorProto.INT16, TensorProto.INT32, TensorProto.INT64,
-    TensorProto.UINT8, TensorProto.UINT16, TensorProto.UINT32, TensorProto.UINT64,
-}  # fmt: skip
-"""Types of whole numbers; float32 holds those up to 2^24."""
 
 
 def identity(site: Site) -> Blob:

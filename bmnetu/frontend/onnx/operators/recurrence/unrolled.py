@@ -16,7 +16,7 @@ from dialects.constant import Array
 from dialects.quant.reductions.recurrent import GATES, STATES, Cell
 
 if TYPE_CHECKING:
-    from bmnetu.frontend.onnx.operators.recurrent import Direction
+    from bmnetu.frontend.onnx.operators.recurrence.recurrent import Direction
 
 MOST_STEPS = 64
 """So many steps are made into layers of their own."""
@@ -176,10 +176,8 @@ class Steps:
 
     def layer(self, kind: str, bottoms: Sequence[Blob], *arrays: Array, **settings: Any) -> Blob:
         self.count += 1
-        return self.site.layer(
-            kind, bottoms, *arrays, part=f"{self.word}{self.count}", forward_with_float=True,
-            **settings,
-        )  # fmt: skip
+        part = f"{self.word}{self.count}"
+        return self.site.layer(kind, bottoms, *arrays, part=part, **settings)
 
     def cut(self, x: Blob, axis: int, sizes: int | Sequence[int]) -> list[Blob]:
         """Pieces along an axis: so many of one size, or of these sizes."""

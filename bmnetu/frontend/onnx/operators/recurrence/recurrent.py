@@ -10,7 +10,7 @@ import numpy as np
 from bmnetu.errors import InputFileError
 from bmnetu.frontend.onnx.graph import Blob, Conversion, Made, Site
 from bmnetu.frontend.onnx.node import Refusal
-from bmnetu.frontend.onnx.operators.unrolled import Activations, Steps
+from bmnetu.frontend.onnx.operators.recurrence.unrolled import Activations, Steps
 from dialects.constant import Array
 from dialects.quant.reductions.recurrent import GATES, STATES, Cell
 from dialects.ufw.shapes import Shape, show
@@ -53,8 +53,7 @@ def recurrent(cell: Cell) -> Conversion:
         if len(x.shape) != 3:
             raise InputFileError(node.fault(f"its input is {show(x.shape)}, T x N x I is required"))
         _refuse_others(site, x.shape[0])
-        required = site.graph.read | site.graph.outputs
-        wanted = [name in required - {""} for name in node.outputs]
+        wanted = [bool(site.used([name])) for name in node.outputs]
         directions = _directions(site, cell, x.shape)
         made = [_direction(site, cell, x, each, wanted) for each in directions]
         return [
@@ -166,7 +165,7 @@ def _direction(
     resets_first = cell is Cell.GRU and not site.node.integer("linear_before_reset", 0)
     word = "backward" if d.backward else "forward"
     if resets_first or d.peepholes is not None or not d.activations.usual:
-        made = Steps(site, cell, d, word, resets_first).run(x)
+        made = Steps(replace(site, in_float=True), cell, d, word, resets_first).run(x)
         return _with_silence(site, made, wanted, word)
     kind, message = KINDS[cell]
     settings = {message: {"num_output": d.hidden.shape[1], "reverse": d.backward}}

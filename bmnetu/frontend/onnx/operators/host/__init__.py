@@ -1,0 +1,1 @@
+"""ONNX operators that become layers of the runtime's host library."""
