@@ -17,6 +17,8 @@ from torch_nets.weights import pictures, randomise
 PIXELS = (0.0, 1.0)
 NORMALISED = (-2.1, 2.6)
 SYMMETRIC = (-1.0, 1.0)
+FUSED_ATTENTION = True
+"""Whether attention is one function of PyTorch's, which old operator sets do not have."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,9 @@ def _segmenter(name: str) -> nn.Module:
 
 def _timm(name: str) -> nn.Module:
     import timm
+    from timm.layers import set_fused_attn
 
+    set_fused_attn(FUSED_ATTENTION)
     return timm.create_model(name, pretrained=False)
 
 
