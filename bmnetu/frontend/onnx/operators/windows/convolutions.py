@@ -14,7 +14,7 @@ from bmnetu.frontend.onnx.chain import Chain
 from bmnetu.frontend.onnx.file import MAX_NUMBERS
 from bmnetu.frontend.onnx.graph import Blob, Site
 from bmnetu.frontend.onnx.node import Node, Refusal
-from bmnetu.frontend.onnx.operators.windows import Ends, Window, pads_of, shared, windows_of
+from bmnetu.frontend.onnx.operators.windows.windows import Ends, Window, pads_of, shared, windows_of
 from dialects.constant import Array
 from dialects.ufw.shapes import Shape, show
 

@@ -14,7 +14,7 @@ from xdsl.utils.exceptions import VerifyException
 from bmnetu.frontend.onnx.chain import Chain
 from bmnetu.frontend.onnx.graph import Blob, Site
 from bmnetu.frontend.onnx.node import Refusal
-from bmnetu.frontend.onnx.operators.windows import Window
+from bmnetu.frontend.onnx.operators.windows.windows import Window
 from dialects.ufw import shapes
 from dialects.ufw.shapes import Shape
 
