@@ -243,10 +243,10 @@ def test_python_takes_an_onnx_too(tmp_path: Path) -> None:
 def test_command_lines_say_what_is_wrong(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    model = Net([node("Celu", "x", "y")]).write(tmp_path)
+    model = Net([node("Hardmax", "x", "y")]).write(tmp_path)
     out = tmp_path / "out"
     assert main([f"-model={model}", f"-outdir={out}"]) == 4
-    assert f'bmnetu: error: {model}:1: node "Celu_y" (Celu): this' in capsys.readouterr().err
+    assert f'bmnetu: error: {model}:1: node "Hardmax_y" (Hardmax): this' in capsys.readouterr().err
     model.write_bytes(b"nonsense")
     assert main([f"-model={model}", f"-outdir={out}", "-mode=GenUmodel"]) == 3
     assert main(["-model=net.prototxt", f"-outdir={out}"]) == 2
@@ -270,10 +270,11 @@ def test_what_pytorch_exported(tmp_path: Path) -> None:
         inputs = {name: stored(folder, f"input_{i}") for i, name in enumerate(names)}
         found = by_bmnetu(network, inputs)
         for i, output in enumerate(model.graph.output):
-            expected = stored(folder, f"output_{i}")
+            with np.errstate(over="ignore"):  # some nets are of float64
+                expected = stored(folder, f"output_{i}").astype(np.float32)
             np.testing.assert_allclose(found[output.name], expected, rtol=1e-3, atol=1e-5)
         equal.append(folder.name)
-    assert len(equal) == 93
+    assert len(equal) == 112
 
 
 def stored(folder: Path, name: str) -> Array:
