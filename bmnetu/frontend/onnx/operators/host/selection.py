@@ -60,9 +60,9 @@ def top_k(site: Site) -> Made:
     node, x = site.node, site.blob(0)
     axis = site.axis(node.integer("axis", -1), len(x.shape))
     counts = (node.integer("k", 0),) if node.opset < 10 else site.integers("k", 1) or ()
-    k, largest = counts[0], node.integer("largest", 1)
-    if len(counts) != 1 or not 0 < k <= x.shape[axis]:
+    if len(counts) != 1 or not 0 < counts[0] <= x.shape[axis]:
         raise Refusal(f"k is {list(counts)} of {x.shape[axis]} numbers")
+    k, largest = counts[0], node.integer("largest", 1)
     wanted = [bool(site.used([name])) for name in node.outputs]
     if not largest:
         x = power_layer(site, x, "negated", scale=-1.0)
