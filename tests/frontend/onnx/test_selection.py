@@ -89,6 +89,25 @@ NETS = {
         [node("ArgMax", "x", "i", axis=1), node("Sub", "i three", "j"),
          node("GatherElements", "x j", "y", axis=1)],
         {"three": np.array(3)}),
+    "many known rows": Net(
+        [node("Gather", "x i", "y", axis=1)],
+        {"i": np.random.default_rng(2).integers(-40, 40, (20, 30))}, {"x": (2, 40, 3)}),
+    "known elements of two dimensions": Net(
+        [node("GatherND", "x i", "y")], {"i": np.random.default_rng(2).integers(-2, 2, (4, 5, 2))},
+        {"x": (2, 3, 4)}),
+    "elements of two dimensions": Net(
+        [node("ArgMax", "x", "i", axis=1), node("Sub", "i five", "j"),
+         node("Concat", "i j", "both", axis=1), node("Transpose", "both", "places", perm=[0, 2, 1]),
+         node("GatherND", "v places", "y")],
+        {"five": np.array(5)}, {"x": (2, 5, 3), "v": (5, 7, 2)}),
+    "rows of each image": Net(
+        [node("TopK", "s k", "_v i", axis=1), node("Unsqueeze", "i last", "places"),
+         node("GatherND", "x places", "y", batch_dims=1)],
+        {"k": ints(3), "last": ints(-1)}, {"s": (2, 5), "x": (2, 5, 4)}),
+    "numbers of each row of each image": Net(
+        [node("TopK", "s k", "_v i", axis=2), node("Unsqueeze", "i last", "places"),
+         node("GatherND", "x places", "y", batch_dims=2)],
+        {"k": ints(3), "last": ints(-1)}, {"s": (2, 4, 5), "x": (2, 4, 5)}),
     "a head without suppression": yolo_head(),
 }  # fmt: skip
 
@@ -165,7 +184,7 @@ REFUSED = {
         Net([node("ReduceMax", "x", "m"), node("Reshape", "m one", "r"),
              node("Cast", "r", "k", to=7), node("TopK", "x k", "y z")], {"one": ints(1)}),
         'its input "k" is not a constant'),
-    "k is too large": (top_k(8), "k is [8] of 7 numbers"),
+    "k is too large": (top_k(8), "k is 8 of 7 numbers"),
     "no boxes": (suppression(0), "max_output_boxes_per_class is 0"),
     "elements of five dimensions": (
         Net([node("ArgMax", "x", "i", axis=1), node("GatherElements", "x i", "y", axis=1)],

@@ -75,6 +75,7 @@ OPERATORS: dict[str, Operator] = {
     "GlobalMaxPool": Operator(poolings.global_max_pool),
     "Greater": Operator(arithmetic.of_two("GT"), (2, 2), integers=True),
     "GreaterOrEqual": Operator(arithmetic.of_two("GE"), (2, 2), integers=True),
+    "GatherND": Operator(selection.gather_nd, (2, 2), integers=True),
     "GridSample": Operator(sampling.grid_sample, (2, 2)),
     "GroupNormalization": Operator(normalisations.group_normalization, (3, 3)),
     "Identity": Operator(movement.identity, integers=True),
