@@ -14,6 +14,7 @@ ONE_SHAPE = "bring all operands to one shape, or one of them to N x C x 1 x 1"
 PADS = "give its pads as numbers, not as auto_pad, and smaller than the kernel"
 WEIGHTS = "its weights have to be constants in the file: export with do_constant_folding=True"
 AXES = "bring the axes to height and width with unsqueeze and permute"
+SLICES = "write to slices, as x[:, 2:5] = y does; else " + HEADS
 OWN_DOMAIN = (
     "export with ONNX's own operators only: no custom ones, and no file that ONNX Runtime has"
     " optimised or quantised"
@@ -33,6 +34,7 @@ ADVICE: dict[str, str] = {
     "ConvInteger": FLOAT,
     "ConvTranspose": WEIGHTS,
     "DequantizeLinear": FLOAT,
+    "Div": "of whole numbers: by one constant, or as floats",
     "Dropout": EVAL,
     "DynamicQuantizeLinear": FLOAT,
     "Einsum": "write it as matmul, reshape and transpose",
@@ -42,6 +44,7 @@ ADVICE: dict[str, str] = {
     "GatherElements": HEADS,
     "GatherND": HEADS,
     "Gemm": "transpose A before it; of two tensors: " + HOST,
+    "GRU": "export it as torch.nn.GRU computes it, with linear_before_reset = 1",
     "Greater": FIXED,
     "GreaterOrEqual": FIXED,
     "If": FIXED,
@@ -51,6 +54,7 @@ ADVICE: dict[str, str] = {
     "LpPool": PADS,
     "MatMul": "of two tensors, as in attention: " + HOST,
     "MatMulInteger": FLOAT,
+    "Mod": "of whole numbers by one constant",
     "Max": ONE_SHAPE,
     "MaxPool": PADS + "; its indices are for a MaxUnpool alone",
     "MaxUnpool": "give it the size of its MaxPool's input",
@@ -79,8 +83,8 @@ ADVICE: dict[str, str] = {
     "Resize": "give it sizes, not scales; align_corners=False",
     "RoiAlign": HEADS,
     "Scan": FIXED,
-    "ScatterElements": HEADS,
-    "ScatterND": HEADS,
+    "ScatterElements": SLICES,
+    "ScatterND": SLICES,
     "Shape": FIXED,
     "Size": FIXED,
     "Slice": "steps over height and width: max_pool2d(x, 1, step)",

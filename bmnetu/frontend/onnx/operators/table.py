@@ -19,10 +19,10 @@ from bmnetu.frontend.onnx.operators import (
     quantised,
     reductions,
     resize,
-    whole,
 )
 from bmnetu.frontend.onnx.operators.einsum import einsum
 from bmnetu.frontend.onnx.operators.host import sampling, selection
+from bmnetu.frontend.onnx.operators.indices import scatter, whole
 from bmnetu.frontend.onnx.operators.recurrence.recurrent import recurrent
 from bmnetu.plugins import plugins
 from dialects.functions import ROWS, Function
@@ -121,6 +121,8 @@ OPERATORS: dict[str, Operator] = {
     "Reshape": Operator(movement.reshape, (2, 2), integers=True),
     "Resize": Operator(resize.resize, (1, 4)),
     "RoiAlign": Operator(sampling.roi_align, (3, 3), integers=True),
+    "ScatterElements": Operator(scatter.scatter_elements, (3, 3), integers=True),
+    "ScatterND": Operator(scatter.scatter_nd, (3, 3), integers=True),
     "Sign": Operator(functions.composed(arithmetic.SIGN)),
     "Slice": Operator(indexing.slices, (1, 5), integers=True),
     "Softmax": Operator(normalisations.softmax("Softmax")),
