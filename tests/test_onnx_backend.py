@@ -21,8 +21,8 @@ def test_every_one_is_equal_or_refused(sample: list[Case]) -> None:
     found = {case.name: tried(case, opt=1) for case in sample}
     counts = Counter(outcome for outcome, _ in found.values())
     assert {name: each for name, each in found.items() if each[0] not in GOOD} == {}
-    assert counts[EQUAL] > 8, "the sample has tests that compile"
-    assert counts[REFUSED] > 8
+    assert counts[EQUAL] > 40, "most of them compile"
+    assert counts[REFUSED] < 10
 
 
 def test_a_wrong_number_is_seen(sample: list[Case]) -> None:

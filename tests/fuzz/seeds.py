@@ -130,6 +130,14 @@ def onnx_nets() -> list[Net]:
              node("Add", "a x", "s"), node("Transpose", "s", "t", perm=[0, 2, 3, 1]),
              node("Sigmoid", "t", "u"), node("Concat", "t u", "v", axis=3),
              node("GlobalAveragePool", "v", "y")]),
+        Net([node("ConvTranspose", "x w", "c", strides=[2, 2], pads=[1, 0, 1, 0],
+                  output_padding=[1, 0]),
+             node("AveragePool", "c", "a", kernel_shape=[3, 2], dilations=[2, 1], ceil_mode=1),
+             node("Resize", "a - scales", "r", mode="linear"),
+             node("LpPool", "r", "l", kernel_shape=[2, 2], auto_pad="SAME_LOWER"),
+             node("Resize", "l - - sizes", "y", mode="cubic")],
+            {"w": numbers(3, 4, 3, 3), "scales": np.array([1, 1, 2, 0.75], np.float32),
+             "sizes": np.array([2, 4, 9, 11])}),
     ]  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from bmnetu.frontend import Network
 from bmnetu.frontend.prototxt.inputs import INPUT_TYPES
 from bmnetu.frontend.ufw_pb2 import LayerParameter, NetParameter
 from dialects.host.base import HostOp
+from dialects.ufw.activation import PointwiseOp
 from dialects.ufw.facts import CarriesOn, JoinsOperands, PassesOn
 from dialects.ufw.layer import LayerOp, shape_of
 from dialects.ufw.movement import CastOp
@@ -47,7 +48,8 @@ class FloatNet:
         if not keep_bn:
             UfwFoldBatchNormPass().apply(Context(), network.module)
         fused = fuse_functions(self.function)
-        messages |= {op: function_message(op) for op in fused.values()}
+        messages |= {new: _of_fused(new, messages[op]) for op, new in fused.items()
+                     if isinstance(op, LayerOp) and op.top_names == new.top_names}  # fmt: skip
         parts: dict[Node, Node] = {**fused}
         self.layers: dict[LayerOp, LayerParameter] = {
             op: messages[op] for op in _layers(self.function)
@@ -118,8 +120,18 @@ class FloatNet:
 
     @cached_property
     def makers(self) -> dict[SSAValue, LayerParameter]:
-        """The message of the layer that makes a blob; none for inputs."""
-        return {value: param for op, param in self.layers.items() for value in op.results}
+        """The message of the layer that makes a blob, of Input layers too."""
+        found = {value: self._kept[value] for value in self.function.body.block.args}
+        return found | {value: param for op, param in self.layers.items() for value in op.results}
+
+
+def _of_fused(new: PointwiseOp, message: LayerParameter) -> LayerParameter:
+    """The message of layers that became one, held in 8 bits as the last one's says."""
+    found = function_message(new)
+    for name in ("th_strategy", "th_scale", "threshold"):
+        if message.HasField(name):
+            setattr(found, name, getattr(message, name))
+    return found
 
 
 def messages_of(network: Network) -> dict[Node, LayerParameter]:

@@ -6,7 +6,7 @@ how large its result is, up to a size that takes seconds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from typing import Any
 
@@ -54,6 +54,12 @@ NUMBERS_OF_PRODUCT = 1 << 24
 
 NEW_ALONE = ("DequantizeLinear", "QuantizeLinear")
 """Operators that the package computes of new operator sets alone, as they were in old ones."""
+MISTAKEN: Mapping[str, Callable[[Node], bool]] = {
+    "AveragePool": lambda node: bool(node.integer("ceil_mode", 0)),
+    "ConvTranspose": lambda node: node.integer("group", 1) != 1,
+    "LRN": lambda node: True,
+}
+"""What the package computes wrongly."""
 
 RANDOM = {
     "Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform",
@@ -93,6 +99,8 @@ def _check(node: Node, inputs: Inputs, limit: int) -> None:
     training = node.op == "Dropout" and len(inputs) > 2 and inputs[2] is not None
     if node.op in RANDOM or (training and np.any(inputs[2])):
         raise Refusal("it gives other numbers at every run")
+    if node.op in MISTAKEN and MISTAKEN[node.op](node):
+        raise Refusal("its inputs are constants, and the onnx package computes it wrongly")
     for each in node.proto.attribute:
         if each.type in (AttributeProto.GRAPH, AttributeProto.GRAPHS):
             raise Refusal("it has a graph of its own")

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -14,23 +14,18 @@ RECURRENT = nn.RNNBase
 TRANSPOSED = nn.modules.conv._ConvTransposeNd
 LAYERS = (nn.modules.conv._ConvNd, nn.Linear)
 RELU_GAIN = 2.0
-FITTED: set[nn.Module] = set()
-"""The layers whose weights are scaled already: some nets call a layer more than once."""
 
 
 def pictures(shape: Sequence[int], low: float, high: float, seed: int) -> Tensor:
     """Smooth colours, and noise on them, from ``low`` to ``high``."""
     made = torch.Generator().manual_seed(seed)
     batch, channels, *sizes = shape
-    flat = (batch, channels, *sizes) if len(sizes) == 2 else (batch, channels, sizes[-1], 1)
-    found = torch.zeros(flat)
+    mode = ("linear", "bilinear", "trilinear")[len(sizes) - 1]
+    found = torch.zeros(tuple(shape))
     for cells in (2, 5, 11, 29):
-        coarse = torch.randn((batch, channels, cells, cells), generator=made)
-        found += nn.functional.interpolate(coarse, flat[2:], mode="bilinear") * (2 / cells) ** 0.5
-    found += 0.1 * torch.randn(flat, generator=made)
-    if len(sizes) == 3:
-        found = found[:, :, None].squeeze(-1).reshape(batch, channels, 1, sizes[-1], 1)
-        found = found.expand(shape).clone() + 0.3 * torch.randn(tuple(shape), generator=made)
+        coarse = torch.randn((batch, channels, *([cells] * len(sizes))), generator=made)
+        found += nn.functional.interpolate(coarse, sizes, mode=mode) * (2 / cells) ** 0.5
+    found += 0.1 * torch.randn(tuple(shape), generator=made)
     rows = found.reshape(batch, -1)
     lowest, highest = rows.amin(1, keepdim=True), rows.amax(1, keepdim=True)
     scaled = (rows - lowest) / (highest - lowest)
@@ -70,22 +65,26 @@ def _fit_norm(norm: nn.Module, inputs: tuple[Tensor]) -> None:
     norm.running_var.copy_((variance * spread).clamp(min=1e-3))
 
 
-def _fit_layer(layer: nn.Module, inputs: tuple[Tensor], outputs: Tensor) -> Tensor | None:
-    """A layer's weights so that its results deviate by 1: gates then neither open nor close for
-    good."""
-    if layer in FITTED:
-        return None
-    FITTED.add(layer)
-    deviation = outputs.std()
-    layer.weight.div_(deviation)
-    return layer.forward(*inputs)
+def _layer_fitter() -> Callable[[nn.Module, tuple[Tensor], Tensor], Tensor | None]:
+    """Scales a layer's weights so that its results deviate by 1: gates then neither open nor close
+    for good. Once, as some nets call a layer more often."""
+    fitted: set[nn.Module] = set()
+
+    def fit(layer: nn.Module, inputs: tuple[Tensor], outputs: Tensor) -> Tensor | None:
+        if layer in fitted:
+            return None
+        fitted.add(layer)
+        layer.weight.div_(outputs.std())
+        return layer.forward(*inputs)
+
+    return fit
 
 
 def randomise(net: nn.Module, inputs: Sequence[Tensor], seed: int = 0) -> None:
     """Weights by Kaiming, then fitted to the inputs layer by layer."""
     torch.manual_seed(seed)
     net.eval()
-    FITTED.clear()
+    fit_layer = _layer_fitter()
     with torch.no_grad():
         for module in net.modules():
             for key, value in module.named_parameters(recurse=False):
@@ -95,7 +94,7 @@ def randomise(net: nn.Module, inputs: Sequence[Tensor], seed: int = 0) -> None:
             each.register_forward_pre_hook(_fit_norm)
             for each in net.modules() if isinstance(each, BATCH_NORMS)
         ] + [
-            each.register_forward_hook(_fit_layer)
+            each.register_forward_hook(fit_layer)
             for each in net.modules()
             if isinstance(each, LAYERS) and each.weight.requires_grad
         ]  # fmt: skip

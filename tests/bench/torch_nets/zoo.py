@@ -17,6 +17,8 @@ from torch_nets.weights import pictures, randomise
 PIXELS = (0.0, 1.0)
 NORMALISED = (-2.1, 2.6)
 SYMMETRIC = (-1.0, 1.0)
+FUSED_ATTENTION = True
+"""Whether attention is one function of PyTorch's, which old operator sets do not have."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,10 @@ def _yes() -> bool:
     return True
 
 
+LIBRARIES: list[torch.library.Library] = []
+"""What is registered is there as long as these are."""
+
+
 def prepare() -> None:
     """Registers what torchvision's extension would, where that cannot be loaded."""
     if not hasattr(torch.ops.torchvision, "nms"):
@@ -63,7 +69,7 @@ def prepare() -> None:
         for name in ("nms", "qnms"):
             library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         library.impl("nms", _nms, "CPU")
-        prepare.held = library  # type: ignore[attr-defined]
+        LIBRARIES.append(library)
         import torchvision
 
         torchvision.extension._has_ops = _yes
@@ -127,7 +133,9 @@ def _segmenter(name: str) -> nn.Module:
 
 def _timm(name: str) -> nn.Module:
     import timm
+    from timm.layers import set_fused_attn
 
+    set_fused_attn(FUSED_ATTENTION)
     return timm.create_model(name, pretrained=False)
 
 
@@ -146,8 +154,7 @@ def _yolo(name: str) -> nn.Module:
     from ultralytics.nn.modules import C2f
     from ultralytics.nn.modules.head import Detect, RTDETRDecoder
 
-    task = "detect" if "-" not in name else {"seg": "segment", "pose": "pose"}.get(name[-3:])
-    task = "pose" if name.endswith("pose") else task or "detect"
+    task = {"seg": "segment", "pose": "pose"}.get(name.rpartition("-")[2], "detect")
     net = YOLO(f"{name}.yaml", task=task).model.float().eval()
     for module in net.modules():
         if isinstance(module, (Detect, RTDETRDecoder)):

@@ -99,6 +99,9 @@ def branch(value: float) -> Any:
          "SequenceConstruct"),
         ([node("FusedNorm", "c", "k", domain="com.microsoft")], C, "this operator cannot be"),
         ([node("Normalizer", "c", "k", domain="ai.onnx.ml")], C, "this operator cannot be"),
+        ([node("LRN", "c", "k", size=3)], C, "the onnx package computes it wrongly"),
+        ([node("AveragePool", "c", "k", kernel_shape=[1, 1], ceil_mode=1)], C, "wrongly"),
+        ([node("ConvTranspose", "c w", "k", group=3)], {**C, "w": numbers(3, 1, 1, 1)}, "wrongly"),
         ([node("Det", "c", "k")], {"c": numbers(3, 3, 0)}, "cannot be computed"),
     ],
 )  # fmt: skip

@@ -109,6 +109,29 @@ def test_resizes(tmp_path: Path, net: Net, opt: int) -> None:
     equal(by_npu(tmp_path, net, inputs, opt), expected)
 
 
+@settings(LAWS, max_examples=200)
+@given(
+    size=st.integers(2, 40),
+    scale=st.one_of(
+        st.tuples(st.integers(1, 12), st.integers(1, 8)).map(lambda pair: pair[0] / pair[1]),
+        st.floats(0.3, 3),
+    ),
+    transformation=st.sampled_from(TRANSFORMATIONS[:4] + TRANSFORMATIONS[5:]),
+    rounding=st.sampled_from(ROUNDINGS),
+)
+def test_the_nearest_element_is_a_matter_of_rounding(
+    tmp_path: Path, size: int, scale: float, transformation: str, rounding: str
+) -> None:
+    """Many positions lie in the middle of two elements."""
+    net = resize((1, 1, 2, size), floats(1, 1, 1, scale), nearest_mode=rounding,
+                 coordinate_transformation_mode=transformation)  # fmt: skip
+    network = loaded(tmp_path, net)
+    assume(not isinstance(network, str))
+    assert not isinstance(network, str)
+    inputs = inputs_of(net)
+    equal(by_bmnetu(network, inputs), by_runtime(net, inputs))
+
+
 @pytest.mark.parametrize("scales", [(2, 2), (3, 2), (0.5, 1), (1.5, 2.25), (0.4, 0.7)])
 @pytest.mark.parametrize("mode", ["nearest", "linear"])
 def test_before_operator_set_11(

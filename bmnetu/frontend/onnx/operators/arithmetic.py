@@ -32,7 +32,7 @@ def subtract(site: Site) -> Blob:
 
 def _sum(site: Site, factor: float) -> Blob:
     """``a + factor b``."""
-    a, b = _operands(site)
+    a, b = _operands(site, mask=True)
     if not isinstance(a, Blob):
         assert isinstance(b, Blob)
         return linear(site, b, np.float32(factor), a)
@@ -139,7 +139,7 @@ def of_two(operation: str) -> Conversion:
     """The conversion of a comparison, or of what is computed of 0 and 1 as one."""
 
     def convert(site: Site) -> Blob:
-        a, b = _operands(site)
+        a, b = _operands(site, mask=True)
         for x, y, inversed in ((a, b, False), (b, a, True)):
             if isinstance(x, Blob) and not isinstance(y, Blob) and y.size == 1 \
                     and y.ndim <= len(x.shape):  # fmt: skip
@@ -225,9 +225,9 @@ def _of_all(site: Site, operation: str, settings: dict[str, object], part: str =
     return found
 
 
-def _operands(site: Site) -> tuple[Blob | Array, Blob | Array]:
+def _operands(site: Site, mask: bool = False) -> tuple[Blob | Array, Blob | Array]:
     """Both operands: blobs, and constants as float32."""
-    a, b = (_operand(site, i) for i in (0, 1))
+    a, b = (_operand(site, i, mask) for i in (0, 1))
     if not isinstance(a, Blob) and not isinstance(b, Blob):
         raise Refusal("both its inputs are constants")
     axis = site.node.integer("axis", -1)
@@ -241,11 +241,12 @@ def _operands(site: Site) -> tuple[Blob | Array, Blob | Array]:
     return a, b.reshape(*b.shape, *(1,) * behind)
 
 
-def _operand(site: Site, index: int) -> Blob | Array:
+def _operand(site: Site, index: int, mask: bool) -> Blob | Array:
+    """``mask``: infinite numbers of a constant are very large ones."""
     found = site.either(index)
     if isinstance(found, Blob):
         return found
-    return site.floats(bounded(found), site.node.inputs[index])
+    return site.floats(bounded(found) if mask else found, site.node.inputs[index])
 
 
 def linear(

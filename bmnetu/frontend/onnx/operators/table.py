@@ -8,22 +8,20 @@ from bmnetu.errors import UsageError
 from bmnetu.frontend.onnx.graph import Conversion
 from bmnetu.frontend.onnx.operators import (
     arithmetic,
-    convolutions,
     functions,
     indexing,
     movement,
     normalisations,
     padding,
-    poolings,
     products,
     quantised,
     reductions,
-    resize,
 )
 from bmnetu.frontend.onnx.operators.einsum import einsum
 from bmnetu.frontend.onnx.operators.host import sampling, selection
 from bmnetu.frontend.onnx.operators.indices import scatter, whole
 from bmnetu.frontend.onnx.operators.recurrence.recurrent import recurrent
+from bmnetu.frontend.onnx.operators.windows import convolutions, poolings, resize
 from bmnetu.plugins import plugins
 from dialects.functions import ROWS, Function
 from dialects.quant.reductions.recurrent import Cell

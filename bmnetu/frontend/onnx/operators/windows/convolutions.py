@@ -14,9 +14,8 @@ from bmnetu.frontend.onnx.chain import Chain
 from bmnetu.frontend.onnx.file import MAX_NUMBERS
 from bmnetu.frontend.onnx.graph import Blob, Site
 from bmnetu.frontend.onnx.node import Node, Refusal
-from bmnetu.frontend.onnx.operators.windows import Ends, Window, pads_of, shared, windows_of
+from bmnetu.frontend.onnx.operators.windows.windows import Ends, Window, pads_of, shared, windows_of
 from dialects.constant import Array
-from dialects.ufw.deconvolution import from_stored
 from dialects.ufw.shapes import Shape, show
 
 MOST_AXES = 3
@@ -122,7 +121,7 @@ def _numbers(values: Sequence[int]) -> list[int]:
 
 
 def transposed_convolution(site: Site) -> Blob:
-    """A Deconvolution; of three axes a Convolution of the input with zeros between its elements."""
+    """A Deconvolution; over time, height and width one of each frame, and one over time."""
     x, weight, bias = site.blob(0), site.weights(1), site.coefficients(2)
     kernel, group = _kernel(site.node, x.shape, weight), site.node.integer("group", 1)
     if x.shape[1] != weight.shape[0] or group < 1 or x.shape[1] % group:
@@ -132,14 +131,12 @@ def transposed_convolution(site: Site) -> Blob:
     windows = _spread_windows(site.node, x.shape[2:], kernel)
     chain = Chain(site, x.shape)
     if len(windows) == MOST_AXES:
-        _zeros_between(chain, windows)
-        flipped = np.flip(from_stored(weight, group), axis=tuple(range(2, weight.ndim)))
-        _convolved(chain, [_backward(w) for w in windows], np.ascontiguousarray(flipped), bias)
+        _frame_by_frame(chain, windows, weight, bias, group)
         return chain.run(x)
     if len(windows) == 1:
         windows, weight = [Window.whole(1), *windows], weight[:, :, None]
         chain.reshape((*x.shape[:2], 1, x.shape[2]))
-    _deconvolved(chain, windows, weight, bias)
+    _deconvolved(chain, windows, weight, bias, group)
     chain.reshape((*chain.shape[:2], *chain.shape[-len(kernel) :]))
     return chain.run(x)
 
@@ -186,11 +183,11 @@ def _cut_ends(
 
 
 def _deconvolved(
-    chain: Chain, windows: Sequence[Window], weight: Array, bias: Array | None
+    chain: Chain, windows: Sequence[Window], weight: Array, bias: Array | None, group: int
 ) -> None:
     """A Deconvolution with weights [C, M / group, kh, kw]; zeros around its result come from zeros
     around its kernel."""
-    group, more = chain.site.node.integer("group", 1), [(0, 0), (0, 0)]
+    more = [(0, 0), (0, 0)]
     grown: list[Window] = []
     for window in windows:
         first, last = (max(-(n // window.dilation), 0) for n in (window.before, window.after))
@@ -216,24 +213,20 @@ def _deconvolved(
     chain.layer("deconv", shape, "Deconvolution", weight, bias, convolution_param=settings)
 
 
-def _zeros_between(chain: Chain, windows: Sequence[Window]) -> None:
-    """``stride - 1`` zeros behind each element."""
-    strides = [window.stride for window in windows]
-    if max(strides) == 1:
-        return
-    n, channels, *sizes = chain.shape
-    apart = [n for size in sizes for n in (size, 1)]
-    pads = [n for stride in strides for n in (0, 0, 0, stride - 1)]
-    chain.reshape((n, channels, *apart))
-    spread = [n for size, stride in zip(sizes, strides, strict=True) for n in (size, stride)]
-    chain.layer("zeros", (n, channels, *spread), "Pad", pad_param={"pad": pads})
-    chain.reshape((n, channels, *(n * s for n, s in zip(sizes, strides, strict=True))))
-
-
-def _backward(window: Window) -> Window:
-    """The windows of the convolution that gives what a transposed one does, over the input with its
-    zeros between."""
-    size = window.size * window.stride
-    before = window.extent - 1 - window.before
-    after = window.count - 1 + window.extent - size - before
-    return Window(size, window.kernel, 1, window.dilation, before, after, window.count)
+def _frame_by_frame(
+    chain: Chain, windows: Sequence[Window], weight: Array, bias: Array | None, group: int
+) -> None:
+    """A Deconvolution of each frame, whose results are the steps of the kernel along the time, and
+    one along the time that adds these up. ``weight`` is [C, M / group, kt, kh, kw]."""
+    n, channels, frames, *maps = chain.shape
+    steps, outputs = weight.shape[2], weight.shape[1] * group
+    chain.permute("frames", (0, 2, 1, 3, 4))
+    chain.reshape((n * frames, channels, *maps))
+    flat = weight.reshape(channels, -1, *weight.shape[3:])
+    _deconvolved(chain, windows[1:], flat, None, group)
+    maps = chain.shape[2:]
+    chain.reshape((n, frames, outputs * steps, prod(maps)))
+    chain.permute("steps", (0, 2, 1, 3))
+    each = np.tile(np.eye(steps, dtype=np.float32), (outputs, 1))[:, None, :, None]
+    _deconvolved(chain, [windows[0], Window.whole(prod(maps))], each, bias, outputs)
+    chain.reshape((n, outputs, windows[0].count, *maps))

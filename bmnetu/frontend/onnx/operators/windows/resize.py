@@ -15,7 +15,7 @@ from bmnetu.errors import InputFileError
 from bmnetu.frontend.onnx.chain import Chain
 from bmnetu.frontend.onnx.graph import Blob, Site
 from bmnetu.frontend.onnx.node import Node, Refusal
-from bmnetu.frontend.onnx.operators.positions import (
+from bmnetu.frontend.onnx.operators.windows.positions import (
     CLOSE,
     LAYERS,
     LINEAR,

@@ -12,8 +12,8 @@ from bmnetu.errors import InputFileError
 from bmnetu.frontend.onnx.chain import Chain
 from bmnetu.frontend.onnx.graph import NO_PADS, Blob, Site
 from bmnetu.frontend.onnx.node import Refusal
-from bmnetu.frontend.onnx.operators.pooled import Kind, pooled, settings_of
-from bmnetu.frontend.onnx.operators.windows import Window, windows_of
+from bmnetu.frontend.onnx.operators.windows.pooled import Kind, pooled, settings_of
+from bmnetu.frontend.onnx.operators.windows.windows import Window, windows_of
 from dialects.ufw.shapes import Shape, show
 
 

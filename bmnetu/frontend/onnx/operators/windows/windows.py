@@ -39,6 +39,11 @@ class Window:
         return self.dilation * (self.kernel - 1) + 1
 
     @property
+    def end(self) -> int:
+        """Where the last window ends, from the axis' first element on."""
+        return (self.count - 1) * self.stride + self.extent - self.before
+
+    @property
     def changes_nothing(self) -> bool:
         return self == Window.whole(self.size)
 

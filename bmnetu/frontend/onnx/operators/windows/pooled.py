@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from itertools import product
 from math import gcd, prod
 from typing import Any
 
@@ -13,9 +14,12 @@ from xdsl.utils.exceptions import VerifyException
 from bmnetu.frontend.onnx.chain import Chain
 from bmnetu.frontend.onnx.graph import Blob, Site
 from bmnetu.frontend.onnx.node import Refusal
-from bmnetu.frontend.onnx.operators.windows import Window
+from bmnetu.frontend.onnx.operators.windows.windows import Window
 from dialects.ufw import shapes
 from dialects.ufw.shapes import Shape
+
+MOST_PHASES = 64
+"""Poolings of one axis with a dilation."""
 
 
 class Kind(Enum):
@@ -32,11 +36,6 @@ class Kind(Enum):
     @property
     def name_in_pooling(self) -> str:
         return "AVE" if self is Kind.MEAN_OF_ALL else self.value
-
-    @property
-    def may_pad(self) -> bool:
-        """Whether more zeros behind the map change nothing."""
-        return self is not Kind.MEAN
 
 
 def pooled(chain: Chain, kind: Kind, windows: Sequence[Window]) -> None:
@@ -91,8 +90,7 @@ def settings_of(
     if any(window.dilation > 1 and window.kernel > 1 for window in both):
         return None
     kernel, stride = [w.kernel for w in both], [w.stride for w in both]
-    pads = [pad for w in both for pad in (w.before, _after(w) if kind.may_pad else w.after)]
-    for ceil in (False, True):
+    for pads, ceil in product(_pads(kind, both), (False, True)):
         try:
             found = shapes.pooling(shape, kernel, stride, pads, ceil)
         except VerifyException:
@@ -108,10 +106,15 @@ def settings_of(
     return None
 
 
-def _after(window: Window) -> int:
-    """Zeros at the end so that the last window just reaches their end."""
-    end = (window.count - 1) * window.stride + window.extent - window.before
-    return max(end - window.size, 0)
+def _pads(kind: Kind, windows: Sequence[Window]) -> list[list[int]]:
+    """Pads (top, bottom, left, right) with which a Pooling may have these windows: their own ones,
+    and such that the last window just reaches their end, where more zeros change nothing."""
+    own = [pad for w in windows for pad in (w.before, w.after)]
+    fitted = [pad for w in windows for pad in (w.before, max(w.end - w.size, 0))]
+    if kind is Kind.MEAN_OF_ALL:
+        inside = all(w.end <= w.size + w.after for w in windows)
+        return [own if inside else fitted]
+    return [own] if kind is Kind.MEAN else [own, fitted]
 
 
 def _pad_fields(pads: Sequence[int]) -> dict[str, int]:
@@ -148,10 +151,10 @@ def _with_zeros(chain: Chain, window: Window) -> Window:
 def _phases(window: Window) -> list[_Phase]:
     """All remainders in turn: phase i holds the windows i, i + phases, ..."""
     common = gcd(window.stride, window.dilation)
-    return [
-        _phase(window, first, common)
-        for first in range(min(window.dilation // common, window.count))
-    ]
+    count = min(window.dilation // common, window.count)
+    if count > MOST_PHASES:
+        raise Refusal(f"a dilation of {window.dilation} takes {count} poolings")
+    return [_phase(window, first, common) for first in range(count)]
 
 
 def _phase(window: Window, first: int, common: int) -> _Phase:

@@ -1,6 +1,7 @@
 """Where the results of a Resize lie in its input, and what each reads there, along one axis.
 
-Numbers are rounded as onnxruntime rounds them, in float32: the nearest element depends on it.
+Numbers are rounded as onnxruntime rounds them, mostly in float32: the nearest element depends on
+it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from dialects.positions import linear_taps, nearest_taps
 
 Floats = NDArray[np.float32]
 ZERO, HALF, ONE = np.float32(0), np.float32(0.5), np.float32(1)
+MIDDLE = 1e-6
+"""What is so near to the middle of two elements lies there."""
 CLOSE = 1e-4
 """Positions that differ by less are the same."""
 
@@ -39,8 +42,9 @@ def _half_pixel(i: Floats, a: Axis) -> Floats:
 
 def _half_pixel_symmetric(i: Floats, a: Axis) -> Floats:
     adjustment = np.float32(a.out) / (a.scale * np.float32(a.size))
-    center = np.float32(a.size) / np.float32(2)
-    return center * (ONE - adjustment) + _half_pixel(i, a)
+    offset = HALF * np.float32(a.size) * (ONE - adjustment)
+    places = float(offset) + (i + 0.5).astype(np.float64) / float(a.scale) - 0.5
+    return places.astype(np.float32)
 
 
 def _align_corners(i: Floats, a: Axis) -> Floats:
@@ -68,8 +72,8 @@ TRANSFORMATIONS: Mapping[str, Callable[[Floats, Axis], Floats]] = {
 ROUNDINGS: Mapping[str, Callable[[Array], Array]] = {
     "ceil": np.ceil,
     "floor": np.floor,
-    "round_prefer_ceil": lambda x: np.floor(x + 0.5),
-    "round_prefer_floor": lambda x: np.ceil(x - 0.5),
+    "round_prefer_ceil": lambda x: np.floor(x + 0.5 + MIDDLE),
+    "round_prefer_floor": lambda x: np.ceil(x - 0.5 - MIDDLE),
 }
 """The nearest element, by nearest_mode."""
 

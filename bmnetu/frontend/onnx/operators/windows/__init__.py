@@ -1,0 +1,1 @@
+"""Operators that slide windows over maps, and those that resize maps."""
