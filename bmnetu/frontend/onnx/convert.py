@@ -426,7 +426,7 @@ class _Conversion:
 
 def _given_as(graph: Graph, name: str) -> str:
     """The type of an output in the bmodel: INT32 where a layer of the host makes it."""
-    found = graph.known[name]
+    found = graph.known.get(name)
     return "INT32" if isinstance(found, Blob) and found.name == name and is_index(found.value) \
         else "FLOAT"  # fmt: skip
 
