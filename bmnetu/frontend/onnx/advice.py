@@ -12,6 +12,7 @@ EVAL = "export after model.eval()"
 FLOAT = "export the float net; bmnetu-calibrate makes INT8 of it"
 PADS = "give its pads as numbers, not as auto_pad, and smaller than the kernel"
 WEIGHTS = "its weights have to be constants in the file: export with do_constant_folding=True"
+SLICES = "write to slices, as x[:, 2:5] = y does; else " + HEADS
 SCALARS = "keep one dimension: keepdim=True, or unsqueeze"
 UNROLL = "give it sequences of one length, and weights that are constants"
 FLOATS = "compute with floats: cast before it with .float()"
@@ -73,8 +74,8 @@ ADVICE: dict[str, str] = {
     "Resize": "give it sizes, not scales; align_corners=False",
     "RoiAlign": HEADS,
     "Scan": FIXED,
-    "ScatterElements": HEADS,
-    "ScatterND": HEADS,
+    "ScatterElements": SLICES,
+    "ScatterND": SLICES,
     "Slice": FIXED,
     "Split": FIXED,
     "SplitToSequence": "split into tensors: torch.split and an index",

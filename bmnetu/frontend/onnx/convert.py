@@ -96,7 +96,7 @@ def convert_onnx(
     graph = conversion.graph
     notes += [
         f'{path}: output "{name}" is {element_name(graph.elements[name])}; the bmodel gives the'
-        " same numbers as FLOAT"
+        f" same numbers as {_given_as(graph, name)}"
         for name in file.outputs if name in graph.elements
     ]  # fmt: skip
     net = NetParameter()
@@ -422,6 +422,13 @@ class _Conversion:
                 param = LayerParameter(name=param.name, type="Pad", pad_param=settings)
             layer = Layer(param, 0, f"{self.file.path}:0", (found.name,), (name,))
             graph.add(layer, [found], [])
+
+
+def _given_as(graph: Graph, name: str) -> str:
+    """The type of an output in the bmodel: INT32 where a layer of the host makes it."""
+    found = graph.known.get(name)
+    return "INT32" if isinstance(found, Blob) and found.name == name and is_index(found.value) \
+        else "FLOAT"  # fmt: skip
 
 
 def element_name(element: int) -> str:

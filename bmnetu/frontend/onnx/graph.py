@@ -301,15 +301,17 @@ class Site:
         return graph.add(layer, bottoms, [array for array in arrays if array is not None])
 
     @property
-    def reads_whole_numbers(self) -> bool:
-        """Whether layers make whole numbers that the node reads: 8 bits do not hold them."""
-        return any(self.graph.elements.get(name) in WHOLE for name in self.node.inputs)
+    def reads_places(self) -> bool:
+        """Whether layers make INT64 that the node reads, ONNX's type of places and counts: 8 bits
+        do not hold them."""
+        elements = self.graph.elements
+        return any(elements.get(name) == TensorProto.INT64 for name in self.node.inputs)
 
     def _message(self, name: str, kind: str, settings: Mapping[str, Any]) -> LayerParameter:
         own = settings.keys() & CUSTOM_MESSAGES
         custom = [custom_message(message, settings[message]) for message in sorted(own)]
         known = {key: value for key, value in settings.items() if key not in own}
-        if self.in_float or self.reads_whole_numbers:
+        if self.in_float or self.reads_places:
             known["forward_with_float"] = True
         try:
             return LayerParameter(name=name, type=kind, custom_param=custom, **known)

@@ -68,7 +68,8 @@ PAGE = (
     _row("ArgMax ArgMin", "Arg", "a result without a dimension"),
     _row("Add Sub Mul Div", "Eltwise; Scale or Bias where one is smaller, such as N x C x 1 x 1;"
          " Power with one number; else BroadcastBinary", "whole numbers divided by a tensor"),
-    _row("Mod", "Power, Floor", "other than whole numbers by a constant"),
+    _row("Mod", "ComposedFunction: whole numbers up to 2^22 by a constant",
+         "floats; a divisor that is no constant number"),
     _row("Sum Mean Max Min", "Eltwise, BroadcastBinary; ReLU, ReLU6 or Clip with one number"),
     _row("Pow", "Power; BroadcastBinary with several exponents",
          "exponents that are no constants, or both whole and not"),
@@ -82,8 +83,10 @@ PAGE = (
     Row(FUNCTIONS, "the layer of that function"),
     _row("Concat Split", "Concat, Slice, Silence", "pieces of unknown size"),
     _row("Slice", "Slice, Silence; with steps StrideSlice", "places that are no constants"),
-    _row("Gather", "Slice, StrideSlice, Concat; places that are made at run time: on the host",
-         "more than 256 pieces"),
+    _row("Gather", "Slice, StrideSlice, Concat; of more than 256 pieces, and at places that are"
+         " made at run time, a layer of the host"),
+    _row("ScatterElements ScatterND", "Slice, StrideSlice, Concat at the places of slices",
+         "other places"),
     _row("Pad", "part of the Conv that reads it, else Pad, StrideSlice, Concat",
          "places that are no constants"),
     _row("Tile Expand", "Reshape, Tile", "shapes that depend on numbers"),
@@ -95,8 +98,16 @@ PAGE = (
          " ConstBinary", "strings"),
     _row("QuantizeLinear DequantizeLinear", "nothing, or ReLU6; their scales become `threshold`,"
          " see below", "scales that are no constants"),
-    _row("TopK GatherElements NonMaxSuppression RoiAlign GridSample DeformConv",
-         "layers on the host", "what depends on a size that is not known; see the layers"),
+    _row("TopK", "TopK, a layer of the host; indices are INT32 there, and FLOAT behind a Cast",
+         "k that is no constant"),
+    _row("GatherElements GatherND", "GatherElements and Gather, layers of the host; an index that"
+         " is outside is put to the end that it lies beyond", "GatherElements of more than 4 axes"),
+    _row("NonMaxSuppression", "NonMaxSuppression, a layer of the host: INT32, as many rows as there"
+         " are", "nodes behind it, thresholds that are no constants"),
+    _row("RoiAlign", "ROIAlign, a layer of the host", "`mode` max"),
+    _row("GridSample", "GridSampler, a layer of the host", "`mode` cubic, volumes"),
+    _row("DeformConv", "DeformGather, a layer of the host, and a Convolution of one pixel",
+         "weights that are no constants"),
 )
 
 

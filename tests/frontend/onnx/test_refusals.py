@@ -122,11 +122,6 @@ REFUSED: dict[str, tuple[Net, str]] = {
         'its input "s" is not a constant',
     ),
     "a scalar": (Net([node("ReduceMean", "x", "y", keepdims=0)]), "its result has no dimension"),
-    "pieces": (
-        Net([node("Gather", "x i", "y", axis=3)],
-            {"i": np.random.default_rng(0).permutation(2000)}, {"x": (1, 1, 1, 2000)}),
-        "its indices are .* pieces; 256 can be compiled",
-    ),
     "exponents": (
         Net([node("Pow", "x e", "y")], inputs={"x": (2, 3), "e": (2, 3)}),
         "its exponent is no constant",

@@ -7,6 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import bmnetu
+from bmnetu.calibration.int8.int8_net import Int8Net
+from bmnetu.frontend import load_network
 from tests.frontend.onnx.graphs import Array, Net, kinds, loaded, node, numbers
 from tests.frontend.onnx.on_npu import by_runtime, check_on_npu, on_npu
 
@@ -89,6 +92,25 @@ NETS = {
         [node("ArgMax", "x", "i", axis=1), node("Sub", "i three", "j"),
          node("GatherElements", "x j", "y", axis=1)],
         {"three": np.array(3)}),
+    "many known rows": Net(
+        [node("Gather", "x i", "y", axis=1)],
+        {"i": np.random.default_rng(2).integers(-40, 40, (20, 30))}, {"x": (2, 40, 3)}),
+    "known elements of two dimensions": Net(
+        [node("GatherND", "x i", "y")], {"i": np.random.default_rng(2).integers(-2, 2, (4, 5, 2))},
+        {"x": (2, 3, 4)}),
+    "elements of two dimensions": Net(
+        [node("ArgMax", "x", "i", axis=1), node("Sub", "i five", "j"),
+         node("Concat", "i j", "both", axis=1), node("Transpose", "both", "places", perm=[0, 2, 1]),
+         node("GatherND", "v places", "y")],
+        {"five": np.array(5)}, {"x": (2, 5, 3), "v": (5, 7, 2)}),
+    "rows of each image": Net(
+        [node("TopK", "s k", "_v i", axis=1), node("Unsqueeze", "i last", "places"),
+         node("GatherND", "x places", "y", batch_dims=1)],
+        {"k": ints(3), "last": ints(-1)}, {"s": (2, 5), "x": (2, 5, 4)}),
+    "numbers of each row of each image": Net(
+        [node("TopK", "s k", "_v i", axis=2), node("Unsqueeze", "i last", "places"),
+         node("GatherND", "x places", "y", batch_dims=2)],
+        {"k": ints(3), "last": ints(-1)}, {"s": (2, 4, 5), "x": (2, 4, 5)}),
     "a head without suppression": yolo_head(),
 }  # fmt: skip
 
@@ -165,7 +187,7 @@ REFUSED = {
         Net([node("ReduceMax", "x", "m"), node("Reshape", "m one", "r"),
              node("Cast", "r", "k", to=7), node("TopK", "x k", "y z")], {"one": ints(1)}),
         'its input "k" is not a constant'),
-    "k is too large": (top_k(8), "k is [8] of 7 numbers"),
+    "k is too large": (top_k(8), "k is 8 of 7 numbers"),
     "no boxes": (suppression(0), "max_output_boxes_per_class is 0"),
     "elements of five dimensions": (
         Net([node("ArgMax", "x", "i", axis=1), node("GatherElements", "x i", "y", axis=1)],
@@ -209,3 +231,45 @@ def test_whole_numbers_by_others(tmp_path: Path) -> None:
     said = loaded(tmp_path, Net(nodes, inputs={"x": (2, 3), "z": (2, 3)}))
     assert isinstance(said, str)
     assert "it divides whole numbers by other than one constant" in said
+
+
+# -- in 8 bits -------------------------------------------------------------------------------------
+
+
+def calibrated(net: Net, data: Array, folder: Path) -> Int8Net:
+    np.save(folder / "data.npy", data)
+    path = net.write(folder)
+    int8 = bmnetu.calibrate(path, None, folder / "data.npy", folder / "int8", th_method="MAX")
+    return Int8Net(load_network(int8.prototxt, int8.umodel).module)
+
+
+def test_a_head_of_an_int8_net(tmp_path: Path) -> None:
+    """Rows and classes are exact: the boxes are those of the places, of which there are 400."""
+    head = yolo_head(40)
+    nodes = [
+        node("Conv", "image w", "maps"), node("Reshape", "maps shape", "channels"),
+        node("Transpose", "channels", "cells", perm=[0, 2, 1]),
+        node("Split", "cells parts", "x raw", axis=2), node("Sigmoid", "raw", "s"), *head.nodes,
+    ]  # fmt: skip
+    constants = {
+        **head.constants, "w": numbers(7, 3, 1, 1), "shape": ints(1, 7, 400), "parts": ints(4, 3)
+    }  # fmt: skip
+    net = Net(nodes, constants, {"image": (1, 3, 20, 20)}, ["y", "x", "s"], 18)
+    image = numbers(6, 3, 20, 20, seed=3)
+    found = calibrated(net, image, tmp_path).run({"image": image[:1]})
+    scores = found["s"][0]
+    best = np.argsort(-scores.max(axis=1), kind="stable")[:40]
+    order = np.argsort(-scores[best].ravel(), kind="stable")[:40]
+    boxes = found["x"][0][best][order // 3]
+    np.testing.assert_array_equal(found["y"][0, :, :4], boxes)
+    np.testing.assert_array_equal(found["y"][0, :, 5], order % 3)
+
+
+def test_words_of_an_int8_net(tmp_path: Path) -> None:
+    """An input of INT64 that picks rows of a constant stays float."""
+    nodes = [node("Gather", "table x", "rows"), node("MatMul", "rows w", "y")]
+    net = Net(nodes, {"table": numbers(3000, 8), "w": numbers(8, 4)}, {"x": (2, 5)})
+    words = np.random.default_rng(0).integers(0, 3000, (12, 5)).astype(np.float32)
+    found = calibrated(net, words, tmp_path).run({"x": words[:2]})["y"]
+    expected = net.constants["table"][words[:2].astype(int)] @ net.constants["w"]
+    assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.999

@@ -91,7 +91,7 @@ def gather(site: Site) -> Blob:
 
 def picked(site: Site, x: Blob, axis: int, places: Sequence[int], part: str) -> Blob:
     """These places along an axis, in this order."""
-    spans = _spans(places)
+    spans = spans_of(places)
     if len(spans) > MOST_PIECES:
         raise Refusal(f"its indices are {len(spans)} pieces; {MOST_PIECES} can be compiled")
     if spans == [range(x.shape[axis])]:
@@ -107,7 +107,7 @@ def picked(site: Site, x: Blob, axis: int, places: Sequence[int], part: str) -> 
     return site.layer("Concat", [pieces[span] for span in spans], part=part, concat_param=param)
 
 
-def _spans(places: Sequence[int]) -> list[range]:
+def spans_of(places: Sequence[int]) -> list[range]:
     """The places as few ranges, by taking the longest one each time."""
     found: list[range] = []
     at = 0

@@ -16,10 +16,10 @@ from bmnetu.frontend.onnx.operators import (
     products,
     quantised,
     reductions,
-    whole,
 )
 from bmnetu.frontend.onnx.operators.einsum import einsum
 from bmnetu.frontend.onnx.operators.host import sampling, selection
+from bmnetu.frontend.onnx.operators.indices import scatter, whole
 from bmnetu.frontend.onnx.operators.recurrence.recurrent import recurrent
 from bmnetu.frontend.onnx.operators.windows import convolutions, poolings, resize
 from bmnetu.plugins import plugins
@@ -73,6 +73,7 @@ OPERATORS: dict[str, Operator] = {
     "GlobalMaxPool": Operator(poolings.global_max_pool),
     "Greater": Operator(arithmetic.of_two("GT"), (2, 2), integers=True),
     "GreaterOrEqual": Operator(arithmetic.of_two("GE"), (2, 2), integers=True),
+    "GatherND": Operator(selection.gather_nd, (2, 2), integers=True),
     "GridSample": Operator(sampling.grid_sample, (2, 2)),
     "GroupNormalization": Operator(normalisations.group_normalization, (3, 3)),
     "Identity": Operator(movement.identity, integers=True),
@@ -118,6 +119,8 @@ OPERATORS: dict[str, Operator] = {
     "Reshape": Operator(movement.reshape, (2, 2), integers=True),
     "Resize": Operator(resize.resize, (1, 4)),
     "RoiAlign": Operator(sampling.roi_align, (3, 3), integers=True),
+    "ScatterElements": Operator(scatter.scatter_elements, (3, 3), integers=True),
+    "ScatterND": Operator(scatter.scatter_nd, (3, 3), integers=True),
     "Sign": Operator(functions.composed(arithmetic.SIGN)),
     "Slice": Operator(indexing.slices, (1, 5), integers=True),
     "Softmax": Operator(normalisations.softmax("Softmax")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
 
@@ -11,7 +12,10 @@ from bmnetu.errors import InputFileError
 from bmnetu.frontend.onnx.graph import Blob, Made, Site
 from bmnetu.frontend.onnx.node import Refusal
 from bmnetu.frontend.onnx.operators import indexing
+from bmnetu.frontend.onnx.operators.arithmetic import binary
 from bmnetu.frontend.onnx.operators.functions import power_layer
+from dialects.constant import Array
+from dialects.quant.compute import MOST_INDEX
 from dialects.quant.types import is_index
 from dialects.ufw.shapes import show
 
@@ -43,13 +47,15 @@ def indices(site: Site, index: int, size: int) -> Blob:
         return integers(site, site.parameter(places, f"{name}_places"), "indices")
     if is_index(found.value):
         return found
+    return integers(site, _inside(site, site.blob(index), size), "indices")
+
+
+def _inside(site: Site, blob: Blob, size: int) -> Blob:
+    """Places along an axis of this size, see :func:`indices`."""
     steps = f"a = lt(x, 0.0); b = mul(a, {size}.0); c = add(x, b); d = max(c, 0.0);" \
         f" min(d, {size - 1}.0)"  # fmt: skip
-    inside = site.layer(
-        "ComposedFunction", site.blob(index), part="inside",
-        composed_function_param={"function": steps},
-    )  # fmt: skip
-    return integers(site, inside, "indices")
+    param = {"function": steps}
+    return site.layer("ComposedFunction", blob, part="inside", composed_function_param=param)
 
 
 # -- the largest -----------------------------------------------------------------------------------
@@ -59,10 +65,10 @@ def top_k(site: Site) -> Made:
     """Values and indices; of the smallest by the largest of what is negated."""
     node, x = site.node, site.blob(0)
     axis = site.axis(node.integer("axis", -1), len(x.shape))
-    counts = (node.integer("k", 0),) if node.opset < 10 else site.integers("k", 1) or ()
-    if len(counts) != 1 or not 0 < counts[0] <= x.shape[axis]:
-        raise Refusal(f"k is {list(counts)} of {x.shape[axis]} numbers")
-    k, largest = counts[0], node.integer("largest", 1)
+    k = node.integer("k", 0) if node.opset < 10 else int(_number(site, 1, 0))
+    largest = node.integer("largest", 1)
+    if not 0 < k <= x.shape[axis]:
+        raise Refusal(f"k is {k} of {x.shape[axis]} numbers")
     wanted = [bool(site.used([name])) for name in node.outputs]
     if not largest:
         x = power_layer(site, x, "negated", scale=-1.0)
@@ -80,13 +86,13 @@ def top_k(site: Site) -> Made:
 
 
 def gather(site: Site) -> Blob:
-    """Along an axis: slices where the places are known, else on the host, which has the axis in
-    front."""
-    if not isinstance(site.given(1), Blob):
+    """Along an axis: slices where the places are known and few, else on the host, which has the
+    axis in front."""
+    data, given = site.tensor(0), site.given(1)
+    axis = site.axis(site.node.integer("axis", 0), len(data.shape))
+    if not isinstance(given, Blob) and given is not None and _is_cut(given, data.shape[axis]):
         return indexing.gather(site)
-    data = site.tensor(0)
     rank = len(data.shape)
-    axis = site.axis(site.node.integer("axis", 0), rank)
     places = indices(site, 1, data.shape[axis])
     count = len(places.shape)
     if prod(data.shape[:axis]) == 1:
@@ -96,6 +102,63 @@ def gather(site: Site) -> Blob:
     found = site.layer("Gather", [turned, places], part="slices", gather_param={"axis": 0})
     order = [*range(count, count + axis), *range(count), *range(count + axis, count + rank - 1)]
     return site.layer("Permute", found, permute_param={"order": order})
+
+
+def _is_cut(places: Array, size: int) -> bool:
+    """Whether slices pick known places along an axis of this size, or find what is wrong."""
+    if places.dtype.kind not in "iu" or not places.size:
+        return True
+    numbers = [int(n) + (size if n < 0 else 0) for n in places.ravel()]
+    return len(indexing.spans_of(numbers)) <= indexing.MOST_PIECES
+
+
+def gather_nd(site: Site) -> Blob:
+    """By places in the rows of all dimensions that an index goes over."""
+    node, data, given = site.node, site.tensor(0), site.either(1)
+    batch, depth = node.integer("batch_dims", 0), given.shape[-1]
+    sizes, rest = data.shape[: batch + depth], data.shape[batch + depth :]
+    if len(sizes) != batch + depth or given.shape[:batch] != sizes[:batch]:
+        raise InputFileError(node.fault(f"indices {show(given.shape)} for {show(data.shape)}"))
+    rows = site.reshaped(data, (prod(sizes), *rest), "rows")
+    if prod(sizes) > MOST_INDEX:
+        raise Refusal(f"it picks from {prod(sizes)} rows; {MOST_INDEX} can be compiled")
+    steps = [prod(sizes[k + 1 :]) for k in range(len(sizes))]
+    begins = np.zeros(sizes[:batch], np.int64)
+    for k, step in enumerate(steps[:batch]):
+        begins += np.arange(sizes[k]).reshape(-1, *(1,) * (batch - k - 1)) * step
+    begins = begins.reshape(*sizes[:batch], *(1,) * (len(given.shape) - batch))
+    if isinstance(given, Blob):
+        places = _places(site, given, sizes[batch:], steps[batch:], begins)
+    else:
+        limits = np.array(sizes[batch:])
+        inside = np.where(given < 0, given + limits, given)
+        if ((inside < 0) | (inside >= limits)).any():
+            raise InputFileError(node.fault(f"its indices are outside {show(data.shape)}"))
+        numbers = inside @ np.array(steps[batch:])[:, None] + begins
+        places = site.parameter(numbers, f"{node.inputs[1]}_rows_of_{node.name}")
+    places = integers(site, places, "places")
+    found = site.layer("Gather", [rows, places], part="picked", gather_param={"axis": 0})
+    return site.reshaped(found, (*given.shape[:-1], *rest))
+
+
+def _places(
+    site: Site, given: Blob, sizes: Sequence[int], steps: Sequence[int], begins: Array
+) -> Blob:
+    """The places [..., 1] of indices [..., K] into dimensions of these sizes and steps."""
+    last, count = len(given.shape) - 1, len(sizes)
+    parts = [given]
+    if count > 1:
+        names = [f"{site.node.name}_index{k}" for k in range(count)]
+        parts = site.pieces(given, last, [1] * count, names, set(range(count)))
+    parts = [_inside(site, part, size) for part, size in zip(parts, sizes, strict=True)]
+    found = parts[0]
+    if count > 1:
+        param = {"operation": "SUM", "coeff": [float(step) for step in steps]}
+        found = site.layer("Eltwise", parts, part="row", eltwise_param=param)
+    if begins.any():
+        first = site.parameter(begins, f"{site.node.name}_begins")
+        found = binary(site, found, first, "ADD", "row_of_all")
+    return found
 
 
 def gather_elements(site: Site) -> Blob:

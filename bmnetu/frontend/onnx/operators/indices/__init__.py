@@ -1,0 +1,1 @@
+"""ONNX operators on whole numbers, and those that write at known places."""
