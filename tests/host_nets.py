@@ -13,6 +13,8 @@ from xdsl.ir import Region, SSAValue
 from dialects.execute import names_of
 from dialects.host.base import HostOp
 from dialects.host.detection import DetectionOutputOp
+from dialects.host.selection import GatherElementsOp
+from dialects.host.sorting import TopKOp
 from dialects.host.yolo import YoloActivationOp
 from dialects.quant import types
 from dialects.quant.scale import ScaleAttr
@@ -71,6 +73,26 @@ class HostMaker(NetMaker):
         }  # fmt: skip
         self.add(DetectionOutputOp([loc, conf, priors], [self.host_top()], parameters))
 
+    def elements_by_place(self) -> None:
+        """The largest numbers of an input of the network, and what stands at their places: as
+        integers from host to host, and as floats between."""
+        x = self.rng.choice(list(self.block.args))
+        shape = types.shape_of(x)
+        axis = self.rng.randrange(len(shape))
+        parameters = {
+            "k": self.rng.randint(1, shape[axis]), "axis": axis, "sorted": True,
+            "descending": True, "values_used_only": False,
+        }  # fmt: skip
+        self.island = True
+        places = TopKOp([x], [self.host_top(), self.host_top()], parameters)
+        self.add(places)
+        self.values.remove(places.results[1])
+        real = self._made(ufw.CastOp(places.results[1], self.top(floating=True), False))
+        again = ufw.CastOp(real, Top(f"places{self.count}"), True)
+        self.block.add_op(again)
+        indices = self.rng.choice([places.results[1], again.top])
+        self.add(GatherElementsOp([x, indices], [self.host_top()], {"axis": axis}))
+
     def prior_box(self) -> None:
         """Boxes around the pixels of a map, which are one constant."""
         x = self.source()
@@ -109,6 +131,7 @@ def random_host_module(seed: int, integer: bool, layers: int = 9) -> ModuleOp:
     while net.count < layers or not any(isinstance(op, HostOp) for op in net.block.ops):
         makers: list[Callable[[], None]] = [
             net.activation_on_host, net.activation_on_host, net.detection, net.prior_box,
+            net.elements_by_place,
             net.convolution, net.pooling, net.activation, net.eltwise, rng.choice(net.layers()),
         ]  # fmt: skip
         net.island = False
