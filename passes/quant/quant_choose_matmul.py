@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from xdsl.dialects.builtin import ArrayAttr, BoolAttr, StringAttr
+from xdsl.dialects.builtin import BoolAttr
 from xdsl.dialects.func import FuncOp
-from xdsl.ir import Attribute, Operation, SSAValue
 
 from dialects.bm1684.cycles.convolution import Convolution
 from dialects.constant import ConstantAttr
@@ -18,6 +17,7 @@ from dialects.quant.eltwise import ConstantOp
 from dialects.quant.movement import ReshapeOp
 from dialects.quant.reductions import MatMulOp
 from passes.base import NpuFunctionPass
+from passes.module.inserting import inserted
 
 LEAST_ROWS = 8
 """Fewer rows are the images of a small batch, whose weights take longer to load."""
@@ -38,7 +38,7 @@ class QuantChooseMatmulPass(NpuFunctionPass):
     def apply_to(self, function: FuncOp) -> None:
         for op in list(function.body.block.ops):
             if isinstance(op, ConvOp) and _is_inner_product(op) and _pays(op):
-                _replace(function, op)
+                _replace(op)
 
 
 def _is_inner_product(op: ConvOp) -> bool:
@@ -64,28 +64,19 @@ def _pays(op: ConvOp) -> bool:
     return turned.cycles() < plain.cycles()
 
 
-def _replace(function: FuncOp, op: ConvOp) -> None:
-    block, rows = function.body.block, types.shape_of(op.x)[0]
+def _replace(op: ConvOp) -> None:
+    rows = types.shape_of(op.x)[0]
     weight = op.weight.array.reshape(op.weight.shape[0], -1).T
     if op.bias is not None:
         weight = np.concatenate([weight, op.bias.array[None]])
-
-    def add(kind: type[Operation], operands: Sequence[SSAValue], result: Attribute, step: str,
-            **properties: Attribute) -> SSAValue:
-        tops = op.tops if not step else ArrayAttr([StringAttr(f"{op.top}/{step}")])
-        made = kind.build(operands=list(operands), result_types=[result],
-                          properties={**properties, "tops": tops})
-        made.location = op.location
-        block.insert_op_before(made, op)
-        return made.results[0]
-
     matrix = np.ascontiguousarray(weight)
-    weights = add(ConstantOp, [], types.float_tensor(matrix.shape), "weights",
-                  value=ConstantAttr.of(matrix))
-    x = add(ReshapeOp, [op.x], types.like(op.x, (rows, op.weight.array[0].size)), "rows")
-    product = add(MatMulOp, [x, weights], types.like(op.y, (rows, matrix.shape[1])), "product",
-                  bias=BoolAttr.from_bool(op.bias is not None), relu=op.relu)
-    y = add(ReshapeOp, [product], op.y.type, "")
-    op.y.replace_all_uses_with(y)
+    terms = op.weight.array[0].size
+    value, bias = ConstantAttr.of(matrix), BoolAttr.from_bool(op.bias is not None)
+    kind = types.float_tensor(matrix.shape)
+    weights = inserted(op, ConstantOp, [], kind, "weights", value=value)
+    x = inserted(op, ReshapeOp, [op.x], types.like(op.x, (rows, terms)), "rows")
+    result = types.like(op.y, (rows, matrix.shape[1]))
+    y = inserted(op, MatMulOp, [x, weights], result, "product", bias=bias, relu=op.relu)
+    op.y.replace_all_uses_with(inserted(op, ReshapeOp, [y], op.y.type, ""))
     op.detach()
     op.erase()

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
 
 import numpy as np
-from xdsl.dialects.builtin import ArrayAttr, StringAttr
 from xdsl.dialects.func import FuncOp
-from xdsl.ir import Attribute, Operation, SSAValue
+from xdsl.ir import Attribute, SSAValue
 
 from dialects.bm1684.chip import BM1684
 from dialects.constant import ConstantAttr
@@ -18,6 +16,7 @@ from dialects.quant.base import i64s
 from dialects.quant.compute import ConvOp, QuantizeOp
 from dialects.quant.movement import ReshapeOp, TransposeOp
 from passes.base import NpuFunctionPass
+from passes.module.inserting import inserted
 
 LEAST_ROWS = 16
 """A command computes so many pixels at a time."""
@@ -37,7 +36,7 @@ class QuantTurnRowsPass(NpuFunctionPass):
     level = "quant"
 
     def apply_to(self, function: FuncOp) -> None:
-        turned = _Turned(function)
+        turned = _Turned()
         for op in list(function.body.block.ops):
             if isinstance(op, ConvOp):
                 found = _matrix(op)
@@ -63,9 +62,8 @@ def _matrix(op: ConvOp) -> tuple[SSAValue, ReshapeOp] | None:
 
 @dataclass
 class _Turned:
-    """The function, and the tensors that are laid out as images already."""
+    """The tensors that are laid out as images already."""
 
-    function: FuncOp
     images: dict[tuple[SSAValue, Attribute], SSAValue] = field(
         default_factory=dict[tuple[SSAValue, Attribute], SSAValue]
     )
@@ -84,37 +82,21 @@ class _Turned:
         weight = np.ascontiguousarray(op.weight.array.reshape(outputs, terms, 1, 1))
         image = types.like(op.y, (n, outputs, rows, 1))
         properties = {**op.properties, "weight": ConstantAttr.of(weight)}
-        y = self._add(op, ConvOp, self.images[key], image, "convolved", properties)
-        y = self._reshaped(op, y, (n, outputs, rows), "channels")
-        y = self._transposed(op, y, "back")
-        y = self._reshaped(op, y, types.shape_of(after.y), "", after.tops)
+        y = inserted(op, ConvOp, [self.images[key]], image, "convolved", **properties)
+        y = self._transposed(op, self._reshaped(op, y, (n, outputs, rows), "channels"), "back")
+        y = inserted(op, ReshapeOp, [y], after.y.type, "", tops=after.tops)
         after.y.replace_all_uses_with(y)
         for old in (after, op, op.x.owner, x.owner):
             if isinstance(old, (ConvOp, ReshapeOp, QuantizeOp)) and not list(old.results[0].uses):
                 old.detach()
                 old.erase()
 
-    def _reshaped(
-        self, op: ConvOp, x: SSAValue, shape: Sequence[int], step: str,
-        tops: Attribute | None = None,
-    ) -> SSAValue:
-        if types.shape_of(x) == tuple(shape) and tops is None:
+    def _reshaped(self, op: ConvOp, x: SSAValue, shape: Shape, step: str) -> SSAValue:
+        if types.shape_of(x) == shape:
             return x
-        properties = {} if tops is None else {"tops": tops}
-        return self._add(op, ReshapeOp, x, types.like(x, tuple(shape)), step, properties)
+        return inserted(op, ReshapeOp, [x], types.like(x, shape), step)
 
     def _transposed(self, op: ConvOp, x: SSAValue, step: str) -> SSAValue:
         n, a, b = types.shape_of(x)
-        order = {"order": i64s([0, 2, 1])}
-        return self._add(op, TransposeOp, x, types.like(x, (n, b, a)), step, order)
-
-    def _add(
-        self, op: ConvOp, kind: type[Operation], x: SSAValue, result: Attribute, step: str,
-        properties: dict[str, Attribute],
-    ) -> SSAValue:
-        tops = ArrayAttr([StringAttr(f"{op.top}/{step}")])
-        properties = {**properties, "tops": properties.get("tops", tops) if not step else tops}
-        made = kind.build(operands=[x], result_types=[result], properties=properties)
-        made.location = op.location
-        self.function.body.block.insert_op_before(made, op)
-        return made.results[0]
+        kind = types.like(x, (n, b, a))
+        return inserted(op, TransposeOp, [x], kind, step, order=i64s([0, 2, 1]))

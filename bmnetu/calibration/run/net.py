@@ -121,8 +121,10 @@ class FloatNet:
     @cached_property
     def makers(self) -> dict[SSAValue, LayerParameter]:
         """The message of the layer that makes a blob, of Input layers too."""
-        found = {value: self._kept[value] for value in self.function.body.block.args}
-        return found | {value: param for op, param in self.layers.items() for value in op.results}
+        found = dict[SSAValue, LayerParameter]()
+        found.update({value: self._kept[value] for value in self.function.body.block.args})
+        found.update({y: param for op, param in self.layers.items() for y in op.results})
+        return found
 
 
 def _of_fused(new: PointwiseOp, message: LayerParameter) -> LayerParameter:

@@ -72,7 +72,7 @@ class Measured:
         else:
             found = self._measured(value) * settings.th_scale
             said = "on the calibration data it has threshold"
-        if isinstance(value.owner, HostOp):  # never held in 8 bits itself
+        if isinstance(value.owner, HostOp) or self._stays_float(value):
             found = min(found, LARGEST_THRESHOLD / 2)
         if not (isfinite(found) and DEAD_BELOW < found < LARGEST_THRESHOLD):
             raise InputFileError(
@@ -80,6 +80,11 @@ class Measured:
                 f"numbers from {DEAD_BELOW:g} to {LARGEST_THRESHOLD:g} can be"
             )
         return found
+
+    def _stays_float(self, value: SSAValue) -> bool:
+        """Whether no layer holds it in 8 bits, neither the one that makes it nor a reader."""
+        floats = self._net.floats
+        return value.owner in floats and all(use.operation in floats for use in value.uses)
 
     def is_fixed(self, value: SSAValue) -> bool:
         """Whether the prototxt gives the threshold itself."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import inf
+from typing import Any
 
 import numpy as np
 from onnx import AttributeProto, FunctionProto, NodeProto, defs, helper
@@ -44,12 +45,13 @@ def body_of(
     return body
 
 
-def _schema(node: Node) -> defs.OpSchema | None:
+def _schema(node: Node) -> Any:
     """What onnx says of an operator: as it is in the node's operator set, or, where only a newer
-    one says what it is defined by, as it is there, with the same inputs and attributes."""
+    one says what it is defined by, as it is there, with the same inputs and attributes. None for
+    an operator that onnx does not know. (onnx's stubs lack most of an OpSchema.)"""
     try:
-        schema = defs.get_schema(node.op, node.opset, "")
-        newest = defs.get_schema(node.op, defs.onnx_opset_version(), "")
+        schema: Any = defs.get_schema(node.op, node.opset, "")
+        newest: Any = defs.get_schema(node.op, defs.onnx_opset_version(), "")
     except defs.SchemaError:
         return None
     defined = schema.has_function or schema.has_context_dependent_function
@@ -59,7 +61,7 @@ def _schema(node: Node) -> defs.OpSchema | None:
     return newest if alike and not defined else schema
 
 
-def _defined(node: Node, schema: defs.OpSchema, kinds: Kinds) -> bytes | None:
+def _defined(node: Node, schema: Any, kinds: Kinds) -> bytes | None:
     """What ONNX defines an operator by."""
     plain = _versions(schema.function_opset_versions, node.opset)
     if plain:

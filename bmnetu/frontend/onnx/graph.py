@@ -190,6 +190,8 @@ class Site:
             kind = fresh(f"{name}_constant", self.graph.names)
             shape = {"shape": {"dim": values.shape}}
             param = LayerParameter(name=kind, type="Parameter", parameter_param=shape)
+            if is_mask(values):
+                param.forward_with_float = True
             top = fresh(kind, self.graph.blobs)
             layer = Layer(param, self.node.number, self.node.where, (), (top,))
             self.graph.constants[name] = self.graph.add(layer, [], [values])[0]
@@ -341,6 +343,7 @@ class Site:
         return found
 
 
+MASKED = 1e30
 MOST = 1e37
 """A constant's larger numbers count as this one: nothing that is computed of them is infinite."""
 
@@ -359,6 +362,11 @@ def with_pads(blob: Blob, pads: Pads) -> Blob:
 def bounded(array: Array) -> Array:
     """The numbers, none beyond MOST: a mask's -inf, which may be added to another one."""
     return np.clip(array, -MOST, MOST) if array.dtype.kind == "f" else array
+
+
+def is_mask(array: Array | np.float32) -> bool:
+    """Whether some numbers are so large that 8 bits can hold no other."""
+    return bool((np.abs(array) >= MASKED).any())
 
 
 def pair(values: Sequence[int]) -> list[int]:

@@ -202,11 +202,10 @@ def unit(seen: Rewriter, node: Node) -> Found | None:
     below = below if spread is None else spread.inputs[0]
     least = seen.maker(below, "Clip", "Max")
     if least is not None:
-        bound = least.number_of("min", 0.0)
-        bound = bound if len(least.inputs) < 2 else seen.number(least.inputs[1])
+        below, *rest = least.inputs
+        bound = seen.number(rest[0]) if rest else least.number_of("min", 0.0)
         if bound is None or not 0 <= bound <= 1e-5:
             return None
-        below = least.inputs[0]
     norm = seen.maker(below, "ReduceL2")
     axes = seen.axes(norm)
     if norm is None or axes is None or len(axes) != 1 or seen.source(norm.inputs[0]) != x:

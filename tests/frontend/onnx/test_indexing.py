@@ -124,8 +124,8 @@ def test_negative_pads_cut(tmp_path: Path) -> None:
 def test_random_slices(seed: int, tmp_path: Path) -> None:
     random = np.random.default_rng(seed)
     sizes = (2, 3, 6, 7)
-    axes = random.permutation(4)[: random.integers(1, 5)]
-    steps = random.choice([1, 1, 2, 3, -1, -2], len(axes))
+    axes = [int(axis) for axis in random.permutation(4)[: random.integers(1, 5)]]
+    steps = [int(step) for step in random.choice([1, 1, 2, 3, -1, -2], len(axes))]
     starts = [int(random.integers(-sizes[axis] - 2, sizes[axis] + 2)) for axis in axes]
     ends = [int(random.integers(-sizes[axis] - 2, sizes[axis] + 2)) for axis in axes]
     lengths = [
@@ -134,5 +134,5 @@ def test_random_slices(seed: int, tmp_path: Path) -> None:
     ]
     for i, length in enumerate(lengths):
         if length == 0:
-            starts[i], ends[i], steps[i] = 0, FAR, abs(int(steps[i]))
-    check(tmp_path, sliced(starts, ends, [int(axis) for axis in axes], [int(n) for n in steps]))
+            starts[i], ends[i], steps[i] = 0, FAR, abs(steps[i])
+    check(tmp_path, sliced(starts, ends, axes, steps))

@@ -175,3 +175,19 @@ def test_a_calibration_keeps_the_scales(tmp_path: Path) -> None:
     found = bmnetu.calibrate(path, None, tmp_path / "data.npy", tmp_path / "int8")
     assert found.thresholds["x"] == pytest.approx(2.54, rel=1e-5)
     assert found.thresholds["y"] == pytest.approx(76.5, rel=1e-5)
+
+
+def test_a_mask_stays_float(tmp_path: Path) -> None:
+    """Of its numbers 8 bits would hold nothing but the largest."""
+    mask = np.where(np.tri(4), 0, -np.inf).astype(np.float32)
+    nodes = [node("MatMul", "x x", "a"), node("Add", "a m", "b"), node("Softmax", "b", "c"),
+             node("MatMul", "c x", "y")]  # fmt: skip
+    path = Net(nodes, {"m": mask}, {"x": (1, 2, 4, 4)}).write(tmp_path)
+    np.save(tmp_path / "data.npy", numbers(4, 2, 4, 4))
+    made = bmnetu.calibrate(path, None, tmp_path / "data.npy", tmp_path / "int8")
+    x = numbers(1, 2, 4, 4)
+    exact = by_bmnetu(load_network(path, None), {"x": x})["y"]
+    found = bmnetu.compile(made.prototxt, made.umodel, tmp_path / "out", prec="INT8",
+                           cmp_data={"x": x})  # fmt: skip
+    assert found.findings is not None
+    np.testing.assert_allclose(found.findings.outputs["y"], exact, atol=0.1)

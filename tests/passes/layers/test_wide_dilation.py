@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from xdsl.ir import SSAValue
 
+from dialects.constant import Array
 from dialects.ufw.layer import Top
 from dialects.ufw.ops import ConvolutionOp
 from passes.layers.wide_window import met_taps
@@ -20,10 +21,11 @@ class Conv:
         weight = random.standard_normal((outputs, channels, 3, 3)) / np.sqrt(9 * channels)
         self.weight = weight.astype(np.float32)
         self.bias = random.standard_normal(outputs).astype(np.float32)
-        self.steps = {"pad": [pad] * 4, "dilation": [dilation] * 2, "stride": [stride] * 2}
+        self.pad, self.dilation, self.stride = [pad] * 4, [dilation] * 2, [stride] * 2
 
     def __call__(self, x: SSAValue) -> ConvolutionOp:
-        return ConvolutionOp(x, Top("y"), self.weight, self.bias, **self.steps)
+        return ConvolutionOp(x, Top("y"), self.weight, self.bias, pad=self.pad,
+                             dilation=self.dilation, stride=self.stride)  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -58,8 +60,7 @@ def test_taps_that_are_left_out_meet_nothing(seed: int) -> None:
     )
 
 
-def _along(x: np.ndarray, w: np.ndarray, stride: int, dilation: int, pad: tuple[int, int]
-           ) -> np.ndarray:  # fmt: skip
+def _along(x: Array, w: Array, stride: int, dilation: int, pad: tuple[int, int]) -> Array:
     padded = np.pad(x, pad)
     count = (len(padded) - (len(w) - 1) * dilation - 1) // stride + 1
     return np.array([

@@ -10,7 +10,7 @@ import numpy as np
 from onnx import TensorProto
 
 from bmnetu.errors import InputFileError
-from bmnetu.frontend.onnx.graph import Blob, Conversion, Site, bounded
+from bmnetu.frontend.onnx.graph import Blob, Conversion, Made, Site, bounded, is_mask
 from bmnetu.frontend.onnx.node import Refusal
 from bmnetu.frontend.onnx.operators.functions import clamped, power_layer
 from dialects.constant import Array
@@ -123,7 +123,7 @@ def binary(site: Site, a: Blob, b: Blob, operation: str, part: str = "") -> Blob
     return site.layer("BroadcastBinary", [a, b], part=part, broadcast_binary_param=param)
 
 
-def equal(site: Site) -> Blob:
+def equal(site: Site) -> Made:
     """Being infinite is being as large as a mask's numbers, see :func:`graph.bounded`."""
     for index in (0, 1):
         array = site.given(index)
@@ -264,7 +264,8 @@ def linear(
     span = {"axis": axis, "num_axes": len(block)}
     values = _spread(addend, x.shape, axis, block)
     if add and not multiply:
-        return site.layer("Bias", x, values, part=part, bias_param=span)
+        exact = {"forward_with_float": True} if is_mask(values) else {}
+        return site.layer("Bias", x, values, part=part, bias_param=span, **exact)
     bias = values if add else None
     factors = _spread(factor, x.shape, axis, block)
     span = {**span, "bias_term": bias is not None}

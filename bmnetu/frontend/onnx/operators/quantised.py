@@ -14,7 +14,7 @@ from bmnetu.frontend.onnx.node import Refusal
 from bmnetu.frontend.onnx.operators.functions import clamped, power_layer
 from dialects.constant import Array
 
-RANGES = {
+RANGES: dict[int, tuple[int, int]] = {
     TensorProto.INT8: (-128, 127), TensorProto.UINT8: (0, 255), TensorProto.INT4: (-8, 7),
     TensorProto.UINT4: (0, 15), TensorProto.INT16: (-32768, 32767), TensorProto.UINT16: (0, 65535),
 }  # fmt: skip
@@ -28,7 +28,7 @@ def quantize(site: Site) -> Blob:
     least, most = RANGES.get(_element(site, zero), (0, 0))
     if most == 0 or (scale <= 0).any():
         raise Refusal("its type or its scale cannot be compiled")
-    at = np.zeros(1) if zero is None else np.asarray(zero, np.float64)
+    at: Array = np.zeros(1) if zero is None else np.asarray(zero, np.float64)
     largest = float((scale * np.maximum(most - at, at - least - 1)).max())
     if (at == least).all():
         x = clamped(site, site.blob(0), 0.0, largest)

@@ -54,11 +54,9 @@ def reduction(kind: str) -> Conversion:
 
 def _of_single_numbers(site: Site, x: Blob, kind: str) -> Blob:
     """What a reduction makes of each number alone."""
-    functions = {"L1": ("Abs", {}), "L2": ("Abs", {}), "SUMSQ": ("Power", {"power": 2.0})}
-    if kind not in functions:
-        return x
-    layer, settings = functions[kind]
-    return site.layer(layer, x, **({"power_param": settings} if settings else {}))
+    if kind in ("L1", "L2"):
+        return site.layer("Abs", x)
+    return site.layer("Power", x, power_param={"power": 2.0}) if kind == "SUMSQ" else x
 
 
 def _reduce(site: Site, x: Blob, kind: str, axes: tuple[int, ...], part: str) -> Blob:

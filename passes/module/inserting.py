@@ -1,0 +1,31 @@
+"""New quant ops in place of one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from xdsl.dialects.builtin import ArrayAttr, StringAttr
+from xdsl.ir import Attribute, SSAValue
+
+from dialects.quant.base import QuantOp
+
+
+def inserted(
+    before: QuantOp,
+    kind: type[QuantOp],
+    operands: Sequence[SSAValue],
+    result: Attribute,
+    step: str,
+    **properties: Attribute | None,
+) -> SSAValue:
+    """The result of a new op of the same layer, which stands before another one. It is called
+    ``step`` of that one's top; without a step it has its tops, or those among the properties."""
+    if step:
+        properties["tops"] = ArrayAttr([StringAttr(f"{before.top}/{step}")])
+    properties.setdefault("tops", before.tops)
+    made = kind.build(operands=list(operands), result_types=[result], properties=properties)
+    made.location = before.location
+    block = before.parent
+    assert block is not None
+    block.insert_op_before(made, before)
+    return made.results[0]
