@@ -1847,7 +1847,7 @@ class LRNParameter(_message.Message):
     def __init__(self, local_size: _Optional[int] = ..., alpha: _Optional[float] = ..., beta: _Optional[float] = ..., norm_region: _Optional[_Union[LRNParameter.NormRegion, str]] = ..., k: _Optional[float] = ..., engine: _Optional[_Union[Engine, str]] = ...) -> None: ...
 
 class LSTMParameter(_message.Message):
-    __slots__ = ("num_output", "clipping_threshold", "weight_filler", "bias_filler", "batch_size", "bidirectional", "reverse", "cell_clip")
+    __slots__ = ("num_output", "clipping_threshold", "weight_filler", "bias_filler", "batch_size", "bidirectional", "reverse", "cell_clip", "resets_first")
     NUM_OUTPUT_FIELD_NUMBER: _ClassVar[int]
     CLIPPING_THRESHOLD_FIELD_NUMBER: _ClassVar[int]
     WEIGHT_FILLER_FIELD_NUMBER: _ClassVar[int]
@@ -1856,6 +1856,7 @@ class LSTMParameter(_message.Message):
     BIDIRECTIONAL_FIELD_NUMBER: _ClassVar[int]
     REVERSE_FIELD_NUMBER: _ClassVar[int]
     CELL_CLIP_FIELD_NUMBER: _ClassVar[int]
+    RESETS_FIRST_FIELD_NUMBER: _ClassVar[int]
     num_output: int
     clipping_threshold: float
     weight_filler: FillerParameter
@@ -1864,7 +1865,8 @@ class LSTMParameter(_message.Message):
     bidirectional: bool
     reverse: bool
     cell_clip: float
-    def __init__(self, num_output: _Optional[int] = ..., clipping_threshold: _Optional[float] = ..., weight_filler: _Optional[_Union[FillerParameter, _Mapping]] = ..., bias_filler: _Optional[_Union[FillerParameter, _Mapping]] = ..., batch_size: _Optional[int] = ..., bidirectional: bool = ..., reverse: bool = ..., cell_clip: _Optional[float] = ...) -> None: ...
+    resets_first: bool
+    def __init__(self, num_output: _Optional[int] = ..., clipping_threshold: _Optional[float] = ..., weight_filler: _Optional[_Union[FillerParameter, _Mapping]] = ..., bias_filler: _Optional[_Union[FillerParameter, _Mapping]] = ..., batch_size: _Optional[int] = ..., bidirectional: bool = ..., reverse: bool = ..., cell_clip: _Optional[float] = ..., resets_first: bool = ...) -> None: ...
 
 class LayerNormParameter(_message.Message):
     __slots__ = ("axis", "eps", "affine")

@@ -68,6 +68,13 @@ def test_lstm_and_gru(length: int, batch: int, size: int, hidden: int, direction
     wanted = onnx_result("GRU", [x, w, r, both], linear_before_reset=1, **given)
     found = evaluate(op, [x])[0]
     np.testing.assert_allclose(found, wanted.transpose(0, 2, 1, 3).reshape(shape), atol=1e-5)
+    op = ops.RecurrentOp(
+        [value(*x.shape)], [T], Cell.GRU, *gru[:3], hidden_bias=gru[3], reverse=backward,
+        resets_first=True,
+    )  # fmt: skip
+    wanted = onnx_result("GRU", [x, w, r, both], **given)
+    found = evaluate(op, [x])[0]
+    np.testing.assert_allclose(found, wanted.transpose(0, 2, 1, 3).reshape(shape), atol=1e-5)
 
 
 def sigmoid(x: NDArray[Any]) -> NDArray[Any]:
@@ -179,6 +186,22 @@ def test_all_operands_on_the_npu(hidden: int, integer: bool) -> None:
         )  # fmt: skip
 
     assert check(build, *shapes, integer=integer, opts=(1,) if integer else (0, 2)) <= 1e-5
+
+
+@pytest.mark.parametrize("hidden", [3, 70, 1000])
+@pytest.mark.parametrize("biased", [False, True])
+def test_a_reset_before_the_product_on_the_npu(hidden: int, biased: bool) -> None:
+    rows = 3 * hidden
+    weights = noise(1, rows, 5), noise(1, rows), noise(1, rows, hidden) * np.float32(0.05)
+
+    def build(x: SSAValue, h: SSAValue) -> ops.LayerOp:
+        return ops.RecurrentOp(
+            [x, h], [T, U], Cell.GRU, *weights, others=[Other.STATE],
+            hidden_bias=noise(1, rows) if biased else None, resets_first=True,
+        )  # fmt: skip
+
+    assert check(build, (3, 2, 5), (1, 2, hidden), opts=(0, 2)) <= 1e-5
+    assert check(build, (3, 2, 5), (1, 2, hidden), integer=True, opts=(1,)) <= 1e-5
 
 
 def test_weights_that_do_not_stay_in_local_memory() -> None:

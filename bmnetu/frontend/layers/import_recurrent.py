@@ -59,6 +59,7 @@ def _of_descendants(site: LayerSite, param: LSTMParameter, cell: Cell) -> ops.La
         reverse=param.reverse and directions == 1,
         bias_last=cell is not Cell.GRU,
         clip=float(param.cell_clip) if cell is Cell.LSTM and param.cell_clip > 0 else None,
+        resets_first=cell is Cell.GRU and param.resets_first,
         batch=param.batch_size if batch else None,
     )
 

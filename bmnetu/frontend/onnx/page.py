@@ -51,7 +51,7 @@ PAGE = (
     _row("Gemm MatMul", "InnerProduct with weights that are constants, else MatMul"),
     _row("Einsum", "Reduce, Permute, Reshape and one MatMul", "diagonals, more than two tensors"),
     _row("LSTM GRU RNN", "Lstm, GRU and Rnn, one a direction, with states; steps as layers of their"
-         " own, 64 at most, for `linear_before_reset` 0, peepholes and other activations",
+         " own, 64 at most, for peepholes and other activations",
          "sequences of different lengths, `clip`, `input_forget`, weights that are no constants"),
     _row("BatchNormalization", "BatchNorm, Scale", "`training_mode`, coefficients that are no"
          " constants"),

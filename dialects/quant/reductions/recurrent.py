@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from xdsl.dialects.builtin import BoolAttr, FloatAttr
@@ -52,14 +52,21 @@ def sigmoid(x: Array) -> Array:
 
 
 def step(
-    cell: Cell, x: Array, sums: Array, state: Sequence[Array], clip: float | None
+    cell: Cell,
+    x: Array,
+    product: Callable[[Array], Array],
+    state: Sequence[Array],
+    clip: float | None,
+    resets_first: bool,
 ) -> tuple[Array, ...]:
-    """The states behind a step: x and sums (of what the step before gave) are [gates, ...]."""
+    """The states behind a step: x is [gates, ...], and so is ``product`` of the h before it."""
+    sums = product(state[0])
     if cell is Cell.RNN:
         return (np.tanh(x[0] + sums[0]),)
     if cell is Cell.GRU:
         reset, update = sigmoid(x[0] + sums[0]), sigmoid(x[1] + sums[1])
-        new = np.tanh(x[2] + reset * sums[2])
+        inner = product(reset * state[0])[2] if resets_first else reset * sums[2]
+        new = np.tanh(x[2] + inner)
         return (new + update * (state[0] - new),)
     gates = x + sums
     entry, forget, output = (sigmoid(gate) for gate in gates[:3])
@@ -79,7 +86,8 @@ class RecurrentOp(QuantOp):
     step; with ``gives_cell`` [1, H, T + 1, N], the LSTM's last c behind them. ``reverse``: the last
     step comes first. ``others``: first, with ``has_state``, the state before the first step,
     [1, P, 1, N] or [1, 2 P, 1, N] (h, c), which is else 0; then, where there is another one,
-    [1, 1, T, N], by which h and c are multiplied before each step. ``clip`` bounds c.
+    [1, 1, T, N], by which h and c are multiplied before each step. ``clip`` bounds c. The reset of
+    a GRU is multiplied with the sums, or ``resets_first`` with h before these.
     """
 
     name = "quant.recurrent"
@@ -92,11 +100,13 @@ class RecurrentOp(QuantOp):
     gives_cell = prop_def(BoolAttr, default_value=BoolAttr.from_bool(False))
     has_state = prop_def(BoolAttr, default_value=BoolAttr.from_bool(False))
     clip = opt_prop_def(FloatAttr)
+    resets_first = prop_def(BoolAttr, default_value=BoolAttr.from_bool(False))
     y = result_def(AnyTensor)
     traits = traits_def(Pure())
     assembly_format = (
         "$cell $x (`,` $others^)? `weight` $weight (`bias` $bias^)? (`reverse` $reverse^)?"
         " (`gives_cell` $gives_cell^)? (`has_state` $has_state^)? (`clip` $clip^)?"
+        " (`resets_first` $resets_first^)?"
         " `tops` $tops attr-dict `:` functional-type(operands, results)"
     )
 
@@ -134,6 +144,8 @@ class RecurrentOp(QuantOp):
         require(self.bias is None or self.bias.shape == shape[:2], self, "bias must be [gates, H]")
         cells = bool(self.gives_cell.value.data)
         require(not cells or kind is Cell.LSTM, self, "only an LSTM has a cell")
+        first = bool(self.resets_first.value.data)
+        require(not first or kind is Cell.GRU, self, "only a GRU has a reset")
         expected = (1, self.hidden, x[2] + cells, x[3])
         require(types.shape_of(self.y) == expected, self, f"the result must be {expected}")
         wanted = [(1, STATES[kind] * part, 1, x[3])] * (self.state is not None)
@@ -148,6 +160,11 @@ class RecurrentOp(QuantOp):
         x = inputs[0].astype(np.float64).reshape(gates, part, length, batch)[:, :hidden]
         weight = self.weight.array.astype(np.float64)
         bias = 0.0 if self.bias is None else self.bias.array[..., None]
+        resets = bool(self.resets_first.value.data)
+
+        def product(h: Array) -> Array:
+            return np.matmul(weight, h) + bias
+
         state = [np.zeros((hidden, batch))] * STATES[kind]
         if self.state is not None:
             first = inputs[1 + self.state].reshape(STATES[kind], part, batch)
@@ -157,8 +174,7 @@ class RecurrentOp(QuantOp):
         for t in range(length)[:: -1 if self.reverse.value.data else 1]:
             if self.cont is not None:
                 state = [each * inputs[1 + self.cont][0, 0, t] for each in state]
-            sums = np.matmul(weight, state[0]) + bias
-            state = list(step(kind, x[:, :, t], sums, state, clip))
+            state = list(step(kind, x[:, :, t], product, state, clip, resets))
             found[0, :, t] = state[0]
         if self.gives_cell.value.data:
             found[0, :, length] = state[1]

@@ -49,9 +49,10 @@ class RecurrentOp(LayerOp):
 
     ``gates = W x_t + b + W_static x_static + W_h h_(t-1)``, gates [4 H] (i, f, o, g) of an LSTM:
     ``c_t = sigmoid(f) c_(t-1) + sigmoid(i) tanh(g)``, within plus and minus ``clip``;
-    ``h_t = sigmoid(o) tanh(c_t)``. GRU (r, z, n): ``n = tanh(n + r (W_h h + b_h))``, ``h_t = n +
-    z (h - n)``. Plain (one gate): ``h_t = tanh(gates)``, and with ``out_weight`` the result is
-    ``tanh(W_o h_t + b_o)``. Before each step h and c are multiplied by ``cont``.
+    ``h_t = sigmoid(o) tanh(c_t)``. GRU (r, z, n): ``n = tanh(n + r (W_h h + b_h))``, or with
+    ``resets_first`` ``tanh(n + W_h (r h) + b_h)``; ``h_t = n + z (h - n)``. Plain (one gate):
+    ``h_t = tanh(gates)``, and with ``out_weight`` the result is ``tanh(W_o h_t + b_o)``. Before
+    each step h and c are multiplied by ``cont``.
 
     ``weight`` [D, G H, I], ``bias`` [D, G H], ``hidden_weight`` [D, G H, H]. The second direction,
     or the only one with ``reverse``, begins with the last step. ``others`` says what the operands
@@ -75,6 +76,7 @@ class RecurrentOp(LayerOp):
     reverse = prop_def(BoolAttr, default_value=FALSE)
     bias_last = prop_def(BoolAttr, default_value=FALSE)
     clip = opt_prop_def(FloatAttr[Float32Type])
+    resets_first = prop_def(BoolAttr, default_value=FALSE)
     batch = prop_def(DenseArrayBase.constr(i64), default_value=DenseArrayBase.from_list(i64, []))
     tops_ = var_result_def(TensorType)
 
@@ -83,7 +85,8 @@ class RecurrentOp(LayerOp):
         "$cell $tops $bottoms (`others` $others^)? `weight` $weight `bias` $bias "
         "(`static_weight` $static_weight^)? `hidden_weight` $hidden_weight "
         "(`hidden_bias` $hidden_bias^)? (`out_weight` $out_weight^)? (`out_bias` $out_bias^)? "
-        "(`reverse` $reverse^)? (`bias_last` $bias_last^)? (`clip` $clip^)? (`batch` $batch^)? "
+        "(`reverse` $reverse^)? (`bias_last` $bias_last^)? (`clip` $clip^)? "
+        "(`resets_first` $resets_first^)? (`batch` $batch^)? "
         "attr-dict `:` functional-type(operands, results)"
     )
 
@@ -104,6 +107,7 @@ class RecurrentOp(LayerOp):
         reverse: bool = False,
         bias_last: bool = False,
         clip: float | None = None,
+        resets_first: bool = False,
         batch: int | None = None,
     ) -> None:
         settings = {
@@ -112,6 +116,7 @@ class RecurrentOp(LayerOp):
             "hidden_weight": hidden_weight, "hidden_bias": hidden_bias, "out_weight": out_weight,
             "out_bias": out_bias, "reverse": BoolAttr.from_bool(reverse),
             "bias_last": BoolAttr.from_bool(bias_last), "clip": clip,
+            "resets_first": BoolAttr.from_bool(resets_first),
             "batch": [] if batch is None else [batch],
         }  # fmt: skip
         self.setup([bottoms], tops, settings, variadic=True)
@@ -218,12 +223,15 @@ class RecurrentOp(LayerOp):
         states = [state[0].T for state in given.get(Other.STATE, [])]
         states = states or [np.zeros((hidden, x.shape[1]))] * STATES[cell]
         clip = None if self.clip is None else float(self.clip.value.data)
+        first, shape = bool(self.resets_first.value.data), (GATES[cell], hidden, x.shape[1])
+
+        def product(h: Array) -> Array:
+            return (weight @ h + (0 if addend is None else addend)).reshape(shape)
+
         y = np.zeros((*x.shape[:2], hidden))
         for t in range(len(x))[:: -1 if backward else 1]:
             for cont in given.get(Other.CONT, []):
                 states = [state * cont[t] for state in states]
-            inner = weight @ states[0] + (0 if addend is None else addend)
-            shape = (GATES[cell], hidden, x.shape[1])
-            states = list(step(cell, sums[t].T.reshape(shape), inner.reshape(shape), states, clip))
+            states = list(step(cell, sums[t].T.reshape(shape), product, states, clip, first))
             y[t] = states[0].T
         return y, states

@@ -74,14 +74,16 @@ def lower_recurrent(
 
 
 def _weights(b: TileBuilder, op: RecurrentOp) -> list[Weights]:
-    """Of all gates together where a command takes so many channels, else of every gate."""
+    """Of all gates together where a command takes so many channels, else of every gate; the last
+    one of a GRU that resets first stands alone."""
     gates, part, hidden = GATES[op.cell.data], op.part, op.hidden
     grown = np.zeros((gates, part, hidden, 1, 1), np.float32)
     grown[:, :hidden, :, 0, 0] = op.weight.array
     addends = np.zeros((gates, part), np.float32)
     if op.bias is not None:
         addends[:, :hidden] = op.bias.array
-    count = gates if gates * part <= BM1684.limits.channels else 1
+    together = gates - bool(op.resets_first.value.data)
+    count = together if together * part <= BM1684.limits.channels else 1
     found: list[Weights] = []
     for first, several in ranges(gates, count):
         weight = grown[first : first + several].reshape(-1, hidden, 1, 1)
@@ -170,16 +172,22 @@ class _Loop:
         gates = GATES[op.cell.data]
         sums = b.local(f32, (gates, part, 1, count))
         weights = self.kept or _weights(b, op)
-        hidden = b.window(states[0], (0, 0, 0, 0), (1, op.hidden, 1, count))
-        for index, (kernel, addend) in enumerate(weights):
-            several = gates // len(weights)
-            target = _as_channels(b, _gates(b, sums, index * several, several))
-            b.add(tile.ConvOp, [target, hidden, kernel, [] if addend is None else [addend]], {})
+        if op.resets_first.value.data:
+            *first, last = weights
+            self.products(sums, states[0], first, 0)
+            reset = self.opened(x, sums)
+            gated = b.arith("mul", b.local(f32, Ref.of(states[0]).shape), reset[0], states[0])
+            self.products(sums, gated, [last], 2)
+            return [_gru(b, x, _gates(b, sums, 2, 1), states[0], reset[1])]
+        self.products(sums, states[0], weights, 0)
         if op.cell.data is Cell.RNN:
             b.arith("add", sums, sums, x)
             return [_function(b, "tanh", sums)]
         if op.cell.data is Cell.GRU:
-            return [_gru(b, x, sums, states[0])]
+            reset, update = self.opened(x, sums)
+            new = _gates(b, sums, 2, 1)
+            b.arith("mul", new, new, reset)
+            return [_gru(b, x, new, states[0], update)]
         b.arith("add", sums, sums, x)
         inner = _gates(b, sums, 3, 1)  # tanh x = 2 sigmoid 2 x - 1: one function for all gates
         b.scalar("mul", inner, inner, 2.0)
@@ -201,14 +209,29 @@ class _Loop:
         return [h, cell]
 
 
-def _gru(b: TileBuilder, x: SSAValue, sums: SSAValue, h: SSAValue) -> SSAValue:
-    """``n + z (h - n)``, n = tanh(x_n + r sums_n)."""
-    first = _gates(b, sums, 0, 2)
-    b.arith("add", first, first, _gates(b, x, 0, 2))
-    open_ = _function(b, "sigmoid", first)
-    reset, update = (_gates(b, open_, gate, 1) for gate in range(2))
-    new = _gates(b, sums, 2, 1)
-    b.arith("mul", new, new, reset)
+    def products(
+        self, sums: SSAValue, h: SSAValue, weights: Sequence[Weights], first: int
+    ) -> None:
+        """The sums of some gates from one on, each of the weights those of equally many."""
+        b, op = self.b, self.op
+        hidden = b.window(h, (0, 0, 0, 0), (1, op.hidden, 1, Ref.of(h).shape[3]))
+        for kernel, addend in weights:
+            several = Ref.of(kernel).shape[0] // op.part
+            target = _as_channels(b, _gates(b, sums, first, several))
+            b.add(tile.ConvOp, [target, hidden, kernel, [] if addend is None else [addend]], {})
+            first += several
+
+    def opened(self, x: SSAValue, sums: SSAValue) -> list[SSAValue]:
+        """Reset and update of a GRU."""
+        b = self.b
+        first = _gates(b, sums, 0, 2)
+        b.arith("add", first, first, _gates(b, x, 0, 2))
+        open_ = _function(b, "sigmoid", first)
+        return [_gates(b, open_, gate, 1) for gate in range(2)]
+
+
+def _gru(b: TileBuilder, x: SSAValue, new: SSAValue, h: SSAValue, update: SSAValue) -> SSAValue:
+    """``n + z (h - n)``, n = tanh(x_n + new)."""
     b.arith("add", new, new, _gates(b, x, 2, 1))
     new = _function(b, "tanh", new)
     result = b.local(f32, Ref.of(h).shape)

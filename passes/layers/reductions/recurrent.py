@@ -124,6 +124,7 @@ def lower_recurrent(c: Converter, op: ufw.RecurrentOp) -> None:
                 gives_cell=BoolAttr.from_bool(more),
                 has_state=has_state,
                 clip=op.clip,
+                resets_first=op.resets_first,
             )
         )
     whole = parts[0]

@@ -87,8 +87,8 @@ NETS = {
     "gru, states given": (
         Recurrent("GRU", others=AFTER, states="input", direction="bidirectional"), "GRU GRU"),
     "gru, no bias": (Recurrent("GRU", others=AFTER, bias=False, direction="reverse"), "GRU"),
-    "gru, reset before": (Recurrent("GRU", direction="bidirectional"), ""),
-    "gru, reset before, no bias": (Recurrent("GRU", bias=False, outputs="h"), ""),
+    "gru, reset before": (Recurrent("GRU", direction="bidirectional"), "GRU GRU"),
+    "gru, reset before, no bias": (Recurrent("GRU", bias=False, outputs="h"), "GRU"),
     "rnn": (Recurrent("RNN", direction="bidirectional"), "Rnn Rnn"),
     "rnn, states": (Recurrent("RNN", states="constant", opset=7), "Rnn"),
     "rnn, relu": (Recurrent("RNN", others={"activations": ["Relu"]}), ""),
@@ -101,7 +101,9 @@ NETS = {
         ""),
     "gru, other activations": (
         Recurrent("GRU", others={**AFTER, "activations": ["Sigmoid", "Relu"]}, states="input"), ""),
-    "one step": (Recurrent("GRU", length=1), ""),
+    "one step": (Recurrent("GRU", length=1), "GRU"),
+    "gru, reset before, other activations": (
+        Recurrent("GRU", others={"activations": ["HardSigmoid", "Tanh"]}, states="constant"), ""),
     "one step, both ways": (
         Recurrent("LSTM", length=1, direction="bidirectional", peepholes=True), ""),
 }  # fmt: skip
@@ -158,7 +160,9 @@ REFUSED = {
     "input and forget as one": (Recurrent("LSTM", others={"input_forget": 1}), "input_forget"),
     "an unknown activation": (
         Recurrent("RNN", others={"activations": ["ThresholdedRelu"]}), "thresholdedrelu cannot"),
-    "many steps": (Recurrent("GRU", length=65), "linear_before_reset = 0 with 65 steps"),
+    "many steps": (
+        Recurrent("GRU", length=65, others={"activations": ["Tanh", "Tanh"]}),
+        "such activations with 65 steps"),
     "many steps with peepholes": (
         Recurrent("LSTM", length=65, peepholes=True), "peepholes with 65 steps"),
 }  # fmt: skip

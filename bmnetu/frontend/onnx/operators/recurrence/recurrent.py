@@ -162,20 +162,22 @@ def _direction(
 ) -> list[Blob]:
     """h of every step [T, N, H] and the states behind the last one, [1, N, H] each. Those that are
     not wanted are read by a Silence."""
-    resets_first = cell is Cell.GRU and not site.node.integer("linear_before_reset", 0)
     word = "backward" if d.backward else "forward"
-    if resets_first or d.peepholes is not None or not d.activations.usual:
+    resets_first = cell is Cell.GRU and not site.node.integer("linear_before_reset", 0)
+    if d.peepholes is not None or not d.activations.usual:
         made = Steps(replace(site, in_float=True), cell, d, word, resets_first).run(x)
         return _with_silence(site, made, wanted, word)
     kind, message = KINDS[cell]
-    settings = {message: {"num_output": d.hidden.shape[1], "reverse": d.backward}}
+    settings = {"num_output": d.hidden.shape[1], "reverse": d.backward}
+    if resets_first:
+        settings["resets_first"] = True
     bias, hidden_bias = d.bias, d.hidden_bias
     blobs = [d.weight, d.hidden, bias + hidden_bias]
     if cell is Cell.GRU:
         blobs = [d.weight, bias, d.hidden, hidden_bias]
     count = 1 + STATES[cell] * any(wanted[1:])
     tops = [f"{site.node.name}_{each}" for each in ("steps", "h", "c")[:count]]
-    made = site.layers(kind, [x, *d.states], tops, *blobs, part=word, **settings)
+    made = site.layers(kind, [x, *d.states], tops, *blobs, part=word, **{message: settings})
     return _with_silence(site, made, wanted, word)
 
 

@@ -1,5 +1,5 @@
 """The steps of a recurrent operator out of ordinary layers, for what no recurrent layer computes:
-a GRU that resets before its product, peepholes, other activations."""
+peepholes, and other activations."""
 
 from __future__ import annotations
 
@@ -104,7 +104,6 @@ class Steps:
         d, (length, batch, _) = self.direction, x.shape
         if length > MOST_STEPS:
             reason = "peepholes" if d.peepholes is not None else "such activations"
-            reason = "linear_before_reset = 0" if self.resets_first else reason
             raise Refusal(f"{reason} with {length} steps; {MOST_STEPS} can be compiled")
         hidden = d.hidden.shape[1]
         zero = np.zeros((1, batch, hidden), np.float32)
