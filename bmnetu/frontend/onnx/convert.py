@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import isinf
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,9 @@ LIMIT, LIMIT_FACTOR = 1 << 27, 4
 """What is computed of constants takes at most so many bytes, and this times the files' size."""
 MAX_EXPANDED = 1 << 16
 """Functions make at most so many nodes."""
+NARROW = {TensorProto.INT8, TensorProto.UINT8, TensorProto.INT16, TensorProto.UINT16}
+WRAPPING = ("Add", "Sub", "Mul")
+"""Sums and products of narrow integers wrap around, which float32 does not."""
 MAX_RANK = 8
 """No tensor of the net has more dimensions."""
 
@@ -176,6 +180,9 @@ def _inputs(
             )
             continue
         sizes = [dim.dim_value for dim in kind.shape.dim if dim.HasField("dim_value")]
+        if declared and shape[1:].count(0) and len(sizes) < len(shape):
+            known = "x".join(dim.dim_param or str(dim.dim_value or "?") for dim in kind.shape.dim)
+            raise InputFileError(f"{where} is {known}; give all its sizes with -shapes, [N,C,H,W]")
         if declared and 0 in sizes and len(sizes) == len(shape) and shape[1:].count(0):
             refusals.add(f"{where} is {show(shape)}, which has no numbers; give sizes with -shapes")
             continue
@@ -242,14 +249,16 @@ class _Conversion:
             return
         try:
             self.graph.known.update(self.results(node))
-        except (Refusal, VerifyException) as error:
-            self.refuse(node, node.fault(str(error)))
+        except Refusal as error:
+            self.refuse(node, node.fault(str(error)), advise=error.advise)
+        except VerifyException as error:
+            self.refuse(node, node.fault(str(error)), advise=False)
         except UnsupportedError as error:
             self.refuse(node, error.message)
         except InputFileError as error:
             if not self.refusals.sentences:
                 raise
-            self.refuse(node, error.message)
+            self.refuse(node, error.message, advise=False)
 
     def convert_unknown(self, node: Node) -> None:
         """A node behind one whose result has an unknown shape."""
@@ -263,9 +272,9 @@ class _Conversion:
             self.refusals.add(node.fault(NO_OPERATOR), node)
         self.lost.update(filter(None, node.outputs))
 
-    def refuse(self, node: Node, sentence: str) -> None:
+    def refuse(self, node: Node, sentence: str, *, advise: bool = True) -> None:
         """Notes a node, and lets those behind it go on with the shapes of its results."""
-        self.refusals.add(sentence, node)
+        self.refusals.add(sentence, node, advise=advise)
         kinds = self.results_of(node) or [None] * len(node.outputs)
         for name, kind in zip(node.outputs, kinds, strict=True):
             shape = kind.shape if kind is not None else None
@@ -370,8 +379,11 @@ class _Conversion:
         stands_for = any(name in real for name in integers)
         if stands_for and node.op not in KEEPERS:
             raise Refusal("it reads integers that a QuantizeLinear makes")
-        if others and not operator.integers:
-            raise Refusal(f"it computes with {', '.join(sorted(map(element_name, others)))}")
+        wrong = others if not operator.integers else others & NARROW
+        if wrong and (not operator.integers or node.op in WRAPPING):
+            names = ", ".join(sorted(map(element_name, wrong)))
+            wraps = ", which wraps around" if operator.integers else ""
+            raise Refusal(f"it computes with {names}{wraps}; cast to float before it", advise=False)
         made = operator.convert(site)
         if stands_for and node.op != "DequantizeLinear":
             real.update(node.outputs)
@@ -388,6 +400,8 @@ class _Conversion:
             raise Refusal(NO_OPERATOR)
         nodes = expanded(node, body)
         self.expanded += len(nodes)
+        if isinf(self.sizes.get(node.op, 0)):
+            raise Refusal("it is a function that calls itself")
         if max(self.expanded, self.sizes.get(node.op, 0)) > MAX_EXPANDED:
             raise Refusal(f"functions make more than {MAX_EXPANDED} nodes")
         for inner in nodes:

@@ -22,7 +22,12 @@ def operator_of(domain: str, name: str) -> str:
 
 
 class Refusal(ValueError):
-    """The node cannot be made of UFW layers; the message goes on after the node's name."""
+    """The node cannot be made of UFW layers; the message goes on after the node's name. ``advise``:
+    what advice.py says of the operator helps; else the message says what to do itself."""
+
+    def __init__(self, sentence: str, *, advise: bool = True) -> None:
+        super().__init__(sentence)
+        self.advise = advise
 
 
 @dataclass(frozen=True)

@@ -136,7 +136,9 @@ so all that holds for a prototxt holds for it; GenUmodel writes these layers, fo
 * All numbers are computed as float32: float16, bfloat16 and double, whole numbers and truth values,
   too. Inputs and outputs of these types are FLOAT in the bmodel, with the same numbers; a note says
   so. Whole numbers are exact up to 2^24. Numbers of constants beyond 1e37 that are added or chosen
-  count as 1e37, so that a mask of -inf makes nothing infinite.
+  count as 1e37, so that a mask of -inf makes nothing infinite; of a row that is masked whole
+  Softmax makes equal numbers, where ONNX makes none. Sums and products of 8 and 16 bits, which wrap
+  around, are refused; a number outside of the type that it is cast to stays as it is.
 * Nodes whose inputs are constants are computed as it is read, whatever their operator, by the onnx
   package. Refused are results of unknown size, more than 128 MB and four times the file's size in
   all, more than 2^24 numbers for MatMul and Gemm, 2^20 for operators that are slow, 2^16 for loops
@@ -146,7 +148,8 @@ so all that holds for a prototxt holds for it; GenUmodel writes these layers, fo
 * Normalisations that exporters write in parts become one layer again: LayerNormalization over any
   axes, the division by a root mean square, and by a norm. Functions of one tensor that are written
   in parts, such as GELU by Erf, become one by `ufw-fuse-functions`.
-* Outputs are known by their names; their order is that of the layers.
+* Outputs are known by their names; their order is that of the layers. An output that is a constant,
+  or an input of the net, is refused.
 * Nodes which the outputs do not depend on are left out.
 * Operator sets 6 to what the installed onnx package knows.
 * Tensors may lie in other files (`external_data`), as `torch.onnx.export` writes them today: only

@@ -20,6 +20,8 @@ from dialects.constant import Array
 
 OWN = "bmnetu"
 """The domain of what is put in place of several nodes."""
+LEAST_INPUTS = {"Add": 2, "Div": 2, "Expand": 2, "Mul": 2, "Pow": 2, "Sub": 2}
+FLOAT = (TensorProto.FLOAT,)
 FEW = 1 << 16
 """Larger constants are no eps, exponent or axes, but may be factors."""
 
@@ -48,6 +50,8 @@ class Rewriter:
         """The file's nodes with the patterns replaced."""
         replaced: dict[int, Node] = {}
         for node in self.file.nodes:
+            if len(node.inputs) != 2:
+                continue
             for look in (standardized, root_mean_square, unit):
                 found = look(self, node)
                 if found is not None:
@@ -59,16 +63,16 @@ class Rewriter:
     # -- what a pattern asks ---------------------------------------------------------------------
 
     def maker(self, name: str, *ops: str) -> Node | None:
-        """The node that makes a tensor, without what changes nothing; None where it is another."""
-        node = self.makers.get(name)
-        while node is not None and node.op in ("Identity", "Cast") and _is_float(node):
-            node = self.makers.get(node.inputs[0])
-        return node if node is not None and node.op in ops and len(node.inputs) > 0 else None
+        """The node that makes a tensor, without what changes nothing; None where it is another, or
+        has too few inputs."""
+        node = self.makers.get(self.source(name))
+        known = node is not None and node.op in ops
+        return node if known and len(node.inputs) >= LEAST_INPUTS.get(node.op, 1) else None
 
     def source(self, name: str) -> str:
         """The tensor that another one only is a copy of."""
         node = self.makers.get(name)
-        while node is not None and node.op in ("Identity", "Cast") and _is_float(node):
+        while node is not None and _is_copy(node):
             name = node.inputs[0]
             node = self.makers.get(name)
         return name
@@ -244,8 +248,10 @@ def _both_ways(node: Node | None) -> Sequence[tuple[str, str]]:
     return ((a, b), (b, a))
 
 
-def _is_float(node: Node) -> bool:
-    return node.op == "Identity" or node.integer("to", 0) == TensorProto.FLOAT
+def _is_copy(node: Node) -> bool:
+    """Whether a node's result is its input, as far as float32 goes."""
+    same = node.op == "Identity" or (node.op == "Cast" and node.integer("to", 0) in FLOAT)
+    return same and len(node.inputs) == 1
 
 
 def _made(last: Node, found: Found, inputs: Sequence[str]) -> Node:

@@ -130,9 +130,13 @@ REFUSED: dict[str, tuple[Net, str]] = {
         Net([node("Pow", "x e", "y")], {"e": np.array([2, 0.5, 3], np.float32)}, {"x": (2, 3)}),
         "some of its exponents are whole numbers, others are not",
     ),
+    "narrow integers": (
+        Net([node("Cast", "x", "i", to=TensorProto.UINT8), node("Add", "i i", "y")]),
+        "it computes with UINT8, which wraps around; cast to float before it",
+    ),
     "whole numbers": (
         Net([node("Cast", "x", "i", to=TensorProto.INT64), node("Softmax", "i", "y")]),
-        "it computes with INT64",
+        "it computes with INT64; cast to float before it",
     ),
     "strings": (
         Net([node("Cast", "x", "y", to=TensorProto.STRING)]), "a type that cannot be compiled"
@@ -266,7 +270,7 @@ def test_inputs_that_are_no_floats(tmp_path: Path) -> None:
 
 def test_sizes_that_are_not_known(tmp_path: Path) -> None:
     path = Net([node("Relu", "x", "y")], inputs={"x": ("N", 3, "H", "W")}).write(tmp_path)
-    with pytest.raises(InputFileError, match='input "x" has no shape; give it with -shapes'):
+    with pytest.raises(InputFileError, match='input "x" is Nx3xHxW; give all its sizes with -'):
         load_network(path, None)
     shape = load_network(path, None, shapes=[[2, 3, 5, 5]]).net.layer[0].input_param.shape[0]
     assert list(shape.dim) == [2, 3, 5, 5]

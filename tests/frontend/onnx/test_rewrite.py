@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from onnx import NodeProto
 
+from bmnetu.errors import InputFileError, UnsupportedError
+from bmnetu.frontend import load_network
 from tests.frontend.onnx.graphs import Array, Net, check, kinds, node, numbers
 
 NUMBERS = {"two": np.array(2, np.float32), "eps": np.array(1e-5, np.float32),
@@ -116,3 +118,21 @@ def test_factors_that_are_read_elsewhere_stay_apart(tmp_path: Path) -> None:
     net.nodes = [*net.nodes, node("Relu", "k", "z")]
     net.outputs = ["y", "z"]
     assert kinds(check(tmp_path, net)) == ["LayerNorm", "Bias", "ReLU"]
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        [node("Div", "x", "y")], [node("Pow", "x", "p"), node("Mul", "x p", "y")],
+        [node("Identity", "", "i"), node("Div", "x i", "y")],
+        [node("Sqrt", "", "s"), node("Div", "x s", "y")],
+        [node("Sub", "x", "d"), node("Sqrt", "x", "s"), node("Div", "d s", "y")],
+    ],
+)
+def test_nodes_with_too_few_inputs_are_told(nodes: list[NodeProto], tmp_path: Path) -> None:
+    for each in nodes:
+        kept = [name for name in each.input if name]
+        del each.input[:]
+        each.input.extend(kept)
+    with pytest.raises((InputFileError, UnsupportedError), match=r"net\.onnx"):
+        load_network(Net(nodes).write(tmp_path), None)
