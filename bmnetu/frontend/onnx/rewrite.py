@@ -66,8 +66,9 @@ class Rewriter:
         """The node that makes a tensor, without what changes nothing; None where it is another, or
         has too few inputs."""
         node = self.makers.get(self.source(name))
-        known = node is not None and node.op in ops
-        return node if known and len(node.inputs) >= LEAST_INPUTS.get(node.op, 1) else None
+        if node is None or node.op not in ops:
+            return None
+        return node if len(node.inputs) >= LEAST_INPUTS.get(node.op, 1) else None
 
     def source(self, name: str) -> str:
         """The tensor that another one only is a copy of."""
