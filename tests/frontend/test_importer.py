@@ -103,12 +103,18 @@ def test_every_importer_is_tried() -> None:
     }  # test_eltwise.py
     elsewhere = {
         "CReLU",
+        "Cast",
         "Convolution3D",
+        "DeformGather",
         "DenseBlock",
         "DetectionOutput",
         "Eltwise",
+        "Gather",
+        "GatherElements",
+        "GridSampler",
         "LSTM",
         "MatMul",
+        "NonMaxSuppression",
         "Pooling3D",
         "PriorBox",
         "PriorBoxClustered",
@@ -318,17 +324,17 @@ def test_all_unsupported_layers_are_listed_at_once(tmp_path: Path) -> None:
     model, weight = written(tmp_path, SMALL)
     model.write_text(
         X + layer("Whiten", name="norm1") + layer("ReLU", name="r", bottom="l", top="r")
-        + layer("GridSampler", name="c", bottom="r", top="c")
+        + layer("RefineDetDetectionOutput", name="c", bottom="r", top="c")
     )  # fmt: skip
     with pytest.raises(UnsupportedError) as caught:
         load_network(model, weight)
     assert str(caught.value).splitlines() == [
         "2 layer(s) have a type that cannot be compiled:",
         f'  {model}:2: layer "norm1" (Whiten)',
-        f'  {model}:4: layer "c" (GridSampler)',
-        "  in all: 1 Whiten, 1 GridSampler",
+        f'  {model}:4: layer "c" (RefineDetDetectionOutput)',
+        "  in all: 1 Whiten, 1 RefineDetDetectionOutput",
         f"  Whiten: {advice_on('Whiten')}",
-        f"  GridSampler: {advice_on('GridSampler')}",
+        f"  RefineDetDetectionOutput: {advice_on('RefineDetDetectionOutput')}",
     ]
 
 

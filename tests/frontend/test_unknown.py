@@ -73,12 +73,12 @@ def test_unknown_words_are_listed_with_unknown_types(tmp_path: Path) -> None:
         f'  2: layer "p" (Pooling): unknown value pool: MEAN {WORDS}',
         f'  3: layer "l" (Pooling): unknown value pool: MEAN {WORDS}',
     ]
-    text += layer("GridSampler", top="c")
+    text += layer("RefineDetDetectionOutput", top="c")
     lines = refused(tmp_path, text, UnsupportedError)
     assert lines[0] == "1 layer(s) have a type that cannot be compiled:"
-    assert lines[1] == '  4: layer "l" (GridSampler)'
+    assert lines[1] == '  4: layer "l" (RefineDetDetectionOutput)'
     assert len(lines) == 6
-    assert lines[-2] == "  in all: 1 GridSampler"
+    assert lines[-2] == "  in all: 1 RefineDetDetectionOutput"
 
 
 def test_an_unknown_type_of_an_old_layer(tmp_path: Path) -> None:
