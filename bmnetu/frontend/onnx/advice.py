@@ -51,7 +51,7 @@ ADVICE: dict[str, str] = {
     "MatMulInteger": FLOAT,
     "MaxPool": PADS + "; its indices are for a MaxUnpool alone",
     "MaxUnpool": "give it the size of its MaxPool's input",
-    "Mod": FLOATS,
+    "Mod": "whole numbers by one constant; of floats write x - y * torch.floor(x / y)",
     "Multinomial": EVAL,
     "NonMaxSuppression": HEADS,
     "NonZero": HEADS,

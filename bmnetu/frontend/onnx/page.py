@@ -180,6 +180,20 @@ product with a matrix along each axis, several times as slow. Positions are comp
 in onnxruntime, on which the nearest element depends; what onnx and onnxruntime define differently
 is refused.
 
+## Heads with their post-processing
+
+What picks by the data is computed on the host, as a part of the bmodel: a whole export of YOLOv10,
+YOLO26 or RT-DETR is one network. `-host=false` ends it before these layers, so that the heads come
+out raw. Places are INT32 on the host and float32 on the NPU, which holds them up to 2^23; the net's
+outputs are FLOAT. In an INT8 net all that is computed of INT64, and all that places are computed
+of, stays float. Equal scores stand in the order of their places, as in onnxruntime; scores that are
+equal but for rounding may change places.
+
+A result whose size depends on the data (NonZero, boolean masks, what stands behind a
+NonMaxSuppression) cannot be compiled: end the net before it. A NonMaxSuppression can be the net's
+end; its output is INT32, and the runtime reports how many rows there are. Of an Ultralytics export
+leave `nms=True` out, of a torchvision detector export the heads.
+
 ## Quantised nets
 
 A net with QuantizeLinear and DequantizeLinear (QDQ), or with QLINEAR of ONNX and of ONNX Runtime,
@@ -198,7 +212,7 @@ To add an operator: a function from `Site` to `Blob` in `bmnetu/frontend/onnx/op
 which compares it with the onnx package's own evaluator.
 """
 COUNTS = (
-    "902 of operators that are or may become layers), 825 are compiled and equal at opt 1, and all"
+    "902 of operators that are or may become layers), 829 are compiled and equal at opt 1, and all"
     " others are refused"
 )
 
