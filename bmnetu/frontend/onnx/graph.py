@@ -19,7 +19,7 @@ from bmnetu.frontend.prototxt.custom import CUSTOM_MESSAGES, custom_message
 from bmnetu.frontend.prototxt.layer import Layer
 from bmnetu.frontend.ufw_pb2 import LayerParameter
 from bmnetu.frontend.weights.blobs import ArrayWeights
-from dialects.constant import Array
+from dialects.constant import Array, Constant
 from dialects.quant.types import is_index
 from dialects.ufw.layer import Top, shape_of
 from dialects.ufw.shapes import Shape
@@ -81,7 +81,7 @@ class Graph:
     """Element types (``TensorProto.DataType``) of ONNX tensors that layers make, where these are
     not FLOAT: the layers hold the same numbers as float32."""
     constants: dict[str, Blob] = field(default_factory=dict[str, "Blob"])
-    """Constants that layers read as tensors, by their ONNX names."""
+    """Constants that layers read as tensors, by the digests of what they hold."""
     floats: dict[str, Blob] = field(default_factory=dict[str, "Blob"])
     """The int32 of host layers as float32, by the names of those blobs."""
     around: dict[tuple[str, Pads], Blob] = field(default_factory=dict[tuple[str, Pads], "Blob"])
@@ -184,9 +184,11 @@ class Site:
         return TensorProto.FLOAT if kind in FLOATS else kind
 
     def parameter(self, array: Array, name: str) -> Blob:
-        """A constant as the result of a layer; ``name`` is its ONNX name."""
-        if name not in self.graph.constants:
-            values = np.atleast_1d(self.floats(array, name))
+        """A constant as the result of a layer, once for all that are equal; ``name`` is its ONNX
+        name."""
+        values = np.atleast_1d(self.floats(array, name))
+        digest = Constant.of(values).digest
+        if digest not in self.graph.constants:
             kind = fresh(f"{name}_constant", self.graph.names)
             shape = {"shape": {"dim": values.shape}}
             param = LayerParameter(name=kind, type="Parameter", parameter_param=shape)
@@ -194,8 +196,8 @@ class Site:
                 param.forward_with_float = True
             top = fresh(kind, self.graph.blobs)
             layer = Layer(param, self.node.number, self.node.where, (), (top,))
-            self.graph.constants[name] = self.graph.add(layer, [], [values])[0]
-        return self.graph.constants[name]
+            self.graph.constants[digest] = self.graph.add(layer, [], [values])[0]
+        return self.graph.constants[digest]
 
     def constant(self, index: int) -> Array | None:
         """An input whose numbers are known; None for one that is left out."""

@@ -200,3 +200,27 @@ def test_places_are_given_as_floats(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found, by_onnx(model, x)["y"])
     notes = [note.split(": ", 1)[1] for note in network.notes]
     assert notes == ['output "y" is INT64; the bmodel gives the same numbers as FLOAT']
+
+
+@pytest.mark.parametrize(("first", "second"), [("Add", "Sub"), ("Mul", "Div"), ("Sub", "Add")])
+def test_a_constant_that_two_nodes_read_in_different_ways(
+    first: str, second: str, tmp_path: Path
+) -> None:
+    """One takes it as it is, the other negated or inverted."""
+    net = Net([node(first, "a c", "y"), node(second, "b c", "z")], {"c": numbers(3, 1)},
+              {"a": (5,), "b": (5,)}, outputs=["y", "z"])  # fmt: skip
+    assert kinds(check(tmp_path, net)).count("Parameter") == 2
+
+
+def test_a_constant_in_two_shapes(tmp_path: Path) -> None:
+    """Slopes that were padded with ones, and the same numbers joined with others."""
+    net = Net([node("PRelu", "x c", "y"), node("Concat", "u c", "z", axis=0)],
+              {"c": numbers(6, 7)}, {"x": (2, 3, 6, 7), "u": (2, 7)},
+              outputs=["y", "z"])  # fmt: skip
+    check(tmp_path, net)
+
+
+def test_equal_constants_are_one_layer(tmp_path: Path) -> None:
+    net = Net([node("Concat", "x c", "a", axis=0), node("Concat", "a d", "y", axis=0)],
+              {"c": numbers(2, 7), "d": numbers(2, 7)}, {"x": (2, 7)})  # fmt: skip
+    assert kinds(check(tmp_path, net)) == ["Parameter", "Concat", "Concat"]

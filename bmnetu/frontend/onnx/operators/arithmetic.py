@@ -282,9 +282,9 @@ def _fits(shape: Shape, operand: Sequence[int]) -> bool:
 def _enlarged(
     site: Site, x: Blob, factor: Array | np.float32, addend: Array | np.float32
 ) -> Blob:
-    """As :func:`_linear`, where the constants make the tensor larger."""
+    """As :func:`linear`, where the one that is no single number makes the tensor larger."""
     name = next(name for name in site.node.inputs if not isinstance(site.graph.known[name], Blob))
-    if np.any(addend):
+    if np.ndim(addend):
         scale = float(np.ravel(factor)[0])
         x = x if scale == 1 else power_layer(site, x, "factor", scale=scale)
         return binary(site, x, site.parameter(np.asarray(addend), f"{name}_added"), "ADD")
