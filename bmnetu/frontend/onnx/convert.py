@@ -376,9 +376,12 @@ class _Conversion:
         real = self.graph.quantised.real
         integers = [name for name in node.inputs if name in self.graph.elements]
         others = {self.graph.elements[name] for name in integers if name not in real}
-        stands_for = any(name in real for name in integers)
+        stands_for = {real[name] for name in integers if name in real}
         if stands_for and node.op not in KEEPERS:
             raise Refusal("it reads integers that a QuantizeLinear makes")
+        joined = node.inputs if node.op == "Concat" else node.inputs[:1]
+        if stands_for and (len(stands_for) > 1 or not all(name in real for name in joined)):
+            raise Refusal("it joins integers of different scales")
         wrong = others if not operator.integers else others & NARROW
         if wrong and (not operator.integers or node.op in WRAPPING):
             names = ", ".join(sorted(map(element_name, wrong)))
@@ -386,7 +389,7 @@ class _Conversion:
             raise Refusal(f"it computes with {names}{wraps}; cast to float before it", advise=False)
         made = operator.convert(site)
         if stands_for and node.op != "DequantizeLinear":
-            real.update(node.outputs)
+            real.update(dict.fromkeys(node.outputs, *stands_for))
         if others or stands_for or operator.integers:
             for name, kind in zip(node.outputs, self.results_of(node) or [], strict=False):
                 self.note_element(name, kind.element or TensorProto.FLOAT)

@@ -18,6 +18,8 @@ KEEPERS = {
 """Operators that only move integers, or pick the largest: right for what they stand for, too."""
 FULL_SCALE = 127
 Body = Callable[[Node], FunctionProto]
+Scale = tuple[tuple[float, ...], tuple[float, ...]]
+"""The scales of integers, and their zero points."""
 
 
 @dataclass
@@ -25,7 +27,7 @@ class Quantised:
     """What a net says of its integers. ``real``: ONNX tensors that hold what their integers stand
     for; ``thresholds``: by blob; ``losses``: of the weights, by name."""
 
-    real: set[str] = field(default_factory=set[str])
+    real: dict[str, Scale] = field(default_factory=dict[str, "Scale"])
     thresholds: dict[str, float] = field(default_factory=dict[str, float])
     losses: dict[str, float] = field(default_factory=dict[str, float])
     shifted: int = 0
@@ -62,6 +64,13 @@ class Quantised:
         step = largest / FULL_SCALE
         change = np.linalg.norm(np.round(array / step) * step - array)
         self.losses[name] = float(change / np.linalg.norm(array))
+
+
+def scale_of(scale: Array, zero: Array | None) -> Scale:
+    """What a QuantizeLinear or a DequantizeLinear says of its integers."""
+    found = tuple(float(number) for number in scale.ravel())
+    at = np.zeros(len(found)) if zero is None else np.asarray(zero, np.float64).ravel()
+    return found, tuple(float(number) for number in at)
 
 
 # -- operators of integers -------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 
 from onnx import NodeProto, TensorProto, helper
 
@@ -21,6 +22,8 @@ from dialects.constant import Array
 OWN = "bmnetu"
 """The domain of what is put in place of several nodes."""
 LEAST_INPUTS = {"Add": 2, "Div": 2, "Expand": 2, "Mul": 2, "Pow": 2, "Sub": 2}
+NUMPY = 7
+"""From this operator set on tensors repeat as in numpy."""
 FLOAT = (TensorProto.FLOAT,)
 FEW = 1 << 16
 """Larger constants are no eps, exponent or axes, but may be factors."""
@@ -34,6 +37,8 @@ class Found:
     x: str
     axes: tuple[int, ...]
     eps: float
+    spread: tuple[int, ...] = ()
+    """A shape that the result is repeated to: it must be the tensor's own."""
 
 
 class Rewriter:
@@ -50,7 +55,7 @@ class Rewriter:
         """The file's nodes with the patterns replaced."""
         replaced: dict[int, Node] = {}
         for node in self.file.nodes:
-            if len(node.inputs) != 2:
+            if len(node.inputs) != 2 or node.opset < NUMPY:
                 continue
             for look in (standardized, root_mean_square, unit):
                 found = look(self, node)
@@ -204,18 +209,27 @@ def unit(seen: Rewriter, node: Node) -> Found | None:
         return None
     x, below = seen.source(node.inputs[0]), node.inputs[1]
     spread = seen.maker(below, "Expand")
-    below = below if spread is None else spread.inputs[0]
+    shape: tuple[int, ...] = ()
+    if spread is not None:
+        below, to = spread.inputs[0], seen.maker(spread.inputs[1], "Shape")
+        known = seen.constant(spread.inputs[1])
+        if known is not None:
+            shape = tuple(int(size) for size in known.ravel())
+        elif to is None or seen.source(to.inputs[0]) != x or to.proto.attribute:
+            return None
     least = seen.maker(below, "Clip", "Max")
     if least is not None:
         below, *rest = least.inputs
         bound = seen.number(rest[0]) if rest else least.number_of("min", 0.0)
+        if len(rest) > 1 or least.number_of("max", inf) < inf:
+            return None
         if bound is None or not 0 <= bound <= 1e-5:
             return None
     norm = seen.maker(below, "ReduceL2")
     axes = seen.axes(norm)
     if norm is None or axes is None or len(axes) != 1 or seen.source(norm.inputs[0]) != x:
         return None
-    return Found("Unit", x, axes, 0.0)
+    return Found("Unit", x, axes, 0.0, shape)
 
 
 def _ratio(seen: Rewriter, node: Node) -> tuple[str, str] | None:
@@ -263,6 +277,8 @@ def _made(last: Node, found: Found, inputs: Sequence[str]) -> Node:
     proto.attribute.extend(
         (helper.make_attribute("axes", found.axes), helper.make_attribute("eps", found.eps))
     )
+    if found.spread:
+        proto.attribute.append(helper.make_attribute("spread", found.spread))
     return Node.of(proto, last.number, last.file, last.opset)
 
 

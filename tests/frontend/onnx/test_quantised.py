@@ -96,6 +96,27 @@ def test_integers_that_are_computed_with_are_refused(tmp_path: Path) -> None:
         load(Net(nodes, scales(0.1, 0, INT8)), tmp_path)
 
 
+MISMATCHES = {
+    "another scale": ([node("DequantizeLinear", "q r z", "y")], "another scale or zero point"),
+    "another zero point": ([node("DequantizeLinear", "q s w", "y")], "another scale or zero point"),
+    "joined with a constant": (
+        [node("Concat", "q c", "j", axis=1), node("DequantizeLinear", "j s z", "y")],
+        "integers of different scales"),
+    "joined with another scale": (
+        [node("QuantizeLinear", "x r z", "p"), node("Concat", "q p", "j", axis=1),
+         node("DequantizeLinear", "j s z", "y")], "integers of different scales"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MISMATCHES)
+def test_integers_that_do_not_meet(name: str, tmp_path: Path) -> None:
+    nodes, sentence = MISMATCHES[name]
+    constants = {**scales(0.1, 0, INT8), "r": np.array(0.2, np.float32), "w": np.array(3, INT8),
+                 "c": np.ones((2, 1, 6, 7), INT8)}  # fmt: skip
+    with pytest.raises(UnsupportedError, match=sentence):
+        load(Net([node("QuantizeLinear", "x s z", "q"), *nodes], constants), tmp_path)
+
+
 def test_an_input_of_integers(tmp_path: Path) -> None:
     model = Net([node("DequantizeLinear", "x s z", "y")], scales(0.5, 128, UINT8),
                 {"x": (2, 3)}).model()  # fmt: skip

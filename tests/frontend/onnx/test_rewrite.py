@@ -10,7 +10,7 @@ from onnx import NodeProto
 
 from bmnetu.errors import InputFileError, UnsupportedError
 from bmnetu.frontend import load_network
-from tests.frontend.onnx.graphs import Array, Net, check, kinds, node, numbers
+from tests.frontend.onnx.graphs import Array, Net, check, kinds, loaded, node, numbers
 
 NUMBERS = {"two": np.array(2, np.float32), "eps": np.array(1e-5, np.float32),
            "one": np.array(1, np.float32), "half": np.array(-0.5, np.float32)}
@@ -100,6 +100,14 @@ ALMOST: dict[str, Net] = {
         [node("Pow", "x eps", "p"), node("ReduceMean", "p", "v", axes=[2]),
          node("Add", "v eps", "a"), node("Sqrt", "a", "s"), node("Div", "x s", "y")],
         {**NUMBERS, "eps": np.array(4, np.float32)}, {"x": (2, 5, 8)}),
+    "an upper bound": Net(
+        [node("ReduceL2", "x", "n", axes=[2]), node("Clip", "n least most", "c"),
+         node("Div", "x c", "y")],
+        {"least": np.array(1e-12, np.float32), "most": np.array(1, np.float32)}, {"x": (2, 5, 8)}),
+    "a maximum of three": Net(
+        [node("ReduceL2", "x", "n", axes=[2]), node("Max", "n least most", "c"),
+         node("Div", "x c", "y")],
+        {"least": np.array(1e-12, np.float32), "most": np.array(9, np.float32)}, {"x": (2, 5, 8)}),
     "a large bound": Net(
         [node("ReduceL2", "x", "n", axes=[2]), node("Clip", "n least", "c"),
          node("Div", "x c", "y")], {"least": np.array(2, np.float32)}, {"x": (2, 5, 8)}),
@@ -111,6 +119,22 @@ def test_what_only_looks_like_one_stays(name: str, tmp_path: Path) -> None:
     found = kinds(check(tmp_path, ALMOST[name]))
     assert not {*found} & {"LayerNorm"}
     assert {*found} & {"Reduce", "Pooling"}
+
+
+def test_a_norm_that_is_repeated_to_more_is_refused(tmp_path: Path) -> None:
+    nodes = [node("ReduceL2", "x", "n", axes=[1]), node("Expand", "n s", "e"),
+             node("Div", "x e", "y")]  # fmt: skip
+    for shape, good in (([3, 5], True), ([2, 3, 5], False)):
+        net = Net(nodes, {"s": np.array(shape)}, {"x": (3, 5)})
+        assert isinstance(loaded(tmp_path, net), str) is not good
+
+
+def test_whole_numbers_that_are_normalised(tmp_path: Path) -> None:
+    net = layer_norm([-1], (2, 5, 8), numbers(8), numbers(8), casts=True)
+    net.nodes = [node("Cast", "u", "x", to=7), node("Cast", "x", "f", to=1), *net.nodes[1:]]
+    net.nodes[3] = node("Sub", "f m", "d")
+    net.inputs = {"u": (2, 5, 8)}
+    assert "LayerNorm" in kinds(check(tmp_path, net))
 
 
 def test_factors_that_are_read_elsewhere_stay_apart(tmp_path: Path) -> None:

@@ -38,6 +38,9 @@ def compared(op: str) -> Net:
 INT64, FLOAT16 = TensorProto.INT64, TensorProto.FLOAT16
 NETS: dict[str, tuple[Net, str]] = {
     "sum that grows": (with_constant("Add", numbers(4, 1, 1), (3, 5)), "Parameter BroadcastBinary"),
+    "sum with zeros that grows": (
+        with_constant("Add", np.zeros((4, 1, 1), np.float32), (3, 5)), "Parameter BroadcastBinary"
+    ),
     "product that grows": (
         with_constant("Mul", numbers(3, 1), (5,)), "Parameter BroadcastBinary"
     ),

@@ -146,6 +146,9 @@ def in_parts(build: Callable[[Site, Blob, _Inner], Blob]) -> Conversion:
         x = site.blob(0)
         rank = len(x.shape)
         axes = sorted({site.axis(axis, rank) for axis in site.node.integers("axes") or ()})
+        spread = site.node.integers("spread") or ()
+        if spread and np.broadcast_shapes(spread, x.shape) != x.shape:
+            raise Refusal(f"its norm is repeated to {show(spread)}, the tensor is {show(x.shape)}")
         order = [*(i for i in range(rank) if i not in axes), *axes]
         first = rank - len(axes)
         plain = order == list(range(rank))

@@ -12,6 +12,7 @@ from onnx import TensorProto, helper
 from bmnetu.frontend.onnx.graph import Blob, Site
 from bmnetu.frontend.onnx.node import Refusal
 from bmnetu.frontend.onnx.operators.functions import clamped, power_layer
+from bmnetu.frontend.onnx.quantised import scale_of
 from dialects.constant import Array
 
 RANGES: dict[int, tuple[int, int]] = {
@@ -37,7 +38,7 @@ def quantize(site: Site) -> Blob:
     found = site.graph.quantised
     found.thresholds[x.name] = max(found.thresholds.get(x.name, 0.0), largest)
     found.shifted += bool(((at != least) & (2 * at != least + most + 1)).any())
-    found.real.update(site.node.outputs)
+    found.real[site.node.outputs[0]] = scale_of(scale, zero)
     return x
 
 
@@ -50,9 +51,12 @@ def _element(site: Site, zero: Array | None) -> int:
 
 def dequantize(site: Site) -> Blob:
     """Nothing, or ``(x - zero) * scale`` of integers that are an input of the net."""
-    if site.node.inputs[0] in site.graph.quantised.real:
-        return site.padded(0)
     scale, zero = site.weights(1), site.coefficients(2)
+    real = site.graph.quantised.real.get(site.node.inputs[0])
+    if real is not None:
+        if real != scale_of(scale, zero):
+            raise Refusal("its integers were made with another scale or zero point")
+        return site.padded(0)
     if scale.size != 1:
         raise Refusal("it has a scale a channel for a tensor that is made at run time")
     shift = 0.0 if zero is None else -float(zero.ravel()[0]) * float(scale.ravel()[0])

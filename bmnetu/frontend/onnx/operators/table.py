@@ -141,10 +141,12 @@ OPERATORS: dict[str, Operator] = {
 
 OWN: dict[str, Operator] = {
     "bmnetu.RootMeanSquare": Operator(
-        normalisations.in_parts(normalisations.root_mean_square), (3, 3)
+        normalisations.in_parts(normalisations.root_mean_square), (3, 3), integers=True
     ),
-    "bmnetu.Standardize": Operator(normalisations.in_parts(normalisations.standardized), (3, 3)),
-    "bmnetu.Unit": Operator(normalisations.in_parts(normalisations.unit), (3, 3)),
+    "bmnetu.Standardize": Operator(
+        normalisations.in_parts(normalisations.standardized), (3, 3), integers=True
+    ),
+    "bmnetu.Unit": Operator(normalisations.in_parts(normalisations.unit), (3, 3), integers=True),
 }
 """What stands for several nodes, see rewrite.py."""
 
