@@ -17,7 +17,7 @@ from bmnetu.frontend.importer import input_shape
 from bmnetu.frontend.onnx.expand import body_of, expanded, is_function, sizes_of
 from bmnetu.frontend.onnx.file import NUMBERS, OnnxFile, read_file, widened
 from bmnetu.frontend.onnx.fold import SHAPE_ONLY, fold
-from bmnetu.frontend.onnx.graph import FLOATS, NO_PADS, Blob, Graph, Site, fresh
+from bmnetu.frontend.onnx.graph import FLOATS, NO_PADS, Blob, Graph, Site, fresh, pad_param
 from bmnetu.frontend.onnx.infer import TensorKind, inferred
 from bmnetu.frontend.onnx.node import NO_OPERATOR, Node, Refusal
 from bmnetu.frontend.onnx.operators.table import Operator, all_operators
@@ -331,14 +331,14 @@ class _Conversion:
                 return {}
         else:
             operator = self.operators.get(node.op)
-            beyond = self.used(node.outputs[operator.outputs :]) if operator else []
+            beyond = self.graph.used(node.outputs[operator.outputs :]) if operator else []
             if operator is None or (beyond and is_function(node, self.file.functions)):
                 self.expand(node)
                 return {}
             if beyond:
                 raise Refusal(f'its output "{beyond[0]}" is used')
             found = self.layers(node, operator)
-            beyond = self.used(node.outputs[len(found) :])
+            beyond = self.graph.used(node.outputs[len(found) :])
             if beyond:
                 raise Refusal(f'its output "{beyond[0]}" is used')
         return {name: each for name, each in zip(node.outputs, found, strict=False) if name}
@@ -355,10 +355,6 @@ class _Conversion:
             self.graph.quantised.add_weights(node.name, found[0], arrays[1], zero)
         self.made += sum(array.nbytes for array in found)
         return [widened(array) for array in found]
-
-    def used(self, names: Sequence[str]) -> list[str]:
-        """Those that somebody reads, or that the net gives."""
-        return [name for name in names if name in self.graph.read or name in self.graph.outputs]
 
     def any_of_type(self, name: str) -> Array:
         """An array that only has its type in common with the tensor."""
@@ -434,9 +430,8 @@ class _Conversion:
             kind = "Cast" if is_index(found.value) else "Split"
             param = LayerParameter(name=fresh(name, graph.names), type=kind)
             if found.pads != NO_PADS:
-                top, left, bottom, right = found.pads
-                settings = {"pad_t": top, "pad_b": bottom, "pad_l": left, "pad_r": right}
-                param = LayerParameter(name=param.name, type="Pad", pad_param=settings)
+                around = pad_param(found.pads)
+                param = LayerParameter(name=param.name, type="Pad", pad_param=around)
             layer = Layer(param, 0, f"{self.file.path}:0", (found.name,), (name,))
             graph.add(layer, [found], [])
 

@@ -97,6 +97,10 @@ class Graph:
         self.layers.append(layer)
         return [Blob(name, value) for name, value in zip(layer.tops, op.results, strict=True)]
 
+    def used(self, names: Iterable[str]) -> list[str]:
+        """Those that somebody reads, or that the net gives."""
+        return [name for name in names if name and (name in self.read or name in self.outputs)]
+
 
 def fresh(required: str, taken: set[str]) -> str:
     """The name, or the name with a number, that is not taken; it is taken then."""
@@ -255,16 +259,9 @@ class Site:
             return blob
         key = (blob.name, blob.pads)
         if key not in self.graph.around:
-            top, left, bottom, right = blob.pads
-            settings = {"pad_t": top, "pad_b": bottom, "pad_l": left, "pad_r": right}
-            plain = Blob(blob.name, blob.value)
-            self.graph.around[key] = self.layer("Pad", plain, part="padded", pad_param=settings)
+            plain, param = Blob(blob.name, blob.value), pad_param(blob.pads)
+            self.graph.around[key] = self.layer("Pad", plain, part="padded", pad_param=param)
         return self.graph.around[key]
-
-    def used(self, names: Iterable[str]) -> list[str]:
-        """Those that somebody reads, or that the net gives."""
-        required = self.graph.read | self.graph.outputs
-        return [name for name in names if name and name in required]
 
     # -- what it becomes -------------------------------------------------------------------------
 
@@ -353,6 +350,11 @@ Made = Blob | Array | Sequence[Blob | Array]
 Conversion = Callable[[Site], Made]
 """A node as layers: what stands for its outputs, in their order. A tensor without numbers is an
 array."""
+
+
+def pad_param(pads: Pads) -> dict[str, int]:
+    """The setting of a Pad layer."""
+    return dict(zip(("pad_t", "pad_l", "pad_b", "pad_r"), pads, strict=True))
 
 
 def with_pads(blob: Blob, pads: Pads) -> Blob:

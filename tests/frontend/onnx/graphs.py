@@ -124,6 +124,13 @@ def loaded(folder: Path, net: Net) -> Network | str:
     return network
 
 
+def assert_refused(folder: Path, net: Net, sentence: str) -> None:
+    """Asserts that the net is refused with these words."""
+    said = loaded(folder, net)
+    assert isinstance(said, str)
+    assert sentence in said
+
+
 def check(folder: Path, net: Net, *, tolerance: float = 2e-5) -> Network:
     """The net as loaded. Asserts that both compute the same and that all names are kept."""
     network = loaded(folder, net)

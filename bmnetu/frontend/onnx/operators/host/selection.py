@@ -69,7 +69,7 @@ def top_k(site: Site) -> Made:
     largest = node.integer("largest", 1)
     if not 0 < k <= x.shape[axis]:
         raise Refusal(f"k is {k} of {x.shape[axis]} numbers")
-    wanted = [bool(site.used([name])) for name in node.outputs]
+    wanted = [bool(site.graph.used([name])) for name in node.outputs]
     if not largest:
         x = power_layer(site, x, "negated", scale=-1.0)
     values = node.outputs[0] if wanted[0] and largest else f"{node.name}_values"

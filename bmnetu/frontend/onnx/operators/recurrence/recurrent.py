@@ -53,7 +53,7 @@ def recurrent(cell: Cell) -> Conversion:
         if len(x.shape) != 3:
             raise InputFileError(node.fault(f"its input is {show(x.shape)}, T x N x I is required"))
         _refuse_others(site, x.shape[0])
-        wanted = [bool(site.used([name])) for name in node.outputs]
+        wanted = [bool(site.graph.used([name])) for name in node.outputs]
         directions = _directions(site, cell, x.shape)
         made = [_direction(site, cell, x, each, wanted) for each in directions]
         return [
