@@ -12,6 +12,7 @@ from dialects.ufw.shapes import show
 from passes.layers import (
     arithmetic,
     binary,
+    convolution,
     deconvolution,
     detection,
     movement,
@@ -28,6 +29,7 @@ Lowering: TypeAlias = Callable[[Converter, OpT], None]
 """Adds the quant ops of one layer, and sets the quant values of its results."""
 
 LAYERS: dict[type[Operation], Lowering[Any]] = {
+    **convolution.LAYERS,
     **weighted.LAYERS,
     **volume.LAYERS,
     **deconvolution.LAYERS,

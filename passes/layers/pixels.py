@@ -24,6 +24,7 @@ from dialects.quant.windows import ROWS
 from dialects.ufw import ops as ufw
 from dialects.ufw.shapes import four_pads
 from passes.layers.converter import Converter
+from passes.layers.wide_window import tap_places
 
 
 def taken(
@@ -200,7 +201,7 @@ def _im2col(c: Converter, op: ufw.Im2colOp) -> None:
     pads = four_pads(ints(op.pad))
     places = [
         [
-            _places(maps[i], (k, stride[i], pads[2 * i], y[2 + i], dilation[i]))
+            tap_places(maps[i], k, stride[i], dilation[i], pads[2 * i], y[2 + i])
             for k in range(kernel[i])
         ]
         for i in (0, 1)
@@ -214,13 +215,6 @@ def _im2col(c: Converter, op: ufw.Im2colOp) -> None:
     joined = types.like(x, (n, channels, len(parts), prod(y[2:])))
     whole = c.add(movement.ConcatOp, parts, joined, "taps", axis=int_attr(ROWS))
     c.finish(op, c.reshape(whole, y))
-
-
-def _places(size: int, window: tuple[int, int, int, int, int]) -> Array:
-    """Where one element of a kernel stands in each window; -1 in the padding."""
-    tap, stride, pad, out, dilation = window
-    at = np.arange(out) * stride + tap * dilation - pad
-    return np.where((at < 0) | (at >= size), -1, at)
 
 
 LAYERS: dict[type[Operation], Callable[[Converter, Any], None]] = {

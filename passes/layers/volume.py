@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from dialects.ufw.shapes import sides
 from dialects.ufw.spp import SPPOp
 from dialects.ufw.volume import ConvolutionNdOp, PoolingNdOp, volume
 from passes.layers.converter import Converter
+from passes.layers.dilated import Window, stays_wide, sum_of_taps
 from passes.layers.weighted import operand_of, result_type, shift_of
 from passes.layers.wide_window import cut_dilation, cut_stride, subsampled
 
@@ -54,32 +56,52 @@ def _convolution(c: Converter, op: ConvolutionNdOp) -> None:
         x = images[0]
     # The channels of a group are [time, channel].
     flat = op.kernels.transpose(0, 2, 1, 3, 4).reshape(outputs, taps * inner, kh, kw)
-    weight, dilation = cut_dilation(ConstantAttr.of(np.ascontiguousarray(flat)), dilation)
-    stride, steps = cut_stride(stride)
-    kernel = weight.shape[2:]
-    tall = types.shape_of(x)[2]
-    dense = (
-        batch, outputs,
-        window_size(tall, kernel[0], stride[0], 0, dilation[0]),
-        window_size(width, kernel[1], stride[1], 2 * pw, dilation[1]),
+    window = Window(
+        ConstantAttr.of(np.ascontiguousarray(flat)), op.bias, (stride[0], stride[1]),
+        (0, 0, pw, pw), (dilation[0], dilation[1]), groups, shift_of(op),
     )  # fmt: skip
-    value = c.add(
-        compute.ConvOp,
-        [x],
-        result_type(c, op, dense),
-        "convolved",
-        weight=weight,
-        bias=op.bias,
-        stride=i64s(stride),
-        pad=i64s([0, 0, pw, pw]),
-        dilation=i64s(dilation),
-        group=int_attr(groups),
-        shift=shift_of(op),
-    )
-    value = subsampled(c, value, steps, "subsampled")
+    value = _tall(c, op, x, window)
     kept = (np.arange(out_frames)[:, None] * step + np.arange(rows)).ravel()
     value = _taken(c, value, kept, "rows")
     c.finish(op, c.reshape(value, types.shape_of(op.top)))
+
+
+def _tall(c: Converter, op: ConvolutionNdOp, x: SSAValue, window: Window) -> SSAValue:
+    """The convolution over the image of all frames."""
+    weight, dilation = window.weight, window.dilation
+    if window.is_beyond_the_field():
+        if types.is_float(x):
+            kind = result_type(c, op, _window_shape(x, window))
+            return sum_of_taps(c, x, window, kind, "convolved")
+        if not stays_wide(window):
+            weight, dilation = cut_dilation(weight, dilation)
+    stride, steps = cut_stride(window.stride)
+    cut = replace(window, weight=weight, stride=stride, dilation=dilation)
+    value = c.add(
+        compute.ConvOp,
+        [x],
+        result_type(c, op, _window_shape(x, cut)),
+        "convolved",
+        weight=weight,
+        bias=window.bias,
+        stride=i64s(stride),
+        pad=i64s(window.pad),
+        dilation=i64s(dilation),
+        group=int_attr(window.group),
+        shift=window.shift,
+    )
+    return subsampled(c, value, steps, "subsampled")
+
+
+def _window_shape(x: SSAValue, window: Window) -> tuple[int, ...]:
+    batch, _, *sizes = types.shape_of(x)
+    maps = (
+        window_size(size, k, s, sum(window.pad[2 * i : 2 * i + 2]), d)
+        for i, (size, k, s, d) in enumerate(
+            zip(sizes, window.kernel, window.stride, window.dilation, strict=True)
+        )
+    )
+    return (batch, window.weight.shape[0], *maps)
 
 
 def _block(height: int, pad: int, kernel: int, stride: int) -> int:

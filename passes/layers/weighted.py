@@ -1,6 +1,4 @@
-"""Layers with coefficients: Convolution, InnerProduct, BatchNorm, Scale, Bias. All become
-quant.conv.
-"""
+"""Layers with coefficients: InnerProduct, BatchNorm, Scale, Bias. All become quant.conv."""
 
 from __future__ import annotations
 
@@ -15,14 +13,11 @@ from xdsl.ir import Operation, SSAValue
 
 from dialects.bm1684.chip import BM1684
 from dialects.constant import ConstantAttr
-from dialects.quant import compute, movement, types
-from dialects.quant.base import i64s, int_attr, ints
-from dialects.quant.windows import window_size
+from dialects.quant import compute, types
+from dialects.quant.base import int_attr
 from dialects.ufw import ops as ufw
-from dialects.ufw.shapes import four_pads
 from passes.layers.binary import binary, combined
 from passes.layers.converter import Converter
-from passes.layers.wide_window import Taps, cut_dilation, cut_stride, met_taps, subsampled
 
 Array = NDArray[Any]
 
@@ -46,71 +41,6 @@ def result_type(c: Converter, op: Any, shape: Sequence[int]) -> TensorType[Any]:
 def shift_of(op: Any) -> Any:
     """The shift of integer coefficients as an attribute."""
     return None if op.right_shift is None else int_attr(op.right_shift.value.data)
-
-
-def _convolution(c: Converter, op: ufw.ConvolutionOp) -> None:
-    pad, dilation = four_pads(ints(op.pad)), ints(op.dilation)
-    stride, steps = cut_stride(ints(op.stride))
-    n, _, height, width = types.shape_of(op.bottom)
-    kh, kw = op.weight.shape[2:]
-    weight = op.weight
-    if max(dilation) > BM1684.limits.dilation:
-        down = met_taps(height, kh, stride[0], dilation[0], (pad[0], pad[1]))
-        across = met_taps(width, kw, stride[1], dilation[1], (pad[2], pad[3]))
-        weight, pad = _with_taps(weight, down, across), (*down.pad, *across.pad)
-    weight, dilation = cut_dilation(weight, dilation)
-    kh, kw = weight.shape[2:]
-    rows = window_size(height, kh, stride[0], sum(pad[:2]), dilation[0])
-    columns = window_size(width, kw, stride[1], sum(pad[2:]), dilation[1])
-    result = result_type(c, op, (n, op.weight.shape[0], rows, columns))
-    x, step = operand_of(c, op), "" if steps == (1, 1) else "dense"
-    settings = {
-        "stride": i64s(stride), "pad": i64s(pad), "dilation": i64s(dilation),
-        "group": int_attr(op.group.value.data), "shift": shift_of(op),
-        "use_winograd": op.use_winograd,
-    }  # fmt: skip
-    parts = _parts(weight) if types.is_float(x) and op.group.value.data == 1 else 1
-    if parts == 1:
-        value = c.add(compute.ConvOp, [x], result, step, weight=weight, bias=op.bias, **settings)
-    else:
-        value = _sum_of_parts(c, op, x, weight, parts, result, step, settings)
-    c.finish(op, subsampled(c, value, steps))
-
-
-def _with_taps(weight: ConstantAttr, down: Taps, across: Taps) -> ConstantAttr:
-    """The weights of these taps alone."""
-    rows = slice(down.first, down.first + down.count)
-    columns = slice(across.first, across.first + across.count)
-    if (down.count, across.count) == weight.shape[2:]:
-        return weight
-    return ConstantAttr.of(np.ascontiguousarray(weight.array[:, :, rows, columns]))
-
-
-def _parts(weight: ConstantAttr) -> int:
-    """In how many parts the input channels are, so that the float weights of 64 outputs leave half
-    of local memory."""
-    return -(-4 * prod(weight.shape[1:]) // (BM1684.lane_bytes // 2))
-
-
-def _sum_of_parts(
-    c: Converter, op: Any, x: SSAValue, weight: ConstantAttr, parts: int, result: TensorType[Any],
-    step: str, settings: dict[str, Any],
-) -> SSAValue:
-    """The sum of the convolutions of some input channels each."""
-    found: list[SSAValue] = []
-    each = -(-weight.shape[1] // parts)
-    n, _, *size = types.shape_of(x)
-    for begin in range(0, weight.shape[1], each):
-        own = np.ascontiguousarray(weight.array[:, begin : begin + each])
-        cut = {"axis": int_attr(1), "begin": int_attr(begin)}
-        shape = (n, own.shape[1], *size)
-        part = c.add(movement.SliceOp, [x], types.like(x, shape), f"channels{begin}", **cut)
-        bias = op.bias if begin == 0 else None
-        kind = types.float_tensor(types.shape_of(result))
-        found.append(c.add(compute.ConvOp, [part], kind, f"part{begin}",
-                           weight=ConstantAttr.of(own), bias=bias, **settings))
-    kind = compute.EltwiseKindAttr(compute.EltwiseKind.SUM)
-    return c.add(compute.EltwiseOp, found, result, step, kind=kind)
 
 
 def _factor(count: int) -> tuple[int, int]:
@@ -241,7 +171,6 @@ def _bias(c: Converter, op: ufw.BiasOp) -> None:
 
 
 LAYERS: dict[type[Operation], Callable[[Converter, Any], None]] = {
-    ufw.ConvolutionOp: _convolution,
     ufw.InnerProductOp: _inner_product,
     ufw.BatchNormOp: _batch_norm,
     ufw.ScaleOp: _scale,

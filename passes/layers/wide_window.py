@@ -91,6 +91,12 @@ def met_taps(size: int, kernel: int, stride: int, dilation: int, pad: tuple[int,
     return Taps(first, end - first, (before, pad[1] if end == kernel else after(end - first)))
 
 
+def tap_places(size: int, tap: int, stride: int, dilation: int, pad: int, out: int) -> Array:
+    """Where one tap of a kernel stands in each window of an axis; -1 in the padding."""
+    at = np.arange(out) * stride + tap * dilation - pad
+    return np.where((at < 0) | (at >= size), -1, at)
+
+
 def spread(weight: Array, dilation: Sequence[int]) -> Array:
     """Weights [O, I, kh, kw] of the same window without its dilation: zeros stand between them."""
     kh, kw = ((k - 1) * d + 1 for k, d in zip(weight.shape[2:], dilation, strict=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from numpy.typing import NDArray
@@ -10,13 +11,17 @@ from xdsl.dialects.builtin import BoolAttr
 from xdsl.ir import Attribute, SSAValue
 
 from dialects.bm1684 import tile
-from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import Ref
 from dialects.quant import compute, types
 from dialects.quant.base import i64s, int_attr, ints
 from passes.kernels.builder import TileBuilder, float_bits
 from passes.kernels.convolution.fold import Gather, choose_fold, fold_bytes
-from passes.kernels.convolution.stacked import load_stack, stack_weight
+from passes.kernels.convolution.stacked import (
+    has_columns_apart,
+    is_stacked,
+    load_stack,
+    stack_weight,
+)
 from passes.kernels.convolution.weights import (
     CONV_FLOAT,
     CONV_INT8,
@@ -59,14 +64,15 @@ def lower_conv(
     """Convolution; groups run one after the other unless each has one channel (depthwise)."""
     (source,) = sources
     stride, dilation, pad = ints(op.stride), ints(op.dilation), ints(op.pad)
-    check_fields(stride, dilation)
     x, y, weight = types.shape_of(op.x), types.shape_of(op.y), op.weight.array
     kh, kw = op.kernel
     height = Axis(x[2], y[2], kh, stride[0], dilation[0], pad[0])
     width = Axis(x[3], y[3], kw, stride[1], dilation[1], pad[2])
     group = op.group.value.data
     bias = None if op.bias is None else op.bias.array
-    if group == x[1] == y[1]:
+    stacked = is_stacked(op)
+    check_fields(stride, (1,) if stacked else dilation)
+    if group == x[1] == y[1] and not stacked:
         conv_group(b, op, source, dest, (height, width), weight, bias, depthwise=True)
         return
     ins, outs = x[1] // group, y[1] // group
@@ -75,7 +81,7 @@ def lower_conv(
         dst = b.window(dest, (0, g * outs, 0, 0), (y[0], outs, y[2], y[3]))
         part = slice(g * outs, (g + 1) * outs)
         part_bias = None if bias is None else bias[part]
-        if ins > BM1684.limits.channels:
+        if stacked:
             stacked_conv(b, op, src, dst, (height, width), weight[part], part_bias)
             continue
         conv_group(b, op, src, dst, (height, width), weight[part], part_bias, depthwise=False)
@@ -148,18 +154,20 @@ def stacked_conv(
     weight: Array,
     bias: Array | None,
 ) -> None:
-    """A dense convolution with more input channels than a command counts, row by row."""
+    """A dense convolution whose taps are stacked, row by row."""
     is_float = types.is_float(op.x)
     form = CONV_FLOAT if is_float else CONV_INT8
-    stacked = stack_weight(weight)
+    height, width = axes
+    apart = has_columns_apart(width)
+    stacked = stack_weight(weight, apart)
     outputs, inputs, kh, kw = stacked.shape
-    width, stride, dilation = axes[1], ints(op.stride)[1], ints(op.dilation)[1]
+    columns = replace(width, kernel=1, dilation=1) if apart else width
     problem = Problem(
         batch=types.shape_of(op.x)[0],
         channels_in=inputs,
         channels_out=outputs,
         height=Axis(kh, 1, kh),
-        width=width,
+        width=columns,
         pack=1 if is_float else 4,
         dense=True,
         weight_row=form.row_bytes(inputs, kh * kw, bias is not None),
@@ -169,18 +177,18 @@ def stacked_conv(
     for c0, cn in ranges(outputs, size.c):
         part = slice(c0, c0 + cn)
         kernel, addend = load_weights(b, form, stacked[part], None if bias is None else bias[part])
-        for batch, _, columns in boxes(problem, size):
-            for row in range(axes[0].out):
-                src = load_stack(b, source, axes, batch, row, columns)
-                shape = (batch[1], cn, 1, columns[1])
+        for batch, _, span in boxes(problem, size):
+            for row in range(height.out):
+                src = load_stack(b, source, axes, batch, row, span)
+                shape = (batch[1], cn, 1, span[1])
                 dst = b.local(Ref.of(dest).element, shape, 4, problem.pack)
                 properties: dict[str, Attribute] = {
-                    "stride": i64s([1, stride]),
-                    "dilation": i64s([1, dilation]),
+                    "stride": i64s([1, columns.stride]),
+                    "dilation": i64s([1, columns.dilation]),
                     "shift": int_attr(op.shift.value.data),
                 }
                 addends = [] if addend is None else [addend]
                 b.add(tile.ConvOp, [dst, src, kernel, addends], properties)
                 if is_float and op.relu.value.data:
                     b.arith("max", dst, dst, float_bits(0.0))
-                b.store(b.window(dest, (batch[0], c0, row, columns[0]), shape), dst)
+                b.store(b.window(dest, (batch[0], c0, row, span[0]), shape), dst)

@@ -23,7 +23,7 @@ from dialects.quant.scale import ScaleAttr
 from dialects.ufw import ops as ufw
 from dialects.ufw.layer import SI8, LayerOp, Top
 from passes.convert_ufw_to_quant import ConvertUfwToQuantPass
-from passes.layers import wide_window
+from passes.layers import dilated, wide_window
 from passes.module.functions import main_function
 
 SHAPE = (2, 3, 71, 64)
@@ -92,7 +92,10 @@ def test_the_same_numbers_with_fields_that_fit(wide: Callable[[bool], Make], int
     make = wide(integer)
     found = converted(make, integer=integer)
     endless = replace(BM1684, limits=replace(BM1684.limits, stride=1000, dilation=1000))
-    with mock.patch.object(wide_window, "BM1684", endless):
+    with (
+        mock.patch.object(wide_window, "BM1684", endless),
+        mock.patch.object(dilated, "BM1684", endless),
+    ):
         plain = converted(make, integer=integer)
     x = numbers(2, SHAPE, integer)
     (y,), (expected,) = (execute(main_function(m), [x], evaluate) for m in (found, plain))
