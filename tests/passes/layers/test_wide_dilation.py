@@ -73,7 +73,11 @@ class Case:
             kernels = np.rint(weight * 30).astype(np.int8)
             addends = np.rint(bias * 99).astype(np.int16)
             settings["right_shift"] = 8
-        return lambda x: ConvolutionOp(x, top, kernels, addends, **settings)
+
+        def build(x: SSAValue) -> ConvolutionOp:
+            return ConvolutionOp(x, top, kernels, addends, **settings)
+
+        return build
 
 
 CASES = [
