@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from bmnetu.frontend.onnx.graph import Blob, Site
+from bmnetu.frontend.onnx.graph import Blob
+from bmnetu.frontend.onnx.site import Site
 from dialects.constant import Array
 from dialects.ufw.shapes import Shape
 

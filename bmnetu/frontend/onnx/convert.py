@@ -4,47 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import isinf
 from pathlib import Path
 
-import numpy as np
-from onnx import TensorProto, ValueInfoProto, helper
-from xdsl.ir import Block
-from xdsl.utils.exceptions import VerifyException
-
 from bmnetu.errors import InputFileError, UnsupportedError, UsageError
-from bmnetu.frontend.importer import input_shape
-from bmnetu.frontend.onnx.expand import body_of, expanded, is_function, sizes_of
-from bmnetu.frontend.onnx.file import NUMBERS, OnnxFile, read_file, widened
-from bmnetu.frontend.onnx.fold import SHAPE_ONLY, fold
-from bmnetu.frontend.onnx.graph import FLOATS, NO_PADS, Blob, Graph, Site, fresh, pad_param
-from bmnetu.frontend.onnx.infer import TensorKind, inferred
-from bmnetu.frontend.onnx.node import NO_OPERATOR, Node, Refusal
-from bmnetu.frontend.onnx.operators.table import Operator, all_operators
-from bmnetu.frontend.onnx.quantised import KEEPERS
+from bmnetu.frontend.onnx.graph import Blob, Graph
+from bmnetu.frontend.onnx.inputs import declared_shape, element_name, inputs_of
+from bmnetu.frontend.onnx.nodes.node import Node
+from bmnetu.frontend.onnx.reading.file import OnnxFile, read_file
 from bmnetu.frontend.onnx.refusals import Refusals
 from bmnetu.frontend.onnx.rewrite import rewritten
+from bmnetu.frontend.onnx.walk import Walk
 from bmnetu.frontend.prototxt.inputs import Input, reshaped
-from bmnetu.frontend.prototxt.layer import Layer
 from bmnetu.frontend.prototxt.topology import Topology
-from bmnetu.frontend.ufw_pb2 import LayerParameter, NetParameter
+from bmnetu.frontend.ufw_pb2 import NetParameter
 from bmnetu.frontend.weights.blobs import ArrayWeights
 from bmnetu.nearest import nearest
-from dialects.constant import Array
 from dialects.names import quoted
 from dialects.quant.types import is_index
-from dialects.ufw.layer import Top
-from dialects.ufw.shapes import show
-
-LIMIT, LIMIT_FACTOR = 1 << 27, 4
-"""What is computed of constants takes at most so many bytes, and this times the files' size."""
-MAX_EXPANDED = 1 << 16
-"""Functions make at most so many nodes."""
-NARROW = {TensorProto.INT8, TensorProto.UINT8, TensorProto.INT16, TensorProto.UINT16}
-WRAPPING = ("Add", "Sub", "Mul")
-"""Sums and products of narrow integers wrap around, which float32 does not."""
-MAX_RANK = 8
-"""No tensor of the net has more dimensions."""
 
 
 def read_onnx(
@@ -87,17 +63,17 @@ def convert_onnx(
     nodes = _live(file)
     read = {name for node in nodes for name in node.inputs} | set(file.outputs)
     refusals = Refusals(path)
-    inputs = reshaped(_inputs(file, read, notes, refusals, shapes is None), shapes, max_n)
+    inputs = reshaped(inputs_of(file, read, notes, refusals, shapes is None), shapes, max_n)
     if shapes is None and max_n is None:
         notes += [
             f'{path}: input "{blob.name}" has any batch; 1 is taken without -shapes'
-            for blob in inputs if _shape(file.inputs[blob.name])[0] == 0
+            for blob in inputs if declared_shape(file.inputs[blob.name])[0] == 0
         ]  # fmt: skip
-    conversion = _Conversion(file, nodes, inputs, refusals)
+    walk = Walk(file, nodes, inputs, refusals)
     for node in nodes:
-        conversion.convert(node)
-    conversion.name_outputs()
-    graph = conversion.graph
+        walk.convert(node)
+    walk.name_outputs()
+    graph = walk.graph
     notes += [
         f'{path}: output "{name}" is {element_name(graph.elements[name])}; the bmodel gives the'
         f" same numbers as {_given_as(graph, name)}"
@@ -105,9 +81,7 @@ def convert_onnx(
     ]  # fmt: skip
     net = NetParameter()
     taken = {bottom for layer in graph.layers for bottom in layer.bottoms}
-    outputs = tuple(
-        top for layer in graph.layers for top in layer.tops if top in graph.outputs
-    )
+    outputs = tuple(top for layer in graph.layers for top in layer.tops if top in graph.outputs)
     if taken & graph.outputs:
         net.output_whitelist.extend(outputs)
     notes += [f"{path}: {note}" for note in graph.quantised.notes()]
@@ -134,9 +108,7 @@ def _ending_at(file: OnnxFile, names: Sequence[str]) -> OnnxFile:
         if name not in made:
             near = nearest(name, made)
             hint = f"; did you mean {quoted(near)}?" if near else ""
-            raise UsageError(
-                f"-output_whitelist names {quoted(name)}, which no node makes{hint}"
-            )
+            raise UsageError(f"-output_whitelist names {quoted(name)}, which no node makes{hint}")
     return replace(file, outputs=tuple(name for name in made if name in names))
 
 
@@ -157,298 +129,8 @@ def _live(file: OnnxFile) -> list[Node]:
     return [node for node in file.nodes if node.number in live]
 
 
-def _inputs(
-    file: OnnxFile, read: set[str], notes: list[str], refusals: Refusals, declared: bool
-) -> list[Input]:
-    """The inputs that are read; a batch without a size is 1, other sizes have to be known.
-    ``declared``: their own shapes count.
-    """
-    found: list[Input] = []
-    for name, value in file.inputs.items():
-        if name not in read:
-            notes.append(f'{file.path}: input "{name}" is left out: no node reads it')
-            continue
-        kind, where = value.type.tensor_type, f'{file.path}: input "{name}"'
-        if not value.type.HasField("tensor_type"):
-            refusals.add(f"{where} is no tensor; export the net with tensors of FLOAT")
-            continue
-        shape = _shape(value)
-        if not shape and kind.HasField("shape"):
-            refusals.add(
-                f"{where} is a scalar, a tensor without a dimension; export the net with a"
-                " constant in its place, or with a tensor of one dimension"
-            )
-            continue
-        sizes = [dim.dim_value for dim in kind.shape.dim if dim.HasField("dim_value")]
-        if declared and shape[1:].count(0) and len(sizes) < len(shape):
-            known = "x".join(dim.dim_param or str(dim.dim_value or "?") for dim in kind.shape.dim)
-            raise InputFileError(f"{where} is {known}; give all its sizes with -shapes, [N,C,H,W]")
-        if declared and 0 in sizes and len(sizes) == len(shape) and shape[1:].count(0):
-            refusals.add(f"{where} is {show(shape)}, which has no numbers; give sizes with -shapes")
-            continue
-        if kind.elem_type not in NUMBERS:
-            refusals.add(
-                f"{where} is {element_name(kind.elem_type)}; numbers can be compiled: export the"
-                " net with a float input, or with a constant in its place"
-            )
-        elif kind.elem_type != TensorProto.FLOAT:
-            notes.append(
-                f"{where} is {element_name(kind.elem_type)}; the bmodel takes the same numbers as"
-                " FLOAT"
-            )
-        if shape and shape[0] == 0:
-            shape = (1, *shape[1:])
-        found.append(Input(name, () if 0 in shape else shape, str(file.path)))
-    return found
-
-
-def _shape(value: ValueInfoProto) -> tuple[int, ...]:
-    """The declared shape; 0 where a size is not known."""
-    return tuple(max(dim.dim_value, 0) for dim in value.type.tensor_type.shape.dim)
-
-
-class _Conversion:
-    """A walk over the nodes. One that cannot be compiled is noted, and the walk goes on: what it
-    makes stands there like an input of the net where onnx knows its shape.
-
-    ``lost`` are tensors of unknown shape; ``unsure`` those that come from such a shape alone, and
-    may be constants. ``made`` are the bytes that were computed of constants; ``expanded`` the
-    nodes that came out of functions.
-    """
-
-    def __init__(
-        self,
-        file: OnnxFile,
-        nodes: Sequence[Node],
-        inputs: Sequence[Input],
-        refusals: Refusals,
-    ) -> None:
-        self.file = file
-        self.refusals = refusals
-        self.unsure: set[str] = set()
-        self.operators = all_operators()
-        self.made = self.expanded = 0
-        self.sizes = sizes_of(file.functions)
-        names = {name for node in nodes for name in (*node.inputs, *node.outputs)}
-        given = {blob.name for blob in inputs}
-        self.lost = set(file.inputs) - given
-        read = {name for node in nodes for name in node.inputs}
-        self.graph = Graph(read, set(file.outputs), blobs=names | given, names=given)
-        self.block = Block(arg_types=[Top(blob.name).type(input_shape(blob)) for blob in inputs])
-        self.inputs = len(inputs)
-        for blob, value in zip(inputs, self.block.args, strict=True):
-            self.graph.known[blob.name] = Blob(blob.name, value)
-            self.note_element(blob.name, file.inputs[blob.name].type.tensor_type.elem_type)
-
-    def convert(self, node: Node) -> None:
-        """Makes the node's outputs known, or notes why it cannot."""
-        for name in node.inputs:
-            self.find(node, name)
-        if not {*node.inputs}.isdisjoint(self.lost | self.unsure):
-            self.convert_unknown(node)
-            return
-        try:
-            self.graph.known.update(self.results(node))
-        except Refusal as error:
-            self.refuse(node, node.fault(str(error)), advise=error.advise)
-        except VerifyException as error:
-            self.refuse(node, node.fault(str(error)), advise=False)
-        except UnsupportedError as error:
-            self.refuse(node, error.message)
-        except InputFileError as error:
-            if not self.refusals.sentences:
-                raise
-            self.refuse(node, error.message, advise=False)
-
-    def convert_unknown(self, node: Node) -> None:
-        """A node behind one whose result has an unknown shape."""
-        computed = self.lost.isdisjoint(node.inputs) and not any(
-            isinstance(self.graph.known.get(name), Blob) for name in node.inputs
-        )
-        if computed or node.op in SHAPE_ONLY:
-            self.unsure.update(filter(None, node.outputs))
-            return
-        if node.op not in self.operators and not is_function(node, self.file.functions):
-            self.refusals.add(node.fault(NO_OPERATOR), node)
-        self.lost.update(filter(None, node.outputs))
-
-    def refuse(self, node: Node, sentence: str, *, advise: bool = True) -> None:
-        """Notes a node, and lets those behind it go on with the shapes of its results."""
-        self.refusals.add(sentence, node, advise=advise)
-        kinds = self.results_of(node) or [None] * len(node.outputs)
-        for name, kind in zip(node.outputs, kinds, strict=True):
-            shape = kind.shape if kind is not None else None
-            if not name:
-                continue
-            if kind is None or not shape or len(shape) > MAX_RANK or min(shape) < 1:
-                self.lost.add(name)
-                continue
-            value = self.block.insert_arg(Top(name).type(shape), len(self.block.args))
-            self.graph.known[name] = Blob(name, value)
-            self.note_element(name, kind.element)
-
-    def kind(self, name: str) -> Array | TensorKind | None:
-        """What is known of a tensor."""
-        found = self.graph.known[name] if name else None
-        if not isinstance(found, Blob):
-            return found
-        return TensorKind(self.graph.elements.get(name, TensorProto.FLOAT), found.shape)
-
-    def results_of(self, node: Node) -> list[TensorKind] | None:
-        """What onnx says of a node's outputs."""
-        try:
-            return inferred(node, [self.kind(name) for name in node.inputs])
-        except Exception:  # a node that breaks a rule of its operator
-            return None
-
-    def note_element(self, name: str, element: int) -> None:
-        """Keeps the element type of a tensor that is no float."""
-        if element not in FLOATS:
-            self.graph.elements[name] = element
-
-    def find(self, node: Node, name: str) -> None:
-        """Looks for a tensor that a node reads."""
-        known = self.graph.known
-        if not name or name in known or name in self.lost or name in self.unsure:
-            return
-        if name not in self.file.tensors:
-            raise InputFileError(node.fault(f'reads "{name}", which no node makes before'))
-        known[name] = self.file.array(self.file.tensors[name])
-
-    def results(self, node: Node) -> dict[str, Blob | Array]:
-        """What stands for the node's outputs."""
-        inputs = [self.graph.known.get(name) if name else None for name in node.inputs]
-        if node.op in SHAPE_ONLY:
-            inputs = [_any_of_shape(each) for each in inputs]
-        if node.op == "CastLike" and isinstance(inputs[-1], Blob):
-            inputs[-1] = self.any_of_type(node.inputs[-1])
-        arrays = [each for each in inputs if not isinstance(each, Blob)]
-        if node.op == "Constant" and node.tensor("value") is not None:
-            found = [self.file.array(node.tensor("value") or TensorProto())]
-        elif len(arrays) == len(inputs):
-            found = self.folded(node, arrays)
-            if found is None:
-                return {}
-        else:
-            operator = self.operators.get(node.op)
-            beyond = self.graph.used(node.outputs[operator.outputs :]) if operator else []
-            if operator is None or (beyond and is_function(node, self.file.functions)):
-                self.expand(node)
-                return {}
-            if beyond:
-                raise Refusal(f'its output "{beyond[0]}" is used')
-            found = self.layers(node, operator)
-            beyond = self.graph.used(node.outputs[len(found) :])
-            if beyond:
-                raise Refusal(f'its output "{beyond[0]}" is used')
-        return {name: each for name, each in zip(node.outputs, found, strict=False) if name}
-
-    def folded(self, node: Node, arrays: Sequence[Array | None]) -> list[Array] | None:
-        """What a node makes of constants; None where it is a function of the file, whose nodes are
-        converted."""
-        if node.op in self.file.functions:
-            self.expand(node)
-            return None
-        found = fold(node, arrays, LIMIT + LIMIT_FACTOR * self.file.size - self.made)
-        if node.op == "DequantizeLinear" and arrays[1] is not None:
-            zero = arrays[2] if len(arrays) > 2 else None
-            self.graph.quantised.add_weights(node.name, found[0], arrays[1], zero)
-        self.made += sum(array.nbytes for array in found)
-        return [widened(array) for array in found]
-
-    def any_of_type(self, name: str) -> Array:
-        """An array that only has its type in common with the tensor."""
-        element = self.graph.elements.get(name, TensorProto.FLOAT)
-        return np.zeros(1, helper.tensor_dtype_to_np_dtype(element))
-
-    def layers(self, node: Node, operator: Operator) -> Sequence[Blob | Array]:
-        """The node as layers."""
-        least, most = operator.inputs
-        if not least <= len(node.inputs) <= most:
-            raise InputFileError(node.fault(f"has {len(node.inputs)} input(s)"))
-        if not node.outputs[0] and operator.outputs == 1:
-            raise Refusal("its first output is left out")
-        site = Site(node, self.graph)
-        real = self.graph.quantised.real
-        integers = [name for name in node.inputs if name in self.graph.elements]
-        others = {self.graph.elements[name] for name in integers if name not in real}
-        stands_for = {real[name] for name in integers if name in real}
-        if stands_for and node.op not in KEEPERS:
-            raise Refusal("it reads integers that a QuantizeLinear makes")
-        joined = node.inputs if node.op == "Concat" else node.inputs[:1]
-        if stands_for and (len(stands_for) > 1 or not all(name in real for name in joined)):
-            raise Refusal("it joins integers of different scales")
-        wrong = others if not operator.integers else others & NARROW
-        if wrong and (not operator.integers or node.op in WRAPPING):
-            names = ", ".join(sorted(map(element_name, wrong)))
-            wraps = ", which wraps around" if operator.integers else ""
-            raise Refusal(f"it computes with {names}{wraps}; cast to float before it", advise=False)
-        made = operator.convert(site)
-        if stands_for and node.op != "DequantizeLinear":
-            real.update(dict.fromkeys(node.outputs, *stands_for))
-        if others or stands_for or operator.integers:
-            for name, kind in zip(node.outputs, self.results_of(node) or [], strict=False):
-                self.note_element(name, kind.element or TensorProto.FLOAT)
-        return [made] if isinstance(made, (Blob, np.ndarray)) else made
-
-    def expand(self, node: Node) -> None:
-        """Converts the nodes that a node stands for."""
-        kinds = [self.kind(name) for name in node.inputs]
-        body = body_of(node, self.file.functions, kinds)
-        if body is None:
-            raise Refusal(NO_OPERATOR)
-        nodes = expanded(node, body)
-        self.expanded += len(nodes)
-        if isinf(self.sizes.get(node.op, 0)):
-            raise Refusal("it is a function that calls itself")
-        if max(self.expanded, self.sizes.get(node.op, 0)) > MAX_EXPANDED:
-            raise Refusal(f"functions make more than {MAX_EXPANDED} nodes")
-        for inner in nodes:
-            self.graph.read.update(inner.inputs)
-            self.graph.blobs.update((*inner.inputs, *inner.outputs))
-        for inner in nodes:
-            self.convert(inner)
-
-    def name_outputs(self) -> None:
-        """Gives every output of the net a layer that makes a blob of its name."""
-        graph = self.graph
-        made = {top for layer in graph.layers for top in layer.tops}
-        for name in dict.fromkeys(self.file.outputs):
-            if name in self.lost or name in self.unsure or name in made:
-                continue
-            found, where = graph.known.get(name), f'{self.file.path}: output "{name}"'
-            if found is None and name not in self.file.tensors:
-                raise InputFileError(f"{where} is made by no node")
-            if not isinstance(found, Blob):
-                self.refusals.add(f"{where} is a constant; leave it out of the net's outputs")
-                continue
-            if found.value in self.block.args[self.inputs :]:
-                continue
-            if found.name == name:
-                self.refusals.add(f"{where} is an input of the net")
-                continue
-            kind = "Cast" if is_index(found.value) else "Split"
-            param = LayerParameter(name=fresh(name, graph.names), type=kind)
-            if found.pads != NO_PADS:
-                around = pad_param(found.pads)
-                param = LayerParameter(name=param.name, type="Pad", pad_param=around)
-            layer = Layer(param, 0, f"{self.file.path}:0", (found.name,), (name,))
-            graph.add(layer, [found], [])
-
-
 def _given_as(graph: Graph, name: str) -> str:
     """The type of an output in the bmodel: INT32 where a layer of the host makes it."""
     found = graph.known.get(name)
     return "INT32" if isinstance(found, Blob) and found.name == name and is_index(found.value) \
         else "FLOAT"  # fmt: skip
-
-
-def element_name(element: int) -> str:
-    """An element type in ONNX's words."""
-    known = element in TensorProto.DataType.values()
-    return TensorProto.DataType.Name(element) if known else "of an unknown type"
-
-
-def _any_of_shape(found: Blob | Array | None) -> Array | None:
-    """An array that only has its shape in common with the tensor, and takes no memory."""
-    return np.broadcast_to(np.float32(0), found.shape) if isinstance(found, Blob) else found

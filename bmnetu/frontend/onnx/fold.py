@@ -15,9 +15,9 @@ from onnx import AttributeProto, GraphProto, TensorProto, ValueInfoProto, defs, 
 from onnx.reference import ReferenceEvaluator
 
 from bmnetu.errors import InputFileError
-from bmnetu.frontend.onnx.file import NUMBERS
-from bmnetu.frontend.onnx.infer import inferred
-from bmnetu.frontend.onnx.node import NO_OPERATOR, Node, Refusal
+from bmnetu.frontend.onnx.nodes.infer import inferred
+from bmnetu.frontend.onnx.nodes.node import NO_OPERATOR, Node, Refusal
+from bmnetu.frontend.onnx.reading.file import NUMBERS
 from dialects.constant import Array
 from dialects.ufw.shapes import Shape
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from onnx import defs
 
 from bmnetu.frontend.onnx.advice import ADVICE
+from bmnetu.frontend.onnx.nodes.quantised import BODIES
 from bmnetu.frontend.onnx.operators.table import OPERATORS
-from bmnetu.frontend.onnx.quantised import BODIES
 from dialects.functions import ROWS
 
 FUNCTIONS = tuple(sorted({each.name for row in ROWS for each in row.onnx} - OPERATORS.keys()))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bmnetu.frontend.onnx.advice import advice_on
-from bmnetu.frontend.onnx.node import Node
+from bmnetu.frontend.onnx.nodes.node import Node
 
 
 @dataclass

@@ -15,8 +15,8 @@ from math import inf
 
 from onnx import NodeProto, TensorProto, helper
 
-from bmnetu.frontend.onnx.file import OnnxFile
-from bmnetu.frontend.onnx.node import Node
+from bmnetu.frontend.onnx.nodes.node import Node
+from bmnetu.frontend.onnx.reading.file import OnnxFile
 from dialects.constant import Array
 
 OWN = "bmnetu"

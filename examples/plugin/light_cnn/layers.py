@@ -38,8 +38,9 @@ def lower_max_feature_map(c: Converter, op: MaxFeatureMapOp) -> None:
 
 def onnx_operators() -> Mapping[str, Operator]:
     """The operator ``light.MaxFeatureMap`` as the layer of the same name."""
-    from bmnetu.frontend.onnx.graph import Blob, Site
+    from bmnetu.frontend.onnx.graph import Blob
     from bmnetu.frontend.onnx.operators.table import Operator
+    from bmnetu.frontend.onnx.site import Site
 
     def convert(site: Site) -> Blob:
         pieces = site.node.integer("pieces", 2)

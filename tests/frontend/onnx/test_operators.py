@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from bmnetu.frontend import load_network
+from bmnetu.frontend.onnx.nodes.quantised import BODIES
 from bmnetu.frontend.onnx.operators.table import all_operators
-from bmnetu.frontend.onnx.quantised import BODIES
 from dialects.functions import ROWS
 from tests.frontend.onnx.graphs import (
     Array,

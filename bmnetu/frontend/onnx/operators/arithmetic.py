@@ -10,9 +10,10 @@ import numpy as np
 from onnx import TensorProto
 
 from bmnetu.errors import InputFileError
-from bmnetu.frontend.onnx.graph import Blob, Conversion, Made, Site, bounded, is_mask
-from bmnetu.frontend.onnx.node import Refusal
+from bmnetu.frontend.onnx.graph import Blob
+from bmnetu.frontend.onnx.nodes.node import Refusal
 from bmnetu.frontend.onnx.operators.functions import clamped, power_layer
+from bmnetu.frontend.onnx.site import Conversion, Made, Site, bounded, is_mask
 from dialects.constant import Array
 from dialects.ufw.shapes import Shape, show
 

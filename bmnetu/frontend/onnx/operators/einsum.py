@@ -5,8 +5,9 @@ from __future__ import annotations
 from math import prod
 
 from bmnetu.errors import InputFileError
-from bmnetu.frontend.onnx.graph import Blob, Site
-from bmnetu.frontend.onnx.node import Refusal
+from bmnetu.frontend.onnx.graph import Blob
+from bmnetu.frontend.onnx.nodes.node import Refusal
+from bmnetu.frontend.onnx.site import Site
 
 Labels = str
 """A letter a dimension."""

@@ -7,8 +7,9 @@ from math import inf
 import numpy as np
 
 from bmnetu.errors import InputFileError
-from bmnetu.frontend.onnx.graph import Blob, Conversion, Site
-from bmnetu.frontend.onnx.node import Refusal
+from bmnetu.frontend.onnx.graph import Blob
+from bmnetu.frontend.onnx.nodes.node import Refusal
+from bmnetu.frontend.onnx.site import Conversion, Site
 from dialects.constant import Array
 from dialects.functions import Function, OnnxOperator
 from dialects.ufw.shapes import show

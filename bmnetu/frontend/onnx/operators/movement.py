@@ -8,8 +8,9 @@ import numpy as np
 from onnx import TensorProto
 
 from bmnetu.errors import InputFileError
-from bmnetu.frontend.onnx.graph import FLOATS, WHOLE, Blob, Site
-from bmnetu.frontend.onnx.node import Refusal
+from bmnetu.frontend.onnx.graph import FLOATS, WHOLE, Blob
+from bmnetu.frontend.onnx.nodes.node import Refusal
+from bmnetu.frontend.onnx.site import Site
 from dialects.constant import Array
 from dialects.ufw.shapes import Shape, show
 

@@ -9,9 +9,10 @@ from math import prod, sqrt
 import numpy as np
 
 from bmnetu.errors import InputFileError
-from bmnetu.frontend.onnx.graph import Blob, Conversion, Site
-from bmnetu.frontend.onnx.node import Refusal
+from bmnetu.frontend.onnx.graph import Blob
+from bmnetu.frontend.onnx.nodes.node import Refusal
 from bmnetu.frontend.onnx.operators.arithmetic import linear
+from bmnetu.frontend.onnx.site import Conversion, Site
 from dialects.constant import Array
 from dialects.ufw.shapes import Shape, show
 

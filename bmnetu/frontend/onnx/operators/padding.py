@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from bmnetu.errors import InputFileError
-from bmnetu.frontend.onnx.graph import MOST, Blob, Site, with_pads
-from bmnetu.frontend.onnx.node import Refusal
+from bmnetu.frontend.onnx.graph import Blob, with_pads
+from bmnetu.frontend.onnx.nodes.node import Refusal
 from bmnetu.frontend.onnx.operators.indexing import picked, sliced
+from bmnetu.frontend.onnx.site import MOST, Site
 from dialects.ufw.shapes import Shape, show
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from bmnetu.errors import InputFileError
-from bmnetu.frontend.onnx.graph import Blob, Site
+from bmnetu.frontend.onnx.graph import Blob
 from bmnetu.frontend.onnx.operators.arithmetic import add_to
 from bmnetu.frontend.onnx.operators.functions import power_layer
+from bmnetu.frontend.onnx.site import Site
 from dialects.constant import Array
 from dialects.ufw.shapes import show
 

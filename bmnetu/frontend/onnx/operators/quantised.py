@@ -9,10 +9,11 @@ from __future__ import annotations
 import numpy as np
 from onnx import TensorProto, helper
 
-from bmnetu.frontend.onnx.graph import Blob, Site
-from bmnetu.frontend.onnx.node import Refusal
+from bmnetu.frontend.onnx.graph import Blob
+from bmnetu.frontend.onnx.nodes.node import Refusal
+from bmnetu.frontend.onnx.nodes.quantised import scale_of
 from bmnetu.frontend.onnx.operators.functions import clamped, power_layer
-from bmnetu.frontend.onnx.quantised import scale_of
+from bmnetu.frontend.onnx.site import Site
 from dialects.constant import Array
 
 RANGES: dict[int, tuple[int, int]] = {

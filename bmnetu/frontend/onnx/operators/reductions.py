@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bmnetu.frontend.onnx.graph import Blob, Conversion, Site
+from bmnetu.frontend.onnx.graph import Blob
 from bmnetu.frontend.onnx.operators.windows.poolings import whole
+from bmnetu.frontend.onnx.site import Conversion, Site
 
 POOLINGS = {"MEAN": "AVE", "MAX": "MAX"}
 """Reductions that Pooling computes over height and width, in 8 bits too."""

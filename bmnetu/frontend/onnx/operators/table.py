@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bmnetu.errors import UsageError
-from bmnetu.frontend.onnx.graph import Conversion
 from bmnetu.frontend.onnx.operators import (
     arithmetic,
     functions,
@@ -22,6 +21,7 @@ from bmnetu.frontend.onnx.operators.host import sampling, selection
 from bmnetu.frontend.onnx.operators.indices import scatter, whole
 from bmnetu.frontend.onnx.operators.recurrence.recurrent import recurrent
 from bmnetu.frontend.onnx.operators.windows import convolutions, poolings, resize
+from bmnetu.frontend.onnx.site import Conversion
 from bmnetu.plugins import plugins
 from dialects.functions import ROWS, Function
 from dialects.quant.reductions.recurrent import Cell

@@ -8,10 +8,11 @@ from math import prod
 import numpy as np
 
 from bmnetu.errors import InputFileError
-from bmnetu.frontend.onnx.graph import Blob, Site
-from bmnetu.frontend.onnx.node import Refusal
+from bmnetu.frontend.onnx.graph import Blob
+from bmnetu.frontend.onnx.nodes.node import Refusal
 from bmnetu.frontend.onnx.operators.arithmetic import linear
 from bmnetu.frontend.onnx.operators.functions import clamped, power_layer
+from bmnetu.frontend.onnx.site import Site
 from dialects.ufw.shapes import show
 
 MODES = {"bilinear": "BILINEAR", "linear": "BILINEAR", "nearest": "NEAREST"}

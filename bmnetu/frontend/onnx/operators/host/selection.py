@@ -9,11 +9,12 @@ from math import prod
 import numpy as np
 
 from bmnetu.errors import InputFileError
-from bmnetu.frontend.onnx.graph import Blob, Made, Site
-from bmnetu.frontend.onnx.node import Refusal
+from bmnetu.frontend.onnx.graph import Blob
+from bmnetu.frontend.onnx.nodes.node import Refusal
 from bmnetu.frontend.onnx.operators import indexing
 from bmnetu.frontend.onnx.operators.arithmetic import binary
 from bmnetu.frontend.onnx.operators.functions import power_layer
+from bmnetu.frontend.onnx.site import Made, Site
 from dialects.constant import Array
 from dialects.quant.compute import MOST_INDEX
 from dialects.quant.types import is_index

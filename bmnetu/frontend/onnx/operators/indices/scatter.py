@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from bmnetu.errors import InputFileError
-from bmnetu.frontend.onnx.graph import Blob, Site
-from bmnetu.frontend.onnx.node import Refusal
+from bmnetu.frontend.onnx.graph import Blob
+from bmnetu.frontend.onnx.nodes.node import Refusal
 from bmnetu.frontend.onnx.operators.arithmetic import binary
 from bmnetu.frontend.onnx.operators.indexing import picked
+from bmnetu.frontend.onnx.site import Site
 from dialects.constant import Array
 from dialects.ufw.shapes import show
 

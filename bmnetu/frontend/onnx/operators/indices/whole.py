@@ -6,9 +6,10 @@ import numpy as np
 from onnx import TensorProto
 
 from bmnetu.errors import InputFileError
-from bmnetu.frontend.onnx.graph import Blob, Site
-from bmnetu.frontend.onnx.node import Refusal
+from bmnetu.frontend.onnx.graph import Blob
+from bmnetu.frontend.onnx.nodes.node import Refusal
 from bmnetu.frontend.onnx.operators import arithmetic
+from bmnetu.frontend.onnx.site import Site
 
 FLOOR = "q1 = add({x}, 0.5); q2 = mul(q1, {inverse!r}); q = floor(q2); "
 """The quotient of a whole number and a positive one, rounded down. With the half added no rounding

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bmnetu.errors import InputFileError
-from bmnetu.frontend.onnx.graph import Blob, Conversion, Made, Site
-from bmnetu.frontend.onnx.node import Refusal
+from bmnetu.frontend.onnx.graph import Blob
+from bmnetu.frontend.onnx.nodes.node import Refusal
 from bmnetu.frontend.onnx.operators.recurrence.unrolled import Activations, Steps
+from bmnetu.frontend.onnx.site import Conversion, Made, Site
 from dialects.constant import Array
 from dialects.quant.reductions.recurrent import GATES, STATES, Cell
 from dialects.ufw.shapes import Shape, show

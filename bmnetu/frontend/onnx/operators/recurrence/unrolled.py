@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bmnetu.errors import InputFileError
-from bmnetu.frontend.onnx.graph import Blob, Site
-from bmnetu.frontend.onnx.node import Node, Refusal
+from bmnetu.frontend.onnx.graph import Blob
+from bmnetu.frontend.onnx.nodes.node import Node, Refusal
+from bmnetu.frontend.onnx.site import Site
 from dialects.constant import Array
 from dialects.quant.reductions.recurrent import GATES, STATES, Cell
 

@@ -11,10 +11,11 @@ import numpy as np
 
 from bmnetu.errors import InputFileError
 from bmnetu.frontend.onnx.chain import Chain
-from bmnetu.frontend.onnx.file import MAX_NUMBERS
-from bmnetu.frontend.onnx.graph import Blob, Site
-from bmnetu.frontend.onnx.node import Node, Refusal
+from bmnetu.frontend.onnx.graph import Blob
+from bmnetu.frontend.onnx.nodes.node import Node, Refusal
 from bmnetu.frontend.onnx.operators.windows.windows import Ends, Window, pads_of, shared, windows_of
+from bmnetu.frontend.onnx.reading.file import MAX_NUMBERS
+from bmnetu.frontend.onnx.site import Site
 from dialects.constant import Array
 from dialects.ufw.shapes import Shape, show
 

@@ -12,9 +12,10 @@ from typing import Any
 from xdsl.utils.exceptions import VerifyException
 
 from bmnetu.frontend.onnx.chain import Chain
-from bmnetu.frontend.onnx.graph import Blob, Site
-from bmnetu.frontend.onnx.node import Refusal
+from bmnetu.frontend.onnx.graph import Blob
+from bmnetu.frontend.onnx.nodes.node import Refusal
 from bmnetu.frontend.onnx.operators.windows.windows import Window
+from bmnetu.frontend.onnx.site import Site
 from dialects.ufw import shapes
 from dialects.ufw.shapes import Shape
 

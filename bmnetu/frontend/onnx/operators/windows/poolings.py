@@ -10,10 +10,11 @@ import numpy as np
 
 from bmnetu.errors import InputFileError
 from bmnetu.frontend.onnx.chain import Chain
-from bmnetu.frontend.onnx.graph import NO_PADS, Blob, Site
-from bmnetu.frontend.onnx.node import Refusal
+from bmnetu.frontend.onnx.graph import NO_PADS, Blob
+from bmnetu.frontend.onnx.nodes.node import Refusal
 from bmnetu.frontend.onnx.operators.windows.pooled import Kind, pooled, settings_of
 from bmnetu.frontend.onnx.operators.windows.windows import Window, windows_of
+from bmnetu.frontend.onnx.site import Site
 from dialects.ufw.shapes import Shape, show
 
 

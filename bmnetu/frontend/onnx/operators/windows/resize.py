@@ -13,8 +13,8 @@ import numpy as np
 
 from bmnetu.errors import InputFileError
 from bmnetu.frontend.onnx.chain import Chain
-from bmnetu.frontend.onnx.graph import Blob, Site
-from bmnetu.frontend.onnx.node import Node, Refusal
+from bmnetu.frontend.onnx.graph import Blob
+from bmnetu.frontend.onnx.nodes.node import Node, Refusal
 from bmnetu.frontend.onnx.operators.windows.positions import (
     CLOSE,
     LAYERS,
@@ -30,6 +30,7 @@ from bmnetu.frontend.onnx.operators.windows.positions import (
     rules_for_linear,
     rules_for_nearest,
 )
+from bmnetu.frontend.onnx.site import Site
 from dialects.constant import Array
 from dialects.ufw.shapes import Shape, show
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bmnetu.errors import InputFileError
-from bmnetu.frontend.onnx.node import Node, Refusal
+from bmnetu.frontend.onnx.nodes.node import Node, Refusal
 from dialects.ufw.shapes import Shape, show
 
 Ends = tuple[int, int]

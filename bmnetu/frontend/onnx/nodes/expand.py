@@ -13,9 +13,9 @@ import numpy as np
 from onnx import AttributeProto, FunctionProto, NodeProto, defs, helper
 
 from bmnetu.errors import InputFileError
-from bmnetu.frontend.onnx.infer import TensorKind
-from bmnetu.frontend.onnx.node import DOMAINS, Node, Refusal, operator_of
-from bmnetu.frontend.onnx.quantised import BODIES
+from bmnetu.frontend.onnx.nodes.infer import TensorKind
+from bmnetu.frontend.onnx.nodes.node import DOMAINS, Node, Refusal, operator_of
+from bmnetu.frontend.onnx.nodes.quantised import BODIES
 from dialects.constant import Array
 
 MAX_DEPTH = 16

@@ -22,9 +22,9 @@ from onnx import (
 
 from bmnetu.errors import InputFileError, UnsupportedError
 from bmnetu.files.reading import read_bytes
-from bmnetu.frontend.onnx.expand import functions_by_operator
-from bmnetu.frontend.onnx.external import Outside
-from bmnetu.frontend.onnx.node import DOMAINS, Node
+from bmnetu.frontend.onnx.nodes.expand import functions_by_operator
+from bmnetu.frontend.onnx.nodes.node import DOMAINS, Node
+from bmnetu.frontend.onnx.reading.external import Outside
 from bmnetu.frontend.weights.wire import check_messages
 from dialects.constant import Array
 from dialects.ufw.shapes import show

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from onnx import TensorProto, TypeProto, defs, helper, numpy_helper
 from onnx.shape_inference import infer_node_outputs
 
-from bmnetu.frontend.onnx.node import Node
+from bmnetu.frontend.onnx.nodes.node import Node
 from dialects.constant import Array
 from dialects.ufw.shapes import Shape
 

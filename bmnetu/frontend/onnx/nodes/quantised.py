@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from onnx import FunctionProto, NodeProto, TensorProto, helper
 
-from bmnetu.frontend.onnx.node import Node
+from bmnetu.frontend.onnx.nodes.node import Node
 from dialects.constant import Array
 
 KEEPERS = {

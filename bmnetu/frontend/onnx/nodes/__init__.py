@@ -1,0 +1,1 @@
+"""Nodes of an ONNX graph: their attributes, shapes, functions and scales."""

@@ -1,0 +1,1 @@
+"""An .onnx file and the files beside it, checked and in order."""
