@@ -29,6 +29,15 @@ class Bench:
     peer: int
 
 
+def _both(title: str, network: str, peer: tuple[int, int], batch: int = 1) -> tuple[Bench, Bench]:
+    """A network in INT8, with the border that calibration gives it, and in FP32."""
+    int8, fp32 = peer
+    return (
+        Bench(f"{title} INT8", network, "INT8", batch, False, int8),
+        Bench(f"{title} FP32", network, "FP32", batch, True, fp32),
+    )
+
+
 BENCHES = (
     Bench("MobileNet-v1 INT8", "peer/mobilenet", "INT8", 1, False, 369129),
     Bench("ResNet-50 INT8", "peer/resnet50", "INT8", 1, False, 1564107),
@@ -39,6 +48,14 @@ BENCHES = (
     Bench("ResNet-50 INT8, batch 4", "peer/resnet50", "INT8", 4, False, 1589844),
     Bench("ResNet-50 FP32", "peer/resnet50", "FP32", 1, True, 3238627),
     Bench("MobileNet-v1 FP32", "peer/mobilenet", "FP32", 1, True, 497319),
+    *_both("MobileNet-v2", "peer2/mobilenetv2", (399101, 655448)),
+    *_both("GoogLeNet", "peer2/googlenet", (758949, 1394275)),
+    *_both("ShuffleNet", "peer2/shufflenet", (559728, 621136)),
+    *_both("MobileFaceNet", "peer2/mobilefacenet", (160350, 218087)),
+    *_both("tiny YOLO", "peer2/yolotiny", (1424618, 2201139)),
+    *_both("P-Net 224", "peer2/pnet224", (694208, 630508)),
+    *_both("skipnet", "peer2/skipnet", (2509111, 4063218)),
+    *_both("GoogLeNet, batch 4", "peer2/googlenet_b4", (797743, 4558386), 4),
 )
 
 
