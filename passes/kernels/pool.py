@@ -12,7 +12,7 @@ from xdsl.ir import Attribute, SSAValue
 
 from dialects.bm1684 import tile
 from dialects.bm1684.chip import BM1684
-from dialects.bm1684.layout import Ref
+from dialects.bm1684.layout import Ref, aligned, local_bytes
 from dialects.quant import compute, types
 from dialects.quant.arithmetic import mean_factor
 from dialects.quant.base import i64s, int_attr, ints
@@ -106,17 +106,65 @@ def lower_average_pool(
     """Average pooling: one region for each divisor that occurs (clipped last row and column)."""
     (source,) = sources
     check_fields(ints(op.stride), (1,))
-    for first_row, height in _average_parts(op, 0):
-        for first_column, width in _average_parts(op, 1):
-            region = Region((first_row, first_column), height, width)
-            _average_region(b, op, region, source, dest)
+    regions = [
+        Region((first_row, first_column), height, width)
+        for first_row, height in _average_parts(op, 0)
+        for first_column, width in _average_parts(op, 1)
+    ]
+    if len(regions) > 1 and _average_whole(b, op, regions, source, dest):
+        return
+    for region in regions:
+        step, row = _average_step(b, op, (region.height.kernel, region.width.kernel))
+        problem = padded(_pool_problem(op, region.height, region.width, row), 0)
+        run_window(b, problem, region, source, dest, step)
 
 
-def _average_region(
-    b: TileBuilder, op: compute.AveragePoolOp, region: Region, source: SSAValue, dest: SSAValue
-) -> None:
-    height, width = region.height, region.width
-    kernel, stride = (height.kernel, width.kernel), op.stride
+def _average_whole(
+    b: TileBuilder,
+    op: compute.AveragePoolOp,
+    regions: Sequence[Region],
+    source: SSAValue,
+    dest: SSAValue,
+) -> bool:
+    """Computes all regions of a tensor that lies in local memory, and may stay there; False where
+    operand and result do not fit it twice, or a command does not hold the padding."""
+    x, y = Ref.of(source), Ref.of(dest)
+    need = sum(
+        2 * local_bytes(each.shape, aligned(each.shape, 4, each.layout.pack)) for each in (x, y)
+    )
+    boxes = [
+        (region, *(axis.source(0, axis.out) for axis in (region.height, region.width)))
+        for region in regions
+    ]
+    pads = max(max(*rows[2:], *columns[2:]) for _, rows, columns in boxes)
+    fits = need <= b.options.budget and x.shape[1] <= BM1684.limits.channels
+    if not b.options.whole or not fits or pads > BM1684.limits.pad:
+        return False
+    n, channels = x.shape[:2]
+    loaded, result = (b.local(each.element, each.shape, 4, each.layout.pack) for each in (x, y))
+    b.load(loaded, source)
+    for region, (y0, yn, up, down), (x0, xn, left, right) in boxes:
+        step, _ = _average_step(b, op, (region.height.kernel, region.width.kernel))
+        weights = None if step.weights is None else step.weights(0, channels, 0)
+        part = loaded
+        if (yn, xn) != x.shape[2:]:
+            part = b.local(x.element, (n, channels, yn, xn), 4, x.layout.pack)
+            box = b.window(loaded, (0, 0, y0, x0), (n, channels, yn, xn))
+            b.arith("copy", b.words(part), b.words(box))
+        shape = (n, channels, region.height.out, region.width.out)
+        made = b.local(y.element, shape, 4, y.layout.pack)
+        step.compute(made, part, weights, (up, down, left, right))
+        place = b.window(result, (0, 0, *region.origin), shape)
+        b.arith("copy", b.words(place), b.words(made))
+    b.store(dest, result)
+    return True
+
+
+def _average_step(
+    b: TileBuilder, op: compute.AveragePoolOp, kernel: tuple[int, int]
+) -> tuple[TileStep, int]:
+    """What computes windows of one size, and the bytes of a row of its weights."""
+    stride = op.stride
     area = kernel[0] * kernel[1]
     ratio = types.scale_ratio(op.x, op.y)
     multiplier, shift = mean_factor(area, ratio)
@@ -135,9 +183,9 @@ def _average_region(
         }
         b.add(tile.AveragePoolOp, [dst, src], properties)
 
-    def weights(begin: int, extent: int) -> Weights:
+    def weights(begin: int, extent: int, lane: int) -> Weights:
         value = np.full((extent, 1, *kernel), multiplier, np.uint8)
-        return load_weights(b, DEPTHWISE_INT8, value.view(np.int8), None)
+        return load_weights(b, DEPTHWISE_INT8, value.view(np.int8), None, lane)
 
     def depthwise(dst: SSAValue, src: SSAValue, loaded: Weights | None, pads: Pads) -> None:
         assert loaded is not None
@@ -151,8 +199,5 @@ def _average_region(
         b.add(tile.DepthwiseOp, [dst, src, unsigned, []], properties)
 
     if is_float or built_in:
-        problem = padded(_pool_problem(op, height, width), 0)
-        run_window(b, problem, region, source, dest, TileStep(average))
-    else:
-        problem = _pool_problem(op, height, width, DEPTHWISE_INT8.row_bytes(1, area, False))
-        run_window(b, padded(problem, 0), region, source, dest, TileStep(depthwise, weights))
+        return TileStep(average), 0
+    return TileStep(depthwise, weights), DEPTHWISE_INT8.row_bytes(1, area, False)
