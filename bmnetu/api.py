@@ -50,7 +50,8 @@ def compile(
     (None: what the umodel holds). shapes: one list a network input, reshapes the whole network.
     opt: 0, 1, 2 (the command line takes 1 unless it is told). cmp: compare every layer's NPU result
     with the CPU's. cmp_data: the input of that compare, real numbers: an image, npy or npz, or
-    arrays of the inputs' shapes by name, or the array of a single input; None: made up. ``flags``: all other flags of the command line by name.
+    arrays of the inputs' shapes by name, or the array of a single input; None: made up. ``flags``:
+    all other flags of the command line by name.
     ``report`` gets the lines that the command line prints. Raises UsageError, InputFileError,
     UnsupportedError, CompareError.
     """

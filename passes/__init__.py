@@ -25,6 +25,8 @@ PASS_NAMES = (
     "quant-choose-matmul",
     "quant-choose-winograd",
     "quant-fold-constants",
+    "quant-fold-shuffles",
+    "quant-order-concats",
     "quant-outline-host",
     "quant-fuse-relu",
     "quant-merge-groups",

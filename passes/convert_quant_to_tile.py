@@ -11,7 +11,7 @@ from xdsl.ir import Block, SSAValue
 from dialects.bm1684 import tile
 from dialects.host.base import HostOp
 from dialects.quant import strips, types
-from dialects.quant.base import PART, QuantOp
+from dialects.quant.base import CHANNEL_ORDER, PART, QuantOp
 from dialects.quant.eltwise import ConstantOp
 from passes.base import NpuFunctionPass
 from passes.kernels import KERNELS
@@ -74,8 +74,8 @@ class _Lowering:
             except CannotLower as error:
                 raise LayerError(op.location, str(error)) from None
         if op.top and not isinstance(op, strips.StripOp):
-            height, part = (op.attributes.get(x) for x in (strips.IMAGE_HEIGHT, PART))
-            self.b.observe(self.buffers[result], op.top, types.shape_of(result), height, part)
+            facts = (op.attributes.get(x) for x in (strips.IMAGE_HEIGHT, PART, CHANNEL_ORDER))
+            self.b.observe(self.buffers[result], op.top, types.shape_of(result), *facts)
 
 
 @dataclass(frozen=True)

@@ -65,9 +65,10 @@ class _Emitter:
             shape=ints(op.shape),
             dtype=types.dtype_name(ref.element),
             packed=ref.layout.pack > 1,
-            local=LocalBox(words.shape, words.layout.strides) if local else None,
+            local=LocalBox(words.shape, words.layout.strides, ref.place.lane) if local else None,
             height=None if op.height is None else op.height.value.data,
             parts=() if op.part is None else _parts(ints(op.part)),
+            channels=() if op.channels is None else ints(op.channels),
         )
         old = () if command.observe is None else command.observe.data
         command.observe = ArrayAttr([*old, ObserveAttr(seen)])

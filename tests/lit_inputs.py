@@ -18,6 +18,7 @@ LIT = Path(__file__).parents[1] / "lit_tests"
 PIPELINE = LIT / "pipeline"
 WEIGHTS = LIT / "passes" / "Inputs" / "weights.npz"
 WEIGHT = np.arange(1, 7, dtype=np.float32).reshape(2, 3, 1, 1)
+INT8_WEIGHT = (np.arange(108) % 255 - 50).astype(np.int8).reshape(4, 3, 3, 3)
 BLOBS: dict[str, Array] = {
     "weight 1 .. 6": WEIGHT,
     "weight 2, 4, 6, 16, 20, 24": WEIGHT * np.array([2, 4], np.float32).reshape(2, 1, 1, 1),
@@ -29,13 +30,16 @@ BLOBS: dict[str, Array] = {
     "slope 0": np.array([0], np.float32),
     "slope 0.5": np.array([0.5], np.float32),
     "slopes 0.5, 0.25, 0": np.array([0.5, 0.25, 0], np.float32),
-    "int8 weight": (np.arange(108) % 255 - 50).astype(np.int8).reshape(4, 3, 3, 3),
+    "int8 weight": INT8_WEIGHT,
     "int8 depthwise weight": np.arange(-13, 14).astype(np.int8).reshape(3, 1, 3, 3),
     "int16 bias": np.array([-300, 0, 300, 30000], np.int16),
     "int8 slopes": np.array([64, 32, 0], np.int8),
     "int8 slope 0": np.array([0], np.int8),
     "int8 square weight": (np.arange(2304) % 251 - 125).astype(np.int8).reshape(16, 16, 3, 3),
     "int8 factors": np.array([64, 32, 127], np.int8),
+    "int8 weights 0 .. 66": np.arange(67, dtype=np.int8).reshape(1, 67, 1, 1),
+    "int8 weights 3 .. 66, 0 .. 2": np.roll(np.arange(67, dtype=np.int8), -3).reshape(1, 67, 1, 1),
+    "int8 weight, channels 0, 2, 1, 3": INT8_WEIGHT[[0, 2, 1, 3]],
 }
 """The constants of the .mlir files by what they hold."""
 

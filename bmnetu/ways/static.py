@@ -19,8 +19,10 @@ from passes.quant.quant_choose_winograd import QuantChooseWinogradPass
 from passes.quant.quant_cut_strips import QuantCutStripsPass
 from passes.quant.quant_drop_unread import QuantDropUnreadPass
 from passes.quant.quant_fold_constants import QuantFoldConstantsPass
+from passes.quant.quant_fold_shuffles import QuantFoldShufflesPass
 from passes.quant.quant_fuse_relu import QuantFuseReluPass
 from passes.quant.quant_merge_groups import QuantMergeGroupsPass
+from passes.quant.quant_order_concats import QuantOrderConcatsPass
 from passes.quant.quant_outline_host import QuantOutlineHostPass
 from passes.quant.quant_slice_batch import QuantSliceBatchPass
 from passes.quant.quant_slice_rows import QuantSliceRowsPass
@@ -46,15 +48,22 @@ class OptLevel:
 
 KEEP: Passes = (KeepReferencePass(),)
 OUTLINE: Passes = (QuantOutlineHostPass(),)
-SLICES: Passes = (QuantSliceBatchPass(), QuantSliceRowsPass())
+SLICES: Passes = (QuantOrderConcatsPass(), QuantSliceBatchPass(), QuantSliceRowsPass())
 OVERLAPPED = OptLevel(
     ufw={"FP32": (*KEEP, UfwFoldBatchNormPass(), UfwFuseFunctionsPass()), "INT8": ()},
     quant={
-        "FP32": (QuantDropUnreadPass(), *OUTLINE, QuantFuseReluPass(), QuantChooseMatmulPass()),
+        "FP32": (
+            QuantDropUnreadPass(),
+            *OUTLINE,
+            QuantFuseReluPass(),
+            QuantFoldShufflesPass(),
+            QuantChooseMatmulPass(),
+        ),
         "INT8": (
             QuantDropUnreadPass(),
             *KEEP,
             *OUTLINE,
+            QuantFoldShufflesPass(),
             QuantMergeGroupsPass(),
             QuantChooseMatmulPass(),
             QuantTurnRowsPass(),

@@ -21,6 +21,7 @@ from xdsl.printer import Printer
 from xdsl.utils.exceptions import VerifyException
 
 from dialects.bm1684 import isa
+from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import Engine, Instruction, IsaError
 
 
@@ -50,21 +51,26 @@ DTYPES = ("float32", "int8", "uint8")
 
 @dataclass(frozen=True)
 class LocalBox:
-    """Words of a tensor in local memory from lane 0 on: extents [groups, c, h, w] and strides in
-    words, the one of c stepping over rows of 64 lanes."""
+    """Words of a tensor in local memory: extents [groups, c, h, w], strides in words, the one of c
+    stepping over rows of 64 lanes, and the lane where it begins."""
 
     extents: tuple[int, int, int, int]
     strides: tuple[int, int, int, int]
+    lane: int = 0
 
     def __str__(self) -> str:
-        return " ".join(",".join(map(str, four)) for four in (self.extents, self.strides))
+        boxes = " ".join(",".join(map(str, four)) for four in (self.extents, self.strides))
+        return f"{boxes} {self.lane}" if self.lane else boxes
 
     @staticmethod
     def parse(text: str) -> LocalBox:
         """The inverse of ``str``. Raises ValueError."""
-        extents, strides = (tuple(map(int, part.split(","))) for part in text.split())
+        extents, strides, *lanes = (tuple(map(int, part.split(","))) for part in text.split())
         (g, c, h, w), (gs, cs, hs, ws) = extents, strides
-        return LocalBox((g, c, h, w), (gs, cs, hs, ws))
+        ((lane,),) = lanes or [(0,)]
+        if not 0 <= lane < BM1684.lanes:
+            raise ValueError(f"there is no lane {lane}")
+        return LocalBox((g, c, h, w), (gs, cs, hs, ws), lane)
 
 
 @dataclass(frozen=True)
@@ -82,7 +88,8 @@ class Observation:
     elements, four images a 32-bit word (4N), the batch padded to a multiple of four. With ``local``
     it lies in local memory and the address is a byte offset in each lane, else in DDR. With
     ``height`` its four images are the strips of one image of so many rows; with ``parts`` it is
-    that part of the tensor of that name."""
+    that part of the tensor of that name. ``channels``: for each channel, in the order in which they
+    lie, its number in the network; empty where that is the same."""
 
     top: str
     address: int
@@ -92,6 +99,7 @@ class Observation:
     local: LocalBox | None = None
     height: int | None = None
     parts: tuple[AxisPart, ...] = ()
+    channels: tuple[int, ...] = ()
 
     @property
     def nbytes(self) -> int:
@@ -103,9 +111,9 @@ class Observation:
 
 @irdl_attr_definition
 class ObserveAttr(Data[Observation]):
-    """``#npu.observe<"top", address, [shape], "dtype", packed strips 224 part 0 4 of 16 "extents
-    strides">``: final after the command it stands on; the last string only for a tensor in local
-    memory.
+    """``#npu.observe<"top", address, [shape], "dtype", packed strips 224 part 0 4 of 16
+    channels [1, 0] "extents strides lane">``: final after the command it stands on; the last string
+    only for a tensor in local memory, without its lane where that is 0.
     """
 
     name = "npu.observe"
@@ -138,12 +146,19 @@ class ObserveAttr(Data[Observation]):
                 inside = 0 <= axis < len(whole) and 0 <= first <= parts[-1].total - whole[axis]
                 if not inside:
                     parser.raise_error("a part of a tensor lies in it")
+            channels: list[int] = []
+            if parser.parse_optional_keyword("channels") is not None:
+                square = parser.Delimiter.SQUARE
+                channels = parser.parse_comma_separated_list(square, parser.parse_integer)
+                if sorted(channels) != list(range(shape[1] if len(shape) > 1 else 0)):
+                    parser.raise_error("channels holds the number of each channel once")
             text = parser.parse_optional_str_literal()
             try:
                 local = None if text is None else LocalBox.parse(text)
             except ValueError:
                 parser.raise_error(f"{text!r} is no box in local memory")
-        return Observation(top, address, tuple(shape), dtype, packed, local, height, tuple(parts))
+        return Observation(top, address, tuple(shape), dtype, packed, local, height, tuple(parts),
+                           tuple(channels))  # fmt: skip
 
     def print_parameter(self, printer: Printer) -> None:
         at = self.data
@@ -156,6 +171,8 @@ class ObserveAttr(Data[Observation]):
             printer.print_string("" if at.height is None else f" strips {at.height}")
             for part in at.parts:
                 printer.print_string(f" part {part.axis} {part.first} of {part.total}")
+            if at.channels:
+                printer.print_string(f" channels [{', '.join(map(str, at.channels))}]")
             if at.local is not None:
                 printer.print_string(" ")
                 printer.print_string_literal(str(at.local))

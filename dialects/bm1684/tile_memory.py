@@ -19,7 +19,7 @@ from xdsl.utils.exceptions import VerifyException
 
 from dialects.bm1684.layout import Ref
 from dialects.constant import ConstantAttr
-from dialects.quant.base import I64S, require, require_ints
+from dialects.quant.base import I64S, ints, require, require_ints
 from dialects.quant.scale import ScaleAttr
 
 I64 = IntegerAttr.constr(i64)
@@ -163,7 +163,8 @@ class ObserveOp(TileOp):
     network's ``shape``, elements row-major, 8-bit ones packed four images a word. With ``height``
     the four images are the strips of one image of so many rows; with ``part`` it is a part of
     that tensor: for each axis that is cut the axis, the first index, and the extent of the
-    whole."""
+    whole. With ``channels`` its channels stand in another order: for each its number in the
+    network."""
 
     name = "tile.observe"
     ref = operand_def(AnyMemRef)
@@ -171,12 +172,17 @@ class ObserveOp(TileOp):
     shape = prop_def(I64S)
     height = opt_prop_def(I64)
     part = opt_prop_def(I64S)
+    channels = opt_prop_def(I64S)
     assembly_format = (
-        "$ref $top `shape` $shape (`height` $height^)? (`part` $part^)? attr-dict"
-        " `:` type($ref)"
+        "$ref $top `shape` $shape (`height` $height^)? (`part` $part^)? (`channels` $channels^)?"
+        " attr-dict `:` type($ref)"
     )
 
     def verify_(self) -> None:
         super().verify_()
         if self.part is not None:
             require_ints(self, "part", self.part, len(self.part) // 3 * 3, 0)
+        if self.channels is not None:
+            count = ints(self.shape)[1] if len(self.shape) > 1 else 0
+            every = sorted(ints(self.channels)) == list(range(count))
+            require(every, self, f"channels holds each of {count} numbers once")

@@ -29,6 +29,9 @@ AnyTensor = TensorType[Attribute]
 PART = "quant.part"
 """An attribute of ops that compute a part of a tensor: for each axis that is cut the axis, the
 first index of the part, and the extent of the whole."""
+CHANNEL_ORDER = "quant.channel_order"
+"""An attribute of ops whose result has its channels in another order than the network's tensor:
+for each channel its number there."""
 I64 = IntegerAttr.constr(i64)
 I64S = DenseArrayBase.constr(i64)
 ZERO = IntegerAttr(0, i64)

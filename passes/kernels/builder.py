@@ -17,7 +17,7 @@ from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import (
     DDR,
     L2,
-    LMEM,
+    Place,
     Ref,
     Space,
     align,
@@ -83,12 +83,12 @@ class TileBuilder:
         return self.add(tile.AllocOp, [], {"bytes": int_attr(size)}, ref).results[0]
 
     def local(
-        self, element: Attribute, shape: Sequence[int], unit: int = 4, pack: int = 1
+        self, element: Attribute, shape: Sequence[int], unit: int = 4, pack: int = 1, lane: int = 0
     ) -> SSAValue:
-        """An aligned tensor in local memory, start lane 0."""
-        layout = aligned(shape, unit, pack)
-        ref = Ref(element, four(shape), layout, LMEM)
-        return self.alloc(ref, local_bytes(shape, layout))
+        """An aligned tensor in local memory."""
+        layout = aligned(shape, unit, pack, lane)
+        ref = Ref(element, four(shape), layout, Place(Space.LMEM, lane))
+        return self.alloc(ref, local_bytes(shape, layout, lane))
 
     def ddr(self, element: Attribute, shape: Sequence[int], unit: int, pack: int = 1) -> SSAValue:
         """A contiguous tensor in DDR."""
@@ -134,6 +134,24 @@ class TileBuilder:
         """Whether a memref lies in an input of the network."""
         return isinstance(_place(source)[0].owner, tile.InputOp)
 
+    def lane(self, value: SSAValue) -> int:
+        """The lane where a tensor in DDR begins that is some channels of another, if that one lies
+        in local memory from lane 0 on."""
+        return self._lane_in_local(value) or 0
+
+    def _lane_in_local(self, value: SSAValue) -> int | None:
+        """As :meth:`lane`; None for what never lies in local memory: below opt 2, and inputs,
+        outputs and constants, several words a pixel, and other shapes of the same bytes."""
+        buffer, begin = _place(value)
+        if not self.options.whole or not isinstance(buffer.owner, tile.AllocOp):
+            return None
+        whole, part = Ref.of(buffer).as_words(), Ref.of(value).as_words()
+        plane = whole.layout.strides[1]
+        same = part.layout.unit == 4 and part.layout.strides[1] == plane
+        if whole.groups > 1 or whole.layout.unit != 4 or not same or not plane:
+            return None
+        return begin // (4 * plane) % BM1684.lanes
+
     def window(self, source: SSAValue, begin: Sequence[int], extent: Sequence[int]) -> SSAValue:
         """A box of a DDR tensor, or of a local one (there c must start in the same memref's lanes).
 
@@ -168,10 +186,30 @@ class TileBuilder:
     # -- transfers ---------------------------------------------------------------------------------
 
     def load(self, dst: SSAValue, src: SSAValue) -> None:
-        self.add(tile.LoadOp, [self.words(dst), self.words(src)], {})
+        """From DDR to local memory; by way of the lanes where some channels of a tensor lie, if it
+        lies in local memory. ``tile-keep-local`` takes the way out where it does not."""
+        near = self._in_lanes(dst, self._lane_in_local(src))
+        self.add(tile.LoadOp, [self.words(near), self.words(src)], {})
+        if near is not dst:
+            self.add(tile.CopyOp, [self.words(dst), self.words(near)], {})
 
     def store(self, dst: SSAValue, src: SSAValue) -> None:
-        self.add(tile.StoreOp, [self.words(dst), self.words(src)], {})
+        """From local memory to DDR, as :meth:`load`."""
+        near = self._in_lanes(src, self._lane_in_local(dst))
+        if near is not src:
+            self.add(tile.CopyOp, [self.words(near), self.words(src)], {})
+        self.add(tile.StoreOp, [self.words(dst), self.words(near)], {})
+
+    def _in_lanes(self, local: SSAValue, lane: int | None) -> SSAValue:
+        """A buffer like the local one from another lane on; itself where it begins there, or is no
+        tensor of its own."""
+        ref = Ref.of(local).as_words()
+        own = isinstance(local.owner, tile.AllocOp) and ref.layout == aligned(
+            ref.shape, 4, 1, ref.place.lane
+        )
+        if lane is None or lane == ref.place.lane or not own:
+            return local
+        return self.local(ref.element, ref.shape, lane=lane)
 
     def copy(self, dst: SSAValue, src: SSAValue) -> None:
         self.add(tile.CopyOp, [dst, src], {})
@@ -267,11 +305,12 @@ class TileBuilder:
         shape: Sequence[int],
         height: Attribute | None = None,
         part: Attribute | None = None,
+        channels: Attribute | None = None,
     ) -> None:
         """``height``: rows of the image when the tensor holds its four strips. ``part``: what
-        it is a part of, as the attribute of the layer says."""
+        it is a part of, ``channels``: their order, as the attributes of the layer say."""
         properties: dict[str, Attribute] = {"top": StringAttr(top), "shape": i64s(shape)}
-        for name, value in (("height", height), ("part", part)):
+        for name, value in (("height", height), ("part", part), ("channels", channels)):
             if value is not None:
                 properties[name] = value
         self.add(tile.ObserveOp, [ref], properties)

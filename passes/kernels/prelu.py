@@ -35,9 +35,9 @@ def lower_prelu(
     row = form.row_bytes(1, 1, False)
     problem = Problem(n, c, c, height, width, 1 if is_float else 4, False, row, copies_out=3)
 
-    def weights(begin: int, extent: int) -> Weights:
+    def weights(begin: int, extent: int, lane: int) -> Weights:
         part = slope[begin : begin + extent].reshape(extent, 1, 1, 1)
-        return load_weights(b, form, part, None)
+        return load_weights(b, form, part, None, lane)
 
     def emit(dst: SSAValue, src: SSAValue, loaded: Weights | None, pads: Pads) -> None:
         assert loaded is not None

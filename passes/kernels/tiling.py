@@ -79,7 +79,7 @@ class Problem:
     output channels. ``fill``: the word that stands for padding in local memory, None where the
     command pads. ``copies_out``: tiles of output size that are alive at a time. ``scratch``: more
     bytes for every group of images. ``multiple``: of which a tile's rows and columns must be one,
-    unless it has all.
+    unless it has all. ``lane``: where the result begins, ``lane_in`` where the input does.
     """
 
     batch: int
@@ -94,6 +94,8 @@ class Problem:
     copies_out: int = 1
     scratch: int = 0
     multiple: int = 1
+    lane: int = 0
+    lane_in: int = 0
 
 
 @dataclass(frozen=True)
@@ -114,9 +116,9 @@ def tile_bytes(p: Problem, t: TileSize) -> int:
     if p.fill is None:
         rows_h = p.height.size if t.h == p.height.out else min(rows_h, p.height.size)
         rows_w = p.width.size if t.w == p.width.out else min(rows_w, p.width.size)
-    source = groups * lane_rows(channels) * align(rows_h * rows_w * 4, BM1684.alignment)
-    result = groups * lane_rows(t.c) * align(t.h * t.w * 4, BM1684.alignment)
-    weights = align(lane_rows(t.c) * p.weight_row, BM1684.alignment)
+    source = groups * lane_rows(channels, p.lane_in) * align(rows_h * rows_w * 4, BM1684.alignment)
+    result = groups * lane_rows(t.c, p.lane) * align(t.h * t.w * 4, BM1684.alignment)
+    weights = align(lane_rows(t.c, p.lane) * p.weight_row, BM1684.alignment)
     return source + p.copies_out * result + weights + groups * p.scratch
 
 
@@ -197,6 +199,14 @@ def fine_weights(p: Problem, t: TileSize) -> TileSize:
     rows, most = lane_rows(t.c), max(1, WEIGHT_PIECE // max(p.weight_row, 1))
     parts = -(-rows // most)
     return replace(t, c=min(t.c, -(-rows // parts) * BM1684.lanes))
+
+
+def channel_ranges(p: Problem, step: int) -> Iterator[tuple[int, int]]:
+    """(begin, extent) of the parts of the output's channels; all but the first begin in lane 0."""
+    first = p.channels_out if p.channels_out <= step else step - p.lane
+    yield 0, first
+    for begin, extent in ranges(p.channels_out - first, step):
+        yield first + begin, extent
 
 
 def ranges(total: int, step: int) -> Iterator[tuple[int, int]]:

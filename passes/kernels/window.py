@@ -19,6 +19,7 @@ from passes.kernels.tiling import (
     Problem,
     TileSize,
     TilingError,
+    channel_ranges,
     choose_tile,
     fine_weights,
     ranges,
@@ -47,12 +48,12 @@ class Region:
 
 @dataclass(frozen=True)
 class TileStep:
-    """What computes one tile: ``weights(begin, extent)`` loads those of a chunk of channels,
-    ``compute(dst, src, weights, pads)`` emits the command. ``gather(images, rows, columns)`` makes
-    the input under a box of outputs where that is not simply loaded."""
+    """What computes one tile: ``weights(begin, extent, lane)`` loads those of a chunk of channels
+    that begins in a lane, ``compute(dst, src, weights, pads)`` emits the command. ``gather(images,
+    rows, columns)`` makes the input under a box of outputs where that is not simply loaded."""
 
     compute: Callable[[SSAValue, SSAValue, Weights | None, Pads], None]
-    weights: Callable[[int, int], Weights] | None = None
+    weights: Callable[[int, int, int], Weights] | None = None
     relu: bool = False
     gather: Callable[[Span, Span, Span], SSAValue] | None = None
 
@@ -98,12 +99,13 @@ def run_window(
                 loaded[key] = step.gather(batch, rows, columns)
         return loaded[key]
 
-    for c0, cn in ranges(p.channels_out, size.c):
-        weights = None if step.weights is None else step.weights(c0, cn)
+    for c0, cn in channel_ranges(p, size.c):
+        lane = p.lane if c0 == 0 else 0
+        weights = None if step.weights is None else step.weights(c0, cn, lane)
         channels = (0, p.channels_in) if p.dense else (c0, cn)
         for batch, rows, columns in boxes(p, size):
             shape = (batch[1], cn, rows[1], columns[1])
-            dst = b.local(Ref.of(dest).element, shape, 4, p.pack)
+            dst = b.local(Ref.of(dest).element, shape, 4, p.pack, lane)
             spans = [(rows[0] + first, count) for first, count in ranges(rows[1], band)]
             inputs = ((span, input_of(channels, batch, span, columns)) for span in spans)
             for span, src in _one_ahead(inputs):
@@ -147,7 +149,7 @@ def _rows_of(b: TileBuilder, tensor: SSAValue, first: int, count: int) -> SSAVal
     """Rows of a local tensor, as a tensor of their own."""
     ref = Ref.of(tensor)
     n, c, _, w = ref.shape
-    layout = aligned((n, c, count, w), ref.layout.unit, ref.layout.pack)
+    layout = aligned((n, c, count, w), ref.layout.unit, ref.layout.pack, ref.place.lane)
     part = ref.with_(shape=(n, c, count, w), layout=layout)
     return b.view(tensor, part, first * w * ref.layout.unit)
 
@@ -176,12 +178,12 @@ def _load(
     if p.fill is None:
         y0, yn, _, _ = p.height.source(*rows)
         x0, xn, _, _ = p.width.source(*columns)
-        src = b.local(element, (nn, cn, yn, xn), 4, p.pack)
+        src = b.local(element, (nn, cn, yn, xn), 4, p.pack, p.lane_in)
         b.load(src, b.window(source, (n0, c0, y0, x0), (nn, cn, yn, xn)))
         return src
     size = p.height.span(rows[1]), p.width.span(columns[1])
     y, x = (axis.first(span[0]) for axis, span in ((p.height, rows), (p.width, columns)))
-    src = b.local(element, (nn, cn, *size), 4, p.pack)
+    src = b.local(element, (nn, cn, *size), 4, p.pack, p.lane_in)
     b.fill(b.words(src), p.fill)
     y0, y1 = max(y, 0), min(y + size[0], p.height.size)
     x0, x1 = max(x, 0), min(x + size[1], p.width.size)

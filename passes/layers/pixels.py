@@ -23,6 +23,7 @@ from dialects.quant.movement.pixels import WEIGHT_SHIFT
 from dialects.quant.windows import ROWS
 from dialects.ufw import ops as ufw
 from dialects.ufw.shapes import four_pads
+from passes.channels.shuffles import channel_order
 from passes.layers.converter import Converter
 from passes.layers.wide_window import tap_places
 
@@ -125,7 +126,7 @@ def _resize(c: Converter, op: ufw.ResizeOp) -> None:
 def _rearrange(c: Converter, op: ufw.RearrangeOp) -> None:
     x, split, order = c.value(op.bottom), ints(op.split), ints(op.order)
     y = types.shape_of(op.top)
-    channels = _channel_order(types.shape_of(x), split, order, y)
+    channels = channel_order(types.shape_of(x), split, order, y)
     if channels is not None and (
         len(channels) <= BM1684.limits.channels if c.dynamic else _product_is_quicker(x)
     ):
@@ -140,21 +141,6 @@ def _rearrange(c: Converter, op: ufw.RearrangeOp) -> None:
     same = types.shape_of(moved) == y
     x = c.add(movement.TransposeOp, [x], moved, "" if same else "moved", order=i64s(order))
     c.finish(op, c.reshape(x, y))
-
-
-def _channel_order(
-    x: Sequence[int], split: Sequence[int], order: Sequence[int], y: Sequence[int]
-) -> Array | None:
-    """Which channel each channel of the result is, where channels alone move; else None."""
-    if len(x) != 4 or tuple(x) != tuple(y):
-        return None
-    places = np.arange(prod(x[:2])).reshape(*x[:2], 1, 1)
-    whole = np.broadcast_to(places, x).reshape(split).transpose(order).reshape(y)
-    found = whole[0, :, 0, 0]
-    apart = np.arange(x[0])[:, None, None, None] * x[1] + found[None, :, None, None]
-    inside = np.broadcast_to(np.arange(prod(x[2:])).reshape(1, 1, *x[2:]), x)
-    kept = inside.reshape(split).transpose(order).reshape(y)
-    return found if (whole == apart).all() and (kept == inside).all() else None
 
 
 def _product_is_quicker(x: SSAValue) -> bool:

@@ -10,7 +10,7 @@ from xdsl.ir import Block, Operation, SSAValue
 
 from dialects.bm1684 import tile
 from dialects.bm1684.chip import BM1684
-from dialects.bm1684.layout import LMEM, Ref, Space, aligned, contiguous, lane_rows
+from dialects.bm1684.layout import Place, Ref, Space, aligned, contiguous, lane_rows
 
 
 @dataclass(frozen=True)
@@ -79,11 +79,13 @@ class DdrTensor:
         return Ref.of(self.buffer.ref).as_words()
 
     def local(self, box: ChannelRows) -> Ref:
-        """Words of a part in local memory, from lane 0 on."""
+        """Words of a part in local memory, where the whole begins in lane 0."""
         g, _, _, w = self.words.shape
         channels, rows = box.channels, box.rows
+        lane = channels.begin % BM1684.lanes
         shape = (g, channels.end - channels.begin, rows.end - rows.begin, w)
-        return self.words.with_(shape=shape, layout=aligned(shape, 4), place=LMEM)
+        layout, place = aligned(shape, 4, lane=lane), Place(Space.LMEM, lane)
+        return self.words.with_(shape=shape, layout=layout, place=place)
 
     @property
     def whole(self) -> ChannelRows:
@@ -93,9 +95,8 @@ class DdrTensor:
 
     def box_of(self, far: Ref, begin: int) -> ChannelRows | None:
         """The part that a memref from a byte on holds; None when it is none, or when it would not
-        lie as a tensor of its own in the whole one in local memory: its first channel does not lie
-        in lane 0, or rows lie in more than one row of lanes or do not begin where the engine takes
-        a tensor."""
+        lie as a tensor of its own in the whole one in local memory: rows lie in more than one row
+        of lanes or do not begin where the engine takes a tensor."""
         g, c, h, w = self.words.shape
         plane, words = 4 * h * w, far.as_words()
         if _is_contiguous(words):
@@ -104,12 +105,12 @@ class DdrTensor:
                 return self.whole
             found = Range(begin // plane, (begin + size) // plane)
             if g == 1 and not begin % plane and not size % plane and size:
-                return None if found.begin % BM1684.lanes else ChannelRows(found, self.whole.rows)
+                return ChannelRows(found, self.whole.rows)
         _, count, height, width = words.shape
         first, (row, rest) = begin // plane, divmod(begin % plane, 4 * w)
         steps = (self.words.layout.strides[1], w, 1)
         rows = words.layout.unit == 4 and words.layout.strides[1:] == steps and width == w
-        in_lanes = g == 1 and count <= BM1684.lanes and not first % BM1684.lanes
+        in_lanes = g == 1 and lane_rows(count, first % BM1684.lanes) == 1
         if not rows or not in_lanes or rest or 4 * w * row % BM1684.alignment:
             return None
         return ChannelRows(Range(first, first + count), Range(row, row + height))
@@ -117,7 +118,8 @@ class DdrTensor:
     def local_offset(self, box: ChannelRows) -> int:
         """Bytes in each lane from the whole tensor's first word to that of a part."""
         layout, width = self.local(self.whole).layout, self.words.shape[3]
-        return 4 * (lane_rows(box.channels.begin) * layout.strides[1] + box.rows.begin * width)
+        row = box.channels.begin // BM1684.lanes
+        return 4 * (row * layout.strides[1] + box.rows.begin * width)
 
 
 def _is_contiguous(words: Ref) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from xdsl.dialects.func import FuncOp
-from xdsl.ir import Operation, SSAValue
+from xdsl.ir import Block, Operation, SSAValue
 
 from dialects.bm1684 import tile
 from dialects.bm1684.chip import BM1684
@@ -138,7 +138,47 @@ class TileKeepLocalPass(NpuFunctionPass):
         for tensor in flow.tensors.values():
             if isinstance(tensor.buffer, tile.AllocOp):
                 _drop_stores(flow, tensor, homes.get(tensor))
+        _drop_moves(block)
         _drop_unused(list(block.ops))
+
+
+def _drop_moves(block: Block) -> None:
+    """Transfers to and from DDR that stay take no way through other lanes."""
+    for op in list(block.ops):
+        if not isinstance(op, tile.CopyOp) or not _is_local(op.dst) or not _is_local(op.src):
+            continue
+        into, out = _only_other_use(op.dst, op), _only_other_use(op.src, op)
+        if isinstance(into, tile.StoreOp):
+            into.operands[1] = op.src
+        elif isinstance(out, tile.LoadOp):
+            out.detach()
+            out.operands[0] = op.dst
+            _insert(out, op)
+        else:
+            continue
+        op.detach()
+        op.erase()
+
+
+def _is_local(value: SSAValue) -> bool:
+    return Ref.of(value).place.space is Space.LMEM
+
+
+def _only_other_use(value: SSAValue, op: Operation) -> Operation | None:
+    """The one op that uses a buffer beside another op, which uses all of it, too."""
+    buffer, users = value, set[Operation]()
+    while isinstance(buffer.owner, tile.ViewOp):
+        buffer = buffer.owner.source
+    todo = [buffer]
+    while todo:
+        for use in todo.pop().uses:
+            user = use.operation
+            if isinstance(user, tile.ViewOp):
+                todo.append(user.ref)
+            else:
+                users.add(user)
+    others = users - {op}
+    return others.pop() if len(others) == 1 else None
 
 
 def _move_in(flow: Flow, home: _Home, loads: Iterable[PartTransfer]) -> None:

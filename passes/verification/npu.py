@@ -40,15 +40,18 @@ def from_packed(data: Array, shape: Sequence[int], dtype: Any) -> Array:
 
 
 def read_tensor(npu: Npu, at: Observation) -> Array:
-    """A copy of a tensor in DDR or local memory; strips are joined to their image."""
+    """A copy of a tensor in DDR or local memory; strips are joined to their image, channels stand
+    in the network's order."""
     if at.local is None:
         data = npu.ddr_view(at.address, at.nbytes).copy()
     else:
         data = _local_words(npu, at.address, at.local).view(np.uint8)
     if at.packed:
         tensor = from_packed(data, at.shape, np.dtype(at.dtype))
-        return tensor if at.height is None else join_strips(tensor, at.height)
-    return data.view(np.dtype(at.dtype)).reshape(at.shape)
+        tensor = tensor if at.height is None else join_strips(tensor, at.height)
+    else:
+        tensor = data.view(np.dtype(at.dtype)).reshape(at.shape)
+    return tensor[:, np.argsort(at.channels)] if at.channels else tensor
 
 
 class Parts:
@@ -87,7 +90,7 @@ class Parts:
 def _local_words(npu: Npu, offset: int, box: LocalBox) -> Array:
     """The words of a box in local memory, in row-major order."""
     g, c, h, w = np.ogrid[tuple(slice(n) for n in box.extents)]
-    lanes = BM1684.lanes
+    lanes, c = BM1684.lanes, c + box.lane
     gs, cs, hs, ws = box.strides
     index = offset // 4 + g * gs + c // lanes * cs + h * hs + w * ws
     return npu.lmem.view(np.uint32)[c % lanes, index].reshape(-1)

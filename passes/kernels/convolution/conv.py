@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import prod
 from typing import Any
 
 from numpy.typing import NDArray
@@ -11,7 +12,9 @@ from xdsl.dialects.builtin import BoolAttr
 from xdsl.ir import Attribute, SSAValue
 
 from dialects.bm1684 import tile
-from dialects.bm1684.layout import Ref
+from dialects.bm1684.cycles.gdma import LOCAL_BURST
+from dialects.bm1684.cycles.tiu import STEP_PIXELS, float_conv_step, int8_conv_step
+from dialects.bm1684.layout import Ref, lane_rows
 from dialects.quant import compute, types
 from dialects.quant.base import i64s, int_attr, ints
 from passes.kernels.builder import TileBuilder, float_bits
@@ -50,6 +53,8 @@ from passes.kernels.window import (
 
 Array = NDArray[Any]
 
+MOVE_WEIGHT = 2
+"""A move between lanes counts so much: it waits for the tensor unit, and holds up loads behind."""
 FORMS = {
     (False, False): (CONV_INT8, CONV_FLOAT),
     (False, True): (WINOGRAD_INT8, WINOGRAD_FLOAT),
@@ -119,12 +124,14 @@ def conv_group(
         weight_row=form.row_bytes(inputs, kh * kw, bias is not None),
         scratch=0 if fold is None else fold_bytes(fold),
         multiple=2 if winograd else 1,
+        lane=0 if depthwise else _start_lane(b, op, dest, weight),
+        lane_in=0 if depthwise or fold is not None else b.lane(source),
     )
     kind = tile.DepthwiseOp if depthwise else tile.ConvOp
 
-    def weights(begin: int, extent: int) -> Weights:
+    def weights(begin: int, extent: int, lane: int) -> Weights:
         part = slice(begin, begin + extent)
-        return load_weights(b, form, weight[part], None if bias is None else bias[part])
+        return load_weights(b, form, weight[part], None if bias is None else bias[part], lane)
 
     def emit(dst: SSAValue, src: SSAValue, loaded: Weights | None, pads: Pads) -> None:
         assert loaded is not None
@@ -143,6 +150,20 @@ def conv_group(
     gather = None if fold is None else Gather(b, fold, source)
     step = TileStep(emit, weights, relu, gather)
     run_window(b, padded(problem, 0), whole(*axes), source, dest, step)
+
+
+def _start_lane(b: TileBuilder, op: compute.ConvOp, dest: SSAValue, weight: Array) -> int:
+    """The lane where the results begin: where they will lie, unless they would fill more rows of
+    lanes from there on, and moving them costs less."""
+    lane, outputs = b.lane(dest), weight.shape[0]
+    more = lane_rows(outputs, lane) - lane_rows(outputs)
+    n, _, height, width = Ref.of(b.words(dest)).shape
+    step = float_conv_step if types.is_float(op.x) else int8_conv_step
+    stride, has_bias = ints(op.stride)[1], op.bias is not None
+    computed = float(step(prod(weight.shape[2:]), weight.shape[1], stride, has_bias))
+    blocks = -(-height * width // STEP_PIXELS)
+    moved = 4 * outputs * height * width / float(LOCAL_BURST)
+    return lane if n * more * blocks * computed <= MOVE_WEIGHT * n * moved else 0
 
 
 def stacked_conv(

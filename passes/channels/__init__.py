@@ -1,0 +1,1 @@
+"""Channels in another order than the network's: who can take them so."""

@@ -1,0 +1,105 @@
+"""Branched networks by name, each a function of the precision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from xdsl.dialects.builtin import ModuleOp
+
+from tests.branch_nets import BranchNet
+
+
+def inception(parts: Sequence[int], kernel: int = 1, size: int = 14) -> Callable[[bool], ModuleOp]:
+    """Convolutions of one tensor, concatenated, and two that read all of it."""
+
+    def build(integer: bool) -> ModuleOp:
+        net = BranchNet((1, 16, size, size), integer)
+        stem = net.conv(net.input, 64)
+        whole = net.concat(*(net.conv(stem, count, kernel) for count in parts))
+        net.conv(net.conv(whole, 24), 8, 3)
+        net.conv(net.pool(whole, "max", 3, 1, 1), 24)
+        return net.module()
+
+    return build
+
+
+def pooled_part(integer: bool) -> ModuleOp:
+    """A pooling behind a convolution's part, where no convolution can begin in its lane."""
+    net = BranchNet((1, 24, 15, 13), integer)
+    stem = net.conv(net.input, 40, 3)
+    whole = net.concat(net.conv(stem, 24), net.pool(stem, "max", 3, 1, 1))
+    net.conv(whole, 70)
+    return net.module()
+
+
+def clipped_averages(integer: bool) -> ModuleOp:
+    """Average poolings whose last windows are clipped, as in ShuffleNet."""
+    net = BranchNet((1, 24, 28, 26), integer)
+    stem = net.conv(net.input, 48)
+    whole = net.concat(net.pool(stem, "average", 3, 2), net.pool(stem, "max", 3, 2))
+    net.conv(whole, 32)
+    return net.module()
+
+
+def kept_order(integer: bool) -> ModuleOp:
+    """A concatenation that the network gives, and one that a grouped convolution reads."""
+    net = BranchNet((1, 16, 12, 12), integer)
+    stem = net.conv(net.input, 32)
+    net.concat(net.conv(stem, 24), net.conv(stem, 64))
+    whole = net.concat(net.conv(stem, 24), net.conv(stem, 64), net.conv(stem, 40))
+    net.conv(whole, 64, 3, group=2)
+    return net.module()
+
+
+def nested(integer: bool) -> ModuleOp:
+    """Concatenations in concatenations, and a depthwise convolution of one."""
+    net = BranchNet((1, 16, 12, 10), integer)
+    stem = net.conv(net.input, 20)
+    inner = net.concat(stem, net.conv(stem, 64))
+    outer = net.concat(net.conv(stem, 40), inner)
+    net.conv(net.conv(outer, 124, 3, group=124), 30)
+    net.conv(inner, 30)
+    return net.module()
+
+
+def grouped(groups: int, inner: int, outputs: int, kernel: int = 1) -> Callable[[bool], ModuleOp]:
+    """A convolution of groups whose channels are no multiple of 64, between others."""
+
+    def build(integer: bool) -> ModuleOp:
+        net = BranchNet((1, 16, 14, 14), integer)
+        x = net.conv(net.input, groups * inner)
+        net.conv(net.conv(x, groups * outputs, kernel, group=groups), 40)
+        return net.module()
+
+    return build
+
+
+def shuffled(groups: int, *, into_readers: bool) -> Callable[[bool], ModuleOp]:
+    """A shuffle between convolutions, as in ShuffleNet."""
+
+    def build(integer: bool) -> ModuleOp:
+        net = BranchNet((1, 12, 14, 14), integer)
+        x = net.conv(net.input, 60, group=1 if into_readers else groups)
+        x = net.shuffle(x, groups)
+        x = net.conv(x, 60, 3, group=60)
+        net.conv(x, 81, group=1 if into_readers else groups)
+        return net.module()
+
+    return build
+
+
+CASES: dict[str, Callable[[bool], ModuleOp]] = {
+    "32 and 64": inception([32, 64]),
+    "24, 40 and 17": inception([24, 40, 17], 3),
+    "112, 288, 64 and 64": inception([112, 288, 64, 64]),
+    "1 and 130 and 5": inception([1, 130, 5], 3),
+    "a pooled part": pooled_part,
+    "clipped averages": clipped_averages,
+    "kept order": kept_order,
+    "nested": nested,
+    "groups of 80": grouped(3, 20, 80),
+    "groups of 10 to 7": grouped(5, 10, 7, 3),
+    "groups of 80 to 20": grouped(3, 80, 20),
+    "shuffle into readers": shuffled(3, into_readers=True),
+    "shuffle into its maker": shuffled(3, into_readers=False),
+}

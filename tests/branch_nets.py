@@ -1,0 +1,88 @@
+"""Networks of branches that are concatenated, shuffled and pooled, FP32 or INT8."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from xdsl.dialects.builtin import FileLineColLoc, IntAttr, ModuleOp, NameLoc, StringAttr
+from xdsl.ir import Block, SSAValue
+
+from dialects.quant import types
+from dialects.quant.scale import ScaleAttr
+from dialects.ufw import ops as ufw
+from dialects.ufw.layer import SI8, Top
+from tests.random_nets import finished_block
+
+SCALE = 0.05
+
+
+class BranchNet:
+    """Grows a network from one input; all tensors of an INT8 net have one scale."""
+
+    def __init__(self, shape: Sequence[int], integer: bool) -> None:
+        self.integer = integer
+        kind = types.int_tensor(shape, SCALE, False) if integer else types.float_tensor(shape)
+        self.block = Block(arg_types=[kind])
+        self.data = np.random.default_rng(sum(shape))
+        self.count = 0
+
+    @property
+    def input(self) -> SSAValue:
+        """The network's input."""
+        return self.block.args[0]
+
+    def top(self) -> Top:
+        """A fresh result."""
+        self.count += 1
+        name = f"t{self.count}"
+        return Top(name, SI8, ScaleAttr.of(SCALE)) if self.integer else Top(name)
+
+    def add(self, op: Any) -> SSAValue:
+        """Adds a layer; its result."""
+        place = FileLineColLoc(StringAttr("net"), IntAttr(self.count), IntAttr(0))
+        op.location = NameLoc(StringAttr(f"layer{self.count}"), place)
+        self.block.add_op(op)
+        return op.results[0]
+
+    def conv(
+        self, x: SSAValue, outputs: int, kernel: int = 1, group: int = 1, bias: bool = True
+    ) -> SSAValue:
+        """A convolution that keeps height and width."""
+        inner = types.shape_of(x)[1] // group
+        weight = self.data.standard_normal((outputs, inner, kernel, kernel))
+        weight /= np.sqrt(inner * kernel**2)
+        addend = self.data.standard_normal(outputs)
+        settings: dict[str, Any] = {"pad": [kernel // 2] * 4, "group": group}
+        kernels, addends = weight.astype(np.float32), addend.astype(np.float32)
+        if self.integer:
+            scaled = 60 * weight / np.abs(weight).max()
+            kernels = np.rint(scaled).astype(np.int8)
+            addends = np.rint(500 * addend).astype(np.int16)
+            settings["right_shift"] = 8
+        given = addends if bias else None
+        return self.add(ufw.ConvolutionOp(x, self.top(), kernels, given, **settings))
+
+    def pool(self, x: SSAValue, kind: str, kernel: int, stride: int, pad: int = 0) -> SSAValue:
+        """A pooling by Caffe's rule: windows at the end may be clipped."""
+        of = ufw.PoolingKind(kind)
+        return self.add(
+            ufw.PoolingOp(x, self.top(), of, (kernel,) * 2, stride=(stride,) * 2, pad=(pad,) * 2)
+        )
+
+    def concat(self, *parts: SSAValue) -> SSAValue:
+        """All channels."""
+        return self.add(ufw.ConcatOp(list(parts), self.top(), axis=1))
+
+    def shuffle(self, x: SSAValue, groups: int) -> SSAValue:
+        """ShuffleChannel, spelled as two Reshapes and a Permute."""
+        n, c, h, w = types.shape_of(x)
+        split = (n, groups, c // groups, h * w)
+        x = self.add(ufw.ReshapeOp(x, self.top(), split))
+        x = self.add(ufw.PermuteOp(x, self.top(), (0, 2, 1, 3)))
+        return self.add(ufw.ReshapeOp(x, self.top(), (n, c, h, w)))
+
+    def module(self) -> ModuleOp:
+        """What no layer reads is an output."""
+        return finished_block(self.block)

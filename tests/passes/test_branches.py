@@ -1,0 +1,62 @@
+"""Branched networks stay in local memory, and give the numbers that they mean."""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+import pytest
+
+from bmnetu.report.profile import profile
+from dialects.execute import names_of
+from dialects.quant import types
+from passes.channels.shuffles import channel_order
+from passes.module.functions import main_function, named_outputs
+from passes.quant.quant_fold_shuffles import dense
+from tests.branch_cases import CASES
+from tests.compiled import compiled
+
+PRECISIONS = {False: "FP32", True: "INT8"}
+THROUGH_DDR = ("kept order",)
+"""Cases where an output is read again, or the order of channels has to stay."""
+
+
+@pytest.mark.parametrize("opt", [1, 2])
+@pytest.mark.parametrize("integer", [False, True])
+@pytest.mark.parametrize("name", CASES)
+def test_the_numbers(name: str, integer: bool, opt: int) -> None:
+    findings = compiled(CASES[name](integer), opt, PRECISIONS[integer])
+    assert findings.ok, findings.verdict()
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name not in THROUGH_DDR])
+def test_only_the_outputs_are_stored(name: str) -> None:
+    module = CASES[name](False)
+    outputs = [types.shape_of(value) for value, _ in named_outputs(main_function(module))]
+    assert compiled(module, 2, "FP32").ok
+    assert profile(module).total.ddr_written == 4 * sum(map(prod, outputs))
+
+
+def test_every_layer_is_compared() -> None:
+    """Also those whose channels stand in another order."""
+    module = CASES["nested"](True)
+    tops = {name for op in main_function(module).body.block.ops for name in names_of(op, "tops")}
+    findings = compiled(module, 2, "INT8")
+    assert {each.top for each in findings.tensors} == tops
+
+
+def test_the_order_of_a_shuffle() -> None:
+    x = (2, 6, 4, 5)
+    split = (2, 3, 2, 20)
+    assert channel_order(x, split, (0, 2, 1, 3), x) == pytest.approx([0, 2, 4, 1, 3, 5])
+    assert channel_order(x, split, (0, 1, 3, 2), x) is None
+    assert channel_order(x, split, (0, 2, 1, 3), (2, 6, 5, 4)) is None
+
+
+def test_groups_as_one() -> None:
+    """The products of each group with its own channels, and no others."""
+    random = np.random.default_rng(0)
+    weight = random.integers(1, 9, (6, 2, 1, 1)).astype(np.int8)
+    x = random.integers(-9, 9, (4, 7))
+    apart = [weight[3 * g : 3 * g + 3, :, 0, 0] @ x[2 * g : 2 * g + 2] for g in (0, 1)]
+    np.testing.assert_array_equal(dense(weight, 2)[:, :, 0, 0] @ x, np.concatenate(apart))
