@@ -150,29 +150,56 @@ def lower_shared_prelu(
     element = types.tensor_type(op.y).element_type
 
     def emit(flat: Flat, chunk: Chunk | None, xs: list[SSAValue]) -> SSAValue:
-        dst = flat.local(chunk, element)
+        dst, join = flat.local(chunk, element), chosen_of_both(op)
         if slope == 0:
             result = positive_part(b, op, dst, xs[0])
             if op.upper is not None:
                 b.arith("min", dst, result, float_bits(op.upper.value.data))
             return result
-        negative = flat.local(chunk, element)
-        b.arith("min", negative, xs[0], 0)
+        x = xs[0] if join is not None else b.arith("min", dst, xs[0], 0)
         if element == f32:
-            b.scalar("mul", negative, negative, float(slope))
+            b.scalar("mul", dst, x, float(slope))
         else:
-            b.arith("mul", negative, negative, int(slope), op.shift.value.data)
-        positive_part(b, op, dst, xs[0])
-        return b.arith("add", dst, dst, negative)
+            b.arith("mul", dst, x, int(slope), op.shift.value.data)
+        if join is not None and not is_scaled(op):
+            return b.arith(join, dst, xs[0], dst)
+        other = flat.local(chunk, element)
+        if join is not None:
+            return b.arith(join, dst, scaled(b, op, other, xs[0]), dst)
+        return b.arith("add", dst, positive_part(b, op, other, xs[0]), dst)
 
     each_chunk(b, [source], dest, 3, emit)
 
 
+def chosen_of_both(op: compute.PReluOp) -> str | None:
+    """"max" or "min" where that of both products of x, with the slope and with the multiplier, is
+    the result: each slope is at most, or at least, the factor of what is positive. Rounding keeps
+    the order. None where slopes lie on both sides, or where 0 times infinity would be chosen."""
+    slopes = op.slope.array.astype(np.float64)
+    if types.is_float(op.x) and not slopes.all():
+        return None
+    slopes = slopes / 2.0**op.shift.value.data
+    factor = op.multiplier.value.data / 2.0**op.multiplier_shift.value.data
+    if (slopes <= factor).all():
+        return "max"
+    return "min" if (slopes >= factor).all() else None
+
+
+def is_scaled(op: compute.PReluOp) -> bool:
+    """Whether what is positive gets another scale."""
+    return (op.multiplier.value.data, op.multiplier_shift.value.data) != (1, 0)
+
+
+def scaled(b: TileBuilder, op: compute.PReluOp, dst: SSAValue, x: SSAValue) -> SSAValue:
+    """x in the result's scale: x itself, or made in ``dst``."""
+    if not is_scaled(op):
+        return x
+    return b.arith("mul", dst, x, op.multiplier.value.data, op.multiplier_shift.value.data)
+
+
 def positive_part(b: TileBuilder, op: compute.PReluOp, dst: SSAValue, x: SSAValue) -> SSAValue:
     """``max(x, 0)``, in the result's scale."""
-    multiplier, shift = op.multiplier.value.data, op.multiplier_shift.value.data
-    b.arith("max", dst, x, 0)
-    return dst if (multiplier, shift) == (1, 0) else b.arith("mul", dst, dst, multiplier, shift)
+    return scaled(b, op, dst, b.arith("max", dst, x, 0))
 
 
 def lower_lookup(
