@@ -26,7 +26,7 @@ PASS_NAMES = (
     "quant-choose-winograd",
     "quant-fold-constants",
     "quant-fold-shuffles",
-    "quant-order-concats",
+    "quant-arrange-concats",
     "quant-outline-host",
     "quant-fuse-relu",
     "quant-merge-groups",

@@ -62,6 +62,17 @@ def nested(integer: bool) -> ModuleOp:
     return net.module()
 
 
+def dense(integer: bool) -> ModuleOp:
+    """A dense block: every layer reads all that came before."""
+    net = BranchNet((1, 16, 14, 14), integer)
+    parts = [net.conv(net.input, 48)]
+    for _ in range(4):
+        read = net.concat(*parts) if len(parts) > 1 else parts[0]
+        parts.append(net.conv(net.conv(read, 64), 24, 3))
+    net.conv(net.concat(*parts), 40)
+    return net.module()
+
+
 def grouped(groups: int, inner: int, outputs: int, kernel: int = 1) -> Callable[[bool], ModuleOp]:
     """A convolution of groups whose channels are no multiple of 64, between others."""
 
@@ -97,6 +108,7 @@ CASES: dict[str, Callable[[bool], ModuleOp]] = {
     "clipped averages": clipped_averages,
     "kept order": kept_order,
     "nested": nested,
+    "dense": dense,
     "groups of 80": grouped(3, 20, 80),
     "groups of 10 to 7": grouped(5, 10, 7, 3),
     "groups of 80 to 20": grouped(3, 80, 20),

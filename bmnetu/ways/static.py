@@ -14,6 +14,7 @@ from passes.convert_ufw_to_quant import ConvertUfwToQuantPass
 from passes.keep_reference import KeepReferencePass
 from passes.npu.npu_assign_waits import NpuAssignWaitsPass
 from passes.npu.npu_hoist_loads import NpuHoistLoadsPass
+from passes.quant.quant_arrange_concats import QuantArrangeConcatsPass
 from passes.quant.quant_choose_matmul import QuantChooseMatmulPass
 from passes.quant.quant_choose_winograd import QuantChooseWinogradPass
 from passes.quant.quant_cut_strips import QuantCutStripsPass
@@ -22,7 +23,6 @@ from passes.quant.quant_fold_constants import QuantFoldConstantsPass
 from passes.quant.quant_fold_shuffles import QuantFoldShufflesPass
 from passes.quant.quant_fuse_relu import QuantFuseReluPass
 from passes.quant.quant_merge_groups import QuantMergeGroupsPass
-from passes.quant.quant_order_concats import QuantOrderConcatsPass
 from passes.quant.quant_outline_host import QuantOutlineHostPass
 from passes.quant.quant_slice_batch import QuantSliceBatchPass
 from passes.quant.quant_slice_rows import QuantSliceRowsPass
@@ -48,7 +48,11 @@ class OptLevel:
 
 KEEP: Passes = (KeepReferencePass(),)
 OUTLINE: Passes = (QuantOutlineHostPass(),)
-SLICES: Passes = (QuantOrderConcatsPass(), QuantSliceBatchPass(), QuantSliceRowsPass())
+SLICES: Passes = (
+    QuantArrangeConcatsPass(),
+    QuantSliceBatchPass(),
+    QuantSliceRowsPass(),
+)
 OVERLAPPED = OptLevel(
     ufw={"FP32": (*KEEP, UfwFoldBatchNormPass(), UfwFuseFunctionsPass()), "INT8": ()},
     quant={

@@ -1,4 +1,4 @@
-// RUN: bmnetu-opt -p quant-order-concats --weights %S/Inputs/weights.npz %s | filecheck %s
+// RUN: bmnetu-opt -p quant-arrange-concats --weights %S/Inputs/weights.npz %s | filecheck %s
 
 !a = tensor<1x3x6x6xsi8, #quant.scale<0.5>>
 !w = tensor<1x64x6x6xsi8, #quant.scale<0.5>>

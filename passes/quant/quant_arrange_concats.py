@@ -1,4 +1,5 @@
-"""quant-order-concats: the parts of a concatenation in the order that suits the lanes."""
+"""quant-arrange-concats: concatenations share what they begin with, and have their parts in the
+order that suits the lanes."""
 
 from __future__ import annotations
 
@@ -48,10 +49,35 @@ def _more_rows(value: SSAValue, begin: int) -> int:
     return moved + lane_rows(channels, lane) - lane_rows(channels)
 
 
+def share(function: FuncOp) -> None:
+    """Makes a concatenation of ``a, b, c, d`` one of ``(a, b, c), d`` where ``a, b, c`` are
+    concatenated before."""
+    known: dict[tuple[int, tuple[SSAValue, ...]], SSAValue] = {}
+    for op in function.body.block.ops:
+        if not isinstance(op, movement.ConcatOp):
+            continue
+        axis, parts = op.axis.value.data, tuple(op.xs)
+        for count in range(len(parts) - 1, 1, -1):
+            whole = known.get((axis, parts[:count]))
+            if whole is not None and _are_alike(whole, op.y):
+                op.operands = [whole, *parts[count:]]
+                break
+        known[axis, parts] = op.y
+
+
+def _are_alike(one: SSAValue, other: SSAValue) -> bool:
+    """Whether the numbers of both have one scale and sign."""
+    kinds = [(types.dtype_of(value), types.scale_of(value)) for value in (one, other)]
+    return kinds[0] == kinds[1]
+
+
 @dataclass(frozen=True)
-class QuantOrderConcatsPass(NpuFunctionPass):
+class QuantArrangeConcatsPass(NpuFunctionPass):
     """Puts the parts of concatenations along channels into an order in which they are made in their
     place in local memory, and the weights of the convolutions that read them into the same.
+
+    Dense blocks concatenate all that came before at every step: there a concatenation begins with
+    the one before, so that what both have is made once, in its place in the last of them.
 
     A part that begins in the middle of a row of 64 lanes may fill one row more there, and takes the
     time of that row: 32 and 64 channels fill three rows, 64 and 32 fill two. Where a reader needs
@@ -59,10 +85,11 @@ class QuantOrderConcatsPass(NpuFunctionPass):
     ``quant.channel_order`` tells the compare of the new order.
     """
 
-    name = "quant-order-concats"
+    name = "quant-arrange-concats"
     level = "quant"
 
     def apply_to(self, function: FuncOp) -> None:
+        share(function)
         for op in function.body.block.ops:
             if isinstance(op, movement.ConcatOp) and op.axis.value.data == 1:
                 _order(op)
