@@ -9,13 +9,16 @@ from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Block, SSAValue
 
 from dialects.bm1684 import tile
+from dialects.bm1684.layout import Ref
 from dialects.host.base import HostOp
 from dialects.quant import strips, types
 from dialects.quant.base import CHANNEL_ORDER, PART, QuantOp
+from dialects.quant.conv import ConvOp
 from dialects.quant.eltwise import ConstantOp
 from passes.base import NpuFunctionPass
 from passes.kernels import KERNELS
 from passes.kernels.builder import TileBuilder, ddr_bytes
+from passes.kernels.convolution.stacked import is_stacked
 from passes.kernels.elementwise.binary import beside_weights, is_uniform
 from passes.kernels.flat import words_of
 from passes.kernels.movement.copies import copy_words
@@ -52,6 +55,16 @@ class _Lowering:
             return part_in(self.b, self.dest(home.whole), ref, home.byte, home.row)
         return self.b.alloc(ref, ddr_bytes(ref))
 
+    def _is_read_as_bytes(self, op: strips.SplitStripsOp) -> bool:
+        """Whether strips need not be made: convolutions load them from the plain bytes of their
+        image."""
+        readers = [use.operation for use in op.y.uses]
+        bytes_there = Ref.of(self.buffers[op.x]).layout.pack == 1 and self.b.options.whole
+        return bytes_there and all(
+            isinstance(reader, ConvOp) and reader.group.value.data == 1 and not is_stacked(reader)
+            for reader in readers
+        )
+
     def lower(self, op: QuantOp) -> None:
         self.b.location = op.location
         result = op.results[0]
@@ -63,7 +76,9 @@ class _Lowering:
                 return
             row = first_row(op)
             byte = part_of(op) if row is None else None
-        if byte is not None or row is not None:
+        if isinstance(op, strips.SplitStripsOp) and self._is_read_as_bytes(op):
+            self.buffers[result] = sources[0]
+        elif byte is not None or row is not None:
             self.buffers[result] = part_in(self.b, sources[0], storage(result), byte, row)
         else:
             kernel = KERNELS.get(type(op))

@@ -13,7 +13,16 @@ from xdsl.irdl import irdl_op_definition, prop_def, traits_def
 
 from dialects.quant import types
 from dialects.quant.arithmetic import quantize
-from dialects.quant.base import I64, Array, Strided, UnaryOp, require, require_floats, same_scale
+from dialects.quant.base import (
+    I64,
+    ZERO,
+    Array,
+    Strided,
+    UnaryOp,
+    require,
+    require_floats,
+    same_scale,
+)
 
 STRIPS = 4
 """Strips of an image: the 8-bit images of a 32-bit word."""
@@ -35,9 +44,16 @@ def split_strips(x: Array, rows: int) -> Array:
     return np.ascontiguousarray(image.reshape(c, STRIPS, rows, w).transpose(1, 0, 2, 3))
 
 
+def with_halos(image: Array, rows: int, above: int, below: int, fill: int) -> Array:
+    """An image [1, C, H, W] as strips [4, C, above + rows + below, W], ``fill`` outside of it."""
+    _, c, height, w = image.shape
+    whole = np.full((c, above + STRIPS * rows + below, w), fill, image.dtype)
+    whole[:, above : above + height] = image[0]
+    return np.stack([whole[:, k * rows : (k + 1) * rows + above + below] for k in range(STRIPS)])
+
+
 class StripOp(UnaryOp):
     """Moves rows of 8-bit data between an image and its strips."""
-
 
     def verify_(self) -> None:
         super().verify_()
@@ -55,17 +71,34 @@ def _require_cover(op: Operation, image: tuple[int, ...], strips: tuple[int, ...
 
 @irdl_op_definition
 class SplitStripsOp(StripOp):
-    """[1, C, H, W] to [4, C, rows, W] with 4*rows >= H; rows below the image hold 0."""
+    """[1, C, H, W] to [4, C, above + rows + below, W] with 4*rows >= H: every strip with the rows
+    around it. Rows above and below the image hold ``fill``.
+    """
 
     name = "quant.split_strips"
+    above = prop_def(I64, default_value=ZERO)
+    below = prop_def(I64, default_value=ZERO)
+    fill = prop_def(I64, default_value=ZERO)
     traits = traits_def(Strided())
+    assembly_format = (
+        "$x (`above` $above^)? (`below` $below^)? (`fill` $fill^)?"
+        " `tops` $tops attr-dict `:` type($x) `->` type($y)"
+    )
 
     def verify_(self) -> None:
         super().verify_()
-        _require_cover(self, types.shape_of(self.x), types.shape_of(self.y))
+        x, y = types.shape_of(self.x), types.shape_of(self.y)
+        above, below = self.above.value.data, self.below.value.data
+        rows = y[2] - above - below
+        _require_cover(self, x, (*y[:2], rows, y[3]))
+        require(0 <= above <= rows and 0 <= below <= rows, self, "halos are 0 to a strip's rows")
+        low = 0 if types.is_unsigned(self.x) else -128
+        require(low <= self.fill.value.data <= low + 255, self, "fill must be of the tensor's type")
 
     def result_of(self, x: Array) -> Array:
-        return split_strips(x, types.shape_of(self.y)[2])
+        above, below = self.above.value.data, self.below.value.data
+        rows = types.shape_of(self.y)[2] - above - below
+        return with_halos(x, rows, above, below, self.fill.value.data)
 
 
 @irdl_op_definition
@@ -114,12 +147,9 @@ class ExchangeHaloOp(StripOp):
         require(low <= self.fill.value.data <= low + 255, self, "fill must be of the tensor's type")
 
     def result_of(self, x: Array) -> Array:
-        n, c, rows, w = x.shape
-        top, bottom = self.above.value.data, self.below.value.data
-        image = np.full((c, top + n * rows + bottom, w), self.fill.value.data, x.dtype)
-        height = self.height.value.data
-        image[:, top : top + height] = join_strips(x, height)[0]
-        return np.stack([image[:, k * rows : (k + 1) * rows + top + bottom] for k in range(n)])
+        image = join_strips(x, self.height.value.data)
+        above, below = self.above.value.data, self.below.value.data
+        return with_halos(image, x.shape[2], above, below, self.fill.value.data)
 
 
 @irdl_op_definition

@@ -15,14 +15,11 @@ from xdsl.ir import SSAValue
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import (
     DDR,
-    LMEM,
     Layout,
     Ref,
     align,
-    aligned,
     i32,
     lane_rows,
-    si8,
 )
 from dialects.quant import types
 from dialects.quant.strips import (
@@ -34,6 +31,7 @@ from dialects.quant.strips import (
 )
 from passes.kernels.builder import TileBuilder
 from passes.kernels.pointwise import rounded
+from passes.kernels.strip_input import StripImage
 from passes.kernels.tiling import TilingError, ranges
 from passes.kernels.window import is_rows
 
@@ -116,8 +114,12 @@ def lower_split_strips(
     _, channels, height, width = types.shape_of(op.x)
     rows = types.shape_of(op.y)[2]
     if Ref.of(source).layout.pack == 1:
+        image = StripImage.of(op, source)
         for part in _parts(b, channels, rows, width, 1):
-            _split_bytes(b, source, dest, part, rows)
+            (c0, cn), (begin, count) = part.channels, part.rows
+            target = b.local(image.ref.element, (STRIPS, cn, count, width), 4, STRIPS)
+            image.load(b, target, (0, c0, begin, 0), (STRIPS, cn, count, width))
+            b.store(_box(b, dest, part, begin, count), target)
         return
     whole = next(_parts(b, channels, height, width, 2))
     loaded = None
@@ -126,38 +128,6 @@ def lower_split_strips(
         b.load(loaded, _box(b, source, whole, 0, height))
     for part in _parts(b, channels, rows, width, 8):
         _split_words(b, source, loaded, dest, part, rows)
-
-
-def _split_bytes(
-    b: TileBuilder, source: SSAValue, dest: SSAValue, part: _Part, rows: int
-) -> None:
-    """Loads rows of bytes to every fourth byte of local memory."""
-    (c0, cn), (begin, count) = part.channels, part.rows
-    ref = Ref.of(source)
-    height, width = ref.shape[2:]
-    channel, line = ref.layout.strides[1:3]
-    target = _words(b, cn, count, width)
-    row = aligned((1, cn, count, width), 4).strides[1]
-    near = Layout(1, 1, (1, row * 4, width * 4, 4))
-    present = _present(height, rows, part)
-    for first, last, size in _runs(present):
-        shape = (last - first, cn, size, width)
-        far = Layout(1, 1, (rows * line, channel, line, 1))
-        at = c0 * channel + (first * rows + begin) * line
-        src = b.view(source, Ref(si8, shape, far, DDR), at)
-        dst = b.view(target, Ref(si8, shape, near, LMEM), first)
-        b.load(dst, src)
-    b.store(_box(b, dest, part, begin, count), target)
-
-
-def _runs(present: list[int]) -> Iterator[tuple[int, int, int]]:
-    """(first, last + 1, rows) of neighbouring strips with as many rows each; none with no rows."""
-    first = 0
-    for k in range(1, STRIPS + 1):
-        if k == STRIPS or present[k] != present[first]:
-            if present[first]:
-                yield first, k, present[first]
-            first = k
 
 
 def _split_words(

@@ -13,6 +13,7 @@ from xdsl.ir import SSAValue
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import Ref, align, aligned, lane_rows
 from passes.kernels.builder import TileBuilder, float_bits
+from passes.kernels.strip_input import Source, StripImage, is_input, load_box, ref_of
 from passes.kernels.tiling import (
     Axis,
     CannotLower,
@@ -25,8 +26,9 @@ from passes.kernels.tiling import (
     ranges,
 )
 
-BANDS = 8
-"""Bands of a tile whose input comes from outside the network."""
+BANDS, STRIP_BANDS, STRIP_HALO = 8, 4, 1.12
+"""Bands of a tile whose input comes from outside the network; of one in strips, whose bytes load
+slowly, and how often rows may then be loaded, on average, for the halos of bands."""
 STEP_WORDS = BM1684.alignment // 4
 
 Array = NDArray[Any]
@@ -75,7 +77,7 @@ def boxes(p: Problem, size: TileSize) -> Iterator[tuple[Span, Span, Span]]:
 
 
 def run_window(
-    b: TileBuilder, p: Problem, region: Region, source: SSAValue, dest: SSAValue, step: TileStep
+    b: TileBuilder, p: Problem, region: Region, source: Source, dest: SSAValue, step: TileStep
 ) -> None:
     """Emits all tiles of one region: loads, computes, stores. ``source`` and ``dest`` lie in
     DDR.
@@ -85,7 +87,10 @@ def run_window(
         size = fine_weights(p, size)
         if is_rows(Ref.of(dest)) and len(list(boxes(p, size))) == 1:
             size = replace(size, c=min(size.c, BM1684.lanes))
-    band = band_rows(p, size) if b.options.whole and b.is_input(source) else size.h
+    band = size.h
+    if b.options.whole and is_input(b, source):
+        bands = _strip_bands(p, size) if isinstance(source, StripImage) else BANDS
+        band = band_rows(p, size, bands)
     loaded: dict[object, SSAValue] = {}
 
     def input_of(channels: Span, batch: Span, rows: Span, columns: Span) -> SSAValue:
@@ -133,7 +138,7 @@ def is_rows(ref: Ref) -> bool:
     return ref.layout.strides[1] != ref.shape[2] * ref.layout.strides[2]
 
 
-def band_rows(p: Problem, size: TileSize) -> int:
+def band_rows(p: Problem, size: TileSize, bands: int) -> int:
     """Output rows of a band, computed while the input of the next one is loaded.
 
     A band is a tensor of its own inside of the tile's: one group of images, one row of lanes, and
@@ -142,7 +147,14 @@ def band_rows(p: Problem, size: TileSize) -> int:
     if lane_rows(size.c) > 1 or size.n > p.pack:
         return size.h
     step = lcm(p.multiple, STEP_WORDS // gcd(size.w, STEP_WORDS))
-    return min(size.h, align(-(-size.h // BANDS), step))
+    return min(size.h, align(-(-size.h // bands), step))
+
+
+def _strip_bands(p: Problem, size: TileSize) -> int:
+    """Bands of a tile that reads strips of plain bytes."""
+    most = STRIP_HALO * p.height.span(size.h)
+    counts = range(STRIP_BANDS, 1, -1)
+    return next((n for n in counts if n * p.height.span(-(-size.h // n)) <= most), 1)
 
 
 def _rows_of(b: TileBuilder, tensor: SSAValue, first: int, count: int) -> SSAValue:
@@ -166,20 +178,20 @@ def _pads(p: Problem, rows: Span, columns: Span) -> Pads:
 def _load(
     b: TileBuilder,
     p: Problem,
-    source: SSAValue,
+    source: Source,
     batch: Span,
     channels: Span,
     rows: Span,
     columns: Span,
 ) -> SSAValue:
     """Loads the input box under a box of outputs."""
-    element = Ref.of(source).element
+    element = ref_of(source).element
     (n0, nn), (c0, cn) = batch, channels
     if p.fill is None:
         y0, yn, _, _ = p.height.source(*rows)
         x0, xn, _, _ = p.width.source(*columns)
         src = b.local(element, (nn, cn, yn, xn), 4, p.pack, p.lane_in)
-        b.load(src, b.window(source, (n0, c0, y0, x0), (nn, cn, yn, xn)))
+        load_box(b, src, source, (n0, c0, y0, x0), (nn, cn, yn, xn))
         return src
     size = p.height.span(rows[1]), p.width.span(columns[1])
     y, x = (axis.first(span[0]) for axis, span in ((p.height, rows), (p.width, columns)))
@@ -190,7 +202,7 @@ def _load(
     if y0 < y1 and x0 < x1:
         extent = (nn, cn, y1 - y0, x1 - x0)
         inside = b.window(src, (0, 0, y0 - y, x0 - x), extent)
-        b.load(inside, b.window(source, (n0, c0, y0, x0), extent))
+        load_box(b, inside, source, (n0, c0, y0, x0), extent)
     return src
 
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 
 from xdsl.dialects.builtin import ArrayAttr, StringAttr
 from xdsl.dialects.func import FuncOp
-from xdsl.ir import Attribute, Operation, SSAValue
+from xdsl.ir import Attribute, BlockArgument, Operation, SSAValue
 
 from dialects.quant import types
 from dialects.quant.base import QuantOp, int_attr
 from dialects.quant.compute import QuantizeOp
+from dialects.quant.movement import SliceOp
 from dialects.quant.strips import (
     IMAGE_HEIGHT,
     STRIPS,
@@ -23,6 +24,8 @@ from dialects.quant.strips import (
 )
 from dialects.quant.windows import RowWindow
 from passes.base import NpuFunctionPass
+from passes.kernels.movement.in_place import first_row
+from passes.kernels.storage import storage
 from passes.strips.plan import StripGroup, plan_strips
 
 _Strips = dict[int, SSAValue]
@@ -178,6 +181,36 @@ class QuantCutStripsPass(NpuFunctionPass):
             inner.detach()
             inner.erase()
         for inner in list(block.ops):
-            if isinstance(inner, QuantizeOp) and inner.y.first_use is None:
+            if isinstance(inner, ExchangeHaloOp) and _is_of_bytes(inner.x):
+                _split_with_halo(inner)
+        for inner in list(block.ops):
+            if isinstance(inner, (QuantizeOp, SplitStripsOp)) and inner.y.first_use is None:
                 inner.detach()
                 inner.erase()
+
+
+def _is_of_bytes(strips: SSAValue) -> bool:
+    """Whether these are the strips of a network input that holds plain bytes."""
+    image = strips.owner.x if isinstance(strips.owner, SplitStripsOp) else strips
+    while isinstance(image.owner, SliceOp) and first_row(image.owner) is not None:
+        image = image.owner.x
+    return isinstance(image, BlockArgument) and storage(image).layout.pack == 1
+
+
+def _split_with_halo(op: ExchangeHaloOp) -> None:
+    """Cuts an image into strips with their halos in one step."""
+    split = op.x.owner
+    assert isinstance(split, SplitStripsOp)
+    halo = {key: op.properties[key] for key in ("above", "below", "fill")}
+    new = SplitStripsOp.create(
+        operands=[split.x],
+        result_types=[op.y.type],
+        properties={"tops": op.tops, **halo},
+        location=op.location,
+    )
+    block = op.parent_block()
+    assert block is not None
+    block.insert_op_before(new, op)
+    op.y.replace_all_uses_with(new.y)
+    op.detach()
+    op.erase()

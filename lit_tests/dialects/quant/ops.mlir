@@ -61,6 +61,8 @@ func.func @main(%q: tensor<5x4x6x6xsi8, #quant.scale<0.5>>, %u: tensor<5x4x6x6xu
   %row = quant.slice %q axis 0 begin 0 tops ["row"] : tensor<5x4x6x6xsi8, #quant.scale<0.5>> -> tensor<1x4x6x6xsi8, #quant.scale<0.5>>
 // CHECK-NEXT: %strips = quant.split_strips %row tops ["row"] : tensor<1x4x6x6xsi8, #quant.scale<0.5>> -> tensor<4x4x2x6xsi8, #quant.scale<0.5>>
   %strips = quant.split_strips %row tops ["row"] : tensor<1x4x6x6xsi8, #quant.scale<0.5>> -> tensor<4x4x2x6xsi8, #quant.scale<0.5>>
+// CHECK-NEXT: %wide_strips = quant.split_strips %row above 1 below 2 fill -128 tops ["row"] : tensor<1x4x6x6xsi8, #quant.scale<0.5>> -> tensor<4x4x5x6xsi8, #quant.scale<0.5>>
+  %wide_strips = quant.split_strips %row above 1 below 2 fill -128 tops ["row"] : tensor<1x4x6x6xsi8, #quant.scale<0.5>> -> tensor<4x4x5x6xsi8, #quant.scale<0.5>>
 // CHECK-NEXT: %halo = quant.exchange_halo %strips height 6 above 1 below 2 fill -128 tops ["row"] : tensor<4x4x2x6xsi8, #quant.scale<0.5>> -> tensor<4x4x5x6xsi8, #quant.scale<0.5>>
   %halo = quant.exchange_halo %strips height 6 above 1 below 2 fill -128 tops ["row"] : tensor<4x4x2x6xsi8, #quant.scale<0.5>> -> tensor<4x4x5x6xsi8, #quant.scale<0.5>>
 // CHECK-NEXT: %float_row = quant.slice %f axis 0 begin 0 tops ["row"] : tensor<5x4x6x6xf32> -> tensor<1x4x6x6xf32>

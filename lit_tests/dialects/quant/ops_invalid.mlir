@@ -352,6 +352,14 @@ func.func @main(%a: tensor<2x4x6x6xsi8, #quant.scale<0.5>>) {
 
 // -----
 
+// CHECK: quant.split_strips: halos are 0 to a strip's rows
+func.func @main(%a: tensor<1x4x6x6xsi8, #quant.scale<0.5>>) {
+  %r = quant.split_strips %a above 3 tops ["t"] : tensor<1x4x6x6xsi8, #quant.scale<0.5>> -> tensor<4x4x5x6xsi8, #quant.scale<0.5>>
+  func.return
+}
+
+// -----
+
 // CHECK: quant.join_strips: keeps C and W of an 8-bit tensor
 func.func @main(%a: tensor<4x4x2x6xsi8, #quant.scale<0.5>>) {
   %r = quant.join_strips %a tops ["t"] : tensor<4x4x2x6xsi8, #quant.scale<0.5>> -> tensor<1x5x6x6xsi8, #quant.scale<0.5>>

@@ -122,5 +122,7 @@ func.func @main() {
   tile.store %out, %result : !ddr_w, !w
 // CHECK-NEXT: tile.observe %prob "prob" shape [5, 288] : !ddr_5x8x6x6xui8
   tile.observe %prob "prob" shape [5, 288] : !ddr_u
+// CHECK-NEXT: tile.observe %prob "turned" shape [5, 8, 6, 6] channels [1, 0, 2, 3, 4, 5, 6, 7] : !ddr_5x8x6x6xui8
+  tile.observe %prob "turned" shape [5, 8, 6, 6] channels [1, 0, 2, 3, 4, 5, 6, 7] : !ddr_u
   func.return
 }

@@ -17,6 +17,7 @@ from dialects.bm1684.cycles.tiu import STEP_PIXELS, float_conv_step, int8_conv_s
 from dialects.bm1684.layout import Ref, lane_rows
 from dialects.quant import compute, types
 from dialects.quant.base import i64s, int_attr, ints
+from dialects.quant.strips import SplitStripsOp
 from passes.kernels.builder import TileBuilder, float_bits
 from passes.kernels.convolution.fold import Gather, choose_fold, fold_bytes
 from passes.kernels.convolution.stacked import (
@@ -34,6 +35,7 @@ from passes.kernels.convolution.weights import (
     WINOGRAD_INT8,
     load_weights,
 )
+from passes.kernels.strip_input import Source, StripImage, is_input, lane_of, ref_of
 from passes.kernels.tiling import (
     Axis,
     Problem,
@@ -81,12 +83,16 @@ def lower_conv(
         conv_group(b, op, source, dest, (height, width), weight, bias, depthwise=True)
         return
     ins, outs = x[1] // group, y[1] // group
+    split = op.x.owner
+    image = None
+    if isinstance(split, SplitStripsOp) and Ref.of(source).layout.pack == 1:
+        image = StripImage.of(split, source)
     for g in range(group):
-        src = b.window(source, (0, g * ins, 0, 0), (x[0], ins, x[2], x[3]))
+        src: Source = image or b.window(source, (0, g * ins, 0, 0), (x[0], ins, x[2], x[3]))
         dst = b.window(dest, (0, g * outs, 0, 0), (y[0], outs, y[2], y[3]))
         part = slice(g * outs, (g + 1) * outs)
         part_bias = None if bias is None else bias[part]
-        if stacked:
+        if stacked and isinstance(src, SSAValue):
             stacked_conv(b, op, src, dst, (height, width), weight[part], part_bias)
             continue
         conv_group(b, op, src, dst, (height, width), weight[part], part_bias, depthwise=False)
@@ -95,7 +101,7 @@ def lower_conv(
 def conv_group(
     b: TileBuilder,
     op: compute.ConvOp,
-    source: SSAValue,
+    source: Source,
     dest: SSAValue,
     axes: tuple[Axis, Axis],
     weight: Array,
@@ -108,8 +114,8 @@ def conv_group(
     form = FORMS[depthwise, winograd][is_float]
     fold = None
     if b.options.fold and not depthwise and not winograd:
-        groups = Ref.of(source).groups
-        fold = choose_fold(axes, weight, bias is not None, groups, is_float, b.is_input(source))
+        groups, overlapped = ref_of(source).groups, is_input(b, source)
+        fold = choose_fold(axes, weight, bias is not None, groups, is_float, overlapped)
     if fold is not None:
         axes, weight = (fold.height.folded, fold.width.folded), fold.weights(weight)
     outputs, inputs, kh, kw = weight.shape
@@ -125,7 +131,7 @@ def conv_group(
         scratch=0 if fold is None else fold_bytes(fold),
         multiple=2 if winograd else 1,
         lane=0 if depthwise else _start_lane(b, op, dest, weight),
-        lane_in=0 if depthwise or fold is not None else b.lane(source),
+        lane_in=0 if depthwise or fold is not None else lane_of(b, source),
     )
     kind = tile.DepthwiseOp if depthwise else tile.ConvOp
 

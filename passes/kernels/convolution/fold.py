@@ -22,6 +22,7 @@ from dialects.bm1684.cycles.gdma import LOCAL_BURST, PEAK_BYTES
 from dialects.bm1684.cycles.tiu import STEP_PIXELS, ceil_div
 from dialects.bm1684.layout import Ref, align, lane_rows
 from passes.kernels.builder import TileBuilder
+from passes.kernels.strip_input import Source, load_box, ref_of
 from passes.kernels.tiling import Axis, ranges
 
 Array = NDArray[Any]
@@ -215,11 +216,11 @@ class Gather:
 
     b: TileBuilder
     fold: Fold
-    source: SSAValue
+    source: Source
 
     def __call__(self, batch: Span, rows: Span, columns: Span) -> SSAValue:
         """The folded input [n, folded channels, h, w] under a box of outputs."""
-        b, fold, ref = self.b, self.fold, Ref.of(self.source)
+        b, fold, ref = self.b, self.fold, ref_of(self.source)
         y = fold.height.folded.source(*rows)[:2]
         x = fold.width.folded.source(*columns)[:2]
         shape = (batch[1], fold.folded_channels, y[1], x[1])
@@ -231,7 +232,7 @@ class Gather:
                 at = (fold.height.source(0, g), fold.width.source(0, e))
                 extent = (batch[1], fold.channels, gn, en)
                 into = b.window(folded, (0, 0, g - y[0], e - x[0]), extent)
-                b.load(into, b.window(self.source, (batch[0], 0, *at), extent))
+                load_box(b, into, self.source, (batch[0], 0, *at), extent)
             return folded
         for begin, count in ranges(y[1], _band_rows(fold, y[1])):
             self._fold_band(folded, batch, (y[0], x[0]), ((y[0] + begin, count), x))
@@ -258,13 +259,13 @@ class Gather:
         self, folded: SSAValue, batch: Span, origin: tuple[int, int], box: tuple[Span, Span]
     ) -> None:
         """Loads the input under some folded rows and copies it to all lanes."""
-        b, fold, ref = self.b, self.fold, Ref.of(self.source)
+        b, fold, ref = self.b, self.fold, ref_of(self.source)
         (r0, rn), (c0, cn) = _input(fold.height, box[0]), _input(fold.width, box[1])
         if rn <= 0 or cn <= 0:
             return
         extent = (batch[1], fold.channels, rn, cn)
         raw = b.local(ref.element, extent, 4, ref.layout.pack)
-        b.load(raw, b.window(self.source, (batch[0], 0, r0, c0), extent))
+        load_box(b, raw, self.source, (batch[0], 0, r0, c0), extent)
         raw, step = b.words(raw), fold.width.step
         picked = [raw]
         if step > 1:

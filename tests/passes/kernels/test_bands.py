@@ -38,7 +38,7 @@ def test_rows_of_a_band(
     out: int, width: int, channels: int, images: int, multiple: int, rows: int
 ) -> None:
     p = problem(out, width, multiple=multiple)
-    assert band_rows(p, TileSize(images, channels, out, width)) == rows
+    assert band_rows(p, TileSize(images, channels, out, width), BANDS) == rows
 
 
 def run(integer: bool, batch: int, outputs: int, stride: int, group: int) -> list[CommandOp]:

@@ -1,0 +1,116 @@
+"""Strips of an image of plain bytes in DDR, read as they are needed: nothing makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from xdsl.ir import SSAValue
+
+from dialects.bm1684.layout import DDR, Layout, Ref, contiguous, si8
+from dialects.quant import types
+from dialects.quant.strips import STRIPS, SplitStripsOp
+from passes.kernels.builder import TileBuilder
+from passes.kernels.tiling import ranges
+
+BYTES_A_WORD = 4
+FEW_CHANNELS = 4
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class StripImage:
+    """The strips [4, C, above + rows + below, W] of an image whose bytes lie in ``image``."""
+
+    image: SSAValue
+    ref: Ref
+    rows: int
+    above: int
+    height: int
+    fill: int
+
+    @staticmethod
+    def of(op: SplitStripsOp, image: SSAValue) -> StripImage:
+        """What the op would make of plain bytes."""
+        shape = types.shape_of(op.y)
+        n, c, h, w = shape
+        above, below = op.above.value.data, op.below.value.data
+        ref = Ref(types.tensor_type(op.y).element_type, (n, c, h, w), contiguous(shape, 4, 4), DDR)
+        height = types.shape_of(op.x)[2]
+        return StripImage(image, ref, h - above - below, above, height, op.fill.value.data & 255)
+
+    def load(
+        self, b: TileBuilder, dst: SSAValue, begin: Sequence[int], extent: Sequence[int]
+    ) -> None:
+        """Loads a box of all four strips to words in local memory: rows of bytes to every fourth
+        byte. Rows outside of the image hold ``fill``."""
+        _, c0, y0, x0 = begin
+        _, channels, count, width = extent
+        for rows, (first, last) in self._runs(y0, count):
+            box = b.window(dst, (0, 0, rows.start, 0), (STRIPS, channels, len(rows), width))
+            if last - first < STRIPS:
+                b.fill(b.words(box), self.fill * 0x01010101)
+            # A single strip of several channels opens many pages of DDR by the vendor's formula.
+            each = 1 if last - first == 1 and channels <= FEW_CHANNELS else channels
+            for c, cn in ranges(channels, each) if last > first else ():
+                part = b.window(box, (0, c, 0, 0), (STRIPS, cn, len(rows), width))
+                corner = first * self.rows + y0 + rows.start - self.above, x0
+                self._load_bytes(b, part, (first, last), c0 + c, corner)
+
+    def _load_bytes(
+        self, b: TileBuilder, dst: SSAValue, strips: Span, channel: int, corner: tuple[int, int]
+    ) -> None:
+        """Loads some strips' bytes of the words of ``dst``, from a row and column on."""
+        first, last = strips
+        far, ref = Ref.of(self.image).layout.strides, Ref.of(dst)
+        c, h, w = (BYTES_A_WORD * step for step in ref.layout.strides[1:])
+        shape = (last - first, *ref.shape[1:])
+        source = Layout(1, 1, (self.rows * far[2], far[1], far[2], 1))
+        at = channel * far[1] + corner[0] * far[2] + corner[1]
+        b.load(
+            b.view(dst, Ref(si8, shape, Layout(1, 1, (1, c, h, w)), ref.place), first),
+            b.view(self.image, Ref(si8, shape, source, DDR), at),
+        )
+
+    def _runs(self, begin: int, count: int) -> Iterator[tuple[range, Span]]:
+        """Rows of a box that the image has in the same strips: (first, last + 1) of these."""
+        found = [self._present(begin + row) for row in range(count)]
+        start = 0
+        for row in range(1, count + 1):
+            if row == count or found[row] != found[start]:
+                yield range(start, row), found[start]
+                start = row
+
+    def _present(self, row: int) -> Span:
+        """The strips that have a row of the image there: (first, last + 1)."""
+        inside = [k for k in range(STRIPS) if 0 <= k * self.rows + row - self.above < self.height]
+        return (inside[0], inside[-1] + 1) if inside else (0, 0)
+
+
+Source = SSAValue | StripImage
+"""What a window reads: a tensor in DDR, or strips that nobody makes."""
+
+
+def ref_of(source: Source) -> Ref:
+    """The shape, the elements and the layout."""
+    return source.ref if isinstance(source, StripImage) else Ref.of(source)
+
+
+def load_box(
+    b: TileBuilder, dst: SSAValue, source: Source, begin: Sequence[int], extent: Sequence[int]
+) -> None:
+    """Loads a box of a source."""
+    if isinstance(source, StripImage):
+        source.load(b, dst, begin, extent)
+    else:
+        b.load(dst, b.window(source, begin, extent))
+
+
+def is_input(b: TileBuilder, source: Source) -> bool:
+    """Whether it lies in an input of the network."""
+    return b.is_input(source.image if isinstance(source, StripImage) else source)
+
+
+def lane_of(b: TileBuilder, source: Source) -> int:
+    """The lane where a tensor begins: see :meth:`TileBuilder.lane`."""
+    return 0 if isinstance(source, StripImage) else b.lane(source)
