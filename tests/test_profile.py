@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 import bmnetu
+from bmnetu.report.profile import one_bank, profile, text
 from bmnetu.report.result import CompileResult
+from dialects.bm1684.chip import BM1684
 from dialects.bm1684.cycles import schedule
-from dialects.bm1684.isa import Engine
+from dialects.bm1684.isa import ARITH, Engine, Eu, Instruction, Precision
 from tests.bench.commands import instructions
 from tests.networks import random_weights
 
@@ -57,6 +59,31 @@ def test_layers_add_up_to_the_schedule(compiled: CompileResult) -> None:
     assert (macs["conv"], macs["fc"]) == (CONV_MACS, FC_MACS)
 
 
+def test_slow_ddr_and_banks(compiled: CompileResult) -> None:
+    found = profile(compiled.module)
+    total = found.total
+    assert total.cycles < found.slow_ddr_cycles <= total.tiu_cycles + total.gdma_cycles / 0.6 + 1
+    assert 0 <= found.one_bank <= 1
+    shown = text(found)
+    assert f"With DDR at 60% of its rate: {found.slow_ddr_cycles} cycles" in shown
+
+
+def test_commands_with_two_tensors_in_a_bank() -> None:
+    """An operand and the result next to each other; in place; a bank apart."""
+
+    def copy(src: int, dst: int) -> Instruction:
+        return ARITH.build(
+            tsk_eu_typ=Eu.COPY, tsk_opd_num=1, opt_res0_prec=Precision.FP32,
+            opt_opd0_prec=Precision.FP32, opt_opd1_prec=Precision.FP32, res0_n=1, res0_c=64,
+            res0_h=4, res0_w=8, res0_addr=BM1684.local_address(0, dst),
+            opd0_addr=BM1684.local_address(0, src),
+        )  # fmt: skip
+
+    pairs = [(0, 128), (256, 256), (0, BM1684.bank_bytes), (BM1684.bank_bytes - 128, 0)]
+    shares = [one_bank([copy(*pair)]) for pair in pairs]
+    assert shares == [1, 0, 0, 1]
+
+
 def test_what_bounds_a_layer(compiled: CompileResult) -> None:
     assert compiled.bmodel is not None
     found = json.loads((compiled.bmodel.parent / "compiler_profile_0.json").read_text())
@@ -79,5 +106,6 @@ def test_table_and_csv_have_a_row_a_layer(compiled: CompileResult) -> None:
     assert rows == [{name: str(value) for name, value in record.items()} for record in records]
     lines = stem.with_suffix(".txt").read_text().splitlines()
     assert lines[0].startswith(f"net: {found['total']['cycles']} cycles, ")
-    shown = [line.split()[:2] for line in lines[4:] if line]
+    header = next(i for i, line in enumerate(lines) if line.startswith("layer "))
+    shown = [line.split()[:2] for line in lines[header + 1 :] if line]
     assert shown == [[record["layer"], str(record["cycles"])] for record in records]

@@ -15,10 +15,19 @@ from xdsl.dialects.builtin import LocationAttr, ModuleOp, NameLoc
 from bmnetu.emit.border import network_name
 from dialects.bm1684 import isa
 from dialects.bm1684.chip import BM1684
-from dialects.bm1684.cycles import PEAK_MACS, Span, macs_of, schedule, traffic_of
+from dialects.bm1684.cycles import (
+    PEAK_MACS,
+    Span,
+    cycles_of,
+    macs_of,
+    schedule,
+    traffic_of,
+)
 from dialects.bm1684.isa import Engine, Instruction
+from dialects.bm1684.model.memory.access import Space
 from passes.image.groups import command_groups
 from passes.image.program import integer
+from passes.memory.footprint import Footprint
 from passes.module.functions import npu_functions
 from passes.module.locations import layer_name, location_text
 from passes.verify_layers import host_layers
@@ -87,7 +96,10 @@ class LayerProfile:
 class Profile:
     """A network's layers in the order of their first commands, and their sum.
 
-    unknown: how many commands of a kind have no known price; they count as 0 cycles.
+    unknown: how many commands of a kind have no known price; they count as 0 cycles. on_host: the
+    layers that the host computes, of which no time is known. slow_ddr_cycles: of the whole with DDR
+    at SLOW_DDR of its rate. one_bank: the share of the TIU's commands that find two operands, or an
+    operand and the result, in one bank of local memory, 0 to 1.
     """
 
     net: str
@@ -96,7 +108,8 @@ class Profile:
     layers: tuple[LayerProfile, ...]
     unknown: dict[str, int]
     on_host: tuple[str, ...] = ()
-    """The layers that the host computes, of which no time is known."""
+    slow_ddr_cycles: int = 0
+    one_bank: float = 0.0
 
     @property
     def milliseconds(self) -> float:
@@ -111,6 +124,8 @@ class Profile:
             "milliseconds": self.milliseconds,
             "unknown": self.unknown,
             "on_host": list(self.on_host),
+            "slow_ddr_cycles": self.slow_ddr_cycles,
+            "one_bank": self.one_bank,
             "total": self.total.record(),
             "layers": [layer.record() for layer in self.layers],
         }
@@ -138,7 +153,32 @@ def profile(module: ModuleOp) -> Profile:
     mhz = BM1684.clock.tiu / 1e6
     on_host = tuple(layer_name(op) for op in host_layers(module).values())
     rows = tuple(layers.values())
-    return Profile(network_name(module), mhz, total, rows, dict(unknown), on_host)
+    slow = schedule(([op.instruction for op in group] for group in groups), _slow_ddr).total
+    share = one_bank([op.instruction for op in commands])
+    return Profile(network_name(module), mhz, total, rows, dict(unknown), on_host, slow, share)
+
+
+def _slow_ddr(command: Instruction) -> int | None:
+    """The price of a command where DDR has SLOW_DDR of its rate."""
+    cycles = cycles_of(command)
+    if cycles is None or command.engine is not Engine.GDMA:
+        return cycles
+    traffic = traffic_of(command)
+    return round(cycles / SLOW_DDR) if traffic.read or traffic.written else cycles
+
+
+def one_bank(commands: Sequence[Instruction]) -> float:
+    """The share of the TIU's commands that touch one bank by two different tensors."""
+    computed = [command for command in commands if command.engine is Engine.TIU]
+    shared = 0
+    for command in computed:
+        accesses = (a for a in Footprint.of(command).touched if a.space is Space.LMEM)
+        banks = [
+            range(start // BM1684.bank_bytes, -(-stop // BM1684.bank_bytes))
+            for start, stop in {(a.start, a.stop) for a in accesses}
+        ]
+        shared += sum(map(len, banks)) > len(set(chain.from_iterable(banks)))
+    return shared / max(1, len(computed))
 
 
 def _begin(location: LocationAttr, span: Span) -> LayerProfile:
@@ -164,6 +204,8 @@ def _shares(engines: Sequence[Engine], spans: Sequence[Span]) -> Iterator[int]:
         yield share
 
 
+SLOW_DDR = 0.6
+"""Of the rate that the cost model has DDR at: what a network may take on silicon."""
 COLUMNS = ("layer", "cycles", "%", "TIU", "GDMA", "start", "end", "multipliers", "DDR read",
            "DDR written", "bound by")
 LEFT = (0, len(COLUMNS) - 1)
@@ -193,6 +235,13 @@ def text(profile: Profile) -> str:
         " cost model, not a measurement.",
         "cycles: the TIU at work, or the GDMA while the TIU waits. multipliers: their use while"
         " the TIU works. DDR in bytes.",
+    ]
+    slow = profile.slow_ddr_cycles
+    head += [
+        f"With DDR at {SLOW_DDR:.0%} of its rate: {slow} cycles, {slow / profile.mhz / 1e3:.3f} ms."
+        " Measured times are 10 to 30 % longer where DDR has a large share.",
+        f"Two tensors in one 64 KiB bank of local memory: {profile.one_bank:.0%} of the TIU's"
+        " commands; whether that costs time is not known.",
     ]
     if profile.unknown:
         kinds = ", ".join(f"{kind} ({count})" for kind, count in profile.unknown.items())
