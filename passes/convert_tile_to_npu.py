@@ -10,6 +10,7 @@ from xdsl.dialects.func import FuncOp
 from xdsl.ir import Operation, SSAValue
 
 from dialects.bm1684 import tile
+from dialects.bm1684.isa import Engine
 from dialects.bm1684.layout import Ref, Space
 from dialects.bm1684.npu import (
     AxisPart,
@@ -28,12 +29,15 @@ from passes.commands.place import Addresses
 
 @dataclass
 class _Emitter:
-    """The commands so far, the buffer under each view, and the last command that wrote a buffer."""
+    """The commands so far, the buffer under each view, and the last command of each engine that
+    wrote a buffer."""
 
     addresses: Addresses = field(default_factory=Addresses)
     commands: list[CommandOp] = field(default_factory=list[CommandOp])
     base: dict[SSAValue, SSAValue] = field(default_factory=dict[SSAValue, SSAValue])
-    writer: dict[SSAValue, CommandOp] = field(default_factory=dict[SSAValue, CommandOp])
+    writers: dict[SSAValue, dict[Engine, CommandOp]] = field(
+        default_factory=dict[SSAValue, dict[Engine, CommandOp]]
+    )
 
     def emit(self, op: Operation) -> None:
         if isinstance(op, tile.BufferOp):
@@ -50,13 +54,14 @@ class _Emitter:
             for instruction in lower(op, self.addresses):
                 command = command_op(instruction, op.location)
                 self.commands.append(command)
-                self.writer[self.base[op.operands[0]]] = command
+                buffer = self.base[op.operands[0]]
+                self.writers.setdefault(buffer, {})[instruction.engine] = command
 
     def _observe(self, op: tile.ObserveOp) -> None:
         ref = Ref.of(op.ref)
         local = ref.place.space is Space.LMEM
-        command = self.writer.get(self.base[op.ref])
-        if command is None:
+        commands = self.writers.get(self.base[op.ref])
+        if commands is None:
             return  # a view of a network input: nothing was computed
         words = ref.as_words()
         seen = Observation(
@@ -70,8 +75,9 @@ class _Emitter:
             parts=() if op.part is None else _parts(ints(op.part)),
             channels=() if op.channels is None else ints(op.channels),
         )
-        old = () if command.observe is None else command.observe.data
-        command.observe = ArrayAttr([*old, ObserveAttr(seen)])
+        for command in commands.values():
+            old = () if command.observe is None else command.observe.data
+            command.observe = ArrayAttr([*old, ObserveAttr(seen)])
 
 
 def _parts(flat: Sequence[int]) -> tuple[AxisPart, ...]:

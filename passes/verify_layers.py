@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from xdsl.dialects.func import FuncOp
 from xdsl.utils.exceptions import PassFailedException
 
 from dialects.bm1684.model import ModelError, Npu
+from dialects.bm1684.npu import Observation
 from dialects.host.base import HostOp, defined_part
 from passes.base import ComparePass
 from passes.image.groups import Site, Sites
@@ -68,13 +71,19 @@ def verify_program(
     watched = sites.observations()
     tops = {o.top for many in watched.values() for o in many}
     tops |= {top for op in layers.values() for top in op.top_names}
+    left = [Counter(chain.from_iterable(watched.values())) for _ in NOISE]
     walker = ReferenceRun(main_function(reference), given, tops, findings.add)
     digests: dict[object, bytes] = {}
     made: dict[str, Array] = {}
     parts = Parts(findings.fail)
 
+    def final(site: Site, left: Counter[Observation]) -> list[Observation]:
+        """The tensors that this command was the last one to write."""
+        left.subtract(watched.get(site, ()))
+        return [at for at in watched.get(site, ()) if not left[at]]
+
     def first(site: Site, npu: Npu) -> None:
-        for at in watched.get(site, ()):
+        for at in final(site, left[0]):
             value = read_tensor(npu, at)
             digests[at] = _digest(value)
             whole = parts.add(at, value)
@@ -90,7 +99,7 @@ def verify_program(
             walker.observe(top, value)
 
     def second(site: Site, npu: Npu) -> None:
-        for at in watched.get(site, ()):
+        for at in final(site, left[1]):
             if digests.get(at) != _digest(read_tensor(npu, at)):
                 _fail(findings, sites.location(*site), _unwritten(at.top))
 

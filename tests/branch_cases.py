@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from xdsl.dialects.builtin import ModuleOp
 
-from tests.branch_nets import BranchNet
+from tests.branch_nets import SCALE, BranchNet
 
 
 def inception(parts: Sequence[int], kernel: int = 1, size: int = 14) -> Callable[[bool], ModuleOp]:
@@ -62,15 +62,22 @@ def nested(integer: bool) -> ModuleOp:
     return net.module()
 
 
-def dense(integer: bool) -> ModuleOp:
-    """A dense block: every layer reads all that came before."""
-    net = BranchNet((1, 16, 14, 14), integer)
-    parts = [net.conv(net.input, 48)]
-    for _ in range(4):
-        read = net.concat(*parts) if len(parts) > 1 else parts[0]
-        parts.append(net.conv(net.conv(read, 64), 24, 3))
-    net.conv(net.concat(*parts), 40)
-    return net.module()
+def dense(growth: int, ratio: float = 1.0) -> Callable[[bool], ModuleOp]:
+    """A dense block: every layer reads all that came before, in a scale that grows by ``ratio``."""
+
+    def build(integer: bool) -> ModuleOp:
+        net = BranchNet((1, 16, 14, 14), integer)
+        parts, scale = [net.conv(net.input, 64)], SCALE
+        for _ in range(4):
+            read = parts[0]
+            if len(parts) > 1:
+                scale *= ratio
+                read = net.concat(*parts, scale=scale)
+            parts.append(net.conv(net.conv(read, 64), growth, 3))
+        net.conv(net.concat(*parts), 40)
+        return net.module()
+
+    return build
 
 
 def grouped(groups: int, inner: int, outputs: int, kernel: int = 1) -> Callable[[bool], ModuleOp]:
@@ -108,7 +115,8 @@ CASES: dict[str, Callable[[bool], ModuleOp]] = {
     "clipped averages": clipped_averages,
     "kept order": kept_order,
     "nested": nested,
-    "dense": dense,
+    "dense": dense(24),
+    "dense, of several scales": dense(32, 1.25),
     "groups of 80": grouped(3, 20, 80),
     "groups of 10 to 7": grouped(5, 10, 7, 3),
     "groups of 80 to 20": grouped(3, 80, 20),

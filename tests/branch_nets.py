@@ -19,7 +19,7 @@ SCALE = 0.05
 
 
 class BranchNet:
-    """Grows a network from one input; all tensors of an INT8 net have one scale."""
+    """Grows a network from one input; tensors of an INT8 net have one scale unless told."""
 
     def __init__(self, shape: Sequence[int], integer: bool) -> None:
         self.integer = integer
@@ -33,11 +33,11 @@ class BranchNet:
         """The network's input."""
         return self.block.args[0]
 
-    def top(self) -> Top:
+    def top(self, scale: float = SCALE) -> Top:
         """A fresh result."""
         self.count += 1
         name = f"t{self.count}"
-        return Top(name, SI8, ScaleAttr.of(SCALE)) if self.integer else Top(name)
+        return Top(name, SI8, ScaleAttr.of(scale)) if self.integer else Top(name)
 
     def add(self, op: Any) -> SSAValue:
         """Adds a layer; its result."""
@@ -71,9 +71,9 @@ class BranchNet:
             ufw.PoolingOp(x, self.top(), of, (kernel,) * 2, stride=(stride,) * 2, pad=(pad,) * 2)
         )
 
-    def concat(self, *parts: SSAValue) -> SSAValue:
+    def concat(self, *parts: SSAValue, scale: float = SCALE) -> SSAValue:
         """All channels."""
-        return self.add(ufw.ConcatOp(list(parts), self.top(), axis=1))
+        return self.add(ufw.ConcatOp(list(parts), self.top(scale), axis=1))
 
     def shuffle(self, x: SSAValue, groups: int) -> SSAValue:
         """ShuffleChannel, spelled as two Reshapes and a Permute."""

@@ -113,7 +113,8 @@ class Observation:
 class ObserveAttr(Data[Observation]):
     """``#npu.observe<"top", address, [shape], "dtype", packed strips 224 part 0 4 of 16
     channels [1, 0] "extents strides lane">``: final after the command it stands on; the last string
-    only for a tensor in local memory, without its lane where that is 0.
+    only for a tensor in local memory, without its lane where that is 0. One that stands on a
+    command of each engine is final after both.
     """
 
     name = "npu.observe"
