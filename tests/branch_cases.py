@@ -62,6 +62,14 @@ def nested(integer: bool) -> ModuleOp:
     return net.module()
 
 
+def in_slices(integer: bool) -> ModuleOp:
+    """A concatenation in another order of an image that local memory does not hold."""
+    net = BranchNet((1, 3, 300, 300), integer)
+    whole = net.concat(net.conv(net.input, 1, 3), net.input)
+    net.conv(net.conv(whole, 64, 3), 8, 3)
+    return net.module()
+
+
 def dense(growth: int, ratio: float = 1.0) -> Callable[[bool], ModuleOp]:
     """A dense block: every layer reads all that came before, in a scale that grows by ``ratio``."""
 
@@ -115,6 +123,7 @@ CASES: dict[str, Callable[[bool], ModuleOp]] = {
     "clipped averages": clipped_averages,
     "kept order": kept_order,
     "nested": nested,
+    "in slices": in_slices,
     "dense": dense(24),
     "dense, of several scales": dense(32, 1.25),
     "groups of 80": grouped(3, 20, 80),

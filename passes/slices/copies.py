@@ -70,6 +70,7 @@ class Copies:
                 operands=found,
                 result_types=[value.type],
                 properties={"tops": owner.tops, "axis": int_attr(self.axis)},
+                attributes=dict(owner.attributes),
                 location=owner.location,
             )
             block.insert_op_before(whole, after)

@@ -10,15 +10,21 @@ import pytest
 from bmnetu.report.profile import profile
 from dialects.execute import names_of
 from dialects.quant import types
+from dialects.quant.base import CHANNEL_ORDER, i64s
+from dialects.quant.movement import ConcatOp
+from dialects.quant.windows import ROWS
 from passes.channels.shuffles import channel_order
 from passes.module.functions import main_function, named_outputs
 from passes.quant.quant_fold_shuffles import dense
+from passes.slices import plan_rows
 from tests.branch_cases import CASES
+from tests.branch_nets import BranchNet
 from tests.compiled import compiled
+from tests.passes.slices import lowered
 
 PRECISIONS = {False: "FP32", True: "INT8"}
-THROUGH_DDR = ("kept order",)
-"""Cases where an output is read again, or the order of channels has to stay."""
+THROUGH_DDR = ("kept order", "in slices")
+"""Cases where an output is read again, the order of channels has to stay, or an image is large."""
 
 
 @pytest.mark.parametrize("opt", [1, 2])
@@ -43,6 +49,23 @@ def test_every_layer_is_compared() -> None:
     tops = {name for op in main_function(module).body.block.ops for name in names_of(op, "tops")}
     findings = compiled(module, 2, "INT8")
     assert {each.top for each in findings.tensors} == tops
+
+
+def test_slices_keep_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is made in slices and read as a whole stands in the same order of channels."""
+    monkeypatch.setattr(plan_rows, "SLICE_CYCLES", 0)
+    net = BranchNet((1, 3, 40, 40), False)
+    whole = net.concat(net.conv(net.input, 1, 3), net.input)
+    name = f"t{net.count}"
+    net.conv(net.conv(whole, 64, 3), 8, 3)
+    net.conv(net.pool(whole, "max", 40, 40), 8)
+    passes = ("convert-ufw-to-quant", "quant-arrange-concats", "quant-slice-rows{space=3000}")
+    module = lowered(net.module(), *passes)
+    concats = [op for op in module.walk() if isinstance(op, ConcatOp) and op.top == name]
+    joined = [op for op in concats if op.axis.value.data == ROWS]
+    assert joined
+    for op in joined:
+        assert op.attributes[CHANNEL_ORDER] == i64s([1, 2, 3, 0])
 
 
 def test_the_order_of_a_shuffle() -> None:
