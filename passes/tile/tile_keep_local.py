@@ -115,7 +115,8 @@ class TileKeepLocalPass(NpuFunctionPass):
 
     Before: every tensor is stored to DDR and loaded again. After: tensors that are stored from,
     and loaded to, buffers of the engine's own layout stay in local memory as far as it reaches;
-    so do concatenations and slices along channels whose parts begin in lane 0. What only the
+    so do concatenations and slices along channels whose parts begin in the lanes where they are of
+    the whole. Moves between lanes that served this stay only where it came so. What only the
     compare reads is observed there and not stored. ``reserve`` bytes of each lane are left to
     loads that run ahead.
     """
@@ -148,9 +149,9 @@ def _drop_moves(block: Block) -> None:
         if not isinstance(op, tile.CopyOp) or not _is_local(op.dst) or not _is_local(op.src):
             continue
         into, out = _only_other_use(op.dst, op), _only_other_use(op.src, op)
-        if isinstance(into, tile.StoreOp):
+        if isinstance(into, tile.StoreOp) and _place(into.src) == _place(op.dst):
             into.operands[1] = op.src
-        elif isinstance(out, tile.LoadOp):
+        elif isinstance(out, tile.LoadOp) and _place(out.dst) == _place(op.src):
             out.detach()
             out.operands[0] = op.dst
             _insert(out, op)
@@ -164,12 +165,18 @@ def _is_local(value: SSAValue) -> bool:
     return Ref.of(value).place.space is Space.LMEM
 
 
-def _only_other_use(value: SSAValue, op: Operation) -> Operation | None:
-    """The one op that uses a buffer beside another op, which uses all of it, too."""
-    buffer, users = value, set[Operation]()
+def _place(value: SSAValue) -> tuple[SSAValue, int, Ref]:
+    """The buffer under a memref, the byte where it begins there, and what it is."""
+    buffer, begin = value, 0
     while isinstance(buffer.owner, tile.ViewOp):
+        begin += buffer.owner.offset.value.data
         buffer = buffer.owner.source
-    todo = [buffer]
+    return buffer, begin, Ref.of(value)
+
+
+def _only_other_use(value: SSAValue, op: Operation) -> Operation | None:
+    """The one op that uses a buffer beside another op."""
+    todo, users = [_place(value)[0]], set[Operation]()
     while todo:
         for use in todo.pop().uses:
             user = use.operation
