@@ -165,8 +165,8 @@ def test_a_compilation_with_a_fault_writes_nothing(
 ) -> None:
     load = conv.load_weights
 
-    def wrong(b: Any, form: Any, weight: Any, bias: Any) -> Any:
-        return load(b, form, weight[::-1].copy(), bias)
+    def wrong(b: Any, form: Any, weight: Any, bias: Any, lane: int) -> Any:
+        return load(b, form, weight[::-1].copy(), bias, lane)
 
     monkeypatch.setattr(conv, "load_weights", wrong)
     lines: list[str] = []

@@ -45,7 +45,7 @@ def test_the_shift_costs_least(seed: int, size: float, bias_size: float) -> None
     assert error(weight, bias, found.shift) <= 1.1 * least + 1e-12
 
 
-@given(st.lists(st.floats(-100, 100), min_size=1, max_size=30), st.floats(0.01, 1))
+@given(st.lists(st.floats(-100, 100, width=32), min_size=1, max_size=30), st.floats(0.01, 1))
 def test_weights_are_within_half_a_step_or_clipped(weights: list[float], ratio: float) -> None:
     weight = np.array(weights)
     found = RealCoefficients(weight, None).integers(ratio, 1.0)
