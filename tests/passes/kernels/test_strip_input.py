@@ -45,18 +45,19 @@ def stores(module: ModuleOp) -> int:
     return sum(c["direction"] == Direction.LOCAL_TO_SYSTEM for c in moves)
 
 
-@pytest.mark.parametrize(
-    ("shape", "kernel", "stride", "pad"),
-    [
-        ((1, 3, 64, 60), (3, 3), 1, (1, 1, 1, 1)),
-        ((1, 3, 65, 60), (3, 3), 2, (1, 1, 1, 1)),  # strips that the image does not fill
-        ((1, 3, 61, 50), (7, 7), 2, (3, 3, 3, 3)),
-        ((1, 1, 40, 48), (5, 3), 1, (2, 2, 1, 1)),
-        ((1, 6, 33, 40), (3, 3), 1, (0, 0, 0, 0)),
-        ((1, 80, 36, 30), (3, 3), 1, (1, 1, 1, 1)),  # two rows of lanes
-        ((1, 3, 30, 33), (1, 1), 1, (0, 0, 0, 0)),
-    ],
-)
+CASES: list[tuple[tuple[int, ...], Size, int, tuple[int, ...]]] = [
+    ((1, 3, 64, 60), (3, 3), 1, (1, 1, 1, 1)),
+    ((1, 3, 65, 60), (3, 3), 2, (1, 1, 1, 1)),  # strips that the image does not fill
+    ((1, 3, 61, 50), (7, 7), 2, (3, 3, 3, 3)),
+    ((1, 1, 40, 48), (5, 3), 1, (2, 2, 1, 1)),
+    ((1, 6, 33, 40), (3, 3), 1, (0, 0, 0, 0)),
+    ((1, 80, 36, 30), (3, 3), 1, (1, 1, 1, 1)),  # two rows of lanes
+    ((1, 3, 30, 33), (1, 1), 1, (0, 0, 0, 0)),
+]
+"""Shape, kernel, stride and pad."""
+
+
+@pytest.mark.parametrize(("shape", "kernel", "stride", "pad"), CASES)
 def test_the_numbers(
     shape: tuple[int, ...], kernel: Size, stride: int, pad: tuple[int, ...]
 ) -> None:

@@ -1,0 +1,62 @@
+"""Kinds of networks and layers at opt 2: the vendor's simulator computes what our NPU model
+computes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from xdsl.dialects.builtin import ModuleOp
+
+from bmnetu.bmodel import write
+from bmnetu.emit.static import bmodel_of
+from tests import branch_cases
+from tests.compiled import compiled
+from tests.one_layer import one_layer
+from tests.passes.kernels import test_prelu, test_strip_input
+from tests.passes.layers import test_wide_dilation
+from tests.vendor.runtime import replay, run_bmodel
+from tests.vendor.test_random_nets import compare
+
+KINDS: dict[str, Callable[[bool], ModuleOp]] = {
+    **branch_cases.CASES,
+    **{
+        f"wide dilation {i}": lambda integer, case=case: one_layer(
+            case.build(integer), case.shape, integer=integer
+        )
+        for i, case in enumerate(test_wide_dilation.CASES)
+    },
+    **{
+        f"PReLU {name}": lambda integer, slopes=slopes: one_layer(
+            test_prelu.layer(slopes, integer), (3, 6, 9, 11), integer=integer
+        )
+        for name, (slopes, _) in test_prelu.SLOPES.items()
+    },
+}
+FIRST = test_strip_input.CASES
+
+
+def agrees(module: ModuleOp, integer: bool, tmp_path: Path) -> None:
+    """Runs it once, and replays it in random order on noise."""
+    findings = compiled(module, 2, "INT8" if integer else "FP32")
+    assert findings.ok, findings.verdict()
+    path = tmp_path / "compilation.bmodel"
+    path.write_bytes(write(bmodel_of(module)))
+    compare(run_bmodel(path, findings.inputs), findings.outputs)
+    compare(replay(path, findings.inputs, 1, 2), findings.outputs)
+
+
+@pytest.mark.parametrize("integer", [False, True])
+@pytest.mark.parametrize("name", KINDS)
+def test_a_kind(name: str, integer: bool, tmp_path: Path) -> None:
+    agrees(KINDS[name](integer), integer, tmp_path)
+
+
+@pytest.mark.parametrize(("shape", "kernel", "stride", "pad"), FIRST)
+def test_a_first_layer(
+    shape: tuple[int, ...], kernel: tuple[int, int], stride: int, pad: tuple[int, ...],
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    layer = test_strip_input.convolution(shape[1], kernel, stride, pad)
+    agrees(one_layer(layer, shape, integer=True), True, tmp_path)
