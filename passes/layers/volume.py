@@ -70,10 +70,10 @@ def _tall(c: Converter, op: ConvolutionNdOp, x: SSAValue, window: Window) -> SSA
     """The convolution over the image of all frames."""
     weight, dilation = window.weight, window.dilation
     if window.is_beyond_the_field():
-        if types.is_float(x):
+        if types.is_float(x) and not c.dynamic:
             kind = result_type(c, op, _window_shape(x, window))
             return sum_of_taps(c, x, window, kind, "convolved")
-        if not stays_wide(window):
+        if c.dynamic or not stays_wide(window):
             weight, dilation = cut_dilation(weight, dilation)
     stride, steps = cut_stride(window.stride)
     cut = replace(window, weight=weight, stride=stride, dilation=dilation)

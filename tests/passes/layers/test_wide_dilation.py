@@ -13,7 +13,7 @@ from bmnetu.report.profile import profile
 from dialects.constant import Array
 from dialects.quant.scale import ScaleAttr
 from dialects.ufw.layer import SI8, Top
-from dialects.ufw.ops import ConvolutionOp
+from dialects.ufw.ops import ConvolutionNdOp, ConvolutionOp
 from passes.layers.wide_window import met_taps
 from tests.compiled import compiled
 from tests.one_layer import Build, check, one_layer
@@ -95,6 +95,33 @@ CASES = [
 @pytest.mark.parametrize("case", CASES)
 def test_every_form(case: Case, integer: bool) -> None:
     assert check(case.build(integer), case.shape, integer=integer) < 1e-3
+
+
+@pytest.mark.parametrize("integer", [True, False])
+@pytest.mark.parametrize(
+    ("shape", "kernel", "pad", "dilation"),
+    [((2, 5, 120), 3, 40, 40), ((1, 5, 80), 2, 0, 64), ((1, 4, 3, 9, 70), 3, 32, 32)],
+)
+def test_sequences_and_frames(
+    shape: tuple[int, ...], kernel: int, pad: int, dilation: int, integer: bool
+) -> None:
+    random = np.random.default_rng(dilation)
+    axes = len(shape) - 2
+    last = [*[1] * (axes - 1), kernel]
+    weight = random.standard_normal((64, shape[1], *last))
+    settings: dict[str, Any] = {
+        "stride": [1] * axes, "pad": [*[0] * (axes - 1), pad],
+        "dilation": [*[1] * (axes - 1), dilation],
+    }  # fmt: skip
+
+    def build(x: SSAValue) -> ConvolutionNdOp:
+        if not integer:
+            return ConvolutionNdOp(x, Top("y"), weight.astype(np.float32), **settings)
+        top = Top("y", SI8, ScaleAttr.of(0.05))
+        kernels = np.rint(weight * 30).astype(np.int8)
+        return ConvolutionNdOp(x, top, kernels, right_shift=7, **settings)
+
+    assert check(build, shape, integer=integer, opts=(0, 2)) < 1e-4
 
 
 def test_no_zeros_are_multiplied() -> None:
