@@ -29,7 +29,9 @@ def channels_of(value: SSAValue) -> int:
 
 @dataclass
 class Edits:
-    """What changes in the readers of a tensor whose channels get another order."""
+    """What changes in the readers of a tensor whose channels get another order: ``properties`` that
+    get new values, and ``orders``, for each op whose result has its channels in another order, the
+    number that each channel had before."""
 
     properties: dict[QuantOp, Mapping[str, Attribute]]
     orders: dict[QuantOp, Array]

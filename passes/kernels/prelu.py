@@ -1,4 +1,5 @@
-"""PReLU: with one slope on flat data, with a slope a channel as a 1x1 depthwise convolution."""
+"""PReLU: with one slope on flat data; slopes a channel are spread over the pixels of floats, and
+are the weights of a 1x1 depthwise convolution of integers."""
 
 from __future__ import annotations
 

@@ -15,12 +15,14 @@ from passes.kernels.tiling import ranges
 
 BYTES_A_WORD = 4
 FEW_CHANNELS = 4
+"""Up to so many channels of a single strip are loaded one by one."""
 Span = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class StripImage:
-    """The strips [4, C, above + rows + below, W] of an image whose bytes lie in ``image``."""
+    """The strips [4, C, above + rows + below, W] of an image of ``height`` rows whose bytes lie in
+    ``image``. ``rows``: of a strip without its halo; ``fill``: the byte outside of the image."""
 
     image: SSAValue
     ref: Ref

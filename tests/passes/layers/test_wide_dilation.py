@@ -44,6 +44,18 @@ def test_the_numbers_stay(size: int, pad: int, dilation: int, stride: int) -> No
     assert check(build, (1, 5, size, size - 1)) < 1e-4
 
 
+def test_weights_that_fill_local_memory_are_summed_in_parts() -> None:
+    """72000 weights an output; a dilation within the field."""
+    random = np.random.default_rng(0)
+    weight = (random.standard_normal((3, 2000, 6, 6)) / 300).astype(np.float32)
+    bias = np.array([1, -2, 3], np.float32)
+
+    def build(x: SSAValue) -> ConvolutionOp:
+        return ConvolutionOp(x, Top("y"), weight, bias)
+
+    assert check(build, (1, 2000, 8, 7), opts=(1,)) < 1e-3
+
+
 @dataclass(frozen=True)
 class Case:
     """A convolution whose dilation no command takes, with random coefficients."""
