@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -115,12 +116,19 @@ def read_files(
         return cut.read(model), read_weights(weight)
     if weight is not None:
         raise UsageError(f"-weight={weight}: leave it out, {model} has its weights itself")
-    try:
+    with requiring_onnx(model):
         from bmnetu.frontend.onnx import read_onnx
-    except ImportError as error:
-        raise UsageError(f"-model={model}: requires pip install 'bmnetu[onnx]'") from error
     topology, weights = read_onnx(model, shapes, max_n, cut.outputs)
     return cut.applied(topology), weights
+
+
+@contextmanager
+def requiring_onnx(model: Path) -> Generator[None]:
+    """Imports of the ONNX frontend stand in here: a UsageError where its packages are missing."""
+    try:
+        yield
+    except ImportError as error:
+        raise UsageError(f"-model={model}: requires pip install 'bmnetu[onnx]'") from error
 
 
 def build_network(

@@ -22,7 +22,7 @@ from bmnetu.frontend.importer import foreign_notes, import_layer, input_shape
 from bmnetu.frontend.layers.advice import advice_on, code_of
 from bmnetu.frontend.layers.importers import IMPORTERS
 from bmnetu.frontend.layers.site import LayerSite
-from bmnetu.frontend.network import ONNX, placeholder_notes
+from bmnetu.frontend.network import ONNX, placeholder_notes, requiring_onnx
 from bmnetu.frontend.prototxt.inputs import reshaped
 from bmnetu.frontend.prototxt.layer import Layer
 from bmnetu.frontend.prototxt.readings import reading_notes, readings
@@ -130,8 +130,8 @@ def check_network(
 def _check_onnx(
     model: Path, shapes: Sequence[Sequence[int]] | None, max_n: int | None, cut: Cut
 ) -> Check:
-    from bmnetu.frontend.onnx import convert_onnx
-
+    with requiring_onnx(model):
+        from bmnetu.frontend.onnx import convert_onnx
     topology, weights, refusals = convert_onnx(model, shapes, max_n, cut.outputs)
     topology = cut.applied(topology)
     layers, notes = _checked(topology, weights, None, None)

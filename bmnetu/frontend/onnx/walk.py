@@ -88,7 +88,8 @@ class Walk:
         except VerifyException as error:
             self.refuse(node, node.fault(str(error)), advise=False)
         except UnsupportedError as error:
-            self.refuse(node, error.message)
+            rule = isinstance(error.__cause__, VerifyException)  # of the layer, whatever its form
+            self.refuse(node, error.message, advise=not rule)
         except InputFileError as error:
             if not self.refusals.sentences:
                 raise

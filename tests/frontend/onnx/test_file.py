@@ -15,6 +15,7 @@ from onnx import ModelProto, NodeProto, TensorProto
 
 from bmnetu.errors import BmnetuError, InputFileError, UnsupportedError, UsageError
 from bmnetu.frontend import load_network
+from bmnetu.supported.check import check_network
 from tests.frontend.onnx.graphs import Net, node, numbers
 
 SMALL = Net(
@@ -187,14 +188,29 @@ def test_operator_sets_that_are_not_known(tmp_path: Path, opset: int) -> None:
         load_network(path, None)
 
 
-def test_without_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _loaded(path: Path) -> object:
+    return load_network(path, None)
+
+
+@pytest.mark.parametrize("read", [_loaded, check_network])
+def test_without_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: Callable[[Path], object]
+) -> None:
     path = SMALL.write(tmp_path)
     for name in list(sys.modules):
         if name == "onnx" or name.startswith(("onnx.", "bmnetu.frontend.onnx")):
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(UsageError, match=r"requires pip install 'bmnetu\[onnx\]'"):
-        load_network(path, None)
+        read(path)
+
+
+def test_a_rule_of_the_layer_has_no_advice_about_the_export(tmp_path: Path) -> None:
+    """The weights are constants: that they have to be is no help."""
+    net = Net([node("Conv", "x w", "y", group=3)], {"w": numbers(6, 1, 3, 3)}, {"x": (1, 4, 9, 9)})
+    with pytest.raises(UnsupportedError, match="group 3 does not divide 4 input") as caught:
+        load_network(net.write(tmp_path), None)
+    assert "constants" not in str(caught.value)
 
 
 def test_weights_beside_a_net_that_has_its_own(tmp_path: Path) -> None:
