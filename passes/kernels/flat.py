@@ -11,12 +11,15 @@ from numpy.typing import NDArray
 from xdsl.ir import Attribute, SSAValue
 
 from dialects.bm1684.chip import BM1684
+from dialects.bm1684.cycles.tiu import ceil_div
 from dialects.bm1684.layout import (
     DDR,
     Ref,
+    align,
     aligned,
     contiguous,
     i32,
+    lane_rows,
     local_bytes,
     si8,
     si16,
@@ -29,6 +32,11 @@ from passes.kernels.tiling import CannotLower
 Array = NDArray[Any]
 _PACKS: dict[Attribute, int] = {si8: 4, ui8: 4, si16: 2, ui16: 2}
 """Elements in a word, where it is more than one."""
+
+
+BAND_BYTES = 8192
+"""Of each lane, at most, that the band of a tensor takes which goes through a function at a time."""
+Shape = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -68,7 +76,7 @@ class Flat:
         self.images = min(images, 4)
         self.tensor = tensor
 
-    def shape(self, chunk: Chunk | None, pack: int) -> tuple[int, int, int, int]:
+    def shape(self, chunk: Chunk | None, pack: int) -> Shape:
         """The local shape of a chunk whose words hold ``pack`` elements."""
         if chunk is not None:
             return (self.images if pack > 1 else 1, chunk.lanes, 1, chunk.width)
@@ -89,6 +97,10 @@ class Flat:
         pack = _PACKS.get(element, 1)
         return self.b.local(element, self.shape(chunk, pack), 4, pack)
 
+    def result(self, chunk: Chunk | None, element: Attribute) -> SSAValue:
+        """The buffer that what is computed goes into."""
+        return self.local(chunk, element)
+
     def load(self, buffer: SSAValue, chunk: Chunk | None, element: Attribute) -> SSAValue:
         target = self.local(chunk, element)
         self.b.load(target, self.source(buffer, chunk))
@@ -96,6 +108,49 @@ class Flat:
 
     def store(self, buffer: SSAValue, chunk: Chunk | None, value: SSAValue) -> None:
         self.b.store(self.source(buffer, chunk), value)
+
+
+class _Band(Flat):
+    """A part of a tensor that lies whole in local memory: some rows of lanes, or a run of words in
+    one."""
+
+    def __init__(self, whole: Flat, offset: int, extent: Shape, result: SSAValue):
+        super().__init__(whole.b, whole.images)
+        self._offset, self._extent, self._result = offset, extent, result
+
+    def shape(self, chunk: Chunk | None, pack: int) -> Shape:
+        return self._extent
+
+    def of(self, whole: SSAValue) -> SSAValue:
+        """The part of a tensor."""
+        words = Ref.of(self.b.words(whole))
+        part = words.with_(shape=self._extent, layout=aligned(self._extent, 4))
+        return self.b.view(whole, part, self._offset)
+
+    def result(self, chunk: Chunk | None, element: Attribute) -> SSAValue:
+        return self.of(self._result)
+
+
+def _bands(words: Ref, most: int) -> Iterator[tuple[int, Shape]]:
+    """(byte where it begins, shape) of parts of at most so many bytes of each lane, about even ones;
+    each lies as a tensor of its own."""
+    groups, channels, height, width = words.shape
+    image, plane = (4 * stride for stride in words.layout.strides[:2])
+    rows = lane_rows(channels)
+    if groups * image <= most:
+        yield 0, words.shape
+        return
+    pixels, step = height * width, ceil_div(rows, ceil_div(rows * plane, most))
+    run = align(ceil_div(pixels, ceil_div(plane, most)), BM1684.alignment // 4)
+    for n in range(groups):
+        for row in range(0, rows, step):
+            begin = n * image + row * plane
+            extent = min(channels - row * BM1684.lanes, step * BM1684.lanes)
+            if plane <= most:
+                yield begin, (1, extent, height, width)
+                continue
+            for first in range(0, pixels, run):
+                yield begin + 4 * first, (1, extent, 1, min(run, pixels - first))
 
 
 def words_of(value: SSAValue) -> int:
@@ -131,3 +186,27 @@ def each_chunk(
             same = [v for s, v in zip(sources, loaded, strict=False) if s is source]
             loaded.append(same[0] if same else flat.load(source, chunk, Ref.of(source).element))
         flat.store(dest, chunk, emit(flat, chunk, loaded))
+
+
+def in_bands(
+    b: TileBuilder,
+    sources: Sequence[SSAValue],
+    dest: SSAValue,
+    buffers: int,
+    emit: Callable[[Flat, Chunk | None, list[SSAValue]], SSAValue],
+) -> None:
+    """As :func:`each_chunk` of one source, for what takes many buffers on its way: those of a tensor
+    that is kept whole hold a band of it. ``emit`` returns the one ``flat.result`` that it asks
+    for."""
+    tensor = Ref.of(dest)
+    if not _fits_whole(b, tensor, 2):
+        each_chunk(b, sources, dest, buffers, emit)
+        return
+    flat = Flat(b, tensor.shape[0], tensor)
+    (source,) = sources
+    x = flat.load(source, None, Ref.of(source).element)
+    result = flat.local(None, tensor.element)
+    for offset, extent in _bands(Ref.of(result).as_words(), BAND_BYTES):
+        band = _Band(flat, offset, extent, result)
+        emit(band, None, [band.of(x)])
+    flat.store(dest, None, result)

@@ -21,7 +21,7 @@ from dialects.quant import compute, types
 from dialects.quant.base import ints
 from passes.kernels.builder import TileBuilder, float_bits
 from passes.kernels.expression import buffers_alive, compute_steps, schedule
-from passes.kernels.flat import Chunk, Flat, chunks, each_chunk
+from passes.kernels.flat import Chunk, Flat, chunks, each_chunk, in_bands
 from passes.kernels.float_functions import TWO_23
 
 Array = NDArray[Any]
@@ -213,7 +213,8 @@ def lower_lookup(
 
     def emit(flat: Flat, chunk: Chunk | None, xs: list[SSAValue]) -> SSAValue:
         words = b.words(xs[0])
-        result, index, part = (flat.local(chunk, i32) for _ in range(3))
+        result = flat.result(chunk, i32)
+        index, part = flat.local(chunk, i32), flat.local(chunk, i32)
         for k in range(flat.images):
             at = words
             if k:
@@ -225,7 +226,7 @@ def lower_lookup(
                 b.arith("or", result, result, found)
         return result
 
-    each_chunk(b, [source], dest, 4, emit)
+    in_bands(b, [source], dest, 4, emit)
 
 
 # -- between 8 bit and float -----------------------------------------------------------------------
@@ -333,6 +334,7 @@ def lower_function(
     steps = schedule(op.row.recipe(X, op.settings))
 
     def emit(flat: Flat, chunk: Chunk | None, xs: list[SSAValue]) -> SSAValue:
-        return compute_steps(b, steps, xs[0])
+        return compute_steps(b, steps, xs[0], into=flat.result(chunk, f32) if steps else None)
 
-    each_chunk(b, [source], dest, max(buffers_alive(steps), FUNCTION_BUFFERS), emit)
+    over = in_bands if len(steps) > 1 else each_chunk
+    over(b, [source], dest, max(buffers_alive(steps), FUNCTION_BUFFERS), emit)
