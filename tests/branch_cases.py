@@ -114,6 +114,18 @@ def shuffled(groups: int, *, into_readers: bool) -> Callable[[bool], ModuleOp]:
     return build
 
 
+def function_between(shape: Sequence[int], name: str) -> Callable[[bool], ModuleOp]:
+    """A function of a tensor that stays between two convolutions, larger than a band."""
+
+    def build(integer: bool) -> ModuleOp:
+        net = BranchNet(shape, integer)
+        x = net.function(net.conv(net.input, shape[1]), name)
+        net.conv(x, 70, 3)
+        return net.module()
+
+    return build
+
+
 CASES: dict[str, Callable[[bool], ModuleOp]] = {
     "32 and 64": inception([32, 64]),
     "24, 40 and 17": inception([24, 40, 17], 3),
@@ -130,5 +142,8 @@ CASES: dict[str, Callable[[bool], ModuleOp]] = {
     "groups of 10 to 7": grouped(5, 10, 7, 3),
     "groups of 80 to 20": grouped(3, 80, 20),
     "shuffle into readers": shuffled(3, into_readers=True),
+    "function, planes of several bands": function_between((1, 70, 93, 104), "swish"),
+    "function, planes in rows of lanes": function_between((1, 330, 26, 30), "mish"),
+    "function, a batch": function_between((6, 70, 52, 61), "exp"),
     "shuffle into its maker": shuffled(3, into_readers=False),
 }

@@ -71,6 +71,10 @@ class BranchNet:
             ufw.PoolingOp(x, self.top(), of, (kernel,) * 2, stride=(stride,) * 2, pad=(pad,) * 2)
         )
 
+    def function(self, x: SSAValue, name: str) -> SSAValue:
+        """A pointwise function."""
+        return self.add(ufw.PointwiseOp(x, self.top(), name))
+
     def concat(self, *parts: SSAValue, scale: float = SCALE) -> SSAValue:
         """All channels."""
         return self.add(ufw.ConcatOp(list(parts), self.top(scale), axis=1))

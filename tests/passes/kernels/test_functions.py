@@ -17,7 +17,7 @@ from dialects.quant.compute import PointwiseFunctionOp
 from passes.verify_layers import VerifyLayersPass
 
 LOWERING = (
-    "keep-reference,convert-quant-to-tile,tile-allocate-ddr,"
+    "keep-reference,convert-quant-to-tile{whole=true},tile-allocate-ddr,"
     "tile-allocate-local,convert-tile-to-npu,npu-assign-waits,verify-layers"
 )
 NEAR = 1e-6
@@ -37,7 +37,7 @@ def numbers() -> Array:
     sizes = 10.0 ** rng.uniform(-6, 4, 3000) * rng.choice([-1, 1], 3000)
     even = np.concatenate([np.linspace(-12, 12, 4001), np.linspace(-100, 100, 2001)])
     found = np.concatenate([sizes, even, rng.uniform(-1e4, 1e4, 3000), SPECIAL])
-    return np.resize(found, (1, 64, 2, 100)).astype(np.float32)
+    return np.resize(found, (1, 64, 3, 700)).astype(np.float32)
 
 
 def on_the_chip(function: str, parameters: Parameters, x: Array) -> Array:
