@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from xdsl.ir import BlockArgument, SSAValue
 
 from dialects.bm1684.chip import BM1684
+from dialects.bm1684.cycles.gdma import PEAK_BYTES
 from dialects.bm1684.cycles.tiu import STEP_PIXELS, ceil_div
 from dialects.bm1684.layout import align, lane_rows
 from dialects.quant import types
@@ -60,6 +61,20 @@ class TensorCost:
         if self.in_strips:
             rows = ceil_div(rows, STRIPS)
         return self.lanes_rows * align(rows * self.line_bytes, BM1684.alignment)
+
+
+def transfer_cycles(op: QuantOp, *, in_strips: bool) -> float:
+    """Cycles in which the tensors of a layer on single 8-bit images come from DDR and go there, where
+    local memory does not hold them together: 0 where it does."""
+    tensors = [(TensorCost.of(x), types.shape_of(x)[2]) for x in dict.fromkeys((*op.operands, *op.results))]
+    held = sum(
+        tensor.lane_bytes(height) if in_strips else tensor.whole_bytes
+        for tensor, height in tensors
+    )
+    if held <= BM1684.lane_bytes:
+        return 0.0
+    moved = sum(height * tensor.ddr_bytes_a_row(not in_strips) for tensor, height in tensors)
+    return moved / PEAK_BYTES
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from dialects.quant.windows import RowWindow
 from passes.cost.layers import layer_cycles, rows_cycles
 from passes.cost.rows import cut_window
 from passes.cost.strips import exchange_cycles, join_cycles, split_cycles
+from passes.cost.tensors import transfer_cycles
 
 
 def _height(value: SSAValue) -> int:
@@ -77,7 +78,9 @@ def _serves(op: Operation) -> bool:
 
 
 def _on_strips(op: QuantOp, window: RowWindow, rows: int) -> float:
-    return rows_cycles(op, window, rows, STRIPS) + exchange_cycles(op, window, rows * window.stride)
+    cycles = rows_cycles(op, window, rows, STRIPS)
+    cycles += exchange_cycles(op, window, rows * window.stride)
+    return cycles + transfer_cycles(op, in_strips=True)
 
 
 @dataclass(frozen=True)
@@ -141,7 +144,8 @@ class StripPlan:
     def _stay_whole(self, op: QuantOp) -> _Offer:
         """The layer on the whole image; to leave strips between layers that run on them is to split
         again."""
-        cycles = layer_cycles(op) + self._joins(op.operands)
+        cycles = layer_cycles(op) + transfer_cycles(op, in_strips=False)
+        cycles += self._joins(op.operands)
         (result,) = op.results
         followed = any(_serves(use.operation) for use in result.uses)
         if followed and any(x not in self._whole for x in op.operands):
