@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 from numpy.typing import NDArray
@@ -112,45 +113,48 @@ class Flat:
 
 class _Band(Flat):
     """A part of a tensor that lies whole in local memory: some rows of lanes, or a run of words in
-    one."""
+    one. ``extent`` counts words, ``images`` those in them."""
 
-    def __init__(self, whole: Flat, offset: int, extent: Shape, result: SSAValue):
+    def __init__(self, whole: Flat, offset: int, extent: Shape, images: int, result: SSAValue):
         super().__init__(whole.b, whole.images)
-        self._offset, self._extent, self._result = offset, extent, result
+        self.offset = offset
+        self._extent, self._images, self._result = extent, images, result
 
     def shape(self, chunk: Chunk | None, pack: int) -> Shape:
-        return self._extent
+        return (self._images, *self._extent[1:]) if pack > 1 else self._extent
 
     def of(self, whole: SSAValue) -> SSAValue:
         """The part of a tensor."""
-        words = Ref.of(self.b.words(whole))
-        part = words.with_(shape=self._extent, layout=aligned(self._extent, 4))
-        return self.b.view(whole, part, self._offset)
+        ref = Ref.of(whole)
+        shape = self.shape(None, ref.layout.pack)
+        part = ref.with_(shape=shape, layout=aligned(shape, 4, ref.layout.pack))
+        return self.b.view(whole, part, self.offset)
 
     def result(self, chunk: Chunk | None, element: Attribute) -> SSAValue:
         return self.of(self._result)
 
 
-def _bands(words: Ref, most: int) -> Iterator[tuple[int, Shape]]:
-    """(byte where it begins, shape) of parts of at most so many bytes of each lane, about even ones;
-    each lies as a tensor of its own."""
+def _bands(whole: Flat, result: SSAValue, most: int) -> Iterator[_Band]:
+    """Parts of a tensor of at most so many bytes of each lane, about even ones."""
+    tensor, words = Ref.of(result), Ref.of(result).as_words()
     groups, channels, height, width = words.shape
     image, plane = (4 * stride for stride in words.layout.strides[:2])
     rows = lane_rows(channels)
     if groups * image <= most:
-        yield 0, words.shape
+        yield _Band(whole, 0, words.shape, tensor.shape[0], result)
         return
     pixels, step = height * width, ceil_div(rows, ceil_div(rows * plane, most))
     run = align(ceil_div(pixels, ceil_div(plane, most)), BM1684.alignment // 4)
-    for n in range(groups):
-        for row in range(0, rows, step):
-            begin = n * image + row * plane
-            extent = min(channels - row * BM1684.lanes, step * BM1684.lanes)
-            if plane <= most:
-                yield begin, (1, extent, height, width)
-                continue
-            for first in range(0, pixels, run):
-                yield begin + 4 * first, (1, extent, 1, min(run, pixels - first))
+    for n, row in product(range(groups), range(0, rows, step)):
+        images = min(tensor.layout.pack, tensor.shape[0] - n * tensor.layout.pack)
+        begin = n * image + row * plane
+        extent = min(channels - row * BM1684.lanes, step * BM1684.lanes)
+        if plane <= most:
+            yield _Band(whole, begin, (1, extent, height, width), images, result)
+            continue
+        for first in range(0, pixels, run):
+            shape = (1, extent, 1, min(run, pixels - first))
+            yield _Band(whole, begin + 4 * first, shape, images, result)
 
 
 def words_of(value: SSAValue) -> int:
@@ -195,18 +199,17 @@ def in_bands(
     buffers: int,
     emit: Callable[[Flat, Chunk | None, list[SSAValue]], SSAValue],
 ) -> None:
-    """As :func:`each_chunk` of one source, for what takes many buffers on its way: those of a tensor
-    that is kept whole hold a band of it. ``emit`` returns the one ``flat.result`` that it asks
-    for."""
-    tensor = Ref.of(dest)
-    if not _fits_whole(b, tensor, 2):
+    """As :func:`each_chunk`, for what computes its result in ``flat.result``. Where the tensors are kept whole, other buffers hold a band of them only."""
+    tensor, own = Ref.of(dest), list(dict.fromkeys(sources))
+    if not _fits_whole(b, tensor, len(own) + 1):
         each_chunk(b, sources, dest, buffers, emit)
         return
     flat = Flat(b, tensor.shape[0], tensor)
-    (source,) = sources
-    x = flat.load(source, None, Ref.of(source).element)
+    loaded = {source: flat.load(source, None, Ref.of(source).element) for source in own}
     result = flat.local(None, tensor.element)
-    for offset, extent in _bands(Ref.of(result).as_words(), BAND_BYTES):
-        band = _Band(flat, offset, extent, result)
-        emit(band, None, [band.of(x)])
+    scratch = buffers > len(own) + 1
+    for band in _bands(flat, result, BAND_BYTES if scratch else BM1684.lane_bytes):
+        made = emit(band, None, [band.of(loaded[source]) for source in sources])
+        if not b.is_at(made, result, band.offset):
+            b.arith("copy", b.words(band.of(result)), b.words(made))
     flat.store(dest, None, result)

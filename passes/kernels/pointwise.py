@@ -21,7 +21,7 @@ from dialects.quant import compute, types
 from dialects.quant.base import ints
 from passes.kernels.builder import TileBuilder, float_bits
 from passes.kernels.expression import buffers_alive, compute_steps, schedule
-from passes.kernels.flat import Chunk, Flat, chunks, each_chunk, in_bands
+from passes.kernels.flat import Chunk, Flat, chunks, in_bands
 from passes.kernels.float_functions import TWO_23
 
 Array = NDArray[Any]
@@ -70,9 +70,9 @@ def lower_eltwise(
 ) -> None:
     """Sum, product, maximum."""
     if types.is_float(op.y):
-        each_chunk(b, sources, dest, len(sources) + 2 - _is_plain(op), _float_eltwise(op))
+        in_bands(b, sources, dest, len(sources) + 2 - _is_plain(op), _float_eltwise(op))
     else:
-        each_chunk(b, sources, dest, len(sources) + 3, _int_eltwise(op))
+        in_bands(b, sources, dest, len(sources) + 3, _int_eltwise(op))
 
 
 def _is_plain(op: compute.EltwiseOp) -> bool:
@@ -85,7 +85,7 @@ def _int_eltwise(op: compute.EltwiseOp) -> Callable[[Flat, Chunk | None, list[SS
     element = types.tensor_type(op.y).element_type
 
     def emit(flat: Flat, chunk: Chunk | None, xs: list[SSAValue]) -> SSAValue:
-        b, dst = flat.b, flat.local(chunk, element)
+        b, dst = flat.b, flat.result(chunk, element)
         if kind == "product":
             return _multiply(b, flat, chunk, dst, xs[0], xs[1], shift)
         if kind in ("max", "min"):
@@ -112,7 +112,7 @@ def _float_eltwise(
     merge = {"sum": "add", "product": "mul", "max": "max", "min": "min"}[kind]
 
     def emit(flat: Flat, chunk: Chunk | None, xs: list[SSAValue]) -> SSAValue:
-        b, dst = flat.b, flat.local(chunk, f32)
+        b, dst = flat.b, flat.result(chunk, f32)
         scratch = dst if _is_plain(op) else flat.local(chunk, f32)
         result = xs[0]
         if kind == "sum" and factors[0] != 1:
@@ -136,10 +136,10 @@ def lower_requantize(
     element = types.tensor_type(op.y).element_type
 
     def emit(flat: Flat, chunk: Chunk | None, xs: list[SSAValue]) -> SSAValue:
-        dst = flat.local(chunk, element)
+        dst = flat.result(chunk, element)
         return _multiply(b, flat, chunk, dst, xs[0], op.multiplier.value.data, op.shift.value.data)
 
-    each_chunk(b, [source], dest, 4, emit)
+    in_bands(b, [source], dest, 4, emit)
 
 
 def lower_shared_prelu(
@@ -150,7 +150,7 @@ def lower_shared_prelu(
     element = types.tensor_type(op.y).element_type
 
     def emit(flat: Flat, chunk: Chunk | None, xs: list[SSAValue]) -> SSAValue:
-        dst, join = flat.local(chunk, element), chosen_of_both(op)
+        dst, join = flat.result(chunk, element), chosen_of_both(op)
         if slope == 0:
             result = positive_part(b, op, dst, xs[0])
             if op.upper is not None:
@@ -168,7 +168,7 @@ def lower_shared_prelu(
             return b.arith(join, dst, scaled(b, op, other, xs[0]), dst)
         return b.arith("add", dst, positive_part(b, op, other, xs[0]), dst)
 
-    each_chunk(b, [source], dest, 3, emit)
+    in_bands(b, [source], dest, 3, emit)
 
 
 def chosen_of_both(op: compute.PReluOp) -> str | None:
@@ -213,7 +213,7 @@ def lower_lookup(
 
     def emit(flat: Flat, chunk: Chunk | None, xs: list[SSAValue]) -> SSAValue:
         words = b.words(xs[0])
-        result = flat.result(chunk, i32)
+        result = b.words(flat.result(chunk, i32))
         index, part = flat.local(chunk, i32), flat.local(chunk, i32)
         for k in range(flat.images):
             at = words
@@ -303,21 +303,21 @@ def lower_cast(
     """float32 and int32: a whole number lies under the exponent of 2^23."""
 
     def to_float(flat: Flat, chunk: Chunk | None, xs: list[SSAValue]) -> SSAValue:
-        bits = flat.local(chunk, i32)
+        real = flat.result(chunk, f32)
+        bits = b.view(real, Ref.of(real).with_(element=i32))
         b.arith("and", bits, xs[0], compute.MOST_INDEX)
         b.arith("or", bits, bits, float_bits(TWO_23))
-        real = b.view(bits, Ref.of(bits).with_(element=f32))
         return b.scalar("sub", real, real, TWO_23)
 
     def to_index(flat: Flat, chunk: Chunk | None, xs: list[SSAValue]) -> SSAValue:
-        x = flat.local(chunk, f32)
+        bits = flat.result(chunk, i32)
+        x = b.view(bits, Ref.of(bits).with_(element=f32))
         b.arith("max", x, xs[0], float_bits(0.0))
         b.arith("min", x, x, float_bits(float(compute.MOST_INDEX)))
         b.scalar("add", x, x, TWO_23)
-        bits = b.view(x, Ref.of(x).with_(element=i32))
         return b.arith("and", bits, bits, compute.MOST_INDEX)
 
-    each_chunk(b, sources, dest, 2, to_float if types.is_index(op.x) else to_index)
+    in_bands(b, sources, dest, 2, to_float if types.is_index(op.x) else to_index)
 
 
 # -- float functions -------------------------------------------------------------------------------
@@ -336,5 +336,4 @@ def lower_function(
     def emit(flat: Flat, chunk: Chunk | None, xs: list[SSAValue]) -> SSAValue:
         return compute_steps(b, steps, xs[0], into=flat.result(chunk, f32) if steps else None)
 
-    over = in_bands if len(steps) > 1 else each_chunk
-    over(b, [source], dest, max(buffers_alive(steps), FUNCTION_BUFFERS), emit)
+    in_bands(b, [source], dest, max(buffers_alive(steps), FUNCTION_BUFFERS), emit)
