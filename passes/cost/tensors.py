@@ -64,9 +64,10 @@ class TensorCost:
 
 
 def transfer_cycles(op: QuantOp, *, in_strips: bool) -> float:
-    """Cycles in which the tensors of a layer on single 8-bit images come from DDR and go there, where
-    local memory does not hold them together: 0 where it does."""
-    tensors = [(TensorCost.of(x), types.shape_of(x)[2]) for x in dict.fromkeys((*op.operands, *op.results))]
+    """Cycles in which the tensors of a layer on single 8-bit images come from DDR and go there,
+    where local memory does not hold them together: 0 where it does."""
+    values = dict.fromkeys((*op.operands, *op.results))
+    tensors = [(TensorCost.of(x), types.shape_of(x)[2]) for x in values]
     held = sum(
         tensor.lane_bytes(height) if in_strips else tensor.whole_bytes
         for tensor, height in tensors

@@ -40,6 +40,7 @@ from dialects.quant.strips import ExchangeHaloOp, JoinStripsOp, QuantizeStripsOp
 from passes.kernels.builder import TileBuilder
 from passes.kernels.convolution.conv import lower_conv
 from passes.kernels.elementwise.binary import lower_binary, lower_constant, lower_select
+from passes.kernels.elementwise.lookup import lower_lookup
 from passes.kernels.movement.lowerings import (
     lower_broadcast,
     lower_concat,
@@ -54,7 +55,6 @@ from passes.kernels.pointwise import (
     lower_dequantize,
     lower_eltwise,
     lower_function,
-    lower_lookup,
     lower_quantize,
     lower_requantize,
 )

@@ -36,7 +36,7 @@ _PACKS: dict[Attribute, int] = {si8: 4, ui8: 4, si16: 2, ui16: 2}
 
 
 BAND_BYTES = 8192
-"""Of each lane, at most, that the band of a tensor takes which goes through a function at a time."""
+"""What a band of a tensor takes of each lane, at most."""
 Shape = tuple[int, int, int, int]
 
 
@@ -199,7 +199,8 @@ def in_bands(
     buffers: int,
     emit: Callable[[Flat, Chunk | None, list[SSAValue]], SSAValue],
 ) -> None:
-    """As :func:`each_chunk`, for what computes its result in ``flat.result``. Where the tensors are kept whole, other buffers hold a band of them only."""
+    """As :func:`each_chunk`, for what computes its result in ``flat.result``. Where the tensors
+    are kept whole, other buffers hold a band of them only."""
     tensor, own = Ref.of(dest), list(dict.fromkeys(sources))
     if not _fits_whole(b, tensor, len(own) + 1):
         each_chunk(b, sources, dest, buffers, emit)

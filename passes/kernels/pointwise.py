@@ -202,33 +202,6 @@ def positive_part(b: TileBuilder, op: compute.PReluOp, dst: SSAValue, x: SSAValu
     return scaled(b, op, dst, b.arith("max", dst, x, 0))
 
 
-def lower_lookup(
-    b: TileBuilder, op: compute.LookupOp, sources: Sequence[SSAValue], dest: SSAValue
-) -> None:
-    """A 256-entry table, byte by byte: image k's byte is isolated, looked up in the table of ``f
-    << 8k``.
-    """
-    (source,) = sources
-    table = op.table.array.astype(np.uint32)
-
-    def emit(flat: Flat, chunk: Chunk | None, xs: list[SSAValue]) -> SSAValue:
-        words = b.words(xs[0])
-        result = b.words(flat.result(chunk, i32))
-        index, part = flat.local(chunk, i32), flat.local(chunk, i32)
-        for k in range(flat.images):
-            at = words
-            if k:
-                at = b.arith("shift", index, at, -8 * k)
-            if k < 3:
-                at = b.arith("and", index, at, 255)
-            found = b.lookup(part if k else result, at, b.table(table << np.uint32(8 * k)))
-            if k:
-                b.arith("or", result, result, found)
-        return result
-
-    in_bands(b, [source], dest, 4, emit)
-
-
 # -- between 8 bit and float -----------------------------------------------------------------------
 
 

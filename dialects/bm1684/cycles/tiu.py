@@ -180,6 +180,9 @@ FIXED_ARITH: Mapping[int, tuple[int, int, int, int]] = {
 """Cycles a step of 8 and 16-bit arithmetic; (result, operand) bits (16, 16) (16, 8) (8, 16)
 (8, 8)."""
 
+LOOKUP_STEP = 24
+"""Cycles a step of looking up words in a table."""
+
 FIXED = (Precision.INT8, Precision.INT16)
 
 
@@ -220,7 +223,7 @@ FORMULAS: Mapping[InstructionKind, Formula] = {
     isa.MAX_POOL: _window,
     isa.MATMUL: _matmul,
     isa.ARITH: _arith,
-    isa.LOOKUP: lambda inst: 24 * _blocks(inst),
+    isa.LOOKUP: lambda inst: LOOKUP_STEP * _blocks(inst),
     isa.SCALAR: partial(_pointwise, SCALAR),
     isa.SFU: _sfu,
     isa.LINEAR: lambda inst: 4 * _blocks(inst),
