@@ -11,15 +11,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import gcd
 
 from xdsl.ir import Block, Operation, SSAValue
 
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.cycles.gdma import PEAK_BYTES
+from dialects.bm1684.layout import align
+from dialects.quant import types
 from dialects.quant.base import QuantOp
 from dialects.quant.windows import RowWindow
 from passes.cost.rows import cut_window
-from passes.cost.tensors import LayerCost, TensorCost
+from passes.cost.tensors import WORD, LayerCost, TensorCost
 from passes.slices.copies import SliceSpans, Span, results_read_outside
 
 LONGEST = 24
@@ -30,6 +33,10 @@ SHARED = 0.25
 """What of the faster engine's time counts: the two never overlap wholly."""
 SLICE_CYCLES = 1000
 """What a slice costs beside its work: the first load and the last store wait."""
+
+
+UNEVEN = 1.15
+"""By how much a slice may be larger than even ones."""
 
 
 @dataclass(frozen=True)
@@ -114,8 +121,7 @@ def _needed(layers: Sequence[_Layer], share: Mapping[SSAValue, Span]) -> dict[SS
 def _share(layers: Sequence[_Layer], count: int, index: int) -> dict[SSAValue, Span]:
     """The rows of all results in the ``index``-th of ``count`` slices: about even parts. All rows
     are computed, also those that nobody reads, as the compare needs them."""
-    last = layers[-1].window.out
-    step = -(-last // count)
+    last, step = layers[-1].window.out, _step(layers, count)
     edges = min(index * step, last), min((index + 1) * step, last)
     found: dict[SSAValue, Span] = {}
     for layer in layers:
@@ -124,10 +130,19 @@ def _share(layers: Sequence[_Layer], count: int, index: int) -> dict[SSAValue, S
     return found
 
 
+def _step(layers: Sequence[_Layer], count: int) -> int:
+    """Rows of the last result in each of ``count`` slices; where that does not make them much more
+    uneven, so many that each part begins where the engine takes a tensor in local memory."""
+    last = layers[-1].window.out
+    step = -(-last // count)
+    words = BM1684.alignment // WORD
+    even = align(step, words // gcd(types.shape_of(layers[-1].result)[3], words))
+    return even if count > 1 and even <= step * UNEVEN else step
+
+
 def _slices(layers: Sequence[_Layer], count: int) -> int:
     """How many slices there are for about ``count``."""
-    last = layers[-1].window.out
-    return -(-last // -(-last // count))
+    return -(-layers[-1].window.out // _step(layers, count))
 
 
 def _cuts(
