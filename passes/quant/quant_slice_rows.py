@@ -13,6 +13,7 @@ from dialects.quant.base import QuantOp
 from dialects.quant.windows import ROWS, RowWindow
 from passes.base import NpuFunctionPass
 from passes.slices.copies import Copies, SliceSpans, Span
+from passes.slices.gather import gather_readers
 from passes.slices.plan_rows import plan_rows, rows_read
 
 
@@ -48,7 +49,8 @@ class QuantSliceRowsPass(NpuFunctionPass):
     Before: tensors of H rows. After: where it costs less by the plan of ``passes/slices``, copies
     of the layers on as many rows as fit ``space`` bytes of each lane; rows that two slices need
     (halos) are computed twice. Slices of their inputs before them and concatenations behind need
-    no copy.
+    no copy. A layer that is the last to read a tensor, and makes less of it, comes right behind
+    those that read it before.
     """
 
     name = "quant-slice-rows"
@@ -57,5 +59,6 @@ class QuantSliceRowsPass(NpuFunctionPass):
     space: int = BM1684.lane_bytes // 2
 
     def apply_to(self, function: FuncOp) -> None:
+        gather_readers(function.body.block)
         for segment in plan_rows(function.body.block, self.space):
             Copies(segment.layers, ROWS, _reads, _pads).run(segment.parts)
