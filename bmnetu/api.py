@@ -34,7 +34,7 @@ def compile(
     weight: PathLike | None,
     outdir: PathLike,
     prec: str | None = None,
-    shapes: Sequence[Sequence[int]] | None = None,
+    shapes: Sequence[Sequence[int]] | Sequence[Sequence[Sequence[int]]] | None = None,
     net_name: str | None = None,
     opt: int = 2,
     dyn: bool = False,
@@ -47,7 +47,8 @@ def compile(
     """Compiles a UFW network into ``outdir/compilation.bmodel``; the result prints as five lines.
 
     model, weight: prototxt and umodel (or caffemodel); or an .onnx and None. prec: "FP32" or "INT8"
-    (None: what the umodel holds). shapes: one list a network input, reshapes the whole network.
+    (None: what the umodel holds). shapes: one list a network input, reshapes the whole network;
+    several of these in a list: a stage for each in one bmodel, as max_n=[1, 4] makes.
     opt: 0, 1, 2 (the command line takes 1 unless it is told). cmp: compare every layer's NPU result
     with the CPU's. cmp_data: the input of that compare, real numbers: an image, npy or npz, or
     arrays of the inputs' shapes by name, or the array of a single input; None: made up. ``flags``:

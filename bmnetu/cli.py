@@ -100,7 +100,8 @@ def _check(values: dict[str, Any], terminal: Terminal) -> None:
 
     with interruptible():
         cut = Cut(values["output_whitelist"], values["host"])
-        found = check_network(values["model"], values["shapes"], values["max_n"], cut)
+        shapes, max_n = (next(iter(values[name]), None) for name in ("shapes", "max_n"))
+        found = check_network(values["model"], shapes, max_n, cut)
     for note in found.notes:
         terminal.report(f"note: {note}")
     if values["dyn"]:

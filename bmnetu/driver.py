@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -12,9 +12,10 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import DiagnosticException, VerifyException
 
-from bmnetu.bmodel import read, write
+from bmnetu.bmodel import Bmodel, read, write
 from bmnetu.compare_data import compare_data
 from bmnetu.emit.border import network_name
+from bmnetu.emit.combine import combined
 from bmnetu.errors import BmnetuError, CompareError, UnsupportedError, UsageError
 from bmnetu.files.dump import WEIGHTS, Dumper
 from bmnetu.files.outputs import OutputFolder
@@ -22,15 +23,16 @@ from bmnetu.frontend import Network, generate_umodel, load_network
 from bmnetu.frontend.cut import Cut
 from bmnetu.frontend.network import loader
 from bmnetu.frontend.samples import Load, Sampler
-from bmnetu.options import CompileOptions, check_supported
+from bmnetu.options import CompileOptions, Shapes, check_supported
 from bmnetu.pipeline import pipeline_text, run_pipeline
-from bmnetu.report.profile import PROFILE_FILES, profile, profile_files
+from bmnetu.report.profile import profile, profile_files, profile_names
 from bmnetu.report.result import CompileResult, LayerLines, report_free, summary
 from bmnetu.ways.choice import way_of
 from bmnetu.ways.search import search
 from bmnetu.ways.way import Way
 from dialects.constant import ConstantError
 from dialects.execute import names_of
+from dialects.ufw.shapes import show
 from passes.base import ComparePass
 from passes.module.functions import SAMPLE, main_function, names, npu_functions, samples
 from passes.module.locations import LayerError
@@ -85,32 +87,97 @@ def compile_network(
     progress(f"reading {options.model}")
     cut = Cut(options.output_whitelist, options.host)
     load = loader(options.model, options.weight, options.net_name, cut)
-    network = load(options.shapes, options.max_n)
+    networks = [load(*each) for each in options.input_sets]
+    network = networks[0]
     _check_precision(options, network)
     given, options = options.prec, replace(options, prec=str(network.precision))
-    for note in network.notes:
+    for note in dict.fromkeys(note for each in networks for note in each.notes):
         report(f"note: {note}")
     if options.print_pipeline:
         report(way.text(options))
         return _unfinished(network, way.text(options))
     if given is None and network.precision == "INT8":
         report("note: the umodel is INT8, so it is compiled with -prec=INT8")
-    data = compare_data(options, network, report)
+    _check_choice(networks)
     with user_errors():
         if options.dyn:
-            return _at_run_time_shapes(options, network, load, folder, report, progress, data)
-        return _Compilation(options, network, folder, report, progress, data).run()
+            made = [_at_run_time_shapes(options, network, load, report, progress)]
+        else:
+            made = [
+                _compiled(options, each, i, report, progress) for i, each in enumerate(networks)
+            ]
+    return _stored(options, made, folder)
+
+
+def _check_choice(networks: Sequence[Network]) -> None:
+    """Raises UsageError where the runtime could not tell two stages by the shapes of its inputs."""
+    seen: set[Shapes] = set()
+    for network in networks:
+        shapes = tuple(network.input_shapes)
+        if shapes in seen:
+            raise UsageError(
+                f"-shapes, -max_n: {', '.join(map(show, shapes))} is given twice, and the runtime"
+                " chooses a stage by its shapes"
+            )
+        seen.add(shapes)
+
+
+def _compiled(
+    options: CompileOptions, network: Network, stage: int, report: Report, progress: Report
+) -> _Made:
+    """One stage; of several it is reported which."""
+    if len(options.input_sets) > 1:
+        report(f"stage {stage}: {', '.join(map(show, network.input_shapes))}")
+    return _Compilation(options, network, report, progress, stage=stage).run()
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A compiled stage: the result, whose files are not yet stored, and those beside the bmodel by
+    name. ``reference``: the bytes of the compare's files."""
+
+    result: CompileResult
+    files: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+    references: tuple[bytes, ...] = ()
+
+
+def _stored(options: CompileOptions, made: Sequence[_Made], folder: OutputFolder) -> CompileResult:
+    """Stores what was made, all stages in one bmodel."""
+    results = [each.result for each in made]
+    first = results[0]
+    if first.contents is None:
+        return first
+    contents = first.contents
+    if len(made) > 1:
+        contents = combined([(str(options.model), _contents(each)) for each in results])
+    files = {name: content for each in made for name, content in each.files.items()}
+    if options.cmp:
+        joined = (b"".join(parts) for parts in zip(*(m.references for m in made), strict=True))
+        files |= dict(zip(REFERENCES, joined, strict=True))
+    folder.store(files | {BMODEL: write(contents)})
+    references = [options.outdir / name if name in files else None for name in REFERENCES]
+    return replace(
+        first,
+        bmodel=options.outdir / BMODEL,
+        contents=contents,
+        input_ref_data=references[0],
+        output_ref_data=references[1],
+        stages=tuple(results) if len(results) > 1 else (),
+    )
+
+
+def _contents(result: CompileResult) -> Bmodel:
+    assert result.contents is not None
+    return result.contents
 
 
 def _at_run_time_shapes(
     options: CompileOptions,
     network: Network,
     load: Load,
-    folder: OutputFolder,
     report: Report,
     progress: Report,
-    data: InputData,
-) -> CompileResult:
+) -> _Made:
     """Compiles with samples of the network at smaller shapes. A dimension that a layer turns out to
     fix has one size in the next attempt."""
     sampler = Sampler(load, list(network.input_shapes), options.seed)
@@ -119,7 +186,7 @@ def _at_run_time_shapes(
         sampler.sampled(network)
         varied = [names_of(function, SAMPLE) for function in samples(network.module)]
         try:
-            found = _Compilation(options, network, folder, report, progress, data).run()
+            made = _Compilation(options, network, report, progress).run()
         except ShapeFixed as error:
             if not error.sample:
                 raise
@@ -127,10 +194,10 @@ def _at_run_time_shapes(
             network = load(sampler.largest)
             continue
         found = replace(
-            found, free=sampler.free, steps=dict(sampler.steps), fixed=dict(sampler.fixed)
+            made.result, free=sampler.free, steps=dict(sampler.steps), fixed=dict(sampler.fixed)
         )
         report_free(found, report)
-        return found
+        return replace(made, result=found)
 
 
 def _generated(options: CompileOptions, report: Report) -> CompileResult:
@@ -140,8 +207,8 @@ def _generated(options: CompileOptions, report: Report) -> CompileResult:
         options.weight,
         options.outdir,
         options.net_name,
-        shapes=options.shapes,
-        max_n=options.max_n,
+        shapes=options.input_sets[0][0],
+        max_n=options.input_sets[0][1],
         cut=Cut(options.output_whitelist, options.host),
         report=report,
     )
@@ -165,7 +232,9 @@ def _unfinished(network: Network, pipeline: str) -> CompileResult:
 def _file_names(options: CompileOptions) -> list[str]:
     """The files that a compilation stores."""
     names = [*REFERENCES] if options.cmp else []
-    return [*names, *(PROFILE_FILES if options.enable_profile else ()), BMODEL]
+    if options.enable_profile:
+        names += [name for i in range(len(options.input_sets)) for name in profile_names(i)]
+    return [*names, BMODEL]
 
 
 def _check_precision(options: CompileOptions, network: Network) -> None:
@@ -205,23 +274,24 @@ SEARCHED = 2
 
 @dataclass
 class _Compilation:
-    """One run of the pipeline."""
+    """One run of the pipeline; ``stage`` is its place in the bmodel."""
 
     options: CompileOptions
     network: Network
-    folder: OutputFolder
     report: Report
     progress: Report
-    data: InputData
+    stage: int = 0
+    data: InputData = field(init=False)
     findings: Findings = field(default_factory=Findings)
     lines: LayerLines = field(init=False)
     way: Way = field(init=False)
 
     def __post_init__(self) -> None:
+        self.data = compare_data(self.options, self.network, self.report)
         self.lines = LayerLines(self.report)
         self.way = way_of(self.options)
 
-    def run(self) -> CompileResult:
+    def run(self) -> _Made:
         options, network = self.options, self.network
         passes = self._prepared(self.way.passes(options))
         searched = options.opt == SEARCHED and not options.dyn
@@ -247,9 +317,9 @@ class _Compilation:
         run_pipeline(network.module, passes, after, before=before)
         if not self.way.ends_at(options.stop_after):
             self.report(f"stopped after level {options.stop_after}; -dump_ir=DIR keeps the IR")
-            return _unfinished(network, text)
+            return _Made(_unfinished(network, text))
         self._judge()
-        return self._store(network.module, text)
+        return self._made(network.module, text)
 
     def _prepared(self, passes: tuple[ModulePass, ...]) -> tuple[ModulePass, ...]:
         """The passes on the user's input, the compare's findings reported as they come."""
@@ -272,33 +342,27 @@ class _Compilation:
         for line in summary(found, made_up=not self.data.arrays):
             self.report(line)
 
-    def _store(self, module: ModuleOp, text: str) -> CompileResult:
-        outdir = self.options.outdir
+    def _made(self, module: ModuleOp, text: str) -> _Made:
         contents = self.way.emit(module)
         try:
             data = write(contents)
         except ValueError as error:
             raise UnsupportedError(f"{self.options.model}: {error}") from error
         self.way.check(read(data, BMODEL), module, BMODEL)
-        files: dict[str, bytes] = {}
-        if self.options.cmp:
-            for name, arrays in zip(
-                REFERENCES, (self.findings.inputs, self.findings.outputs), strict=True
-            ):
-                files[name] = b"".join(np.ascontiguousarray(a).tobytes() for a in arrays.values())
-        if self.options.enable_profile:
-            files |= profile_files(profile(module))
-        self.folder.store(files | {BMODEL: data})
-        references = [outdir / name if name in files else None for name in REFERENCES]
-        return CompileResult(
-            bmodel=outdir / BMODEL,
+        found = self.findings if self.options.cmp else None
+        result = CompileResult(
+            bmodel=None,
             net_name=contents.nets[0].name,
             precision=str(self.network.precision),
             pipeline=text,
             module=module,
             contents=contents,
-            findings=self.findings if self.options.cmp else None,
-            input_ref_data=references[0],
-            output_ref_data=references[1],
+            findings=found,
             notes=self.network.notes,
         )
+        profiles = profile_files(profile(module), self.stage) if self.options.enable_profile else {}
+        references = () if found is None else tuple(
+            b"".join(np.ascontiguousarray(a).tobytes() for a in arrays.values())
+            for arrays in (found.inputs, found.outputs)
+        )
+        return _Made(result, profiles, references)

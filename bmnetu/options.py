@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from itertools import product
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -49,7 +50,7 @@ class CompileOptions(PassOptions):
     model: Path
     weight: Path | None
     outdir: Path
-    shapes: Shapes | None = None
+    shapes: tuple[Shapes, ...] = ()
     output_whitelist: tuple[str, ...] = ()
     host: bool = True
     net_name: str | None = None
@@ -62,11 +63,16 @@ class CompileOptions(PassOptions):
     scale: tuple[float, ...] | None = None
     mode: str = "compile"
     target: str = "BM1684"
-    max_n: int | None = None
+    max_n: tuple[int, ...] = ()
     v: int = 0
     enable_profile: bool = False
     print_pipeline: bool = False
     dump_ir: Path | None = None
+
+    @property
+    def input_sets(self) -> list[tuple[Shapes | None, int | None]]:
+        """The shapes of all inputs and the batch of each stage; None: as the model says."""
+        return list(product(self.shapes or (None,), self.max_n or (None,)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,6 +173,13 @@ def check_supported(options: CompileOptions) -> None:
             f"-stop_after={options.stop_after}: {'with' if options.dyn else 'without'} -dyn the"
             f" levels are {', '.join(levels)}"
         )
+    if len(options.input_sets) > 1:
+        alone = ("dyn", options.dyn), ("stop_after", options.stop_after), (
+            "dump_ir", options.dump_ir), ("mode", options.mode != "compile")
+        for name, given in alone:
+            if given:
+                raise UsageError(f"-{name}: with one set of shapes only, {len(options.input_sets)}"
+                                 " are given by -shapes and -max_n")
     if options.dyn and options.enable_profile:
         raise UsageError("-enable_profile: with -dyn there are no commands whose cycles could be"
                          " estimated; the chip makes them at every launch")

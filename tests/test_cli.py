@@ -77,7 +77,7 @@ def test_a_run_ends_with_the_banner(
     assert main([*NECESSARY, "-prec=INT8", "-shapes=[1,3,8,8]", "-cmp", "false"]) == 0
     assert seen == [
         CompileOptions(Path("m.prototxt"), Path("w.int8umodel"), Path("out"),
-                       shapes=((1, 3, 8, 8),), prec="INT8", cmp=False)
+                       shapes=(((1, 3, 8, 8),),), prec="INT8", cmp=False)
     ]
     assert capsys.readouterr() == (
         "conv1: equal\n" + BANNER, "bmnetu: note: layer drop1 is skipped\n"
@@ -174,7 +174,7 @@ def test_gen_umodel(fake: Callable[..., None], capsys: pytest.CaptureFixture[str
 
     fake("bmnetu.driver", compile_network=compile_network)
     assert main([*NECESSARY, "-mode=GenUmodel", "-net_name=n", "-max_n=3"]) == 0
-    assert [(each.mode, each.net_name, each.max_n) for each in seen] == [("GenUmodel", "n", 3)]
+    assert [(each.mode, each.net_name, each.max_n) for each in seen] == [("GenUmodel", "n", (3,))]
     assert capsys.readouterr().out == ""
 
 

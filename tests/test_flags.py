@@ -60,9 +60,10 @@ def test_spellings_of_a_boolean(words: list[str], expected: bool) -> None:
     [
         ("-model=a/b.prototxt", Path("a/b.prototxt")), ("-model=a=b", Path("a=b")),
         ("-opt=2", 2), ("-prec=int8", "INT8"), ("-mode=genumodel", "GenUmodel"), ("-seed=42", 42),
-        ("-use_wino", True), ("-nouse_wino", False), ("-max_n=4", 4), ("-v=4", 4),
-        ("-shapes=[1,3,224,224],[1,10]", ((1, 3, 224, 224), (1, 10))),
-        ("-shapes=[[1,3,224,224]]", ((1, 3, 224, 224),)), ("-input_as_fp32=a, b", ("a", "b")),
+        ("-use_wino", True), ("-nouse_wino", False), ("-max_n=4", (4,)), ("-v=4", 4),
+        ("-shapes=[1,3,224,224],[1,10]", (((1, 3, 224, 224), (1, 10)),)),
+        ("-shapes=[[1,3,224,224]]", (((1, 3, 224, 224),),)), ("-max_n=1,4", (1, 4)),
+        ("-input_as_fp32=a, b", ("a", "b")),
         ("-output_as_fp32=", ()),
         ("-stop_after=quant", "quant"), ("-dump_ir=d", Path("d")), ("-h", True),
     ],
@@ -96,6 +97,7 @@ def test_values_are_typed(word: str, expected: object) -> None:
         (["-input_as_fp32=a,,b"], "requires names with a comma"),
         (["-shapes=1,3"], "requires shapes like [1,3,224,224],[1,10]"),
         (["-shapes=[1,0]"], "requires dimensions from 1"),
+        (["-max_n=1,0"], "requires whole numbers from 1"),
     ],
 )
 def test_wrong_words(words: list[str], sentence: str) -> None:
@@ -174,7 +176,7 @@ def test_values_from_python_are_checked_alike() -> None:
         net_name=None, opt=2, dyn=False, input_as_fp32=["a", "b"], output_as_fp32="c",
     )
     assert options == CompileOptions(
-        Path("m"), Path("w"), Path("o"), ((1, 3, 8, 8), (2, 4)), opt=2, prec="INT8",
+        Path("m"), Path("w"), Path("o"), (((1, 3, 8, 8), (2, 4)),), opt=2, prec="INT8",
         input_as_fp32=("a", "b"), output_as_fp32=("c",),
     )
     paths = {"model": "m", "weight": "w", "data": "d", "outdir": "o"}

@@ -18,6 +18,7 @@ from bmnetu.command_line.kinds import (
     BOOLEANS,
     COSINE,
     COUNT,
+    COUNTS,
     DATA,
     DROP,
     IOU,
@@ -28,6 +29,7 @@ from bmnetu.command_line.kinds import (
     NUMBERS,
     PATH,
     SEED,
+    SHAPE_SETS,
     SHAPES,
     SIZE,
     VERBOSITY,
@@ -43,7 +45,8 @@ from bmnetu.ways.levels import ALL_LEVELS
 class Flag:
     """One flag. ``default_text`` is for the help where the default is not a plain value.
 
-    ``spared_by`` is an ending of -model with which a necessary flag is not expected.
+    ``spared_by`` is an ending of -model with which a necessary flag is not expected. Values of a
+    flag that ``repeats`` are put together where it is given several times.
     """
 
     name: str
@@ -54,6 +57,7 @@ class Flag:
     necessary: bool = False
     alias: str = ""
     spared_by: str = ""
+    repeats: bool = False
 
 
 _COMMON = (
@@ -100,7 +104,9 @@ COMPILE_FLAGS = (
     Flag("weight", PATH, "The weights: fp32umodel, int8umodel or caffemodel.", necessary=True,
          spared_by=".onnx"),
     Flag("outdir", PATH, "The folder for compilation.bmodel.", necessary=True),
-    _SHAPES_FLAG,
+    replace(_SHAPES_FLAG, kind=SHAPE_SETS, default=(), repeats=True, help=_SHAPES_FLAG.help
+            + " Given several times: a stage for each, of which the runtime takes the one that"
+            " fits its input."),
     *_CUT_FLAGS,
     Flag("net_name", NAME, "The net's name in the bmodel.", default_text="the prototxt's"),
     Flag("opt", LEVEL, "Optimization level: 0 one layer at a time, 1 graph rewriting and tiling,"
@@ -124,7 +130,8 @@ COMPILE_FLAGS = (
     Flag("use_wino", BOOLEAN, "Winograd for all convolutions; use_winograd in the prototxt wins.",
          default_text="from the model"),
     Flag("target", NAME, "The chip.", "BM1684"),
-    Flag("max_n", COUNT, "The batch of every input.", default_text="the prototxt's"),
+    Flag("max_n", COUNTS, "The batch of every input; several, as in 1,4,8: a stage for each.", (),
+         "the prototxt's"),
     Flag("seed", SEED, "Seed of the input that the compare makes up.", 0),
     Flag("v", VERBOSITY, "How much to report.", 0),
     Flag("enable_profile", BOOLEAN, "Write compiler_profile_0.txt, .csv and .json: estimated"
@@ -242,7 +249,8 @@ def parse(flags: Sequence[Flag], words: Sequence[str]) -> dict[str, Any]:
             text = "false"
         elif not equals:
             text = _next_value(known, flag, rest)
-        values[flag.name] = _read(flag, text, f"-{flag.name}={text}")
+        value = _read(flag, text, f"-{flag.name}={text}")
+        values[flag.name] = (*values[flag.name], *value) if flag.repeats else value
     return values
 
 

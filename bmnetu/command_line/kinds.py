@@ -69,6 +69,15 @@ def _read_size(text: str) -> tuple[int, ...]:
     return tuple(int(number) for number in numbers)
 
 
+def _read_counts(text: str) -> tuple[int, ...]:
+    words = text.split(",")
+    known = all(w.isascii() and w.isdigit() and len(w) <= len(str(MAX_COUNT)) for w in words)
+    counts = tuple(map(int, words)) if known else (0,)
+    if not all(1 <= n <= MAX_COUNT for n in counts):
+        raise ValueError(f"whole numbers from 1 to {MAX_COUNT} with a comma between them")
+    return counts
+
+
 def _is_side(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= 5 and 1 <= int(text) <= MAX_SIDE
 
@@ -133,11 +142,21 @@ def read_shapes(text: str) -> tuple[tuple[int, ...], ...]:
     return tuple(shapes)
 
 
+def read_shape_sets(text: str) -> tuple[tuple[tuple[int, ...], ...], ...]:
+    """One set of shapes, or several in brackets: ``[[[1,3,9,9]],[[4,3,9,9]]]``."""
+    body = "".join(text.split())
+    if not (body.startswith("[[[") and body.endswith("]]]")):
+        return (read_shapes(body),)
+    return tuple(read_shapes(f"[{each}]") for each in body[3:-3].split("]],[["))
+
+
 PATH, NAME = ValueKind("PATH", _read_path), ValueKind("NAME", _read_name)
 DATA = ValueKind("FILE", _read_path, arrays=True)
 NAMES = ValueKind("A,B", _read_names, ",")
 SIZE, NUMBERS = ValueKind("HxW|N", _read_size, "x"), ValueKind("X,...", _read_numbers, ",")
 BOOLEAN, SHAPES = ValueKind("true|false", _read_boolean), ValueKind("[N,C,H,W],...", read_shapes)
+SHAPE_SETS = ValueKind("[N,C,H,W],...", read_shape_sets)
+COUNTS = ValueKind("N,...", _read_counts, ",")
 COUNT, SEED = integer("N", 1, MAX_COUNT), integer("N", 0, (1 << 32) - 1)
 COSINE, IOU, DROP = number("X", 0, 1), number("X", 0.5, 1), number("POINTS", 0, 100)
 LEVEL, VERBOSITY = ValueKind("0|1|2", integer("", 0, 2).read), integer("0..4", 0, 4)

@@ -32,7 +32,10 @@ from passes.module.functions import npu_functions
 from passes.module.locations import layer_name, location_text
 from passes.verify_layers import host_layers
 
-PROFILE_FILES = tuple(f"compiler_profile_0.{suffix}" for suffix in ("txt", "csv", "json"))
+
+def profile_names(stage: int) -> tuple[str, ...]:
+    """The files with the profile of a stage."""
+    return tuple(f"compiler_profile_{stage}.{suffix}" for suffix in ("txt", "csv", "json"))
 
 
 @dataclass
@@ -264,7 +267,7 @@ def _csv(profile: Profile) -> str:
     return stream.getvalue()
 
 
-def profile_files(profile: Profile) -> dict[str, bytes]:
-    """compiler_profile_0.txt, .csv and .json by name."""
+def profile_files(profile: Profile, stage: int = 0) -> dict[str, bytes]:
+    """compiler_profile_0.txt, .csv and .json by name, of the first stage or another."""
     contents = (text(profile), _csv(profile), json.dumps(profile.record(), indent=1) + "\n")
-    return dict(zip(PROFILE_FILES, (content.encode() for content in contents), strict=True))
+    return dict(zip(profile_names(stage), (content.encode() for content in contents), strict=True))

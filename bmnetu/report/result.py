@@ -74,7 +74,8 @@ class CompileResult:
     run stopped before the commands; ``layers`` is empty without the compare. ``umodel`` and
     ``prototxt`` are what the mode GenUmodel wrote. With dyn, ``free`` are the dimensions that are
     free at run time ("batch", "height", "width") with the largest size of each, ``steps`` the step
-    in which it can be smaller, and ``fixed`` says of the others which layer fixes them."""
+    in which it can be smaller, and ``fixed`` says of the others which layer fixes them. ``stages``:
+    the results of all, where there are several; all else but ``contents`` is then the first's."""
 
     bmodel: Path | None
     net_name: str
@@ -91,15 +92,19 @@ class CompileResult:
     free: Mapping[str, int] = field(default_factory=dict[str, int])
     steps: Mapping[str, int] = field(default_factory=dict[str, int])
     fixed: Mapping[str, str] = field(default_factory=dict[str, str])
+    stages: tuple[CompileResult, ...] = ()
 
     def __repr__(self) -> str:
         lines = [f'CompileResult: net "{self.net_name}", {self.precision}']
         if self.contents is not None:
-            stage = self.contents.nets[0].stages[0]
-            lines.append(f"bmodel: {self.bmodel}, {len(stage.coeff)} bytes of weights")
-            lines.append(f"inputs: {_listed(stage.inputs)}")
-            lines.append(f"outputs: {_listed(stage.outputs)}")
-            if stage.is_dynamic:
+            (net,) = self.contents.nets
+            stages = list(net.stages)
+            lines.append(f"bmodel: {self.bmodel}, {len(stages[0].coeff)} bytes of weights")
+            for i, stage in enumerate(stages):
+                which = f"stage {i} " if len(stages) > 1 else ""
+                lines.append(f"{which}inputs: {_listed(stage.inputs)}")
+                lines.append(f"{which}outputs: {_listed(stage.outputs)}")
+            if stages[0].is_dynamic:
                 lines.append(free_line(self))
         elif self.umodel is not None:
             lines += [f"umodel: {self.umodel}", f"prototxt: {self.prototxt}"]

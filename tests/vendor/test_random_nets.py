@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ FLOAT_TOLERANCE = 1e-3
 """Allowed |vendor - ours| / max(1, |ours|) of float outputs."""
 
 
-def compare(got: dict[str, Array], expected: dict[str, Array]) -> None:
+def compare(got: Mapping[str, Array], expected: Mapping[str, Array]) -> None:
     """INT8 outputs are equal; float ones differ by what the order of additions does."""
     assert got.keys() == expected.keys()
     for name, ours in expected.items():

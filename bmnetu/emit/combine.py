@@ -1,0 +1,221 @@
+"""Several bmodels as one: nets side by side, or the same net for several shapes of its inputs.
+
+The runtime chooses a stage by the shapes that it is given. All stages of a net share their weights
+and have contexts of one size (see ``docs/bmodel.md``), so weights are moved: those of a stage that
+stand in the first one's, too, are used there, others follow behind. The address of each command
+that touches them, or the context behind them, is changed, and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+from bmnetu.bmodel import (
+    Bmodel,
+    CommandGroup,
+    Net,
+    Stage,
+    Tensor,
+    Weight,
+)
+from bmnetu.bmodel.model import COMMAND_BYTES
+from bmnetu.bmodel.model import align as align_page
+from bmnetu.errors import InputFileError
+from dialects.bm1684.chip import BM1684
+from dialects.bm1684.isa import Engine, Instruction, IsaError, start, start_of, unpack
+from dialects.bm1684.model import accesses
+from dialects.bm1684.model.memory.access import Space
+
+Range = tuple[int, int]
+"""First byte, and the byte behind the last one."""
+
+
+def combined(files: Sequence[tuple[str, Bmodel]]) -> Bmodel:
+    """One bmodel of the nets of several; ``files`` have their names for messages. Nets of one name
+    become one net with all their stages.
+
+    Raises InputFileError where nets of one name have other inputs or outputs, equal shapes, or
+    records.
+    """
+    found: dict[str, list[tuple[str, Stage]]] = {}
+    for name, bmodel in files:
+        for net in bmodel.nets:
+            found.setdefault(net.name, []).extend((name, stage) for stage in net.stages)
+    nets = tuple(Net(name, _one_net(name, stages)) for name, stages in found.items())
+    return replace(files[0][1], nets=nets)
+
+
+def _one_net(net: str, stages: Sequence[tuple[str, Stage]]) -> tuple[Stage, ...]:
+    if len(stages) == 1:
+        return (stages[0][1],)
+    for name, stage in stages:
+        if stage.is_dynamic:
+            raise InputFileError(f"{name}: net {net!r} is dynamic, it takes any shape up to its own"
+                                 " and has no further stages")
+    for (name, a), (other, b) in combinations(stages, 2):
+        difference = _border_difference(a, b)
+        if difference:
+            raise InputFileError(f"{other}: net {net!r} {difference} than in {name}")
+        if [t.shape for t in a.inputs] == [t.shape for t in b.inputs]:
+            shapes = ", ".join("x".join(map(str, t.shape)) for t in a.inputs)
+            raise InputFileError(f"{other}: net {net!r} has the input shapes {shapes}, as in"
+                                 f" {name}: the runtime could not choose")
+    return shared([stage for _, stage in stages])
+
+
+def _border_difference(a: Stage, b: Stage) -> str:
+    """How the tensors of two stages differ beside their shapes."""
+    for what, ours, theirs in (("inputs", a.inputs, b.inputs), ("outputs", a.outputs, b.outputs)):
+        if [t.name for t in ours] != [t.name for t in theirs]:
+            return f"has other {what}"
+        for x, y in zip(ours, theirs, strict=True):
+            if x.data_type != y.data_type or x.scale != y.scale:
+                return f"has another type or scale of {x.name!r}"
+    return ""
+
+
+def shared(stages: Sequence[Stage]) -> tuple[Stage, ...]:
+    """The stages with common weights, and contexts of one place and size."""
+    weights = _Weights()
+    moves = [weights.add(stage) for stage in stages]
+    content = bytes(weights.content)
+    begin = BM1684.context_start + align_page(max(len(content), 1))
+    size = max(stage.context_size for stage in stages)
+    return tuple(
+        _moved(stage, _Moves(move, stage.context_address, begin), content, size)
+        for stage, move in zip(stages, moves, strict=True)
+    )
+
+
+@dataclass(frozen=True)
+class _Moves:
+    """Where addresses of a stage go: those below ``context`` by the block of weights in which they
+    lie, the others with the context."""
+
+    blocks: Sequence[tuple[Range, int]]
+    """The range of addresses of each block, and its new first address; in order."""
+    context: int
+    new_context: int
+
+    def __call__(self, address: int) -> int:
+        if address >= self.context:
+            return address - self.context + self.new_context
+        for (first, end), target in self.blocks:
+            if first <= address < end:
+                return address - first + target
+        return address
+
+
+class _Weights:
+    """The weights of several stages, equal ones once."""
+
+    def __init__(self) -> None:
+        self.content = bytearray()
+
+    def add(self, stage: Stage) -> list[tuple[Range, int]]:
+        """Adds those of a stage; where its blocks went."""
+        if not self.content:
+            self.content += stage.coeff
+            whole = (stage.coeff_address, stage.coeff_address + len(stage.coeff))
+            return [(whole, BM1684.context_start)]
+        moves: list[tuple[Range, int]] = []
+        for first, end in _blocks(stage):
+            offset = first - stage.coeff_address
+            block = stage.coeff[offset : end - stage.coeff_address]
+            at = self._place(block, first % BM1684.alignment)
+            moves.append(((first, end), BM1684.context_start + at))
+        return moves
+
+    def _place(self, block: bytes, rest: int) -> int:
+        """Where a block stands; ``rest``: bytes behind a multiple of the alignment, as before."""
+        at = self.content.find(block)
+        while at >= 0 and at % BM1684.alignment != rest:
+            at = self.content.find(block, at + 1)
+        if at < 0:
+            at = -(-len(self.content) // BM1684.alignment) * BM1684.alignment + rest
+            self.content += bytes(at - len(self.content)) + block
+        return at
+
+
+def _blocks(stage: Stage) -> list[Range]:
+    """The ranges of addresses of the weights that are read; those that overlap are one."""
+    found: list[Range] = [
+        (t.address, t.address + t.size)
+        for subnet in stage.subnets for t in subnet.inputs if t.address < stage.context_address
+    ]  # fmt: skip
+    for instruction in _transfers(stage.groups):
+        found += [
+            (a.start, a.stop) for a in accesses(instruction)
+            if a.space is Space.DDR and a.start < stage.context_address
+        ]  # fmt: skip
+    found += [
+        (stage.coeff_address + w.offset, stage.coeff_address + w.offset + w.size)
+        for w in stage.weights
+    ]
+    merged: list[Range] = []
+    for first, end in sorted(found):
+        if merged and first < merged[-1][1]:
+            merged[-1] = merged[-1][0], max(end, merged[-1][1])
+        else:
+            merged.append((first, end))
+    return merged
+
+
+def _transfers(groups: Sequence[CommandGroup]) -> Iterator[Instruction]:
+    for group in groups:
+        for at in range(0, len(group.gdma), COMMAND_BYTES):
+            yield _decoded(group.gdma[at : at + COMMAND_BYTES])
+
+
+def _decoded(command: bytes) -> Instruction:
+    try:
+        return unpack(Engine.GDMA, command)
+    except IsaError as error:
+        raise InputFileError(f"a command cannot be moved: {error}") from None
+
+
+def _moved(stage: Stage, moves: _Moves, coeff: bytes, size: int) -> Stage:
+    def tensor(old: Tensor) -> Tensor:
+        return replace(old, address=moves(old.address))
+
+    def tensors(some: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        return tuple(map(tensor, some))
+
+    begin = stage.coeff_address
+    return replace(
+        stage,
+        inputs=tensors(stage.inputs),
+        outputs=tensors(stage.outputs),
+        context_address=moves.new_context,
+        context_size=size,
+        coeff_address=BM1684.context_start,
+        coeff=coeff,
+        groups=tuple(replace(g, gdma=_moved_commands(g.gdma, moves)) for g in stage.groups),
+        weights=tuple(
+            Weight(w.name, moves(begin + w.offset) - BM1684.context_start, w.size)
+            for w in stage.weights
+        ),
+        subnets=tuple(
+            replace(s, inputs=tensors(s.inputs), outputs=tensors(s.outputs)) for s in stage.subnets
+        ),
+    )
+
+
+def _moved_commands(commands: bytes, moves: Callable[[int], int]) -> bytes:
+    """Transfers with the addresses of DDR changed."""
+    found: list[bytes] = []
+    for at in range(0, len(commands), COMMAND_BYTES):
+        command = commands[at : at + COMMAND_BYTES]
+        instruction = _decoded(command)
+        far = {(a.write, a.start) for a in accesses(instruction) if a.space is Space.DDR}
+        changed: dict[str, int] = {}
+        for side, writes in (("src", False), ("dst", True)):
+            address = start_of(instruction, side)
+            if (writes, address) in far:
+                changed |= start(side, moves(address))
+        if changed:
+            command = instruction.replace(**changed).pack()
+        found.append(command)
+    return b"".join(found)
