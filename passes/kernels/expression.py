@@ -15,6 +15,8 @@ from dialects.expression import BINARY, Expr, Operand
 from passes.kernels.builder import TileBuilder, float_bits
 from passes.kernels.float_functions import SCRATCH, UNARY_KERNELS, exp, series
 
+STEP_CYCLES = {"exp": 43, "div": 30, "rsqrt": 27}
+"""Of what takes more than 2."""
 X, Y = 0, -1
 """The buffers of the tensors themselves, which are only read."""
 
@@ -100,6 +102,15 @@ def buffers_alive(steps: Sequence[FunctionStep]) -> int:
         for i, step in enumerate(steps)
     )
     return max(alive, default=1)
+
+
+def cycles_a_step(steps: Sequence[FunctionStep]) -> int:
+    """Cycles, about, that a step of pixels takes."""
+    total = 0
+    for step in steps:
+        series = 4 * len(step.operands) if step.kind == "series" else 0
+        total += series + STEP_CYCLES.get(step.kind, 2)
+    return total
 
 
 def compute_steps(

@@ -5,14 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
+from math import gcd
 from typing import Any
 
 from numpy.typing import NDArray
 from xdsl.ir import Attribute, SSAValue
 
 from dialects.bm1684.chip import BM1684
-from dialects.bm1684.cycles.tiu import ceil_div
+from dialects.bm1684.cycles.gdma import PEAK_BYTES
+from dialects.bm1684.cycles.tiu import STEP_PIXELS, ceil_div
 from dialects.bm1684.layout import (
     DDR,
     Ref,
@@ -28,7 +29,7 @@ from dialects.bm1684.layout import (
     ui16,
 )
 from passes.kernels.builder import TileBuilder
-from passes.kernels.tiling import CannotLower
+from passes.kernels.tiling import CannotLower, ranges
 
 Array = NDArray[Any]
 _PACKS: dict[Attribute, int] = {si8: 4, ui8: 4, si16: 2, ui16: 2}
@@ -111,50 +112,20 @@ class Flat:
         self.b.store(self.source(buffer, chunk), value)
 
 
-class _Band(Flat):
-    """A part of a tensor that lies whole in local memory: some rows of lanes, or a run of words in
-    one. ``extent`` counts words, ``images`` those in them."""
+class _Box(Flat):
+    """Some channels of a tensor and of each some rows, in buffers of their own: where the tensor
+    stays in local memory they are parts of it, else they come and go one after the other."""
 
-    def __init__(self, whole: Flat, offset: int, extent: Shape, images: int, result: SSAValue):
+    def __init__(self, whole: Flat, begin: Sequence[int], extent: Sequence[int]):
         super().__init__(whole.b, whole.images)
-        self.offset = offset
-        self._extent, self._images, self._result = extent, images, result
+        self._begin, self._extent = begin, extent
 
     def shape(self, chunk: Chunk | None, pack: int) -> Shape:
-        return (self._images, *self._extent[1:]) if pack > 1 else self._extent
+        images, channels, height, width = self._extent
+        return (images if pack > 1 else 1, channels, height, width)
 
-    def of(self, whole: SSAValue) -> SSAValue:
-        """The part of a tensor."""
-        ref = Ref.of(whole)
-        shape = self.shape(None, ref.layout.pack)
-        part = ref.with_(shape=shape, layout=aligned(shape, 4, ref.layout.pack))
-        return self.b.view(whole, part, self.offset)
-
-    def result(self, chunk: Chunk | None, element: Attribute) -> SSAValue:
-        return self.of(self._result)
-
-
-def _bands(whole: Flat, result: SSAValue, most: int) -> Iterator[_Band]:
-    """Parts of a tensor of at most so many bytes of each lane, about even ones."""
-    tensor, words = Ref.of(result), Ref.of(result).as_words()
-    groups, channels, height, width = words.shape
-    image, plane = (4 * stride for stride in words.layout.strides[:2])
-    rows = lane_rows(channels)
-    if groups * image <= most:
-        yield _Band(whole, 0, words.shape, tensor.shape[0], result)
-        return
-    pixels, step = height * width, ceil_div(rows, ceil_div(rows * plane, most))
-    run = align(ceil_div(pixels, ceil_div(plane, most)), BM1684.alignment // 4)
-    for n, row in product(range(groups), range(0, rows, step)):
-        images = min(tensor.layout.pack, tensor.shape[0] - n * tensor.layout.pack)
-        begin = n * image + row * plane
-        extent = min(channels - row * BM1684.lanes, step * BM1684.lanes)
-        if plane <= most:
-            yield _Band(whole, begin, (1, extent, height, width), images, result)
-            continue
-        for first in range(0, pixels, run):
-            shape = (1, extent, 1, min(run, pixels - first))
-            yield _Band(whole, begin + 4 * first, shape, images, result)
+    def source(self, buffer: SSAValue, chunk: Chunk | None) -> SSAValue:
+        return self.b.words(self.b.window(buffer, self._begin, self._extent))
 
 
 def words_of(value: SSAValue) -> int:
@@ -197,20 +168,46 @@ def in_bands(
     sources: Sequence[SSAValue],
     dest: SSAValue,
     buffers: int,
+    cycles: float,
     emit: Callable[[Flat, Chunk | None, list[SSAValue]], SSAValue],
 ) -> None:
-    """As :func:`each_chunk`, for what computes its result in ``flat.result``. Where the tensors
-    are kept whole, other buffers hold a band of them only."""
+    """As :func:`each_chunk`. Where the tensors may be kept whole, band by band: other buffers hold
+    a band only, and a tensor that does not stay comes and goes while another band is computed.
+    ``cycles``: about those of a step."""
     tensor, own = Ref.of(dest), list(dict.fromkeys(sources))
-    if not _fits_whole(b, tensor, len(own) + 1):
+    whole = _fits_whole(b, tensor, len(own) + 1)
+    if not whole or _leaves_lanes(tensor, cycles, len(own) + 1):
         each_chunk(b, sources, dest, buffers, emit)
         return
     flat = Flat(b, tensor.shape[0], tensor)
-    loaded = {source: flat.load(source, None, Ref.of(source).element) for source in own}
-    result = flat.local(None, tensor.element)
-    scratch = buffers > len(own) + 1
-    for band in _bands(flat, result, BAND_BYTES if scratch else BM1684.lane_bytes):
-        made = emit(band, None, [band.of(loaded[source]) for source in sources])
-        if not b.is_at(made, result, band.offset):
-            b.arith("copy", b.words(band.of(result)), b.words(made))
-    flat.store(dest, None, result)
+    for box in _boxes(flat, tensor, BAND_BYTES):
+        loaded = {source: box.load(source, None, Ref.of(source).element) for source in own}
+        box.store(dest, None, emit(box, None, [loaded[source] for source in sources]))
+
+
+def _leaves_lanes(tensor: Ref, cycles: float, tensors: int) -> bool:
+    """Whether the lanes that few channels leave idle cost more than to bring the tensors and to
+    take them away, as chunks that fill all lanes require."""
+    channels = tensor.shape[1]
+    rows = lane_rows(channels) * BM1684.lanes / channels
+    words_a_cycle = STEP_PIXELS * BM1684.lanes / cycles
+    return (rows - 1) / words_a_cycle > 4 * tensors / PEAK_BYTES
+
+
+def _boxes(whole: Flat, tensor: Ref, most: int) -> Iterator[Flat]:
+    """Parts of a tensor of about ``most`` bytes of each lane, as far as they can be parts of it in
+    local memory: whole rows of lanes, or rows of the image in one of them that begin where the
+    engine takes a tensor. Of several words a pixel there are none."""
+    words = tensor.as_words()
+    groups, channels, height, width = words.shape
+    lanes, plane = lane_rows(channels), align(4 * height * width, BM1684.alignment)
+    if groups > 1 or lanes * plane <= most:
+        yield whole
+        return
+    rows, step = height, ceil_div(lanes, ceil_div(lanes * plane, most))
+    if plane > most:
+        parts = ceil_div(plane, most)
+        rows = align(ceil_div(height, parts), BM1684.alignment // gcd(4 * width, BM1684.alignment))
+    for c, cn in ranges(channels, step * BM1684.lanes):
+        for y, yn in ranges(height, rows):
+            yield _Box(whole, (0, c, y, 0), (tensor.shape[0], cn, yn, width))

@@ -20,7 +20,7 @@ from dialects.expression import X
 from dialects.quant import compute, types
 from dialects.quant.base import ints
 from passes.kernels.builder import TileBuilder, float_bits
-from passes.kernels.expression import buffers_alive, compute_steps, schedule
+from passes.kernels.expression import buffers_alive, compute_steps, cycles_a_step, schedule
 from passes.kernels.flat import Chunk, Flat, chunks, in_bands
 from passes.kernels.float_functions import TWO_23
 
@@ -70,9 +70,9 @@ def lower_eltwise(
 ) -> None:
     """Sum, product, maximum."""
     if types.is_float(op.y):
-        in_bands(b, sources, dest, len(sources) + 2 - _is_plain(op), _float_eltwise(op))
+        in_bands(b, sources, dest, len(sources) + 2 - _is_plain(op), 4, _float_eltwise(op))
     else:
-        in_bands(b, sources, dest, len(sources) + 3, _int_eltwise(op))
+        in_bands(b, sources, dest, len(sources) + 3, 12, _int_eltwise(op))
 
 
 def _is_plain(op: compute.EltwiseOp) -> bool:
@@ -139,7 +139,7 @@ def lower_requantize(
         dst = flat.result(chunk, element)
         return _multiply(b, flat, chunk, dst, xs[0], op.multiplier.value.data, op.shift.value.data)
 
-    in_bands(b, [source], dest, 4, emit)
+    in_bands(b, [source], dest, 4, 8, emit)
 
 
 def lower_shared_prelu(
@@ -168,7 +168,7 @@ def lower_shared_prelu(
             return b.arith(join, dst, scaled(b, op, other, xs[0]), dst)
         return b.arith("add", dst, positive_part(b, op, other, xs[0]), dst)
 
-    in_bands(b, [source], dest, 3, emit)
+    in_bands(b, [source], dest, 3, 6, emit)
 
 
 def chosen_of_both(op: compute.PReluOp) -> str | None:
@@ -290,7 +290,7 @@ def lower_cast(
         b.scalar("add", x, x, TWO_23)
         return b.arith("and", bits, bits, compute.MOST_INDEX)
 
-    in_bands(b, sources, dest, 2, to_float if types.is_index(op.x) else to_index)
+    in_bands(b, sources, dest, 2, 6, to_float if types.is_index(op.x) else to_index)
 
 
 # -- float functions -------------------------------------------------------------------------------
@@ -309,4 +309,5 @@ def lower_function(
     def emit(flat: Flat, chunk: Chunk | None, xs: list[SSAValue]) -> SSAValue:
         return compute_steps(b, steps, xs[0], into=flat.result(chunk, f32) if steps else None)
 
-    in_bands(b, [source], dest, max(buffers_alive(steps), FUNCTION_BUFFERS), emit)
+    buffers = max(buffers_alive(steps), FUNCTION_BUFFERS)
+    in_bands(b, [source], dest, buffers, cycles_a_step(steps), emit)

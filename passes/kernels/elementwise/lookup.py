@@ -11,7 +11,7 @@ from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import Ref, i32, si16
 from dialects.quant import compute, types
 from passes.kernels.builder import TileBuilder
-from passes.kernels.elementwise.piecewise import Chain, chain_for
+from passes.kernels.elementwise.piecewise import Chain, chain_for, table_cycles
 from passes.kernels.flat import Chunk, Flat, in_bands
 from passes.kernels.pointwise import narrow
 
@@ -47,7 +47,9 @@ def lower_lookup(
     images = min(types.shape_of(op.x)[0], BM1684.int8_images_per_word)
     chain = chain_for(op.table.array, Ref.of(source), Ref.of(dest), images)
     if chain is not None:
-        in_bands(b, [source], dest, 5, _emit_chain(chain, types.tensor_type(op.y).element_type))
+        element = types.tensor_type(op.y).element_type
+        cycles = chain.cycles(not Ref.of(dest).is_signed)
+        in_bands(b, [source], dest, 5, cycles, _emit_chain(chain, element))
         return
     table = op.table.array.astype(np.uint32)
 
@@ -66,4 +68,4 @@ def lower_lookup(
                 b.arith("or", result, result, found)
         return result
 
-    in_bands(b, [source], dest, 4, emit)
+    in_bands(b, [source], dest, 4, table_cycles(images), emit)
