@@ -304,15 +304,20 @@ def help_text(
     necessary = " ".join(f"-{f.name}={f.kind.word}" for f in flags if f.necessary)
     lines = [f"usage: {tool} {necessary} [-flag=value ...]", "", *textwrap.wrap(purpose, 96), ""]
     for flag in flags:
-        note = f"Default: {_default_text(flag)}."
-        if flag.necessary:
-            note = "Necessary." + (f" Not with an {flag.spared_by}." if flag.spared_by else "")
         lines.append(f"  -{flag.name}={flag.kind.word}")
-        lines += textwrap.wrap(f"{flag.help} {note}", 96, initial_indent=" " * 6,
+        lines += textwrap.wrap(note_of(flag), 96, initial_indent=" " * 6,
                                subsequent_indent=" " * 6)
     if plugins:
         lines += ["", *textwrap.wrap(f"Plug-ins: {', '.join(plugins)}.", 96)]
     return "\n".join(lines)
+
+
+def note_of(flag: Flag) -> str:
+    """A flag's help, and its default."""
+    note = f"Default: {_default_text(flag)}."
+    if flag.necessary:
+        note = "Necessary." + (f" Not with an {flag.spared_by}." if flag.spared_by else "")
+    return f"{flag.help} {note}"
 
 
 def _default_text(flag: Flag) -> str:
