@@ -79,19 +79,27 @@ def program_of(bmodel: Bmodel, name: str) -> Program:
 
 
 def _call(subnet: Subnet, groups: Iterator[CodedGroup]) -> Call:
-    inputs, outputs = (
-        tuple(
-            NetworkTensor(
-                t.name, t.shape, t.data_type.numpy.name, t.address, t.size, None,
-                t.store_mode == StoreMode.N4,
-            )
-            for t in some
-        )
-        for some in (subnet.inputs, subnet.outputs)
-    )  # fmt: skip
     if subnet.host is not None:
-        return image.HostCall(subnet.host.number, subnet.host.params, inputs, outputs)
-    return NpuCall(tuple(islice(groups, subnet.group_count)), inputs, outputs)
+        return host_call(subnet, subnet.host)
+    return NpuCall(tuple(islice(groups, subnet.group_count)), *_borders(subnet))
+
+
+def host_call(subnet: Subnet, host: HostCall) -> image.HostCall:
+    """The call of a subnet that is a layer on the host."""
+    return image.HostCall(host.number, host.params, *_borders(subnet))
+
+
+def _borders(subnet: Subnet) -> tuple[tuple[NetworkTensor, ...], tuple[NetworkTensor, ...]]:
+    return tuple(map(placed, subnet.inputs)), tuple(map(placed, subnet.outputs))
+
+
+def placed(tensor: Tensor) -> NetworkTensor:
+    """A tensor of a file as the NPU's memory has it."""
+    is_packed = tensor.store_mode == StoreMode.N4
+    kind = tensor.data_type.numpy.name
+    return NetworkTensor(
+        tensor.name, tensor.shape, kind, tensor.address, tensor.size, None, is_packed
+    )
 
 
 def check_written(written: Bmodel, module: ModuleOp, name: str) -> None:

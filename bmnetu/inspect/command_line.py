@@ -20,6 +20,7 @@ from bmnetu.version import VERSION
 TOOL = "bmnetu-model"
 SUBCOMMANDS = {
     "info": "nets, stages, shapes, scales, memory, commands, subnets",
+    "dis": "every command, record and host layer, as text or JSON",
 }
 """What each does, in a line. Its module in ``bmnetu.inspect.commands`` has its name."""
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from bmnetu.command_line.flags import COMMON_FLAGS, Flag
 from bmnetu.command_line.kinds import BOOLEAN, NAME, integer
@@ -39,8 +40,21 @@ class Request:
 
     def show(self, as_text: Callable[[], str], as_json: Callable[[], object]) -> None:
         """Prints what was found, in the form that is asked for."""
-        json_text = self.values.get("json")
-        self.terminal.say(json.dumps(as_json(), indent=1) if json_text else as_text())
+        if not self.values.get("json"):
+            self.terminal.say(as_text())
+            return
+        self.terminal.say(json.dumps(_finite(as_json()), indent=1, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN and no infinity: they become strings."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in cast(dict[str, Any], value).items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(each) for each in cast(list[Any], value)]
+    return value
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from bmnetu.bmodel import COMMAND_BYTES, Bmodel, CommandGroup, Stage, Subnet, Tensor
+from bmnetu.bmodel import COMMAND_BYTES, Bmodel, CommandGroup, HostCall, Stage, Tensor
 from bmnetu.inspect.chosen import Chosen, chosen_stages, read_file
 from bmnetu.inspect.subcommand import JSON, NET, STAGE, Request, Subcommand
 from dialects.names import quoted
@@ -89,25 +89,24 @@ def _subnets(stage: Stage) -> Iterator[Record]:
         own = tuple(islice(groups, subnet.group_count))
         yield {
             "runs_on": "NPU" if subnet.host is None else "host",
-            "layer": _host_layer(subnet),
+            "layer": None if subnet.host is None else host_record(subnet.host),
             "commands": _commands(own) if subnet.host is None else None,
             "inputs": [tensor_record(t) for t in subnet.inputs],
             "outputs": [tensor_record(t) for t in subnet.outputs],
         }
 
 
-def _host_layer(subnet: Subnet) -> Record | None:
-    if subnet.host is None:
-        return None
+def host_record(host: HostCall) -> Record:
+    """A layer on the host: its number, and its name and parameters where they are known."""
     from dialects.host.ops import BY_NUMBER  # which loads xDSL
 
-    op = BY_NUMBER.get(subnet.host.number)
+    op = BY_NUMBER.get(host.number)
     try:
-        values = None if op is None else op.LAYER.struct.unpack(subnet.host.params)
+        values = None if op is None else op.LAYER.struct.unpack(host.params)
     except ValueError:
         values = None
     name = None if op is None else op.name.removeprefix("host.")
-    return {"number": subnet.host.number, "name": name, "parameters": values}
+    return {"number": host.number, "name": name, "parameters": values}
 
 
 # -- text ------------------------------------------------------------------------------------------
