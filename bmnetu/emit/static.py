@@ -70,12 +70,16 @@ def program_of(bmodel: Bmodel, name: str) -> Program:
     """What the chip gets from a file with one net and one stage."""
     if len(bmodel.nets) != 1 or len(bmodel.nets[0].stages) != 1:
         raise InputFileError(f"{name}: only a bmodel of one net and one stage can be checked")
-    stage = bmodel.nets[0].stages[0]
+    return stage_program(bmodel.nets[0].stages[0])
+
+
+def stage_program(stage: Stage) -> Program:
+    """What the chip gets of a static stage."""
     end = stage.context_address + stage.context_size - BM1684.context_start
     whole = Subnet(stage.inputs, stage.outputs, len(stage.groups))
     groups = iter((g.tiu, g.gdma) for g in stage.groups)
     calls = tuple(_call(subnet, groups) for subnet in stage.subnets or (whole,))
-    return Program(calls, stage.coeff, end)
+    return Program(calls, stage.coeff, end, stage.coeff_address)
 
 
 def _call(subnet: Subnet, groups: Iterator[CodedGroup]) -> Call:
