@@ -10,14 +10,13 @@ from bmnetu.bmodel import Stage
 from bmnetu.command_line.flags import Flag
 from bmnetu.command_line.kinds import BOOLEAN
 from bmnetu.emit.static import host_call
-from bmnetu.errors import InputFileError
 from bmnetu.inspect.chosen import Chosen, chosen_stages, read_file
 from bmnetu.inspect.commands.info import host_record
 from bmnetu.inspect.places import Place, Places
+from bmnetu.inspect.records import stream_of
 from bmnetu.inspect.steps import Command, Step, in_order, steps_of
 from bmnetu.inspect.subcommand import JSON, NET, STAGE, Request, Subcommand
 from dialects.bm1684.isa import Engine
-from dialects.bm1684.record.stream import Stream, StreamError, unpack
 from dialects.bm1684.record.transfers import TransferKind
 from passes.image.disassembly import host_text
 from passes.image.record_text import record_lines
@@ -32,15 +31,6 @@ def run(request: Request) -> None:
         lambda: "\n".join(line for each in stages for line in _lines(each, for_diff)),
         lambda: [_record(each) for each in stages],
     )
-
-
-def stream_of(found: Chosen) -> Stream:
-    """The records of a dynamic stage. Raises InputFileError."""
-    stage = found.stage
-    try:
-        return unpack(stage.records, len(stage.inputs), len(stage.outputs))
-    except StreamError as error:
-        raise InputFileError(f"{found}: {error}") from None
 
 
 # -- text ------------------------------------------------------------------------------------------
