@@ -22,6 +22,7 @@ SUBCOMMANDS = {
     "info": "nets, stages, shapes, scales, memory, commands, subnets",
     "dis": "every command, record and host layer, as text or JSON",
     "run": "executes it on the model of the NPU",
+    "profile": "estimated cycles by layer and engine",
     "check": "ids, waits, races, addresses, hash and border, without running it",
 }
 """What each does, in a line. Its module in ``bmnetu.inspect.commands`` has its name."""

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from bmnetu.bmodel import COMMAND_BYTES, CommandGroup, Stage, Subnet
+from bmnetu.bmodel import COMMAND_BYTES, CommandGroup, HostCall, Stage, Subnet
 from dialects.bm1684.isa import Engine, Instruction, IsaError, unpack
+from dialects.host.ops import BY_NUMBER
 from passes.image.disassembly import by_waits
 
 
@@ -48,6 +49,12 @@ def steps_of(stage: Stage) -> Iterator[Step]:
         own = tuple(islice(groups, subnet.group_count))
         yield Step(subnet, first, own)
         first += len(own)
+
+
+def host_name(host: HostCall) -> str:
+    """The name of a layer on the host, or its number where it is not known."""
+    op = BY_NUMBER.get(host.number)
+    return f"number {host.number}" if op is None else op.name.removeprefix("host.")
 
 
 def decoded(group: CommandGroup) -> dict[Engine, list[Command]]:

@@ -10,10 +10,16 @@ import pytest
 
 from bmnetu.bmodel import Bmodel, read
 from bmnetu.inspect.command_line import SUBCOMMANDS
+from dialects.bm1684 import isa
+from dialects.bm1684.cycles import schedule
+from dialects.bm1684.isa import Instruction
 from passes.verification.inputs import random_inputs
+from tests.bench.commands import instructions
 from tests.inspect.files import KINDS, Capture, as_json, file, run
+from tests.vendor.estimator import ESTIMATES, Estimator
 from tests.vendor.networks import models
 from tests.vendor.runtime import Array, run_bmodel
+from tests.vendor.test_cycles import VENDOR_TOTALS
 
 VENDOR = sorted(models().joinpath("vendor_bmodels").rglob("*.bmodel"))
 STATIC = [path for path in VENDOR if path.parent.name != "dynamic"]
@@ -86,3 +92,32 @@ def test_our_files_run_as_on_the_runtime(kind: str, capsys: Capture, tmp_path: P
 def test_the_vendors_files_have_no_fault(path: Path, capsys: Capture) -> None:
     found = as_json(capsys, "check", path)
     assert (found["ok"], found["findings"]) == (True, [])
+
+
+@pytest.fixture(scope="module")
+def estimator() -> Estimator:
+    return Estimator()
+
+
+def estimated(path: Path, estimator: Estimator, traced: bool) -> int:
+    """Cycles of the whole by the vendor's estimators, with the estimator of plain moves for matrix
+    moves where ``traced``, as the vendor's compiler has it."""
+
+    def price(command: Instruction) -> int:
+        if traced and command.kind is isa.MATRIX:
+            return estimator.call(*ESTIMATES[isa.MOVE](command))
+        return estimator.cycles(command)
+
+    return schedule(instructions(contents(path)), price).total
+
+
+@pytest.mark.parametrize(
+    "path", [*STATIC, *(file(kind) for kind in OURS if "dynamic" not in kind)], ids=str
+)
+def test_cycles_are_the_estimators(path: Path, capsys: Capture, estimator: Estimator) -> None:
+    (found,) = as_json(capsys, "profile", path)
+    assert found["unknown"] == {}
+    assert found["total"]["cycles"] == estimated(path, estimator, traced=False)
+    assert found["traced_cycles"] == estimated(path, estimator, traced=True)
+    if path in STATIC:
+        assert found["traced_cycles"] == VENDOR_TOTALS[path.stem.removesuffix("_O2")]
