@@ -18,6 +18,7 @@ from bmnetu.bmodel import (
     Tensor,
 )
 from bmnetu.emit.border import border_differences, border_tensor, network_name
+from bmnetu.emit.notes import static_notes
 from bmnetu.errors import BmnetuError, InputFileError
 from dialects.bm1684.chip import BM1684
 from dialects.host.ops import BY_NUMBER, HostOp
@@ -50,6 +51,7 @@ def bmodel_of(module: ModuleOp) -> Bmodel:
         coeff=program.coeff,
         groups=tuple(CommandGroup(tiu, gdma) for tiu, gdma in program.groups),
         subnets=() if _is_one_function(program) else tuple(map(_subnet, program.calls)),
+        notes=static_notes(module).pack(),
     )
     return Bmodel((Net(network_name(module), (stage,)),))
 

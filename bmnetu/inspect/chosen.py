@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
-from bmnetu.bmodel import Bmodel, Stage, read
+from bmnetu.bmodel import Bmodel, Notes, Stage, read
 from bmnetu.errors import UsageError
 from bmnetu.files.reading import read_bytes
 from bmnetu.inspect.subcommand import Request
@@ -20,6 +21,16 @@ class Chosen:
     net: str
     number: int
     stage: Stage
+
+    @cached_property
+    def notes(self) -> Notes:
+        """What our compiler says of it; nothing in a file of others."""
+        return Notes.parse(self.stage.notes) or Notes(version="")
+
+    def layer(self, group: int, engine: str, number: int) -> str:
+        """The name of the layer that a command or record belongs to, "" where that is not said."""
+        found = self.notes.layer(group, engine, number)
+        return "" if found is None else found[0]
 
     def __str__(self) -> str:
         return f"net {quoted(self.net)}, stage {self.number}"

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bmnetu.bmodel import Stage
+from bmnetu.bmodel import NamedTensor
+from bmnetu.bmodel.notes import RECORD
 from bmnetu.emit.static import placed, stage_program
 from bmnetu.errors import FaultError, UnsupportedError
 from bmnetu.inspect.chosen import Chosen
 from bmnetu.inspect.records import stream_of
 from dialects.bm1684.chip import BM1684
+from dialects.bm1684.isa import Engine
 from dialects.bm1684.model import ModelError, Npu
+from dialects.bm1684.npu import DTYPES, Observation
 from dialects.bm1684.record.local import LocalGroup
 from dialects.bm1684.record.machine import MachineError
 from dialects.host.base import defined_part
+from dialects.names import quoted
+from passes.image.groups import Site
 from passes.verification.firmware import execute_records
 from passes.verification.host import HostError
 from passes.verification.npu import execute, read_tensor
@@ -49,13 +55,14 @@ def run_stage(found: Chosen, inputs: Mapping[str, Array], dump: Sequence[str] = 
         raise UnsupportedError(f"{found}: its memory reaches {memory} bytes far, the model of the"
                                f" NPU has {MOST_DDR}")  # fmt: skip
     if stage.is_dynamic:
-        return Outcome(_run_records(found, list(inputs.values()), memory))
+        return _run_records(found, list(inputs.values()), memory, dump)
     return _run_commands(found, inputs, dump)
 
 
-def inner_names(stage: Stage) -> list[str]:
-    """The tensors between subnets, which the file names."""
-    return list(dict.fromkeys(t.name for subnet in stage.subnets for t in subnet.outputs))
+def inner_names(found: Chosen) -> list[str]:
+    """The tensors that the file names: those between subnets, and those of our compiler's notes."""
+    between = [t.name for subnet in found.stage.subnets for t in subnet.outputs]
+    return list(dict.fromkeys([*between, *(t.name for t in found.notes.tensors)]))
 
 
 def _run_commands(found: Chosen, inputs: Mapping[str, Array], dump: Sequence[str]) -> Outcome:
@@ -75,9 +82,19 @@ def _run_commands(found: Chosen, inputs: Mapping[str, Array], dump: Sequence[str
             if tensor.name in dump:
                 outcome.inner[tensor.name] = read_tensor(npu, tensor.observation())
 
+    watched: dict[Site, list[NamedTensor]] = {}
+    for tensor in found.notes.tensors:
+        if tensor.name in dump and tensor.engine in list(Engine):
+            site = (tensor.group, Engine(tensor.engine), tensor.number)
+            watched.setdefault(site, []).append(tensor)
+
+    def after(site: Site, npu: Npu) -> None:
+        for at in watched.get(site, ()):
+            outcome.inner[at.name] = read_tensor(npu, _observed(at))
+
     tensors = {placed(t): inputs[t.name] for t in found.stage.inputs}
     try:
-        npu = execute(program, tensors, None, None, on_host, on_npu)
+        npu = execute(program, tensors, None, after, on_host, on_npu)
         for tensor in map(placed, found.stage.outputs):
             value = made.get(tensor.name)
             outcome.outputs[tensor.name] = (
@@ -90,7 +107,19 @@ def _run_commands(found: Chosen, inputs: Mapping[str, Array], dump: Sequence[str
     return outcome
 
 
-def _run_records(found: Chosen, inputs: list[Array], size: int) -> dict[str, Array]:
+def _observed(tensor: NamedTensor) -> Observation:
+    """A tensor of the notes, which may hold anything. Raises ModelError."""
+    if tensor.dtype not in DTYPES:
+        raise ModelError(f"the notes say that {quoted(tensor.name)} holds {quoted(tensor.dtype)}")
+    packed = tensor.packed and tensor.dtype != "float32"
+    if prod(tensor.shape) > MOST_DDR:
+        raise ModelError(f"the notes say that {quoted(tensor.name)} is larger than the memory")
+    return Observation(tensor.name, tensor.address, tensor.shape, tensor.dtype, packed)
+
+
+def _run_records(
+    found: Chosen, inputs: list[Array], size: int, dump: Sequence[str]
+) -> Outcome:
     stage, stream = found.stage, stream_of(found)
     for index, group in enumerate(stream.groups):
         if isinstance(group, LocalGroup):
@@ -98,17 +127,27 @@ def _run_records(found: Chosen, inputs: list[Array], size: int) -> dict[str, Arr
                 f"{found}, record {index}: layers in local memory, as the vendor's compiler makes"
                 " them, which the model of the firmware does not run; bmnetu-model dis prints them"
             )
+    named = {t.number: t for t in found.notes.tensors if t.engine == RECORD and t.name in dump}
+    outcome = Outcome({})
+
+    def observe(index: int, results: list[Array]) -> None:
+        at = named.get(index + 1)
+        if at is not None and at.dtype in DTYPES and results:
+            value = results[0]
+            same = value.itemsize == np.dtype(at.dtype).itemsize
+            outcome.inner[at.name] = value.view(at.dtype) if same else value
+
     memory = np.zeros(size, np.uint8)
     first = stage.coeff_address - BM1684.context_start
     memory[first : first + len(stage.coeff)] = np.frombuffer(stage.coeff, np.uint8)
     try:
-        results = execute_records(stream, memory, inputs)
+        results = execute_records(stream, memory, inputs, observe)
     except MachineError as error:
         raise FaultError(f"{found}, record {error.index}: {error.message}") from None
-    outputs: dict[str, Array] = {}
+    outputs = outcome.outputs
     for id, tensor in zip(stream.outputs, stage.outputs, strict=True):
         kind = tensor.data_type.numpy
         if id not in results or results[id].dtype.itemsize != kind.itemsize:
             raise FaultError(f"{found}: no record makes the output {tensor.name!r} as {kind}")
         outputs[tensor.name] = results[id].view(kind)
-    return outputs
+    return outcome

@@ -9,6 +9,7 @@ from typing import Any
 from xdsl.utils.exceptions import VerifyException
 
 from bmnetu.bmodel import Stage, Tensor
+from bmnetu.bmodel.notes import RECORD
 from bmnetu.inspect.chosen import Chosen
 from bmnetu.inspect.steps import Step, steps_of
 from dialects.bm1684.isa import Engine
@@ -27,7 +28,8 @@ KINDS: dict[type[ModelError], str] = {DeadlockError: "wait", RaceError: "race"}
 class Fault:
     """One finding. ``kind``: "command" (its fields, its id or its addresses), "wait", "race",
     "border", "host" or "record". ``at`` is the number of the command in its group, of the subnet
-    of a host layer, or of the record; the group counts over the stage."""
+    of a host layer, or of the record; the group counts over the stage. ``layer`` where the file
+    says which one it is."""
 
     net: str
     stage: int
@@ -36,6 +38,7 @@ class Fault:
     group: int | None = None
     engine: Engine | None = None
     at: int | None = None
+    layer: str = ""
 
     def __str__(self) -> str:
         place = f"net {quoted(self.net)}, stage {self.stage}"
@@ -43,6 +46,7 @@ class Fault:
             place += f", group {self.group}, {self.engine} command {self.at}"
         elif self.at is not None:
             place += f", {'record' if self.kind == 'record' else 'subnet'} {self.at}"
+        place += f" of layer {quoted(self.layer)}" if self.layer else ""
         return f"{place}: {self.sentence}"
 
     def record(self) -> dict[str, Any]:
@@ -55,7 +59,8 @@ def stage_faults(found: Chosen) -> Iterator[Fault]:
     stage = found.stage
     if stage.is_dynamic:
         for at, sentence in _record_faults(stage):
-            yield Fault(found.net, found.number, "record", sentence, at=at)
+            layer = "" if at is None else found.layer(0, RECORD, at + 1)
+            yield Fault(found.net, found.number, "record", sentence, at=at, layer=layer)
         return
     memory = _memory(stage)
     for number, step in enumerate(steps_of(stage)):
@@ -70,7 +75,8 @@ def stage_faults(found: Chosen) -> Iterator[Fault]:
             clean = False
             group = None if error.group is None else step.first + error.group
             what = (KINDS.get(type(error), "command"), error.sentence)
-            yield Fault(found.net, found.number, *what, group, error.engine, error.id)
+            layer = found.layer(group or 0, error.engine or "", error.id or 0)
+            yield Fault(found.net, found.number, *what, group, error.engine, error.id, layer)
         for tensor in step.subnet.outputs if clean else ():
             if not _is_written(tensor, touched):
                 sentence = f"no command writes {quoted(tensor.name)} at {tensor.address:#x}"

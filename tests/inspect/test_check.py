@@ -139,7 +139,9 @@ def test_a_planted_fault_is_named(what: str, capsys: Capture, tmp_path: Path) ->
     code, out, err = run(capsys, "check", path)
     assert code == 5
     place = 'net "small", stage 0, ' + ("" if kind == "border" else "group 0, ")
-    assert any(re.fullmatch(re.escape(place) + sentence, line) for line in out.splitlines()), out
+    named = re.sub(r'( command \d+) of layer "\w+":', r"\1:", out)
+    assert (named == out) == (kind == "border")
+    assert any(re.fullmatch(re.escape(place) + sentence, line) for line in named.splitlines()), out
     assert err.startswith(f"bmnetu-model: error: {path}: ")
     assert f"{kind} " in err
     code, out, _ = run(capsys, "check", path, "--json")
@@ -156,7 +158,7 @@ def test_bytes_that_are_no_command(capsys: Capture, tmp_path: Path) -> None:
     code, out, _ = run(capsys, "check", path)
     assert code == 5
     (line,) = out.splitlines()
-    assert "group 0, tiu command 2: no tiu instruction has " in line
+    assert 'group 0, tiu command 2 of layer "conv": no tiu instruction has ' in line
 
 
 @pytest.mark.parametrize(
@@ -195,7 +197,7 @@ def test_records(capsys: Capture, tmp_path: Path) -> None:
         path = changed(path_of(found), tmp_path, records=records)
         code, out, _ = run(capsys, "check", path)
         assert code == 5
-        assert ", stage 0, record 0: " in out
+        assert ', stage 0, record 0 of layer "conv": ' in out
         assert sentence in out
 
 

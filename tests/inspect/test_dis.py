@@ -98,9 +98,11 @@ def test_the_text_has_a_line_for_each(kind: str, capsys: Capture) -> None:
             found = stream.unpack(stage.records, len(stage.inputs), len(stage.outputs))
             expected += record_lines(found)
     if expected:
-        assert shown == expected
+        assert [line.split(" ; layer ")[0] for line in shown] == expected
+        assert all(' ; layer "' in line for line in shown[1:])
         return
-    form = r"\d+ (tiu |gdma) +\d+ < +\d+ \w+( \w+=\S+)*( ;( (src|dst): \w+ \".*\"(\+0x\w+)?)+)?"
+    form = (r"\d+ (tiu |gdma) +\d+ < +\d+ \w+( \w+=\S+)* ; layer \"\w+\""
+            r"( (src|dst): \w+ \".*\"(\+0x\w+)?)*")  # fmt: skip
     assert len([line for line in shown if re.fullmatch(form, line)]) == commands
     assert len(shown) == commands + (kind == "host")
 
@@ -109,9 +111,9 @@ def test_addresses_are_offsets_with_names(capsys: Capture, tmp_path: Path) -> No
     stage = stage_of(result("FP32"))
     path = changed(path_of(result("FP32")), tmp_path, weights=(Weight("all", 0, len(stage.coeff)),))
     text = "\n".join(lines(capsys, path))
-    assert re.search(r' src=neurons\+0x0 ; src: input "data"$', text, re.M)
-    assert re.search(r' src=weights\+0x\w+ ; src: weight "all"(\+0x\w+)?$', text, re.M)
-    assert re.search(r' dst=neurons\+0x\w+ ; dst: output "prob"$', text, re.M)
+    assert re.search(r' src=neurons\+0x0 ; layer "conv" src: input "data"$', text, re.M)
+    assert re.search(r' src=weights\+0x\w+ ; layer "\w+" src: weight "all"(\+0x\w+)?$', text, re.M)
+    assert re.search(r' dst=neurons\+0x\w+ ; layer "prob" dst: output "prob"$', text, re.M)
     assert "0x5100000" not in text
 
 
@@ -140,6 +142,8 @@ def test_one_command_more_is_one_line_more(capsys: Capture, tmp_path: Path) -> N
            for at in range(0, len(group.tiu), COMMAND_BYTES)]  # fmt: skip
     tiu = [found.with_ids(found.id, found.wait + (found.wait > 0)) for found in tiu]
     made = CommandGroup(*(b"".join(c.pack() for c in some) for some in (tiu, commands)))
+    (tmp_path / "old").mkdir()
+    path = changed(path, tmp_path / "old", notes=b"")
     longer = changed(path, tmp_path, groups=(made,))
     before, after = (lines(capsys, each, "--diff") for each in (path, longer))
     different = [line for line in difflib.ndiff(before, after) if line[0] in "+-"]

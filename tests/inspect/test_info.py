@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import bmnetu
 from bmnetu.bmodel import Stage, Tensor, read
 from bmnetu.version import VERSION
-from tests.inspect.files import KINDS, Capture, as_json, file, run
+from tests.broken import FILES, PIPELINE
+from tests.inspect.files import KINDS, Capture, as_json, file, path_of, result, run
 
 
 def check_tensor(found: dict[str, object], tensor: Tensor) -> None:
@@ -50,6 +53,40 @@ def check_stage(record: Any, stage: Stage) -> None:
     assert record["commands"]["bytes"] == 128 * sum(map(sum, commands))
     assert (record["records"] or {"bytes": 0})["bytes"] == len(stage.records)
     assert len(record["subnets"]) == len(stage.subnets)
+
+
+@pytest.mark.parametrize("precision", FILES)
+def test_where_a_file_comes_from(precision: str, capsys: Capture) -> None:
+    model, weight = (PIPELINE / FILES[precision][0], PIPELINE / "Inputs" / FILES[precision][1])
+    for path, options in (
+        (path_of(result(precision)), {"opt": 1, "prec": precision}),
+        (path_of(result(precision, dyn=True)), {"opt": 1, "prec": precision, "dyn": True}),
+    ):
+        notes = as_json(capsys, "info", path)["nets"][0]["stages"][0]["notes"]
+        assert notes["compiler"] == f"bmnetu-{VERSION}"
+        assert notes["options"] == options
+        hashes = {"model": model, "weight": weight}
+        assert notes["sha256"] == {
+            name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in hashes.items()
+        }
+        assert {"name": "fc", "line": 30 + (precision == "INT8")} in notes["layers"]
+        assert "prob" in notes["tensors"]
+    _, out, _ = run(capsys, "info", path)
+    assert f"    compiled  by bmnetu-{VERSION}, opt=1 prec={precision} dyn=true\n" in out
+
+
+def test_equal_input_gives_equal_bytes_in_any_folder(tmp_path: Path) -> None:
+    found: list[bytes] = []
+    for name in ("a", "b"):
+        folder = tmp_path / name
+        folder.mkdir()
+        model, weight = folder / f"{name}.prototxt", folder / f"{name}.umodel"
+        shutil.copy(PIPELINE / FILES["INT8"][0], model)
+        shutil.copy(PIPELINE / "Inputs" / FILES["INT8"][1], weight)
+        bmnetu.compile(model, weight, folder / "out", opt=2, cmp=name == "a", seed=len(found))
+        found.append((folder / "out" / "compilation.bmodel").read_bytes())
+    assert found[0] == found[1]
+    assert str(tmp_path).encode() not in found[0]
 
 
 def test_host_layers_have_names_and_parameters(capsys: Capture) -> None:

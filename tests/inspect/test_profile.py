@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from tests.inspect.files import (
     Capture,
     as_json,
     changed,
+    contents,
     file,
     path_of,
     result,
@@ -55,8 +57,25 @@ def test_the_whole_is_that_of_the_compilation(precision: str, opt: int, capsys: 
     own = profile(compiled.module).record()
     for name in ("net", "mhz", "milliseconds", "unknown", "slow_ddr_cycles", "one_bank"):
         assert found[name] == own[name]
-    (total, expected) = (record["total"] for record in (found, own))
-    assert total == expected
+    assert found["total"] == own["total"]
+    for row, expected in zip(found["layers"], own["layers"], strict=True):
+        line = expected["where"].rpartition(":")[2]
+        assert row == expected | {"where": f":{line}"}
+
+
+def test_without_notes_a_row_is_a_kind_of_command(capsys: Capture, tmp_path: Path) -> None:
+    stage = stage_of(result("FP32"))
+    path = changed(path_of(result("FP32")), tmp_path, notes=b"")
+    (found,) = as_json(capsys, "profile", path)
+    kinds = Counter(c.kind.mnemonic for group in instructions(contents(result("FP32")))
+                    for c in group)  # fmt: skip
+    assert {row["layer"] for row in found["layers"]} == set(kinds)
+    assert sum(row["cycles"] for row in found["layers"]) == found["total"]["cycles"]
+    path = changed(path_of(result("FP32")), tmp_path, notes=b"", groups=stage.groups * 2)
+    (found,) = as_json(capsys, "profile", path)
+    assert {row["layer"] for row in found["layers"]} == {
+        f"group {number}, {kind}" for number in (0, 1) for kind in kinds
+    }
 
 
 def test_text_and_csv(capsys: Capture) -> None:

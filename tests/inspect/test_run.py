@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import bmnetu
-from bmnetu.bmodel import COEFF_ADDRESS, Bmodel, Net, Stage, write
+from bmnetu.bmodel import COEFF_ADDRESS, Bmodel, Net, Notes, Stage, write
 from bmnetu.inspect import execution
 from bmnetu.report.result import CompileResult
 from dialects.bm1684 import isa
@@ -151,9 +151,59 @@ def test_tensors_between_subnets_can_be_dumped(capsys: Capture, tmp_path: Path) 
         shapes = {t.name: t.shape for t in stage_of(found).subnets[0].outputs}
         assert {name: made[name].shape for name in shapes} == shapes
         assert np.ptp(made["loc"]) > 0
-    code, _, err = run(capsys, "run", path_of(found), "--dump=conv1")
+    code, _, err = run(capsys, "run", path_of(found), "--dump=conv77")
     assert code == 2
-    assert '--dump=conv1: the file does not say where this tensor is; it says it of "data", ' in err
+    assert '--dump=conv77: the file does not say where this tensor is; it says it of "data"' in err
+
+
+def dumped(found: CompileResult, names: str, capsys: Capture, folder: Path) -> dict[str, Array]:
+    inputs, _ = given(found)
+    np.savez(folder / "in.npz", allow_pickle=False, **inputs)
+    words = (f"--input={folder / 'in.npz'}", f"--out={folder / 'out.npz'}", f"--dump={names}")
+    code, _, err = run(capsys, "run", path_of(found), *words)
+    assert (code, err) == (0, "")
+    with np.load(folder / "out.npz") as made:
+        return {name: made[name] for name in names.split(",")}
+
+
+@pytest.mark.parametrize("precision", ["FP32", "INT8"])
+def test_inner_tensors_are_the_same_on_all_ways(
+    precision: str, capsys: Capture, tmp_path: Path
+) -> None:
+    """What commands leave in DDR at opt 0 and 1, and what records make."""
+    names = "pool,fc"
+    ways = [result(precision, 0), result(precision, 1), result(precision, dyn=True)]
+    first, *others = (dumped(found, names, capsys, tmp_path) for found in ways)
+    for found in others:
+        for name, array in first.items():
+            assert array.min() < array.max()
+            assert found[name].dtype == array.dtype
+            error = 1e-5 if precision == "FP32" else 0
+            np.testing.assert_allclose(found[name], array, rtol=error, atol=error)
+
+
+def test_what_others_leave_in_the_notes_is_no_matter(capsys: Capture, tmp_path: Path) -> None:
+    stage = stage_of(result("FP32"))
+    notes = Notes.parse(stage.notes)
+    assert notes is not None
+    (tensor, *_) = notes.tensors
+    for data in (b"[1]", b"{", b"\xff", b'{"bmnetu": 1}', stage.notes.replace(b"conv", b"\xff")):
+        path = changed(path_of(result("FP32")), tmp_path, notes=data)
+        assert run(capsys, "info", path)[0] == 0
+        assert run(capsys, "dis", path)[0] == 0
+        code, _, err = run(capsys, "run", path, f"--dump={tensor.name}")
+        assert code == 2
+        assert "the file does not say where" in err
+    for wrong, sentence in (
+        (replace(tensor, address=5), "DDR addresses 0x5..0x"),
+        (replace(tensor, shape=(1 << 40, 1 << 40)), "is larger than the memory"),
+        (replace(tensor, dtype="object"), 'holds "object"'),
+    ):
+        data = replace(notes, tensors=(wrong,)).pack()
+        path = changed(path_of(result("FP32")), tmp_path, notes=data)
+        code, _, err = run(capsys, "run", path, f"--dump={tensor.name}")
+        assert code == 5
+        assert sentence in err
 
 
 NET = """

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, cast
 
-from bmnetu.bmodel import Stage
+from bmnetu.bmodel.notes import RECORD
 from bmnetu.command_line.flags import Flag
 from bmnetu.command_line.kinds import BOOLEAN
 from bmnetu.emit.static import host_call
@@ -17,7 +17,9 @@ from bmnetu.inspect.records import stream_of
 from bmnetu.inspect.steps import Command, Step, in_order, steps_of
 from bmnetu.inspect.subcommand import JSON, NET, STAGE, Request, Subcommand
 from dialects.bm1684.isa import Engine
+from dialects.bm1684.record.local import LocalGroup
 from dialects.bm1684.record.transfers import TransferKind
+from dialects.names import quoted
 from passes.image.disassembly import host_text
 from passes.image.record_text import record_lines
 
@@ -40,7 +42,7 @@ def _lines(found: Chosen, for_diff: bool) -> Iterator[str]:
     stage = found.stage
     yield f"; {found}, {'dynamic' if stage.is_dynamic else 'static'}"
     if stage.is_dynamic:
-        yield from record_lines(stream_of(found))
+        yield from _record_lines(found)
         return
     places = Places(stage)
     for number, step in enumerate(steps_of(stage)):
@@ -56,11 +58,22 @@ def _lines(found: Chosen, for_diff: bool) -> Iterator[str]:
                 head = f"{group} {command.engine:4} {command.number:5} <{command.wait:5}"
                 if for_diff:
                     head = f"{command.engine:4} {f'<-{back}' if command.wait else '':5}"
-                yield f"{head} {_command(command, places)}"
+                layer = found.layer(group, command.engine, command.number)
+                yield f"{head} {_command(command, places, layer)}"
 
 
-def _command(command: Command, places: Places) -> str:
-    """The fields, addresses in DDR as offsets in their area; then the names of what lies there."""
+def _record_lines(found: Chosen) -> Iterator[str]:
+    """The records; with the layer where there is a line a record."""
+    stream = stream_of(found)
+    has_groups = any(isinstance(group, LocalGroup) for group in stream.groups)
+    for number, line in enumerate(record_lines(stream)):
+        layer = "" if has_groups else found.layer(0, RECORD, number) if number else ""
+        yield line + (f" ; layer {quoted(layer)}" if layer else "")
+
+
+def _command(command: Command, places: Places, layer: str) -> str:
+    """The fields, addresses in DDR as offsets in their area; then the layer, and the names of what
+    lies at these addresses."""
     found = command.instruction
     if found is None:
         return f"? {command.data.hex()} ; {command.fault}"
@@ -69,7 +82,8 @@ def _command(command: Command, places: Places) -> str:
     words = [w for w in words if not w.startswith(tuple(f"{side}_start_addr" for side in sides))]
     text = " ".join([*words, *(f"{side}={place}" for side, place in sides.items())])
     own_id = f" id={found.id}" if found.id != command.number else ""
-    names = "".join(f" {side}: {place.name}" for side, place in sides.items() if place.name)
+    names = f" layer {quoted(layer)}" if layer else ""
+    names += "".join(f" {side}: {place.name}" for side, place in sides.items() if place.name)
     return f"{text}{own_id}" + (f" ;{names}" if names else "")
 
 
@@ -80,16 +94,18 @@ def _record(found: Chosen) -> dict[str, Any]:
     stage = found.stage
     head = {"net": found.net, "stage": found.number, "dynamic": stage.is_dynamic}
     if stage.is_dynamic:
-        return head | {"records": _plain(stream_of(found))}
-    return head | {"subnets": [_subnet(step, stage) for step in steps_of(stage)]}
+        layers = [found.layer(0, RECORD, i + 1) for i in range(len(stream_of(found).groups))]
+        return head | {"records": _plain(stream_of(found)), "layers": layers}
+    return head | {"subnets": [_subnet(step, found) for step in steps_of(stage)]}
 
 
-def _subnet(step: Step, stage: Stage) -> dict[str, Any]:
+def _subnet(step: Step, found: Chosen) -> dict[str, Any]:
     if step.subnet.host is not None:
         return {"runs_on": "host", "layer": host_record(step.subnet.host)}
-    places = Places(stage)
+    places = Places(found.stage)
     commands = [
-        {"group": group} | _command_record(command, places)
+        {"group": group, "layer": found.layer(group, command.engine, command.number) or None}
+        | _command_record(command, places)
         for group, data in enumerate(step.groups, step.first)
         for command in in_order(data)
     ]

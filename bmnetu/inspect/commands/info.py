@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from bmnetu.bmodel import COMMAND_BYTES, Bmodel, CommandGroup, HostCall, Stage, Tensor
+from bmnetu.bmodel import COMMAND_BYTES, Bmodel, CommandGroup, HostCall, Notes, Stage, Tensor
 from bmnetu.inspect.chosen import Chosen, chosen_stages, read_file
 from bmnetu.inspect.subcommand import JSON, NET, STAGE, Request, Subcommand
-from dialects.names import quoted
+from dialects.names import quoted, shown
 
 Record = dict[str, Any]
 
@@ -25,7 +26,8 @@ def run(request: Request) -> None:
 def _record(request: Request, bmodel: Bmodel, stages: list[Chosen]) -> Record:
     nets: dict[str, list[Record]] = {}
     for each in stages:
-        nets.setdefault(each.net, []).append({"number": each.number} | stage_record(each.stage))
+        record = {"number": each.number} | stage_record(each.stage) | {"notes": _notes(each.notes)}
+        nets.setdefault(each.net, []).append(record)
     return {
         "file": str(request.file),
         "bytes": request.file.stat().st_size,
@@ -33,6 +35,19 @@ def _record(request: Request, bmodel: Bmodel, stages: list[Chosen]) -> Record:
         "version": bmodel.version,
         "time": bmodel.time.strip(),
         "nets": [{"name": name, "stages": found} for name, found in nets.items()],
+    }
+
+
+def _notes(notes: Notes) -> Record | None:
+    """Where a stage comes from, and its layers, as our compiler says it."""
+    if not notes.version:
+        return None
+    return {
+        "compiler": f"bmnetu-{notes.version}",
+        "options": notes.options,
+        "sha256": notes.sha256,
+        "layers": [{"name": name, "line": line} for name, line in notes.layers],
+        "tensors": list(dict.fromkeys(t.name for t in notes.tensors)),
     }
 
 
@@ -135,10 +150,20 @@ def _stage_text(stage: Record) -> Iterator[str]:
         yield f"  records   {stage['records']['bytes']} bytes"
     else:
         yield f"  commands  {_commands_text(stage['commands'])}"
+    if stage["notes"]:
+        yield from (f"  {line}" for line in _notes_text(stage["notes"]))
     for number, subnet in enumerate(stage["subnets"]):
         names = [", ".join(quoted(t["name"]) for t in subnet[side])
                  for side in ("inputs", "outputs")]  # fmt: skip
         yield f"  subnet {number} on the {_work(subnet)}: {names[0]} -> {names[1]}"
+
+
+def _notes_text(notes: Record) -> Iterator[str]:
+    options = " ".join(f"{name}={json.dumps(value)}" for name, value in notes["options"].items())
+    yield f"compiled  by {notes['compiler']}, {options.replace(chr(34), '')}"
+    yield from (f"{name:8}  SHA-256 {value}" for name, value in notes["sha256"].items())
+    yield f"layers    {len(notes['layers'])}, from {shown(notes['layers'][0]['name'])}" \
+          f" to {shown(notes['layers'][-1]['name'])}" if notes["layers"] else "layers    not named"
 
 
 def _work(subnet: Record) -> str:

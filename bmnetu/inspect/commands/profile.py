@@ -49,13 +49,21 @@ def stage_profile(found: Chosen) -> Profile:
             hosts.append(host_name(step.subnet.host))
         for number, commands in _groups(found, step):
             groups.append(commands)
-            several = f"group {number}, " if len(stage.groups) > 1 else ""
-            rows += [(several + command.kind.mnemonic, "") for command in commands]
+            rows += [_row(found, number, command) for command in commands]
     weights = range(stage.coeff_address, stage.coeff_address + len(stage.coeff))
     try:
         return profile_of(found.net, groups, rows, weights, tuple(hosts))
     except ScheduleError as error:
         raise FaultError(f"{found}: {error}; bmnetu-model check says more") from None
+
+
+def _row(found: Chosen, group: int, command: Instruction) -> Row:
+    """The layer of a command, and its line; else the kind of command in its group."""
+    layer = found.notes.layer(group, command.engine, command.id)
+    if layer is not None and layer[0]:
+        return layer[0], f":{layer[1]}" if layer[1] else ""
+    several = f"group {group}, " if len(found.stage.groups) > 1 else ""
+    return several + command.kind.mnemonic, ""
 
 
 def _groups(found: Chosen, step: Step) -> Iterator[tuple[int, list[Instruction]]]:

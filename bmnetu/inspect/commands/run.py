@@ -21,6 +21,7 @@ from bmnetu.inspect.chosen import Chosen, chosen_stages, read_file
 from bmnetu.inspect.execution import Outcome, inner_names, run_stage
 from bmnetu.inspect.inputs import fitting, given_inputs, read_inputs
 from bmnetu.inspect.subcommand import JSON, NET, STAGE, Request, Subcommand
+from bmnetu.nearest import nearest
 from dialects.names import quoted
 from dialects.ufw.shapes import show
 
@@ -28,6 +29,7 @@ Array = NDArray[Any]
 Record = dict[str, Any]
 TOP = 5
 INPUT = ValueKind("[NAME=]FILE", str)
+MOST_NAMES = 20
 MOST_LABELS = 1 << 24
 """Bytes of a file of labels."""
 
@@ -75,12 +77,14 @@ def _labels(path: Path | None) -> list[str]:
 
 def _check_dump(found: Chosen, names: Sequence[str]) -> None:
     stage = found.stage
-    known = [*(t.name for t in (*stage.inputs, *stage.outputs)), *inner_names(stage)]
+    known = [*(t.name for t in (*stage.inputs, *stage.outputs)), *inner_names(found)]
     for name in names:
         if name not in known:
-            listed = ", ".join(map(quoted, dict.fromkeys(known)))
-            raise UsageError(f"--dump={name}: the file does not say where this tensor is; it says"
-                             f" it of {listed}: inner tensors have no names in a bmodel")
+            near = nearest(name, known)
+            hint = f": did you mean {quoted(near)}?" if near else ""
+            listed = ", ".join(map(quoted, list(dict.fromkeys(known))[:MOST_NAMES]))
+            raise UsageError(f"--dump={name}: the file does not say where this tensor is{hint} It"
+                             f" says it of {listed}".replace("is It", "is; it"))
 
 
 def _dumped(
@@ -88,7 +92,7 @@ def _dumped(
 ) -> dict[str, Array]:
     """What --dump asks for and no output is."""
     found = {**inputs, **outcome.inner}
-    return {name: found[name] for name in names if name not in outcome.outputs}
+    return {name: found[name] for name in names if name in found and name not in outcome.outputs}
 
 
 def _records(
@@ -155,8 +159,9 @@ COMMAND = Subcommand(
              default_text="they are not stored"),
         Flag("labels", PATH, "A label a line: print the five largest numbers of each image.",
              default_text="none"),
-        Flag("dump", NAMES, "Inner tensors that the file names, those between its subnets: store"
-             " them, too.", (), "none"),
+        Flag("dump", NAMES, "Inner tensors: print their range, and store them with --out. The file"
+             " must say where they are: ours does for those that lie in DDR as a whole (with -opt=0"
+             " all), any file for those between its subnets.", (), "none"),
         JSON, NET, STAGE, *CONTRACT_FLAGS,
         Flag("seed", SEED, "Seed of made-up numbers.", 0),
     ),
