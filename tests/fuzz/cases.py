@@ -86,7 +86,8 @@ def model(rng: Random, seeds: Seeds, folder: Path) -> Case:
     name = rng.choice([*SUBCOMMANDS, "run"])
     words = [name, "b.bmodel"]
     if name == "run":
-        words += rng.choice([[], ["--out=out/o.npz"], ["--input=d.npy"], ["--labels=d.npy"]])
+        words += rng.choice([[], ["--out=out/o.npz"], ["--input=d.npy"], ["--labels=d.npy"],
+                             ["--dump=pool,fc"], ["--dump=conv"], ["--net=small"]])  # fmt: skip
     else:
         words += rng.choice([[], ["--json"]])
     return Case("model", words, {"b.bmodel": damaged_bmodel(rng, seeds), "d.npy": seeds.arrays[0]})
@@ -131,7 +132,7 @@ def damaged_commands(rng: Random, data: bytes) -> bytes:
             for s in old.subnets
         ]
         return replace(old, groups=tuple(groups), subnets=tuple(subnets),
-                       records=damaged(old.records))  # fmt: skip
+                       records=damaged(old.records), notes=damaged(old.notes))  # fmt: skip
 
     nets = [replace(net, stages=tuple(map(stage, net.stages))) for net in found.nets]
     return write(replace(found, nets=tuple(nets)))

@@ -7,6 +7,7 @@ import io
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,7 +55,7 @@ def test_rows_add_up_to_the_schedule(kind: str, capsys: Capture) -> None:
 def test_the_whole_is_that_of_the_compilation(precision: str, opt: int, capsys: Capture) -> None:
     compiled = result(precision, opt)
     (found,) = as_json(capsys, "profile", path_of(compiled))
-    own = profile(compiled.module).record()
+    own: dict[str, Any] = profile(compiled.module).record()
     for name in ("net", "mhz", "milliseconds", "unknown", "slow_ddr_cycles", "one_bank"):
         assert found[name] == own[name]
     assert found["total"] == own["total"]
