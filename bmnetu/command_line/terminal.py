@@ -11,7 +11,7 @@ from typing import TextIO
 
 PATIENCE = 2.0
 """Seconds before progress is shown."""
-GREEN, RED, PLAIN = "\x1b[32m", "\x1b[31m", "\x1b[0m"
+GREEN, PLAIN = "\x1b[32m", "\x1b[0m"
 
 
 class Terminal:
@@ -56,11 +56,11 @@ class Terminal:
         self.clear()
         _print(text, sys.stdout)
 
-    def verdict(self, text: str, good: bool) -> None:
-        """The last line of a report: green or red, where stdout is a terminal that has colours."""
+    def praise(self, text: str) -> None:
+        """That all is well: green, where stdout is a terminal that has colours."""
         self.clear()
         shown = self.colors and sys.stdout is not None and sys.stdout.isatty()
-        _print(text, sys.stdout, (GREEN if good else RED) if shown else "")
+        _print(text, sys.stdout, GREEN if shown else "")
 
     def note(self, sentence: str) -> None:
         """Something that the user should know."""

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from bmnetu import start
-from bmnetu.inspect.command_line import SUBCOMMANDS, subcommand
+from bmnetu.inspect.command_line import SUBCOMMANDS, main, subcommand
 from bmnetu.version import VERSION
-from tests.inspect.files import Capture, run
+from tests.inspect.files import Capture, file, run
+from tests.test_terminal import Screen
 
 ROOT = Path(__file__).parents[2]
 MODULES = {path.stem for path in (ROOT / "bmnetu/inspect/commands").glob("[a-z]*.py")}
@@ -67,3 +68,13 @@ def test_wrong_words(words: list[str], message: str, capsys: Capture) -> None:
     code, out, err = run(capsys, *words)
     assert (code, out) == (2, "")
     assert message.replace("--stage", "-stage") in err
+
+
+def test_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    for words, colored in ((["check"], True), (["check", "--no-color"], False)):
+        screen = Screen()
+        monkeypatch.setattr("sys.stdout", screen)
+        assert main([*words, str(file("FP32"))]) == 0
+        assert ("\x1b" in screen.getvalue()) == colored

@@ -153,7 +153,7 @@ def test_tensors_between_subnets_can_be_dumped(capsys: Capture, tmp_path: Path) 
         assert np.ptp(made["loc"]) > 0
     code, _, err = run(capsys, "run", path_of(found), "--dump=conv77")
     assert code == 2
-    assert '--dump=conv77: the file does not say where this tensor is; it says it of "data"' in err
+    assert '--dump=conv77: the file does not say where this tensor is: it says it of "data"' in err
 
 
 def dumped(found: CompileResult, names: str, capsys: Capture, folder: Path) -> dict[str, Array]:

@@ -40,8 +40,8 @@ def run(request: Request) -> None:
         more = f" or more: the first {MOST} of a stage are listed" if len(found) >= MOST else ""
         raise FaultError(f"{request.file}: {count} ({listed}){more}")
     if not request.values["json"]:
-        listed = ", ".join(f"{n} {what.replace('_', ' ')}" for what, n in counts.items() if n)
-        request.terminal.verdict(f"{request.file}: no fault ({listed})", True)
+        listed = ", ".join(f"{what.replace('_', ' ')} {n}" for what, n in counts.items() if n)
+        request.terminal.praise(f"{request.file}: no fault ({listed})")
 
 
 def _counts(stages: list[Chosen]) -> dict[str, int]:

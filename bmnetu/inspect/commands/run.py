@@ -81,10 +81,9 @@ def _check_dump(found: Chosen, names: Sequence[str]) -> None:
     for name in names:
         if name not in known:
             near = nearest(name, known)
-            hint = f": did you mean {quoted(near)}?" if near else ""
             listed = ", ".join(map(quoted, list(dict.fromkeys(known))[:MOST_NAMES]))
-            raise UsageError(f"--dump={name}: the file does not say where this tensor is{hint} It"
-                             f" says it of {listed}".replace("is It", "is; it"))
+            hint = f"did you mean {quoted(near)}?" if near else f"it says it of {listed}"
+            raise UsageError(f"--dump={name}: the file does not say where this tensor is: {hint}")
 
 
 def _dumped(
