@@ -15,7 +15,6 @@ from onnx import ModelProto
 
 from bmnetu.bmodel import Stage, read, write
 from bmnetu.frontend.ufw_pb2 import Datum, NetParameter
-from bmnetu.inspect.command_line import SUBCOMMANDS
 from bmnetu.ways.static import OPT_LEVELS
 from passes import ALL_PASSES
 from tests.fuzz.mutations import (
@@ -25,6 +24,7 @@ from tests.fuzz.mutations import (
     damaged_text,
 )
 from tests.fuzz.seeds import Seeds, database
+from tests.inspect.files import ONE_FILE
 from tests.pipelines import static_text
 
 damaged_net = damaged_message(NetParameter)
@@ -83,7 +83,7 @@ def bmodel(rng: Random, seeds: Seeds, folder: Path) -> Case:
 
 def model(rng: Random, seeds: Seeds, folder: Path) -> Case:
     """A subcommand of bmnetu-model."""
-    name = rng.choice([*SUBCOMMANDS, "run"])
+    name = rng.choice([*ONE_FILE, "run"])
     words = [name, "b.bmodel"]
     if name == "run":
         words += rng.choice([[], ["--out=out/o.npz"], ["--input=d.npy"], ["--labels=d.npy"],

@@ -14,7 +14,7 @@ import pytest
 
 import bmnetu
 from bmnetu.bmodel import Bmodel, Net, Stage, read, write
-from bmnetu.inspect.command_line import main
+from bmnetu.inspect.command_line import SUBCOMMANDS, main, subcommand
 from bmnetu.report.result import CompileResult
 from tests import detection_nets as nets
 from tests.broken import FILES, PIPELINE
@@ -85,6 +85,8 @@ def files() -> dict[str, Path]:
     }
 
 
+ONE_FILE = tuple(name for name in SUBCOMMANDS if subcommand(name).operands == ("FILE",))
+"""The subcommands on one file."""
 KINDS = ("FP32", "INT8", "opt 0", "opt 2", "dynamic", "dynamic INT8", "host", "several")
 STATIC = tuple(kind for kind in KINDS if not kind.startswith("dynamic"))
 

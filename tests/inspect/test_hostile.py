@@ -10,16 +10,15 @@ from random import Random
 import pytest
 
 from bmnetu.bmodel import COEFF_ADDRESS
-from bmnetu.inspect.command_line import SUBCOMMANDS
 from tests.fuzz.cases import damaged_bmodel
 from tests.fuzz.seeds import Seeds
-from tests.inspect.files import Capture, changed, files, path_of, result, run, stage_of
+from tests.inspect.files import ONE_FILE, Capture, changed, files, path_of, result, run, stage_of
 
 COUNT = 60
 MIB = 1 << 20
 
 
-@pytest.mark.parametrize("name", SUBCOMMANDS)
+@pytest.mark.parametrize("name", ONE_FILE)
 def test_damaged_files(name: str, capsys: Capture, tmp_path: Path) -> None:
     seeds = Seeds(bmodels=[path.read_bytes() for path in files().values()])
     path = tmp_path / "x.bmodel"

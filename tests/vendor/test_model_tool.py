@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 
 from bmnetu.bmodel import Bmodel, read
-from bmnetu.inspect.command_line import SUBCOMMANDS
 from dialects.bm1684 import isa
 from dialects.bm1684.cycles import schedule
 from dialects.bm1684.isa import Instruction
 from passes.verification.inputs import random_inputs
 from tests.bench.commands import instructions
-from tests.inspect.files import KINDS, Capture, as_json, file, run
+from tests.inspect.files import KINDS, ONE_FILE, Capture, as_json, file, run
 from tests.vendor.estimator import ESTIMATES, Estimator
 from tests.vendor.networks import models
 from tests.vendor.runtime import Array, run_bmodel
@@ -40,7 +39,7 @@ def name_of(path: Path) -> str:
 
 
 @pytest.mark.parametrize("path", VENDOR, ids=name_of)
-@pytest.mark.parametrize("subcommand", SUBCOMMANDS)
+@pytest.mark.parametrize("subcommand", ONE_FILE)
 def test_every_subcommand_takes_every_file(subcommand: str, path: Path, capsys: Capture) -> None:
     """What the models cannot do with dynamic files of the vendor is said in one sentence."""
     code, out, err = run(capsys, subcommand, path)
