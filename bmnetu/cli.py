@@ -1,30 +1,20 @@
-"""The command lines ``bmnetu`` and ``bmnetu-calibrate``: the only place that touches the terminal.
-
-Exit codes: 0 done; 2 bad usage; 3 a file that cannot be read or written; 4 a layer or shape that
-cannot be compiled; 5 compare failed, or an accuracy missed; 70 a bug of ours; 130 interrupted, by
-Ctrl-C or SIGTERM.
-"""
+"""The command lines ``bmnetu`` and ``bmnetu-calibrate``."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
-from bmnetu.command_line.bug_report import write_report
 from bmnetu.command_line.flags import (
     CALIBRATE_FLAGS,
     COMPILE_FLAGS,
     EVALUATE_FLAGS,
-    Flag,
-    help_text,
-    parse,
     require_necessary,
 )
-from bmnetu.command_line.installed import faulty_plugin, installed_plugins
 from bmnetu.command_line.terminal import Terminal
-from bmnetu.errors import BmnetuError, InputFileError, UnsupportedError, UsageError
+from bmnetu.command_line.tool import Tool, run_tool
+from bmnetu.errors import UnsupportedError, UsageError
 from bmnetu.interrupts import interruptible
 from bmnetu.options import (
     CalibrateOptions,
@@ -33,35 +23,24 @@ from bmnetu.options import (
     PassOptions,
     options_from,
 )
-from bmnetu.start import INTERRUPTED
-from bmnetu.version import VERSION
 
 BANNER = """\
 ######################################
 # Store bmodel of BMCompiler.
 ######################################"""
 
-@dataclass(frozen=True)
-class Tool:
-    """A command line: its name, what it is for, its flags, and what it does with their values."""
-
-    name: str
-    purpose: str
-    flags: Sequence[Flag]
-    run: Callable[[dict[str, Any], Terminal], None]
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """``bmnetu``: compile a network into a bmodel. Returns the exit code."""
-    return _run_tool(COMPILE, argv)
+    return run_tool(COMPILE, argv)
 
 
 def calibrate_main(argv: Sequence[str] | None = None) -> int:
     """``bmnetu-calibrate``: make an int8umodel, or evaluate one. Returns the exit code."""
     words = sys.argv[1:] if argv is None else argv
     if words and words[0] == "eval":
-        return _run_tool(EVALUATE, words[1:])
-    return _run_tool(CALIBRATE, words)
+        return run_tool(EVALUATE, words[1:])
+    return run_tool(CALIBRATE, words)
 
 
 def _compile(values: dict[str, Any], terminal: Terminal) -> None:
@@ -153,56 +132,3 @@ EVALUATE = Tool(
     EVALUATE_FLAGS,
     _evaluate,
 )
-
-
-def _run_tool(tool: Tool, argv: Sequence[str] | None) -> int:
-    """Parse, run, and turn every exception into one sentence and an exit code."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    terminal = Terminal(tool.name)
-    try:
-        values = parse(tool.flags, words)
-        if values["help"]:
-            plugins = installed_plugins()
-            terminal.say(help_text(tool.name, tool.purpose, tool.flags, plugins))
-        elif values["version"]:
-            terminal.say(f"{tool.name} {VERSION}")
-        else:
-            tool.run(values, terminal)
-    except KeyboardInterrupt:
-        terminal.error("interrupted")
-        return INTERRUPTED
-    except BmnetuError as error:
-        if error.exit_code != BmnetuError.exit_code:
-            terminal.error(error.message)
-            return error.exit_code
-        return _report_bug(tool, words, error, terminal)
-    except OSError as error:
-        terminal.error(": ".join(filter(None, [str(error.filename or ""), error.strerror])))
-        return InputFileError.exit_code
-    except MemoryError:
-        terminal.error("this machine has too little memory for the network; -cmp=false needs less")
-        return UnsupportedError.exit_code
-    except Exception as error:
-        return _report_bug(tool, words, error, terminal)
-    return 0
-
-
-def _report_bug(tool: Tool, words: list[str], error: Exception, terminal: Terminal) -> int:
-    """Say where the report is; the exit code of our bugs, or for a fault in the code of a plug-in
-    that of a layer that cannot be compiled."""
-    what = f"{type(error).__name__}: {error}".splitlines()[0][:200]
-    plugin = faulty_plugin(error)
-    try:
-        report = write_report(error, tool.name, words)
-        place = f"please send the report {report}"
-        if plugin is not None:
-            place = f"the report {report} has the details"
-    except OSError as trouble:
-        place = f"no report could be written ({trouble})"
-    if plugin is not None:
-        terminal.error(f"the plug-in {plugin} failed ({what}): {place}")
-        return UnsupportedError.exit_code
-    others = installed_plugins()
-    also = f", or in a plug-in: {', '.join(others)}" if others else ""
-    terminal.error(f"this is a bug in {tool.name}{also} ({what}): {place}")
-    return BmnetuError.exit_code

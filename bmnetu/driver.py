@@ -6,6 +6,7 @@ import gc
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 from xdsl.dialects.builtin import ModuleOp
@@ -16,6 +17,7 @@ from bmnetu.bmodel import Bmodel, read, write
 from bmnetu.compare_data import compare_data
 from bmnetu.emit.border import network_name
 from bmnetu.emit.combine import combined
+from bmnetu.emit.notes import with_origin
 from bmnetu.errors import BmnetuError, CompareError, UnsupportedError, UsageError
 from bmnetu.files.dump import WEIGHTS, Dumper
 from bmnetu.files.outputs import OutputFolder
@@ -23,7 +25,7 @@ from bmnetu.frontend import Network, generate_umodel, load_network
 from bmnetu.frontend.cut import Cut
 from bmnetu.frontend.network import loader
 from bmnetu.frontend.samples import Load, Sampler
-from bmnetu.options import CompileOptions, Shapes, check_supported
+from bmnetu.options import CompileOptions, Shapes, check_supported, deciding_options
 from bmnetu.pipeline import pipeline_text, run_pipeline
 from bmnetu.report.profile import profile, profile_files, profile_names
 from bmnetu.report.result import CompileResult, LayerLines, report_free, summary
@@ -343,7 +345,10 @@ class _Compilation:
             self.report(line)
 
     def _made(self, module: ModuleOp, text: str) -> _Made:
-        contents = self.way.emit(module)
+        options = self.options
+        data_file = options.cmp_data if isinstance(options.cmp_data, Path) else None
+        sources = {"model": options.model, "weight": options.weight, "data": data_file}
+        contents = with_origin(self.way.emit(module), deciding_options(options), sources)
         try:
             data = write(contents)
         except ValueError as error:

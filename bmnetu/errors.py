@@ -44,6 +44,12 @@ class CompareError(BmnetuError):
     exit_code: ClassVar[int] = 5
 
 
+class FaultError(BmnetuError):
+    """A bmodel has commands, records or host layers that are wrong."""
+
+    exit_code: ClassVar[int] = 5
+
+
 class AccuracyError(BmnetuError):
     """An accuracy that was asked for is not reached."""
 

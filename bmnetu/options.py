@@ -75,6 +75,22 @@ class CompileOptions(PassOptions):
         return list(product(self.shapes or (None,), self.max_n or (None,)))
 
 
+DECIDING = (
+    "opt", "prec", "dyn", "opt_budget", "use_wino", "shapes", "max_n", "net_name",
+    "output_whitelist", "host", "input_as_fp32", "output_as_fp32",
+)  # fmt: skip
+ALWAYS = ("opt", "prec")
+
+
+def deciding_options(options: CompileOptions) -> dict[str, Any]:
+    """The options that decide what a bmodel holds, as far as they are not the defaults; without
+    paths."""
+    defaults = {field.name: field.default for field in fields(CompileOptions)}
+    values = {name: getattr(options, name) for name in DECIDING}
+    return {name: value for name, value in values.items()
+            if name in ALWAYS or value != defaults[name]}  # fmt: skip
+
+
 @dataclass(frozen=True, kw_only=True)
 class DataOptions:
     """A float net and the data that it is run over, by whom."""

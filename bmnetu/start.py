@@ -28,6 +28,11 @@ def calibrate() -> int:
     return _run("bmnetu-calibrate", "bmnetu.cli", "calibrate_main")
 
 
+def model() -> int:
+    """The command ``bmnetu-model``. Returns the exit code."""
+    return _run("bmnetu-model", "bmnetu.inspect.command_line", "main")
+
+
 def opt() -> int:
     """The command ``bmnetu-opt``. Returns the exit code."""
     if "--list-passes" in sys.argv[1:]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +12,8 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp
 from xdsl.utils.exceptions import PassFailedException
 
-from dialects.bm1684.chip import BM1684
 from dialects.bm1684.record.base import RecordOp
-from dialects.bm1684.record.machine import MachineError, execute
+from dialects.bm1684.record.machine import MachineError
 from dialects.execute import names_of
 from dialects.quant import types
 from dialects.ufw.shapes import show
@@ -23,12 +22,11 @@ from passes.image.records import DynamicProgram, border, records_of
 from passes.module.functions import functions, main_function, names, reference_module
 from passes.module.locations import location_text
 from passes.verification.findings import Difference, Findings
+from passes.verification.firmware import Observe, execute_records
 from passes.verification.inputs import InputData, InputTensor
 from passes.verification.reference import ReferenceRun
 
 Array = NDArray[Any]
-Observe = Callable[[int, list[Array]], None]
-"""Is shown the results of each record."""
 NOISE = 30011
 """Seed of the noise that fills the memory at first."""
 
@@ -90,24 +88,8 @@ class _Run:
     memory: Array
 
     def _results(self, given: Mapping[str, Array], observe: Observe) -> dict[int, Array]:
-        """The network's results by id, for inputs in the network's order. Raises MachineError,
-        whatever the records of a file hold."""
-        stream = self.program.stream
-        inputs = dict(zip(stream.inputs, given.values(), strict=True))
-        done = 0
-
-        def counted(index: int, results: list[Array]) -> None:
-            nonlocal done
-            observe(index, results)
-            done = index + 1
-
-        try:
-            with np.errstate(all="ignore"):
-                return execute(stream, self.memory, BM1684.context_start, inputs, counted)
-        except MachineError:
-            raise
-        except (ValueError, ArithmeticError) as error:
-            raise MachineError(done, f"{self.records[done].name}: {error}") from None
+        """The network's results by id, for inputs in the network's order. Raises MachineError."""
+        return execute_records(self.program.stream, self.memory, list(given.values()), observe)
 
     def compare(
         self,

@@ -45,3 +45,23 @@ def test_short_runs_and_files_show_no_progress(
     Terminal("bmnetu").progress("pass 1")
     assert screen.getvalue() == ""
     assert capsys.readouterr().err == ""
+
+
+def test_only_a_terminal_has_colors(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    Terminal("bmnetu").praise("all well")
+    assert capsys.readouterr().out == "all well\n"
+    screen = Screen()
+    monkeypatch.setattr("sys.stdout", screen)
+    Terminal("bmnetu").praise("well\x1b")
+    assert screen.getvalue() == "\x1b[32mwell\\x1b\x1b[0m\n"
+    for name, value in (("NO_COLOR", "1"), ("TERM", "dumb")):
+        monkeypatch.setenv(name, value)
+        screen.seek(0)
+        screen.truncate()
+        Terminal("bmnetu").praise("well")
+        assert screen.getvalue() == "well\n"
+        monkeypatch.delenv(name)

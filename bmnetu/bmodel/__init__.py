@@ -18,6 +18,7 @@ from bmnetu.bmodel.model import (
     align,
     tensor_bytes,
 )
+from bmnetu.bmodel.notes import NamedTensor, Notes
 from bmnetu.bmodel.reader import read
 from bmnetu.bmodel.writer import write
 
@@ -28,7 +29,9 @@ __all__ = [
     "CommandGroup",
     "DataType",
     "HostCall",
+    "NamedTensor",
     "Net",
+    "Notes",
     "Stage",
     "StoreMode",
     "Subnet",

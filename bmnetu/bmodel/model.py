@@ -157,7 +157,8 @@ class Stage:
     moves it and the weights, and patches the addresses in the GDMA commands. ``subnets`` run in
     their order; none stands for one that runs all groups on the NPU. ``records`` makes the stage
     dynamic: the stream of records that the chip's own processor reads at every launch; the shapes
-    are then the largest. ``batch_is_free`` and ``size_is_free`` (height or width) are for tools.
+    are then the largest. ``batch_is_free`` and ``size_is_free`` (height or width) are for tools,
+    and so are ``notes``: see :class:`Notes` for ours, the vendor's can be there, too.
     """
 
     inputs: tuple[Tensor, ...]
@@ -172,6 +173,7 @@ class Stage:
     records: bytes = field(default=b"", repr=False)
     batch_is_free: bool = False
     size_is_free: bool = False
+    notes: bytes = field(default=b"", repr=False)
 
     @property
     def is_dynamic(self) -> bool:

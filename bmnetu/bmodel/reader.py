@@ -112,6 +112,7 @@ def _stage(net: str, stage: schema.NetParameter, binaries: _Binaries) -> Stage:
         records=_records(net, stage, binaries),
         batch_is_free=bool(stage.n_dynamic),
         size_is_free=bool(stage.h_w_dynamic),
+        notes=binaries.get(stage.tensor_loc),
     )
 
 

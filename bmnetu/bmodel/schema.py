@@ -177,6 +177,7 @@ class NetParameter(Table):
     sub_net: tuple[SubNet, ...] = field(default=(), metadata=at(12, SubNet, vector=True))
     ctx_sizes: tuple[int, ...] = field(default=(), metadata=at(14, U64, vector=True))
     core_num: int = field(default=0, metadata=at(16, U32))
+    tensor_loc: Binary | None = field(default=None, metadata=at(19, BINARY))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -110,6 +110,7 @@ def _stage(stage: Stage, binaries: _Binaries) -> schema.NetParameter:
         sub_net=_subnets(stage, groups, binaries),
         ctx_sizes=(stage.context_size,),
         core_num=1,
+        tensor_loc=binaries.add(stage.notes) if stage.notes else None,
     )
 
 

@@ -11,16 +11,25 @@ from bmnetu.options import CalibrateOptions, DataOptions
 
 def data_source(options: DataOptions) -> DataSource:
     """The data that the flags name. Raises :class:`UsageError` for both -workers and -dask."""
-    crop = options.crop or ()
-    flags = Preprocess(
-        options.resize or (),
-        crop * 2 if len(crop) == 1 else crop,
-        options.color or "",
-        options.mean or (),
-        options.scale or (),
+    flags = contract_from(
+        options.resize, options.crop, options.color, options.mean, options.scale
     )
     crew = Crew(options.workers, options.dask)
     return DataSource(options.data, options.model, options.iterations, flags, crew)
+
+
+def contract_from(
+    resize: tuple[int, ...] | None = None,
+    crop: tuple[int, ...] | None = None,
+    color: str | None = None,
+    mean: tuple[float, ...] | None = None,
+    scale: tuple[float, ...] | None = None,
+) -> Preprocess:
+    """The contract that the flags of these names give; None: not given."""
+    crop = crop or ()
+    return Preprocess(
+        resize or (), crop * 2 if len(crop) == 1 else crop, color or "", mean or (), scale or ()
+    )
 
 
 def recipe_of(options: CalibrateOptions) -> Recipe:

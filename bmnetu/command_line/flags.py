@@ -45,8 +45,8 @@ from bmnetu.ways.levels import ALL_LEVELS
 class Flag:
     """One flag. ``default_text`` is for the help where the default is not a plain value.
 
-    ``spared_by`` is an ending of -model with which a necessary flag is not expected. Values of a
-    flag that ``repeats`` are put together where it is given several times.
+    ``spared_by`` is an ending of -model with which a necessary flag is not expected. The values of
+    a ``repeated`` flag are kept, all of them, in a tuple.
     """
 
     name: str
@@ -57,10 +57,10 @@ class Flag:
     necessary: bool = False
     alias: str = ""
     spared_by: str = ""
-    repeats: bool = False
+    repeated: bool = False
 
 
-_COMMON = (
+COMMON_FLAGS = (
     Flag("help", BOOLEAN, "Print this text.", False, alias="h"),
     Flag("version", BOOLEAN, "Print the version.", False),
 )
@@ -73,7 +73,7 @@ _QUESTIONS = (
 )
 """What the command line answers without a compilation."""
 
-_CONTRACT_FLAGS = (
+CONTRACT_FLAGS = (
     Flag("resize", SIZE, "Resize images to H x W, or to a shorter side of N; then -crop, -color,"
          " and (x - mean) * scale. Each of these flags goes before what the model says;"
          " arrays are only changed when a flag is given.", default_text="the input's size"),
@@ -104,7 +104,7 @@ COMPILE_FLAGS = (
     Flag("weight", PATH, "The weights: fp32umodel, int8umodel or caffemodel.", necessary=True,
          spared_by=".onnx"),
     Flag("outdir", PATH, "The folder for compilation.bmodel.", necessary=True),
-    replace(_SHAPES_FLAG, kind=SHAPE_SETS, default=(), repeats=True, help=_SHAPES_FLAG.help
+    replace(_SHAPES_FLAG, kind=SHAPE_SETS, default=(), repeated=True, help=_SHAPES_FLAG.help
             + " Given several times: a stage for each, of which the runtime takes the one that"
             " fits its input."),
     *_CUT_FLAGS,
@@ -123,7 +123,7 @@ COMPILE_FLAGS = (
          " INT8 input.", default_text="made up"),
     *(
         replace(flag, help=f"With -cmp_data: {flag.help[0].lower()}{flag.help[1:]}")
-        for flag in _CONTRACT_FLAGS
+        for flag in CONTRACT_FLAGS
     ),
     Flag("mode", choice("compile", "GenUmodel"), "compile, or GenUmodel: make an fp32umodel and"
          " its prototxt from a caffemodel or an .onnx.", "compile"),
@@ -143,11 +143,11 @@ COMPILE_FLAGS = (
     Flag("stop_after", choice(*ALL_LEVELS), "The last level to reach.",
          default_text="none"),
     *_QUESTIONS,
-    *_COMMON,
+    *COMMON_FLAGS,
 )
 
 _DATA_FLAGS = (
-    *_CONTRACT_FLAGS,
+    *CONTRACT_FLAGS,
     Flag("workers", COUNT, "How many processes compute. The result does not depend on it.", 1),
     Flag("dask", NAME, "The address of a Dask scheduler, as in tcp://host:8786, whose workers"
          " compute. They read -data at the same path.", default_text="none"),
@@ -194,7 +194,7 @@ CALIBRATE_FLAGS = (
          " Exit code 5 and no files when it is not reached.", default_text="none"),
     Flag("net_name", NAME, "NET in the names of the files.", default_text="the prototxt's"),
     Flag("v", VERBOSITY, "How much to report.", 0),
-    *_COMMON,
+    *COMMON_FLAGS,
 )
 
 EVALUATE_FLAGS = (
@@ -225,14 +225,17 @@ EVALUATE_FLAGS = (
     Flag("min_iou", IOU, "Exit code 5 when a detection of FP32 with a score above 0.5 has no INT8"
          " box of its class with this IoU.", default_text="none"),
     Flag("v", VERBOSITY, "How much to report.", 0),
-    *_COMMON,
+    *COMMON_FLAGS,
 )
 
 
-def parse(flags: Sequence[Flag], words: Sequence[str]) -> dict[str, Any]:
+def parse(
+    flags: Sequence[Flag], words: Sequence[str], operands: list[str] | None = None
+) -> dict[str, Any]:
     """The value of every flag, given or default, by name. Raises UsageError.
 
-    Necessary flags may be missing (they are None then): see :func:`require_necessary`.
+    Necessary flags may be missing (they are None then): see :func:`require_necessary`. Words that
+    are no flags are added to ``operands``; without it there may be none.
     """
     known = {flag.name: flag for flag in flags} | {flag.alias: flag for flag in flags if flag.alias}
     values = {flag.name: flag.default for flag in flags}
@@ -240,6 +243,9 @@ def parse(flags: Sequence[Flag], words: Sequence[str]) -> dict[str, Any]:
     while rest:
         word = rest.pop(0)
         if not word.startswith("-") or not word.strip("-"):
+            if operands is not None:
+                operands.append(word)
+                continue
             raise UsageError(f"unexpected word {word!r}: values follow a flag, as in -flag=value")
         name, equals, text = word.removeprefix("-").removeprefix("-").partition("=")
         flag, negated = _find(known, name.replace("-", "_"))
@@ -250,7 +256,10 @@ def parse(flags: Sequence[Flag], words: Sequence[str]) -> dict[str, Any]:
         elif not equals:
             text = _next_value(known, flag, rest)
         value = _read(flag, text, f"-{flag.name}={text}")
-        values[flag.name] = (*values[flag.name], *value) if flag.repeats else value
+        if flag.repeated:
+            several = cast(tuple[Any, ...], value) if isinstance(value, tuple) else (value,)
+            value = (*values[flag.name], *several)
+        values[flag.name] = value
     return values
 
 
@@ -270,7 +279,7 @@ def check_values(flags: Sequence[Flag], values: Mapping[str, Any]) -> dict[str, 
 
     None stands for the default. Raises UsageError, also for an unknown name.
     """
-    flags = [flag for flag in flags if flag not in (*_COMMON, *_QUESTIONS)]
+    flags = [flag for flag in flags if flag not in (*COMMON_FLAGS, *_QUESTIONS)]
     known = {flag.name: flag for flag in flags}
     found = {flag.name: flag.default for flag in flags}
     for name, value in values.items():
@@ -303,15 +312,20 @@ def help_text(
     necessary = " ".join(f"-{f.name}={f.kind.word}" for f in flags if f.necessary)
     lines = [f"usage: {tool} {necessary} [-flag=value ...]", "", *textwrap.wrap(purpose, 96), ""]
     for flag in flags:
-        note = f"Default: {_default_text(flag)}."
-        if flag.necessary:
-            note = "Necessary." + (f" Not with an {flag.spared_by}." if flag.spared_by else "")
         lines.append(f"  -{flag.name}={flag.kind.word}")
-        lines += textwrap.wrap(f"{flag.help} {note}", 96, initial_indent=" " * 6,
+        lines += textwrap.wrap(note_of(flag), 96, initial_indent=" " * 6,
                                subsequent_indent=" " * 6)
     if plugins:
         lines += ["", *textwrap.wrap(f"Plug-ins: {', '.join(plugins)}.", 96)]
     return "\n".join(lines)
+
+
+def note_of(flag: Flag) -> str:
+    """A flag's help, and its default."""
+    note = f"Default: {_default_text(flag)}."
+    if flag.necessary:
+        note = "Necessary." + (f" Not with an {flag.spared_by}." if flag.spared_by else "")
+    return f"{flag.help} {note}"
 
 
 def _default_text(flag: Flag) -> str:

@@ -11,6 +11,7 @@ from typing import TextIO
 
 PATIENCE = 2.0
 """Seconds before progress is shown."""
+GREEN, PLAIN = "\x1b[32m", "\x1b[0m"
 
 
 class Terminal:
@@ -20,6 +21,7 @@ class Terminal:
         self.tool = tool
         self.begun = monotonic()
         self.shows_progress = False
+        self.colors = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
     def progress(self, text: str) -> None:
         """What is being done: one line on stderr that the next one takes the place of, where that
@@ -54,6 +56,12 @@ class Terminal:
         self.clear()
         _print(text, sys.stdout)
 
+    def praise(self, text: str) -> None:
+        """That all is well: green, where stdout is a terminal that has colours."""
+        self.clear()
+        shown = self.colors and sys.stdout is not None and sys.stdout.isatty()
+        _print(text, sys.stdout, GREEN if shown else "")
+
     def note(self, sentence: str) -> None:
         """Something that the user should know."""
         self.clear()
@@ -65,7 +73,7 @@ class Terminal:
         _print(f"{self.tool}: error: {sentence}", sys.stderr)
 
 
-def _print(text: str, stream: TextIO | None) -> None:
+def _print(text: str, stream: TextIO | None, color: str = "") -> None:
     """Print text with its control characters made visible, whatever the stream's encoding.
 
     Where nobody can read it (``bmnetu ... | head``, ``>&-``, a full disk), the text is dropped and
@@ -76,6 +84,7 @@ def _print(text: str, stream: TextIO | None) -> None:
     shown = "".join(c if c in "\n\t" or c.isprintable() else repr(c)[1:-1] for c in text)
     encoding = stream.encoding or "utf-8"
     shown = shown.encode(encoding, "backslashreplace").decode(encoding)
+    shown = f"{color}{shown}{PLAIN}" if color else shown
     with suppress(OSError, ValueError):
         stream.write(shown + "\n")
     settle(stream)

@@ -16,6 +16,7 @@ from bmnetu.bmodel import (
     Bmodel,
     CommandGroup,
     Net,
+    Notes,
     Stage,
     Tensor,
     Weight,
@@ -200,7 +201,17 @@ def _moved(stage: Stage, moves: _Moves, coeff: bytes, size: int) -> Stage:
         subnets=tuple(
             replace(s, inputs=tensors(s.inputs), outputs=tensors(s.outputs)) for s in stage.subnets
         ),
+        notes=_moved_notes(stage.notes, moves),
     )
+
+
+def _moved_notes(data: bytes, moves: Callable[[int], int]) -> bytes:
+    """Ours with the new addresses; others are left out, as nothing is known of theirs."""
+    notes = Notes.parse(data)
+    if notes is None:
+        return b""
+    tensors = tuple(replace(t, address=moves(t.address)) for t in notes.tensors)
+    return replace(notes, tensors=tensors).pack()
 
 
 def _moved_commands(commands: bytes, moves: Callable[[int], int]) -> bytes:

@@ -6,6 +6,7 @@ from xdsl.dialects.builtin import ModuleOp
 
 from bmnetu.bmodel import Bmodel, Net, Stage, Tensor, align
 from bmnetu.emit.border import border_differences, border_tensor, network_name
+from bmnetu.emit.notes import dynamic_notes
 from bmnetu.errors import BmnetuError, InputFileError
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.record.stream import StreamError, pack, unpack
@@ -52,6 +53,7 @@ def dynamic_bmodel(module: ModuleOp) -> Bmodel:
         records=pack(program.stream),
         batch_is_free="batch" in free,
         size_is_free=bool(free & {"height", "width"}),
+        notes=dynamic_notes(module).pack(),
     )
     return Bmodel((Net(network_name(module), (stage,)),))
 

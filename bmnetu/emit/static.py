@@ -18,6 +18,7 @@ from bmnetu.bmodel import (
     Tensor,
 )
 from bmnetu.emit.border import border_differences, border_tensor, network_name
+from bmnetu.emit.notes import static_notes
 from bmnetu.errors import BmnetuError, InputFileError
 from dialects.bm1684.chip import BM1684
 from dialects.host.ops import BY_NUMBER, HostOp
@@ -50,6 +51,7 @@ def bmodel_of(module: ModuleOp) -> Bmodel:
         coeff=program.coeff,
         groups=tuple(CommandGroup(tiu, gdma) for tiu, gdma in program.groups),
         subnets=() if _is_one_function(program) else tuple(map(_subnet, program.calls)),
+        notes=static_notes(module).pack(),
     )
     return Bmodel((Net(network_name(module), (stage,)),))
 
@@ -70,28 +72,40 @@ def program_of(bmodel: Bmodel, name: str) -> Program:
     """What the chip gets from a file with one net and one stage."""
     if len(bmodel.nets) != 1 or len(bmodel.nets[0].stages) != 1:
         raise InputFileError(f"{name}: only a bmodel of one net and one stage can be checked")
-    stage = bmodel.nets[0].stages[0]
+    return stage_program(bmodel.nets[0].stages[0])
+
+
+def stage_program(stage: Stage) -> Program:
+    """What the chip gets of a static stage."""
     end = stage.context_address + stage.context_size - BM1684.context_start
     whole = Subnet(stage.inputs, stage.outputs, len(stage.groups))
     groups = iter((g.tiu, g.gdma) for g in stage.groups)
     calls = tuple(_call(subnet, groups) for subnet in stage.subnets or (whole,))
-    return Program(calls, stage.coeff, end)
+    return Program(calls, stage.coeff, end, stage.coeff_address)
 
 
 def _call(subnet: Subnet, groups: Iterator[CodedGroup]) -> Call:
-    inputs, outputs = (
-        tuple(
-            NetworkTensor(
-                t.name, t.shape, t.data_type.numpy.name, t.address, t.size, None,
-                t.store_mode == StoreMode.N4,
-            )
-            for t in some
-        )
-        for some in (subnet.inputs, subnet.outputs)
-    )  # fmt: skip
     if subnet.host is not None:
-        return image.HostCall(subnet.host.number, subnet.host.params, inputs, outputs)
-    return NpuCall(tuple(islice(groups, subnet.group_count)), inputs, outputs)
+        return host_call(subnet, subnet.host)
+    return NpuCall(tuple(islice(groups, subnet.group_count)), *_borders(subnet))
+
+
+def host_call(subnet: Subnet, host: HostCall) -> image.HostCall:
+    """The call of a subnet that is a layer on the host."""
+    return image.HostCall(host.number, host.params, *_borders(subnet))
+
+
+def _borders(subnet: Subnet) -> tuple[tuple[NetworkTensor, ...], tuple[NetworkTensor, ...]]:
+    return tuple(map(placed, subnet.inputs)), tuple(map(placed, subnet.outputs))
+
+
+def placed(tensor: Tensor) -> NetworkTensor:
+    """A tensor of a file as the NPU's memory has it."""
+    is_packed = tensor.store_mode == StoreMode.N4
+    kind = tensor.data_type.numpy.name
+    return NetworkTensor(
+        tensor.name, tensor.shape, kind, tensor.address, tensor.size, None, is_packed
+    )
 
 
 def check_written(written: Bmodel, module: ModuleOp, name: str) -> None:

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
 
@@ -21,6 +21,7 @@ from dialects.bm1684.cycles import (
     cycles_of,
     macs_of,
     schedule,
+    traced_cycles_of,
     traffic_of,
 )
 from dialects.bm1684.isa import Engine, Instruction
@@ -102,7 +103,8 @@ class Profile:
     unknown: how many commands of a kind have no known price; they count as 0 cycles. on_host: the
     layers that the host computes, of which no time is known. slow_ddr_cycles: of the whole with DDR
     at SLOW_DDR of its rate. one_bank: the share of the TIU's commands that find two operands, or an
-    operand and the result, in one bank of local memory, 0 to 1.
+    operand and the result, in one bank of local memory, 0 to 1. traced_cycles: of the whole as the
+    trace of the vendor's compiler says, which prices matrix moves otherwise.
     """
 
     net: str
@@ -113,6 +115,7 @@ class Profile:
     on_host: tuple[str, ...] = ()
     slow_ddr_cycles: int = 0
     one_bank: float = 0.0
+    traced_cycles: int = 0
 
     @property
     def milliseconds(self) -> float:
@@ -129,36 +132,50 @@ class Profile:
             "on_host": list(self.on_host),
             "slow_ddr_cycles": self.slow_ddr_cycles,
             "one_bank": self.one_bank,
+            "traced_cycles": self.traced_cycles,
             "total": self.total.record(),
             "layers": [layer.record() for layer in self.layers],
         }
 
 
+Row = tuple[str, str]
+"""The row that a command counts in: the name of a layer, and where it stands."""
+
+
 def profile(module: ModuleOp) -> Profile:
     """The profile of a compiled module (npu level, ids and waits assigned)."""
-    found_functions = npu_functions(module)
-    groups = [group.commands for f in found_functions for group in command_groups(f)]
-    found = schedule([op.instruction for op in commands] for commands in groups)
+    found = npu_functions(module)
+    groups = [group.commands for f in found for group in command_groups(f)]
+    rows = [_row(op.location) for commands in groups for op in commands]
+    coeff_size = max((integer(f, "coeff_size") for f in found), default=0)
+    weights = range(BM1684.context_start, BM1684.context_start + coeff_size)
+    on_host = tuple(layer_name(op) for op in host_layers(module).values())
+    commands = [[op.instruction for op in some] for some in groups]
+    return profile_of(network_name(module), commands, rows, weights, on_host)
+
+
+def profile_of(
+    net: str, groups: Sequence[Sequence[Instruction]], rows: Sequence[Row], weights: range,
+    on_host: tuple[str, ...] = (),
+) -> Profile:  # fmt: skip
+    """The profile of groups of commands, each engine's in the order of its ids; ``rows`` has the
+    row of each of them, ``weights`` their addresses in DDR. Raises ScheduleError."""
+    found = schedule(groups)
     commands = list(chain.from_iterable(groups))
     spans = list(chain.from_iterable(found.spans))
-    coeff_size = max((integer(f, "coeff_size") for f in found_functions), default=0)
-    weights = range(BM1684.context_start, BM1684.context_start + coeff_size)
-    layers: dict[LocationAttr, LayerProfile] = {}
+    layers: dict[Row, LayerProfile] = {}
     total = LayerProfile("total", "")
-    shares = _shares([op.instruction.engine for op in commands], spans)
-    for op, span, share in zip(commands, spans, shares, strict=True):
-        command = op.instruction
+    shares = _shares([command.engine for command in commands], spans)
+    for row, command, span, share in zip(rows, commands, spans, shares, strict=True):
         is_weights = command.engine is Engine.GDMA and isa.start_of(command, "src") in weights
-        layer = layers.setdefault(op.location, _begin(op.location, span))
+        layer = layers.setdefault(row, LayerProfile(*row, span.start))
         layer.add(command, span, share, is_weights)
         total.add(command, span, share, is_weights)
     unknown = Counter(command.kind.mnemonic for command in found.unknown)
     mhz = BM1684.clock.tiu / 1e6
-    on_host = tuple(layer_name(op) for op in host_layers(module).values())
-    rows = tuple(layers.values())
-    slow = schedule(([op.instruction for op in group] for group in groups), _slow_ddr).total
-    share = one_bank([op.instruction for op in commands])
-    return Profile(network_name(module), mhz, total, rows, dict(unknown), on_host, slow, share)
+    slow, traced = (schedule(groups, price).total for price in (_slow_ddr, traced_cycles_of))
+    return Profile(net, mhz, total, tuple(layers.values()), dict(unknown), on_host, slow,
+                   one_bank(commands), traced)  # fmt: skip
 
 
 def _slow_ddr(command: Instruction) -> int | None:
@@ -184,11 +201,10 @@ def one_bank(commands: Sequence[Instruction]) -> float:
     return shared / max(1, len(computed))
 
 
-def _begin(location: LocationAttr, span: Span) -> LayerProfile:
+def _row(location: LocationAttr) -> Row:
     if isinstance(location, NameLoc):
-        where = location_text(location.location)
-        return LayerProfile(location.desc.data, where, span.start)
-    return LayerProfile("", location_text(location), span.start)
+        return location.desc.data, location_text(location.location)
+    return "", location_text(location)
 
 
 def _shares(engines: Sequence[Engine], spans: Sequence[Span]) -> Iterator[int]:
@@ -212,6 +228,7 @@ SLOW_DDR = 0.6
 COLUMNS = ("layer", "cycles", "%", "TIU", "GDMA", "start", "end", "multipliers", "DDR read",
            "DDR written", "bound by")
 LEFT = (0, len(COLUMNS) - 1)
+NO_PLACE: Mapping[str, str | int] = {}
 
 
 def text(profile: Profile) -> str:
@@ -246,6 +263,9 @@ def text(profile: Profile) -> str:
         f"Two tensors in one 64 KiB bank of local memory: {profile.one_bank:.0%} of the TIU's"
         " commands; whether that costs time is not known.",
     ]
+    if profile.traced_cycles != profile.total.cycles:
+        head.append(f"A trace of the vendor's compiler, which prices matrix moves as plain ones:"
+                    f" {profile.traced_cycles} cycles.")
     if profile.unknown:
         kinds = ", ".join(f"{kind} ({count})" for kind, count in profile.unknown.items())
         head.append(f"Commands of unknown cost, counted as 0 cycles: {kinds}.")
@@ -259,15 +279,17 @@ def _printable(name: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in name)
 
 
-def _csv(profile: Profile) -> str:
+def csv_text(profile: Profile, place: Mapping[str, str | int] = NO_PLACE) -> str:
+    """A row a layer, and the sum; ``place`` stands before each."""
     stream = io.StringIO()
-    writer = csv.DictWriter(stream, list(profile.total.record()), lineterminator="\n")
+    names = [*place, *profile.total.record()]
+    writer = csv.DictWriter(stream, names, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(row.record() for row in (*profile.layers, profile.total))
+    writer.writerows({**place, **row.record()} for row in (*profile.layers, profile.total))
     return stream.getvalue()
 
 
 def profile_files(profile: Profile, stage: int = 0) -> dict[str, bytes]:
     """compiler_profile_0.txt, .csv and .json by name, of the first stage or another."""
-    contents = (text(profile), _csv(profile), json.dumps(profile.record(), indent=1) + "\n")
+    contents = (text(profile), csv_text(profile), json.dumps(profile.record(), indent=1) + "\n")
     return dict(zip(profile_names(stage), (content.encode() for content in contents), strict=True))

@@ -4,18 +4,34 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from typing import cast
+from contextlib import suppress
+from typing import Protocol, TypeVar, cast
 
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp
 
 from dialects.bm1684.isa import COMMAND_BYTES, Engine, Instruction, unpack
+from dialects.host.ops import BY_NUMBER
+from dialects.names import shown
 from passes.image.groups import CodedGroup, Sites, command_groups
-from passes.image.host import host_call, host_op
+from passes.image.host import HostCall, host_call, host_op
 from passes.module.functions import functions, npu_functions, runs_on_host
 from passes.module.locations import location_text
 
-Queues = Mapping[Engine, deque[Instruction]]
+
+class Queued(Protocol):
+    """A command in the queue of its engine."""
+
+    @property
+    def engine(self) -> Engine: ...
+
+    @property
+    def wait(self) -> int:
+        """How many commands of the other engine must have ended before."""
+        ...
+
+
+QueuedT = TypeVar("QueuedT", bound=Queued)
 
 
 def listing(module: ModuleOp) -> Iterator[str]:
@@ -34,15 +50,24 @@ def listing(module: ModuleOp) -> Iterator[str]:
 
 
 def _host_line(function: FuncOp) -> str:
-    """A layer on the host: its tensors with their addresses, its parameters, and the layer."""
-    op, call = host_op(function), host_call(function)
+    op = host_op(function)
+    return f"{host_text(host_call(function))} ; {location_text(op.location)}"
+
+
+def host_text(call: HostCall) -> str:
+    """A layer on the host: its tensors with their addresses, and its parameters."""
     inputs, outputs = (
-        ", ".join(f"{t.name}@{t.address:#x}" for t in tensors)
+        ", ".join(f"{shown(t.name)}@{t.address:#x}" for t in tensors)
         for tensors in (call.inputs, call.outputs)
     )
-    values = "".join(f" {name}={_shown(value)}" for name, value in op.values.items())
-    kind = op.name.removeprefix("host.")
-    return f"- host {kind} ({inputs}) -> ({outputs}){values} ; {location_text(op.location)}"
+    kind, values = f"number {call.number}", f" {len(call.params)} bytes of parameters"
+    op = BY_NUMBER.get(call.number)
+    if op is not None:
+        kind = op.name.removeprefix("host.")
+        with suppress(ValueError):  # parameters of another form
+            found = op.LAYER.struct.unpack(call.params)
+            values = "".join(f" {name}={_shown(value)}" for name, value in found.items())
+    return f"- host {kind} ({inputs}) -> ({outputs}){values}"
 
 
 def _shown(value: object) -> str:
@@ -65,7 +90,7 @@ def disassemble(
     for number, (tiu, gdma) in enumerate(groups, first):
         queues = {Engine.TIU: _decoded(Engine.TIU, tiu), Engine.GDMA: _decoded(Engine.GDMA, gdma)}
         if sites is None:
-            for inst in _by_waits(queues):
+            for inst in by_waits(queues):
                 yield _line(number, inst)
             continue
         for op in sites.groups[number - first].commands:
@@ -84,9 +109,9 @@ def _decoded(engine: Engine, data: bytes) -> deque[Instruction]:
     return deque(unpack(engine, data[at : at + COMMAND_BYTES]) for at in starts)
 
 
-def _by_waits(queues: Queues) -> Iterator[Instruction]:
+def by_waits(queues: Mapping[Engine, deque[QueuedT]]) -> Iterator[QueuedT]:
     """The commands of both engines, the TIU's first where both may run. Where both wait for
-    commands that do not come, the TIU's come first, too."""
+    commands that do not come, the TIU's come first, too. Empties the queues."""
     done = dict.fromkeys(Engine, 0)
     others = {Engine.TIU: Engine.GDMA, Engine.GDMA: Engine.TIU}
     while left := [engine for engine in (Engine.TIU, Engine.GDMA) if queues[engine]]:

@@ -40,12 +40,13 @@ Call = NpuCall | HostCall
 @dataclass(frozen=True)
 class Program:
     """What the runtime gets. ``calls``: the functions in the order in which they run; ``coeff``:
-    the weights, from the start of the network's memory on; ``ddr_bytes``: the size of that memory
-    with the tensors behind them."""
+    the weights, from ``coeff_address`` on; ``ddr_bytes``: the size of the network's memory with the
+    tensors behind them."""
 
     calls: tuple[Call, ...]
     coeff: bytes
     ddr_bytes: int
+    coeff_address: int = BM1684.context_start
 
     @staticmethod
     def of(module: ModuleOp) -> Program:

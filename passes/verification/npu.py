@@ -99,19 +99,20 @@ def _local_words(npu: Npu, offset: int, box: LocalBox) -> Array:
 def execute(
     program: Program,
     tensors: Mapping[NetworkTensor, Array],
-    noise: int,
+    noise: int | None,
     observe: Callable[[Site, Npu], None] | None = None,
     on_host: Callable[[int, list[Array]], None] | None = None,
+    on_npu: Callable[[int, Npu], None] | None = None,
 ) -> Npu:
-    """Runs the program on fresh memory full of noise. ``observe`` follows every command,
-    ``on_host`` every host layer: its place among the calls, and its results. Raises ModelError (a
-    race, a deadlock, an illegal command...), HostError for a host layer that cannot be computed.
+    """Runs the program on fresh memory full of noise (None: zeros). ``observe`` follows every
+    command, ``on_host`` every host layer: its place among the calls, and its results; ``on_npu``
+    every other call. Raises ModelError (a race, a deadlock, an illegal command...), HostError for a
+    host layer that cannot be computed.
     """
     npu = Npu(program.ddr_bytes, noise)
-    npu.ddr_view(BM1684.context_start, len(program.coeff))[:] = np.frombuffer(
-        program.coeff, np.uint8
-    )
-    npu.protected = range(BM1684.context_start, BM1684.context_start + len(program.coeff))
+    first_weight = program.coeff_address
+    npu.ddr_view(first_weight, len(program.coeff))[:] = np.frombuffer(program.coeff, np.uint8)
+    npu.protected = range(first_weight, first_weight + len(program.coeff))
     for tensor, value in tensors.items():
         data = to_packed(value) if tensor.packed else value
         flat = np.ascontiguousarray(data).reshape(-1).view(np.uint8)
@@ -136,4 +137,6 @@ def execute(
             error.group = None if error.group is None else first + error.group
             raise
         first += len(call.groups)
+        if on_npu is not None:
+            on_npu(place, npu)
     return npu

@@ -7,12 +7,13 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
 from onnx import ModelProto
 
+from bmnetu.bmodel import Stage, read, write
 from bmnetu.frontend.ufw_pb2 import Datum, NetParameter
 from bmnetu.ways.static import OPT_LEVELS
 from passes import ALL_PASSES
@@ -23,6 +24,7 @@ from tests.fuzz.mutations import (
     damaged_text,
 )
 from tests.fuzz.seeds import Seeds, database
+from tests.inspect.files import ONE_FILE
 from tests.pipelines import static_text
 
 damaged_net = damaged_message(NetParameter)
@@ -76,13 +78,64 @@ def onnx(rng: Random, seeds: Seeds, folder: Path) -> Case:
 
 
 def bmodel(rng: Random, seeds: Seeds, folder: Path) -> Case:
-    data = rng.choice(seeds.bmodels)
-    if rng.random() < 0.7:  # the header and the flatbuffer, not the commands
-        size = int.from_bytes(data[8:12], "little") + 64
-        data = damaged_bytes(rng, data[:size])[:size].ljust(size, b"\0") + data[size:]
+    return Case("bmodel", ["b.bmodel"], {"b.bmodel": damaged_bmodel(rng, seeds)})
+
+
+def model(rng: Random, seeds: Seeds, folder: Path) -> Case:
+    """A subcommand of bmnetu-model."""
+    name = rng.choice([*ONE_FILE, "run"])
+    words = [name, "b.bmodel"]
+    if name == "run":
+        words += rng.choice([[], ["--out=out/o.npz"], ["--input=d.npy"], ["--labels=d.npy"],
+                             ["--dump=pool,fc"], ["--dump=conv"], ["--net=small"]])  # fmt: skip
     else:
-        data = damaged_bytes(rng, data)
-    return Case("bmodel", ["b.bmodel"], {"b.bmodel": data})
+        words += rng.choice([[], ["--json"]])
+    return Case("model", words, {"b.bmodel": damaged_bmodel(rng, seeds), "d.npy": seeds.arrays[0]})
+
+
+def damaged_bmodel(rng: Random, seeds: Seeds) -> bytes:
+    data = rng.choice(seeds.bmodels)
+    size = int.from_bytes(data[8:12], "little") + 64
+    kind = rng.random()
+    if kind < 0.4:  # the header and the flatbuffer, not the commands
+        return damaged_bytes(rng, data[:size])[:size].ljust(size, b"\0") + data[size:]
+    if kind < 0.6:
+        return damaged_bytes(rng, data)
+    return damaged_commands(rng, data)
+
+
+def damaged_commands(rng: Random, data: bytes) -> bytes:
+    """A file that is read, with commands, records or parameters of host layers of another kind."""
+    found = read(data, "it")
+
+    def damaged(part: bytes) -> bytes:
+        if not part or rng.random() < 0.4:
+            return part
+        grown = bytearray(part)
+        for _ in range(rng.choice([1, 1, 2, 8])):
+            at = rng.randrange(len(grown) // 4) * 4 if len(grown) >= 4 else 0
+            match rng.randrange(3):
+                case 0:
+                    grown[at] ^= 1 << rng.randrange(8)
+                case 1:
+                    value = rng.choice(INTS) & 0xFFFFFFFF
+                    grown[at : at + 4] = value.to_bytes(4, "little")
+                case _:
+                    other = rng.randrange(len(grown) // 4) * 4 if len(grown) >= 4 else 0
+                    grown[at : at + 4] = grown[other : other + 4]
+        return bytes(grown[: len(part)])
+
+    def stage(old: Stage) -> Stage:
+        groups = [replace(g, tiu=damaged(g.tiu), gdma=damaged(g.gdma)) for g in old.groups]
+        subnets = [
+            s if s.host is None else replace(s, host=replace(s.host, params=damaged(s.host.params)))
+            for s in old.subnets
+        ]
+        return replace(old, groups=tuple(groups), subnets=tuple(subnets),
+                       records=damaged(old.records), notes=damaged(old.notes))  # fmt: skip
+
+    nets = [replace(net, stages=tuple(map(stage, net.stages))) for net in found.nets]
+    return write(replace(found, nets=tuple(nets)))
 
 
 def mlir(rng: Random, seeds: Seeds, folder: Path) -> Case:
@@ -194,6 +247,7 @@ KINDS: dict[str, Make] = {
     "int8": int8,
     "onnx": onnx,
     "bmodel": bmodel,
+    "model": model,
     "mlir": mlir,
     "data": data,
 }

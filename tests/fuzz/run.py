@@ -29,6 +29,8 @@ TIMES = 10
 takes 60 MiB more, which a case shares with its worker."""
 GOOD = (0, 1, 2, 3, 4)
 """Exit codes that are no fault; 1: bmnetu-opt, a pass or the verifier failed."""
+FAULTY_BMODEL = 5
+"""Another one of bmnetu-model."""
 OUTPUTS = ("out", "ir", "out.mlir")
 
 
@@ -152,6 +154,7 @@ def faults_of(case: Case, folder: Path, result: dict[str, Any]) -> tuple[str, ..
     """What is wrong with a case's outcome."""
     code, text = result["code"], result["text"]
     size = sum(len(data) for data in case.files.values()) / (1 << 20)
+    good = (*GOOD, FAULTY_BMODEL) if case.entry == "model" else GOOD
     left = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
     left -= {LOG, *case.files}
     if code == 0:
@@ -161,11 +164,11 @@ def faults_of(case: Case, folder: Path, result: dict[str, Any]) -> tuple[str, ..
         "traceback": code == TRACEBACK or "Traceback" in text or "Exception ignored" in text,
         "killed": code < 0,
         "bug": code == 70,
-        "exit code": 0 <= code and code not in (*GOOD, 70, TRACEBACK),
+        "exit code": 0 <= code and code not in (*good, 70, TRACEBACK),
         "slow": result["seconds"] > SECONDS,
         "memory": result["mib"] > MIB + TIMES * size,
         "files left": bool(left),
-        "no message": code in GOOD[1:] and "error: " not in text,
+        "no message": code in good[1:] and "error: " not in text,
         "a warning": "Warning:" in text,
     }
     return tuple(kind for kind, holds in kinds.items() if holds)

@@ -19,6 +19,7 @@ from bmnetu.frontend.ufw_pb2 import Datum
 from bmnetu.pipeline import run_pipeline
 from tests.calibration.harness import Files, data_layer, layer
 from tests.frontend.onnx.graphs import Net, node, numbers
+from tests.inspect.files import files as bmodels
 from tests.pipelines import static_passes
 from tests.random_nets import random_image_module, random_module
 
@@ -87,6 +88,7 @@ def make_seeds(folder: Path) -> Seeds:
             bmodel = bmnetu.compile(model, weight, place / "b", opt=1).bmodel
             assert bmodel is not None
             seeds.bmodels.append(bmodel.read_bytes())
+    seeds.bmodels += [path.read_bytes() for path in bmodels().values()]
     seeds.onnx = [net.model().SerializeToString() for net in onnx_nets()]
     assert all(ModelProto.FromString(data) for data in seeds.onnx)
     for seed in range(6):

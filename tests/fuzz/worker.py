@@ -16,6 +16,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from bmnetu.inspect.command_line import SUBCOMMANDS
+
 CPU_LIMIT = 20
 """Seconds of the processor after which a case is ended."""
 WALL_LIMIT = 120
@@ -37,6 +39,10 @@ def _opt(words: Sequence[str]) -> int:
     return import_module("bmnetu.opt").main(words)
 
 
+def _model(words: Sequence[str]) -> int:
+    return import_module("bmnetu.inspect.command_line").main(words)
+
+
 def _bmodel(words: Sequence[str]) -> int:
     """What ``bmnetu.verify`` reads before it runs anything."""
     import bmnetu
@@ -56,6 +62,7 @@ ENTRIES: dict[str, tuple[Callable[[Sequence[str]], int], tuple[str, ...]]] = {
     "onnx": (_bmnetu, ("bmnetu.cli", "bmnetu.driver", "bmnetu.frontend.onnx")),
     "calibrate": (_calibrate, ("bmnetu.cli", "bmnetu.calibration")),
     "opt": (_opt, ("bmnetu.opt",)),
+    "model": (_model, tuple(f"bmnetu.inspect.commands.{name}" for name in SUBCOMMANDS)),
     "bmodel": (_bmodel, ("bmnetu.api",)),
 }
 """How a command is called, and what it imports."""

@@ -15,8 +15,7 @@ import pytest
 from bmnetu.bmodel import read
 from dialects.bm1684 import isa
 from dialects.bm1684.chip import BM1684
-from dialects.bm1684.cycles import cycles_of, schedule
-from dialects.bm1684.cycles.gdma import tensor_cycles
+from dialects.bm1684.cycles import cycles_of, schedule, traced_cycles_of
 from dialects.bm1684.isa import Engine, Instruction
 from tests.bench.commands import instructions
 from tests.dialects.bm1684.cases import GENERATORS
@@ -126,7 +125,4 @@ def test_commands_of_the_vendors_compiler(name: str, estimator: Estimator) -> No
     assert [str(c) for c in commands if cycles_of(c) is None] == []
     assert differences(estimator, commands) == []
 
-    def price(inst: Instruction) -> int | None:
-        return tensor_cycles(inst) if inst.kind is isa.MATRIX else cycles_of(inst)
-
-    assert schedule(groups, price).total == VENDOR_TOTALS[name]
+    assert schedule(groups, traced_cycles_of).total == VENDOR_TOTALS[name]

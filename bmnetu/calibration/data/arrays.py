@@ -113,7 +113,7 @@ class StoredArray:
         if self.classes is None:
             return None
         what = f'{self.file.path}: array "{self.classes.member.removesuffix(".npy")}"'
-        found = _described(self.classes, what)
+        found = described(self.classes, what)
         if found.dtype.kind not in "iu" or found.shape != (self.count,):
             raise InputFileError(
                 f"{what} is {show(found.shape)} {found.dtype}, {self.count} integers are expected"
@@ -149,6 +149,12 @@ def open_npy(path: Path, name: str, shape: Shape, contract: Preprocess | None) -
     return _array(ArrayFile(path), name, shape, contract, None)
 
 
+def members_of(path: Path) -> list[str]:
+    """The members of an .npz that are arrays, as in "data.npy". Raises :class:`InputFileError`."""
+    with reading(path, "an .npz"), ZipFile(path) as archive:
+        return [name for name in archive.namelist() if name.endswith(".npy")]
+
+
 def open_npz(
     path: Path, inputs: Mapping[str, Shape], contract: Preprocess | None
 ) -> dict[str, StoredArray]:
@@ -157,8 +163,7 @@ def open_npz(
     An array ``label`` or ``labels`` that is no input holds the labels. Raises
     :class:`InputFileError`.
     """
-    with reading(path, "an .npz"), ZipFile(path) as archive:
-        members = [name for name in archive.namelist() if name.endswith(".npy")]
+    members = members_of(path)
     expected = {name: f"{name}.npy" for name in inputs}
     labels = [name for name in LABELS if name in members and name not in expected.values()]
     others = [name for name in members if name not in labels]
@@ -185,7 +190,7 @@ def _array(
     classes: ArrayFile | None,
 ) -> StoredArray:
     what = f'{file.path}: array "{name}"'
-    found = _described(file, what)
+    found = described(file, what)
     if len(found.shape) != len(expected) or (contract is None and found.shape[1:] != expected[1:]):
         sample = "x".join(["N", *map(str, expected[1:])])
         raise InputFileError(f"{what} is {show(found.shape)}, the net's input requires {sample}")
@@ -199,8 +204,8 @@ def _array(
     return replace(found, contract=contract, channels=channels, classes=classes)
 
 
-def _described(file: ArrayFile, what: str) -> StoredArray:
-    """What the array's header says."""
+def described(file: ArrayFile, what: str) -> StoredArray:
+    """The array as its header describes it, without a contract. Raises :class:`InputFileError`."""
     with reading(file.path, "an array"):
         opened = file.open()
         version = npy.read_magic(opened)

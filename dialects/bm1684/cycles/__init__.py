@@ -6,7 +6,7 @@ The vendor's own model of the chip in closed form, equal to its estimators; no m
 from __future__ import annotations
 
 from dialects.bm1684.cycles.gdma import Traffic, traffic_of
-from dialects.bm1684.cycles.price import cycles_of
+from dialects.bm1684.cycles.price import cycles_of, traced_cycles_of
 from dialects.bm1684.cycles.schedule import Schedule, ScheduleError, Span, schedule
 from dialects.bm1684.cycles.tiu import PEAK_MACS, macs_of
 
@@ -19,5 +19,6 @@ __all__ = [
     "cycles_of",
     "macs_of",
     "schedule",
+    "traced_cycles_of",
     "traffic_of",
 ]

@@ -23,12 +23,13 @@ class Npu:
 
     ``lmem`` is uint8 [64, 524288], ``l2`` uint8 [4 MiB] with the fixed tables, ``ddr`` uint8
     [ddr_bytes] from address ``BM1684.context_start`` on. Everything else starts as noise drawn
-    from ``seed``, so that reading unwritten memory shows. Commands may not write DDR addresses in
+    from ``seed``, so that reading unwritten memory shows; as zeros with None: what is never
+    touched of these takes no memory of the machine. Commands may not write DDR addresses in
     ``protected``.
     """
 
-    def __init__(self, ddr_bytes: int, seed: int = 0):
-        rng = np.random.default_rng(seed)
+    def __init__(self, ddr_bytes: int, seed: int | None = 0):
+        rng = None if seed is None else np.random.default_rng(seed)
         self.lmem = _noise(rng, BM1684.lanes * BM1684.lane_bytes).reshape(BM1684.lanes, -1)
         self.l2 = _noise(rng, BM1684.l2_bytes)
         self.ddr = _noise(rng, ddr_bytes)
@@ -60,7 +61,9 @@ class Npu:
         return self.l2[start : start + nbytes]
 
 
-def _noise(rng: np.random.Generator, nbytes: int) -> Bytes:
+def _noise(rng: np.random.Generator | None, nbytes: int) -> Bytes:
     """Random bytes, repeated: they take a tenth of the time of as many fresh ones."""
+    if rng is None:
+        return np.zeros(nbytes, np.uint8)
     drawn = np.frombuffer(rng.bytes(min(nbytes, NOISE_BYTES)), np.uint8)
     return np.resize(drawn, nbytes)

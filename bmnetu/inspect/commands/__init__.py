@@ -1,0 +1,1 @@
+"""The subcommands of ``bmnetu-model``: a module each, which holds its ``COMMAND``."""

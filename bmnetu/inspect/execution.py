@@ -1,0 +1,153 @@
+"""The run of a stage on the model of the NPU: its commands' bytes, or its records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bmnetu.bmodel import NamedTensor
+from bmnetu.bmodel.notes import RECORD
+from bmnetu.emit.static import placed, stage_program
+from bmnetu.errors import FaultError, UnsupportedError
+from bmnetu.inspect.chosen import Chosen
+from bmnetu.inspect.records import stream_of
+from dialects.bm1684.chip import BM1684
+from dialects.bm1684.isa import Engine
+from dialects.bm1684.model import ModelError, Npu
+from dialects.bm1684.npu import DTYPES, Observation
+from dialects.bm1684.record.local import LocalGroup
+from dialects.bm1684.record.machine import MachineError
+from dialects.host.base import defined_part
+from dialects.names import quoted
+from passes.image.groups import Site
+from passes.verification.firmware import execute_records
+from passes.verification.host import HostError
+from passes.verification.npu import execute, read_tensor
+
+Array = NDArray[Any]
+MOST_DDR = 1 << 32
+"""Bytes of DDR that the model has, as the vendor's simulator. What a run does not touch of them
+takes no memory."""
+
+
+@dataclass
+class Outcome:
+    """The outputs by name, and inner tensors that were asked for."""
+
+    outputs: dict[str, Array]
+    inner: dict[str, Array] = field(default_factory=dict[str, Array])
+
+
+def run_stage(found: Chosen, inputs: Mapping[str, Array], dump: Sequence[str] = ()) -> Outcome:
+    """Runs a stage once, for inputs in its data types. ``dump`` names tensors between its subnets.
+
+    Raises FaultError where commands or records are wrong, UnsupportedError for what the models
+    cannot do.
+    """
+    stage = found.stage
+    memory = stage.context_address + stage.context_size - BM1684.context_start
+    if memory > MOST_DDR:
+        raise UnsupportedError(f"{found}: its memory reaches {memory} bytes far, the model of the"
+                               f" NPU has {MOST_DDR}")  # fmt: skip
+    if stage.is_dynamic:
+        return _run_records(found, list(inputs.values()), memory, dump)
+    return _run_commands(found, inputs, dump)
+
+
+def inner_names(found: Chosen) -> list[str]:
+    """The tensors that the file names: those between subnets, and those of our compiler's notes."""
+    between = [t.name for subnet in found.stage.subnets for t in subnet.outputs]
+    return list(dict.fromkeys([*between, *(t.name for t in found.notes.tensors)]))
+
+
+def _run_commands(found: Chosen, inputs: Mapping[str, Array], dump: Sequence[str]) -> Outcome:
+    program = stage_program(found.stage)
+    made: dict[str, Array] = {}
+    outcome = Outcome({})
+
+    def on_host(place: int, results: list[Array]) -> None:
+        for tensor, value in zip(program.calls[place].outputs, results, strict=True):
+            made[tensor.name] = defined_part(value)
+            if tensor.name in dump:
+                outcome.inner[tensor.name] = made[tensor.name]
+
+    def on_npu(place: int, npu: Npu) -> None:
+        for tensor in program.calls[place].outputs:
+            made.pop(tensor.name, None)
+            if tensor.name in dump:
+                outcome.inner[tensor.name] = read_tensor(npu, tensor.observation())
+
+    watched: dict[Site, list[NamedTensor]] = {}
+    for tensor in found.notes.tensors:
+        if tensor.name in dump and tensor.engine in list(Engine):
+            site = (tensor.group, Engine(tensor.engine), tensor.number)
+            watched.setdefault(site, []).append(tensor)
+
+    def after(site: Site, npu: Npu) -> None:
+        for at in watched.get(site, ()):
+            outcome.inner[at.name] = read_tensor(npu, _observed(at))
+
+    tensors = {placed(t): inputs[t.name] for t in found.stage.inputs}
+    try:
+        npu = execute(program, tensors, None, after, on_host, on_npu)
+        for tensor in map(placed, found.stage.outputs):
+            value = made.get(tensor.name)
+            outcome.outputs[tensor.name] = (
+                read_tensor(npu, tensor.observation()) if value is None else value
+            )
+    except ModelError as error:
+        raise FaultError(f"{found}, {error}") from None
+    except HostError as error:
+        raise UnsupportedError(f"{found}, subnet {error.place}: {error}") from None
+    return outcome
+
+
+def _observed(tensor: NamedTensor) -> Observation:
+    """A tensor of the notes, which may hold anything. Raises ModelError."""
+    if tensor.dtype not in DTYPES:
+        raise ModelError(f"the notes say that {quoted(tensor.name)} holds {quoted(tensor.dtype)}")
+    packed = tensor.packed and tensor.dtype != "float32"
+    if prod(tensor.shape) > MOST_DDR:
+        raise ModelError(f"the notes say that {quoted(tensor.name)} is larger than the memory")
+    return Observation(tensor.name, tensor.address, tensor.shape, tensor.dtype, packed)
+
+
+def _run_records(
+    found: Chosen, inputs: list[Array], size: int, dump: Sequence[str]
+) -> Outcome:
+    stage, stream = found.stage, stream_of(found)
+    for index, group in enumerate(stream.groups):
+        if isinstance(group, LocalGroup):
+            raise UnsupportedError(
+                f"{found}, record {index}: layers in local memory, as the vendor's compiler makes"
+                " them, which the model of the firmware does not run; bmnetu-model dis prints them"
+            )
+    named = {t.number: t for t in found.notes.tensors if t.engine == RECORD and t.name in dump}
+    outcome = Outcome({})
+
+    def observe(index: int, results: list[Array]) -> None:
+        at = named.get(index + 1)
+        if at is not None and at.dtype in DTYPES and results:
+            value = results[0]
+            same = value.itemsize == np.dtype(at.dtype).itemsize
+            outcome.inner[at.name] = value.view(at.dtype) if same else value
+
+    memory = np.zeros(size, np.uint8)
+    first = stage.coeff_address - BM1684.context_start
+    memory[first : first + len(stage.coeff)] = np.frombuffer(stage.coeff, np.uint8)
+    try:
+        results = execute_records(stream, memory, inputs, observe)
+    except MachineError as error:
+        raise FaultError(f"{found}, record {error.index}: {error.message}") from None
+    outputs = outcome.outputs
+    for id, tensor in zip(stream.outputs, stage.outputs, strict=True):
+        kind = tensor.data_type.numpy
+        if id not in results or results[id].dtype.itemsize != kind.itemsize:
+            raise FaultError(f"{found}: no record makes the output {tensor.name!r} as {kind}")
+        outputs[tensor.name] = results[id].view(kind)
+    return outcome

@@ -1,0 +1,181 @@
+"""``--input``: from files to the inputs of a stage, in its data types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bmnetu.bmodel import DataType, Stage, Tensor
+from bmnetu.calibration.data.arrays import ArrayFile, StoredArray, described, members_of
+from bmnetu.calibration.data.dataset import holds_arrays, open_data
+from bmnetu.calibration.data.faults import MisfitError, reading
+from bmnetu.calibration.data.preprocess import Preprocess
+from bmnetu.errors import InputFileError, UsageError
+from bmnetu.inspect.chosen import Chosen
+from bmnetu.nearest import nearest
+from dialects.names import quoted
+from dialects.ufw.shapes import show
+from passes.verification.inputs import random_inputs
+
+Array = NDArray[Any]
+Shape = tuple[int, ...]
+NUMBERS = "biuf"
+
+
+@dataclass
+class Given:
+    """What the user gives for the inputs of a net: arrays that lie in files, read later, and images
+    (or arrays with a contract), which are fitted to an input."""
+
+    contract: Preprocess
+    arrays: dict[str, StoredArray] = field(default_factory=dict[str, StoredArray])
+    pictures: dict[str, Path] = field(default_factory=dict[str, Path])
+
+
+def given_inputs(words: Sequence[str], names: Sequence[str], contract: Preprocess) -> Given:
+    """The files of --input, NAME=FILE or FILE, by the names of the net's inputs. Raises UsageError,
+    InputFileError."""
+    found = Given(contract)
+    for word in words:
+        name, path = _split(word, names)
+        if path.suffix == ".npz" and path.is_file():
+            _add_npz(found, name, path, names)
+            continue
+        if name is None and len(names) != 1:
+            raise UsageError(f"--input={word}: the net has the inputs {_listed(names)}: write"
+                             " NAME=FILE, or give an .npz")
+        own = name or names[0]
+        if holds_arrays(path) and not contract.given():
+            found.arrays[own] = _numbers(ArrayFile(path), str(path))
+        else:
+            found.pictures[own] = path
+    missing = [name for name in names if name not in found.arrays | found.pictures]
+    if words and missing:
+        raise UsageError(f"--input gives nothing for {_listed(missing)}")
+    return found
+
+
+def _split(word: str, names: Sequence[str]) -> tuple[str | None, Path]:
+    """The name before the file, if there is one."""
+    for name in sorted(names, key=len, reverse=True):
+        if word.startswith(f"{name}="):
+            return name, Path(word.removeprefix(f"{name}="))
+    before, equals, _ = word.partition("=")
+    if equals and not Path(word).exists():
+        near = nearest(before, names)
+        hint = f"did you mean {quoted(near)}?" if near else f"it has {_listed(names)}"
+        raise UsageError(f"--input={word}: the net has no input {quoted(before)}: {hint}")
+    return None, Path(word)
+
+
+def _add_npz(found: Given, name: str | None, path: Path, names: Sequence[str]) -> None:
+    """An .npz has an array an input; one array alone fits a single input."""
+    members = members_of(path)
+    expected = [name] if name is not None else list(names)
+    if len(members) == 1 and len(expected) == 1:
+        found.arrays[expected[0]] = _numbers(ArrayFile(path, members[0]), str(path))
+        return
+    for own in expected:
+        member = f"{own}.npy"
+        if member not in members:
+            listed = ", ".join(each.removesuffix(".npy") for each in members[:8]) or "none"
+            raise InputFileError(f"{path}: has no array {quoted(own)}; it has {listed}")
+        found.arrays[own] = _numbers(ArrayFile(path, member), f"{path}: array {quoted(own)}")
+
+
+def _numbers(file: ArrayFile, what: str) -> StoredArray:
+    if not file.path.exists():
+        raise InputFileError(f"{file.path}: no such file; an .npy is expected")
+    return described(file, what)
+
+
+def fitting(given: Given, stages: Sequence[Chosen]) -> Chosen:
+    """The stage that the runtime would choose for these shapes: all inputs equal; a single stage,
+    as many numbers. A dynamic one takes smaller shapes, too. Images fit the first stage. Raises
+    UsageError."""
+    for each in stages:
+        if all(_fits(given.arrays[t.name].shape, t, each.stage, len(stages) == 1)
+               for t in each.stage.inputs if t.name in given.arrays):  # fmt: skip
+            return each
+    shapes = ", ".join(f"{quoted(n)} {show(a.shape)}" for n, a in given.arrays.items())
+    taken = "; ".join(
+        f"stage {each.number}: "
+        + ", ".join(f"{quoted(t.name)} {show(t.shape)}" for t in each.stage.inputs)
+        for each in stages[:8]
+    )
+    raise UsageError(f"--input: no stage takes {shapes}; the net takes {taken}")
+
+
+def _fits(shape: Shape, tensor: Tensor, stage: Stage, is_single: bool) -> bool:
+    if stage.is_dynamic:
+        limits = zip(shape, tensor.shape, strict=False)
+        return len(shape) == len(tensor.shape) and all(0 < a <= b for a, b in limits)
+    return shape == tensor.shape or (is_single and prod(shape) == prod(tensor.shape))
+
+
+def read_inputs(given: Given, stage: Stage, seed: int = 0) -> dict[str, Array]:
+    """The inputs of a stage that :func:`fitting` chose; made-up ones where nothing is given. Real
+    numbers become ``round(real * scale)`` for an input of integers; integers are taken as they are.
+    Raises UsageError, InputFileError."""
+    if not given.arrays and not given.pictures:
+        kinds = [(t.shape, t.data_type.numpy) for t in stage.inputs]
+        made = random_inputs(kinds, seed)
+        return {t.name: array for t, array in zip(stage.inputs, made, strict=True)}
+    return {t.name: _read(given, t, stage.is_dynamic) for t in stage.inputs}
+
+
+def _read(given: Given, tensor: Tensor, is_dynamic: bool) -> Array:
+    if tensor.name in given.pictures:
+        path = given.pictures[tensor.name]
+        return as_stored(_picture(given, tensor, path), tensor, str(path))
+    source = given.arrays[tensor.name]
+    if source.shape == ():
+        raise InputFileError(f"{source.what} is a single number")
+    values = source.numbers(0, source.shape[0])
+    return as_stored(values if is_dynamic else values.reshape(tensor.shape), tensor, source.what)
+
+
+def _picture(given: Given, tensor: Tensor, path: Path) -> Array:
+    """An image that becomes an input as in a calibration."""
+    contract = given.contract
+    try:
+        if contract.given():
+            contract = contract.resolved(tensor.shape)
+        data = open_data(path, {tensor.name: tensor.shape}, 1,
+                         contract if contract.given() else None)  # fmt: skip
+    except MisfitError as error:
+        flags = ", ".join(f"--{name}" for name in given.contract.given())
+        raise UsageError(f"{flags}: {error}") from error
+    with reading(path, "an image"):
+        return data.batch(0)[tensor.name]
+
+
+def as_stored(values: Array, tensor: Tensor, what: str) -> Array:
+    """Numbers in the type of an input. Raises InputFileError for integers that it cannot hold."""
+    kind = tensor.data_type.numpy
+    if tensor.data_type in (DataType.FLOAT32, DataType.FLOAT16):
+        with np.errstate(over="ignore"):
+            return values.astype(kind)
+    info = np.iinfo(kind)
+    if values.dtype.kind == "f":
+        if not np.isfinite(values).all():
+            raise InputFileError(f"{what} has numbers that are not finite, and"
+                                 f" {quoted(tensor.name)} holds {kind}")
+        with np.errstate(over="ignore"):
+            scaled = np.rint(values.astype(np.float64) * tensor.scale)
+        return np.clip(scaled, info.min, info.max).astype(kind)
+    if values.size and not info.min <= int(values.min()) <= int(values.max()) <= info.max:
+        raise InputFileError(f"{what} holds integers from {values.min()} to {values.max()}, and"
+                             f" {quoted(tensor.name)} holds {kind}: give real numbers, which are"
+                             " scaled")  # fmt: skip
+    return values.astype(kind)
+
+
+def _listed(names: Sequence[str] | Mapping[str, object]) -> str:
+    return ", ".join(map(quoted, list(names)[:8]))

@@ -1,0 +1,76 @@
+"""What a subcommand of ``bmnetu-model`` is: its flags, its help, and what it does."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from bmnetu.command_line.flags import COMMON_FLAGS, Flag
+from bmnetu.command_line.kinds import BOOLEAN, NAME, integer
+from bmnetu.command_line.terminal import Terminal
+
+JSON = Flag("json", BOOLEAN, "Print JSON, for machines.", False)
+NET = Flag("net", NAME, "This net alone.", default_text="all nets")
+STAGE = Flag("stage", integer("N", 0, 1 << 16), "This stage alone, counted from 0.",
+             default_text="all stages")  # fmt: skip
+GENERAL = (
+    Flag("no_color", BOOLEAN, "No colours. The variable NO_COLOR does the same, and so does"
+         " an output that is no terminal.", False),
+    *COMMON_FLAGS,
+)  # fmt: skip
+"""What every subcommand takes."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asks for: the files, the flags' values, and where to say what is found."""
+
+    files: tuple[Path, ...]
+    values: dict[str, Any]
+    terminal: Terminal
+
+    @property
+    def file(self) -> Path:
+        """The one file."""
+        return self.files[0]
+
+    def show(self, as_text: Callable[[], str], as_json: Callable[[], object]) -> None:
+        """Prints what was found, in the form that is asked for."""
+        if not self.values.get("json"):
+            self.terminal.say(as_text())
+            return
+        self.terminal.say(json.dumps(_finite(as_json()), indent=1, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN and no infinity: they become strings."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in cast(dict[str, Any], value).items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(each) for each in cast(list[Any], value)]
+    return value
+
+
+@dataclass(frozen=True)
+class Subcommand:
+    """``operands`` names the files that must be given; ``examples`` are words behind the
+    subcommand's name and what they do; ``codes`` says what exit codes mean here beyond the
+    usual."""
+
+    purpose: str
+    flags: Sequence[Flag]
+    examples: Sequence[tuple[str, str]]
+    run: Callable[[Request], None]
+    operands: tuple[str, ...] = ("FILE",)
+    codes: Sequence[tuple[int, str]] = ()
+
+    @property
+    def all_flags(self) -> tuple[Flag, ...]:
+        """Its own flags and those that all have."""
+        return (*self.flags, *GENERAL)

@@ -1,0 +1,52 @@
+"""docs/model.md: every command in it runs, and prints what it shows."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bmnetu.inspect.command_line import SUBCOMMANDS
+from tests.inspect.files import Capture, path_of, result, run, stage_of
+
+TEXT = (Path(__file__).parents[2] / "docs" / "model.md").read_text()
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", TEXT, re.DOTALL)
+COMMANDS = [line for kind, body in BLOCKS if kind == "sh" for line in body.splitlines()]
+SHOWN = {"info": next(body for kind, body in BLOCKS if kind == "text")}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The files that the commands name."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(path_of(result("FP32")), "compilation.bmodel")
+    (tensor,) = stage_of(result("FP32")).inputs
+    np.save("data.npy", np.ones(tensor.shape, np.float32))
+    Image.new("RGB", (20, 10)).save("cat.jpg")
+    count = stage_of(result("FP32")).outputs[0].shape[1]
+    Path("labels.txt").write_text("".join(f"label {i}\n" for i in range(count)))
+    return tmp_path
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_a_command_runs(line: str, folder: Path, capsys: Capture) -> None:
+    tool, *words = shlex.split(line)
+    assert tool == "bmnetu-model"
+    code, out, err = run(capsys, *words)
+    assert (code, "error" in err, bool(out)) == (0, False, True)
+    if words[0] in SHOWN and len(words) == 2:
+        form = re.escape(SHOWN[words[0]]).replace(r"\.\.\.", r"[^\n]*").replace(r"\ ", r"\s+")
+        form = re.sub(r"(\\s\+)+", r"\\s+", form)
+        assert re.fullmatch(form, out), out
+
+
+def test_all_subcommands_are_there() -> None:
+    assert {line.split()[1] for line in COMMANDS} == set(SUBCOMMANDS)
+    for name in SUBCOMMANDS:
+        assert f"\n## {name}\n" in TEXT
+        assert f"| `{name}` |" in TEXT

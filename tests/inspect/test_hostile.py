@@ -1,0 +1,49 @@
+"""Damaged bmodels through every subcommand: one sentence, no bug, in little memory. ``python -m
+tests.fuzz`` has many more of these, each in a process of its own."""
+
+from __future__ import annotations
+
+import tracemalloc
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from bmnetu.bmodel import COEFF_ADDRESS
+from tests.fuzz.cases import damaged_bmodel
+from tests.fuzz.seeds import Seeds
+from tests.inspect.files import ONE_FILE, Capture, changed, files, path_of, result, run, stage_of
+
+COUNT = 60
+MIB = 1 << 20
+
+
+@pytest.mark.parametrize("name", ONE_FILE)
+def test_damaged_files(name: str, capsys: Capture, tmp_path: Path) -> None:
+    seeds = Seeds(bmodels=[path.read_bytes() for path in files().values()])
+    path = tmp_path / "x.bmodel"
+    codes: set[int] = set()
+    for index in range(COUNT):
+        data = damaged_bmodel(Random(f"{name} {index}"), seeds)
+        path.write_bytes(data)
+        code, _, err = run(capsys, name, path)
+        assert code in (0, 2, 3, 4, 5), (index, err)
+        assert ("error: " in err) == (code != 0), (index, err)
+        assert [line for line in err.splitlines() if not line.startswith("bmnetu-model: ")] == []
+        assert [each.name for each in tmp_path.iterdir()] == ["x.bmodel"]
+        codes.add(code)
+    assert codes >= {0, 3}
+
+
+@pytest.mark.parametrize("name", ["info", "dis", "check", "profile"])
+def test_a_claim_of_much_memory_takes_none(name: str, capsys: Capture, tmp_path: Path) -> None:
+    """16 GiB of neurons in a file of 17 kB."""
+    size = (1 << 34) - (stage_of(result("FP32")).context_address - COEFF_ADDRESS)
+    path = changed(path_of(result("FP32")), tmp_path, context_size=size)
+    run(capsys, name, path)
+    tracemalloc.start()
+    code, _, err = run(capsys, name, path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (code, err) == (0, "")
+    assert peak < 5 * MIB

@@ -1,0 +1,122 @@
+"""``bmnetu-model`` on the vendor's files and ours: outputs as the real BMRuntime gives them, cycles
+as the vendor's estimators say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bmnetu.bmodel import Bmodel, read
+from dialects.bm1684 import isa
+from dialects.bm1684.cycles import schedule
+from dialects.bm1684.isa import Instruction
+from passes.verification.inputs import random_inputs
+from tests.bench.commands import instructions
+from tests.inspect.files import KINDS, ONE_FILE, Capture, as_json, file, run
+from tests.vendor.estimator import ESTIMATES, Estimator
+from tests.vendor.networks import models
+from tests.vendor.runtime import Array, run_bmodel
+from tests.vendor.test_cycles import VENDOR_TOTALS
+
+VENDOR = sorted(models().joinpath("vendor_bmodels").rglob("*.bmodel"))
+STATIC = [path for path in VENDOR if path.parent.name != "dynamic"]
+OURS = [kind for kind in KINDS if kind != "several"]
+
+
+def contents(path: Path) -> Bmodel:
+    return read(path.read_bytes(), path.name)
+
+
+def test_there_are_files() -> None:
+    assert len(STATIC) >= 5
+    assert len(VENDOR) - len(STATIC) >= 6
+
+
+def name_of(path: Path) -> str:
+    return path.stem
+
+
+@pytest.mark.parametrize("path", VENDOR, ids=name_of)
+@pytest.mark.parametrize("subcommand", ONE_FILE)
+def test_every_subcommand_takes_every_file(subcommand: str, path: Path, capsys: Capture) -> None:
+    """What the models cannot do with dynamic files of the vendor is said in one sentence."""
+    code, out, err = run(capsys, subcommand, path)
+    refuses = path not in STATIC and subcommand in ("run", "profile")
+    assert code == (4 if refuses else 0), err
+    assert bool(out) != refuses
+    assert ("error: " in err) == refuses
+
+
+def made_up(path: Path, seed: int) -> dict[str, Array]:
+    """Inputs in the file's types."""
+    inputs = contents(path).nets[0].stages[0].inputs
+    arrays = random_inputs([(t.shape, t.data_type.numpy) for t in inputs], seed)
+    return {t.name: array for t, array in zip(inputs, arrays, strict=True)}
+
+
+def check_run(path: Path, capsys: Capture, tmp_path: Path, seed: int) -> None:
+    """Integers are equal; floats within 1e-5 of the tensor's largest."""
+    inputs = made_up(path, seed)
+    np.savez(tmp_path / "in.npz", allow_pickle=False, **inputs)
+    words = (f"--input={tmp_path / 'in.npz'}", f"--out={tmp_path / 'out.npz'}")
+    code, _, err = run(capsys, "run", path, *words)
+    assert (code, err) == (0, "")
+    expected = run_bmodel(path, inputs)
+    with np.load(tmp_path / "out.npz") as made:
+        assert set(made.files) == set(expected)
+        for name, array in expected.items():
+            assert made[name].dtype == array.dtype
+            assert made[name].shape == array.shape
+            largest = max(1.0, float(np.abs(array.astype(np.float64)).max(initial=0)))
+            limit = 1e-5 * largest if array.dtype.kind == "f" else 0
+            np.testing.assert_allclose(made[name], array, rtol=0, atol=limit)
+
+
+@pytest.mark.parametrize("path", STATIC, ids=name_of)
+def test_the_vendors_files_run_as_on_the_runtime(
+    path: Path, capsys: Capture, tmp_path: Path
+) -> None:
+    for seed in range(3):
+        check_run(path, capsys, tmp_path, seed)
+
+
+@pytest.mark.parametrize("kind", OURS)
+def test_our_files_run_as_on_the_runtime(kind: str, capsys: Capture, tmp_path: Path) -> None:
+    check_run(file(kind), capsys, tmp_path, 7)
+
+
+@pytest.mark.parametrize("path", VENDOR, ids=name_of)
+def test_the_vendors_files_have_no_fault(path: Path, capsys: Capture) -> None:
+    found = as_json(capsys, "check", path)
+    assert (found["ok"], found["findings"]) == (True, [])
+
+
+@pytest.fixture(scope="module")
+def estimator() -> Estimator:
+    return Estimator()
+
+
+def estimated(path: Path, estimator: Estimator, traced: bool) -> int:
+    """Cycles of the whole by the vendor's estimators, with the estimator of plain moves for matrix
+    moves where ``traced``, as the vendor's compiler has it."""
+
+    def price(command: Instruction) -> int:
+        if traced and command.kind is isa.MATRIX:
+            return estimator.call(*ESTIMATES[isa.MOVE](command))
+        return estimator.cycles(command)
+
+    return schedule(instructions(contents(path)), price).total
+
+
+@pytest.mark.parametrize(
+    "path", [*STATIC, *(file(kind) for kind in OURS if "dynamic" not in kind)], ids=str
+)
+def test_cycles_are_the_estimators(path: Path, capsys: Capture, estimator: Estimator) -> None:
+    (found,) = as_json(capsys, "profile", path)
+    assert found["unknown"] == {}
+    assert found["total"]["cycles"] == estimated(path, estimator, traced=False)
+    assert found["traced_cycles"] == estimated(path, estimator, traced=True)
+    if path in STATIC:
+        assert found["traced_cycles"] == VENDOR_TOTALS[path.stem.removesuffix("_O2")]
