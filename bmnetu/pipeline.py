@@ -90,13 +90,14 @@ def run_pipeline(
     after: Callable[[ModulePass], None] = lambda item: None,
     *,
     before: Callable[[ModulePass], None] = lambda item: None,
+    verify: bool = True,
 ) -> None:
-    """Runs the passes in turn, ``before`` and ``after`` around each; the module is verified where
-    its level changes."""
+    """Runs the passes in turn, ``before`` and ``after`` around each; with ``verify`` the module is
+    verified where its level changes."""
     context = new_context()
     for item in passes:
         before(item)
         item.apply(context, module)
-        if item.name.startswith("convert-"):
+        if verify and item.name.startswith("convert-"):
             module.verify()
         after(item)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,6 +25,8 @@ from passes.tile.tile_keep_local import TileKeepLocalPass
 
 Passes = tuple[ModulePass, ...]
 
+QUANT_LEVEL = ("quant-", ConvertQuantToTilePass.name)
+"""How the names of passes begin that work on the quant level."""
 NO_SLICES = 1 << 40
 """More bytes than any tensor has."""
 
@@ -52,12 +55,18 @@ TRIED_OPTIONS = (
 class Candidate:
     """Passes, and the ``module`` after them, but for the compare, with its ``cycles``; None where
     they do not serve the network. ``stages``: the module before each pass of the quant level, and
-    behind the last of them."""
+    behind the last of them, at the tile level."""
 
     passes: Passes
     stages: list[ModuleOp]
     module: ModuleOp | None = None
     cycles: int | None = None
+
+    def verify(self) -> None:
+        """Raises VerifyException where the module is not valid at one of its levels."""
+        for module in (*self.stages[-1:], self.module):
+            if module is not None:
+                module.verify()
 
 
 def untried(passes: Passes) -> int:
@@ -73,7 +82,7 @@ def search(
     progress: Callable[[str], None] = lambda text: None,
 ) -> Candidate:
     """The passes with the options that take fewest cycles, ``budget`` candidates tried at most, and
-    the module after them; a budget of one compiles none.
+    the module after them, which is verified; a budget of one compiles none.
 
     The first candidate is ``passes`` itself; settings that change nothing do not count. The same
     module, passes and budget give the same answer, whatever the machine. The module stays as it is.
@@ -83,33 +92,49 @@ def search(
                   if type(p) is tried.item]  # fmt: skip
     if budget < 2 or not candidates:
         return Candidate(passes, [])
+    best = _best(module, passes, candidates, budget, progress)
+    best.verify()
+    return best
+
+
+def _best(
+    module: ModuleOp,
+    passes: Passes,
+    options: Sequence[tuple[int, TriedOption]],
+    budget: int,
+    progress: Callable[[str], None],
+) -> Candidate:
+    """The best candidate of these options of the passes at these places."""
     progress(f"candidate 1 of {budget}")
     best = _compiled(passes, [module])
     count = 1
-    for i, option in candidates:
+    for i, option in options:
         for value in option.values:
             if count == budget:
                 return best
             changed = replace(best.passes[i], **{option.name: value})  # pyright: ignore
             stages = _changed(best, i, changed)
+            if stages is None and changed.name.startswith("quant-"):
+                continue
+            count += 1
+            progress(f"candidate {count} of {budget}: {changed.name}{{{option.name}}}")
             if stages is None:
                 continue
-            progress(f"candidate {count + 1} of {budget}: {changed.name}{{{option.name}}}")
             found = _compiled((*best.passes[:i], changed, *best.passes[i + 1 :]), stages)
-            count += 1
             if found.cycles is not None and (best.cycles is None or found.cycles < best.cycles):
                 best = found
     return best
 
 
 def _changed(best: Candidate, at: int, item: ModulePass) -> list[ModuleOp] | None:
-    """The stages that are known with another setting of a pass; None where a pass of the quant
-    level has the same result with it."""
+    """The stages that are known with another setting of a pass; None where the pass has the same
+    result with it."""
     stages = best.stages[: at + 1]
     if at + 1 < len(best.stages):
-        stages.append(_after(stages[at], item))
-        if stages[-1].is_structurally_equivalent(best.stages[at + 1]):
-            return None
+        with suppress(LayerError):  # it comes again where the candidate is compiled
+            stages.append(_after(stages[at], item))
+            if stages[-1].is_structurally_equivalent(best.stages[at + 1]):
+                return None
     return stages
 
 
@@ -117,7 +142,7 @@ def _compiled(passes: Passes, stages: list[ModuleOp]) -> Candidate:
     """Runs passes on the last of the stages: those before it are done."""
     found = Candidate(passes, stages)
     try:
-        while (item := passes[len(stages) - 1]).name.startswith("quant-"):
+        while (item := passes[len(stages) - 1]).name.startswith(QUANT_LEVEL):
             stages.append(_after(stages[-1], item))
         rest = (p for p in passes[len(stages) - 1 :] if not isinstance(p, ComparePass))
         found.module = _after(stages[-1], *rest)
@@ -130,7 +155,7 @@ def _compiled(passes: Passes, stages: list[ModuleOp]) -> Candidate:
 def _after(module: ModuleOp, *passes: ModulePass) -> ModuleOp:
     """A copy of the module after these passes."""
     copy = module.clone()
-    run_pipeline(copy, passes)
+    run_pipeline(copy, passes, verify=False)
     return copy
 
 
