@@ -26,6 +26,7 @@ from bmnetu.options import CompileOptions, check_supported
 from bmnetu.pipeline import pipeline_text, run_pipeline
 from bmnetu.report.profile import PROFILE_FILES, profile, profile_files
 from bmnetu.report.result import CompileResult, LayerLines, report_free, summary
+from bmnetu.start import COLLECTIONS
 from bmnetu.ways.choice import way_of
 from bmnetu.ways.search import search, untried
 from bmnetu.ways.way import Way
@@ -44,10 +45,6 @@ Report = Callable[[str], None]
 BMODEL = "compilation.bmodel"
 REFERENCES = ("input_ref_data.dat", "output_ref_data.dat")
 """What is stored in outdir, the second with the compare."""
-
-COLLECTIONS = (200_000, 50, 1000)
-"""Thresholds of Python's garbage collector: a network's ops are many and live long, and to look
-through them again and again took a sixth of a large compilation."""
 
 
 @contextmanager

@@ -271,8 +271,8 @@ class Ref:
 
     @staticmethod
     def of(value: SSAValue | Attribute) -> Ref:
-        """Raises TypeError when the value is no memref of the tile level. Made once a type, as every
-        operand is asked for it."""
+        """Raises TypeError when the value is no memref of the tile level. Made once a type, as
+        every operand is asked for it."""
         kind = value.type if isinstance(value, SSAValue) else value
         found = kind.__dict__.get("_ref")
         if found is not None:
