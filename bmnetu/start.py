@@ -1,8 +1,8 @@
 """The first lines of every command, which must be small: they put Ctrl-C and SIGTERM in hand before
 anything large is imported, so that a command that has done nothing yet ends with one sentence.
 
-Nothing may be imported at the head of this file but what Python has at its start anyway, and ``gc``,
-which is part of it and has no file.
+Nothing may be imported at the head of this file but what Python has at its start anyway, and
+``gc``, which is built in.
 """
 
 from __future__ import annotations
