@@ -29,8 +29,9 @@ from bmnetu.options import CompileOptions, Shapes, check_supported, deciding_opt
 from bmnetu.pipeline import pipeline_text, run_pipeline
 from bmnetu.report.profile import profile, profile_files, profile_names
 from bmnetu.report.result import CompileResult, LayerLines, report_free, summary
+from bmnetu.start import COLLECTIONS
 from bmnetu.ways.choice import way_of
-from bmnetu.ways.search import search
+from bmnetu.ways.search import search, untried
 from bmnetu.ways.way import Way
 from dialects.constant import ConstantError
 from dialects.execute import names_of
@@ -48,10 +49,6 @@ Report = Callable[[str], None]
 BMODEL = "compilation.bmodel"
 REFERENCES = ("input_ref_data.dat", "output_ref_data.dat")
 """What is stored in outdir, the second with the compare."""
-
-COLLECTIONS = (200_000, 50, 1000)
-"""Thresholds of Python's garbage collector: a network's ops are many and live long, and to look
-through them again and again took a sixth of a large compilation."""
 
 
 @contextmanager
@@ -294,34 +291,39 @@ class _Compilation:
         self.way = way_of(self.options)
 
     def run(self) -> _Made:
-        options, network = self.options, self.network
+        options, module = self.options, self.network.module
         passes = self._prepared(self.way.passes(options))
-        searched = options.opt == SEARCHED and not options.dyn
-        if searched and self.way.ends_at(options.stop_after):
-            passes = search(network.module, passes, options.opt_budget, self.progress)
-        text = pipeline_text(passes)
         dumper = None
         if options.dump_ir is not None:
             dumper = Dumper(OutputFolder(options.dump_ir, "-dump_ir"))
-            dumper.dump("load", network.module)
+            dumper.dump("load", module)
 
         def after(item: ModulePass) -> None:
             if dumper is not None and not isinstance(item, ComparePass):
-                dumper.dump(item.name, network.module)
+                dumper.dump(item.name, module)
             if isinstance(item, QuantChooseWinogradPass):
-                for function in npu_functions(network.module):
+                for function in npu_functions(module):
                     for line in names_of(function, REPORT):
                         self.report(line)
 
         def before(item: ModulePass) -> None:
             self.progress(f"pass {passes.index(item) + 1} of {len(passes)}: {item.name}")
 
-        run_pipeline(network.module, passes, after, before=before)
+        rest = passes
+        if options.opt == SEARCHED and not options.dyn and self.way.ends_at(options.stop_after):
+            done = untried(passes)
+            run_pipeline(module, passes[:done], after, before=before)
+            found = search(module, passes[done:], options.opt_budget, self.progress)
+            passes, rest = (*passes[:done], *found.passes), found.passes
+            if found.module is not None and dumper is None:
+                module, rest = found.module, [p for p in rest if isinstance(p, ComparePass)]
+        run_pipeline(module, rest, after, before=before)
+        text = pipeline_text(passes)
         if not self.way.ends_at(options.stop_after):
             self.report(f"stopped after level {options.stop_after}; -dump_ir=DIR keeps the IR")
-            return _Made(_unfinished(network, text))
+            return _Made(_unfinished(self.network, text))
         self._judge()
-        return self._made(network.module, text)
+        return self._made(module, text)
 
     def _prepared(self, passes: tuple[ModulePass, ...]) -> tuple[ModulePass, ...]:
         """The passes on the user's input, the compare's findings reported as they come."""

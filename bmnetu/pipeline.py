@@ -93,8 +93,7 @@ def run_pipeline(
     verify: bool = True,
 ) -> None:
     """Runs the passes in turn, ``before`` and ``after`` around each; with ``verify`` the module is
-    verified where its level changes.
-    """
+    verified where its level changes."""
     context = new_context()
     for item in passes:
         before(item)

@@ -1,11 +1,13 @@
 """The first lines of every command, which must be small: they put Ctrl-C and SIGTERM in hand before
 anything large is imported, so that a command that has done nothing yet ends with one sentence.
 
-Nothing may be imported at the head of this file but what Python has at its start anyway.
+Nothing may be imported at the head of this file but what Python has at its start anyway, and
+``gc``, which is built in.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -16,10 +18,14 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+COLLECTIONS = (200_000, 50, 1000)
+"""Thresholds of Python's garbage collector while a network is compiled: its ops are many and live
+long, and to look through them again and again took a sixth of a large compilation."""
 
 
 def bmnetu() -> int:
     """The command ``bmnetu``. Returns the exit code."""
+    gc.set_threshold(*COLLECTIONS)
     return _run("bmnetu", "bmnetu.cli", "main")
 
 
@@ -61,6 +67,7 @@ def _run(tool: str, module: str, function: str) -> int:
     finally:
         for number in SIGNALS:  # all is done: what comes while Python ends comes too late
             signal.signal(number, signal.SIG_IGN)
+        gc.freeze()  # what is left goes with the process: nothing needs to be looked through
 
 
 def _leave(tool: str) -> None:

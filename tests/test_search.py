@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pytest
 from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.func import FuncOp
 from xdsl.passes import ModulePass
 
-from bmnetu.pipeline import parse_pipeline, run_pipeline
+from bmnetu.pipeline import run_pipeline
 from bmnetu.ways import search as searching
-from bmnetu.ways.search import TRIED_OPTIONS, search
+from bmnetu.ways.search import TRIED_OPTIONS, search, untried
+from passes.base import ComparePass
 from passes.convert_quant_to_tile import ConvertQuantToTilePass
+from passes.module.locations import LayerError
 from passes.quant.quant_slice_rows import QuantSliceRowsPass
 from tests.pipelines import static_passes
 from tests.random_nets import random_module
@@ -19,24 +20,25 @@ from tests.random_nets import random_module
 CANDIDATES = 1 + sum(len(tried.values) for tried in TRIED_OPTIONS)
 
 
-def passes_of(precision: str, opt: int = 2) -> tuple[ModulePass, ...]:
-    return static_passes(opt, precision, verify=True)
+def begun(precision: str) -> tuple[ModuleOp, tuple[ModulePass, ...]]:
+    """A network behind the passes that have nothing to try, and those that follow."""
+    module = random_module(8, precision == "INT8")
+    passes = static_passes(2, precision, verify=True)
+    done = untried(passes)
+    run_pipeline(module, passes[:done])
+    return module, passes[done:]
 
 
 @pytest.mark.parametrize("budget", [1, 2, 5, 100])
 def test_no_more_candidates_than_the_budget(
     budget: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[Sequence[ModulePass]] = []
-
-    def count(module: ModuleOp, passes: Sequence[ModulePass]) -> int:
-        seen.append(passes)
-        return 1000 - len(seen)
-
-    monkeypatch.setattr(searching, "_cycles", count)
-    monkeypatch.setattr(searching, "_same", lambda *given: False)  # pyright: ignore
-    passes = passes_of("INT8")
-    found = search(random_module(3, integer=True), passes, budget)
+    """Every candidate is better than those before it, and no setting leaves all as it is."""
+    seen: list[str] = []
+    monkeypatch.setattr(searching, "_cycles", lambda module: 1000 - len(seen))  # pyright: ignore
+    monkeypatch.setattr(ModuleOp, "is_structurally_equivalent", lambda *given: False)  # pyright: ignore
+    module, passes = begun("INT8")
+    found = search(module, passes, budget, seen.append).passes
     assert len(seen) == (0 if budget == 1 else min(budget, CANDIDATES))
     assert (found == passes) == (budget == 1)
     assert [type(p) for p in found] == [type(p) for p in passes]
@@ -44,54 +46,67 @@ def test_no_more_candidates_than_the_budget(
 
 def test_settings_that_change_nothing_are_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing of this network is cut into slices of rows, whatever the space."""
-    seen: list[Sequence[ModulePass]] = []
-
-    def count(module: ModuleOp, passes: Sequence[ModulePass]) -> int:
-        seen.append(passes)
-        return 1000
-
-    monkeypatch.setattr(searching, "_cycles", count)
-    module = random_module(3, integer=True)
-    lowered = parse_pipeline("convert-ufw-to-quant")
-    run_pipeline(module, lowered, lambda p: None)
-    search(module, passes_of("INT8")[2:], 100)
-    folders = {p.space for passes in seen for p in passes if isinstance(p, QuantSliceRowsPass)}
-    assert folders == {QuantSliceRowsPass().space}
-    folds = {p.fold for passes in seen for p in passes if isinstance(p, ConvertQuantToTilePass)}
-    assert folds == {True, False}
+    seen: list[str] = []
+    monkeypatch.setattr(searching, "_cycles", lambda module: 1000)  # pyright: ignore
+    search(*begun("INT8"), 100, seen.append)
+    assert not any(QuantSliceRowsPass.name in line for line in seen)
+    assert any(f"{ConvertQuantToTilePass.name}{{fold}}" in line for line in seen)
 
 
 @pytest.mark.parametrize("precision", ["FP32", "INT8"])
 def test_the_best_is_kept_and_the_module_untouched(
     precision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = random_module(8, integer=precision == "INT8")
+    module, passes = begun(precision)
     before, price = str(module), searching._cycles  # pyright: ignore[reportPrivateUsage]
-    costs: list[int | None] = []
+    costs: list[int] = []
 
-    def note(module: ModuleOp, passes: tuple[ModulePass, ...]) -> int | None:
-        costs.append(price(module, passes))
+    def note(module: ModuleOp) -> int:
+        costs.append(price(module))
         return costs[-1]
 
     monkeypatch.setattr(searching, "_cycles", note)
-    first = search(module, passes_of(precision), 100)
-    known = [cost for cost in costs if cost is not None]
-    begun = price(module, first)
-    assert begun == min(known)
-    assert search(module, passes_of(precision), 100) == first
+    first = search(module, passes, 100)
+    assert first.cycles == min(costs)
+    assert search(module, passes, 100).passes == first.passes
     assert str(module) == before
 
 
-def test_a_candidate_that_does_not_serve_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuses(module: ModuleOp, passes: Sequence[ModulePass]) -> int | None:
-        (tiles,) = (p for p in passes if isinstance(p, ConvertQuantToTilePass))
-        return 5 if tiles.fold else None
+@pytest.mark.parametrize("precision", ["FP32", "INT8"])
+def test_the_module_is_what_its_passes_make(precision: str) -> None:
+    """Candidates share what they have in common; another run of the best one's passes does not."""
+    module, passes = begun(precision)
+    found = search(module, passes, 100)
+    run_pipeline(module, [p for p in found.passes if not isinstance(p, ComparePass)])
+    assert found.module is not None
+    assert str(found.module) == str(module)
 
-    monkeypatch.setattr(searching, "_cycles", refuses)
-    passes = passes_of("INT8")
-    assert search(random_module(3, integer=True), passes, 100) == passes
+
+def test_a_candidate_that_does_not_serve_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    apply_to = ConvertQuantToTilePass.apply_to
+
+    def refuses(item: ConvertQuantToTilePass, function: FuncOp) -> None:
+        if not item.fold:
+            raise LayerError(function.location, "no folds")
+        apply_to(item, function)
+
+    monkeypatch.setattr(ConvertQuantToTilePass, "apply_to", refuses)
+    monkeypatch.setattr(searching, "_cycles", lambda module: 5)  # pyright: ignore
+    module, passes = begun("INT8")
+    assert search(module, passes, 100).passes == passes
+
+
+def test_a_network_that_no_candidate_serves_has_no_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(item: ConvertQuantToTilePass, function: FuncOp) -> None:
+        raise LayerError(function.location, "no tiles")
+
+    monkeypatch.setattr(ConvertQuantToTilePass, "apply_to", refuses)
+    module, passes = begun("INT8")
+    found = search(module, passes, 3)
+    assert (found.passes, found.module, found.cycles) == (passes, None, None)
 
 
 def test_other_levels_have_nothing_to_search() -> None:
-    passes = passes_of("INT8", 0)[:1]
-    assert search(random_module(3, integer=True), passes, 100) == passes
+    passes = static_passes(0, "INT8")[:1]
+    assert untried(passes) == len(passes)
+    assert search(random_module(8, integer=True), passes, 100).passes == passes

@@ -39,8 +39,11 @@ def _tensor(at: NetworkTensor, is_input: bool) -> Tensor:
 
 def bmodel_of(module: ModuleOp) -> Bmodel:
     """The container's contents for a compiled module."""
+    return _bmodel(module, Program.of(module))
+
+
+def _bmodel(module: ModuleOp, program: Program) -> Bmodel:
     function = functions(module)[0]
-    program = Program.of(module)
     inputs, outputs = module_tensors(module)
     stage = Stage(
         inputs=tuple(_tensor(t, True) for t in inputs),
@@ -111,10 +114,10 @@ def placed(tensor: Tensor) -> NetworkTensor:
 def check_written(written: Bmodel, module: ModuleOp, name: str) -> None:
     """The file must hold the very commands and weights that were checked, and the module's border:
     names, shapes, types, scales and places of inputs and outputs."""
-    program = program_of(written, name)
-    for difference in border_differences(written, bmodel_of(module)):
+    found, program = program_of(written, name), Program.of(module)
+    for difference in border_differences(written, _bmodel(module, program)):
         raise BmnetuError(f"{name}: {difference}")
-    if program != Program.of(module):
+    if found != program:
         raise BmnetuError(f"{name}: the file does not hold what was compiled")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from xdsl.passes import ModulePass
 from bmnetu.pipeline import run_pipeline
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.cycles import schedule
+from passes.base import ComparePass
 from passes.convert_quant_to_tile import ConvertQuantToTilePass
 from passes.image.groups import command_groups
 from passes.module.functions import npu_functions
@@ -20,11 +22,11 @@ from passes.quant.quant_cut_strips import QuantCutStripsPass
 from passes.quant.quant_slice_batch import QuantSliceBatchPass
 from passes.quant.quant_slice_rows import QuantSliceRowsPass
 from passes.tile.tile_keep_local import TileKeepLocalPass
-from passes.verify_layers import VerifyLayersPass
 
 Passes = tuple[ModulePass, ...]
 
-
+QUANT_LEVEL = ("quant-", ConvertQuantToTilePass.name)
+"""How the names of passes begin that work on the quant level."""
 NO_SLICES = 1 << 40
 """More bytes than any tensor has."""
 
@@ -49,66 +51,115 @@ TRIED_OPTIONS = (
 """In the order in which they are tried; each keeps the best value before the next one's turn."""
 
 
+@dataclass
+class Candidate:
+    """Passes, and the ``module`` after them, but for the compare, with its ``cycles``; None where
+    they do not serve the network. ``stages``: the module before each pass of the quant level, and
+    behind the last of them, at the tile level."""
+
+    passes: Passes
+    stages: list[ModuleOp]
+    module: ModuleOp | None = None
+    cycles: int | None = None
+
+    def verify(self) -> None:
+        """Raises VerifyException where the module is not valid at one of its levels."""
+        for module in (*self.stages[-1:], self.module):
+            if module is not None:
+                module.verify()
+
+
+def untried(passes: Passes) -> int:
+    """How many passes stand before the first one with an option to try."""
+    tried = tuple(option.item for option in TRIED_OPTIONS)
+    return next((i for i, item in enumerate(passes) if isinstance(item, tried)), len(passes))
+
+
 def search(
     module: ModuleOp,
     passes: Passes,
     budget: int,
     progress: Callable[[str], None] = lambda text: None,
-) -> Passes:
-    """The passes with the options that take fewest cycles, ``budget`` candidates tried at most.
+) -> Candidate:
+    """The passes with the options that take fewest cycles, ``budget`` candidates tried at most, and
+    the module after them, which is verified; a budget of one compiles none.
 
     The first candidate is ``passes`` itself; settings that change nothing do not count. The same
     module, passes and budget give the same answer, whatever the machine. The module stays as it is.
-    ``progress`` gets a line before each candidate.
+    ``progress`` gets a line before each candidate. ``passes`` begin behind the :func:`untried`.
     """
     candidates = [(i, tried) for tried in TRIED_OPTIONS for i, p in enumerate(passes)
                   if type(p) is tried.item]  # fmt: skip
     if budget < 2 or not candidates:
-        return passes
-    first = min(i for i, _ in candidates)
-    begun = module.clone()
-    progress(f"candidate 1 of {budget}")
-    run_pipeline(begun, passes[:first], verify=False)
-    best, least = passes, _cycles(begun, passes[first:])
-    count = 1
-    for i, option in candidates:
-        for value in option.values:
-            if count == budget:
-                return best
-            changed = replace(best[i], **{option.name: value})  # pyright: ignore
-            if _same(begun, best[first:i], best[i], changed):
-                continue
-            progress(f"candidate {count + 1} of {budget}: {changed.name}{{{option.name}}}")
-            candidate = (*best[:i], changed, *best[i + 1 :])
-            cycles = _cycles(begun, candidate[first:])
-            count += 1
-            if cycles is not None and (least is None or cycles < least):
-                best, least = candidate, cycles
+        return Candidate(passes, [])
+    best = _best(module, passes, candidates, budget, progress)
+    best.verify()
     return best
 
 
-def _same(module: ModuleOp, before: Passes, one: ModulePass, other: ModulePass) -> bool:
-    """Whether two settings of a pass of the quant level have the same result."""
-    if not one.name.startswith("quant-"):
-        return False
-    begun = module.clone()
-    run_pipeline(begun, before, verify=False)
-    results = [begun, begun.clone()]
-    for result, item in zip(results, (one, other), strict=True):
-        run_pipeline(result, (item,), verify=False)
-    return results[0].is_structurally_equivalent(results[1])
+def _best(
+    module: ModuleOp,
+    passes: Passes,
+    options: Sequence[tuple[int, TriedOption]],
+    budget: int,
+    progress: Callable[[str], None],
+) -> Candidate:
+    """The best candidate of these options of the passes at these places."""
+    progress(f"candidate 1 of {budget}")
+    best = _compiled(passes, [module])
+    count = 1
+    for i, option in options:
+        for value in option.values:
+            if count == budget:
+                return best
+            changed = replace(best.passes[i], **{option.name: value})  # pyright: ignore
+            stages = _changed(best, i, changed)
+            if stages is None and changed.name.startswith("quant-"):
+                continue
+            count += 1
+            progress(f"candidate {count} of {budget}: {changed.name}{{{option.name}}}")
+            if stages is None:
+                continue
+            found = _compiled((*best.passes[:i], changed, *best.passes[i + 1 :]), stages)
+            if found.cycles is not None and (best.cycles is None or found.cycles < best.cycles):
+                best = found
+    return best
 
 
-def _cycles(module: ModuleOp, passes: Passes) -> int | None:
-    """Cycles of the network after these passes; None where they do not serve it."""
-    copy = module.clone()
+def _changed(best: Candidate, at: int, item: ModulePass) -> list[ModuleOp] | None:
+    """The stages that are known with another setting of a pass; None where the pass has the same
+    result with it."""
+    stages = best.stages[: at + 1]
+    if at + 1 < len(best.stages):
+        with suppress(LayerError):  # it comes again where the candidate is compiled
+            stages.append(_after(stages[at], item))
+            if stages[-1].is_structurally_equivalent(best.stages[at + 1]):
+                return None
+    return stages
+
+
+def _compiled(passes: Passes, stages: list[ModuleOp]) -> Candidate:
+    """Runs passes on the last of the stages: those before it are done."""
+    found = Candidate(passes, stages)
     try:
-        run_pipeline(copy, _compiling(passes), verify=False)
+        while (item := passes[len(stages) - 1]).name.startswith(QUANT_LEVEL):
+            stages.append(_after(stages[-1], item))
+        rest = (p for p in passes[len(stages) - 1 :] if not isinstance(p, ComparePass))
+        found.module = _after(stages[-1], *rest)
     except LayerError:
-        return None
-    groups = [group for f in npu_functions(copy) for group in command_groups(f)]
+        return found
+    found.cycles = _cycles(found.module)
+    return found
+
+
+def _after(module: ModuleOp, *passes: ModulePass) -> ModuleOp:
+    """A copy of the module after these passes."""
+    copy = module.clone()
+    run_pipeline(copy, passes, verify=False)
+    return copy
+
+
+def _cycles(module: ModuleOp) -> int:
+    """Cycles of a network's commands."""
+    groups = [group for f in npu_functions(module) for group in command_groups(f)]
     return schedule([op.instruction for op in group.commands] for group in groups).total
-
-
-def _compiling(passes: Sequence[ModulePass]) -> Passes:
-    return tuple(p for p in passes if not isinstance(p, VerifyLayersPass))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, cast
 
 from xdsl.dialects.builtin import (
@@ -271,8 +271,12 @@ class Ref:
 
     @staticmethod
     def of(value: SSAValue | Attribute) -> Ref:
-        """Raises TypeError when the value is no memref of the tile level."""
+        """Raises TypeError when the value is no memref of the tile level. Made once a type, as
+        every operand is asked for it."""
         kind = value.type if isinstance(value, SSAValue) else value
+        found = kind.__dict__.get("_ref")
+        if found is not None:
+            return found
         if not isinstance(kind, MemRefType):
             raise TypeError(f"a memref is required, this is {kind}")
         kind = cast(MemRefType[Attribute], kind)
@@ -280,7 +284,9 @@ class Ref:
         if not isinstance(layout, LayoutAttr) or not isinstance(place, PlaceAttr):
             raise TypeError(f"a memref with #tile attributes is required, this is {kind}")
         n, c, h, w = kind.get_shape()
-        return Ref(kind.element_type, (n, c, h, w), layout.layout, place.place)
+        found = Ref(kind.element_type, (n, c, h, w), layout.layout, place.place)
+        object.__setattr__(kind, "_ref", found)
+        return found
 
     @property
     def type(self) -> MemRefType[Any]:
@@ -304,5 +310,9 @@ class Ref:
 
     def as_words(self) -> Ref:
         """The same storage seen as 32-bit units, one a pack (``n`` then counts packs)."""
+        return self._words
+
+    @cached_property
+    def _words(self) -> Ref:
         shape = (self.groups, *self.shape[1:])
         return replace(self, element=f32, shape=shape, layout=replace(self.layout, pack=1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from numpy.typing import NDArray
@@ -38,6 +39,7 @@ ZERO = IntegerAttr(0, i64)
 ONE = IntegerAttr(1, i64)
 
 
+@lru_cache(4096, typed=True)
 def int_attr(value: int) -> IntegerAttr:
     """An integer as an attribute."""
     return IntegerAttr(value, i64)

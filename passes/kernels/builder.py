@@ -68,12 +68,14 @@ class TileBuilder:
         properties: dict[str, Attribute],
         result: Ref | None = None,
     ) -> Operation:
-        """Appends one op."""
-        op = kind.build(
-            operands=operands,
-            properties=properties,
-            result_types=() if result is None else (result.type,),
-        )
+        """Appends one op. Operands that may be absent are given as sequences; where all are values
+        there is nothing to sort, and xDSL's builder, which takes long, is not needed."""
+        types = () if result is None else (result.type,)
+        values = [x for x in operands if isinstance(x, SSAValue)]
+        if len(values) < len(operands):
+            op = kind.build(operands=operands, properties=properties, result_types=types)
+        else:
+            op = kind.create(operands=values, properties=properties, result_types=types)
         op.location = self.location
         self.block.add_op(op)
         return op

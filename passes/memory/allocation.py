@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -144,17 +143,17 @@ class OverlapArena(Arena):
         self.freed = list(_merged(self.freed, span.last - HORIZON))
 
     def _choose(self, span: Lifetime, size: int) -> int:
-        best: tuple[Price, int] | None = None
-        for run in self._runs():
-            if run[-1].end - run[0].begin < size:
-                continue
-            for price, at in _places(run, size, span.loaded):
-                if best is None or price < best[0]:
-                    best = price, at
-        if best is None:
+        places = [
+            place
+            for run in self._runs()
+            if run[-1].end - run[0].begin >= size
+            for place in _places(run, size, span.loaded)
+        ]
+        if not places:
             raise OutOfMemory(f"{size} bytes")
-        self._cut(best[1], best[1] + size)
-        return best[1]
+        _, at = min(places, key=lambda place: place[0])
+        self._cut(at, at + size)
+        return at
 
     def _runs(self) -> Iterator[list[_Freed]]:
         """Free ranges that touch each other, run by run."""
@@ -170,10 +169,13 @@ class OverlapArena(Arena):
     def _cut(self, begin: int, end: int) -> None:
         kept: list[_Freed] = []
         for f in self.freed:
+            if f.end <= begin or f.begin >= end:
+                kept.append(f)
+                continue
             if f.begin < begin:
-                kept.append(_Freed(f.begin, min(f.end, begin), f.at, f.stored))
+                kept.append(_Freed(f.begin, begin, f.at, f.stored))
             if f.end > end:
-                kept.append(_Freed(max(f.begin, end), f.end, f.at, f.stored))
+                kept.append(_Freed(end, f.end, f.at, f.stored))
         self.freed = kept
 
 
@@ -191,44 +193,26 @@ def _merged(freed: Iterable[_Freed], old: int) -> Iterator[_Freed]:
         yield held
 
 
-def _places(run: list[_Freed], size: int, loaded: bool) -> Iterator[tuple[Price, int]]:
-    """Places worth trying in a run of ranges, each from a border on or up to one, and their
-    prices."""
+def _places(run: list[_Freed], size: int, loaded: bool) -> list[tuple[Price, int]]:
+    """Prices of places worth trying in a run of ranges, each from a border on or up to one, and
+    where they begin."""
     begins = [f.begin for f in run]
     ends = [f.end for f in run]
-    first = [
-        (at, (i, bisect_left(ends, at + size) + 1))
+    under = [
+        (at, i, bisect_left(ends, at + size) + 1)
         for i, at in enumerate(begins)
         if at + size <= ends[-1]
     ]
-    last = [
-        (at - size, (bisect_right(begins, at - size) - 1, i + 1))
+    under += [
+        (at - size, bisect_right(begins, at - size) - 1, i + 1)
         for i, at in enumerate(ends)
         if at - size >= begins[0]
     ]
-    for places in (first, last):
-        under = [span for _, span in places]
-        latest = _largest([f.at for f in run], under)
-        stored = _largest([f.at if f.stored else -1 for f in run], under)
-        oldest = _largest([-f.at for f in run], under)
-        prices = ((x,) for x in latest) if loaded else zip(stored, oldest, strict=True)
-        yield from zip(prices, (at for at, _ in places), strict=True)
-
-
-def _largest(values: Sequence[int], spans: Iterable[tuple[int, int]]) -> Iterator[int]:
-    """``max(values[begin:end])`` of every span; begins and ends do not shrink."""
-    ahead: deque[int] = deque()
-    """Positions of falling values."""
-    seen = 0
-    for begin, end in spans:
-        for position in range(seen, end):
-            while ahead and values[ahead[-1]] <= values[position]:
-                ahead.pop()
-            ahead.append(position)
-        seen = max(seen, end)
-        while ahead[0] < begin:
-            ahead.popleft()
-        yield values[ahead[0]]
+    freed = [f.at for f in run]
+    if loaded:
+        return [((max(freed[i:j]),), at) for at, i, j in under]
+    stored = [f.at if f.stored else -1 for f in run]
+    return [((max(stored[i:j]), -min(freed[i:j])), at) for at, i, j in under]
 
 
 def place_longest_first(spans: Sequence[Lifetime], arena: Arena) -> dict[Lifetime, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from dialects.bm1684.model.memory.access import Space
 
 GRANULE = BM1684.alignment
 """Bytes of local memory that :class:`History` keeps as one."""
+REMEMBERED = 1 << 14
+"""Commands whose footprints are kept: two passes ask, and candidates have most in common."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,7 @@ class Footprint:
     touched: tuple[Access, ...]
 
     @staticmethod
+    @lru_cache(REMEMBERED)
     def of(instruction: Instruction) -> Footprint:
         return Footprint(tuple(accesses(instruction)))
 

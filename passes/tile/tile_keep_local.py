@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from xdsl.dialects.func import FuncOp
@@ -132,10 +132,12 @@ class TileKeepLocalPass(NpuFunctionPass):
         limit = BM1684.lane_bytes - self.reserve
         chosen = choose(lifetimes(block, [Space.LMEM]), _shortcuts(flow), limit)
         homes = {s.home.tensor: s.home for s in chosen}
+        loads: dict[_Home, list[PartTransfer]] = {home: [] for home in homes.values()}
         for shortcut in chosen:
             shortcut.home.kept.update(shortcut.kept)
-        for home in homes.values():
-            _move_in(flow, home, [s.load for s in chosen if s.home is home])
+            loads[shortcut.home].append(shortcut.load)
+        for home, left_out in loads.items():
+            _move_in(flow, home, left_out)
         for tensor in flow.tensors.values():
             if isinstance(tensor.buffer, tile.AllocOp):
                 _drop_stores(flow, tensor, homes.get(tensor))
@@ -188,9 +190,8 @@ def _only_other_use(value: SSAValue, op: Operation) -> Operation | None:
     return others.pop() if len(others) == 1 else None
 
 
-def _move_in(flow: Flow, home: _Home, loads: Iterable[PartTransfer]) -> None:
+def _move_in(flow: Flow, home: _Home, loads: Sequence[PartTransfer]) -> None:
     """What was stored from and loaded to buffers of their own lies in the home."""
-    loads = list(loads)
     if home.buffer.parent is None:
         first = min((p.local for p in home.kept), key=lambda buffer: flow.position[buffer])
         _insert(home.buffer, first)
