@@ -24,6 +24,7 @@ from bmnetu.frontend.network import loader
 from bmnetu.frontend.samples import Load, Sampler
 from bmnetu.options import CompileOptions, check_supported
 from bmnetu.pipeline import pipeline_text, run_pipeline
+from bmnetu.report.html.compiled import CompileReport
 from bmnetu.report.profile import PROFILE_FILES, profile, profile_files
 from bmnetu.report.result import CompileResult, LayerLines, report_free, summary
 from bmnetu.ways.choice import way_of
@@ -69,7 +70,8 @@ def compile_network(
     is being done.
 
     Writes compilation.bmodel and, with the compare, input_ref_data.dat and output_ref_data.dat into
-    outdir; with enable_profile, compiler_profile_0.txt, .csv and .json too. With mode GenUmodel it
+    outdir; with enable_profile, compiler_profile_0.txt, .csv and .json too; with ``report`` a page
+    about the compilation, also when the compare fails. With mode GenUmodel it
     writes an fp32umodel and its prototxt only, with print_pipeline nothing. Raises the exceptions
     of :mod:`bmnetu.errors`; then outdir holds nothing new.
     """
@@ -82,6 +84,8 @@ def compile_network(
         folder.check(*_file_names(options))
     if options.dump_ir is not None:
         OutputFolder(options.dump_ir, "-dump_ir").check(WEIGHTS)
+    if options.report is not None and not options.print_pipeline:
+        OutputFolder(options.report.parent, "-report").check(options.report.name)
     progress(f"reading {options.model}")
     cut = Cut(options.output_whitelist, options.host)
     load = loader(options.model, options.weight, options.net_name, cut)
@@ -216,10 +220,13 @@ class _Compilation:
     findings: Findings = field(default_factory=Findings)
     lines: LayerLines = field(init=False)
     way: Way = field(init=False)
+    page: CompileReport | None = None
 
     def __post_init__(self) -> None:
         self.lines = LayerLines(self.report)
         self.way = way_of(self.options)
+        if self.options.report is not None:
+            self.page = CompileReport.of(self.options, self.network, self.options.report)
 
     def run(self) -> CompileResult:
         options, network = self.options, self.network
@@ -248,7 +255,7 @@ class _Compilation:
         if not self.way.ends_at(options.stop_after):
             self.report(f"stopped after level {options.stop_after}; -dump_ir=DIR keeps the IR")
             return _unfinished(network, text)
-        self._judge()
+        self._judge(network.module)
         return self._store(network.module, text)
 
     def _prepared(self, passes: tuple[ModulePass, ...]) -> tuple[ModulePass, ...]:
@@ -262,15 +269,22 @@ class _Compilation:
                 item.findings.fatal = False
         return passes
 
-    def _judge(self) -> None:
+    def _judge(self, module: ModuleOp) -> None:
         if not self.options.cmp:
             return
         found = self.findings
         self.lines.flush()
         if not found.ok:
+            self._report_on(module, None)
             raise CompareError(f"compare failed: {found.verdict()}")
         for line in summary(found, made_up=not self.data.arrays):
             self.report(line)
+
+    def _report_on(self, module: ModuleOp, bmodel: bytes | None) -> None:
+        """-report."""
+        if self.page is not None:
+            self.progress("report")
+            self.page.store(module, self.findings if self.options.cmp else None, bmodel)
 
     def _store(self, module: ModuleOp, text: str) -> CompileResult:
         outdir = self.options.outdir
@@ -289,6 +303,7 @@ class _Compilation:
         if self.options.enable_profile:
             files |= profile_files(profile(module))
         self.folder.store(files | {BMODEL: data})
+        self._report_on(module, data)
         references = [outdir / name if name in files else None for name in REFERENCES]
         return CompileResult(
             bmodel=outdir / BMODEL,

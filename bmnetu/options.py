@@ -65,6 +65,7 @@ class CompileOptions(PassOptions):
     max_n: int | None = None
     v: int = 0
     enable_profile: bool = False
+    report: Path | None = None
     print_pipeline: bool = False
     dump_ir: Path | None = None
 
@@ -105,6 +106,7 @@ class CalibrateOptions(DataOptions):
     fpfwd_blocks: tuple[str, ...] = ()
     layer_table: bool = False
     sensitivity: bool = False
+    report: Path | None = None
     float_budget: int | None = None
     target_cosine: float | None = None
     net_name: str | None = None
@@ -167,6 +169,10 @@ def check_supported(options: CompileOptions) -> None:
             f"-stop_after={options.stop_after}: {'with' if options.dyn else 'without'} -dyn the"
             f" levels are {', '.join(levels)}"
         )
+    stops = options.stop_after not in (None, levels[-1])
+    if options.report is not None and (options.mode == "GenUmodel" or stops):
+        flag = f"-stop_after={options.stop_after}" if stops else f"-mode={options.mode}"
+        raise UsageError(f"-report: there is nothing to report with {flag}, which makes no bmodel")
     if options.dyn and options.enable_profile:
         raise UsageError("-enable_profile: with -dyn there are no commands whose cycles could be"
                          " estimated; the chip makes them at every launch")

@@ -17,6 +17,7 @@ from dialects.bm1684 import isa
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.cycles import (
     PEAK_MACS,
+    Schedule,
     Span,
     cycles_of,
     macs_of,
@@ -25,6 +26,7 @@ from dialects.bm1684.cycles import (
 )
 from dialects.bm1684.isa import Engine, Instruction
 from dialects.bm1684.model.memory.access import Space
+from dialects.bm1684.npu import CommandOp
 from passes.image.groups import command_groups
 from passes.image.program import integer
 from passes.memory.footprint import Footprint
@@ -134,8 +136,7 @@ class Profile:
 def profile(module: ModuleOp) -> Profile:
     """The profile of a compiled module (npu level, ids and waits assigned)."""
     found_functions = npu_functions(module)
-    groups = [group.commands for f in found_functions for group in command_groups(f)]
-    found = schedule([op.instruction for op in commands] for commands in groups)
+    groups, found = scheduled(module)
     commands = list(chain.from_iterable(groups))
     spans = list(chain.from_iterable(found.spans))
     coeff_size = max((integer(f, "coeff_size") for f in found_functions), default=0)
@@ -156,6 +157,12 @@ def profile(module: ModuleOp) -> Profile:
     slow = schedule(([op.instruction for op in group] for group in groups), _slow_ddr).total
     share = one_bank([op.instruction for op in commands])
     return Profile(network_name(module), mhz, total, rows, dict(unknown), on_host, slow, share)
+
+
+def scheduled(module: ModuleOp) -> tuple[list[list[CommandOp]], Schedule]:
+    """The groups of commands of a compiled module, and when each command runs."""
+    groups = [group.commands for f in npu_functions(module) for group in command_groups(f)]
+    return groups, schedule([op.instruction for op in commands] for commands in groups)
 
 
 def _slow_ddr(command: Instruction) -> int | None:
