@@ -51,11 +51,12 @@ class CompileReport:
         """Looks at the network and its files."""
         sources = [("model", options.model), ("weights", options.weight)]
         sources += [("input of the compare", options.cmp_data)]
+        messages = {layer.top[0]: layer for layer in network.net.layer if layer.top}
         return CompileReport(
             options,
             path,
             network.notes,
-            list(nodes_of(main_function(network.module), network.net.layer)),
+            list(nodes_of(main_function(network.module), messages)),
             [hash_row(what, source) for what, source in sources if source is not None],
             network_name(network.module),
             options.cmp_data is None,

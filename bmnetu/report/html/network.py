@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,10 +66,9 @@ class Node:
         }
 
 
-def nodes_of(function: FuncOp, messages: Iterable[LayerParameter]) -> tuple[Node, ...]:
+def nodes_of(function: FuncOp, messages: Mapping[str, LayerParameter]) -> tuple[Node, ...]:
     """The inputs and layers of a function of the ufw level, in their order. ``messages`` give the
-    layers' types and settings as in the prototxt, found by their first tops."""
-    known = {message.top[0]: message for message in messages if message.top}
+    layers' types and settings as in the prototxt, by the layers' first tops."""
     made: dict[SSAValue, tuple[int, Tensor]] = {}
     nodes: list[Node] = []
     for value, name in named_inputs(function):
@@ -81,7 +80,7 @@ def nodes_of(function: FuncOp, messages: Iterable[LayerParameter]) -> tuple[Node
             continue
         found = [made[value] for value in op.operands if value in made]
         tops = [_tensor(x, name) for x, name in zip(op.results, op.top_names, strict=True)]
-        message = known.get(op.top_names[0]) if tops else None
+        message = messages.get(op.top_names[0]) if tops else None
         where = location_text(op.location.location) if isinstance(op.location, NameLoc) else ""
         nodes.append(
             Node(

@@ -14,15 +14,15 @@ from string import Template
 from typing import Any, cast
 
 SCRIPTS = ("core.js", "graph.js", "table.js", "time.js", "calibration.js", "main.js")
-STATES = {True: ("passed", "✓"), False: ("failed", "✕"), None: ("unknown", "?")}
+STATES = {True: ("passed", "✓"), False: ("failed", "✕"), None: ("unknown", "!")}
 DIGITS = 6
 """Significant digits of the numbers in the data."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the page says first: whether all is well (None: nobody
-    looked), a headline, sentences, and figures (a name, a
+    """What the page says first: whether all is well (None: that
+    is not known, or not quite), a headline, sentences, and figures (a name, a
     value with its unit, a remark)."""
 
     ok: bool | None

@@ -1,10 +1,17 @@
 /* What INT8 loses, and the histograms behind the thresholds. */
+const SHOWN_LOSSES = 5;
+const WORDS = { joined: 'Scale too coarse for an operand', channels: 'Channels with few levels',
+  saturated: 'Saturation', biases: 'Clipped biases', layer: 'A layer with a large error', output: 'A poor output' };
 function buildCalibration() {
   if (data.kind !== 'calibrate') return;
   $('losses').hidden = false;
   const body = $('losses-body');
-  for (const loss of data.losses) body.append(make('div', { class: 'loss' },
-    make('p', {}, make('b', {}, `${loss.kind}: `), loss.said), make('p', {}, `What helps: ${loss.help}`)));
+  const lines = data.losses.map((loss) => make('div', { class: 'loss' },
+    make('p', {}, make('b', {}, `${WORDS[loss.kind] || loss.kind}: `), loss.said),
+    make('p', {}, `What helps: ${loss.help}`)));
+  body.append(...lines.slice(0, SHOWN_LOSSES));
+  if (lines.length > SHOWN_LOSSES) body.append(make('details', {},
+    make('summary', {}, `${lines.length - SHOWN_LOSSES} more`), ...lines.slice(SHOWN_LOSSES)));
   if (!data.losses.length) body.append(make('p', {}, 'Nothing looks lost: no blob saturates much, no channel has few levels, no output is poor.'));
   if (data.outputs.length) body.append(make('h3', {}, `Outputs against the float net, on ${data.samples} samples`),
     plainTable(['Output', 'SQNR, dB', 'Cosine'], data.outputs.map(([name, sqnr, cosine]) =>

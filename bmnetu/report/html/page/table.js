@@ -1,6 +1,9 @@
 /* The table of layers, and the details of the selected one. */
 const compared = data.kind === 'compile';
-const shapeOf = (tensors) => (tensors || []).map(([, shape]) => shape).join(', ');
+function shapeOf(tensors) {
+  const shapes = (tensors || []).map(([, shape]) => shape);
+  return shapes.length > 1 && new Set(shapes).size === 1 ? `${shapes.length} of ${shapes[0]}` : shapes.join(', ');
+}
 const typeOf = (layer) => layer.held && compared ? layer.held : layer.dtype || '';
 function part(layer) { return layer.part_of === undefined ? '' : `with ${layers[layer.part_of].name}`; }
 function verdictText(layer) {
@@ -9,13 +12,21 @@ function verdictText(layer) {
 }
 const decibel = (x) => x === undefined ? '' : x === null ? 'exact' : x.toFixed(1);
 const order = (x) => x === null ? Infinity : x;
-const COLUMNS = [
-  { head: 'Layer', get: (l) => l.name },
+const SHAPES = [
   { head: 'Type', get: (l) => l.type },
   { head: 'Input', get: (l) => shapeOf(l.in) },
   { head: 'Output', get: (l) => shapeOf(l.out) },
   { head: 'Data type', get: typeOf },
+];
+const COLUMNS = [
+  { head: 'Layer', get: (l) => l.name },
   ...(compared ? [
+    { head: 'Verdict', get: verdictText },
+    { head: 'Isolated error', num: true, get: (l) => order(l.isolated), show: (l) => short(l.isolated) },
+    { head: 'Accumulated', num: true, get: (l) => order(l.accumulated), show: (l) => short(l.accumulated) },
+  ] : []),
+  ...(compared ? [
+    ...SHAPES,
     { head: 'Where', get: (l) => l.type === 'Input' ? '' : l.place },
     ...(data.time ? [
       { head: 'Cycles', num: true, get: (l) => l.cycles, show: (l) => whole(l.cycles) },
@@ -25,18 +36,16 @@ const COLUMNS = [
         show: (l) => l.read === undefined ? '' : bytes(l.read + l.written) },
       { head: 'Bound by', get: (l) => l.bound || '' },
     ] : []),
-    { head: 'Error, isolated', num: true, get: (l) => order(l.isolated), show: (l) => short(l.isolated) },
-    { head: 'accumulated', num: true, get: (l) => order(l.accumulated), show: (l) => short(l.accumulated) },
-    { head: 'Verdict', get: verdictText },
   ] : [
-    { head: 'Held as', get: (l) => l.held || '' },
+    { head: 'Held as', get: (l) => l.held || part(l) },
     { head: 'Threshold', num: true, get: (l) => l.threshold ?? undefined, show: (l) => l.threshold == null ? '' : short(l.threshold) },
     { head: 'Range used', num: true, get: (l) => l.used ?? undefined, show: (l) => percent(l.used) },
     { head: 'Saturated', num: true, get: (l) => l.saturated ?? undefined, show: (l) => percent(l.saturated, 3) },
-    { head: 'SQNR isolated, dB', num: true, get: (l) => order(l.sqnr), show: (l) => decibel(l.sqnr) },
+    { head: 'Isolated SQNR, dB', num: true, get: (l) => order(l.sqnr), show: (l) => decibel(l.sqnr) },
     { head: 'Cosine', num: true, get: (l) => l.cosine ?? undefined, show: (l) => l.cosine == null ? '' : l.cosine.toFixed(5) },
-    { head: 'SQNR accumulated, dB', num: true, get: (l) => order(l.sqnr_all), show: (l) => decibel(l.sqnr_all) },
+    { head: 'Accumulated SQNR, dB', num: true, get: (l) => order(l.sqnr_all), show: (l) => decibel(l.sqnr_all) },
     { head: 'Cosine', num: true, get: (l) => l.cosine_all ?? undefined, show: (l) => l.cosine_all == null ? '' : l.cosine_all.toFixed(5) },
+    ...SHAPES,
   ]),
 ];
 let focusRow = () => {};
@@ -48,8 +57,8 @@ function buildTable() {
       const text = String(column.show ? column.show(layer) : column.get(layer) ?? '');
       const bad = text === '✕ differs' ? ' bad' : '';
       const cell = make(i ? 'td' : 'th', {
-        class: (column.num ? 'num' : '') + bad, scope: i ? null : 'row', title: text.length > 24 ? text : null,
-      }, i === 2 || i === 3 ? cut(text, 40) : text);
+        class: (column.num ? 'num' : '') + bad, scope: i ? null : 'row', title: text.length > 20 ? text : null,
+      }, cut(text, 40));
       if (column.meter && column.meter(layer) !== undefined) {
         const fill = make('i');
         fill.style.width = `${Math.min(100, 100 * column.meter(layer) / most)}%`;
@@ -146,7 +155,14 @@ const most = Math.max(1e-9, ...layers.map((layer) => layer.share || 0));
 
 function buildDetails() {
   const box = $('details');
+  const worst = layers.map((layer, at) => ({ layer, at }))
+    .filter(({ layer }) => data.time ? layer.share : layer.sqnr != null && layer.held !== 'float')
+    .sort((a, b) => data.time ? b.layer.share - a.layer.share : a.layer.sqnr - b.layer.sqnr).slice(0, 10);
   box.append(make('p', {}, 'Select a layer in the graph, the table or the timeline: its tensors, its time and its error are shown here.'));
+  if (worst.length) box.append(make('h3', {}, data.time ? 'The slowest layers' : 'The layers with the largest errors'),
+    make('ul', { class: 'list' }, ...worst.map(({ layer, at }) => make('li', {},
+      make('button', { onclick: () => select(at, 'list') }, make('span', {}, layer.name),
+        make('span', {}, data.time ? percent(layer.share) : `${decibel(layer.sqnr)} dB`))))));
   hears.push((at) => {
     const l = layers[at];
     const pairs = [

@@ -21,6 +21,8 @@ function buildTime() {
   const names = Object.keys(engines);
   const timeCanvas = $('time-canvas'), memoryCanvas = $('memory-canvas');
   const view = { a: 0, b: Math.max(1, total) };
+  const highest = Math.max(memory.peak, ...memory.blocks.map((block) => block[2] + block[3]));
+  const shown = Math.max(1024, Math.min(memory.lane_bytes, Math.ceil(highest / 16384) * 16384));
   const at = (cycle, width) => LEFT + (cycle - view.a) / (view.b - view.a) * (width - LEFT - 8);
   const cycleAt = (x, width) => view.a + (x - LEFT) / (width - LEFT - 8) * (view.b - view.a);
 
@@ -72,7 +74,7 @@ function buildTime() {
   }
   function drawMemory() {
     const { pen, width } = prepared(memoryCanvas, CURVE + MAP + AXIS + 24);
-    const lane = memory.lane_bytes, top = 8, mapTop = top + CURVE + 8;
+    const lane = shown, top = 8, mapTop = top + CURVE + 8;
     pen.fillStyle = css('--node');
     pen.fillRect(LEFT, top, width - LEFT - 8, CURVE);
     pen.fillRect(LEFT, mapTop, width - LEFT - 8, MAP);
@@ -140,7 +142,7 @@ function buildTime() {
       const bar = (engines[name] || []).find(([start, length]) => cycle >= start - slack && cycle <= start + length + slack);
       return bar && { layer: bar[2], text: `${name === 'gdma' ? 'DMA' : name.toUpperCase()}: ${micro(bar[1])} from ${micro(bar[0])} on\n${whole(bar[4])} commands, ${whole(bar[3])} cycles at work` };
     }
-    const offset = (y - 16 - CURVE) / MAP * memory.lane_bytes;
+    const offset = (y - 16 - CURVE) / MAP * shown;
     if (offset < 0) {
       const step = memory.curve.findLast(([start]) => start <= cycle);
       return step && { layer: -1, text: `${bytes(step[1])} of each lane in use at ${micro(Math.max(0, cycle))}` };
