@@ -88,7 +88,8 @@ def calibrate(
     outdir.
 
     data: a folder of images, an LMDB, an .npy or an .npz. report_file: an .html to write, the flag
-    -report. ``flags``: all other flags of bmnetu-calibrate by name. Returns what was written and chosen.
+    -report. ``flags``: all other flags of bmnetu-calibrate by name. Returns what was written and
+    chosen.
     """
     from bmnetu.calibration import calibrate_network  # Pillow is needed here only
 

@@ -62,8 +62,8 @@ def calibrate_network(options: CalibrateOptions, report: Report) -> CalibrationR
     """Chooses the thresholds of a float net and writes it with integer weights.
 
     Writes NET.int8umodel and NET_deploy_int8_unique_top.prototxt into outdir, NET_layers.json if
-    asked for, and the page of the flag -report. ``report`` gets lines for the user. Raises the exceptions of :mod:`bmnetu.errors`;
-    then outdir holds nothing new.
+    asked for, and the page of the flag -report. ``report`` gets lines for the user. Raises the
+    exceptions of :mod:`bmnetu.errors`; then outdir holds nothing new.
     """
     _folder(options).check()
     network = load_network(

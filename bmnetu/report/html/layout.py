@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
 
-ROW, COLUMN = 64, 176
+ROW, COLUMN = 64, 186
 """Between the middles of two rows, and at least of two nodes in a row, in pixels."""
 NARROW = 28
 """Between the middles of a line that passes a row and what is beside it."""
@@ -23,8 +24,8 @@ class Spot:
     row: int
     node: int
     x: float = 0.0
-    above: list[Spot] | None = None
-    below: list[Spot] | None = None
+    above: list[Spot] = field(default_factory=list["Spot"])
+    below: list[Spot] = field(default_factory=list["Spot"])
 
     @property
     def half(self) -> float:
@@ -61,7 +62,7 @@ def layout(before: Sequence[Sequence[int]]) -> Layout:
     for node, after in enumerate(_readers(before)):  # an input stands above its first reader
         if not before[node] and after:
             rows[node] = max(0, min(rows[reader] for reader in after) - 1)
-    spots = [Spot(row, node, above=[], below=[]) for node, row in enumerate(rows)]
+    spots = [Spot(row, node) for node, row in enumerate(rows)]
     table: list[list[Spot]] = [[] for _ in range(max(rows, default=0) + 1)]
     for spot in spots:
         table[spot.row].append(spot)
@@ -100,13 +101,11 @@ def _lines(
             between = range(spots[source].row + 1, spots[node].row)
             if len(between) <= min(LONGEST, left):
                 left -= len(between)
-                passing = [Spot(row, -1, above=[], below=[]) for row in between]
+                passing = [Spot(row, -1) for row in between]
                 for spot in passing:
                     table[spot.row].append(spot)
                 chain = [spots[source], *passing, spots[node]]
-                for upper, lower in zip(chain, chain[1:], strict=False):
-                    assert upper.below is not None
-                    assert lower.above is not None
+                for upper, lower in pairwise(chain):
                     upper.below.append(lower)
                     lower.above.append(upper)
             lines.append((source, node, passing))
@@ -145,7 +144,7 @@ def _place(table: list[list[Spot]]) -> None:
 def _settle(row: list[Spot], goals: list[float]) -> None:
     """The places nearest to the goals: neighbours that would overlap become one block, which
     stands at the mean of what its members want."""
-    blocks: list[tuple[float, int, float]] = []  # sum of wishes for the first, members, width
+    blocks: list[tuple[float, int]] = []  # sum of its members' wishes for its start, members
     offset = 0.0
     offsets: list[float] = []
     for i, spot in enumerate(row):
@@ -155,15 +154,15 @@ def _settle(row: list[Spot], goals: list[float]) -> None:
         while blocks and blocks[-1][0] / blocks[-1][1] > wish / count:
             before = blocks.pop()
             wish, count = wish + before[0], count + before[1]
-        blocks.append((wish, count, 0.0))
+        blocks.append((wish, count))
     at = 0
-    for wish, count, _ in blocks:
+    for wish, count in blocks:
         for i in range(at, at + count):
             row[i].x = wish / count + offsets[i]
         at += count
 
 
-def _mean(neighbours: list[Spot] | None, otherwise: float) -> float:
+def _mean(neighbours: Sequence[Spot], otherwise: float) -> float:
     if not neighbours:
         return otherwise
     return sum(spot.x for spot in neighbours) / len(neighbours)

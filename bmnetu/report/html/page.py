@@ -19,16 +19,19 @@ DIGITS = 6
 """Significant digits of the numbers in the data."""
 
 
+Figure = tuple[str, str, str]
+"""A name, a value with its unit, a remark."""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What the page says first: whether all is well (None: that
-    is not known, or not quite), a headline, sentences, and figures (a name, a
-    value with its unit, a remark)."""
+    is not known, or not quite), a headline, sentences, and figures."""
 
     ok: bool | None
     headline: str
     sentences: Sequence[str]
-    figures: Sequence[tuple[str, str, str]]
+    figures: Sequence[Figure] = ()
 
 
 def page(title: str, verdict: Verdict, data: Mapping[str, Any]) -> bytes:
@@ -47,7 +50,7 @@ def page(title: str, verdict: Verdict, data: Mapping[str, Any]) -> bytes:
 
 
 def _asset(name: str) -> str:
-    return (files("bmnetu.report.html") / "page" / name).read_text("utf-8")
+    return (files("bmnetu.report.html") / "assets" / name).read_text("utf-8")
 
 
 def _hash(text: str) -> str:

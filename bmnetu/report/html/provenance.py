@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from bmnetu.command_line.flags import Flag
 from bmnetu.version import VERSION
@@ -44,7 +44,7 @@ def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):
-        return ",".join(map(str, value))
+        return ",".join(map(str, cast(Sequence[object], value)))
     return str(value) if isinstance(value, str | int | float | Path) else "(arrays)"
 
 

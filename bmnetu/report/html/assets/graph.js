@@ -1,6 +1,6 @@
 /* The graph: nodes are buttons in an SVG that can be moved and zoomed. */
 function buildGraph() {
-  const HALF_W = 78, HALF_H = 20;
+  const HALF_W = 84, HALF_H = 20;
   const { nodes, edges, width, height } = data.graph;
   const box = $('graph-box'), map = $('minimap');
   const root = make('g');
@@ -28,7 +28,7 @@ function buildGraph() {
   const drawn = nodes.map(([x, y], at) => {
     const layer = layers[at];
     const rect = make('rect', { x: -HALF_W, y: -HALF_H, width: 2 * HALF_W, height: 2 * HALF_H, rx: 6 });
-    const name = make('text', { x: 0, y: -3, 'text-anchor': 'middle' }, cut(layer.name, 23));
+    const name = make('text', { x: 0, y: -3, 'text-anchor': 'middle' }, cut(layer.name, 24));
     const sub = make('text', { x: 0, y: 12, 'text-anchor': 'middle', class: 'sub' });
     const group = make('g', { class: 'node', transform: `translate(${x},${y})` },
       make('title', {}, `${layer.name}\n${layer.type}`), rect, name, sub);
@@ -40,7 +40,7 @@ function buildGraph() {
   function metric(layer) {
     if (scale === 'time') return layer.share === undefined ? '' : percent(layer.share);
     if (scale === 'type') return layer.place === 'CPU' ? 'CPU' : layer.dtype || '';
-    if (data.kind === 'compile') return layer.verdict || '';
+    if (data.kind === 'compile') return judged(layer).verdict || '';
     return layer.sqnr === undefined ? '' : layer.sqnr === null ? 'exact' : `${layer.sqnr.toFixed(1)} dB`;
   }
   function paint() {
@@ -52,13 +52,15 @@ function buildGraph() {
       rect.setAttribute('fill', fill);
       name.setAttribute('fill', ink);
       sub.setAttribute('fill', ink);
-      const wrong = layer.verdict === 'differs';
+      const wrong = judged(layer).verdict === 'differs';
       sub.textContent = cut([layer.type, metric(layer)].filter(Boolean).join(' · '), 28);
-      name.textContent = (wrong ? '✕ ' : '') + cut(layer.name, wrong ? 21 : 23);
+      name.textContent = (wrong ? '✕ ' : '') + cut(layer.name, wrong ? 22 : 24);
       group.classList.toggle('wrong', wrong);
     });
-    legend.replaceChildren(...chosen.words.map((word, i) => make('li', {}, chip(chosen.colours[i]), word)),
-      make('li', {}, chip(css('--node')), chosen.none));
+    const used = new Set(layers.map(chosen.of));
+    legend.replaceChildren(...chosen.words.map((word, i) =>
+      scale !== 'type' || used.has(i) ? make('li', {}, chip(chosen.colours[i]), word) : '').filter(Boolean),
+    ...(used.has(null) ? [make('li', {}, chip(css('--node')), chosen.none)] : []));
     drawMap();
   }
   function chip(colour) {

@@ -7,8 +7,9 @@ function shapeOf(tensors) {
 const typeOf = (layer) => layer.held && compared ? layer.held : layer.dtype || '';
 function part(layer) { return layer.part_of === undefined ? '' : `with ${layers[layer.part_of].name}`; }
 function verdictText(layer) {
-  return layer.verdict === 'differs' ? '✕ differs' : layer.verdict === 'none' ? 'all undefined'
-    : layer.verdict || part(layer);
+  const { verdict, name } = judged(layer);
+  const word = { differs: '✕ differs', none: 'all undefined' }[verdict] || verdict || part(layer);
+  return verdict && layer.compared_as !== undefined ? `${word} as ${name}` : word;
 }
 const decibel = (x) => x === undefined ? '' : x === null ? 'exact' : x.toFixed(1);
 const order = (x) => x === null ? Infinity : x;
@@ -55,10 +56,10 @@ function buildTable() {
   const rows = layers.map((layer, at) => {
     const row = make('tr', { tabindex: '-1', 'aria-selected': 'false' }, ...COLUMNS.map((column, i) => {
       const text = String(column.show ? column.show(layer) : column.get(layer) ?? '');
-      const bad = text === '✕ differs' ? ' bad' : '';
+      const bad = text.startsWith('✕ differs') ? ' bad' : '';
       const cell = make(i ? 'td' : 'th', {
         class: (column.num ? 'num' : '') + bad, scope: i ? null : 'row', title: text.length > 20 ? text : null,
-      }, cut(text, 40));
+      }, cut(text, 28));
       if (column.meter && column.meter(layer) !== undefined) {
         const fill = make('i');
         fill.style.width = `${Math.min(100, 100 * column.meter(layer) / most)}%`;
@@ -87,7 +88,7 @@ function buildTable() {
   };
   const choices = [choice('Type', (l) => l.type), choice('Data type', typeOf),
     ...(compared ? [choice('Where', (l) => l.type === 'Input' ? '' : l.place),
-      choice('Verdict', (l) => l.verdict || '')] : [choice('Held as', (l) => l.held || '')])];
+      choice('Verdict', (l) => judged(l).verdict || '')] : [choice('Held as', (l) => l.held || '')])];
   $('table-bar').append(text, ...choices.map((each) => each.box), count);
   let shown = layers.map((_, at) => at);
 
@@ -170,7 +171,7 @@ function buildDetails() {
       ['Computed', part(l)],
       ...(l.in || []).map(([name, shape, type]) => ['Input', `${name}: ${shape} ${type}`]),
       ...(l.out || []).map(([name, shape, type]) => ['Output', `${name}: ${shape} ${type}`]),
-      ['Verdict', l.verdict && verdictText(l)],
+      ['Verdict', judged(l).verdict && verdictText(l)],
       ...(l.cycles === undefined ? [] : [
         ['Time', `${whole(l.cycles)} cycles, ${micro(l.cycles)}, ${percent(l.share)}`],
         ['Tensor unit', `${whole(l.tiu)} cycles at work`], ['DMA', `${whole(l.gdma)} cycles at work`],

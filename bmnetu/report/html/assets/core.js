@@ -55,7 +55,10 @@ const bins = (limits, colours, words, value) => ({
   },
   colours, words,
 });
-const tolerance = (layer) => {
+/* The layer under whose name a layer's numbers were compared: a ReLU that it took in, or itself. */
+const judged = (layer) => layer.compared_as === undefined ? layer : layers[layer.compared_as];
+const tolerance = (own) => {
+  const layer = judged(own);
   if (layer.isolated === undefined) return undefined;
   if (layer.verdict === 'none') return undefined;
   if (layer.verdict === 'differs') return 9;
