@@ -87,5 +87,5 @@ def size_text(size: int) -> str:
     """Bytes in the unit that gives a short number."""
     for unit, factor in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
         if size >= factor:
-            return f"{size / factor:.1f} {unit}"
+            return f"{size / factor:.{1 if size % factor else 0}f} {unit}"
     return f"{size} bytes"

@@ -24,7 +24,7 @@ const short = (x) => x === undefined ? '' : x === null ? '∞' : x === 0 ? '0' :
 function bytes(x) {
   if (x === undefined || x === null) return '';
   for (const [unit, size] of [['GiB', 2 ** 30], ['MiB', 2 ** 20], ['KiB', 2 ** 10]])
-    if (x >= size) return `${(x / size).toFixed(x < 10 * size ? 2 : 1)} ${unit}`;
+    if (x >= size) return `${(x / size).toFixed(x % size === 0 ? 0 : x < 10 * size ? 2 : 1)} ${unit}`;
   return `${x} B`;
 }
 const micro = (cycles) => {

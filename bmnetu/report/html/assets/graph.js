@@ -214,5 +214,14 @@ function buildGraph() {
       make('button', { onclick: fit }, 'Show all')), legend);
   begin();
   paint();
-  return { repaint: () => { paint(); move(); } };
+  let size = box.clientWidth;
+  return {
+    repaint: () => {
+      paint();
+      if (box.clientWidth === size) return move();
+      size = box.clientWidth;
+      if (selected >= 0 && selected < nodes.length) centre(selected);
+      else begin();
+    },
+  };
 }

@@ -237,5 +237,5 @@ function describeMemory(memory) {
       return make('li', {}, mark, `${name} ${bytes(size)}`);
     })), make('p', {}),
     plainTable(['Kind', 'Layer or tensor', 'Address', 'Size'], rows.map(([kind, name, address, size]) =>
-      [kind, name, `0x${address.toString(16)}`, bytes(size)]), [3]));
+      [kind, name, `0x${address.toString(16)}`, bytes(size)]), [2, 3]));
 }
