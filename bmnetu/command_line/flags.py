@@ -27,6 +27,7 @@ from bmnetu.command_line.kinds import (
     NAME,
     NAMES,
     NUMBERS,
+    PAGE,
     PATH,
     SEED,
     SHAPE_SETS,
@@ -99,6 +100,11 @@ _CUT_FLAGS = (
 )
 """Where a network ends."""
 
+_REPORT_FLAG = Flag(
+    "report", PAGE, "Write a report: one HTML page that needs no network, with verdict, graph,"
+    " layers, time and memory, also when the compare fails.", default_text="none",
+)
+
 COMPILE_FLAGS = (
     Flag("model", PATH, "The UFW prototxt, or an .onnx.", necessary=True),
     Flag("weight", PATH, "The weights: fp32umodel, int8umodel or caffemodel.", necessary=True,
@@ -136,6 +142,7 @@ COMPILE_FLAGS = (
     Flag("v", VERBOSITY, "How much to report.", 0),
     Flag("enable_profile", BOOLEAN, "Write compiler_profile_0.txt, .csv and .json: estimated"
          " cycles of every layer.", False),
+    _REPORT_FLAG,
     Flag("input_as_fp32", NAMES, "Inputs that stay float in an INT8 bmodel.", (), "none"),
     Flag("output_as_fp32", NAMES, "Outputs that stay float in an INT8 bmodel.", (), "none"),
     Flag("print_pipeline", BOOLEAN, "Print the passes of -opt and -prec for bmnetu-opt -p.", False),
@@ -186,6 +193,8 @@ CALIBRATE_FLAGS = (
          " to NET_layers.json. The first 32 samples are run.", False),
     Flag("sensitivity", BOOLEAN, "Print what each layer alone costs at the net's outputs, the worst"
          " first. The first 32 samples are run.", False),
+    replace(_REPORT_FLAG, help="Write a report: one HTML page that needs no network, with graph,"
+            " layers, histograms, and what INT8 loses."),
     Flag("float_budget", COUNT, "Keep at most this many of the worst layers float, each with what"
          " follows up to the next layer that computes, where that helps.", default_text="none,"
          " any number with -target_cosine"),
