@@ -71,6 +71,8 @@ _QUESTIONS = (
          " weights are read. Exit code 4 where one cannot.", False),
     Flag("json", BOOLEAN, "With -check and -list_ops: print JSON.", False),
     Flag("list_ops", BOOLEAN, "Print all layer types with their parameters, and stop.", False),
+    Flag("completion", choice("bash", "zsh", "fish"), "Print what the shell needs to complete the"
+         " flags of all tools, and stop.", default_text="none"),
 )
 """What the command line answers without a compilation."""
 
