@@ -333,13 +333,14 @@ def help_text(
 
 def note_of(flag: Flag) -> str:
     """A flag's help, and its default."""
-    note = f"Default: {_default_text(flag)}."
+    note = f"Default: {default_text(flag)}."
     if flag.necessary:
         note = "Necessary." + (f" Not with an {flag.spared_by}." if flag.spared_by else "")
     return f"{flag.help} {note}"
 
 
-def _default_text(flag: Flag) -> str:
+def default_text(flag: Flag) -> str:
+    """A flag's default, in words."""
     if flag.default_text:
         return flag.default_text
     return str(flag.default).lower() if isinstance(flag.default, bool) else str(flag.default)
