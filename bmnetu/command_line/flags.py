@@ -10,7 +10,9 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from os import PathLike
 from pathlib import Path
+from types import NoneType
 from typing import Any, cast
 
 from bmnetu.command_line.kinds import (
@@ -301,6 +303,9 @@ def check_values(flags: Sequence[Flag], values: Mapping[str, Any]) -> dict[str, 
             found[name] = value
         elif flag.kind is NAMES and isinstance(value, (list, tuple)):
             found[name] = tuple(map(str, cast(Sequence[object], value)))
+        elif flag.kind in (PATH, DATA) and not isinstance(value, (str, PathLike, NoneType)):
+            kind = type(cast(object, value)).__name__
+            raise UsageError(f"{name}: a path is expected, not {kind}")
         elif value is not None:
             found[name] = _read(flag, _text(flag.kind, value), f"{name}={value!r}")
     return found

@@ -24,8 +24,8 @@ HEAD = """\
 # Flags
 
 Made out of the tables that the tools themselves read. Flags are written `-flag=value` or
-`-flag value`, with one dash or two; a boolean may stand alone, or as `-noflag`. From Python they are
-arguments of `bmnetu.compile`, `calibrate` and `evaluate`, by the same names (`report` is
+`-flag value`, with one dash or two; a boolean may stand alone, or as `-noflag`. From Python they
+are arguments of `bmnetu.compile`, `calibrate` and `evaluate`, by the same names (`report` is
 `report_file` there). The flags of `bmnetu-model` are in [model.md](model.md).
 """
 
