@@ -304,11 +304,14 @@ def check_values(flags: Sequence[Flag], values: Mapping[str, Any]) -> dict[str, 
         elif flag.kind is NAMES and isinstance(value, (list, tuple)):
             found[name] = tuple(map(str, cast(Sequence[object], value)))
         elif flag.kind in (PATH, DATA) and not isinstance(value, (str, PathLike, NoneType)):
-            kind = value.__class__.__name__
-            raise UsageError(f"{name}: a path is expected, not {kind}")
+            raise UsageError(f"{name}: a path is expected, not {_kind_of(value)}")
         elif value is not None:
             found[name] = _read(flag, _text(flag.kind, value), f"{name}={value!r}")
     return found
+
+
+def _kind_of(value: object) -> str:
+    return type(value).__name__
 
 
 def _text(kind: ValueKind, value: object) -> str:
