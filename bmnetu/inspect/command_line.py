@@ -24,6 +24,8 @@ SUBCOMMANDS = {
     "run": "executes it on the model of the NPU",
     "profile": "estimated cycles by layer and engine",
     "check": "ids, waits, races, addresses, hash and border, without running it",
+    "combine": "several nets, or several shapes of one net, into one file",
+    "extract": "one net, or one stage, as a file of its own",
 }
 """What each does, in a line. Its module in ``bmnetu.inspect.commands`` has its name."""
 
@@ -66,9 +68,13 @@ def _run(words: list[str], terminal: Terminal) -> None:
     if values["version"]:
         terminal.say(f"{TOOL} {VERSION}")
         return
-    if len(operands) != len(found.operands):
+    least, several = len(found.operands), found.operands[-1].endswith("...")
+    if len(operands) < least or (len(operands) > least and not several):
         what = " ".join(found.operands)
         raise UsageError(f"{name} takes {what}, {len(operands)} given: {TOOL} {name} --help")
+    for flag in found.all_flags:
+        if flag.necessary and values[flag.name] is None:
+            raise UsageError(f"--{flag.name} must be given: {TOOL} {name} --help")
     terminal.colors = terminal.colors and not values["no_color"]
     with interruptible():
         found.run(Request(tuple(map(Path, operands)), values, terminal))

@@ -59,7 +59,8 @@ def _finite(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Subcommand:
-    """``operands`` names the files that must be given; ``examples`` are words behind the
+    """``operands`` names the files that must be given; more may be where the last one ends with
+    "...". ``examples`` are words behind the
     subcommand's name and what they do; ``codes`` says what exit codes mean here beyond the
     usual."""
 

@@ -14,7 +14,7 @@ import pytest
 
 import bmnetu
 from bmnetu.bmodel import Bmodel, Net, Stage, read, write
-from bmnetu.inspect.command_line import SUBCOMMANDS, main, subcommand
+from bmnetu.inspect.command_line import main, subcommand
 from bmnetu.report.result import CompileResult
 from tests import detection_nets as nets
 from tests.broken import FILES, PIPELINE
@@ -85,8 +85,15 @@ def files() -> dict[str, Path]:
     }
 
 
-ONE_FILE = tuple(name for name in SUBCOMMANDS if subcommand(name).operands == ("FILE",))
-"""The subcommands on one file."""
+def command(name: str, path: Path, out: Path) -> list[str]:
+    """The words of a subcommand with what it must be given: the file, for a second one two nets of
+    other names, and ``out`` for what it stores."""
+    found = subcommand(name)
+    paths = [path, several()][: len(found.operands)]
+    necessary = [f"--{flag.name}={out}" for flag in found.all_flags if flag.necessary]
+    return [name, *map(str, paths), *necessary]
+
+
 KINDS = ("FP32", "INT8", "opt 0", "opt 2", "dynamic", "dynamic INT8", "host", "several")
 STATIC = tuple(kind for kind in KINDS if not kind.startswith("dynamic"))
 

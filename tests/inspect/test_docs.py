@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from bmnetu.inspect.command_line import SUBCOMMANDS
-from tests.inspect.files import Capture, path_of, result, run, stage_of
+from tests.inspect.files import Capture, host_result, path_of, result, run, several, stage_of
 
 TEXT = (Path(__file__).parents[2] / "docs" / "model.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", TEXT, re.DOTALL)
@@ -25,6 +25,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The files that the commands name."""
     monkeypatch.chdir(tmp_path)
     shutil.copy(path_of(result("FP32")), "compilation.bmodel")
+    shutil.copy(several(), "several.bmodel")
+    for batch, name in ((1, "batch1"), (2, "batch4"), (1, "faces")):
+        shutil.copy(path_of(result("FP32", max_n=batch)), f"{name}.bmodel")
+    shutil.copy(path_of(host_result()), "eyes.bmodel")
     (tensor,) = stage_of(result("FP32")).inputs
     np.save("data.npy", np.ones(tensor.shape, np.float32))
     Image.new("RGB", (20, 10)).save("cat.jpg")
