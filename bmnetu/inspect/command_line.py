@@ -26,6 +26,7 @@ SUBCOMMANDS = {
     "check": "ids, waits, races, addresses, hash and border, without running it",
     "combine": "several nets, or several shapes of one net, into one file",
     "extract": "one net, or one stage, as a file of its own",
+    "diff": "what differs between two files: layers, memory, cycles, outputs",
 }
 """What each does, in a line. Its module in ``bmnetu.inspect.commands`` has its name."""
 
@@ -44,15 +45,15 @@ def subcommand(name: str) -> Subcommand:
     return found
 
 
-def _run(words: list[str], terminal: Terminal) -> None:
+def _run(words: list[str], terminal: Terminal) -> int | None:
     name, *rest = words or ["--help"]
     match name.lstrip("-") if name.startswith("-") else "":
         case "help" | "h":
             terminal.say(overview(TOOL, SUBCOMMANDS))
-            return
+            return None
         case "version":
             terminal.say(f"{TOOL} {VERSION}")
-            return
+            return None
         case _:
             pass
     if name not in SUBCOMMANDS:
@@ -64,10 +65,10 @@ def _run(words: list[str], terminal: Terminal) -> None:
     values = parse(found.all_flags, rest, operands)
     if values["help"]:
         terminal.say(page(TOOL, name, SUBCOMMANDS[name], found))
-        return
+        return None
     if values["version"]:
         terminal.say(f"{TOOL} {VERSION}")
-        return
+        return None
     least, several = len(found.operands), found.operands[-1].endswith("...")
     if len(operands) < least or (len(operands) > least and not several):
         what = " ".join(found.operands)
@@ -77,4 +78,4 @@ def _run(words: list[str], terminal: Terminal) -> None:
             raise UsageError(f"--{flag.name} must be given: {TOOL} {name} --help")
     terminal.colors = terminal.colors and not values["no_color"]
     with interruptible():
-        found.run(Request(tuple(map(Path, operands)), values, terminal))
+        return found.run(Request(tuple(map(Path, operands)), values, terminal))

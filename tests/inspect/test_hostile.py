@@ -28,14 +28,15 @@ def test_damaged_files(name: str, capsys: Capture, tmp_path: Path) -> None:
         data = damaged_bmodel(Random(f"{name} {index}"), seeds)
         path.write_bytes(data)
         code, _, err = run(capsys, *command(name, path, out))
-        assert code in (0, 2, 3, 4, 5), (index, err)
-        assert ("error: " in err) == (code != 0), (index, err)
+        assert code in (0, 2, 3, 4, 5) or (code, name) == (1, "diff"), (index, err)
+        assert ("error: " in err) == (code > 1), (index, err)
         assert [line for line in err.splitlines() if not line.startswith("bmnetu-model: ")] == []
         stores = subcommand(name).all_flags[0].necessary and code == 0
         assert {*tmp_path.iterdir()} == {path, *([out] if stores else [])}
         out.unlink(missing_ok=True)
         codes.add(code)
-    assert codes >= {0, 3}
+    assert codes & {0, 1}
+    assert 3 in codes
 
 
 @pytest.mark.parametrize("name", ["info", "dis", "check", "profile"])
