@@ -26,6 +26,7 @@ SUBCOMMANDS = {
     "check": "ids, waits, races, addresses, hash and border, without running it",
     "combine": "several nets, or several shapes of one net, into one file",
     "extract": "one net, or one stage, as a file of its own",
+    "map": "local memory over time, and what lies in DDR when",
     "diff": "what differs between two files: layers, memory, cycles, outputs",
 }
 """What each does, in a line. Its module in ``bmnetu.inspect.commands`` has its name."""

@@ -90,7 +90,7 @@ def _run_commands(found: Chosen, inputs: Mapping[str, Array], dump: Sequence[str
 
     def after(site: Site, npu: Npu) -> None:
         for at in watched.get(site, ()):
-            outcome.inner[at.name] = read_tensor(npu, _observed(at))
+            outcome.inner[at.name] = read_tensor(npu, observed(at))
 
     tensors = {placed(t): inputs[t.name] for t in found.stage.inputs}
     try:
@@ -107,8 +107,8 @@ def _run_commands(found: Chosen, inputs: Mapping[str, Array], dump: Sequence[str
     return outcome
 
 
-def _observed(tensor: NamedTensor) -> Observation:
-    """A tensor of the notes, which may hold anything. Raises ModelError."""
+def observed(tensor: NamedTensor) -> Observation:
+    """Where a tensor of the notes lies, which may hold anything. Raises ModelError."""
     if tensor.dtype not in DTYPES:
         raise ModelError(f"the notes say that {quoted(tensor.name)} holds {quoted(tensor.dtype)}")
     packed = tensor.packed and tensor.dtype != "float32"

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from bmnetu.bmodel import Bmodel, read
+from bmnetu.inspect.chosen import Chosen
 from bmnetu.inspect.command_line import SUBCOMMANDS
 from dialects.bm1684 import isa
 from dialects.bm1684.cycles import schedule
@@ -16,6 +17,7 @@ from dialects.bm1684.isa import Instruction
 from passes.verification.inputs import random_inputs
 from tests.bench.commands import instructions
 from tests.inspect.files import KINDS, Capture, as_json, command, file, path_of, result, run
+from tests.inspect.test_map import check_free
 from tests.vendor.estimator import ESTIMATES, Estimator
 from tests.vendor.networks import models
 from tests.vendor.runtime import Array, run_bmodel
@@ -46,7 +48,7 @@ def test_every_subcommand_takes_every_file(
 ) -> None:
     """What the models cannot do with dynamic files of the vendor is said in one sentence."""
     code, out, err = run(capsys, *command(subcommand, path, tmp_path / "out.bmodel"))
-    refuses = path not in STATIC and subcommand in ("run", "profile")
+    refuses = path not in STATIC and subcommand in ("run", "profile", "map")
     assert code == (4 if refuses else 1 if subcommand == "diff" else 0), err
     assert bool(out) != refuses
     assert ("error: " in err) == refuses
@@ -123,6 +125,12 @@ def test_cycles_are_the_estimators(path: Path, capsys: Capture, estimator: Estim
     assert found["traced_cycles"] == estimated(path, estimator, traced=True)
     if path in STATIC:
         assert found["traced_cycles"] == VENDOR_TOTALS[path.stem.removesuffix("_O2")]
+
+
+@pytest.mark.parametrize("path", STATIC, ids=name_of)
+def test_what_is_free_of_the_vendors_can_be_overwritten(path: Path) -> None:
+    ((stage,),) = (net.stages for net in contents(path).nets)
+    check_free(Chosen("", 0, stage))
 
 
 def check_net(path: Path, source: Path, net: str, seed: int) -> None:
