@@ -177,7 +177,7 @@ def usage(blocks: Iterable[Block], events: Sequence[Event]) -> list[tuple[int, i
 
 
 def neurons(found: Chosen, events: Sequence[Event]) -> list[Block]:
-    """The tensors in a stage's neurons, with the names that the file gives them. Inputs are there
+    """What is in use of a stage's neurons, with the names that the file gives them. Inputs are there
     at the first event, outputs up to the last one."""
     stage, end = found.stage, len(events) - 1
     if end < 0:
@@ -197,7 +197,7 @@ def neurons(found: Chosen, events: Sequence[Event]) -> list[Block]:
         for i in range(int(low), int(high)):
             if blocks[i].first <= name.first <= blocks[i].last:
                 blocks[i] = replace(blocks[i], name=name.name)
-    return _joined(blocks)
+    return blocks
 
 
 def _named(found: Chosen, events: Sequence[Event]) -> Iterator[Block]:
@@ -222,8 +222,9 @@ def _named(found: Chosen, events: Sequence[Event]) -> Iterator[Block]:
             yield Block(t.address, t.address + t.size, at, at, t.name)
 
 
-def _joined(blocks: Sequence[Block]) -> list[Block]:
-    """Neighbours of one name that are in use at one time are one."""
+def joined(blocks: Sequence[Block]) -> list[Block]:
+    """Neighbours of one name that are in use at one time as one, from the first use of any to the
+    last: the bands of a tensor, which come and go one by one."""
     found: list[Block] = []
     ends: dict[tuple[int, str], list[int]] = {}
     for block in blocks:

@@ -7,7 +7,7 @@ from typing import Any
 
 from bmnetu.errors import UnsupportedError
 from bmnetu.inspect.chosen import Chosen, chosen_stages, read_file
-from bmnetu.inspect.lifetimes import HOST, Block, Event, blocks_of, events_of, neurons, usage
+from bmnetu.inspect.lifetimes import HOST, Block, Event, blocks_of, events_of, joined, neurons, usage
 from bmnetu.inspect.subcommand import JSON, NET, STAGE, Request, Subcommand
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.model import Space
@@ -51,7 +51,7 @@ def _record(found: Chosen) -> Record:
             "tensors": [
                 {"name": t.name or None, "offset": t.start - stage.context_address,
                  "bytes": t.stop - t.start, "first": t.first, "last": t.last}
-                for t in tensors
+                for t in joined(tensors)
             ],
         },
     }  # fmt: skip
