@@ -23,6 +23,7 @@ SUBCOMMANDS = {
     "dis": "every command, record and host layer, as text or JSON",
     "run": "executes it on the model of the NPU",
     "profile": "estimated cycles by layer and engine",
+    "debug": "steps through the commands, with tensors, memory and waits",
     "check": "ids, waits, races, addresses, hash and border, without running it",
     "combine": "several nets, or several shapes of one net, into one file",
     "extract": "one net, or one stage, as a file of its own",

@@ -177,8 +177,8 @@ def usage(blocks: Iterable[Block], events: Sequence[Event]) -> list[tuple[int, i
 
 
 def neurons(found: Chosen, events: Sequence[Event]) -> list[Block]:
-    """What is in use of a stage's neurons, with the names that the file gives them. Inputs are there
-    at the first event, outputs up to the last one."""
+    """What is in use of a stage's neurons, with the names that the file gives. Inputs are there at
+    the first event, outputs up to the last one."""
     stage, end = found.stage, len(events) - 1
     if end < 0:
         return []

@@ -3,6 +3,7 @@ them with."""
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 from functools import cache
@@ -103,10 +104,16 @@ def file(kind: str) -> Path:
     return files()[kind]
 
 
-def run(capsys: Capture, *words: str | Path) -> tuple[int, str, str]:
-    """Exit code, stdout and stderr of ``bmnetu-model``."""
+SESSION = "step 3\nwaits\nwhere\nprint\nmem 0x105100000 64\nmem lmem:1:0x40 8\nrun\nwhere\n"
+"""Commands of ``debug`` that go well on any sound static file."""
+
+
+def run(capsys: Capture, *words: str | Path, typed: str = SESSION) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of ``bmnetu-model``, with what is typed in a session."""
     capsys.readouterr()
-    code = main([str(word) for word in words])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.stdin", io.StringIO(typed))
+        code = main([str(word) for word in words])
     out, err = capsys.readouterr()
     return code, out, err
 

@@ -31,6 +31,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for batch, name in ((1, "batch1"), (2, "batch4"), (1, "faces")):
         shutil.copy(path_of(result("FP32", max_n=batch)), f"{name}.bmodel")
     shutil.copy(path_of(host_result()), "eyes.bmodel")
+    np.savez("good.npz", allow_pickle=False, other=np.ones(3, np.float32))
     (tensor,) = stage_of(result("FP32")).inputs
     np.save("data.npy", np.ones(tensor.shape, np.float32))
     Image.new("RGB", (20, 10)).save("cat.jpg")

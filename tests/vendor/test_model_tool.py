@@ -48,7 +48,7 @@ def test_every_subcommand_takes_every_file(
 ) -> None:
     """What the models cannot do with dynamic files of the vendor is said in one sentence."""
     code, out, err = run(capsys, *command(subcommand, path, tmp_path / "out.bmodel"))
-    refuses = path not in STATIC and subcommand in ("run", "profile", "map")
+    refuses = path not in STATIC and subcommand in ("run", "profile", "map", "debug")
     assert code == (4 if refuses else 1 if subcommand == "diff" else 0), err
     assert bool(out) != refuses
     assert ("error: " in err) == refuses

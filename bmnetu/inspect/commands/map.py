@@ -7,7 +7,16 @@ from typing import Any
 
 from bmnetu.errors import UnsupportedError
 from bmnetu.inspect.chosen import Chosen, chosen_stages, read_file
-from bmnetu.inspect.lifetimes import HOST, Block, Event, blocks_of, events_of, joined, neurons, usage
+from bmnetu.inspect.lifetimes import (
+    HOST,
+    Block,
+    Event,
+    blocks_of,
+    events_of,
+    joined,
+    neurons,
+    usage,
+)
 from bmnetu.inspect.subcommand import JSON, NET, STAGE, Request, Subcommand
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.model import Space
