@@ -131,6 +131,7 @@ class Debugger:
         self._places = list(steps_of(stage))
         self._done = {(g, e): 0 for g in range(len(stage.groups)) for e in Engine}
         self._hosts = 0
+        self._decoded: dict[int, dict[Engine, list[Command]]] = {}
         self._left = Counter(_layers(found, self._places))
         self._compared: dict[str, Comparison] = {}
         self._named = dict(_named(stage, found.notes.tensors))
@@ -283,10 +284,11 @@ class Debugger:
                 if self._done[number, Engine.TIU] == group.tiu_count and (
                         self._done[number, Engine.GDMA] == group.gdma_count):  # fmt: skip
                     continue
-                queues = decoded(group)
+                if number not in self._decoded:
+                    self._decoded = {number: decoded(group)}
                 return [
                     Wait(number, own[done], own[done].wait, self._done[number, OTHER[engine]])
-                    for engine, own in queues.items()
+                    for engine, own in self._decoded[number].items()
                     if (done := self._done[number, engine]) < len(own)
                 ]
         return []

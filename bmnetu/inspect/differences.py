@@ -18,7 +18,7 @@ from bmnetu.inspect.commands.profile import stage_profile
 from bmnetu.inspect.execution import run_stage
 from bmnetu.inspect.inputs import as_stored
 from bmnetu.inspect.steps import host_name
-from bmnetu.report.profile import LayerProfile
+from bmnetu.report.profile import LayerProfile, Profile
 from passes.verification.inputs import random_inputs
 
 Array = NDArray[Any]
@@ -126,7 +126,7 @@ def _layers(a: Chosen, b: Chosen) -> Record:
         first, second = ({name: None for name, _ in each.notes.layers} for each in (a, b))
         return _named(a, b, list(first), list(second))
     profiles = stage_profile(a), stage_profile(b)
-    first, second = ({row.layer: row for row in found.layers} for found in profiles)
+    first, second = map(_rows, profiles)
     rows: list[Record] = [
         {"layer": name, "a": _cycles(first, name), "b": _cycles(second, name)}
         for name in first | second
@@ -136,12 +136,20 @@ def _layers(a: Chosen, b: Chosen) -> Record:
               "layers": [row for row in rows if row["a"] != row["b"]]}  # fmt: skip
     if not a.notes.layers or not b.notes.layers:
         return {"cycles": cycles}
-    orders = [sorted(found, key=lambda name: found[name].start) for found in (first, second)]
+    orders = [sorted(found, key=lambda name: found[name].end) for found in (first, second)]
     engines = {
         name: [_engines(first[name]), _engines(second[name])]
         for name in first if name in second and _engines(first[name]) != _engines(second[name])
     }  # fmt: skip
     return {"cycles": cycles} | ({"engines": engines} if engines else {}) | _named(a, b, *orders)
+
+
+def _rows(profile: Profile) -> dict[str, LayerProfile]:
+    """The rows by the names of their layers; of one name, with the line of the prototxt."""
+    found: dict[str, LayerProfile] = {}
+    for row in profile.layers:
+        found[f"{row.layer} {row.where}" if row.layer in found else row.layer] = row
+    return found
 
 
 def _cycles(rows: dict[str, LayerProfile], name: str) -> int:
@@ -153,7 +161,7 @@ def _engines(row: LayerProfile) -> list[str]:
 
 
 def _named(a: Chosen, b: Chosen, first: list[str], second: list[str]) -> Record:
-    """What became of the layers, whose names are given in the order in which they begin. Of one
+    """What became of the layers, whose names are given in the order in which they end. Of one
     and the same prototxt, a layer without commands of its own is part of another."""
     model = a.notes.sha256.get("model")
     same = model is not None and model == b.notes.sha256.get("model")

@@ -268,5 +268,5 @@ COMMAND = Subcommand(
          "What is in a file, one command a line."),
     ),
     run,
-    codes=((5, "Commands of the file are wrong. A session ends with the code of its first error."),),
+    codes=((5, "Wrong commands in the file. A session ends with the code of its first error."),),
 )  # fmt: skip
