@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ import pytest
 from PIL import Image
 
 from bmnetu.inspect.command_line import SUBCOMMANDS
+from bmnetu.inspect.debugger import Debugger
+from dialects.bm1684.model import Space
 from tests.inspect.files import Capture, host_result, path_of, result, run, several, stage_of
 
 TEXT = (Path(__file__).parents[2] / "docs" / "model.md").read_text()
@@ -52,6 +55,21 @@ def test_a_command_runs(line: str, folder: Path, capsys: Capture) -> None:
         form = re.sub(r"(\\s\+)+", r"\\s+", form)
         form = re.sub(r"\\\n\[\^\\n\]\*(?=\\\n)", r"(?s:.*)", form)
         assert re.fullmatch(form, out), out
+
+
+def test_the_python_of_a_debugger(folder: Path) -> None:
+    start = TEXT.index("    from bmnetu.inspect.debugger import")
+    lines = TEXT[start:].split("\n\n")[0]
+    (tensor,) = stage_of(result("FP32")).inputs
+    names: dict[str, object] = {
+        "Path": Path, "Space": Space, "reference": {"prob": np.zeros((2, 5), np.float32)},
+        "array": np.ones(tensor.shape, np.float32),
+    }  # fmt: skip
+    exec(textwrap.dedent(lines), names)
+    debugger = names["debugger"]
+    assert isinstance(debugger, Debugger)
+    assert debugger.last is not None
+    assert debugger.last.layer == "conv"
 
 
 def test_all_subcommands_are_there() -> None:
