@@ -1,8 +1,8 @@
 """A command line as a value, and its run: every exception becomes one sentence and an exit code.
 
-Exit codes: 0 done; 2 bad usage; 3 a file that cannot be read or written; 4 a layer or shape that
-cannot be compiled; 5 compare failed, or an accuracy missed; 70 a bug of ours; 130 interrupted, by
-Ctrl-C or SIGTERM.
+Exit codes: 0 done; 1 bmnetu-model diff found a difference; 2 bad usage; 3 a file that cannot be
+read or written; 4 a layer or shape that cannot be compiled; 5 compare failed, or an accuracy
+missed; 70 a bug of ours; 130 interrupted, by Ctrl-C or SIGTERM.
 """
 
 from __future__ import annotations
@@ -50,12 +50,13 @@ def run_tool(tool: Tool, argv: Sequence[str] | None) -> int:
 
 
 def guarded(
-    work: Callable[[], None], words: Sequence[str], terminal: Terminal, needs_less: str = ""
+    work: Callable[[], int | None], words: Sequence[str], terminal: Terminal, needs_less: str = ""
 ) -> int:
     """Does the work of a command with these words; turns every exception into one sentence and an
-    exit code. ``needs_less`` says how the same work can be done in less memory."""
+    exit code. The work may return another exit code than 0. ``needs_less`` says how the same work
+    can be done in less memory."""
     try:
-        work()
+        return work() or 0
     except KeyboardInterrupt:
         terminal.error("interrupted")
         return INTERRUPTED
@@ -72,7 +73,6 @@ def guarded(
         return UnsupportedError.exit_code
     except Exception as error:
         return _report_bug(words, error, terminal)
-    return 0
 
 
 def _report_bug(words: Sequence[str], error: Exception, terminal: Terminal) -> int:

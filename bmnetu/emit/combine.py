@@ -8,7 +8,8 @@ that touches them, or the context behind them, is changed, and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -26,19 +27,21 @@ from bmnetu.bmodel.model import align as align_page
 from bmnetu.errors import InputFileError
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import Engine, Instruction, IsaError, start, start_of, unpack
-from dialects.bm1684.model import accesses
+from dialects.bm1684.model import ModelError, accesses
 from dialects.bm1684.model.memory.access import Space
 
 Range = tuple[int, int]
 """First byte, and the byte behind the last one."""
+_Blocks = list[tuple[Range, int]]
+"""The range of addresses of each block of weights, and its new first address; in order."""
 
 
 def combined(files: Sequence[tuple[str, Bmodel]]) -> Bmodel:
     """One bmodel of the nets of several; ``files`` have their names for messages. Nets of one name
     become one net with all their stages.
 
-    Raises InputFileError where nets of one name have other inputs or outputs, equal shapes, or
-    records.
+    Raises InputFileError where nets of one name have other inputs or outputs, equal shapes,
+    records, or commands that the chip cannot run.
     """
     found: dict[str, list[tuple[str, Stage]]] = {}
     for name, bmodel in files:
@@ -63,7 +66,7 @@ def _one_net(net: str, stages: Sequence[tuple[str, Stage]]) -> tuple[Stage, ...]
             shapes = ", ".join("x".join(map(str, t.shape)) for t in a.inputs)
             raise InputFileError(f"{other}: net {net!r} has the input shapes {shapes}, as in"
                                  f" {name}: the runtime could not choose")
-    return shared([stage for _, stage in stages])
+    return shared(stages)
 
 
 def _border_difference(a: Stage, b: Stage) -> str:
@@ -77,17 +80,39 @@ def _border_difference(a: Stage, b: Stage) -> str:
     return ""
 
 
-def shared(stages: Sequence[Stage]) -> tuple[Stage, ...]:
-    """The stages with common weights, and contexts of one place and size."""
+def shared(stages: Sequence[tuple[str, Stage]]) -> tuple[Stage, ...]:
+    """The stages with common weights, and contexts of one place and size. Each has the name of its
+    file. Raises InputFileError where a command cannot be moved."""
     weights = _Weights()
-    moves = [weights.add(stage) for stage in stages]
-    content = bytes(weights.content)
-    begin = BM1684.context_start + align_page(max(len(content), 1))
-    size = max(stage.context_size for stage in stages)
-    return tuple(
-        _moved(stage, _Moves(move, stage.context_address, begin), content, size)
-        for stage, move in zip(stages, moves, strict=True)
-    )
+    moves: list[_Blocks] = []
+    for name, stage in stages:
+        with _about(name):
+            moves.append(weights.add(stage))
+    size = max(stage.context_size for _, stage in stages)
+    found: list[Stage] = []
+    for (name, stage), move in zip(stages, moves, strict=True):
+        with _about(name):
+            found.append(_moved(stage, move, bytes(weights.content), size))
+    return tuple(found)
+
+
+def alone(name: str, stage: Stage) -> Stage:
+    """A stage with only those of its weights that it reads. ``name`` is its file's. Raises
+    InputFileError where a command cannot be moved."""
+    weights = _Weights()
+    with _about(name):
+        moves = weights.add_blocks(stage)
+        return _moved(stage, moves, bytes(weights.content), stage.context_size)
+
+
+@contextmanager
+def _about(name: str) -> Generator[None]:
+    """Errors become one sentence about a file."""
+    try:
+        yield
+    except (IsaError, ModelError) as error:
+        raise InputFileError(f"{name}: a command cannot be moved: {error}; bmnetu-model check says"
+                             " more") from None
 
 
 @dataclass(frozen=True)
@@ -95,8 +120,7 @@ class _Moves:
     """Where addresses of a stage go: those below ``context`` by the block of weights in which they
     lie, the others with the context."""
 
-    blocks: Sequence[tuple[Range, int]]
-    """The range of addresses of each block, and its new first address; in order."""
+    blocks: _Blocks
     context: int
     new_context: int
 
@@ -115,13 +139,18 @@ class _Weights:
     def __init__(self) -> None:
         self.content = bytearray()
 
-    def add(self, stage: Stage) -> list[tuple[Range, int]]:
-        """Adds those of a stage; where its blocks went."""
-        if not self.content:
-            self.content += stage.coeff
-            whole = (stage.coeff_address, stage.coeff_address + len(stage.coeff))
-            return [(whole, BM1684.context_start)]
-        moves: list[tuple[Range, int]] = []
+    def add(self, stage: Stage) -> _Blocks:
+        """Adds those of a stage, all of the first one's; where its blocks went."""
+        if self.content:
+            return self.add_blocks(stage)
+        _blocks(stage)  # which raises
+        self.content += stage.coeff
+        whole = (stage.coeff_address, stage.coeff_address + len(stage.coeff))
+        return [(whole, BM1684.context_start)]
+
+    def add_blocks(self, stage: Stage) -> _Blocks:
+        """Adds those that a stage reads."""
+        moves: _Blocks = []
         for first, end in _blocks(stage):
             offset = first - stage.coeff_address
             block = stage.coeff[offset : end - stage.coeff_address]
@@ -141,16 +170,19 @@ class _Weights:
 
 
 def _blocks(stage: Stage) -> list[Range]:
-    """The ranges of addresses of the weights that are read; those that overlap are one."""
+    """The ranges of addresses of the weights that are read; those that overlap are one. Raises
+    IsaError, ModelError for a command that the chip cannot run."""
     found: list[Range] = [
         (t.address, t.address + t.size)
         for subnet in stage.subnets for t in subnet.inputs if t.address < stage.context_address
     ]  # fmt: skip
+    end = stage.coeff_address + len(stage.coeff)
     for instruction in _transfers(stage.groups):
-        found += [
-            (a.start, a.stop) for a in accesses(instruction)
-            if a.space is Space.DDR and a.start < stage.context_address
-        ]  # fmt: skip
+        for a in accesses(instruction):
+            if a.space is Space.DDR and a.start < stage.context_address:
+                if a.start < stage.coeff_address or a.stop > end:
+                    raise ModelError(f"it touches {a}, which is not in the weights")
+                found.append((a.start, a.stop))
     found += [
         (stage.coeff_address + w.offset, stage.coeff_address + w.offset + w.size)
         for w in stage.weights
@@ -167,24 +199,21 @@ def _blocks(stage: Stage) -> list[Range]:
 def _transfers(groups: Sequence[CommandGroup]) -> Iterator[Instruction]:
     for group in groups:
         for at in range(0, len(group.gdma), COMMAND_BYTES):
-            yield _decoded(group.gdma[at : at + COMMAND_BYTES])
+            yield unpack(Engine.GDMA, group.gdma[at : at + COMMAND_BYTES])
 
 
-def _decoded(command: bytes) -> Instruction:
-    try:
-        return unpack(Engine.GDMA, command)
-    except IsaError as error:
-        raise InputFileError(f"a command cannot be moved: {error}") from None
+def _moved(stage: Stage, blocks: _Blocks, coeff: bytes, size: int) -> Stage:
+    """A stage whose weights are ``coeff``, where its own went to ``blocks``."""
+    begin = BM1684.context_start + align_page(max(len(coeff), 1))
+    moves = _Moves(blocks, stage.context_address, begin)
 
-
-def _moved(stage: Stage, moves: _Moves, coeff: bytes, size: int) -> Stage:
     def tensor(old: Tensor) -> Tensor:
         return replace(old, address=moves(old.address))
 
     def tensors(some: Sequence[Tensor]) -> tuple[Tensor, ...]:
         return tuple(map(tensor, some))
 
-    begin = stage.coeff_address
+    first = stage.coeff_address
     return replace(
         stage,
         inputs=tensors(stage.inputs),
@@ -195,7 +224,7 @@ def _moved(stage: Stage, moves: _Moves, coeff: bytes, size: int) -> Stage:
         coeff=coeff,
         groups=tuple(replace(g, gdma=_moved_commands(g.gdma, moves)) for g in stage.groups),
         weights=tuple(
-            Weight(w.name, moves(begin + w.offset) - BM1684.context_start, w.size)
+            Weight(w.name, moves(first + w.offset) - BM1684.context_start, w.size)
             for w in stage.weights
         ),
         subnets=tuple(
@@ -219,7 +248,7 @@ def _moved_commands(commands: bytes, moves: Callable[[int], int]) -> bytes:
     found: list[bytes] = []
     for at in range(0, len(commands), COMMAND_BYTES):
         command = commands[at : at + COMMAND_BYTES]
-        instruction = _decoded(command)
+        instruction = unpack(Engine.GDMA, command)
         far = {(a.write, a.start) for a in accesses(instruction) if a.space is Space.DDR}
         changed: dict[str, int] = {}
         for side, writes in (("src", False), ("dst", True)):

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
-from bmnetu.bmodel import Bmodel, Notes, Stage, read
-from bmnetu.errors import UsageError
+from bmnetu.bmodel import Bmodel, Notes, Stage, read, write
+from bmnetu.errors import InputFileError, UsageError
+from bmnetu.files.outputs import OutputFolder
 from bmnetu.files.reading import read_bytes
 from bmnetu.inspect.subcommand import Request
 from bmnetu.nearest import nearest
@@ -38,7 +40,22 @@ class Chosen:
 
 def read_file(request: Request) -> Bmodel:
     """The bmodel of a request. Raises InputFileError."""
-    return read(read_bytes(request.file, "a bmodel"), str(request.file))
+    return read_path(request.file)
+
+
+def read_path(path: Path) -> Bmodel:
+    """A bmodel of a request of several. Raises InputFileError."""
+    return read(read_bytes(path, "a bmodel"), str(path))
+
+
+def store(path: Path, bmodel: Bmodel) -> None:
+    """Stores a bmodel as --out says. Raises InputFileError, also where the runtime would refuse
+    it."""
+    try:
+        data = write(bmodel)
+    except ValueError as error:
+        raise InputFileError(f"--out={path}: the runtime would not take it: {error}") from None
+    OutputFolder(path.parent, "--out").store({path.name: data})
 
 
 def chosen_stages(request: Request, bmodel: Bmodel) -> list[Chosen]:
@@ -56,6 +73,15 @@ def chosen_stages(request: Request, bmodel: Bmodel) -> list[Chosen]:
         raise UsageError(f"--stage={number}: {request.file} has no such stage; the stages of a net"
                          f" are 0 to {max(each.number for each in found)}")
     return kept
+
+
+def one_net(request: Request, bmodel: Bmodel) -> list[Chosen]:
+    """As :func:`chosen_stages`, of one net: --net must be given where there are several. Raises
+    UsageError."""
+    if len(bmodel.nets) > 1 and request.values["net"] is None:
+        names = _listed([net.name for net in bmodel.nets])
+        raise UsageError(f"--net must be given: {request.file} has the nets {names}")
+    return chosen_stages(request, bmodel)
 
 
 def _all(bmodel: Bmodel) -> Iterator[Chosen]:

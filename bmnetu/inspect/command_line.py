@@ -23,7 +23,12 @@ SUBCOMMANDS = {
     "dis": "every command, record and host layer, as text or JSON",
     "run": "executes it on the model of the NPU",
     "profile": "estimated cycles by layer and engine",
+    "debug": "steps through the commands, with tensors, memory and waits",
     "check": "ids, waits, races, addresses, hash and border, without running it",
+    "combine": "several nets, or several shapes of one net, into one file",
+    "extract": "one net, or one stage, as a file of its own",
+    "map": "local memory over time, and what lies in DDR when",
+    "diff": "what differs between two files: layers, memory, cycles, outputs",
 }
 """What each does, in a line. Its module in ``bmnetu.inspect.commands`` has its name."""
 
@@ -42,15 +47,15 @@ def subcommand(name: str) -> Subcommand:
     return found
 
 
-def _run(words: list[str], terminal: Terminal) -> None:
+def _run(words: list[str], terminal: Terminal) -> int | None:
     name, *rest = words or ["--help"]
     match name.lstrip("-") if name.startswith("-") else "":
         case "help" | "h":
             terminal.say(overview(TOOL, SUBCOMMANDS))
-            return
+            return None
         case "version":
             terminal.say(f"{TOOL} {VERSION}")
-            return
+            return None
         case _:
             pass
     if name not in SUBCOMMANDS:
@@ -62,13 +67,17 @@ def _run(words: list[str], terminal: Terminal) -> None:
     values = parse(found.all_flags, rest, operands)
     if values["help"]:
         terminal.say(page(TOOL, name, SUBCOMMANDS[name], found))
-        return
+        return None
     if values["version"]:
         terminal.say(f"{TOOL} {VERSION}")
-        return
-    if len(operands) != len(found.operands):
+        return None
+    least, several = len(found.operands), found.operands[-1].endswith("...")
+    if len(operands) < least or (len(operands) > least and not several):
         what = " ".join(found.operands)
         raise UsageError(f"{name} takes {what}, {len(operands)} given: {TOOL} {name} --help")
+    for flag in found.all_flags:
+        if flag.necessary and values[flag.name] is None:
+            raise UsageError(f"--{flag.name} must be given: {TOOL} {name} --help")
     terminal.colors = terminal.colors and not values["no_color"]
     with interruptible():
-        found.run(Request(tuple(map(Path, operands)), values, terminal))
+        return found.run(Request(tuple(map(Path, operands)), values, terminal))

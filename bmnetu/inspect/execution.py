@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
@@ -49,14 +50,31 @@ def run_stage(found: Chosen, inputs: Mapping[str, Array], dump: Sequence[str] = 
     Raises FaultError where commands or records are wrong, UnsupportedError for what the models
     cannot do.
     """
+    memory = check_memory(found)
+    if found.stage.is_dynamic:
+        return _run_records(found, list(inputs.values()), memory, dump)
+    return _run_commands(found, inputs, dump)
+
+
+def check_memory(found: Chosen) -> int:
+    """The bytes of DDR that a stage needs. Raises UnsupportedError for more than the model has."""
     stage = found.stage
     memory = stage.context_address + stage.context_size - BM1684.context_start
     if memory > MOST_DDR:
         raise UnsupportedError(f"{found}: its memory reaches {memory} bytes far, the model of the"
                                f" NPU has {MOST_DDR}")  # fmt: skip
-    if stage.is_dynamic:
-        return _run_records(found, list(inputs.values()), memory, dump)
-    return _run_commands(found, inputs, dump)
+    return memory
+
+
+@contextmanager
+def told(found: Chosen) -> Generator[None]:
+    """What the models refuse becomes a sentence that names the stage."""
+    try:
+        yield
+    except ModelError as error:
+        raise FaultError(f"{found}, {error}") from None
+    except HostError as error:
+        raise UnsupportedError(f"{found}, subnet {error.place}: {error}") from None
 
 
 def inner_names(found: Chosen) -> list[str]:
@@ -90,25 +108,21 @@ def _run_commands(found: Chosen, inputs: Mapping[str, Array], dump: Sequence[str
 
     def after(site: Site, npu: Npu) -> None:
         for at in watched.get(site, ()):
-            outcome.inner[at.name] = read_tensor(npu, _observed(at))
+            outcome.inner[at.name] = read_tensor(npu, observed(at))
 
     tensors = {placed(t): inputs[t.name] for t in found.stage.inputs}
-    try:
+    with told(found):
         npu = execute(program, tensors, None, after, on_host, on_npu)
         for tensor in map(placed, found.stage.outputs):
             value = made.get(tensor.name)
             outcome.outputs[tensor.name] = (
                 read_tensor(npu, tensor.observation()) if value is None else value
             )
-    except ModelError as error:
-        raise FaultError(f"{found}, {error}") from None
-    except HostError as error:
-        raise UnsupportedError(f"{found}, subnet {error.place}: {error}") from None
     return outcome
 
 
-def _observed(tensor: NamedTensor) -> Observation:
-    """A tensor of the notes, which may hold anything. Raises ModelError."""
+def observed(tensor: NamedTensor) -> Observation:
+    """Where a tensor of the notes lies, which may hold anything. Raises ModelError."""
     if tensor.dtype not in DTYPES:
         raise ModelError(f"the notes say that {quoted(tensor.name)} holds {quoted(tensor.dtype)}")
     packed = tensor.packed and tensor.dtype != "float32"

@@ -32,13 +32,15 @@ def overview(tool: str, summaries: Mapping[str, str]) -> str:
 def page(tool: str, name: str, summary: str, found: Subcommand) -> str:
     """The help of a subcommand."""
     flags = [line for flag in found.all_flags for line in _flag(flag)]
+    necessary = [f"--{flag.name}={flag.kind.word}" for flag in found.flags if flag.necessary]
     examples = [line for words, what in found.examples
                 for line in (f"{tool} {name} {words}", *textwrap.wrap(what, WIDTH - 4,
                              initial_indent="    ", subsequent_indent="    "))]  # fmt: skip
     codes = [f"{code}  {text}" for code, text in sorted((*CODES, *found.codes))]
     return "\n".join([
         *_section("NAME", [f"{tool} {name} - {summary}"]),
-        *_section("SYNOPSIS", [" ".join([tool, name, *found.operands, "[--flag=value ...]"])]),
+        *_section("SYNOPSIS", [" ".join([tool, name, *found.operands, *necessary,
+                                         "[--flag=value ...]"])]),
         *_section("DESCRIPTION", textwrap.wrap(found.purpose, WIDTH)),
         *_section("OPTIONS", flags),
         *_section("EXAMPLES", examples),

@@ -59,14 +59,15 @@ def _finite(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Subcommand:
-    """``operands`` names the files that must be given; ``examples`` are words behind the
+    """``operands`` names the files that must be given; more may be where the last one ends with
+    "...". ``run`` returns an exit code other than 0. ``examples`` are words behind the
     subcommand's name and what they do; ``codes`` says what exit codes mean here beyond the
     usual."""
 
     purpose: str
     flags: Sequence[Flag]
     examples: Sequence[tuple[str, str]]
-    run: Callable[[Request], None]
+    run: Callable[[Request], int | None]
     operands: tuple[str, ...] = ("FILE",)
     codes: Sequence[tuple[int, str]] = ()
 

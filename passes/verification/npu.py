@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dialects.bm1684.chip import BM1684
-from dialects.bm1684.isa import Engine
-from dialects.bm1684.model import ModelError, Npu, run
+from dialects.bm1684.model import ModelError, Npu, steps
 from dialects.bm1684.npu import LocalBox, Observation
 from dialects.quant.strips import join_strips
 from passes.image.groups import Site
@@ -106,9 +106,23 @@ def execute(
 ) -> Npu:
     """Runs the program on fresh memory full of noise (None: zeros). ``observe`` follows every
     command, ``on_host`` every host layer: its place among the calls, and its results; ``on_npu``
-    every other call. Raises ModelError (a race, a deadlock, an illegal command...), HostError for a
-    host layer that cannot be computed.
+    every other call. Raises as :func:`executed`.
     """
+    npu = started(program, tensors, noise)
+    for done in executed(program, npu):
+        if done.site is not None:
+            if observe is not None:
+                observe(done.site, npu)
+        elif done.results is not None:
+            if on_host is not None:
+                on_host(done.place, done.results)
+        elif on_npu is not None:
+            on_npu(done.place, npu)
+    return npu
+
+
+def started(program: Program, tensors: Mapping[NetworkTensor, Array], noise: int | None) -> Npu:
+    """Memory full of noise (None: zeros) with the program's weights and these tensors."""
     npu = Npu(program.ddr_bytes, noise)
     first_weight = program.coeff_address
     npu.ddr_view(first_weight, len(program.coeff))[:] = np.frombuffer(program.coeff, np.uint8)
@@ -117,26 +131,36 @@ def execute(
         data = to_packed(value) if tensor.packed else value
         flat = np.ascontiguousarray(data).reshape(-1).view(np.uint8)
         npu.ddr_view(tensor.address, flat.size)[:] = flat
+    return npu
 
+
+@dataclass(frozen=True)
+class Done:
+    """What was executed last, of the call at a place among the program's: a command at a site; or
+    a host layer, with its results; or the last command of a call, which is then done."""
+
+    place: int
+    site: Site | None = None
+    results: list[Array] | None = None
+
+
+def executed(program: Program, npu: Npu) -> Iterator[Done]:
+    """Executes the program on memory that is :func:`started`, a command or a host layer at a time.
+
+    Raises ModelError (a race, a deadlock, an illegal command...), HostError for a host layer that
+    cannot be computed.
+    """
     host = HostMemory()
     first = 0
     for place, call in enumerate(program.calls):
         if isinstance(call, HostCall):
-            results = host.call(npu, place, call)
-            if on_host is not None:
-                on_host(place, results)
+            yield Done(place, results=host.call(npu, place, call))
             continue
-
-        def after(engine: Engine, group: int, number: int, first: int = first) -> None:
-            if observe is not None:
-                observe((first + group, engine, number), npu)
-
         try:
-            run(npu, call.groups, after)
+            for engine, group, number in steps(npu, call.groups):
+                yield Done(place, (first + group, engine, number))
         except ModelError as error:
             error.group = None if error.group is None else first + error.group
             raise
         first += len(call.groups)
-        if on_npu is not None:
-            on_npu(place, npu)
-    return npu
+        yield Done(place)

@@ -15,6 +15,7 @@ from onnx import ModelProto
 
 from bmnetu.bmodel import Stage, read, write
 from bmnetu.frontend.ufw_pb2 import Datum, NetParameter
+from bmnetu.inspect.command_line import SUBCOMMANDS, subcommand
 from bmnetu.ways.static import OPT_LEVELS
 from passes import ALL_PASSES
 from tests.fuzz.mutations import (
@@ -24,7 +25,6 @@ from tests.fuzz.mutations import (
     damaged_text,
 )
 from tests.fuzz.seeds import Seeds, database
-from tests.inspect.files import ONE_FILE
 from tests.pipelines import static_text
 
 damaged_net = damaged_message(NetParameter)
@@ -83,14 +83,17 @@ def bmodel(rng: Random, seeds: Seeds, folder: Path) -> Case:
 
 def model(rng: Random, seeds: Seeds, folder: Path) -> Case:
     """A subcommand of bmnetu-model."""
-    name = rng.choice([*ONE_FILE, "run"])
-    words = [name, "b.bmodel"]
+    name = rng.choice([*SUBCOMMANDS, "run"])
+    second = rng.choice(["b.bmodel", "c.bmodel"])
+    words = [name, "b.bmodel", second][: 1 + len(subcommand(name).operands)]
+    words += [f"--{flag.name}=out/o" for flag in subcommand(name).all_flags if flag.necessary]
     if name == "run":
         words += rng.choice([[], ["--out=out/o.npz"], ["--input=d.npy"], ["--labels=d.npy"],
                              ["--dump=pool,fc"], ["--dump=conv"], ["--net=small"]])  # fmt: skip
     else:
         words += rng.choice([[], ["--json"]])
-    return Case("model", words, {"b.bmodel": damaged_bmodel(rng, seeds), "d.npy": seeds.arrays[0]})
+    files = {"b.bmodel": damaged_bmodel(rng, seeds), "c.bmodel": rng.choice(seeds.bmodels)}
+    return Case("model", words, files | {"d.npy": seeds.arrays[0]})
 
 
 def damaged_bmodel(rng: Random, seeds: Seeds) -> bytes:

@@ -3,6 +3,7 @@ modules imported: ``python -m tests.fuzz.worker``, a case a line of JSON in, a r
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import resource
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bmnetu.inspect.command_line import SUBCOMMANDS
+from tests.inspect.files import SESSION
 
 CPU_LIMIT = 20
 """Seconds of the processor after which a case is ended."""
@@ -79,6 +81,7 @@ def _child(entry: str, folder: Path, words: Sequence[str]) -> None:
         log = os.open(LOG, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(log, 1)
         os.dup2(log, 2)
+        sys.stdin = io.StringIO(SESSION)  # and not the worker's cases
         signal.alarm(WALL_LIMIT)
         code = ENTRIES[entry][0](words)
         sys.stdout.flush()

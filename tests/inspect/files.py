@@ -3,6 +3,7 @@ them with."""
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 from functools import cache
@@ -14,7 +15,7 @@ import pytest
 
 import bmnetu
 from bmnetu.bmodel import Bmodel, Net, Stage, read, write
-from bmnetu.inspect.command_line import SUBCOMMANDS, main, subcommand
+from bmnetu.inspect.command_line import main, subcommand
 from bmnetu.report.result import CompileResult
 from tests import detection_nets as nets
 from tests.broken import FILES, PIPELINE
@@ -85,8 +86,15 @@ def files() -> dict[str, Path]:
     }
 
 
-ONE_FILE = tuple(name for name in SUBCOMMANDS if subcommand(name).operands == ("FILE",))
-"""The subcommands on one file."""
+def command(name: str, path: Path, out: Path) -> list[str]:
+    """The words of a subcommand with what it must be given: the file, for a second one two nets of
+    other names, and ``out`` for what it stores."""
+    found = subcommand(name)
+    paths = [path, several()][: len(found.operands)]
+    necessary = [f"--{flag.name}={out}" for flag in found.all_flags if flag.necessary]
+    return [name, *map(str, paths), *necessary]
+
+
 KINDS = ("FP32", "INT8", "opt 0", "opt 2", "dynamic", "dynamic INT8", "host", "several")
 STATIC = tuple(kind for kind in KINDS if not kind.startswith("dynamic"))
 
@@ -96,10 +104,16 @@ def file(kind: str) -> Path:
     return files()[kind]
 
 
-def run(capsys: Capture, *words: str | Path) -> tuple[int, str, str]:
-    """Exit code, stdout and stderr of ``bmnetu-model``."""
+SESSION = "step 3\nwaits\nwhere\nprint\nmem 0x105100000 64\nmem lmem:1:0x40 8\nrun\nwhere\n"
+"""Commands of ``debug`` that go well on any sound static file."""
+
+
+def run(capsys: Capture, *words: str | Path, typed: str = SESSION) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of ``bmnetu-model``, with what is typed in a session."""
     capsys.readouterr()
-    code = main([str(word) for word in words])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.stdin", io.StringIO(typed))
+        code = main([str(word) for word in words])
     out, err = capsys.readouterr()
     return code, out, err
 

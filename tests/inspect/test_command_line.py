@@ -57,7 +57,7 @@ def test_the_version(words: list[str], capsys: Capture) -> None:
     ("words", "message"),
     [
         (["inof", "x"], "unknown subcommand 'inof': did you mean info?"),
-        (["compile"], f"unknown subcommand 'compile': there are {', '.join(SUBCOMMANDS)}"),
+        (["weigh"], f"unknown subcommand 'weigh': there are {', '.join(SUBCOMMANDS)}"),
         (["info"], "info takes FILE, 0 given: bmnetu-model info --help"),
         (["info", "a", "b"], "info takes FILE, 2 given: bmnetu-model info --help"),
         (["info", "a", "--net"], "-net requires a value: -net=NAME"),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bmnetu.bmodel import Bmodel, Tensor
+from bmnetu.bmodel import Tensor
 from bmnetu.calibration.from_options import contract_from
 from bmnetu.command_line.flags import CONTRACT_FLAGS, Flag
 from bmnetu.command_line.kinds import NAMES, PATH, SEED, ValueKind
@@ -17,7 +17,7 @@ from bmnetu.errors import InputFileError, UsageError
 from bmnetu.files.arrays import npz_bytes
 from bmnetu.files.outputs import OutputFolder
 from bmnetu.files.reading import read_bytes
-from bmnetu.inspect.chosen import Chosen, chosen_stages, read_file
+from bmnetu.inspect.chosen import Chosen, one_net, read_file
 from bmnetu.inspect.execution import Outcome, inner_names, run_stage
 from bmnetu.inspect.inputs import fitting, given_inputs, read_inputs
 from bmnetu.inspect.subcommand import JSON, NET, STAGE, Request, Subcommand
@@ -40,7 +40,7 @@ def run(request: Request) -> None:
     labels = _labels(values["labels"])
     if out is not None:
         OutputFolder(out.parent, "--out").check(out.name)
-    stages = _one_net(request, read_file(request))
+    stages = one_net(request, read_file(request))
     names = [tensor.name for tensor in stages[0].stage.inputs]
     contract = contract_from(*(values[flag.name] for flag in CONTRACT_FLAGS))
     given = given_inputs(values["input"], names, contract)
@@ -56,13 +56,6 @@ def run(request: Request) -> None:
     if out is not None:
         OutputFolder(out.parent, "--out").store({out.name: npz_bytes(inner | outcome.outputs)})
     request.show(lambda: "\n".join(_text(records)), lambda: records)
-
-
-def _one_net(request: Request, bmodel: Bmodel) -> list[Chosen]:
-    if len(bmodel.nets) > 1 and request.values["net"] is None:
-        names = ", ".join(quoted(net.name) for net in bmodel.nets[:8])
-        raise UsageError(f"--net must be given: {request.file} has the nets {names}")
-    return chosen_stages(request, bmodel)
 
 
 def _labels(path: Path | None) -> list[str]:

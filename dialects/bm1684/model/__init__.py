@@ -9,7 +9,7 @@ from dialects.bm1684.model.errors import DeadlockError, ModelError, RaceError
 from dialects.bm1684.model.execute import accesses, execute
 from dialects.bm1684.model.memory.access import Access, Space
 from dialects.bm1684.model.memory.npu import Npu
-from dialects.bm1684.model.run import OnCommand, run
+from dialects.bm1684.model.run import OnCommand, run, steps
 
 __all__ = [
     "Access",
@@ -22,4 +22,5 @@ __all__ = [
     "accesses",
     "execute",
     "run",
+    "steps",
 ]

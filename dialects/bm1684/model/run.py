@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from dialects.bm1684.isa import COMMAND_BYTES, Engine, Instruction, IsaError, unpack
 from dialects.bm1684.model.errors import ModelError
@@ -25,6 +25,17 @@ def run(
     Each engine works through its own queue; a command starts when the command of the other engine
     it waits for has finished. Of the orders this allows, the TIU goes first where both engines
     could, or a random one from ``seed``. ``on_command(engine, group, id)`` is called after each.
+    Raises as :func:`steps`.
+    """
+    for place in steps(npu, groups, seed):
+        if on_command is not None:
+            on_command(*place)
+
+
+def steps(
+    npu: Npu, groups: Sequence[tuple[bytes, bytes]], seed: int | None = None
+) -> Iterator[tuple[Engine, int, int]]:
+    """As :func:`run`, a command at a time: the engine, group and id of each that was executed.
 
     Raises :class:`ModelError` for commands that cannot be decoded or executed and for wrong ids,
     :class:`DeadlockError` when both queues are stuck, and :class:`RaceError` when commands of the
@@ -39,8 +50,7 @@ def run(
         while any(queue.done < len(queue.commands) for queue in queues):
             own, other = choose(group, queues[0], queues[1], rng)
             _advance(npu, group, own, other)
-            if on_command is not None:
-                on_command(own.engine, group, own.done)
+            yield own.engine, group, own.done
 
 
 def _decode(group: int, engine: Engine, data: bytes) -> list[Instruction]:
