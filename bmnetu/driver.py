@@ -342,7 +342,10 @@ class _Compilation:
         found = self.findings
         self.lines.flush()
         if not found.ok:
-            raise CompareError(f"compare failed: {found.verdict()}")
+            sentence, why = f"compare failed: {found.verdict()}", found.explained
+            for line in () if why is None else why.lines():
+                self.report(f"compare: {line}")
+            raise CompareError(sentence if why is None else f"{sentence}; {why.sentence()}")
         for line in summary(found, made_up=not self.data.arrays):
             self.report(line)
 
