@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
+from bmnetu.command_line.explanations import CODE
 from bmnetu.command_line.kinds import (
     BOOLEAN,
     BOOLEANS,
@@ -63,6 +64,8 @@ class Flag:
 COMMON_FLAGS = (
     Flag("help", BOOLEAN, "Print this text.", False, alias="h"),
     Flag("version", BOOLEAN, "Print the version.", False),
+    Flag("explain", CODE, "Print what an exit code means, or the cause that a failed compare names,"
+         " and what to do: -explain=4, -explain=shift.", default_text="none"),
 )
 
 _QUESTIONS = (

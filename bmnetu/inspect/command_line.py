@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
-from bmnetu.command_line.flags import parse
+from bmnetu.command_line.explanations import explain
+from bmnetu.command_line.flags import COMMON_FLAGS, parse
 from bmnetu.command_line.terminal import Terminal
 from bmnetu.command_line.tool import guarded
 from bmnetu.errors import UsageError
@@ -53,6 +54,9 @@ def _run(words: list[str], terminal: Terminal) -> None:
             return
         case _:
             pass
+    if name.lstrip("-").partition("=")[0] == "explain" and name.startswith("-"):
+        terminal.say(explain(parse(COMMON_FLAGS, words)["explain"]))
+        return
     if name not in SUBCOMMANDS:
         near = nearest(name, SUBCOMMANDS)
         hint = f"did you mean {near}?" if near else f"there are {', '.join(SUBCOMMANDS)}"
@@ -65,6 +69,9 @@ def _run(words: list[str], terminal: Terminal) -> None:
         return
     if values["version"]:
         terminal.say(f"{TOOL} {VERSION}")
+        return
+    if values["explain"] is not None:
+        terminal.say(explain(values["explain"]))
         return
     if len(operands) != len(found.operands):
         what = " ".join(found.operands)
