@@ -68,6 +68,7 @@ class CompileOptions(PassOptions):
     enable_profile: bool = False
     print_pipeline: bool = False
     dump_ir: Path | None = None
+    extract_layer: str | None = None
 
     @property
     def input_sets(self) -> list[tuple[Shapes | None, int | None]]:

@@ -145,6 +145,9 @@ COMPILE_FLAGS = (
     Flag("dump_ir", PATH, "A folder for the IR after each pass.", default_text="none"),
     Flag("stop_after", choice(*ALL_LEVELS), "The last level to reach.",
          default_text="none"),
+    Flag("extract_layer", NAME, "Write the layer of this name, or with this top, into -outdir as a"
+         " network of its own: prototxt, umodel, the input that it gets from -cmp_data or a made-up"
+         " input, and the expected output. Nothing is compiled.", default_text="none"),
     *_QUESTIONS,
     *COMMON_FLAGS,
 )
