@@ -33,6 +33,7 @@ from bmnetu.command_line.kinds import (
     SHAPE_SETS,
     SHAPES,
     SIZE,
+    THRESHOLD,
     VERBOSITY,
     ValueKind,
     choice,
@@ -230,6 +231,26 @@ EVALUATE_FLAGS = (
          " detections have none.", default_text="none"),
     Flag("min_iou", IOU, "Exit code 5 when a detection of FP32 with a score above 0.5 has no INT8"
          " box of its class with this IoU.", default_text="none"),
+    Flag("v", VERBOSITY, "How much to report.", 0),
+    *COMMON_FLAGS,
+)
+
+_AS_CALIBRATED = {flag.name: flag for flag in CALIBRATE_FLAGS}
+METHODS = choice("KL", "MAX", "PERCENTILE", "MSE", "ADMM", "ACIQ", PERCENTILE9999="PERCENTILE")
+WHAT_IF_FLAGS = (
+    *(_AS_CALIBRATED[name] for name in ("model", "weight", "data")),
+    Flag("layer", NAME, "The layer, as the prototxt names it.", necessary=True),
+    Flag("threshold", THRESHOLD, "Try this threshold of the layer's blob.", default_text="the"
+         " largest number of the data where no other trial is asked for"),
+    Flag("keep_bn", BOOLEAN, "Try the net with BatchNorm and Scale as integer layers.", False),
+    Flag("keep_float", BOOLEAN, "Try the layer in float, with what follows up to the next layer"
+         " that computes.", False),
+    *(_AS_CALIBRATED[name] for name in ("shapes", "output_whitelist", "host")),
+    replace(_AS_CALIBRATED["th_method"], kind=METHODS, default="KL",
+            help="How all other thresholds are chosen."),
+    *(_AS_CALIBRATED[name] for name in ("iterations", "equalize", "adaptive_rounding",
+                                        "bias_correction")),
+    *_DATA_FLAGS,
     Flag("v", VERBOSITY, "How much to report.", 0),
     *COMMON_FLAGS,
 )
