@@ -66,8 +66,8 @@ class Trial:
 @dataclass(frozen=True)
 class WhatIf:
     """What was found: the trials, the first one as it is; the largest number that the layer's blob
-    reaches in the data (in the first trial's units, which equalizing may change); the channel with the most noise, its SQNR in dB and its part of the noise;
-    and what looks lost in the layer."""
+    reaches in the data, in the first trial's units, which equalizing may change; the channel with
+    the most noise, its SQNR in dB and its part of the noise; and what looks lost in the layer."""
 
     layer: str
     trials: tuple[Trial, ...]
