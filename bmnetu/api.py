@@ -41,6 +41,7 @@ def compile(
     cmp: bool = True,
     *,
     cmp_data: Mapping[str, Any] | NDArray[Any] | PathLike | None = None,
+    report_file: PathLike | None = None,
     report: Callable[[str], None] = _silent,
     **flags: Any,
 ) -> CompileResult:
@@ -51,8 +52,9 @@ def compile(
     several of these in a list: a stage for each in one bmodel, as max_n=[1, 4] makes.
     opt: 0, 1, 2 (the command line takes 1 unless it is told). cmp: compare every layer's NPU result
     with the CPU's. cmp_data: the input of that compare, real numbers: an image, npy or npz, or
-    arrays of the inputs' shapes by name, or the array of a single input; None: made up. ``flags``:
-    all other flags of the command line by name.
+    arrays of the inputs' shapes by name, or the array of a single input; None: made up.
+    report_file: an .html to write, the flag -report. ``flags``: all other flags of the command line
+    by name.
     ``report`` gets the lines that the command line prints. Raises UsageError, InputFileError,
     UnsupportedError, CompareError.
     """
@@ -67,6 +69,7 @@ def compile(
         dyn=dyn,
         cmp=cmp,
         cmp_data=cmp_data,
+        report=report_file,
         **flags,
     )
     return compile_network(options, report)
@@ -78,18 +81,21 @@ def calibrate(
     data: PathLike,
     outdir: PathLike,
     *,
+    report_file: PathLike | None = None,
     report: Callable[[str], None] = _silent,
     **flags: Any,
 ) -> CalibrationResult:
     """Chooses thresholds over calibration data and writes an int8umodel and its prototxt into
     outdir.
 
-    data: a folder of images, an LMDB, an .npy or an .npz. ``flags``: all other flags of
-    bmnetu-calibrate by name. Returns what was written and chosen.
+    data: a folder of images, an LMDB, an .npy or an .npz. report_file: an .html to write, the flag
+    -report. ``flags``: all other flags of bmnetu-calibrate by name. Returns what was written and
+    chosen.
     """
     from bmnetu.calibration import calibrate_network  # Pillow is needed here only
 
-    options = calibrate_options(model=model, weight=weight, data=data, outdir=outdir, **flags)
+    options = calibrate_options(model=model, weight=weight, data=data, outdir=outdir,
+                                report=report_file, **flags)
     return calibrate_network(options, report)
 
 

@@ -11,6 +11,7 @@ from bmnetu.command_line.flags import (
     COMPILE_FLAGS,
     EVALUATE_FLAGS,
     WHAT_IF_FLAGS,
+    Flag,
     require_necessary,
 )
 from bmnetu.command_line.terminal import Terminal
@@ -59,6 +60,11 @@ def _compile(values: dict[str, Any], terminal: Terminal) -> None:
         plugins()
         terminal.say(listing.as_json() if values["json"] else listing.text())
         return
+    if values["completion"] is not None:
+        from bmnetu.command_line.completion import script
+
+        terminal.say(script(values["completion"], _all_flags()).rstrip())
+        return
     if values["check"]:
         _check(values, terminal)
         return
@@ -70,6 +76,20 @@ def _compile(values: dict[str, Any], terminal: Terminal) -> None:
         result = compile_network(options, terminal.report, terminal.progress)
     if result.bmodel is not None:
         terminal.say(BANNER)
+
+
+def _all_flags() -> dict[str, dict[str, Sequence[Flag]]]:
+    """The flags of all tools by subcommand."""
+    from bmnetu.inspect.command_line import SUBCOMMANDS as OF_MODEL
+    from bmnetu.inspect.command_line import subcommand
+
+    return {
+        "bmnetu": {"": COMPILE_FLAGS},
+        "bmnetu-calibrate": {
+            "": CALIBRATE_FLAGS, **{name: tool.flags for name, tool in SUBCOMMANDS.items()}
+        },
+        "bmnetu-model": {"": (), **{name: subcommand(name).all_flags for name in OF_MODEL}},
+    }
 
 
 def _check(values: dict[str, Any], terminal: Terminal) -> None:

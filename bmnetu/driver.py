@@ -28,6 +28,7 @@ from bmnetu.frontend.network import loader
 from bmnetu.frontend.samples import Load, Sampler
 from bmnetu.options import CompileOptions, Shapes, check_supported, deciding_options
 from bmnetu.pipeline import pipeline_text, run_pipeline
+from bmnetu.report.html.compiled import CompileReport
 from bmnetu.report.profile import profile, profile_files, profile_names
 from bmnetu.report.result import CompileResult, LayerLines, report_free, summary
 from bmnetu.start import COLLECTIONS
@@ -71,7 +72,8 @@ def compile_network(
     is being done.
 
     Writes compilation.bmodel and, with the compare, input_ref_data.dat and output_ref_data.dat into
-    outdir; with enable_profile, compiler_profile_0.txt, .csv and .json too. With mode GenUmodel it
+    outdir; with enable_profile, compiler_profile_0.txt, .csv and .json too; with ``report`` a page
+    about the compilation, also when the compare fails. With mode GenUmodel it
     writes an fp32umodel and its prototxt only, with extract_layer those of one layer, with
     print_pipeline nothing. Raises the exceptions
     of :mod:`bmnetu.errors`; then outdir holds nothing new.
@@ -88,6 +90,9 @@ def compile_network(
         folder.check(*_file_names(options))
     if options.dump_ir is not None:
         OutputFolder(options.dump_ir, "-dump_ir").check(WEIGHTS)
+    if not options.print_pipeline:
+        for path in _page_paths(options):
+            OutputFolder(path.parent, "-report").check(path.name)
     progress(f"reading {options.model}")
     cut = Cut(options.output_whitelist, options.host)
     load = loader(options.model, options.weight, options.net_name, cut)
@@ -138,11 +143,13 @@ def _compiled(
 @dataclass(frozen=True)
 class _Made:
     """A compiled stage: the result, whose files are not yet stored, and those beside the bmodel by
-    name. ``reference``: the bytes of the compare's files."""
+    name. ``references``: the bytes of the compare's files; ``write_page``: writes the page of
+    -report, given the bmodel."""
 
     result: CompileResult
     files: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
     references: tuple[bytes, ...] = ()
+    write_page: Callable[[bytes], None] = lambda bmodel: None
 
 
 def _stored(options: CompileOptions, made: Sequence[_Made], folder: OutputFolder) -> CompileResult:
@@ -158,7 +165,10 @@ def _stored(options: CompileOptions, made: Sequence[_Made], folder: OutputFolder
     if options.cmp:
         joined = (b"".join(parts) for parts in zip(*(m.references for m in made), strict=True))
         files |= dict(zip(REFERENCES, joined, strict=True))
-    folder.store(files | {BMODEL: write(contents)})
+    bmodel = write(contents)
+    folder.store(files | {BMODEL: bmodel})
+    for each in made:
+        each.write_page(bmodel)
     references = [options.outdir / name if name in files else None for name in REFERENCES]
     return replace(
         first,
@@ -241,6 +251,14 @@ def _file_names(options: CompileOptions) -> list[str]:
     return [*names, BMODEL]
 
 
+def _page_paths(options: CompileOptions) -> list[Path]:
+    """The page of -report for each stage."""
+    path, count = options.report, len(options.input_sets)
+    if path is None:
+        return []
+    return [path.with_stem(f"{path.stem}_{i}") for i in range(count)] if count > 1 else [path]
+
+
 def _check_precision(options: CompileOptions, network: Network) -> None:
     given, found = options.prec, str(network.precision)
     if given == "INT8" and found == "FP32":
@@ -289,11 +307,15 @@ class _Compilation:
     findings: Findings = field(default_factory=Findings)
     lines: LayerLines = field(init=False)
     way: Way = field(init=False)
+    page: CompileReport | None = None
 
     def __post_init__(self) -> None:
         self.data = compare_data(self.options, self.network, self.report)
         self.lines = LayerLines(self.report)
         self.way = way_of(self.options)
+        if self.options.report is not None:
+            path = _page_paths(self.options)[self.stage]
+            self.page = CompileReport.of(self.options, self.network, path)
 
     def run(self) -> _Made:
         options, module = self.options, self.network.module
@@ -327,7 +349,7 @@ class _Compilation:
         if not self.way.ends_at(options.stop_after):
             self.report(f"stopped after level {options.stop_after}; -dump_ir=DIR keeps the IR")
             return _Made(_unfinished(self.network, text))
-        self._judge()
+        self._judge(module)
         return self._made(module, text)
 
     def _prepared(self, passes: tuple[ModulePass, ...]) -> tuple[ModulePass, ...]:
@@ -341,18 +363,25 @@ class _Compilation:
                 item.findings.fatal = False
         return passes
 
-    def _judge(self) -> None:
+    def _judge(self, module: ModuleOp) -> None:
         if not self.options.cmp:
             return
         found = self.findings
         self.lines.flush()
         if not found.ok:
+            self._report_on(module, None)
             sentence, why = f"compare failed: {found.verdict()}", found.explained
             for line in () if why is None else why.lines():
                 self.report(f"compare: {line}")
             raise CompareError(sentence if why is None else f"{sentence}; {why.sentence()}")
         for line in summary(found, made_up=not self.data.arrays):
             self.report(line)
+
+    def _report_on(self, module: ModuleOp, bmodel: bytes | None) -> None:
+        """-report."""
+        if self.page is not None:
+            self.progress("report")
+            self.page.store(module, self.findings if self.options.cmp else None, bmodel)
 
     def _made(self, module: ModuleOp, text: str) -> _Made:
         options = self.options
@@ -380,4 +409,4 @@ class _Compilation:
             b"".join(np.ascontiguousarray(a).tobytes() for a in arrays.values())
             for arrays in (found.inputs, found.outputs)
         )
-        return _Made(result, profiles, references)
+        return _Made(result, profiles, references, lambda bmodel: self._report_on(module, bmodel))

@@ -66,6 +66,7 @@ class CompileOptions(PassOptions):
     max_n: tuple[int, ...] = ()
     v: int = 0
     enable_profile: bool = False
+    report: Path | None = None
     print_pipeline: bool = False
     dump_ir: Path | None = None
     extract_layer: str | None = None
@@ -128,6 +129,7 @@ class CalibrateOptions(DataOptions):
     fpfwd_blocks: tuple[str, ...] = ()
     layer_table: bool = False
     sensitivity: bool = False
+    report: Path | None = None
     float_budget: int | None = None
     target_cosine: float | None = None
     net_name: str | None = None
@@ -214,6 +216,10 @@ def check_supported(options: CompileOptions) -> None:
             if given:
                 raise UsageError(f"-{name}: with one set of shapes only, {len(options.input_sets)}"
                                  " are given by -shapes and -max_n")
+    stops = options.stop_after not in (None, levels[-1])
+    if options.report is not None and (options.mode == "GenUmodel" or stops):
+        flag = f"-stop_after={options.stop_after}" if stops else f"-mode={options.mode}"
+        raise UsageError(f"-report: there is nothing to report with {flag}, which makes no bmodel")
     if options.dyn and options.enable_profile:
         raise UsageError("-enable_profile: with -dyn there are no commands whose cycles could be"
                          " estimated; the chip makes them at every launch")

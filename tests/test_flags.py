@@ -190,6 +190,7 @@ def test_values_from_python_are_checked_alike() -> None:
     [
         ({"opt": 3}, "opt=3: -opt requires"),
         ({"opt": True}, "opt=True"),
+        ({"model": {"x": 1}}, "model: a path is expected, not dict"),
         ({"shapes": [[1, "x"]]}, r"shapes=\[\[1, 'x'\]\]: -shapes requires"),
         ({"prec": "FP16"}, "prec='FP16': -prec requires FP32 or INT8"),
         ({"cmp": 2}, "cmp=2"),

@@ -97,6 +97,13 @@ def test_the_files_of_all_stages(tmp_path: Path) -> None:
     assert "stage 1 inputs: data float32 3x3x9x9" in repr(result)
 
 
+def test_a_report_of_each_stage(tmp_path: Path) -> None:
+    compiled(tmp_path, "FP32", max_n=(1, 3), report_file=tmp_path / "page.html")
+    pages = [(tmp_path / f"page_{i}.html").read_text() for i in (0, 1)]
+    assert all(shape in page for page, shape in zip(pages, ("1x3x9x9", "3x3x9x9"), strict=True))
+    assert not (tmp_path / "page.html").exists()
+
+
 def test_the_lines_say_which_stage(tmp_path: Path) -> None:
     lines: list[str] = []
     compiled(tmp_path, "FP32", max_n=(1, 3), report=lines.append)

@@ -21,11 +21,12 @@ from bmnetu.calibration.int8.islands import keep_float
 from bmnetu.calibration.int8.quantized_net import QuantizedNet, layer_name
 from bmnetu.calibration.int8.recipe import AUTO
 from bmnetu.calibration.int8.umodel import int8_message
+from bmnetu.calibration.report import Found, report_page
 from bmnetu.calibration.run.net import FloatNet
 from bmnetu.calibration.thresholds.thresholds import Numbers
 from bmnetu.errors import UnsupportedError, UsageError
 from bmnetu.files.outputs import OutputFolder
-from bmnetu.files.reading import file_stem
+from bmnetu.files.reading import file_stem, write_atomically
 from bmnetu.frontend import Precision, load_network
 from bmnetu.frontend.cut import Cut
 from bmnetu.frontend.umodel import prototxt_bytes, umodel_bytes
@@ -61,8 +62,8 @@ def calibrate_network(options: CalibrateOptions, report: Report) -> CalibrationR
     """Chooses the thresholds of a float net and writes it with integer weights.
 
     Writes NET.int8umodel and NET_deploy_int8_unique_top.prototxt into outdir, NET_layers.json if
-    asked for. ``report`` gets lines for the user. Raises the exceptions of :mod:`bmnetu.errors`;
-    then outdir holds nothing new.
+    asked for, and the page of the flag -report. ``report`` gets lines for the user. Raises the
+    exceptions of :mod:`bmnetu.errors`; then outdir holds nothing new.
     """
     _folder(options).check()
     network = load_network(
@@ -73,6 +74,8 @@ def calibrate_network(options: CalibrateOptions, report: Report) -> CalibrationR
         cut=Cut(options.output_whitelist, options.host),
     )
     _folder(options).check(*_file_names(network.net.name, options.layer_table))
+    if options.report is not None:
+        OutputFolder(options.report.parent, "-report").check(options.report.name)
     if network.precision is not Precision.FP32:
         weights = options.weight or options.model
         raise UsageError(f"{weights}: is an int8umodel already; float weights are expected")
@@ -106,14 +109,19 @@ def calibrate_network(options: CalibrateOptions, report: Report) -> CalibrationR
     lost = losses(quantizer, quantized, rows)
     for line in loss_lines(lost):
         report(f"note: INT8 loss: {line}")
-    rows = rows if options.layer_table else ()
-    for line in (table_lines(rows) if rows else []) + (sensitivity_lines(costs) if costs else []):
+    shown = rows if options.layer_table else ()
+    for line in (table_lines(shown) if shown else []) + (sensitivity_lines(costs) if costs else []):
         report(line)
     if searches:
         chosen = [name for name, value in net.inputs.items() if value in net.floats]
         chosen += [layer_name(op) for op in net.layers if op in net.floats]
         report(f"float layers: {', '.join(chosen) or 'none'}")
-    return _store(net, quantized, data, options, rows, costs, lost)
+    result = _store(net, quantized, data, options, shown, costs, lost)
+    if options.report is not None:
+        measured = Found(quantizer, quantized, rows, costs, lost, seen.samples, data.samples)
+        files = (result.umodel, result.prototxt)
+        write_atomically(options.report, report_page(measured, options, network.notes, files))
+    return result
 
 
 def _searches(options: CalibrateOptions) -> bool:

@@ -106,7 +106,8 @@ EXIT_PAGES = (
     Page("compare", 5, "CompareError",
          "The NPU would compute something else than the CPU. The first bad layer, the tensor, the"
          " index and both values are named, and a likely cause.",
-         "Nothing is stored. This is a fault of the compiler: send the message with the model.",
+         "Nothing is stored but the page of `-report`. This is a fault of the compiler: send the"
+         " message, or that page, with the model.",
          ["The message names one; -explain=CAUSE, as in -explain=shift, says more of it."],
          ["bmnetu ... -opt=0                        may do without the part that is wrong",
           "bmnetu ... -cmp_data=input.npz           compares on your own input"]),

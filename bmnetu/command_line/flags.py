@@ -10,7 +10,9 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from os import PathLike
 from pathlib import Path
+from types import NoneType
 from typing import Any, cast
 
 from bmnetu.command_line.explanations import CODE
@@ -28,6 +30,7 @@ from bmnetu.command_line.kinds import (
     NAME,
     NAMES,
     NUMBERS,
+    PAGE,
     PATH,
     SEED,
     SHAPE_SETS,
@@ -74,6 +77,8 @@ _QUESTIONS = (
          " weights are read. Exit code 4 where one cannot.", False),
     Flag("json", BOOLEAN, "With -check and -list_ops: print JSON.", False),
     Flag("list_ops", BOOLEAN, "Print all layer types with their parameters, and stop.", False),
+    Flag("completion", choice("bash", "zsh", "fish"), "Print what the shell needs to complete the"
+         " flags of all tools, and stop.", default_text="none"),
 )
 """What the command line answers without a compilation."""
 
@@ -102,6 +107,11 @@ _CUT_FLAGS = (
          " are part of the bmodel; false: the network ends before them.", True),
 )
 """Where a network ends."""
+
+_REPORT_FLAG = Flag(
+    "report", PAGE, "Write a report: one HTML page that needs no network, with verdict, graph,"
+    " layers, time and memory, also when the compare fails.", default_text="none",
+)
 
 COMPILE_FLAGS = (
     Flag("model", PATH, "The UFW prototxt, or an .onnx.", necessary=True),
@@ -140,6 +150,7 @@ COMPILE_FLAGS = (
     Flag("v", VERBOSITY, "How much to report.", 0),
     Flag("enable_profile", BOOLEAN, "Write compiler_profile_0.txt, .csv and .json: estimated"
          " cycles of every layer.", False),
+    _REPORT_FLAG,
     Flag("input_as_fp32", NAMES, "Inputs that stay float in an INT8 bmodel.", (), "none"),
     Flag("output_as_fp32", NAMES, "Outputs that stay float in an INT8 bmodel.", (), "none"),
     Flag("print_pipeline", BOOLEAN, "Print the passes of -opt and -prec for bmnetu-opt -p.", False),
@@ -193,6 +204,8 @@ CALIBRATE_FLAGS = (
          " to NET_layers.json. The first 32 samples are run.", False),
     Flag("sensitivity", BOOLEAN, "Print what each layer alone costs at the net's outputs, the worst"
          " first. The first 32 samples are run.", False),
+    replace(_REPORT_FLAG, help="Write a report: one HTML page that needs no network, with graph,"
+            " layers, histograms, and what INT8 loses."),
     Flag("float_budget", COUNT, "Keep at most this many of the worst layers float, each with what"
          " follows up to the next layer that computes, where that helps.", default_text="none,"
          " any number with -target_cosine"),
@@ -317,6 +330,9 @@ def check_values(flags: Sequence[Flag], values: Mapping[str, Any]) -> dict[str, 
             found[name] = value
         elif flag.kind is NAMES and isinstance(value, (list, tuple)):
             found[name] = tuple(map(str, cast(Sequence[object], value)))
+        elif flag.kind in (PATH, DATA) and not isinstance(value, (str, PathLike, NoneType)):
+            kind = value.__class__.__name__
+            raise UsageError(f"{name}: a path is expected, not {kind}")
         elif value is not None:
             found[name] = _read(flag, _text(flag.kind, value), f"{name}={value!r}")
     return found
@@ -349,13 +365,14 @@ def help_text(
 
 def note_of(flag: Flag) -> str:
     """A flag's help, and its default."""
-    note = f"Default: {_default_text(flag)}."
+    note = f"Default: {default_text(flag)}."
     if flag.necessary:
         note = "Necessary." + (f" Not with an {flag.spared_by}." if flag.spared_by else "")
     return f"{flag.help} {note}"
 
 
-def _default_text(flag: Flag) -> str:
+def default_text(flag: Flag) -> str:
+    """A flag's default, in words."""
     if flag.default_text:
         return flag.default_text
     return str(flag.default).lower() if isinstance(flag.default, bool) else str(flag.default)

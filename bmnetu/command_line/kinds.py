@@ -35,6 +35,14 @@ def _read_path(text: str) -> Path:
     return Path(text)
 
 
+def _read_page(text: str) -> Path:
+    """The name says .html, so that no other file is overwritten by mistake."""
+    path = _read_path(text)
+    if path.suffix.lower() != ".html":
+        raise ValueError("a path that ends in .html")
+    return path
+
+
 def _read_name(text: str) -> str:
     if not text:
         raise ValueError("a name")
@@ -151,6 +159,7 @@ def read_shape_sets(text: str) -> tuple[tuple[tuple[int, ...], ...], ...]:
 
 
 PATH, NAME = ValueKind("PATH", _read_path), ValueKind("NAME", _read_name)
+PAGE = ValueKind("FILE.html", _read_page)
 DATA = ValueKind("FILE", _read_path, arrays=True)
 NAMES = ValueKind("A,B", _read_names, ",")
 SIZE, NUMBERS = ValueKind("HxW|N", _read_size, "x"), ValueKind("X,...", _read_numbers, ",")

@@ -17,6 +17,7 @@ from dialects.bm1684 import isa
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.cycles import (
     PEAK_MACS,
+    Schedule,
     Span,
     cycles_of,
     macs_of,
@@ -26,6 +27,7 @@ from dialects.bm1684.cycles import (
 )
 from dialects.bm1684.isa import Engine, Instruction
 from dialects.bm1684.model.memory.access import Space
+from dialects.bm1684.npu import CommandOp
 from passes.image.groups import command_groups
 from passes.image.program import integer
 from passes.memory.footprint import Footprint
@@ -145,7 +147,7 @@ Row = tuple[str, str]
 def profile(module: ModuleOp) -> Profile:
     """The profile of a compiled module (npu level, ids and waits assigned)."""
     found = npu_functions(module)
-    groups = [group.commands for f in found for group in command_groups(f)]
+    groups = _groups(module)
     rows = [_row(op.location) for commands in groups for op in commands]
     coeff_size = max((integer(f, "coeff_size") for f in found), default=0)
     weights = range(BM1684.context_start, BM1684.context_start + coeff_size)
@@ -176,6 +178,16 @@ def profile_of(
     slow, traced = (schedule(groups, price).total for price in (_slow_ddr, traced_cycles_of))
     return Profile(net, mhz, total, tuple(layers.values()), dict(unknown), on_host, slow,
                    one_bank(commands), traced)  # fmt: skip
+
+
+def scheduled(module: ModuleOp) -> tuple[list[list[CommandOp]], Schedule]:
+    """The groups of commands of a compiled module, and when each command runs."""
+    groups = _groups(module)
+    return groups, schedule([op.instruction for op in commands] for commands in groups)
+
+
+def _groups(module: ModuleOp) -> list[list[CommandOp]]:
+    return [group.commands for f in npu_functions(module) for group in command_groups(f)]
 
 
 def _slow_ddr(command: Instruction) -> int | None:

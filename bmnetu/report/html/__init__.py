@@ -1,0 +1,1 @@
+"""``-report``: one self-contained HTML page about a compilation or a calibration."""
