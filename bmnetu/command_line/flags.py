@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
-from types import NoneType
 from typing import Any, cast
 
 from bmnetu.command_line.explanations import CODE
@@ -330,12 +329,18 @@ def check_values(flags: Sequence[Flag], values: Mapping[str, Any]) -> dict[str, 
             found[name] = value
         elif flag.kind is NAMES and isinstance(value, (list, tuple)):
             found[name] = tuple(map(str, cast(Sequence[object], value)))
-        elif flag.kind in (PATH, DATA) and not isinstance(value, (str, PathLike, NoneType)):
-            kind = value.__class__.__name__
-            raise UsageError(f"{name}: a path is expected, not {kind}")
+        elif flag.kind in (PATH, DATA):
+            if value is not None:
+                found[name] = _read(flag, _path_text(name, value), f"{name}={value!r}")
         elif value is not None:
             found[name] = _read(flag, _text(flag.kind, value), f"{name}={value!r}")
     return found
+
+
+def _path_text(name: str, value: object) -> str:
+    if not isinstance(value, (str, PathLike)):
+        raise UsageError(f"{name}: a path is expected, not {type(value).__name__}")
+    return str(cast(object, value))
 
 
 def _text(kind: ValueKind, value: object) -> str:
