@@ -10,6 +10,7 @@ from bmnetu.command_line.flags import (
     CALIBRATE_FLAGS,
     COMPILE_FLAGS,
     EVALUATE_FLAGS,
+    WHAT_IF_FLAGS,
     Flag,
     require_necessary,
 )
@@ -22,6 +23,7 @@ from bmnetu.options import (
     CompileOptions,
     EvaluateOptions,
     PassOptions,
+    WhatIfOptions,
     options_from,
 )
 
@@ -39,8 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def calibrate_main(argv: Sequence[str] | None = None) -> int:
     """``bmnetu-calibrate``: make an int8umodel, or evaluate one. Returns the exit code."""
     words = sys.argv[1:] if argv is None else argv
-    if words and words[0] == "eval":
-        return run_tool(EVALUATE, words[1:])
+    if words and words[0] in SUBCOMMANDS:
+        return run_tool(SUBCOMMANDS[words[0]], words[1:])
     return run_tool(CALIBRATE, words)
 
 
@@ -78,12 +80,15 @@ def _compile(values: dict[str, Any], terminal: Terminal) -> None:
 
 def _all_flags() -> dict[str, dict[str, Sequence[Flag]]]:
     """The flags of all tools by subcommand."""
-    from bmnetu.inspect.command_line import SUBCOMMANDS, subcommand
+    from bmnetu.inspect.command_line import SUBCOMMANDS as OF_MODEL
+    from bmnetu.inspect.command_line import subcommand
 
     return {
         "bmnetu": {"": COMPILE_FLAGS},
-        "bmnetu-calibrate": {"": CALIBRATE_FLAGS, "eval": EVALUATE_FLAGS},
-        "bmnetu-model": {"": (), **{name: subcommand(name).all_flags for name in SUBCOMMANDS}},
+        "bmnetu-calibrate": {
+            "": CALIBRATE_FLAGS, **{name: tool.flags for name, tool in SUBCOMMANDS.items()}
+        },
+        "bmnetu-model": {"": (), **{name: subcommand(name).all_flags for name in OF_MODEL}},
     }
 
 
@@ -124,6 +129,14 @@ def _evaluate(values: dict[str, Any], terminal: Terminal) -> None:
         evaluate_network(options_from(EvaluateOptions, values), terminal.report)
 
 
+def _what_if(values: dict[str, Any], terminal: Terminal) -> None:
+    require_necessary(WHAT_IF_FLAGS, values)
+    from bmnetu.calibration import what_if
+
+    with interruptible():
+        what_if(options_from(WhatIfOptions, values), terminal.report)
+
+
 COMPILE = Tool(
     "bmnetu",
     "Compiles a UFW network into outdir/compilation.bmodel for the Sophon BM1684, and compares"
@@ -136,7 +149,7 @@ CALIBRATE = Tool(
     "bmnetu-calibrate",
     "Chooses the thresholds of a float network by running it over data, and writes an int8umodel"
     " and its prototxt for bmnetu -prec=INT8. bmnetu-calibrate eval -help shows how to compare both"
-    " nets.",
+    " nets, bmnetu-calibrate what_if -help what a layer would lose with other settings.",
     CALIBRATE_FLAGS,
     _calibrate,
 )
@@ -149,3 +162,15 @@ EVALUATE = Tool(
     EVALUATE_FLAGS,
     _evaluate,
 )
+
+WHAT_IF = Tool(
+    "bmnetu-calibrate what_if",
+    "Tells the error of one layer in 8 bits, of itself and at the network's outputs: as it is"
+    " calibrated, with another threshold, with BatchNorm kept, and in float. Nothing is written."
+    " Without -threshold, -keep_bn and -keep_float all that apply are tried.",
+    WHAT_IF_FLAGS,
+    _what_if,
+)
+
+SUBCOMMANDS = {"eval": EVALUATE, "what_if": WHAT_IF}
+"""Of bmnetu-calibrate."""

@@ -19,6 +19,7 @@ from bmnetu.emit.border import network_name
 from bmnetu.emit.combine import combined
 from bmnetu.emit.notes import with_origin
 from bmnetu.errors import BmnetuError, CompareError, UnsupportedError, UsageError
+from bmnetu.extract.layer import extract_layer
 from bmnetu.files.dump import WEIGHTS, Dumper
 from bmnetu.files.outputs import OutputFolder
 from bmnetu.frontend import Network, generate_umodel, load_network
@@ -73,12 +74,16 @@ def compile_network(
     Writes compilation.bmodel and, with the compare, input_ref_data.dat and output_ref_data.dat into
     outdir; with enable_profile, compiler_profile_0.txt, .csv and .json too; with ``report`` a page
     about the compilation, also when the compare fails. With mode GenUmodel it
-    writes an fp32umodel and its prototxt only, with print_pipeline nothing. Raises the exceptions
+    writes an fp32umodel and its prototxt only, with extract_layer those of one layer, with
+    print_pipeline nothing. Raises the exceptions
     of :mod:`bmnetu.errors`; then outdir holds nothing new.
     """
     check_supported(options)
     if options.mode == "GenUmodel":
         return _generated(options, report)
+    if options.extract_layer is not None:
+        found = extract_layer(options, report)
+        return replace(_unfinished(found.network, ""), umodel=found.umodel, prototxt=found.prototxt)
     folder = OutputFolder(options.outdir, "-outdir")
     way = way_of(options)
     if way.ends_at(options.stop_after) and not options.print_pipeline:
@@ -365,7 +370,10 @@ class _Compilation:
         self.lines.flush()
         if not found.ok:
             self._report_on(module, None)
-            raise CompareError(f"compare failed: {found.verdict()}")
+            sentence, why = f"compare failed: {found.verdict()}", found.explained
+            for line in () if why is None else why.lines():
+                self.report(f"compare: {line}")
+            raise CompareError(sentence if why is None else f"{sentence}; {why.sentence()}")
         for line in summary(found, made_up=not self.data.arrays):
             self.report(line)
 

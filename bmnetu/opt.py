@@ -30,8 +30,11 @@ from xdsl.utils.target import Target
 from xdsl.xdsl_opt_main import xDSLOptMain
 
 from bmnetu.command_line import list_passes
+from bmnetu.command_line.explanations import explain
+from bmnetu.command_line.flags import COMMON_FLAGS, parse
 from bmnetu.command_line.installed import installed_plugins
 from bmnetu.command_line.terminal import Terminal, settle
+from bmnetu.command_line.tool import guarded
 from bmnetu.errors import BmnetuError, InputFileError, UnsupportedError, UsageError
 from bmnetu.files.bmodel_module import (
     bmodel_module,
@@ -234,6 +237,10 @@ class BmnetuOpt(xDSLOptMain):
             "--list-passes", action="store_true", help="list our passes, a line each, and stop"
         )
         arg_parser.add_argument(
+            "--explain", metavar="CODE", help="what an exit code means, or the cause that a failed"
+            " compare names; goes before all others"
+        )
+        arg_parser.add_argument(
             "--debug", action="store_true", help="show tracebacks of errors in the input"
         )
 
@@ -245,6 +252,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if "--list-passes" in words:
         return list_passes.main()
     terminal = Terminal("bmnetu-opt")
+    if words and words[0].lstrip("-").partition("=")[0] == "explain":
+        return guarded(lambda: terminal.say(explain(parse(COMMON_FLAGS, words)["explain"])), words,
+                       terminal)  # fmt: skip
     try:
         with interruptible(), _streams():
             BmnetuOpt(description=_purpose(), args=words).run()

@@ -69,6 +69,7 @@ class CompileOptions(PassOptions):
     report: Path | None = None
     print_pipeline: bool = False
     dump_ir: Path | None = None
+    extract_layer: str | None = None
 
     @property
     def input_sets(self) -> list[tuple[Shapes | None, int | None]]:
@@ -149,7 +150,24 @@ class EvaluateOptions(DataOptions):
     min_iou: float | None = None
 
 
-OptionsT = TypeVar("OptionsT", PassOptions, CompileOptions, CalibrateOptions, EvaluateOptions)
+@dataclass(frozen=True, kw_only=True)
+class WhatIfOptions(DataOptions):
+    """A layer with other settings. The names and meanings are those of the flags
+    (``bmnetu-calibrate what_if -help``)."""
+
+    layer: str
+    threshold: float | None = None
+    keep_bn: bool = False
+    keep_float: bool = False
+    th_method: str = "KL"
+    equalize: bool = True
+    adaptive_rounding: bool = True
+    bias_correction: bool = False
+
+
+OptionsT = TypeVar(
+    "OptionsT", PassOptions, CompileOptions, CalibrateOptions, EvaluateOptions, WhatIfOptions
+)
 
 
 def options_from(options: type[OptionsT], values: Mapping[str, Any]) -> OptionsT:

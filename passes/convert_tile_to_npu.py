@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from xdsl.dialects.builtin import ArrayAttr
+from xdsl.dialects.builtin import ArrayAttr, StringAttr
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Operation, SSAValue
 
@@ -25,6 +25,9 @@ from dialects.quant.base import ints
 from passes.base import NpuFunctionPass
 from passes.commands import lower_compute, lower_transfer
 from passes.commands.place import Addresses
+from passes.memory.allocation import lifetimes, overlaps
+from passes.module.functions import SHARED
+from passes.module.locations import location_text
 
 
 @dataclass
@@ -91,18 +94,33 @@ class ConvertTileToNpuPass(NpuFunctionPass):
 
     Before: every buffer has an address. After: the function holds buffers of the network's inputs,
     outputs and constants, and commands in program order without ids; a tensor's name stands on the
-    command after which it is final, the last one that writes its buffer.
+    command after which it is final, the last one that writes its buffer. Buffers that wrongly share
+    memory are told in ``shared_memory``, for the compare: the commands do not show them.
     """
 
     name = "convert-tile-to-npu"
     level = "tile"
 
     def apply_to(self, function: FuncOp) -> None:
+        shared = list(_shared(function))
+        if shared:
+            function.attributes[SHARED] = ArrayAttr(map(StringAttr, shared))
         emitter = _Emitter()
         for inner in list(function.body.block.ops):
             if inner.name.startswith("tile."):
                 emitter.emit(inner)
         _replace(function, emitter.commands)
+
+
+def _shared(function: FuncOp) -> Iterator[str]:
+    for space in Space:
+        for one, other in overlaps(lifetimes(function.body.block, [space])):
+            places = [
+                f"{location_text(buffer.location)} has {space} {buffer.located:#x} to"
+                f" {buffer.located + buffer.bytes.value.data - 1:#x}"
+                for buffer in (one.buffer, other.buffer)
+            ]
+            yield f"{places[0]}, {places[1]} at the same time"
 
 
 def _replace(function: FuncOp, commands: list[CommandOp]) -> None:

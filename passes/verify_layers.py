@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from itertools import chain
 from typing import Any
@@ -17,6 +18,7 @@ from xdsl.utils.exceptions import PassFailedException
 
 from dialects.bm1684.model import ModelError, Npu
 from dialects.bm1684.npu import Observation
+from dialects.execute import names_of
 from dialects.host.base import HostOp, defined_part
 from passes.base import ComparePass
 from passes.image.groups import Site, Sites
@@ -24,13 +26,17 @@ from passes.image.host import host_op
 from passes.image.program import Program, module_tensors
 from passes.image.tensors import NetworkTensor
 from passes.module.functions import (
+    SHARED,
     functions,
     main_function,
     named_inputs,
+    npu_functions,
     reference_module,
     runs_on_host,
 )
 from passes.module.locations import location_text
+from passes.verification.explain import Traced, explain_error, explain_tensor
+from passes.verification.explanation import UNWRITTEN, Explanation, shared_memory
 from passes.verification.findings import Difference, Findings
 from passes.verification.host import HostError
 from passes.verification.inputs import InputData, InputTensor
@@ -75,6 +81,7 @@ def verify_program(
     walker = ReferenceRun(main_function(reference), given, tops, findings.add)
     digests: dict[object, bytes] = {}
     made: dict[str, Array] = {}
+    order: list[Site] = []
     parts = Parts(findings.fail)
 
     def final(site: Site, left: Counter[Observation]) -> list[Observation]:
@@ -83,6 +90,7 @@ def verify_program(
         return [at for at in watched.get(site, ()) if not left[at]]
 
     def first(site: Site, npu: Npu) -> None:
+        order.append(site)
         for at in final(site, left[0]):
             value = read_tensor(npu, at)
             digests[at] = _digest(value)
@@ -113,6 +121,8 @@ def verify_program(
         _check_outputs(outputs, walker, npu, made, findings)
         if findings.ok:
             execute(program, memory, NOISE[1], second, second_host)
+            if findings.failure is not None:
+                findings.explanation = UNWRITTEN
     except HostError as error:
         _fail(findings, layers[error.place].location, str(error))
     except ModelError as error:
@@ -120,6 +130,41 @@ def verify_program(
         if error.group is not None and error.engine is not None and error.id is not None:
             where = sites.location(error.group, error.engine, error.id)
         _fail(findings, where, str(error))
+        findings.explanation = explain_error(error, sites, main_function(reference))
+    shared = [each for f in npu_functions(module) for each in names_of(f, SHARED)]
+    evidence = walker.evidence
+    if evidence is None and shared and not findings.ok:
+        findings.explanation = Explanation(shared_memory(shared[0]))
+    if evidence is not None:
+        trace = Traced(program, sites, watched, order, shared)
+        varies = _varies(evidence.top, program, memory, watched, digests)
+        why = findings.explanation  # a race goes before what it led to
+        found = explain_tensor(evidence, varies, trace)
+        findings.explanation = found if why is None else replace(found, cause=why.cause)
+
+
+def _varies(
+    top: str,
+    program: Program,
+    memory: Mapping[NetworkTensor, Array],
+    watched: Mapping[Site, tuple[Observation, ...]],
+    digests: Mapping[object, bytes],
+) -> bool:
+    """Whether a tensor is another one with the other noise in unwritten memory. A tensor that
+    several commands leave counts when the last of them has run."""
+    left = Counter(at for many in watched.values() for at in many if at.top == top)
+    found = False
+
+    def look(site: Site, npu: Npu) -> None:
+        nonlocal found
+        for at in watched.get(site, ()):
+            left[at] -= 1
+            if at.top == top and not left[at] and at in digests:
+                found |= digests[at] != _digest(read_tensor(npu, at))
+
+    with suppress(ModelError, HostError):
+        execute(program, memory, NOISE[1], look)
+    return found
 
 
 def _of_host_layers(

@@ -21,6 +21,7 @@ from passes.base import ComparePass
 from passes.image.records import DynamicProgram, border, records_of
 from passes.module.functions import functions, main_function, names, reference_module
 from passes.module.locations import location_text
+from passes.verification.explain import explain_tensor
 from passes.verification.findings import Difference, Findings
 from passes.verification.firmware import Observe, execute_records
 from passes.verification.inputs import InputData, InputTensor
@@ -120,6 +121,9 @@ class _Run:
             where = location_text(self.records[error.index].location)
             findings.fail(f"{where}: {error.message}")
             return
+        finally:
+            if walker.evidence is not None:
+                findings.explanation = explain_tensor(walker.evidence)
         late = walker.missing()
         if late is not None:
             findings.fail(f'tensor "{late}" was never computed')

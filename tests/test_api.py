@@ -72,7 +72,9 @@ TOOLS: list[tuple[Sequence[Flag], Callable[..., Any], type[Any]]] = [
     (CALIBRATE_FLAGS, calibrate_options, CalibrateOptions),
     (EVALUATE_FLAGS, evaluate_options, EvaluateOptions),
 ]
-COMMAND_LINE_ONLY = ("help", "version", "check", "json", "list_ops", "completion")
+COMMAND_LINE_ONLY = (
+    "explain", "help", "version", "check", "json", "list_ops", "completion"
+)  # fmt: skip
 
 
 def value_of(flag: Flag) -> tuple[Any, str]:

@@ -2,5 +2,13 @@
 
 from bmnetu.calibration.calibrate import CalibrationResult, calibrate_network
 from bmnetu.calibration.evaluate import Evaluation, evaluate_network
+from bmnetu.calibration.what_if import WhatIf, what_if
 
-__all__ = ["CalibrationResult", "Evaluation", "calibrate_network", "evaluate_network"]
+__all__ = [
+    "CalibrationResult",
+    "Evaluation",
+    "WhatIf",
+    "calibrate_network",
+    "evaluate_network",
+    "what_if",
+]

@@ -14,6 +14,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, cast
 
+from bmnetu.command_line.explanations import CODE
 from bmnetu.command_line.kinds import (
     BOOLEAN,
     BOOLEANS,
@@ -34,6 +35,7 @@ from bmnetu.command_line.kinds import (
     SHAPE_SETS,
     SHAPES,
     SIZE,
+    THRESHOLD,
     VERBOSITY,
     ValueKind,
     choice,
@@ -65,6 +67,8 @@ class Flag:
 COMMON_FLAGS = (
     Flag("help", BOOLEAN, "Print this text.", False, alias="h"),
     Flag("version", BOOLEAN, "Print the version.", False),
+    Flag("explain", CODE, "Print what an exit code means, or the cause that a failed compare names,"
+         " and what to do: -explain=4, -explain=shift.", default_text="none"),
 )
 
 _QUESTIONS = (
@@ -152,6 +156,9 @@ COMPILE_FLAGS = (
     Flag("dump_ir", PATH, "A folder for the IR after each pass.", default_text="none"),
     Flag("stop_after", choice(*ALL_LEVELS), "The last level to reach.",
          default_text="none"),
+    Flag("extract_layer", NAME, "Write the layer of this name, or with this top, into -outdir as a"
+         " network of its own: prototxt, umodel, the input that it gets from -cmp_data or a made-up"
+         " input, and the expected output. Nothing is compiled.", default_text="none"),
     *_QUESTIONS,
     *COMMON_FLAGS,
 )
@@ -236,6 +243,26 @@ EVALUATE_FLAGS = (
          " detections have none.", default_text="none"),
     Flag("min_iou", IOU, "Exit code 5 when a detection of FP32 with a score above 0.5 has no INT8"
          " box of its class with this IoU.", default_text="none"),
+    Flag("v", VERBOSITY, "How much to report.", 0),
+    *COMMON_FLAGS,
+)
+
+_AS_CALIBRATED = {flag.name: flag for flag in CALIBRATE_FLAGS}
+METHODS = choice("KL", "MAX", "PERCENTILE", "MSE", "ADMM", "ACIQ", PERCENTILE9999="PERCENTILE")
+WHAT_IF_FLAGS = (
+    *(_AS_CALIBRATED[name] for name in ("model", "weight", "data")),
+    Flag("layer", NAME, "The layer, as the prototxt names it.", necessary=True),
+    Flag("threshold", THRESHOLD, "Try this threshold of the layer's blob.", default_text="the"
+         " largest number of the data where no other trial is asked for"),
+    Flag("keep_bn", BOOLEAN, "Try the net with BatchNorm and Scale as integer layers.", False),
+    Flag("keep_float", BOOLEAN, "Try the layer in float, with what follows up to the next layer"
+         " that computes.", False),
+    *(_AS_CALIBRATED[name] for name in ("shapes", "output_whitelist", "host")),
+    replace(_AS_CALIBRATED["th_method"], kind=METHODS, default="KL",
+            help="How all other thresholds are chosen."),
+    *(_AS_CALIBRATED[name] for name in ("iterations", "equalize", "adaptive_rounding",
+                                        "bias_correction")),
+    *_DATA_FLAGS,
     Flag("v", VERBOSITY, "How much to report.", 0),
     *COMMON_FLAGS,
 )

@@ -11,6 +11,7 @@ from bmnetu.command_line.flags import (
     CALIBRATE_FLAGS,
     COMPILE_FLAGS,
     EVALUATE_FLAGS,
+    WHAT_IF_FLAGS,
     Flag,
     default_text,
 )
@@ -19,6 +20,7 @@ TOOLS: dict[str, Sequence[Flag]] = {
     "bmnetu": COMPILE_FLAGS,
     "bmnetu-calibrate": CALIBRATE_FLAGS,
     "bmnetu-calibrate eval": EVALUATE_FLAGS,
+    "bmnetu-calibrate what_if": WHAT_IF_FLAGS,
 }
 HEAD = """\
 # Flags

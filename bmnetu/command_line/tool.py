@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bmnetu.command_line.bug_report import write_report
+from bmnetu.command_line.explanations import explain
 from bmnetu.command_line.flags import Flag, help_text, parse
 from bmnetu.command_line.installed import faulty_plugin, installed_plugins
 from bmnetu.command_line.terminal import Terminal
@@ -43,6 +44,8 @@ def run_tool(tool: Tool, argv: Sequence[str] | None) -> int:
             terminal.say(help_text(tool.name, tool.purpose, tool.flags, plugins))
         elif values["version"]:
             terminal.say(f"{tool.name} {VERSION}")
+        elif values["explain"] is not None:
+            terminal.say(explain(values["explain"]))
         else:
             tool.run(values, terminal)
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
-from bmnetu.command_line.flags import parse
+from bmnetu.command_line.explanations import explain
+from bmnetu.command_line.flags import COMMON_FLAGS, parse
 from bmnetu.command_line.terminal import Terminal
 from bmnetu.command_line.tool import guarded
 from bmnetu.errors import UsageError
@@ -58,6 +59,9 @@ def _run(words: list[str], terminal: Terminal) -> int | None:
             return None
         case _:
             pass
+    if name.lstrip("-").partition("=")[0] == "explain" and name.startswith("-"):
+        terminal.say(explain(parse(COMMON_FLAGS, words)["explain"]))
+        return None
     if name not in SUBCOMMANDS:
         near = nearest(name, SUBCOMMANDS)
         hint = f"did you mean {near}?" if near else f"there are {', '.join(SUBCOMMANDS)}"
@@ -70,6 +74,9 @@ def _run(words: list[str], terminal: Terminal) -> int | None:
         return None
     if values["version"]:
         terminal.say(f"{TOOL} {VERSION}")
+        return None
+    if values["explain"] is not None:
+        terminal.say(explain(values["explain"]))
         return None
     least, several = len(found.operands), found.operands[-1].endswith("...")
     if len(operands) < least or (len(operands) > least and not several):

@@ -77,6 +77,15 @@ class Sites:
             if op.observations
         }
 
+    def place(self, site: Site) -> int:
+        """The place of a command in the program order of its group; -1 when there is none."""
+        group, engine, number = site
+        found = (
+            at for at, op in enumerate(self.groups[group].commands)
+            if op.instruction.engine is engine and op.instruction.id == number
+        )
+        return next(found, -1)
+
     def location(self, group: int, engine: Engine, number: int) -> LocationAttr | None:
         """The location of a command, or None when there is no such command."""
         if group >= len(self.groups):

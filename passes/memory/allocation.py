@@ -61,6 +61,22 @@ def _touch(
             spans[buffer] = Lifetime(buffer, first, position, loaded, moved)
 
 
+def overlaps(spans: Sequence[Lifetime]) -> Iterator[tuple[Lifetime, Lifetime]]:
+    """The pairs of buffers with addresses, in the order of their first use, that are alive at one
+    op and share memory; a sound allocation has none."""
+    live: list[Lifetime] = []
+    for span in spans:
+        live = [each for each in live if each.last >= span.first]
+        yield from ((each, span) for each in live if _bytes_shared(each.buffer, span.buffer))
+        live.append(span)
+
+
+def _bytes_shared(one: tile.AllocOp, other: tile.AllocOp) -> bool:
+    starts = one.located, other.located
+    ends = [x.located + x.bytes.value.data for x in (one, other)]
+    return max(starts) < min(ends)
+
+
 class OutOfMemory(ValueError):
     """No free range is large enough."""
 

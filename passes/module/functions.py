@@ -22,6 +22,10 @@ CLEARED_NAMES = "cleared_names"
 host layers behind it. What these leave unwritten is 0 then for the layers of the NPU that read it.
 """
 
+SHARED = "shared_memory"
+"""The attribute of an NPU function that tells of buffers alive at one time that share memory, a
+sentence each; a sound function has none."""
+
 
 def functions(module: ModuleOp) -> list[FuncOp]:
     """All functions of a module, in order; not those of ``@reference``."""

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from passes.verification.explanation import Explanation
+
 Array = NDArray[Any]
 FLOAT_TOLERANCE = 1e-3
-"""Allowed error of a float32 tensor: see :func:`_float_gap`."""
+"""Allowed error of a float32 tensor: see :func:`float_gap`."""
 ROUNDED = 1e-2
 """Elements below this part of the tensor's largest are measured against it. Sums round by their
 largest terms, and what is left where terms cancel can be small: the order of the terms, which both
@@ -36,7 +38,7 @@ class Difference:
     def between(npu: Array, cpu: Array, undefined: Array | None = None) -> Difference:
         """Compares an NPU tensor with a CPU one of the same shape, but for ``undefined``."""
         if npu.dtype.kind == "f":
-            gap, same = _float_gap(npu, cpu.astype(np.float32))
+            gap, same = float_gap(npu, cpu.astype(np.float32))
             limit = FLOAT_TOLERANCE
         else:
             gap = np.abs(npu.astype(np.int64) - cpu.astype(np.int64)).astype(np.float64)
@@ -53,7 +55,7 @@ class Difference:
         return Difference(error, unequal, index, float(npu[index]), float(cpu[index]), count)
 
 
-def _float_gap(npu: Array, cpu: Array) -> tuple[Array, Array]:
+def float_gap(npu: Array, cpu: Array) -> tuple[Array, Array]:
     """The errors, ``|npu - cpu| / max(1, |cpu|, ROUNDED * largest |cpu|)``, and where both are the
     same."""
     with np.errstate(invalid="ignore", over="ignore"):
@@ -109,7 +111,8 @@ class TensorFinding:
 class Findings:
     """Everything the compare found. ``on_tensor`` is called for each tensor as it becomes final;
     ``failure``: a sentence about commands that could not be executed at all. ``fatal``: a
-    difference ends the pass pipeline; a driver that reads the verdict clears it. ``smaller`` is
+    difference ends the pass pipeline; a driver that reads the verdict clears it. ``explanation``
+    says why the first bad tensor or the failure is as it is, where that is known. ``smaller`` is
     what was found of a dynamic network at smaller shapes, ``at`` says which."""
 
     tensors: list[TensorFinding] = field(default_factory=list[TensorFinding])
@@ -119,6 +122,7 @@ class Findings:
     on_tensor: Callable[[TensorFinding], None] | None = None
     fatal: bool = True
     at: str = ""
+    explanation: Explanation | None = None
     smaller: list[Findings] = field(default_factory=list["Findings"])
 
     def __repr__(self) -> str:
@@ -152,6 +156,13 @@ class Findings:
     def ok(self) -> bool:
         own = self.failure is None and self.first_bad is None
         return own and all(each.ok for each in self.smaller)
+
+    @property
+    def explained(self) -> Explanation | None:
+        """The explanation of what :meth:`verdict` names."""
+        if self.first_bad is not None or self.failure is not None:
+            return self.explanation
+        return next((each.explanation for each in self.smaller if not each.ok), None)
 
     def verdict(self) -> str:
         """One sentence: passed, or the first thing that went wrong."""

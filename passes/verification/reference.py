@@ -16,8 +16,10 @@ from dialects.host.base import HostOp
 from dialects.quant import types
 from passes.module.functions import named_inputs
 from passes.module.locations import layer_name, location_text
+from passes.verification.explain import Evidence
 from passes.verification.findings import Difference, TensorFinding
 from passes.verification.known import Known, evaluate
+from passes.verification.pattern import Pattern
 
 Array = NDArray[Any]
 
@@ -29,6 +31,7 @@ class ReferenceRun:
     from such) and ``cpu`` (computed from the network's inputs alone). Where both are equal they
     are one array, and the next op is computed once. Where the CPU leaves an element undefined, it
     goes on with the NPU's number if that is of a usual size: what follows is compared again.
+    ``evidence`` is the first bad tensor, but for those of host layers.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class ReferenceRun:
         self._at = 0
         self._observed = observed
         self._pending: dict[str, Array] = {}
+        self.evidence: Evidence | None = None
         self._report = report
         self._uses: Counter[SSAValue] = Counter(v for op in self._ops for v in op.operands)
         self._npu: dict[SSAValue, Known] = {}
@@ -108,18 +112,20 @@ class ReferenceRun:
             detects = isinstance(op, HostOp) and op.LAYER.is_detection
             compare = detections_apart if detects else _difference
             accumulated = compare(op, got, all_way)
-        self._report(
-            TensorFinding(
-                top=top,
-                layer=layer_name(op),
-                where=location_text(getattr(op.location, "location", op.location)),
-                kind=op.name.split(".")[-1],
-                dtype=str(got.dtype),
-                shape=got.shape,
-                isolated=isolated,
-                accumulated=accumulated,
-            )
+        finding = TensorFinding(
+            top=top,
+            layer=layer_name(op),
+            where=location_text(getattr(op.location, "location", op.location)),
+            kind=op.name.split(".")[-1],
+            dtype=str(got.dtype),
+            shape=got.shape,
+            isolated=isolated,
+            accumulated=accumulated,
         )
+        if not finding.ok and self.evidence is None and not isinstance(op, HostOp):
+            pattern = Pattern(got, own.array, own.undefined)
+            self.evidence = Evidence(top, isolated.index, op, pattern, frozenset(self._observed))
+        self._report(finding)
 
     def _release(self, op: Operation) -> None:
         for value in op.operands:

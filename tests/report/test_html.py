@@ -158,7 +158,10 @@ def test_a_compare_that_fails(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
     verdict, found = verdict_of(page), data_of(page)
     assert 'net: failed, layer "branch" is the first that differs from the CPU' in verdict
-    assert error.message.removeprefix("compare failed: ") in verdict
+    sentence, *_, cause = error.message.removeprefix("compare failed: ").split("; ")
+    assert sentence in verdict
+    assert cause.startswith("likely cause: the weights or the bias of channel 0")
+    assert f"L{cause[1:]}." in verdict
     assert "not stored" in verdict
     bad = found["layers"][found["first_bad"]]
     assert bad["name"] == "branch"

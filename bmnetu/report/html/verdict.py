@@ -26,6 +26,8 @@ def verdict(name: str, findings: Findings | None, made_up: bool) -> Verdict:
     if first is not None:
         head += f', layer "{first.layer}" is the first that differs from the CPU'
     lines = [findings.verdict() + "."]
+    if findings.explained is not None:
+        lines += [f"{line[0].upper()}{line[1:]}." for line in findings.explained.lines()]
     layers = layers_of(findings)
     bad = sum(not each.ok for each in layers)
     if bad:

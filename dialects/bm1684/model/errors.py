@@ -47,4 +47,9 @@ class DeadlockError(ModelError):
 
 
 class RaceError(ModelError):
-    """Two commands of different engines touch the same bytes and nothing orders them."""
+    """Two commands of different engines touch the same bytes and nothing orders them. ``other``:
+    the engine and the id of the one that came first."""
+
+    def __init__(self, sentence: str, other: tuple[Engine, int]):
+        super().__init__(sentence)
+        self.other = other

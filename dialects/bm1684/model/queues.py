@@ -72,5 +72,6 @@ def _race(own: Queue, other: Queue, found: tuple[int, Access, Access]) -> RaceEr
     before = other.commands[number_of_other - 1].kind.mnemonic
     return RaceError(
         f"{own.next.kind.mnemonic} {verbs[0]} {ours}, {other.engine} command {number_of_other}"
-        f" ({before}) {verbs[1]} {theirs}, and no wait orders the two"
+        f" ({before}) {verbs[1]} {theirs}, and no wait orders the two",
+        (other.engine, number_of_other),
     )

@@ -26,7 +26,7 @@ class Ledger:
     def record(self, number: int, accesses: Sequence[Access]) -> None:
         """Add a command's accesses; ids must not decrease."""
         for access in accesses:
-            for lanes in _lane_ranges(access):
+            for lanes in lane_ranges(access):
                 row = len(self._owners)
                 if row == len(self._rows):
                     self._rows = np.concatenate([self._rows, np.empty_like(self._rows)])
@@ -44,7 +44,7 @@ class Ledger:
             return None
         rows = self._rows[first : len(self._owners)]
         for access in accesses:
-            for lanes in _lane_ranges(access):
+            for lanes in lane_ranges(access):
                 space, low, high, start, stop, write = _row(access, lanes)
                 hits = (
                     (rows[:, 0] == space)
@@ -61,7 +61,7 @@ class Ledger:
         return None
 
 
-def _lane_ranges(access: Access) -> list[tuple[int, int]]:
+def lane_ranges(access: Access) -> list[tuple[int, int]]:
     """Its lanes as (first, last), in two pieces when they wrap."""
     last = access.first_lane + max(access.lanes, 1) - 1
     if last < BM1684.lanes:
