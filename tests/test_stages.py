@@ -11,7 +11,7 @@ import pytest
 import bmnetu
 from bmnetu.bmodel import Bmodel, Net, Stage, read, write
 from bmnetu.cli import main
-from bmnetu.emit.combine import combined
+from bmnetu.emit.combine import combined, moved_differences
 from bmnetu.errors import InputFileError
 from bmnetu.report.result import CompileResult
 from dialects.bm1684.chip import BM1684
@@ -128,6 +128,18 @@ def alone(outdir: Path, precision: str, name: str = "net") -> Bmodel:
     result = compiled(outdir, precision, net_name=name, cmp=False)
     assert result.contents is not None
     return result.contents
+
+
+def test_a_moved_stage_is_checked(tmp_path: Path) -> None:
+    stages = stages_of(compiled(tmp_path / "all", "INT8", max_n=(1, 4), opt=2).bmodel)
+    (alone,) = stages_of(compiled(tmp_path / "4", "INT8", max_n=4, opt=2).bmodel)
+    moved = stages[1]
+    assert list(moved_differences(alone, moved)) == []
+    damaged = bytes(255 - byte for byte in moved.coeff)
+    assert "transfer" in next(moved_differences(alone, replace(moved, coeff=damaged)))
+    elsewhere = replace(moved, context_address=moved.context_address + 4096)
+    assert "is another one" in next(moved_differences(alone, elsewhere))
+    assert list(moved_differences(stages[0], moved))
 
 
 def test_two_nets(tmp_path: Path) -> None:

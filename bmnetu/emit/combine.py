@@ -28,7 +28,7 @@ from bmnetu.errors import InputFileError
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import Engine, Instruction, IsaError, start, start_of, unpack
 from dialects.bm1684.model import ModelError, accesses
-from dialects.bm1684.model.memory.access import Space
+from dialects.bm1684.model.memory.access import Access, Space
 
 Range = tuple[int, int]
 """First byte, and the byte behind the last one."""
@@ -259,3 +259,44 @@ def _moved_commands(commands: bytes, moves: Callable[[int], int]) -> bytes:
             command = instruction.replace(**changed).pack()
         found.append(command)
     return b"".join(found)
+
+
+def moved_differences(before: Stage, after: Stage) -> Iterator[str]:
+    """A sentence for each command of a stage that does more than to find what it found before in
+    another place of DDR."""
+    for number, (one, other) in enumerate(zip(before.groups, after.groups, strict=True)):
+        if one.tiu != other.tiu or len(one.gdma) != len(other.gdma):
+            yield f"group {number} has other commands"
+            continue
+        commands = zip(_transfers([one]), _transfers([other]), strict=True)
+        for place, (a, b) in enumerate(commands, 1):
+            if _placeless(a) != _placeless(b) or not _same_places(a, b, before, after):
+                yield f"transfer {place} of group {number} is another one"
+
+
+def _placeless(instruction: Instruction) -> bytes:
+    """The command without its addresses in DDR."""
+    far = {(a.write, a.start) for a in accesses(instruction) if a.space is Space.DDR}
+    fields: dict[str, int] = {}
+    for side, writes in (("src", False), ("dst", True)):
+        if (writes, start_of(instruction, side)) in far:
+            fields |= start(side, 0)
+    return instruction.replace(**fields).pack()
+
+
+def _same_places(a: Instruction, b: Instruction, before: Stage, after: Stage) -> bool:
+    """Whether both touch the same bytes of the context, and weights of equal content."""
+    for one, other in zip(accesses(a), accesses(b), strict=True):
+        if one.space is not Space.DDR:
+            continue
+        if one.start >= before.context_address:
+            if one.start - before.context_address != other.start - after.context_address:
+                return False
+        elif _weights(before, one) != _weights(after, other):
+            return False
+    return True
+
+
+def _weights(stage: Stage, access: Access) -> bytes:
+    begin = stage.coeff_address
+    return stage.coeff[access.start - begin : access.stop - begin]

@@ -1,0 +1,1 @@
+"""A compilation: the stages of a bmodel one by one, and their files."""
