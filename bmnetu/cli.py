@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from bmnetu.command_line.flags import (
@@ -73,9 +73,23 @@ def _compile(values: dict[str, Any], terminal: Terminal) -> None:
     from bmnetu.driver import compile_network
 
     with interruptible():
-        result = compile_network(options, terminal.report, terminal.progress)
-    if result.bmodel is not None:
+        report = _note_only(terminal) if values["json"] else terminal.report
+        result = compile_network(options, report, terminal.progress)
+    if values["json"]:
+        from bmnetu.report.summary import as_json
+
+        terminal.say(as_json(result))
+    elif result.bmodel is not None:
+        from bmnetu.report.summary import table
+
+        for line in table(result):
+            terminal.say(line)
         terminal.say(BANNER)
+
+
+def _note_only(terminal: Terminal) -> Callable[[str], None]:
+    """Reports what goes to stderr."""
+    return lambda line: terminal.report(line) if line.startswith("note: ") else None
 
 
 def _all_flags() -> dict[str, dict[str, Sequence[Flag]]]:

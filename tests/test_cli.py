@@ -71,7 +71,7 @@ def test_a_run_ends_with_the_banner(
         seen.append(options)
         report("conv1: equal")
         report("note: layer drop1 is skipped")
-        return SimpleNamespace(bmodel=Path("out/compilation.bmodel"))
+        return SimpleNamespace(bmodel=Path("out/compilation.bmodel"), contents=None)
 
     fake("bmnetu.driver", compile_network=compile_network)
     assert main([*NECESSARY, "-prec=INT8", "-shapes=[1,3,8,8]", "-cmp", "false"]) == 0

@@ -74,7 +74,8 @@ COMMON_FLAGS = (
 _QUESTIONS = (
     Flag("check", BOOLEAN, "Print which layers of -model can be compiled, and how, and stop: no"
          " weights are read. Exit code 4 where one cannot.", False),
-    Flag("json", BOOLEAN, "With -check and -list_ops: print JSON.", False),
+    Flag("json", BOOLEAN, "Print JSON: of -check, of -list_ops, or of what was compiled.",
+         False),
     Flag("list_ops", BOOLEAN, "Print all layer types with their parameters, and stop.", False),
     Flag("completion", choice("bash", "zsh", "fish"), "Print what the shell needs to complete the"
          " flags of all tools, and stop.", default_text="none"),

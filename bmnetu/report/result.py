@@ -102,8 +102,8 @@ class CompileResult:
             lines.append(f"bmodel: {self.bmodel}, {len(stages[0].coeff)} bytes of weights")
             for i, stage in enumerate(stages):
                 which = f"stage {i} " if len(stages) > 1 else ""
-                lines.append(f"{which}inputs: {_listed(stage.inputs)}")
-                lines.append(f"{which}outputs: {_listed(stage.outputs)}")
+                lines.append(f"{which}inputs: {listed(stage.inputs)}")
+                lines.append(f"{which}outputs: {listed(stage.outputs)}")
             if stages[0].is_dynamic:
                 lines.append(free_line(self))
         elif self.umodel is not None:
@@ -123,7 +123,8 @@ SHOWN = 3
 """So many tensors are named of many."""
 
 
-def _listed(tensors: Sequence[Tensor]) -> str:
+def listed(tensors: Sequence[Tensor]) -> str:
+    """The first tensors with their types and shapes, and how many more there are."""
     words = [
         f"{each.name[:40]} {each.data_type.name.lower()} {'x'.join(map(str, each.shape))}"
         for each in tensors[:SHOWN]
