@@ -42,9 +42,11 @@ class QuantChooseMatmulPass(NpuFunctionPass):
 
 
 def _is_inner_product(op: ConvOp) -> bool:
-    """Whether the window covers the whole map, which has one group."""
+    """Whether the window covers the whole map, which has one group. The weights of winograd are
+    others."""
     whole = types.shape_of(op.x)[2:] == op.kernel and types.shape_of(op.y)[2:] == (1, 1)
-    return types.is_float(op.x) and whole and op.group.value.data == 1 and not any(_pads(op))
+    plain = op.group.value.data == 1 and not any(_pads(op)) and not op.winograd.value.data
+    return types.is_float(op.x) and whole and plain
 
 
 def _pads(op: ConvOp) -> Sequence[int]:

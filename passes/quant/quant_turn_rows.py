@@ -47,7 +47,8 @@ class QuantTurnRowsPass(NpuFunctionPass):
 def _matrix(op: ConvOp) -> tuple[SSAValue, ReshapeOp] | None:
     """What an inner product reads and the reshape of its result, both of N images."""
     whole = types.shape_of(op.x)[2:] == op.kernel and types.shape_of(op.y)[2:] == (1, 1)
-    if types.is_float(op.x) or not whole or op.group.value.data != 1 or any(op.pad.get_values()):
+    plain = op.group.value.data == 1 and not any(op.pad.get_values())
+    if types.is_float(op.x) or not whole or not plain or op.winograd.value.data:
         return None
     before, after = op.x.owner, op.y.get_user_of_unique_use()
     if not isinstance(before, ReshapeOp) or not isinstance(after, ReshapeOp):

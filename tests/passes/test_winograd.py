@@ -110,3 +110,22 @@ def test_a_layer_that_loses_too_much_stays_direct() -> None:
     (line,) = run(module, 1, True)
     assert line.startswith("layer1: direct, winograd's cosine 0.9")
     assert not winograd_commands(module)
+
+
+@pytest.mark.parametrize("opt", [0, 1, 2])
+@pytest.mark.parametrize("integer", [False, True])
+def test_a_window_over_the_whole_map(integer: bool, opt: int) -> None:
+    """In many images it would be a product of matrices, had it the plain weights."""
+    net = NetMaker(Random(1), integer)
+    shape = (9, 64, 3, 3)
+    kind = types.int_tensor(shape, 0.02, False) if integer else types.float_tensor(shape)
+    settings = net.coefficients((70, 64, 3, 3), 70, 64 * 9)
+    weight = settings.pop("weight")
+    if integer:
+        weight //= 4
+        settings["right_shift"] -= 2
+    net.add(ufw.ConvolutionOp(
+        net.block.insert_arg(kind, 0), net.top(False), weight, stride=[1, 1], pad=[0, 0],
+        dilation=[1, 1], group=1, use_winograd=True, **settings,
+    ))  # fmt: skip
+    run(finished(net), opt, integer)

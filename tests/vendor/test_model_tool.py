@@ -37,8 +37,8 @@ def test_there_are_files() -> None:
     assert len(VENDOR) - len(STATIC) >= 6
 
 
-def name_of(path: Path) -> str:
-    return path.stem
+def name_of(path: Path | str) -> str:
+    return path.stem if isinstance(path, Path) else path
 
 
 @pytest.mark.parametrize("path", VENDOR, ids=name_of)
@@ -116,9 +116,12 @@ def estimated(path: Path, estimator: Estimator, traced: bool) -> int:
 
 
 @pytest.mark.parametrize(
-    "path", [*STATIC, *(file(kind) for kind in OURS if "dynamic" not in kind)], ids=str
+    "which", [*STATIC, *(kind for kind in OURS if "dynamic" not in kind)], ids=name_of
 )
-def test_cycles_are_the_estimators(path: Path, capsys: Capture, estimator: Estimator) -> None:
+def test_cycles_are_the_estimators(
+    which: Path | str, capsys: Capture, estimator: Estimator
+) -> None:
+    path = which if isinstance(which, Path) else file(which)
     (found,) = as_json(capsys, "profile", path)
     assert found["unknown"] == {}
     assert found["total"]["cycles"] == estimated(path, estimator, traced=False)
