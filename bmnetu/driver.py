@@ -10,7 +10,7 @@ from dataclasses import replace
 from bmnetu.compilation.names import file_names, page_paths
 from bmnetu.compilation.stage import CompiledStage, StageCompilation, unfinished, user_errors
 from bmnetu.compilation.store import stored
-from bmnetu.errors import UsageError
+from bmnetu.errors import BmnetuError, CompareError, UnsupportedError, UsageError
 from bmnetu.extract.layer import extract_layer
 from bmnetu.files.dump import WEIGHTS
 from bmnetu.files.outputs import OutputFolder
@@ -72,7 +72,7 @@ def compile_network(
     progress(f"reading {options.model}")
     cut = Cut(options.output_whitelist, options.host)
     load = loader(options.model, options.weight, options.net_name, cut)
-    networks = [load(*each) for each in options.input_sets]
+    networks = _loaded(load, options)
     network = networks[0]
     _check_precision(options, network)
     given, options = options.prec, replace(options, prec=str(network.precision))
@@ -94,6 +94,19 @@ def compile_network(
     return stored(options, made, folder)
 
 
+def _loaded(load: Callable[..., Network], options: CompileOptions) -> list[Network]:
+    """The network at each stage's shapes; where there are several, an error says of which it is."""
+    found: list[Network] = []
+    for stage, each in enumerate(options.input_sets):
+        try:
+            found.append(load(*each))
+        except BmnetuError as error:
+            if len(options.input_sets) == 1:
+                raise
+            raise type(error)(f"stage {stage}: {error.message}") from error
+    return found
+
+
 def _check_choice(networks: Sequence[Network]) -> None:
     """Raises UsageError where the runtime could not tell two stages by the shapes of its inputs."""
     seen: set[Shapes] = set()
@@ -111,9 +124,15 @@ def _compiled(
     options: CompileOptions, network: Network, stage: int, report: Report, progress: Report
 ) -> CompiledStage:
     """One stage; of several it is reported which."""
-    if len(options.input_sets) > 1:
-        report(f"stage {stage}: {', '.join(map(show, network.input_shapes))}")
-    return StageCompilation(options, network, report, progress, stage=stage).run()
+    if len(options.input_sets) == 1:
+        return StageCompilation(options, network, report, progress).run()
+    name = f"stage {stage} ({', '.join(map(show, network.input_shapes))})"
+    report(f"{name}:")
+    try:
+        with user_errors():
+            return StageCompilation(options, network, report, progress, stage=stage).run()
+    except (CompareError, UnsupportedError) as error:
+        raise type(error)(f"{name}: {error.message}") from error
 
 
 def _at_run_time_shapes(

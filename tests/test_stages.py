@@ -88,6 +88,21 @@ def test_sets_of_shapes(tmp_path: Path) -> None:
     assert stages_of(tmp_path / "again" / "compilation.bmodel") == stages
 
 
+def test_an_error_says_of_which_stage(tmp_path: Path) -> None:
+    model, weight = written(tmp_path, CONVOLUTION)
+    sets = [[[1, 3, 9, 9]], [[1, 3, 2, 2]]]
+    with pytest.raises(bmnetu.BmnetuError, match=r"^stage 1: .*layer \"c\""):
+        bmnetu.compile(model, weight, tmp_path / "out", shapes=sets)
+
+
+def test_max_n_several_times(tmp_path: Path) -> None:
+    model, weight = (PIPELINE / FILES["FP32"][0], PIPELINE / "Inputs" / FILES["FP32"][1])
+    words = [f"-model={model}", f"-weight={weight}", f"-outdir={tmp_path}", "-cmp=false"]
+    assert main([*words, "-max_n=1", "-max_n=3"]) == 0
+    stages = stages_of(tmp_path / "compilation.bmodel")
+    assert [stage.inputs[0].shape[0] for stage in stages] == [1, 3]
+
+
 def test_the_files_of_all_stages(tmp_path: Path) -> None:
     result = compiled(tmp_path, "FP32", max_n=(1, 3), enable_profile=True)
     assert result.input_ref_data is not None
@@ -107,7 +122,9 @@ def test_a_report_of_each_stage(tmp_path: Path) -> None:
 def test_the_lines_say_which_stage(tmp_path: Path) -> None:
     lines: list[str] = []
     compiled(tmp_path, "FP32", max_n=(1, 3), report=lines.append)
-    assert [line for line in lines if "stage" in line] == ["stage 0: 1x3x9x9", "stage 1: 3x3x9x9"]
+    assert [line for line in lines if "stage" in line] == [
+        "stage 0 (1x3x9x9):", "stage 1 (3x3x9x9):",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,7 @@ _bmnetu() {
         mapfile -t COMPREPLY < <(compgen -W "$values" -- "$cur")
     elif [[ $cur == -* ]]; then
         compopt -o nospace 2>/dev/null
+        [[ ${_bmnetu_flags[$key]} == --* ]] || cur=-${cur##*(-)}
         mapfile -t COMPREPLY < <(compgen -W "${_bmnetu_flags[$key]}" -- "$cur")
     else
         mapfile -t COMPREPLY < <(compgen -W "$subcommands" -- "$cur"; compgen -f -- "$cur")

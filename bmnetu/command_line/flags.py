@@ -110,7 +110,8 @@ _CUT_FLAGS = (
 
 _REPORT_FLAG = Flag(
     "report", PAGE, "Write a report: one HTML page that needs no network, with verdict, graph,"
-    " layers, time and memory, also when the compare fails.", default_text="none",
+    " layers, time and memory, also when the compare fails. Of several stages FILE_0.html,"
+    " FILE_1.html ...", default_text="none",
 )
 
 COMPILE_FLAGS = (
@@ -145,7 +146,7 @@ COMPILE_FLAGS = (
          default_text="from the model"),
     Flag("target", NAME, "The chip.", "BM1684"),
     Flag("max_n", COUNTS, "The batch of every input; several, as in 1,4,8: a stage for each.", (),
-         "the prototxt's"),
+         "the prototxt's", repeated=True),
     Flag("seed", SEED, "Seed of the input that the compare makes up.", 0),
     Flag("v", VERBOSITY, "How much to report.", 0),
     Flag("enable_profile", BOOLEAN, "Write compiler_profile_0.txt, .csv and .json: estimated"

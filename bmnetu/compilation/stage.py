@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -101,7 +101,9 @@ class StageCompilation:
         self.way = way_of(self.options)
         if self.options.report is not None:
             path = page_paths(self.options)[self.stage]
-            self.page = CompileReport.of(self.options, self.network, path)
+            page = CompileReport.of(self.options, self.network, path)
+            several = len(self.options.input_sets) > 1
+            self.page = replace(page, name=f"{page.name}, stage {self.stage}") if several else page
 
     def run(self) -> CompiledStage:
         options, module = self.options, self.network.module

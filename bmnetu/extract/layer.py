@@ -89,7 +89,8 @@ def extract_layer(options: CompileOptions, report: Callable[[str], None]) -> Ext
     prototxt, umodel, given, result = (folder.path / name for name in names)
     report(f'layer "{message.name}" ({message.type}): wrote {prototxt}, {umodel}, {given} and'
            f" {result}")
-    report(f"compile it with: bmnetu -model={prototxt} -weight={umodel} -cmp_data={given}"
+    more = f" -opt={options.opt}" + (" -use_wino" if options.use_wino else "")
+    report(f"compile it with: bmnetu -model={prototxt} -weight={umodel} -cmp_data={given}{more}"
            " -outdir=OUT")
     return Extracted(alone, prototxt, umodel, given, result)
 

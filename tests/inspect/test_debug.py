@@ -159,7 +159,7 @@ def test_a_wrong_weight_is_found_in_its_layer(
     bad = changed(file("opt 0"), tmp_path, coeff=stage.coeff[:at] + value.tobytes()
                   + stage.coeff[at + 4 :])  # fmt: skip
     code, out, _ = run(capsys, "debug", bad, debug[2], typed="run\ncompare\n")
-    assert code == 0
+    assert code == 5
     first = out.rpartition("the first that differs: ")[2].strip().strip('"')
     assert first.split("/")[0] == layer
 

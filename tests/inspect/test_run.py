@@ -94,6 +94,17 @@ def test_real_numbers_are_scaled_and_integers_are_not(capsys: Capture, tmp_path:
     assert "has numbers that are not finite" in err
 
 
+def test_no_file_that_is_read_is_written(capsys: Capture, tmp_path: Path) -> None:
+    given = tmp_path / "in.npz"
+    np.savez(given, data=np.ones(stage_of(result("FP32")).inputs[0].shape, np.float32))
+    before = given.read_bytes()
+    code, _, err = run(capsys, "run", file("FP32"), f"--input={given}", f"--out={given}")
+    assert (code, "this file is read" in err) == (2, True)
+    assert given.read_bytes() == before
+    code, _, err = run(capsys, "run", file("FP32"), f"--out={tmp_path / 'x.bmodel'}")
+    assert (code, "ends in .npz" in err) == (2, True)
+
+
 def test_large_real_numbers_saturate(capsys: Capture, tmp_path: Path) -> None:
     found = result("INT8")
     (tensor,) = stage_of(found).inputs

@@ -16,7 +16,7 @@ from bmnetu.calibration.from_options import contract_from
 from bmnetu.command_line.flags import CONTRACT_FLAGS, Flag
 from bmnetu.command_line.kinds import PATH, SEED
 from bmnetu.command_line.terminal import Terminal
-from bmnetu.errors import BmnetuError, InputFileError, UsageError
+from bmnetu.errors import BmnetuError, CompareError, InputFileError, UsageError
 from bmnetu.inspect.chosen import one_net, read_file
 from bmnetu.inspect.commands.run import INPUT
 from bmnetu.inspect.debugger import Break, Comparison, Debugger, Stop
@@ -198,6 +198,7 @@ class Session(cmd.Cmd):
         bad = next((each for each in found if not each.equal), None)
         if bad is not None:
             self.terminal.say(f"the first that differs: {quoted(bad.name)}")
+            self.code = self.code or CompareError.exit_code
 
     def do_quit(self, arg: str) -> bool:
         """quit: ends the session, as the end of the input does."""

@@ -39,6 +39,8 @@ def run(request: Request) -> None:
     out: Path | None = values["out"]
     labels = _labels(values["labels"])
     if out is not None:
+        files = [Path(word.rpartition("=")[2]) for word in values["input"]]
+        _check_out(out, [*request.files, *files])
         OutputFolder(out.parent, "--out").check(out.name)
     stages = one_net(request, read_file(request))
     names = [tensor.name for tensor in stages[0].stage.inputs]
@@ -56,6 +58,15 @@ def run(request: Request) -> None:
     if out is not None:
         OutputFolder(out.parent, "--out").store({out.name: npz_bytes(inner | outcome.outputs)})
     request.show(lambda: "\n".join(_text(records)), lambda: records)
+
+
+def _check_out(path: Path, inputs: Sequence[Path]) -> None:
+    """Raises UsageError where --out is no .npz, or a file that is read."""
+    if path.suffix.lower() != ".npz":
+        raise UsageError(f"--out={path}: a name that ends in .npz is expected")
+    for given in inputs:
+        if given.exists() and path.exists() and given.samefile(path):
+            raise UsageError(f"--out={path}: this file is read; give another name")
 
 
 def _labels(path: Path | None) -> list[str]:
