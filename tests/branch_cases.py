@@ -142,8 +142,8 @@ CASES: dict[str, Callable[[bool], ModuleOp]] = {
     "groups of 10 to 7": grouped(5, 10, 7, 3),
     "groups of 80 to 20": grouped(3, 80, 20),
     "shuffle into readers": shuffled(3, into_readers=True),
-    "function, planes of several bands": function_between((1, 70, 93, 104), "swish"),
+    "function, planes of several bands": function_between((1, 70, 45, 104), "swish"),
     "function, planes in rows of lanes": function_between((1, 330, 26, 30), "mish"),
-    "function, a batch": function_between((6, 70, 52, 61), "exp"),
+    "function, a batch": function_between((6, 70, 26, 31), "exp"),
     "shuffle into its maker": shuffled(3, into_readers=False),
 }
