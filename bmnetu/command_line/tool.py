@@ -74,7 +74,7 @@ def guarded(
     except MemoryError:
         terminal.error(f"this machine has too little memory for the network{needs_less}")
         return UnsupportedError.exit_code
-    except Exception as error:
+    except Exception as error:  # a bug of ours: no user may see a traceback
         return _report_bug(words, error, terminal)
 
 

@@ -99,10 +99,6 @@ class Flat:
         pack = _PACKS.get(element, 1)
         return self.b.local(element, self.shape(chunk, pack), 4, pack)
 
-    def result(self, chunk: Chunk | None, element: Attribute) -> SSAValue:
-        """The buffer that what is computed goes into."""
-        return self.local(chunk, element)
-
     def load(self, buffer: SSAValue, chunk: Chunk | None, element: Attribute) -> SSAValue:
         target = self.local(chunk, element)
         self.b.load(target, self.source(buffer, chunk))

@@ -85,7 +85,7 @@ def _int_eltwise(op: compute.EltwiseOp) -> Callable[[Flat, Chunk | None, list[SS
     element = types.tensor_type(op.y).element_type
 
     def emit(flat: Flat, chunk: Chunk | None, xs: list[SSAValue]) -> SSAValue:
-        b, dst = flat.b, flat.result(chunk, element)
+        b, dst = flat.b, flat.local(chunk, element)
         if kind == "product":
             return _multiply(b, flat, chunk, dst, xs[0], xs[1], shift)
         if kind in ("max", "min"):
@@ -112,7 +112,7 @@ def _float_eltwise(
     merge = {"sum": "add", "product": "mul", "max": "max", "min": "min"}[kind]
 
     def emit(flat: Flat, chunk: Chunk | None, xs: list[SSAValue]) -> SSAValue:
-        b, dst = flat.b, flat.result(chunk, f32)
+        b, dst = flat.b, flat.local(chunk, f32)
         scratch = dst if _is_plain(op) else flat.local(chunk, f32)
         result = xs[0]
         if kind == "sum" and factors[0] != 1:
@@ -136,7 +136,7 @@ def lower_requantize(
     element = types.tensor_type(op.y).element_type
 
     def emit(flat: Flat, chunk: Chunk | None, xs: list[SSAValue]) -> SSAValue:
-        dst = flat.result(chunk, element)
+        dst = flat.local(chunk, element)
         return _multiply(b, flat, chunk, dst, xs[0], op.multiplier.value.data, op.shift.value.data)
 
     in_bands(b, [source], dest, 4, 8, emit)
@@ -150,7 +150,7 @@ def lower_shared_prelu(
     element = types.tensor_type(op.y).element_type
 
     def emit(flat: Flat, chunk: Chunk | None, xs: list[SSAValue]) -> SSAValue:
-        dst, join = flat.result(chunk, element), chosen_of_both(op)
+        dst, join = flat.local(chunk, element), chosen_of_both(op)
         if slope == 0:
             result = positive_part(b, op, dst, xs[0])
             if op.upper is not None:
@@ -276,14 +276,14 @@ def lower_cast(
     """float32 and int32: a whole number lies under the exponent of 2^23."""
 
     def to_float(flat: Flat, chunk: Chunk | None, xs: list[SSAValue]) -> SSAValue:
-        real = flat.result(chunk, f32)
+        real = flat.local(chunk, f32)
         bits = b.view(real, Ref.of(real).with_(element=i32))
         b.arith("and", bits, xs[0], compute.MOST_INDEX)
         b.arith("or", bits, bits, float_bits(TWO_23))
         return b.scalar("sub", real, real, TWO_23)
 
     def to_index(flat: Flat, chunk: Chunk | None, xs: list[SSAValue]) -> SSAValue:
-        bits = flat.result(chunk, i32)
+        bits = flat.local(chunk, i32)
         x = b.view(bits, Ref.of(bits).with_(element=f32))
         b.arith("max", x, xs[0], float_bits(0.0))
         b.arith("min", x, x, float_bits(float(compute.MOST_INDEX)))
@@ -307,7 +307,7 @@ def lower_function(
     steps = schedule(op.row.recipe(X, op.settings))
 
     def emit(flat: Flat, chunk: Chunk | None, xs: list[SSAValue]) -> SSAValue:
-        return compute_steps(b, steps, xs[0], into=flat.result(chunk, f32) if steps else None)
+        return compute_steps(b, steps, xs[0], into=flat.local(chunk, f32) if steps else None)
 
     buffers = max(buffers_alive(steps), FUNCTION_BUFFERS)
     in_bands(b, [source], dest, buffers, cycles_a_step(steps), emit)

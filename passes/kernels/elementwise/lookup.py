@@ -23,7 +23,7 @@ def _emit_chain(
 
     def emit(flat: Flat, chunk: Chunk | None, xs: list[SSAValue]) -> SSAValue:
         b, (x,) = flat.b, xs
-        y, wide = flat.result(chunk, element), flat.local(chunk, si16)
+        y, wide = flat.local(chunk, element), flat.local(chunk, si16)
         part = flat.local(chunk, Ref.of(x).element)
         b.arith("mul", wide, x, chain.slope)
         for term in chain.terms:
@@ -55,7 +55,7 @@ def lower_lookup(
 
     def emit(flat: Flat, chunk: Chunk | None, xs: list[SSAValue]) -> SSAValue:
         words = b.words(xs[0])
-        result = b.words(flat.result(chunk, i32))
+        result = b.words(flat.local(chunk, i32))
         index, part = flat.local(chunk, i32), flat.local(chunk, i32)
         for k in range(flat.images):
             at = words
