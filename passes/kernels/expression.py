@@ -114,22 +114,16 @@ def cycles_a_step(steps: Sequence[FunctionStep]) -> int:
 
 
 def compute_steps(
-    b: TileBuilder,
-    steps: Sequence[FunctionStep],
-    x: SSAValue,
-    y: SSAValue | None = None,
-    into: SSAValue | None = None,
+    b: TileBuilder, steps: Sequence[FunctionStep], x: SSAValue, y: SSAValue | None = None
 ) -> SSAValue:
-    """Does the steps on a float32 tensor in local memory, or on two; returns the result, x where
-    there are none, else ``into`` where it is given."""
+    """Does the steps on a float32 tensor in local memory, or on two; the result, x where there are
+    none."""
     values, result = {X: x}, x
     if y is not None:
         values[Y] = y
     for step in steps:
         operands = [values[e] if isinstance(e, int) else e for e in step.operands]
         target = values.get(step.target) if step.kind in BINARY else None
-        if step is steps[-1] and into is not None:
-            target = into
         result = values[step.target] = _compute(b, step.kind, target, operands)
     return result
 
@@ -145,14 +139,11 @@ def _compute(
         return _binary(b, kind, target, first, rest[0])
     assert isinstance(first, SSAValue)
     if kind == "select":
-        target = b.local(f32, Ref.of(first).shape) if target is None else target
-        return b.select(target, first, rest[0], rest[1], rest[2])
+        return b.select(b.local(f32, Ref.of(first).shape), first, rest[0], rest[1], rest[2])
     numbers = [each for each in rest if not isinstance(each, SSAValue)]
     if kind == "series":
-        return series(b, first, numbers, target)
-    if kind == "exp":
-        return exp(b, first, *numbers, result=target)
-    return UNARY_KERNELS[kind](b, first, target)
+        return series(b, first, numbers)
+    return exp(b, first, *numbers) if kind == "exp" else UNARY_KERNELS[kind](b, first)
 
 
 def _binary(

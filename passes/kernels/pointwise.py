@@ -307,7 +307,7 @@ def lower_function(
     steps = schedule(op.row.recipe(X, op.settings))
 
     def emit(flat: Flat, chunk: Chunk | None, xs: list[SSAValue]) -> SSAValue:
-        return compute_steps(b, steps, xs[0], into=flat.local(chunk, f32) if steps else None)
+        return compute_steps(b, steps, xs[0])
 
     buffers = max(buffers_alive(steps), FUNCTION_BUFFERS)
     in_bands(b, [source], dest, buffers, cycles_a_step(steps), emit)
