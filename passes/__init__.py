@@ -40,6 +40,7 @@ PASS_NAMES = (
     "tile-allocate-local",
     "convert-tile-to-npu",
     "npu-hoist-loads",
+    "npu-fill-waits",
     "npu-assign-waits",
     "verify-layers",
     "quant-float-averages",

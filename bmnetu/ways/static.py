@@ -13,6 +13,7 @@ from passes.convert_tile_to_npu import ConvertTileToNpuPass
 from passes.convert_ufw_to_quant import ConvertUfwToQuantPass
 from passes.keep_reference import KeepReferencePass
 from passes.npu.npu_assign_waits import NpuAssignWaitsPass
+from passes.npu.npu_fill_waits import NpuFillWaitsPass
 from passes.npu.npu_hoist_loads import NpuHoistLoadsPass
 from passes.quant.quant_arrange_concats import QuantArrangeConcatsPass
 from passes.quant.quant_choose_matmul import QuantChooseMatmulPass
@@ -100,6 +101,7 @@ OPT_LEVELS: dict[int, OptLevel] = {
             TileAllocateDdrPass(),
             TileAllocateLocalPass(overlap=True),
         ),
+        npu=(NpuHoistLoadsPass(), NpuFillWaitsPass(), NpuAssignWaitsPass()),
     ),
 }
 

@@ -1,0 +1,45 @@
+"""npu-fill-waits: while a computation waits for its input, rows of later ones run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from xdsl.dialects.func import FuncOp
+
+from dialects.bm1684.cycles import schedule
+from dialects.bm1684.npu import CommandOp
+from passes.base import NpuFunctionPass
+from passes.commands.filling import Filling
+from passes.commands.waits import numbered
+
+
+@dataclass(frozen=True)
+class NpuFillWaitsPass(NpuFunctionPass):
+    """Computations that wait for a transfer let rows of later ones go first.
+
+    Before: commands in program order, without ids. After: commands with the same results, in fewer
+    cycles: in front of a computation that waits stand others, or some of their rows, which depend
+    on nothing that is still to come and end before the wait does. What they load comes earlier,
+    too; all other transfers keep their order. A function that gains nothing stays as it is.
+    """
+
+    name = "npu-fill-waits"
+    level = "npu"
+
+    def apply_to(self, function: FuncOp) -> None:
+        block = function.body.block
+        ops = [op for op in block.ops if isinstance(op, CommandOp)]
+        filled = Filling(ops).run()
+        if filled is None or _cycles(filled) >= _cycles(ops):
+            return
+        last = block.last_op
+        assert last is not None
+        for op in ops:
+            op.detach()
+        block.insert_ops_before(filled, last)
+
+
+def _cycles(ops: Sequence[CommandOp]) -> int:
+    """How long these commands take."""
+    return schedule(numbered([op.instruction for op in ops])).total
