@@ -18,7 +18,7 @@ from passes.memory.footprint import Footprint, History
 AHEAD = 24
 """Commands behind the one that waits whose rows may go first."""
 LEAST = 32
-"""Cycles of a wait that is worth filling."""
+"""Cycles of a wait that is worth filling, and of rows that are worth a command."""
 TRIES = 4
 """Starts that are tried for the rows of a command: the first rows often wait for a halo."""
 SHORT = 4
@@ -280,6 +280,8 @@ class Filling:
         part = item.part(rows)
         cycles = None if part is None else cycles_of(part)
         if part is None or cycles is None or self.now + cycles > until:
+            return None
+        if cycles < LEAST and rows not in item.left:
             return None
         footprint = Footprint.of(part)
         start = self._ready(footprint)

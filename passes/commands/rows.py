@@ -10,6 +10,7 @@ from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import Instruction, Precision, StrideMode
 from dialects.bm1684.isa.instruction import InstructionKind
 from dialects.bm1684.layout import lane_rows
+from dialects.bm1684.model import accesses
 from dialects.bm1684.model.memory.lanes import Shape, aligned_strides
 from dialects.bm1684.model.memory.operands import UNIT_AND_PACK
 
@@ -29,14 +30,19 @@ Fields = dict[str, int]
 
 def row_step(command: Instruction) -> int:
     """Rows of a result begin at multiples of so many, where the engine takes a start."""
+    if command.kind is isa.ARITH:
+        return 1
     return WORDS_A_START // gcd(WORDS_A_START, command["res0_w"])
 
 
 def rows_of(command: Instruction, first: int, count: int) -> Instruction | None:
     """The command that computes ``count`` rows of the result from ``first`` on and nothing else,
-    each number as the whole command does; None where there is none."""
+    each number as the whole command does; None where there is none. Raises ModelError for a
+    command that the model refuses."""
     if (first, count) == (0, command["res0_h"]):
         return command
+    if _reads_what_it_writes(command):
+        return None
     fields: Fields | None = None
     if command.kind is isa.ARITH:
         fields = _arith(command, first)
@@ -46,6 +52,21 @@ def rows_of(command: Instruction, first: int, count: int) -> Instruction | None:
         names = (n for n in ALIGNED[command.kind] if not command.values.get(f"opt_{n}_const"))
         fields = _moved(command, names, first * command["res0_w"])
     return None if fields is None else command.replace(res0_h=count, **fields)
+
+
+def _reads_what_it_writes(command: Instruction) -> bool:
+    """Whether a row may be written that another one is computed of: an operand shares memory with
+    the result, and is not in its place."""
+    touched = accesses(command)
+    written = [a for a in touched if a.write]
+    return any(
+        read.space == write.space
+        and (read.start, read.stop) != (write.start, write.stop)
+        and max(read.start, write.start) < min(read.stop, write.stop)
+        for write in written
+        for read in touched
+        if not read.write
+    )
 
 
 def _moved(command: Instruction, names: Iterable[str], words: int) -> Fields | None:

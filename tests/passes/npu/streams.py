@@ -21,12 +21,14 @@ from dialects.bm1684.npu import CommandOp, command_op
 from passes.module.functions import main_function
 
 SLOTS = 5
-WORDS = 32
-DDR_BYTES = SLOTS * WORDS * 4
+ROWS, WIDTH = 4, 1024
+WORDS = ROWS * WIDTH
+SLOT_BYTES = 4 * WORDS
+DDR_BYTES = SLOTS * SLOT_BYTES
 Command = tuple[str, int, int, int]
 COMMANDS = st.lists(
     st.tuples(
-        st.sampled_from(["load", "add", "add", "store"]),
+        st.sampled_from(["load", "row", "add", "add", "store"]),
         *(st.integers(0, SLOTS - 1) for _ in range(3)),
     ),
     min_size=1,
@@ -35,25 +37,30 @@ COMMANDS = st.lists(
 
 
 def instruction(command: Command) -> Instruction:
-    """``load`` slot a of DDR to local slot b; ``add`` local a and b to c; ``store`` a to b."""
+    """``load`` slot a of DDR to local slot b, ``row`` only its row c; ``add`` local a and b to c;
+    ``store`` a to b."""
     kind, a, b, c = command
-    local = [BM1684.local_address(0, 512 * slot) for slot in (a, b, c)]
-    ddr = [BM1684.context_start + 4 * WORDS * slot for slot in (a, b)]
+    local = [BM1684.local_address(0, SLOT_BYTES * slot) for slot in (a, b, c)]
+    ddr = [BM1684.context_start + SLOT_BYTES * slot for slot in (a, b)]
     if kind == "add":
         return isa.SCALAR.build(
             tsk_eu_typ=Eu.ADD,
-            res0_w=WORDS,
+            res0_h=ROWS,
+            res0_w=WIDTH,
             opd0_addr=local[0],
             opd1_addr=local[1],
             res0_addr=local[2],
         )
-    direction, src, dst = (0, ddr[0], local[1]) if kind == "load" else (1, local[0], ddr[1])
+    direction, src, dst = (1, local[0], ddr[1]) if kind == "store" else (0, ddr[0], local[1])
+    row = 4 * WIDTH * (c % ROWS) if kind == "row" else 0
     return isa.MOVE.build(
         direction=direction,
+        stride_enable=0,
         chw_copy=1,
-        src_wsize=WORDS,
-        **isa.start("src", src),
-        **isa.start("dst", dst),
+        src_hsize=1 if kind == "row" else ROWS,
+        src_wsize=WIDTH,
+        **isa.start("src", src + row),
+        **isa.start("dst", dst + row),
     )
 
 
@@ -85,13 +92,13 @@ def fresh_npu() -> Npu:
     exact. The next call takes it away again."""
     npu = _npu()
     npu.ddr.view(np.float32)[:] = np.arange(SLOTS * WORDS) % 97
-    npu.lmem[0, : 512 * SLOTS] = 0
+    npu.lmem[0, : SLOT_BYTES * SLOTS] = 0
     return npu
 
 
 def state(npu: Npu) -> bytes:
     """What a stream left in DDR and in the local slots."""
-    return npu.ddr.tobytes() + npu.lmem[0, : 512 * SLOTS].tobytes()
+    return npu.ddr.tobytes() + npu.lmem[0, : SLOT_BYTES * SLOTS].tobytes()
 
 
 def run_in_order(stream: Sequence[Instruction]) -> bytes:

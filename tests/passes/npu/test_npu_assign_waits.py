@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import Engine, Instruction
 from dialects.bm1684.model import RaceError, run
+from passes.commands import waits
 from passes.image.groups import command_groups
 from passes.module.functions import main_function
-from passes.npu import npu_assign_waits
 from passes.npu.npu_assign_waits import NpuAssignWaitsPass
 from passes.npu.npu_hoist_loads import NpuHoistLoadsPass
 from tests.passes.npu.streams import (
@@ -80,7 +80,7 @@ def test_hoisted_streams_are_ordered_too(commands: Sequence[Command]) -> None:
 def test_ids_start_again_in_a_new_group(commands: Sequence[Command]) -> None:
     limits = replace(BM1684.limits, ids_per_group=4)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(npu_assign_waits, "BM1684", replace(BM1684, limits=limits))
+        patch.setattr(waits, "BM1684", replace(BM1684, limits=limits))
         module = module_of(commands)
         apply(module, NpuAssignWaitsPass())
     groups = command_groups(main_function(module))

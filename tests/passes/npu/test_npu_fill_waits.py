@@ -1,0 +1,108 @@
+"""Waits that are filled: the same meaning in fewer cycles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hypothesis import given, settings
+from xdsl.dialects.builtin import ArrayAttr
+
+from dialects.bm1684.cycles import schedule
+from dialects.bm1684.isa import Engine, Instruction
+from dialects.bm1684.npu import CommandOp, LocalBox, Observation, ObserveAttr
+from passes.commands.waits import numbered
+from passes.module.functions import main_function
+from passes.npu.npu_fill_waits import NpuFillWaitsPass
+from tests.passes.npu.streams import (
+    COMMANDS,
+    ROWS,
+    SLOT_BYTES,
+    WIDTH,
+    WORDS,
+    Command,
+    apply,
+    instructions,
+    module_of,
+    run_in_order,
+)
+
+WAITING: Sequence[Command] = [
+    ("load", 0, 0, 0), ("load", 1, 1, 0), ("load", 2, 1, 0),
+    ("add", 1, 1, 2),  # waits for all loads
+    ("add", 0, 0, 3),  # waits for the first one
+]  # fmt: skip
+
+
+def total(commands: Sequence[Instruction]) -> int:
+    return schedule(numbered(commands)).total
+
+
+def computed(commands: Sequence[Instruction]) -> list[tuple[int, range]]:
+    """The slot and the rows of the first operand of the tensor unit's commands."""
+    found: list[tuple[int, range]] = []
+    for command in commands:
+        if command.engine is Engine.TIU:
+            slot, row = divmod(command["opd0_addr"] & 0xFFFFF, SLOT_BYTES)
+            first = row // (4 * WIDTH)
+            found.append((slot, range(first, first + command["res0_h"])))
+    return found
+
+
+@given(COMMANDS)
+@settings(max_examples=80)
+def test_the_meaning_stays(commands: Sequence[Command]) -> None:
+    module = module_of(commands)
+    before = instructions(module)
+    apply(module, NpuFillWaitsPass())
+    after = instructions(module)
+    assert run_in_order(after) == run_in_order(before)
+    assert total(after) < total(before) or after == before
+
+
+def test_a_computation_that_waits_is_overtaken() -> None:
+    module = module_of(WAITING)
+    before = instructions(module)
+    apply(module, NpuFillWaitsPass())
+    assert computed(before) == [(1, range(4)), (0, range(4))]
+    assert computed(instructions(module)) == [(0, range(4)), (1, range(4))]
+
+
+def test_rows_whose_operands_are_there_go_first() -> None:
+    """The last row of slot 0 comes last."""
+    module = module_of([
+        ("row", 0, 0, 0), ("row", 0, 0, 1), ("row", 0, 0, 2), ("load", 2, 2, 0), ("row", 0, 0, 3),
+        ("add", 2, 2, 4), ("add", 0, 0, 3),
+    ])  # fmt: skip
+    before = instructions(module)
+    apply(module, NpuFillWaitsPass())
+    after = instructions(module)
+    assert run_in_order(after) == run_in_order(before)
+    found = computed(after)
+    assert [(slot, rows.stop) for slot, rows in found[-2:]] == [(2, ROWS), (0, ROWS)]
+    assert found[-1] == (0, range(3, 4))
+
+
+def test_what_is_compared_is_not_overwritten() -> None:
+    """Slot 2 is compared behind the addition; the last load may not come before that."""
+    module = module_of([*WAITING[:4], ("load", 3, 4, 0), ("add", 4, 4, 2), ("store", 2, 2, 0)])
+    ops = [op for op in main_function(module).body.block.ops if isinstance(op, CommandOp)]
+    first = next(op for op in ops if op.instruction.engine is Engine.TIU)
+    box = LocalBox((1, 1, ROWS, WIDTH), (WORDS, WORDS, WIDTH, 1))
+    seen = Observation("y", 2 * SLOT_BYTES, (1, 1, ROWS, WIDTH), "float32", packed=False, local=box)
+    first.observe = ArrayAttr([ObserveAttr(seen)])
+    apply(module, NpuFillWaitsPass())
+    after = [op for op in main_function(module).body.block.ops if isinstance(op, CommandOp)]
+    tiu = [op for op in after if op.instruction.engine is Engine.TIU]
+    assert [op.observations for op in tiu] == [(seen,), ()]
+
+
+def test_loads_of_what_goes_first_come_earlier() -> None:
+    """A row of slot 4, behind loads of slot 1 that depend on a computation."""
+    module = module_of([
+        *[("load", 0, 0, 0)] * 3, ("add", 0, 0, 1), ("load", 1, 1, 0), ("row", 4, 4, 0),
+        ("add", 1, 1, 2), *[("add", 4, 4, 3)] * 4,
+    ])  # fmt: skip
+    apply(module, NpuFillWaitsPass())
+    slots = [slot for slot, _ in computed(instructions(module))]
+    assert set(slots) == {0, 1, 4}
+    assert slots[0] == 4
