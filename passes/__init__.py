@@ -30,6 +30,7 @@ PASS_NAMES = (
     "quant-outline-host",
     "quant-fuse-relu",
     "quant-merge-groups",
+    "quant-widen-convs",
     "quant-slice-batch",
     "quant-slice-rows",
     "quant-turn-rows",

@@ -28,6 +28,7 @@ from passes.quant.quant_outline_host import QuantOutlineHostPass
 from passes.quant.quant_slice_batch import QuantSliceBatchPass
 from passes.quant.quant_slice_rows import QuantSliceRowsPass
 from passes.quant.quant_turn_rows import QuantTurnRowsPass
+from passes.quant.quant_widen_convs import QuantWidenConvsPass
 from passes.tile.tile_allocate_ddr import TileAllocateDdrPass
 from passes.tile.tile_allocate_local import TileAllocateLocalPass
 from passes.tile.tile_keep_local import TileKeepLocalPass
@@ -50,6 +51,7 @@ class OptLevel:
 KEEP: Passes = (KeepReferencePass(),)
 OUTLINE: Passes = (QuantOutlineHostPass(),)
 SLICES: Passes = (
+    QuantWidenConvsPass(),
     QuantArrangeConcatsPass(),
     QuantSliceBatchPass(),
     QuantSliceRowsPass(),

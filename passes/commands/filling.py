@@ -67,12 +67,14 @@ class _Computation:
             parts = [self.part((row, row + step)) for row in range(begin, end, step)]
             yield from (Footprint.of(p or self.command) for p in parts)
 
-    def take(self, rows: Rows) -> None:
-        """Gives rows their place."""
-        begin, end = next(r for r in self.left if r[0] <= rows[0] and rows[1] <= r[1])
-        at = self.left.index((begin, end))
-        rest = ((begin, rows[0]), (rows[1], end))
-        self.left[at : at + 1] = [r for r in rest if r[0] < r[1]]
+    def without(self, rows: Rows) -> list[Rows]:
+        """What is left beside some of its rows."""
+        found: list[Rows] = []
+        for begin, end in self.left:
+            inside = begin <= rows[0] and rows[1] <= end
+            rest = ((begin, rows[0]), (rows[1], end)) if inside else ((begin, end),)
+            found += [r for r in rest if r[0] < r[1]]
+        return found
 
 
 def _behind(row: int, step: int) -> int:
@@ -218,7 +220,7 @@ class Filling:
     def _compute(self, item: _Computation, rows: Rows, start: int) -> None:
         part = item.part(rows)
         assert part is not None
-        item.take(rows)
+        item.left = item.without(rows)
         op = item.op if part is item.command else command_op(part, item.op.location)
         if not item.left:
             op.observe = item.op.observe
@@ -281,8 +283,10 @@ class Filling:
         cycles = None if part is None else cycles_of(part)
         if part is None or cycles is None or self.now + cycles > until:
             return None
-        if cycles < LEAST and rows not in item.left:
-            return None
+        if rows not in item.left:
+            rest = item.without(rows)
+            if cycles < LEAST or any(item.part(each) is None for each in rest):
+                return None
         footprint = Footprint.of(part)
         start = self._ready(footprint)
         late = start + cycles > until or self._missing(item, footprint)

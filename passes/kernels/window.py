@@ -106,7 +106,11 @@ def run_window(
 
     for c0, cn in channel_ranges(p, size.c):
         lane = p.lane if c0 == 0 else 0
-        weights = None if step.weights is None else step.weights(c0, cn, lane)
+        parts = [(0, cn)] if band == size.h else list(_lane_rows(cn, lane))
+        weights = [
+            None if step.weights is None else step.weights(c0 + first, count, 0 if first else lane)
+            for first, count in parts
+        ]
         channels = (0, p.channels_in) if p.dense else (c0, cn)
         for batch, rows, columns in boxes(p, size):
             shape = (batch[1], cn, rows[1], columns[1])
@@ -114,13 +118,23 @@ def run_window(
             spans = [(rows[0] + first, count) for first, count in ranges(rows[1], band)]
             inputs = ((span, input_of(channels, batch, span, columns)) for span in spans)
             for span, src in _one_ahead(inputs):
-                into = _rows_of(b, dst, span[0] - rows[0], span[1])
-                step.compute(into, src, weights, _pads(p, span, columns))
-                if step.relu:
-                    b.arith("max", into, into, float_bits(0.0))
+                for (first, count), loaded_weights in zip(parts, weights, strict=True):
+                    part = b.window(dst, (0, first, 0, 0), (shape[0], count, *shape[2:]))
+                    into = _rows_of(b, part, span[0] - rows[0], span[1])
+                    step.compute(into, src, loaded_weights, _pads(p, span, columns))
+                    if step.relu:
+                        b.arith("max", into, into, float_bits(0.0))
             row, column = region.origin
             begin = (batch[0], c0, row + rows[0], column + columns[0])
             b.store(b.window(dest, begin, shape), dst)
+
+
+def _lane_rows(channels: int, lane: int) -> Iterator[Span]:
+    """(begin, extent) of the channels in each row of lanes."""
+    first = min(channels, BM1684.lanes - lane)
+    yield 0, first
+    for begin, extent in ranges(channels - first, BM1684.lanes):
+        yield first + begin, extent
 
 
 def _one_ahead(items: Iterator[tuple[Span, SSAValue]]) -> Iterator[tuple[Span, SSAValue]]:
@@ -141,10 +155,10 @@ def is_rows(ref: Ref) -> bool:
 def band_rows(p: Problem, size: TileSize, bands: int) -> int:
     """Output rows of a band, computed while the input of the next one is loaded.
 
-    A band is a tensor of its own inside of the tile's: one group of images, one row of lanes, and
-    a start that the engine takes.
+    A band is a tensor of its own inside of the tile's, or one of each row of lanes: one group of
+    images, and a start that the engine takes.
     """
-    if lane_rows(size.c) > 1 or size.n > p.pack:
+    if (lane_rows(size.c) > 1 and not p.dense) or size.n > p.pack:
         return size.h
     step = lcm(p.multiple, STEP_WORDS // gcd(size.w, STEP_WORDS))
     return min(size.h, align(-(-size.h // bands), step))

@@ -13,9 +13,10 @@ from dialects.quant.base import QuantOp
 def inserted(
     before: QuantOp,
     kind: type[QuantOp],
-    operands: Sequence[SSAValue],
+    operands: Sequence[SSAValue | Sequence[SSAValue]],
     result: Attribute,
     step: str,
+    /,
     **properties: Attribute | None,
 ) -> SSAValue:
     """The result of a new op of the same layer, which stands before another one. It is called

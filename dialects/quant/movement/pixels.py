@@ -210,6 +210,10 @@ class InterleaveOp(QuantOp):
     def is_image_by_image(self) -> bool:
         return True
 
+    def rows_needed(self) -> RowWindow | None:
+        alike = ints(self.step)[0] == 1 and ints(self.begin)[0] == 0
+        return self.rows_alike() if alike else None
+
     def meaning(self, inputs: Sequence[Array]) -> Array:
         (n, count, h, w), (sh, sw) = types.shape_of(self.y), ints(self.step)
         top, left = ints(self.begin)

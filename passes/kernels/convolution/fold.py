@@ -41,7 +41,7 @@ class AxisFold:
     """One axis: the first ``taps`` taps become channels, of every ``step``-th input element.
 
     Folded element g of tap t is input element ``g * step + t - lead`` (zero outside); ``lead`` is
-    the padding in front, rounded up to whole steps.
+    the padding in front, rounded up to whole steps unless all taps become channels.
     """
 
     axis: Axis
@@ -50,7 +50,8 @@ class AxisFold:
 
     @property
     def lead(self) -> int:
-        return align(self.axis.pad, self.step)
+        pad = self.axis.pad
+        return pad if self.taps == self.axis.kernel else align(pad, self.step)
 
     @property
     def folded(self) -> Axis:
@@ -117,8 +118,9 @@ class Fold:
 
 def _options(axis: Axis) -> Iterator[AxisFold]:
     for step in sorted({1, axis.stride}):
-        for times in range(1, ceil_div(axis.kernel + step, step) + 1):
-            fold = AxisFold(axis, step, times * step)
+        times = range(1, ceil_div(axis.kernel + step, step) + 1)
+        for taps in sorted({*(n * step for n in times), axis.kernel}):
+            fold = AxisFold(axis, step, taps)
             if fold.folded.dilation <= BM1684.limits.dilation:
                 yield fold
 

@@ -1,0 +1,236 @@
+"""quant-widen-convs: a narrow convolution before a maximum computes several columns as channels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from xdsl.dialects.func import FuncOp
+from xdsl.ir import SSAValue
+
+from dialects.bm1684.chip import BM1684
+from dialects.bm1684.cycles.convolution import Convolution
+from dialects.bm1684.cycles.gdma import LOCAL_BURST
+from dialects.constant import Array, ConstantAttr
+from dialects.quant import types
+from dialects.quant.base import QuantOp, i64s, int_attr, ints
+from dialects.quant.compute import (
+    ConvOp,
+    EltwiseOp,
+    LookupOp,
+    MaxPoolOp,
+    PointwiseFunctionOp,
+    PReluOp,
+    RequantizeOp,
+)
+from dialects.quant.eltwise import EltwiseKind, EltwiseKindAttr
+from dialects.quant.movement import InterleaveOp, SliceOp
+from passes.base import NpuFunctionPass
+from passes.cost.conv import on_strips
+from passes.cost.layers import layer_work
+from passes.kernels.convolution.stacked import is_stacked
+from passes.module.inserting import inserted
+
+FUNCTIONS = (LookupOp, PReluOp, PointwiseFunctionOp, RequantizeOp)
+"""What may stand between: functions of each number, or of each number and its channel."""
+
+
+DMA_SHARE = 0.5
+"""What a cycle of the DMA engine counts beside one of the tensor unit."""
+
+
+@dataclass(frozen=True)
+class Narrow:
+    """A convolution of few outputs, the functions behind it, and the pooling that reads them.
+
+    The pooled result has ``phases`` columns in neighbouring groups of channels; ``width``: of its
+    columns then.
+    """
+
+    conv: ConvOp
+    functions: tuple[QuantOp, ...]
+    pool: MaxPoolOp
+    phases: int
+
+    @property
+    def columns(self) -> int:
+        """Columns under a window of the pooling."""
+        return ints(self.pool.kernel)[1]
+
+    @property
+    def channels(self) -> int:
+        """From one phase to the next."""
+        return BM1684.lanes // self.phases
+
+    @property
+    def width(self) -> int:
+        return -(-types.shape_of(self.pool.y)[3] // self.phases)
+
+    @property
+    def step(self) -> int:
+        """Columns of the input from one group of results to the next."""
+        return self.phases * self.columns * ints(self.conv.stride)[1]
+
+    @property
+    def kernel(self) -> int:
+        """Columns of the wide kernel."""
+        return self.conv.kernel[1] + self.step - ints(self.conv.stride)[1]
+
+    @property
+    def right(self) -> int:
+        """Columns of padding on the right."""
+        left, width = ints(self.conv.pad)[2], types.shape_of(self.conv.x)[3]
+        return (self.width - 1) * self.step + self.kernel - left - width
+
+    def spread(self, weight: Array) -> Array:
+        """The weights [O, ...] of all columns of a window and all phases: the kernel moved by the
+        columns between them, or, without columns, repeated."""
+        outputs = len(weight)
+        shape = (self.columns, self.phases, self.channels, *weight.shape[1:])
+        if weight.ndim < 4:
+            wide = np.zeros(shape, weight.dtype)
+            wide[:, :, :outputs] = weight
+            return wide.reshape(-1, *shape[3:])
+        stride, taps = ints(self.conv.stride)[1], weight.shape[3]
+        wide = np.zeros((*shape[:-1], self.kernel), weight.dtype)
+        for column in range(self.columns):
+            for phase in range(self.phases):
+                at = (phase * self.columns + column) * stride
+                wide[column, phase, :outputs, ..., at : at + taps] = weight
+        return wide.reshape(-1, *wide.shape[3:])
+
+    def pays(self) -> bool:
+        """Whether the wide layers, and the way of their results to the other lanes, take less. Each
+        engine works while the other does."""
+        now = on_strips(self.conv)
+        rows, stride = now.size[0], ints(self.conv.stride)[0]
+        wide = replace(
+            now, outputs=self.columns * BM1684.lanes, size=(rows, self.width),
+            kernel=(now.kernel[0], self.kernel), stride=(stride, self.step),
+        )  # fmt: skip
+        behind = sum(layer_work(op).tiu for op in (*self.functions, self.pool))
+        behind *= now.words / types.shape_of(self.conv.y)[0] * rows / types.shape_of(self.conv.y)[2]
+        saved = _folded_cycles(now) - _folded_cycles(wide) + behind * (1 - 1 / self.phases)
+        _, channels, height, width = types.shape_of(self.pool.y)
+        pooled = now.words * -(-height * rows // types.shape_of(self.conv.y)[2]) * width
+        moved = 4 * channels * pooled / float(LOCAL_BURST)
+        return DMA_SHARE * moved < saved
+
+
+def _folded_cycles(conv: Convolution) -> float:
+    """Cycles of a convolution, columns of the kernel or the whole of it as channels where that is
+    less."""
+    (kh, kw), (down, _) = conv.kernel, conv.stride
+    columns = replace(conv, channels=conv.channels * kw, kernel=(kh, 1), stride=(down, 1))
+    whole = replace(conv, channels=conv.channels * kw * kh, kernel=(1, 1), stride=(1, 1))
+    return min(each.cycles() for each in (conv, columns, whole) if each.channels <= BM1684.lanes)
+
+
+def narrow_convs(function: FuncOp) -> Iterator[Narrow]:
+    """The convolutions that can be widened."""
+    for op in function.body.block.ops:
+        if not isinstance(op, ConvOp) or is_stacked(op) or op.winograd.value.data:
+            continue
+        functions: list[QuantOp] = []
+        reader = _only_reader(op)
+        while isinstance(reader, FUNCTIONS):
+            functions.append(reader)
+            reader = _only_reader(reader)
+        if isinstance(reader, MaxPoolOp) and op.group.value.data == 1:
+            yield from _widened(op, functions, reader)
+
+
+def _only_reader(op: QuantOp) -> QuantOp | None:
+    (result,) = op.results
+    use = result.first_use
+    one = use is not None and result.has_one_use() and isinstance(use.operation, QuantOp)
+    return use.operation if use is not None and one and isinstance(use.operation, QuantOp) else None
+
+
+def _widened(conv: ConvOp, functions: Sequence[QuantOp], pool: MaxPoolOp) -> Iterator[Narrow]:
+    """The most phases that the lanes and the chip's fields hold."""
+    columns, limits = ints(pool.kernel)[1], BM1684.limits
+    plain = ints(conv.dilation)[1] == 1 and len(types.shape_of(conv.y)) == 4
+    apart = ints(pool.stride)[1] == columns and not any(ints(pool.pad)[2:])
+    inside = types.shape_of(pool.y)[3] * columns <= types.shape_of(pool.x)[3]
+    phases = 1
+    while 2 * phases * types.shape_of(conv.y)[1] <= BM1684.lanes:
+        phases *= 2
+    while phases > 1 and phases * columns * ints(conv.stride)[1] > limits.stride:
+        phases //= 2
+    if phases > 1 and plain and apart and inside:
+        found = Narrow(conv, tuple(functions), pool, phases)
+        if 0 <= found.right <= limits.pad and found.pays():
+            yield found
+
+
+def widen(narrow: Narrow) -> None:
+    """Replaces the layers by wide ones."""
+    conv, pool = narrow.conv, narrow.pool
+    top, bottom, left, _ = ints(conv.pad)
+    images = types.shape_of(conv.y)[0]
+
+    def shape(rows: SSAValue, channels: int = narrow.columns * BM1684.lanes) -> tuple[int, ...]:
+        return images, channels, types.shape_of(rows)[2], narrow.width
+
+    bias = None if conv.bias is None else ConstantAttr.of(narrow.spread(conv.bias.array))
+    properties = {k: v for k, v in conv.properties.items() if k not in ("tops", "bias")}
+    properties |= {
+        "weight": ConstantAttr.of(narrow.spread(conv.weight.array)),
+        "stride": i64s([ints(conv.stride)[0], narrow.step]),
+        "pad": i64s([top, bottom, left, narrow.right]),
+    }
+    if bias is not None:
+        properties["bias"] = bias
+    value = inserted(conv, ConvOp, [conv.x], types.like(conv.y, shape(conv.y)), "wide", **properties)
+    for op in narrow.functions:
+        properties = {k: v for k, v in op.properties.items() if k != "tops"}
+        if isinstance(op, PReluOp) and op.slope.array.size > 1:
+            properties["slope"] = ConstantAttr.of(narrow.spread(op.slope.array))
+        (result,) = op.results
+        kind = types.like(result, shape(result))
+        value = inserted(op, type(op), [value], kind, "wide", **properties)
+    lanes = BM1684.lanes
+    part = types.like(pool.x, shape(pool.x, lanes))
+    parts = [
+        inserted(pool, SliceOp, [value], part, f"column{i}", axis=int_attr(1),
+                 begin=int_attr(i * lanes))
+        for i in range(narrow.columns)
+    ]  # fmt: skip
+    if len(parts) > 1:
+        most = EltwiseKindAttr(EltwiseKind.MAX)
+        value = inserted(pool, EltwiseOp, [parts], part, "columns", kind=most)
+    pad = ints(pool.pad)
+    value = inserted(
+        pool, MaxPoolOp, [value], types.like(pool.y, shape(pool.y, lanes)), "rows",
+        kernel=i64s([ints(pool.kernel)[0], 1]), stride=i64s([ints(pool.stride)[0], 1]),
+        pad=i64s([*pad[:2], 0, 0]), ceil_mode=pool.ceil_mode,
+    )  # fmt: skip
+    value = inserted(
+        pool, InterleaveOp, [[value]], pool.y.type, "", step=i64s([1, narrow.phases])
+    )
+    pool.y.replace_all_uses_with(value)
+    for op in (pool, *reversed(narrow.functions), conv):
+        op.detach()
+        op.erase()
+
+
+@dataclass(frozen=True)
+class QuantWidenConvsPass(NpuFunctionPass):
+    """Computes neighbouring columns of a convolution with few outputs as channels.
+
+    Before: a convolution of 16 outputs, functions of each number, and a pooling of 2 by 2 with
+    stride 2. A command has a lane for each of 64 outputs, so three quarters are idle. After: a
+    convolution of 128 outputs and an eighth of the columns: for each of both columns under a window
+    of the pooling, four windows side by side, whose kernels lie beside each other among zeros. The
+    maximum over columns is that of both halves of the channels; then that over rows follows, and the
+    four columns are interleaved.
+    """
+
+    name = "quant-widen-convs"
+    level = "quant"
+
+    def apply_to(self, function: FuncOp) -> None:
+        for narrow in list(narrow_convs(function)):
+            widen(narrow)
