@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from xdsl.dialects.builtin import ModuleOp
 
@@ -126,6 +127,24 @@ def function_between(shape: Sequence[int], name: str) -> Callable[[bool], Module
     return build
 
 
+def narrow(
+    outputs: int, size: tuple[int, int], pool: int = 2, kernel: int = 3, images: int = 1,
+    **settings: Any,
+) -> Callable[[bool], ModuleOp]:
+    """A convolution of few outputs with a PReLU and a function before a pooling, between others
+    that read it."""
+
+    def build(integer: bool) -> ModuleOp:
+        net = BranchNet((images, 3, *size), integer)
+        x = net.conv(net.input, outputs, kernel, **settings)
+        x = net.function(net.prelu(x), "tanh")
+        x = net.pool(x, "max", pool, pool)
+        net.conv(x, 24, 3)
+        return net.module()
+
+    return build
+
+
 CASES: dict[str, Callable[[bool], ModuleOp]] = {
     "32 and 64": inception([32, 64]),
     "24, 40 and 17": inception([24, 40, 17], 3),
@@ -145,5 +164,9 @@ CASES: dict[str, Callable[[bool], ModuleOp]] = {
     "function, planes of several bands": function_between((1, 70, 45, 104), "swish"),
     "function, planes in rows of lanes": function_between((1, 330, 26, 30), "mish"),
     "function, a batch": function_between((6, 70, 26, 31), "exp"),
+    "narrow, 10 outputs": narrow(10, (41, 66), pad=[0, 0, 0, 0]),
+    "narrow, 16 outputs in four images": narrow(16, (40, 64), images=4),
+    "narrow, windows of 3": narrow(32, (48, 66), pool=3),
+    "narrow, stride 2": narrow(7, (65, 96), kernel=5, stride=[2, 2]),
     "shuffle into its maker": shuffled(3, into_readers=False),
 }

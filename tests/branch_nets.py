@@ -47,33 +47,48 @@ class BranchNet:
         return op.results[0]
 
     def conv(
-        self, x: SSAValue, outputs: int, kernel: int = 1, group: int = 1, bias: bool = True
+        self, x: SSAValue, outputs: int, kernel: int = 1, group: int = 1, bias: bool = True,
+        **given: Any,
     ) -> SSAValue:
-        """A convolution that keeps height and width."""
+        """A convolution that keeps height and width, unless stride or pad are given."""
         inner = types.shape_of(x)[1] // group
         weight = self.data.standard_normal((outputs, inner, kernel, kernel))
         weight /= np.sqrt(inner * kernel**2)
         addend = self.data.standard_normal(outputs)
-        settings: dict[str, Any] = {"pad": [kernel // 2] * 4, "group": group}
+        settings: dict[str, Any] = {"pad": [kernel // 2] * 4, "group": group, **given}
         kernels, addends = weight.astype(np.float32), addend.astype(np.float32)
         if self.integer:
             scaled = 60 * weight / np.abs(weight).max()
             kernels = np.rint(scaled).astype(np.int8)
             addends = np.rint(500 * addend).astype(np.int16)
             settings["right_shift"] = 8
-        given = addends if bias else None
-        return self.add(ufw.ConvolutionOp(x, self.top(), kernels, given, **settings))
+        added = addends if bias else None
+        return self.add(ufw.ConvolutionOp(x, self.top(), kernels, added, **settings))
 
-    def pool(self, x: SSAValue, kind: str, kernel: int, stride: int, pad: int = 0) -> SSAValue:
+    def pool(
+        self, x: SSAValue, kind: str, kernel: int | tuple[int, int], stride: int | tuple[int, int],
+        pad: int = 0,
+    ) -> SSAValue:
         """A pooling by Caffe's rule: windows at the end may be clipped."""
         of = ufw.PoolingKind(kind)
+        kernels, strides = (
+            (each, each) if isinstance(each, int) else each for each in (kernel, stride)
+        )
         return self.add(
-            ufw.PoolingOp(x, self.top(), of, (kernel,) * 2, stride=(stride,) * 2, pad=(pad,) * 2)
+            ufw.PoolingOp(x, self.top(), of, kernels, stride=strides, pad=(pad, pad))
         )
 
     def function(self, x: SSAValue, name: str) -> SSAValue:
         """A pointwise function."""
         return self.add(ufw.PointwiseOp(x, self.top(), name))
+
+    def prelu(self, x: SSAValue) -> SSAValue:
+        """A PReLU with a slope a channel."""
+        slopes = self.data.uniform(-0.5, 0.9, types.shape_of(x)[1]).astype(np.float32)
+        if not self.integer:
+            return self.add(ufw.PReLUOp(x, self.top(), slopes))
+        steps = np.rint(slopes * 64).astype(np.int8)
+        return self.add(ufw.PReLUOp(x, self.top(), steps, right_shift=6))
 
     def concat(self, *parts: SSAValue, scale: float = SCALE) -> SSAValue:
         """All channels."""

@@ -168,7 +168,7 @@ TEXTS = {
                  "quant-fold-constants,quant-drop-unread,quant-fuse-relu,convert-quant-to-record,"
                  "record-allocate-ddr",
     (1, "INT8"): "convert-ufw-to-quant{dynamic=true},quant-fold-constants,quant-drop-unread,"
-                 "quant-float-averages,quant-float-resizes,keep-reference,convert-quant-to-record,record-allocate-ddr",
+                 "quant-float-means,keep-reference,convert-quant-to-record,record-allocate-ddr",
 }  # fmt: skip
 
 

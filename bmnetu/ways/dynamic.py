@@ -10,8 +10,7 @@ from passes.convert_quant_to_record import ConvertQuantToRecordPass
 from passes.convert_ufw_to_quant import ConvertUfwToQuantPass
 from passes.keep_reference import KeepReferencePass
 from passes.quant.quant_drop_unread import QuantDropUnreadPass
-from passes.quant.quant_float_averages import QuantFloatAveragesPass
-from passes.quant.quant_float_resizes import QuantFloatResizesPass
+from passes.quant.quant_float_means import QuantFloatMeansPass
 from passes.quant.quant_fold_constants import QuantFoldConstantsPass
 from passes.quant.quant_fuse_relu import QuantFuseReluPass
 from passes.record.record_allocate_ddr import RecordAllocateDdrPass
@@ -34,7 +33,7 @@ def _quant(options: PassOptions) -> Passes:
         QuantDropUnreadPass(),
     )
     if options.prec == "INT8":
-        return (*begin, QuantFloatAveragesPass(), QuantFloatResizesPass(), KEEP)
+        return (*begin, QuantFloatMeansPass(), KEEP)
     return (*begin, QuantFuseReluPass()) if options.opt else begin
 
 

@@ -104,6 +104,8 @@ class Narrow:
         """Whether the wide layers, and the way of their results to the other lanes, take less. Each
         engine works while the other does."""
         now = on_strips(self.conv)
+        if now.words > 1:  # parts of the channels would be copied, not lie in their place
+            return False
         rows, stride = now.size[0], ints(self.conv.stride)[0]
         wide = replace(
             now, outputs=self.columns * BM1684.lanes, size=(rows, self.width),
@@ -183,7 +185,8 @@ def widen(narrow: Narrow) -> None:
     }
     if bias is not None:
         properties["bias"] = bias
-    value = inserted(conv, ConvOp, [conv.x], types.like(conv.y, shape(conv.y)), "wide", **properties)
+    wide = types.like(conv.y, shape(conv.y))
+    value = inserted(conv, ConvOp, [conv.x], wide, "wide", **properties)
     for op in narrow.functions:
         properties = {k: v for k, v in op.properties.items() if k != "tops"}
         if isinstance(op, PReluOp) and op.slope.array.size > 1:
@@ -222,10 +225,10 @@ class QuantWidenConvsPass(NpuFunctionPass):
 
     Before: a convolution of 16 outputs, functions of each number, and a pooling of 2 by 2 with
     stride 2. A command has a lane for each of 64 outputs, so three quarters are idle. After: a
-    convolution of 128 outputs and an eighth of the columns: for each of both columns under a window
-    of the pooling, four windows side by side, whose kernels lie beside each other among zeros. The
-    maximum over columns is that of both halves of the channels; then that over rows follows, and the
-    four columns are interleaved.
+    convolution of 128 outputs and an eighth of the columns. For each of both columns under a window
+    of the pooling it computes four windows side by side, whose kernels lie beside each other among
+    zeros. The maximum over columns is that of both halves of the channels; the maximum over rows
+    follows, and the four columns are interleaved.
     """
 
     name = "quant-widen-convs"

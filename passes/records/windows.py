@@ -237,7 +237,7 @@ def _integer_mean(c: Recorder, ops: Sequence[AveragePoolOp], x: Any) -> Any:
     op = ops[0]
     if is_whole(ops) or not has_one_divisor(op):
         raise NoRecord("an integer mean whose divisor varies has no record: run"
-                       " quant-float-averages before")
+                       " quant-float-means before")
     (kh, kw), channels = ints(op.kernel), types.shape_of(x)[1]
     multiplier, shift = mean_factor(kh * kw, types.scale_ratio(op.x, op.y))
     weight = np.full((channels, 1, kh, kw), multiplier, np.uint8)

@@ -23,8 +23,8 @@ from tests.compiled import compiled
 from tests.passes.slices import lowered
 
 PRECISIONS = {False: "FP32", True: "INT8"}
-THROUGH_DDR = ("kept order", "in slices")
-"""Cases where an output is read again, the order of channels has to stay, or an image is large."""
+THROUGH_DDR = ("kept order", "in slices", "narrow, 16 outputs in four images")
+"""Cases where an output is read again, the order of channels has to stay, or images are large."""
 
 
 @pytest.mark.parametrize("opt", [1, 2])

@@ -44,7 +44,7 @@ def test_every_pass_but_one_declares_a_level() -> None:
     on_modules = [item.name for item in ALL_PASSES if not issubclass(item, NpuFunctionPass)]
     assert on_modules == [
         "keep-reference", "quant-outline-host", "tile-allocate-ddr", "verify-layers",
-        "quant-float-averages", "quant-float-resizes", "convert-quant-to-record",
+        "quant-float-means", "convert-quant-to-record",
         "record-allocate-ddr", "verify-records",
     ]  # fmt: skip
     assert set(levels.values()) == {None, *ALL_LEVELS}

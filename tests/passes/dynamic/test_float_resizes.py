@@ -1,4 +1,4 @@
-"""quant-float-resizes: resizes of 8-bit maps whose weights depend on the shape."""
+"""quant-float-means: resizes of 8-bit maps whose weights depend on the shape."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from dialects.quant.movement import InterpolateOp
 from passes.module.functions import functions
 from tests.dialects.quant.ops_by_hand import noise
 from tests.passes.dynamic.shapes import Size, at_shapes, compared, run
-from tests.passes.dynamic.test_quant_float_averages import executed
+from tests.passes.dynamic.test_float_averages import executed
 
 Array = NDArray[Any]
-PASS = "quant-float-resizes"
+PASS = "quant-float-means"
 RULES = [*POSITIONS]
 NUMBER = {"s": np.int8, "u": np.uint8}
 SIZES: list[Size] = [(2, 9, 8), (1, 9, 8), (2, 7, 5), (2, 1, 1), (2, 2, 6)]

@@ -1,4 +1,4 @@
-"""quant-float-averages: means of integers whose divisor depends on the shape."""
+"""quant-float-means: means of integers whose divisor depends on the shape."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ SIZES: list[Size] = [(2, 8, 6), (1, 8, 6), (2, 7, 6), (2, 1, 5), (2, 3, 2)]
 @pytest.mark.parametrize("ratio", [1.0, 0.75, 1.5, 2.25, 36.0])
 def test_the_mean_of_the_map(kind: str, ratio: float) -> None:
     """Exact for equal scales; else within 1 of the exact one, and hardly ever away from it."""
-    module = run(whole(kind, *SIZES, ratio=ratio), "quant-float-averages")
+    module = run(whole(kind, *SIZES, ratio=ratio), "quant-float-means")
     gaps: list[int] = []
     for seed, (function, (n, h, w)) in enumerate(zip(functions(module), SIZES, strict=True)):
         assert sum(isinstance(op, AveragePoolOp) for op in function.body.block.ops) == 1
@@ -92,7 +92,7 @@ def test_the_mean_of_the_map(kind: str, ratio: float) -> None:
 @pytest.mark.parametrize("kind", UNSIGNED)
 def test_every_half_is_told_from_its_neighbours(count: int, kind: str) -> None:
     """Sums at a half of the divisor, and one less and more, at equal scales."""
-    module = run(whole(kind, (1, 1, count), (1, 1, 1)), "quant-float-averages")
+    module = run(whole(kind, (1, 1, count), (1, 1, 1)), "quant-float-means")
     function, _ = functions(module)
     low, high = (0, 255) if kind == "u" else (-128, 127)
     for k in (low, low + 1, -1, 0, 3, high - 1):
@@ -110,7 +110,7 @@ def test_every_half_is_told_from_its_neighbours(count: int, kind: str) -> None:
 @pytest.mark.parametrize("kind", UNSIGNED)
 @pytest.mark.parametrize("ratio", [1.0, 1.5])
 def test_records_compute_the_same_at_every_size(kind: str, ratio: float) -> None:
-    module = run(whole(kind, *SIZES, ratio=ratio), "quant-float-averages")
+    module = run(whole(kind, *SIZES, ratio=ratio), "quant-float-means")
     findings = compared(module)
     assert findings.ok, findings.verdict()
     assert len(findings.smaller) == len(SIZES) - 1
@@ -136,7 +136,7 @@ def test_windows(window: str) -> None:
 
     module = at_shapes(text, (3, 8, 7), (2, 5, 4))
     before = module.clone()
-    run(module, "quant-float-averages")
+    run(module, "quant-float-means")
     assert module.is_structurally_equivalent(before) == WINDOWS[window]
     findings = compared(module)
     assert findings.ok, findings.verdict()
@@ -145,11 +145,11 @@ def test_windows(window: str) -> None:
 def test_one_size_of_the_map_is_left_to_integers() -> None:
     module = whole("s", (4, 6, 6), (2, 6, 6))
     before = module.clone()
-    assert run(module, "quant-float-averages").is_structurally_equivalent(before)
+    assert run(module, "quant-float-means").is_structurally_equivalent(before)
 
 
 def test_the_layers_name_stays_with_its_result() -> None:
-    module = run(whole("s", (2, 6, 6), (2, 3, 6)), "quant-float-averages")
+    module = run(whole("s", (2, 6, 6), (2, 3, 6)), "quant-float-means")
     for function in functions(module):
         ops = [op for op in function.body.block.ops if isinstance(op, QuantOp)]
         assert {str(op.location) for op in ops} == {'loc("mean"("net.prototxt":4:0))'}
@@ -168,4 +168,4 @@ def test_functions_of_different_ops_are_left_to_the_conversion() -> None:
 
     module = at_shapes(text, (2, 6, 6), (2, 3, 6))
     before = module.clone()
-    assert run(module, "quant-float-averages").is_structurally_equivalent(before)
+    assert run(module, "quant-float-means").is_structurally_equivalent(before)

@@ -1,4 +1,4 @@
-// RUN: bmnetu-opt -p quant-float-resizes --split-input-file %s | filecheck %s
+// RUN: bmnetu-opt -p quant-float-means --split-input-file %s | filecheck %s
 
 !q = tensor<2x3x4x5xsi8, #quant.scale<0.5>>
 !y = tensor<2x3x8x5xsi8, #quant.scale<0.5>>

@@ -1,4 +1,4 @@
-// RUN: bmnetu-opt -p quant-float-averages --split-input-file %s | filecheck %s
+// RUN: bmnetu-opt -p quant-float-means --split-input-file %s | filecheck %s
 
 !q = tensor<2x4x6x5xsi8, #quant.scale<0.5>>
 !u = tensor<2x4x6x5xui8, #quant.scale<0.5>>
