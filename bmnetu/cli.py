@@ -18,6 +18,7 @@ from bmnetu.command_line.terminal import Terminal
 from bmnetu.command_line.tool import Tool, run_tool
 from bmnetu.errors import UnsupportedError, UsageError
 from bmnetu.interrupts import interruptible
+from bmnetu.note import LABEL, Note
 from bmnetu.options import (
     CalibrateOptions,
     CompileOptions,
@@ -89,7 +90,7 @@ def _compile(values: dict[str, Any], terminal: Terminal) -> None:
 
 def _note_only(terminal: Terminal) -> Callable[[str], None]:
     """Reports what goes to stderr."""
-    return lambda line: terminal.report(line) if line.startswith("note: ") else None
+    return lambda line: terminal.report(line) if line.startswith(LABEL) else None
 
 
 def _all_flags() -> dict[str, dict[str, Sequence[Flag]]]:
@@ -117,11 +118,13 @@ def _check(values: dict[str, Any], terminal: Terminal) -> None:
         cut = Cut(values["output_whitelist"], values["host"])
         shapes, max_n = (next(iter(values[name]), None) for name in ("shapes", "max_n"))
         found = check_network(values["model"], shapes, max_n, cut)
-    for note in found.notes:
-        terminal.report(f"note: {note}")
+    notes = list(found.notes)
     if values["dyn"]:
-        terminal.report("note: -check looks at fixed shapes; -dyn=true refuses layers on the host"
-                        " and some others, by name, before anything is written")
+        notes.append(Note("check-of-fixed-shapes",
+                          "-check looks at fixed shapes; -dyn=true refuses layers on the host and"
+                          " some others, by name, before anything is written"))  # fmt: skip
+    for note in notes:
+        terminal.note(note.coded)
     terminal.say(found.json() if values["json"] else found.text())
     if not found.ok:
         raise UnsupportedError(found.verdict)

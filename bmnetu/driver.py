@@ -18,6 +18,7 @@ from bmnetu.frontend import Network, generate_umodel, load_network
 from bmnetu.frontend.cut import Cut
 from bmnetu.frontend.network import loader
 from bmnetu.frontend.samples import Load, Sampler
+from bmnetu.note import Note
 from bmnetu.options import CompileOptions, Shapes, check_supported
 from bmnetu.report.result import CompileResult, report_free
 from bmnetu.start import COLLECTIONS
@@ -77,12 +78,14 @@ def compile_network(
     _check_precision(options, network)
     given, options = options.prec, replace(options, prec=str(network.precision))
     for note in dict.fromkeys(note for each in networks for note in each.notes):
-        report(f"note: {note}")
+        report(note.line)
     if options.print_pipeline:
         report(way.text(options))
         return unfinished(network, way.text(options))
     if given is None and network.precision == "INT8":
-        report("note: the umodel is INT8, so it is compiled with -prec=INT8")
+        report(
+            Note("int8-umodel", "the umodel is INT8, so it is compiled with -prec=INT8").line
+        )
     _check_choice(networks)
     with user_errors():
         if options.dyn:

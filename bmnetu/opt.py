@@ -208,7 +208,7 @@ class BmnetuOpt(xDSLOptMain):
         def load(weight: Path | None) -> ModuleOp:
             network = load_network(Path(self.args.input_file), weight)
             for note in network.notes:
-                Terminal("bmnetu-opt").note(note)
+                Terminal("bmnetu-opt").note(note.coded)
             return network.module
 
         def prototxt(stream: IO[bytes]) -> ModuleOp:
@@ -237,8 +237,8 @@ class BmnetuOpt(xDSLOptMain):
             "--list-passes", action="store_true", help="list our passes, a line each, and stop"
         )
         arg_parser.add_argument(
-            "--explain", metavar="CODE", help="what an exit code means, or the cause that a failed"
-            " compare names; goes before all others"
+            "--explain", metavar="CODE", help="what an exit code, the code of a note, or the cause"
+            " that a failed compare names means; goes before all others"
         )
         arg_parser.add_argument(
             "--debug", action="store_true", help="show tracebacks of errors in the input"

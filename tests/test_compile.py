@@ -110,7 +110,7 @@ def test_a_precision_that_the_umodel_does_not_have(tmp_path: Path) -> None:
         compiled(tmp_path, "FP32", prec="INT8")
     lines: list[str] = []
     compiled(tmp_path, report=lines.append)
-    assert "note: the umodel is INT8, so it is compiled with -prec=INT8" in lines
+    assert "note: the umodel is INT8, so it is compiled with -prec=INT8 [int8-umodel]" in lines
 
 
 def test_a_layer_that_does_not_fit_is_named(tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def _loaded(
         found = f"{weight or model}: is {network.precision}"
         raise UsageError(f"{found}, {expected} weights are expected here")
     for note in network.notes:
-        report(f"note: {note}")
+        report(note.line)
     return network
 
 
@@ -216,7 +216,7 @@ def _truths(
         AnnotationSource(options.annotations, options.label_map),
         replace(images, paths=images.paths[: data.samples]),
         classes.pop(),
-        lambda sentence: report(f"note: {sentence}"),
+        lambda note: report(note.line),
     )
 
 

@@ -24,12 +24,6 @@ def _takes_file(flag: Flag) -> bool:
     return any(word in flag.kind.word for word in FILE_WORDS)
 
 
-def _choices(flag: Flag) -> list[str]:
-    """The values of a flag that has a few."""
-    words = flag.kind.word.split("|")
-    return words if len(words) > 1 and all(re.fullmatch(r"[\w.]+", w) for w in words) else []
-
-
 def _help(flag: Flag) -> str:
     """The first words of a flag's help, without what means something to a shell."""
     words = re.sub(r"""['"`\[\]:$\\]""", " ", re.split(r"[.:;]( |$)", flag.help)[0])
@@ -80,7 +74,7 @@ def _bash(tools: Table) -> Iterator[str]:
         key = f"{tool} {name}".strip()
         yield f"_bmnetu_flags['{key}']='{' '.join(f'{dashes}{flag.name}=' for flag in flags)}'"
         for flag in flags:
-            values = "@" if _takes_file(flag) else " ".join(_choices(flag))
+            values = "@" if _takes_file(flag) else " ".join(flag.kind.values)
             if values:
                 yield f"_bmnetu_values['{key} {flag.name}']='{values}'"
     yield _BASH
@@ -100,7 +94,7 @@ def _zsh(tools: Table) -> Iterator[str]:
     for tool, name, dashes, flags in _lines(tools):
         yield f"    '{f'{tool} {name}'.strip()}') _arguments \\"
         for flag in flags:
-            action = "_files" if _takes_file(flag) else f"({' '.join(_choices(flag))})"
+            action = "_files" if _takes_file(flag) else f"({' '.join(flag.kind.values)})"
             yield f"        '{dashes}{flag.name}=[{_help(flag)}]:{flag.name}:{action}' \\"
         names = [other for other in tools[tool] if other and not name]
         first = f"'1:subcommand:({' '.join(names)})' " if names else ""
@@ -119,7 +113,7 @@ def _fish(tools: Table) -> Iterator[str]:
         seen = f"__fish_seen_subcommand_from {name}" if name else (
             "__fish_use_subcommand" if names else "true")
         for flag in flags:
-            choices = _choices(flag)
+            choices = flag.kind.values
             values = f"-x -a '{' '.join(choices)}'" if choices else "-x"
             values = "-r -F" if _takes_file(flag) else values
             yield f"complete -c {tool} -n '{seen}' {option} {flag.name} {values} -d '{_help(flag)}'"

@@ -67,8 +67,9 @@ class Flag:
 COMMON_FLAGS = (
     Flag("help", BOOLEAN, "Print this text.", False, alias="h"),
     Flag("version", BOOLEAN, "Print the version.", False),
-    Flag("explain", CODE, "Print what an exit code means, or the cause that a failed compare names,"
-         " and what to do: -explain=4, -explain=shift.", default_text="none"),
+    Flag("explain", CODE, "Print what an exit code, the code of a note, or the cause that a failed"
+         " compare names means, and what to do: -explain=4, -explain=unread-input, -explain=shift.",
+         default_text="none"),
 )
 
 _QUESTIONS = (

@@ -39,7 +39,7 @@ def as_json(result: CompileResult) -> str:
         "net": result.net_name,
         "precision": result.precision,
         "pipeline": result.pipeline,
-        "notes": result.notes,
+        "notes": [note.record() for note in result.notes],
         "bmodel": None if result.bmodel is None else str(result.bmodel),
     }
     if result.contents is not None:

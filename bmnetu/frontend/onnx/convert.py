@@ -19,6 +19,7 @@ from bmnetu.frontend.prototxt.topology import Topology
 from bmnetu.frontend.ufw_pb2 import NetParameter
 from bmnetu.frontend.weights.blobs import ArrayWeights
 from bmnetu.nearest import nearest
+from bmnetu.note import Note
 from dialects.names import quoted
 from dialects.quant.types import is_index
 
@@ -49,15 +50,16 @@ def convert_onnx(
 ) -> tuple[Topology, ArrayWeights, Refusals]:
     """As :func:`read_onnx`, with what cannot be compiled beside the layers that can."""
     file = read_file(path)
-    notes: list[str] = []
+    notes: list[Note] = []
     if whitelist:
         whole, file = len(_live(file)), _ending_at(file, whitelist)
         left_out = whole - len(_live(file))
         if left_out > 0:
-            notes.append(
+            notes.append(Note(
+                "left-out",
                 f"{path}: -output_whitelist: {left_out} node(s) are left out; the outputs are"
-                f" {', '.join(map(quoted, file.outputs))}"
-            )
+                f" {', '.join(map(quoted, file.outputs))}",
+            ))  # fmt: skip
     _live(file)
     file = rewritten(file)
     nodes = _live(file)
@@ -66,7 +68,8 @@ def convert_onnx(
     inputs = reshaped(inputs_of(file, read, notes, refusals, shapes is None), shapes, max_n)
     if shapes is None and max_n is None:
         notes += [
-            f'{path}: input "{blob.name}" has any batch; 1 is taken without -shapes'
+            Note("any-batch",
+                 f'{path}: input "{blob.name}" has any batch; 1 is taken without -shapes')
             for blob in inputs if declared_shape(file.inputs[blob.name])[0] == 0
         ]  # fmt: skip
     walk = Walk(file, nodes, inputs, refusals)
@@ -75,8 +78,11 @@ def convert_onnx(
     walk.name_outputs()
     graph = walk.graph
     notes += [
-        f'{path}: output "{name}" is {element_name(graph.elements[name])}; the bmodel gives the'
-        f" same numbers as {_given_as(graph, name)}"
+        Note(
+            "element-type",
+            f'{path}: output "{name}" is {element_name(graph.elements[name])}; the bmodel gives'
+            f" the same numbers as {_given_as(graph, name)}",
+        )
         for name in file.outputs if name in graph.elements
     ]  # fmt: skip
     net = NetParameter()
@@ -84,7 +90,7 @@ def convert_onnx(
     outputs = tuple(top for layer in graph.layers for top in layer.tops if top in graph.outputs)
     if taken & graph.outputs:
         net.output_whitelist.extend(outputs)
-    notes += [f"{path}: {note}" for note in graph.quantised.notes()]
+    notes += [Note(note.code, f"{path}: {note}") for note in graph.quantised.notes()]
     inputs = _with_thresholds(graph, inputs)
     topology = Topology(path, net, tuple(inputs), tuple(graph.layers), outputs, tuple(notes))
     return topology, graph.weights, refusals
