@@ -6,14 +6,16 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from bmnetu.command_line.flags import (
+from bmnetu.command_line.calibrate_flags import (
+    CALIBRATE_EXAMPLES,
     CALIBRATE_FLAGS,
-    COMPILE_FLAGS,
+    EVALUATE_EXAMPLES,
     EVALUATE_FLAGS,
+    WHAT_IF_EXAMPLES,
     WHAT_IF_FLAGS,
-    Flag,
-    require_necessary,
 )
+from bmnetu.command_line.compile_flags import COMPILE_EXAMPLES, COMPILE_FLAGS
+from bmnetu.command_line.flags import Flag, require_necessary
 from bmnetu.command_line.terminal import Terminal
 from bmnetu.command_line.tool import Tool, run_tool
 from bmnetu.errors import UnsupportedError, UsageError
@@ -160,6 +162,7 @@ COMPILE = Tool(
     " what the NPU will compute with what the CPU computes, layer by layer.",
     COMPILE_FLAGS,
     _compile,
+    COMPILE_EXAMPLES,
 )
 
 CALIBRATE = Tool(
@@ -169,6 +172,7 @@ CALIBRATE = Tool(
     " nets, bmnetu-calibrate what_if -help what a layer would lose with other settings.",
     CALIBRATE_FLAGS,
     _calibrate,
+    CALIBRATE_EXAMPLES,
 )
 
 EVALUATE = Tool(
@@ -178,6 +182,7 @@ EVALUATE = Tool(
     " annotations, and how far both agree.",
     EVALUATE_FLAGS,
     _evaluate,
+    EVALUATE_EXAMPLES,
 )
 
 WHAT_IF = Tool(
@@ -187,6 +192,7 @@ WHAT_IF = Tool(
     " Without -threshold, -keep_bn and -keep_float all that apply are tried.",
     WHAT_IF_FLAGS,
     _what_if,
+    WHAT_IF_EXAMPLES,
 )
 
 SUBCOMMANDS = {"eval": EVALUATE, "what_if": WHAT_IF}

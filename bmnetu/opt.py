@@ -32,6 +32,7 @@ from xdsl.xdsl_opt_main import xDSLOptMain
 from bmnetu.command_line import list_passes
 from bmnetu.command_line.explanations import explain
 from bmnetu.command_line.flags import COMMON_FLAGS, parse
+from bmnetu.command_line.help import example_lines, exit_lines
 from bmnetu.command_line.installed import installed_plugins
 from bmnetu.command_line.terminal import Terminal, settle
 from bmnetu.command_line.tool import guarded
@@ -65,6 +66,14 @@ GENERAL_PASSES: tuple[type[ModulePass], ...] = (
     DeadCodeElimination,
 )
 
+EXAMPLES = (
+    ("net.prototxt --umodel net.caffemodel -p convert-ufw-to-quant",
+     "A network as exact arithmetic."),
+    ("ir/00_input.mlir --weights ir/weights.npz -p canonicalize,cse",
+     "A module that bmnetu -dump_ir=ir wrote, with its weights."),
+    ("out/compilation.bmodel -t npu-asm", "The commands of a bmodel, a line each."),
+    ("--list-passes", "All passes, a line each."),
+)  # fmt: skip
 
 USER_ERRORS = (
     BmnetuError, ArgSpecParseError, DiagnosticException, ParseError, ValueError, OSError
@@ -231,6 +240,11 @@ class BmnetuOpt(xDSLOptMain):
 
     def register_all_arguments(self, arg_parser: argparse.ArgumentParser) -> None:
         super().register_all_arguments(arg_parser)
+        arg_parser.prog = "bmnetu-opt"
+        arg_parser.formatter_class = argparse.RawDescriptionHelpFormatter
+        arg_parser.epilog = "\n".join(
+            [*example_lines("bmnetu-opt", EXAMPLES), "", *exit_lines("text")]
+        )
         arg_parser.add_argument("--umodel", help="the weights of a .prototxt input")
         arg_parser.add_argument("--weights", help="weights.npz with the blobs of a .mlir input")
         arg_parser.add_argument(

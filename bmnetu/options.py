@@ -8,13 +8,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bmnetu.command_line.flags import (
-    CALIBRATE_FLAGS,
-    COMPILE_FLAGS,
-    EVALUATE_FLAGS,
-    check_values,
-    require_necessary,
-)
+from bmnetu.command_line.calibrate_flags import CALIBRATE_FLAGS, EVALUATE_FLAGS
+from bmnetu.command_line.compile_flags import COMPILE_FLAGS
+from bmnetu.command_line.flags import check_values, require_necessary
 from bmnetu.command_line.kinds import MAX_COUNT
 from bmnetu.errors import UnsupportedError, UsageError
 from bmnetu.ways.levels import levels_of

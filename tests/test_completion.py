@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from bmnetu.cli import main
-from bmnetu.command_line.flags import CALIBRATE_FLAGS, COMPILE_FLAGS, EVALUATE_FLAGS
+from bmnetu.command_line.calibrate_flags import CALIBRATE_FLAGS, EVALUATE_FLAGS
+from bmnetu.command_line.compile_flags import COMPILE_FLAGS
 from bmnetu.inspect.command_line import SUBCOMMANDS, subcommand
 
 TRY = """

@@ -15,7 +15,7 @@ from bmnetu.calibration.accuracy.losses import Loss
 from bmnetu.calibration.accuracy.sensitivity import Cost
 from bmnetu.calibration.int8.quantized_net import QuantizedNet, layer_name
 from bmnetu.calibration.int8.quantizer import Quantizer
-from bmnetu.command_line.flags import CALIBRATE_FLAGS
+from bmnetu.command_line.calibrate_flags import CALIBRATE_FLAGS
 from bmnetu.note import Note
 from bmnetu.options import CalibrateOptions
 from bmnetu.report.html.network import INPUT, graph, nodes_of

@@ -13,7 +13,7 @@ WIDTH = 92
 class Page:
     """What a code means. ``code`` is what users type; ``number`` the exit code, None for a note and
     for a cause of a failed compare; ``exception`` what Python raises. ``causes`` and ``examples``
-    are lines, ``remedy`` is what to do."""
+    are lines, ``remedy`` is what to do; ``tool`` is set where one tool alone has it."""
 
     code: str
     number: int | None
@@ -22,6 +22,7 @@ class Page:
     remedy: str
     causes: Sequence[str]
     examples: Sequence[str] = ()
+    tool: str = ""
 
     @property
     def word(self) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from xdsl.dialects.builtin import ModuleOp
 
-from bmnetu.command_line.flags import COMPILE_FLAGS
+from bmnetu.command_line.compile_flags import COMPILE_FLAGS
 from bmnetu.emit.border import network_name
 from bmnetu.files.reading import write_atomically
 from bmnetu.frontend import Network
