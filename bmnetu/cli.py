@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+from bmnetu.command_line.answer import Answer
 from bmnetu.command_line.calibrate_flags import (
     CALIBRATE_EXAMPLES,
     CALIBRATE_FLAGS,
@@ -20,7 +22,7 @@ from bmnetu.command_line.terminal import Terminal
 from bmnetu.command_line.tool import Tool, run_tool
 from bmnetu.errors import UnsupportedError, UsageError
 from bmnetu.interrupts import interruptible
-from bmnetu.note import LABEL, Note
+from bmnetu.note import Note
 from bmnetu.options import (
     CalibrateOptions,
     CompileOptions,
@@ -75,24 +77,19 @@ def _compile(values: dict[str, Any], terminal: Terminal) -> None:
     options = options_from(CompileOptions, values)
     from bmnetu.driver import compile_network
 
+    answer = Answer(terminal, values["json"])
     with interruptible():
-        report = _note_only(terminal) if values["json"] else terminal.report
-        result = compile_network(options, report, terminal.progress)
+        result = compile_network(options, answer.report, terminal.progress)
     if values["json"]:
-        from bmnetu.report.summary import as_json
+        from bmnetu.report.summary import record
 
-        terminal.say(as_json(result))
+        answer.say(record(result))
     elif result.bmodel is not None:
         from bmnetu.report.summary import table
 
         for line in table(result):
             terminal.say(line)
         terminal.say(BANNER)
-
-
-def _note_only(terminal: Terminal) -> Callable[[str], None]:
-    """Reports what goes to stderr."""
-    return lambda line: terminal.report(line) if line.startswith(LABEL) else None
 
 
 def _all_flags() -> dict[str, dict[str, Sequence[Flag]]]:
@@ -127,6 +124,7 @@ def _check(values: dict[str, Any], terminal: Terminal) -> None:
                           " some others, by name, before anything is written"))  # fmt: skip
     for note in notes:
         terminal.note(note.coded)
+    found = replace(found, notes=tuple(notes))
     terminal.say(found.json() if values["json"] else found.text())
     if not found.ok:
         raise UnsupportedError(found.verdict)
@@ -136,24 +134,42 @@ def _calibrate(values: dict[str, Any], terminal: Terminal) -> None:
     require_necessary(CALIBRATE_FLAGS, values)
     from bmnetu.calibration import calibrate_network
 
+    answer = Answer(terminal, values["json"])
     with interruptible():
-        calibrate_network(options_from(CalibrateOptions, values), terminal.report)
+        found = calibrate_network(options_from(CalibrateOptions, values), answer.report)
+    if values["json"]:
+        from bmnetu.calibration.records import of_calibration
+
+        answer.say(of_calibration(found))
 
 
 def _evaluate(values: dict[str, Any], terminal: Terminal) -> None:
     require_necessary(EVALUATE_FLAGS, values)
-    from bmnetu.calibration import evaluate_network
+    from bmnetu.calibration import Evaluation, evaluate_network
+
+    answer = Answer(terminal, values["json"])
+
+    def tell(found: Evaluation) -> None:
+        if values["json"]:
+            from bmnetu.calibration.records import of_evaluation
+
+            answer.say(of_evaluation(found))
 
     with interruptible():
-        evaluate_network(options_from(EvaluateOptions, values), terminal.report)
+        evaluate_network(options_from(EvaluateOptions, values), answer.report, tell)
 
 
 def _what_if(values: dict[str, Any], terminal: Terminal) -> None:
     require_necessary(WHAT_IF_FLAGS, values)
     from bmnetu.calibration import what_if
 
+    answer = Answer(terminal, values["json"])
     with interruptible():
-        what_if(options_from(WhatIfOptions, values), terminal.report)
+        found = what_if(options_from(WhatIfOptions, values), answer.report)
+    if values["json"]:
+        from bmnetu.calibration.records import of_what_if
+
+        answer.say(of_what_if(found))
 
 
 COMPILE = Tool(

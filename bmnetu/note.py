@@ -20,6 +20,14 @@ class Note(str):
         note.code = code
         return note
 
+    @classmethod
+    def of_line(cls, line: str) -> Note | None:
+        """The note of a line that a ``report`` gets; None where the line is no note."""
+        if not line.startswith(LABEL):
+            return None
+        sentence, _, code = line.removeprefix(LABEL).removesuffix("]").rpartition(" [")
+        return cls(code, sentence)
+
     @property
     def coded(self) -> str:
         """The sentence with its code, as it is printed."""

@@ -72,7 +72,7 @@ EXAMPLES = (
     ("ir/00_input.mlir --weights ir/weights.npz -p canonicalize,cse",
      "A module that bmnetu -dump_ir=ir wrote, with its weights."),
     ("out/compilation.bmodel -t npu-asm", "The commands of a bmodel, a line each."),
-    ("--list-passes", "All passes, a line each."),
+    ("--list-passes --json", "All passes, for a machine; without --json a line each."),
 )  # fmt: skip
 
 USER_ERRORS = (
@@ -184,6 +184,8 @@ class BmnetuOpt(xDSLOptMain):
 
     def run(self) -> None:
         """Runs it all; a file is kept in memory until then, so that a failure writes nothing."""
+        if self.args.json:
+            raise UsageError("--json goes with --list-passes; a module is text, see -t for others")
         path = Path(self.args.output_file or "")
         if self.args.output_file is None:
             if sys.__stdout__ is None:
@@ -251,6 +253,9 @@ class BmnetuOpt(xDSLOptMain):
             "--list-passes", action="store_true", help="list our passes, a line each, and stop"
         )
         arg_parser.add_argument(
+            "--json", action="store_true", help="with --list-passes: print them as JSON"
+        )
+        arg_parser.add_argument(
             "--explain", metavar="CODE", help="what an exit code, the code of a note, or the cause"
             " that a failed compare names means; goes before all others"
         )
@@ -264,7 +269,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     words = ["--help" if word == "-help" else word for word in words]
     if "--list-passes" in words:
-        return list_passes.main()
+        return list_passes.main(words)
     terminal = Terminal("bmnetu-opt")
     if words and words[0].lstrip("-").partition("=")[0] == "explain":
         return guarded(lambda: terminal.say(explain(parse(COMMON_FLAGS, words)["explain"])), words,

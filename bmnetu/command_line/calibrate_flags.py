@@ -21,6 +21,11 @@ from bmnetu.command_line.kinds import (
     choice,
 )
 
+JSON_FLAG = Flag(
+    "json", BOOLEAN, "Print the result as JSON; what people read goes to stderr.", False,
+    question=True,
+)  # fmt: skip
+
 _DATA_FLAGS = (
     *CONTRACT_FLAGS,
     Flag("workers", COUNT, "How many processes compute. The result does not depend on it.", 1),
@@ -71,6 +76,7 @@ CALIBRATE_FLAGS = (
          " Exit code 5 and no files when it is not reached.", default_text="none"),
     Flag("net_name", NAME, "NET in the names of the files.", default_text="the prototxt's"),
     Flag("v", VERBOSITY, "How much to report.", 0),
+    JSON_FLAG,
     *COMMON_FLAGS,
 )
 
@@ -102,6 +108,7 @@ EVALUATE_FLAGS = (
     Flag("min_iou", IOU, "Exit code 5 when a detection of FP32 with a score above 0.5 has no INT8"
          " box of its class with this IoU.", default_text="none"),
     Flag("v", VERBOSITY, "How much to report.", 0),
+    JSON_FLAG,
     *COMMON_FLAGS,
 )
 
@@ -122,6 +129,7 @@ WHAT_IF_FLAGS = (
                                         "bias_correction")),
     *_DATA_FLAGS,
     Flag("v", VERBOSITY, "How much to report.", 0),
+    JSON_FLAG,
     *COMMON_FLAGS,
 )
 

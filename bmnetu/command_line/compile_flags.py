@@ -26,8 +26,8 @@ from bmnetu.ways.levels import ALL_LEVELS
 _QUESTIONS = (
     Flag("check", BOOLEAN, "Print which layers of -model can be compiled, and how, and stop: no"
          " weights are read. Exit code 4 where one cannot.", False, question=True),
-    Flag("json", BOOLEAN, "Print JSON: of -check, of -list_ops, or of what was compiled.",
-         False, question=True),
+    Flag("json", BOOLEAN, "Print JSON: of -check, of -list_ops, or of what was compiled; what"
+         " people read goes to stderr.", False, question=True),
     Flag("list_ops", BOOLEAN, "Print all layer types with their parameters, and stop.", False,
          question=True),
     Flag("completion", choice("bash", "zsh", "fish"), "Print what the shell needs to complete the"

@@ -47,11 +47,16 @@ class Terminal:
                 sys.stderr.flush()
 
     def report(self, line: str) -> None:
-        """A line of progress; one that starts with ``note: `` goes to stderr."""
+        """A line of progress; a note goes to stderr."""
         if line.startswith(LABEL):
             self.note(line.removeprefix(LABEL))
         else:
             self.say(line)
+
+    def aside(self, text: str) -> None:
+        """Text for people to stderr, where stdout is for a machine."""
+        self.clear()
+        _print(text, sys.stderr)
 
     def say(self, text: str) -> None:
         """Text to stdout."""
