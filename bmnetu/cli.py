@@ -94,6 +94,7 @@ def _compile(values: dict[str, Any], terminal: Terminal) -> None:
 
 def _all_flags() -> dict[str, dict[str, Sequence[Flag]]]:
     """The flags of all tools by subcommand."""
+    from bmnetu.command_line.opt_flags import OPT_FLAGS
     from bmnetu.inspect.command_line import SUBCOMMANDS as OF_MODEL
     from bmnetu.inspect.command_line import subcommand
 
@@ -102,6 +103,7 @@ def _all_flags() -> dict[str, dict[str, Sequence[Flag]]]:
         "bmnetu-calibrate": {
             "": CALIBRATE_FLAGS, **{name: tool.flags for name, tool in SUBCOMMANDS.items()}
         },
+        "bmnetu-opt": {"": OPT_FLAGS},
         "bmnetu-model": {"": (), **{name: subcommand(name).all_flags for name in OF_MODEL}},
     }
 

@@ -34,6 +34,7 @@ from bmnetu.command_line.explanations import explain
 from bmnetu.command_line.flags import COMMON_FLAGS, parse
 from bmnetu.command_line.help import example_lines, exit_lines
 from bmnetu.command_line.installed import installed_plugins
+from bmnetu.command_line.opt_flags import OPT_EXAMPLES
 from bmnetu.command_line.terminal import Terminal, settle
 from bmnetu.command_line.tool import guarded
 from bmnetu.errors import BmnetuError, InputFileError, UnsupportedError, UsageError
@@ -65,15 +66,6 @@ GENERAL_PASSES: tuple[type[ModulePass], ...] = (
     CommonSubexpressionElimination,
     DeadCodeElimination,
 )
-
-EXAMPLES = (
-    ("net.prototxt --umodel net.caffemodel -p convert-ufw-to-quant",
-     "A network as exact arithmetic."),
-    ("ir/00_input.mlir --weights ir/weights.npz -p canonicalize,cse",
-     "A module that bmnetu -dump_ir=ir wrote, with its weights."),
-    ("out/compilation.bmodel -t npu-asm", "The commands of a bmodel, a line each."),
-    ("--list-passes --json", "All passes, for a machine; without --json a line each."),
-)  # fmt: skip
 
 USER_ERRORS = (
     BmnetuError, ArgSpecParseError, DiagnosticException, ParseError, ValueError, OSError
@@ -245,7 +237,7 @@ class BmnetuOpt(xDSLOptMain):
         arg_parser.prog = "bmnetu-opt"
         arg_parser.formatter_class = argparse.RawDescriptionHelpFormatter
         arg_parser.epilog = "\n".join(
-            [*example_lines("bmnetu-opt", EXAMPLES), "", *exit_lines("text")]
+            [*example_lines("bmnetu-opt", OPT_EXAMPLES), "", *exit_lines("text")]
         )
         arg_parser.add_argument("--umodel", help="the weights of a .prototxt input")
         arg_parser.add_argument("--weights", help="weights.npz with the blobs of a .mlir input")

@@ -160,6 +160,8 @@ def read_shape_sets(text: str) -> tuple[tuple[tuple[int, ...], ...], ...]:
     return tuple(read_shapes(f"[{each}]") for each in body[3:-3].split("]],[["))
 
 
+SWITCH = ValueKind("", lambda text: True)
+"""A flag that takes no value."""
 PATH, NAME = ValueKind("PATH", _read_path), ValueKind("NAME", _read_name)
 PAGE = ValueKind("FILE.html", _read_page)
 DATA = ValueKind("FILE", _read_path, arrays=True)
