@@ -272,6 +272,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
     except BrokenPipeError:
         return 0  # as in bmnetu-opt ... | head
+    except SystemExit as end:  # of argparse, for --help and for a wrong flag
+        return end.code if isinstance(end.code, int) else 0
     except KeyboardInterrupt:
         terminal.error("interrupted")
         return INTERRUPTED

@@ -47,7 +47,7 @@ OPT_FLAGS = (
 OPT_EXAMPLES = (
     ("net.prototxt --umodel net.caffemodel -p convert-ufw-to-quant",
      "A network as exact arithmetic."),
-    ("ir/00_input.mlir --weights ir/weights.npz -p canonicalize,cse",
+    ("ir/00_load.mlir --weights ir/weights.npz -p canonicalize,cse",
      "A module that bmnetu -dump_ir=ir wrote, with its weights."),
     ("out/compilation.bmodel -t npu-asm", "The commands of a bmodel, a line each."),
     ("--list-passes --json", "All passes, for a machine; without --json a line each."),
