@@ -152,6 +152,17 @@ def test_places_of_files_are_tried_before_the_network_is_read(
     assert not (tmp_path / "deep").exists()
 
 
+def test_an_old_bmodel_is_named_where_the_run_fails(tmp_path: Path) -> None:
+    (tmp_path / "compilation.bmodel").write_bytes(b"old")
+    for old in (True, False):
+        lines: list[str] = []
+        with pytest.raises(bmnetu.InputFileError, match="no such file"):
+            bmnetu.compile("no.prototxt", "no.umodel", tmp_path, report=lines.append)
+        said = f"note: {tmp_path / 'compilation.bmodel'} is of an earlier run, not of this one"
+        assert lines == ([f"{said} [old-bmodel]"] if old else [])
+        (tmp_path / "compilation.bmodel").unlink(missing_ok=True)
+
+
 @pytest.mark.parametrize("make", ["calibrate", "generate_umodel"])
 def test_the_other_tools_try_the_outdir_too(make: str, tmp_path: Path) -> None:
     (tmp_path / "out").touch()

@@ -93,6 +93,11 @@ NOTES = (
           " time.", "Nothing, where this is right. Else replace the layer that is named.",
           ["An InnerProduct needs one size of what it reads.",
            "The largest size is 1, so that there is no smaller one."]),
+    _note("old-bmodel", "The run failed, and the compilation.bmodel in `-outdir` is what an earlier"
+          " run stored.", "Mend what the error says and compile again; remove the file where it"
+          " might be taken for the result.",
+          ["A failed run leaves all files as they were."],
+          ("bmnetu-model info out/compilation.bmodel   of what it was made",)),
     _note("undefined-numbers", "The CPU has NaN or an infinity in some elements, so the compare"
           " leaves them out.",
           "Give an input from the net's real domain with `-cmp_data`.",
