@@ -30,6 +30,7 @@ from bmnetu.options import (
     PassOptions,
     WhatIfOptions,
     options_from,
+    refuse_report,
 )
 
 BANNER = """\
@@ -55,6 +56,7 @@ def _compile(values: dict[str, Any], terminal: Terminal) -> None:
     if values["print_pipeline"]:
         from bmnetu.ways.choice import way_of
 
+        refuse_report(values["report"], "-print_pipeline")
         options = options_from(PassOptions, values)
         terminal.say(way_of(options).text(options))
         return
@@ -112,6 +114,7 @@ def _check(values: dict[str, Any], terminal: Terminal) -> None:
     """-check."""
     if values["model"] is None:
         raise UsageError("-model must be given: -check looks at its layers")
+    refuse_report(values["report"], "-check")
     from bmnetu.frontend.cut import Cut
     from bmnetu.supported.check import check_network
 
