@@ -13,7 +13,7 @@ from xdsl.dialects.builtin import ModuleOp
 from bmnetu.errors import UnsupportedError, UsageError
 from bmnetu.frontend.cut import WHOLE, Cut
 from bmnetu.frontend.importer import build_module, check_known
-from bmnetu.frontend.prototxt.inputs import INPUT_TYPES, Input, reshaped
+from bmnetu.frontend.prototxt.inputs import INPUT_TYPES, Input, blaming_shapes, reshaped
 from bmnetu.frontend.prototxt.layer import Layer
 from bmnetu.frontend.prototxt.readings import reading_notes, readings
 from bmnetu.frontend.prototxt.topology import Topology
@@ -160,7 +160,8 @@ def build_network(
     hints = [] if shapes else placeholder_notes(topology, used)
     possible = readings(topology.layers)
     try:
-        module = build_module(topology, used, weights, kinds, name)
+        with blaming_shapes(topology.inputs, shapes):
+            module = build_module(topology, used, weights, kinds, name)
     except UnsupportedError as error:
         raise UnsupportedError("\n".join([error.message, *hints])) from error
     notes += hints + reading_notes(model, possible) + host_notes(module, topology.layers)

@@ -14,7 +14,7 @@ from bmnetu.frontend.onnx.reading.file import OnnxFile, read_file
 from bmnetu.frontend.onnx.refusals import Refusals
 from bmnetu.frontend.onnx.rewrite import rewritten
 from bmnetu.frontend.onnx.walk import Walk
-from bmnetu.frontend.prototxt.inputs import Input, reshaped
+from bmnetu.frontend.prototxt.inputs import Input, blaming_shapes, reshaped
 from bmnetu.frontend.prototxt.topology import Topology
 from bmnetu.frontend.ufw_pb2 import NetParameter
 from bmnetu.frontend.weights.blobs import ArrayWeights
@@ -38,7 +38,8 @@ def read_onnx(
     """
     topology, weights, refusals = convert_onnx(path, shapes, max_n, whitelist)
     if refusals.sentences:
-        raise UnsupportedError(refusals.message())
+        with blaming_shapes(refusals.inputs, shapes):
+            raise UnsupportedError(refusals.message())
     return topology, weights
 
 
@@ -72,9 +73,13 @@ def convert_onnx(
                  f'{path}: input "{blob.name}" has any batch; 1 is taken without -shapes')
             for blob in inputs if declared_shape(file.inputs[blob.name])[0] == 0
         ]  # fmt: skip
+    refusals.inputs += [
+        replace(blob, shape=declared_shape(file.inputs[blob.name])) for blob in inputs
+    ]
     walk = Walk(file, nodes, inputs, refusals)
-    for node in nodes:
-        walk.convert(node)
+    with blaming_shapes(refusals.inputs, shapes):
+        for node in nodes:
+            walk.convert(node)
     walk.name_outputs()
     graph = walk.graph
     notes += [
