@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from bmnetu.command_line.flags import (
+from bmnetu.command_line.answer import Answer
+from bmnetu.command_line.calibrate_flags import (
+    CALIBRATE_EXAMPLES,
     CALIBRATE_FLAGS,
-    COMPILE_FLAGS,
+    EVALUATE_EXAMPLES,
     EVALUATE_FLAGS,
+    WHAT_IF_EXAMPLES,
     WHAT_IF_FLAGS,
-    Flag,
-    require_necessary,
 )
+from bmnetu.command_line.compile_flags import COMPILE_EXAMPLES, COMPILE_FLAGS
+from bmnetu.command_line.flags import Flag, require_necessary
 from bmnetu.command_line.terminal import Terminal
 from bmnetu.command_line.tool import Tool, run_tool
 from bmnetu.errors import UnsupportedError, UsageError
 from bmnetu.interrupts import interruptible
+from bmnetu.note import Note
 from bmnetu.options import (
     CalibrateOptions,
     CompileOptions,
@@ -25,6 +30,7 @@ from bmnetu.options import (
     PassOptions,
     WhatIfOptions,
     options_from,
+    refuse_report,
 )
 
 BANNER = """\
@@ -50,6 +56,7 @@ def _compile(values: dict[str, Any], terminal: Terminal) -> None:
     if values["print_pipeline"]:
         from bmnetu.ways.choice import way_of
 
+        refuse_report(values["report"], "-print_pipeline")
         options = options_from(PassOptions, values)
         terminal.say(way_of(options).text(options))
         return
@@ -72,13 +79,13 @@ def _compile(values: dict[str, Any], terminal: Terminal) -> None:
     options = options_from(CompileOptions, values)
     from bmnetu.driver import compile_network
 
+    answer = Answer(terminal, values["json"])
     with interruptible():
-        report = _note_only(terminal) if values["json"] else terminal.report
-        result = compile_network(options, report, terminal.progress)
+        result = compile_network(options, answer.report, terminal.progress)
     if values["json"]:
-        from bmnetu.report.summary import as_json
+        from bmnetu.report.summary import record
 
-        terminal.say(as_json(result))
+        answer.say(record(result))
     elif result.bmodel is not None:
         from bmnetu.report.summary import table
 
@@ -87,13 +94,9 @@ def _compile(values: dict[str, Any], terminal: Terminal) -> None:
         terminal.say(BANNER)
 
 
-def _note_only(terminal: Terminal) -> Callable[[str], None]:
-    """Reports what goes to stderr."""
-    return lambda line: terminal.report(line) if line.startswith("note: ") else None
-
-
 def _all_flags() -> dict[str, dict[str, Sequence[Flag]]]:
     """The flags of all tools by subcommand."""
+    from bmnetu.command_line.opt_flags import OPT_FLAGS
     from bmnetu.inspect.command_line import SUBCOMMANDS as OF_MODEL
     from bmnetu.inspect.command_line import subcommand
 
@@ -102,6 +105,7 @@ def _all_flags() -> dict[str, dict[str, Sequence[Flag]]]:
         "bmnetu-calibrate": {
             "": CALIBRATE_FLAGS, **{name: tool.flags for name, tool in SUBCOMMANDS.items()}
         },
+        "bmnetu-opt": {"": OPT_FLAGS},
         "bmnetu-model": {"": (), **{name: subcommand(name).all_flags for name in OF_MODEL}},
     }
 
@@ -110,6 +114,7 @@ def _check(values: dict[str, Any], terminal: Terminal) -> None:
     """-check."""
     if values["model"] is None:
         raise UsageError("-model must be given: -check looks at its layers")
+    refuse_report(values["report"], "-check")
     from bmnetu.frontend.cut import Cut
     from bmnetu.supported.check import check_network
 
@@ -117,11 +122,14 @@ def _check(values: dict[str, Any], terminal: Terminal) -> None:
         cut = Cut(values["output_whitelist"], values["host"])
         shapes, max_n = (next(iter(values[name]), None) for name in ("shapes", "max_n"))
         found = check_network(values["model"], shapes, max_n, cut)
-    for note in found.notes:
-        terminal.report(f"note: {note}")
+    notes = list(found.notes)
     if values["dyn"]:
-        terminal.report("note: -check looks at fixed shapes; -dyn=true refuses layers on the host"
-                        " and some others, by name, before anything is written")
+        notes.append(Note("check-of-fixed-shapes",
+                          "-check looks at fixed shapes; -dyn=true refuses layers on the host and"
+                          " some others, by name, before anything is written"))  # fmt: skip
+    for note in notes:
+        terminal.note(note.coded)
+    found = replace(found, notes=tuple(notes))
     terminal.say(found.json() if values["json"] else found.text())
     if not found.ok:
         raise UnsupportedError(found.verdict)
@@ -131,24 +139,42 @@ def _calibrate(values: dict[str, Any], terminal: Terminal) -> None:
     require_necessary(CALIBRATE_FLAGS, values)
     from bmnetu.calibration import calibrate_network
 
+    answer = Answer(terminal, values["json"])
     with interruptible():
-        calibrate_network(options_from(CalibrateOptions, values), terminal.report)
+        found = calibrate_network(options_from(CalibrateOptions, values), answer.report)
+    if values["json"]:
+        from bmnetu.calibration.records import of_calibration
+
+        answer.say(of_calibration(found))
 
 
 def _evaluate(values: dict[str, Any], terminal: Terminal) -> None:
     require_necessary(EVALUATE_FLAGS, values)
-    from bmnetu.calibration import evaluate_network
+    from bmnetu.calibration import Evaluation, evaluate_network
+
+    answer = Answer(terminal, values["json"])
+
+    def tell(found: Evaluation) -> None:
+        if values["json"]:
+            from bmnetu.calibration.records import of_evaluation
+
+            answer.say(of_evaluation(found))
 
     with interruptible():
-        evaluate_network(options_from(EvaluateOptions, values), terminal.report)
+        evaluate_network(options_from(EvaluateOptions, values), answer.report, tell)
 
 
 def _what_if(values: dict[str, Any], terminal: Terminal) -> None:
     require_necessary(WHAT_IF_FLAGS, values)
     from bmnetu.calibration import what_if
 
+    answer = Answer(terminal, values["json"])
     with interruptible():
-        what_if(options_from(WhatIfOptions, values), terminal.report)
+        found = what_if(options_from(WhatIfOptions, values), answer.report)
+    if values["json"]:
+        from bmnetu.calibration.records import of_what_if
+
+        answer.say(of_what_if(found))
 
 
 COMPILE = Tool(
@@ -157,6 +183,7 @@ COMPILE = Tool(
     " what the NPU will compute with what the CPU computes, layer by layer.",
     COMPILE_FLAGS,
     _compile,
+    COMPILE_EXAMPLES,
 )
 
 CALIBRATE = Tool(
@@ -166,6 +193,7 @@ CALIBRATE = Tool(
     " nets, bmnetu-calibrate what_if -help what a layer would lose with other settings.",
     CALIBRATE_FLAGS,
     _calibrate,
+    CALIBRATE_EXAMPLES,
 )
 
 EVALUATE = Tool(
@@ -175,6 +203,7 @@ EVALUATE = Tool(
     " annotations, and how far both agree.",
     EVALUATE_FLAGS,
     _evaluate,
+    EVALUATE_EXAMPLES,
 )
 
 WHAT_IF = Tool(
@@ -184,6 +213,7 @@ WHAT_IF = Tool(
     " Without -threshold, -keep_bn and -keep_float all that apply are tried.",
     WHAT_IF_FLAGS,
     _what_if,
+    WHAT_IF_EXAMPLES,
 )
 
 SUBCOMMANDS = {"eval": EVALUATE, "what_if": WHAT_IF}

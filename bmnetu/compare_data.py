@@ -73,13 +73,14 @@ def given_data(given: Given | None, shapes: Mapping[str, Shape]) -> InputData:
 
 
 def _checked(given: Mapping[str, Any] | Array, shapes: Mapping[str, Shape]) -> dict[str, Array]:
-    """Arrays given from Python, one an input. Raises :class:`UsageError`."""
+    """Arrays given from Python, one an input; others are not looked at, as in an .npz: they may be
+    of inputs that the network leaves out. Raises :class:`UsageError`."""
     if not isinstance(given, Mapping):
         if len(shapes) != 1:
             raise UsageError(f"cmp_data: the net has the inputs {', '.join(shapes)}: give a dict")
         given = dict.fromkeys(shapes, given)
-    wrong = [f'"{name}"' for name in {*given} ^ {*shapes}]
-    if wrong:
+    if not {*given} >= {*shapes}:
+        wrong = [f'"{name}"' for name in {*given} ^ {*shapes}]
         raise UsageError(
             f"cmp_data: {', '.join(sorted(wrong))} does not fit the inputs {', '.join(shapes)}"
         )

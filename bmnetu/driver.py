@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from bmnetu.compilation.names import file_names, page_paths
+from bmnetu.compilation.names import BMODEL, file_names, page_paths
 from bmnetu.compilation.stage import CompiledStage, StageCompilation, unfinished, user_errors
 from bmnetu.compilation.store import stored
 from bmnetu.errors import BmnetuError, CompareError, UnsupportedError, UsageError
@@ -18,6 +18,7 @@ from bmnetu.frontend import Network, generate_umodel, load_network
 from bmnetu.frontend.cut import Cut
 from bmnetu.frontend.network import loader
 from bmnetu.frontend.samples import Load, Sampler
+from bmnetu.note import Note
 from bmnetu.options import CompileOptions, Shapes, check_supported
 from bmnetu.report.result import CompileResult, report_free
 from bmnetu.start import COLLECTIONS
@@ -60,6 +61,24 @@ def compile_network(
     if options.extract_layer is not None:
         found = extract_layer(options, report)
         return replace(unfinished(found.network, ""), umodel=found.umodel, prototxt=found.prototxt)
+    with _old_bmodel_named(options, report):
+        return _bmodel(options, report, progress)
+
+
+@contextmanager
+def _old_bmodel_named(options: CompileOptions, report: Report) -> Generator[None]:
+    """Where the run fails, and a bmodel of an earlier one is there, it is said whose it is."""
+    try:
+        yield
+    except BmnetuError:
+        old = options.outdir / BMODEL
+        if old.is_file():
+            report(Note("old-bmodel", f"{old} is of an earlier run, not of this one").line)
+        raise
+
+
+def _bmodel(options: CompileOptions, report: Report, progress: Report) -> CompileResult:
+    """A compilation that may make a bmodel."""
     folder = OutputFolder(options.outdir, "-outdir")
     way = way_of(options)
     if way.ends_at(options.stop_after) and not options.print_pipeline:
@@ -77,12 +96,14 @@ def compile_network(
     _check_precision(options, network)
     given, options = options.prec, replace(options, prec=str(network.precision))
     for note in dict.fromkeys(note for each in networks for note in each.notes):
-        report(f"note: {note}")
+        report(note.line)
     if options.print_pipeline:
         report(way.text(options))
         return unfinished(network, way.text(options))
     if given is None and network.precision == "INT8":
-        report("note: the umodel is INT8, so it is compiled with -prec=INT8")
+        report(
+            Note("int8-umodel", "the umodel is INT8, so it is compiled with -prec=INT8").line
+        )
     _check_choice(networks)
     with user_errors():
         if options.dyn:

@@ -32,7 +32,9 @@ from xdsl.xdsl_opt_main import xDSLOptMain
 from bmnetu.command_line import list_passes
 from bmnetu.command_line.explanations import explain
 from bmnetu.command_line.flags import COMMON_FLAGS, parse
+from bmnetu.command_line.help import example_lines, exit_lines
 from bmnetu.command_line.installed import installed_plugins
+from bmnetu.command_line.opt_flags import OPT_EXAMPLES
 from bmnetu.command_line.terminal import Terminal, settle
 from bmnetu.command_line.tool import guarded
 from bmnetu.errors import BmnetuError, InputFileError, UnsupportedError, UsageError
@@ -64,7 +66,6 @@ GENERAL_PASSES: tuple[type[ModulePass], ...] = (
     CommonSubexpressionElimination,
     DeadCodeElimination,
 )
-
 
 USER_ERRORS = (
     BmnetuError, ArgSpecParseError, DiagnosticException, ParseError, ValueError, OSError
@@ -175,6 +176,8 @@ class BmnetuOpt(xDSLOptMain):
 
     def run(self) -> None:
         """Runs it all; a file is kept in memory until then, so that a failure writes nothing."""
+        if self.args.json:
+            raise UsageError("--json goes with --list-passes; a module is text, see -t for others")
         path = Path(self.args.output_file or "")
         if self.args.output_file is None:
             if sys.__stdout__ is None:
@@ -208,7 +211,7 @@ class BmnetuOpt(xDSLOptMain):
         def load(weight: Path | None) -> ModuleOp:
             network = load_network(Path(self.args.input_file), weight)
             for note in network.notes:
-                Terminal("bmnetu-opt").note(note)
+                Terminal("bmnetu-opt").note(note.coded)
             return network.module
 
         def prototxt(stream: IO[bytes]) -> ModuleOp:
@@ -231,14 +234,22 @@ class BmnetuOpt(xDSLOptMain):
 
     def register_all_arguments(self, arg_parser: argparse.ArgumentParser) -> None:
         super().register_all_arguments(arg_parser)
+        arg_parser.prog = "bmnetu-opt"
+        arg_parser.formatter_class = argparse.RawDescriptionHelpFormatter
+        arg_parser.epilog = "\n".join(
+            [*example_lines("bmnetu-opt", OPT_EXAMPLES), "", *exit_lines("text")]
+        )
         arg_parser.add_argument("--umodel", help="the weights of a .prototxt input")
         arg_parser.add_argument("--weights", help="weights.npz with the blobs of a .mlir input")
         arg_parser.add_argument(
             "--list-passes", action="store_true", help="list our passes, a line each, and stop"
         )
         arg_parser.add_argument(
-            "--explain", metavar="CODE", help="what an exit code means, or the cause that a failed"
-            " compare names; goes before all others"
+            "--json", action="store_true", help="with --list-passes: print them as JSON"
+        )
+        arg_parser.add_argument(
+            "--explain", metavar="CODE", help="what an exit code, the code of a note, or the cause"
+            " that a failed compare names means; goes before all others"
         )
         arg_parser.add_argument(
             "--debug", action="store_true", help="show tracebacks of errors in the input"
@@ -250,7 +261,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     words = ["--help" if word == "-help" else word for word in words]
     if "--list-passes" in words:
-        return list_passes.main()
+        return list_passes.main(words)
     terminal = Terminal("bmnetu-opt")
     if words and words[0].lstrip("-").partition("=")[0] == "explain":
         return guarded(lambda: terminal.say(explain(parse(COMMON_FLAGS, words)["explain"])), words,
@@ -261,6 +272,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
     except BrokenPipeError:
         return 0  # as in bmnetu-opt ... | head
+    except SystemExit as end:  # of argparse, for --help and for a wrong flag
+        return end.code if isinstance(end.code, int) else 0
     except KeyboardInterrupt:
         terminal.error("interrupted")
         return INTERRUPTED

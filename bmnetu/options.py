@@ -8,13 +8,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bmnetu.command_line.flags import (
-    CALIBRATE_FLAGS,
-    COMPILE_FLAGS,
-    EVALUATE_FLAGS,
-    check_values,
-    require_necessary,
-)
+from bmnetu.command_line.calibrate_flags import CALIBRATE_FLAGS, EVALUATE_FLAGS
+from bmnetu.command_line.compile_flags import COMPILE_FLAGS
+from bmnetu.command_line.flags import check_values, require_necessary
 from bmnetu.command_line.kinds import MAX_COUNT
 from bmnetu.errors import UnsupportedError, UsageError
 from bmnetu.ways.levels import levels_of
@@ -199,6 +195,12 @@ def evaluate_options(**values: Any) -> EvaluateOptions:
     return options_from(EvaluateOptions, found)
 
 
+def refuse_report(report: Path | None, flag: str) -> None:
+    """Raise UsageError where -report is given with a flag that makes no bmodel."""
+    if report is not None:
+        raise UsageError(f"-report: there is nothing to report with {flag}, which makes no bmodel")
+
+
 def check_supported(options: CompileOptions) -> None:
     """Raise UnsupportedError for options that bmnetu knows and cannot serve."""
     if options.target.upper() != "BM1684":
@@ -216,10 +218,14 @@ def check_supported(options: CompileOptions) -> None:
             if given:
                 raise UsageError(f"-{name}: with one set of shapes only, {len(options.input_sets)}"
                                  " are given by -shapes and -max_n")
-    stops = options.stop_after not in (None, levels[-1])
-    if options.report is not None and (options.mode == "GenUmodel" or stops):
-        flag = f"-stop_after={options.stop_after}" if stops else f"-mode={options.mode}"
-        raise UsageError(f"-report: there is nothing to report with {flag}, which makes no bmodel")
+    no_bmodel = {
+        "-print_pipeline": options.print_pipeline,
+        f"-extract_layer={options.extract_layer}": options.extract_layer is not None,
+        f"-stop_after={options.stop_after}": options.stop_after not in (None, levels[-1]),
+        f"-mode={options.mode}": options.mode == "GenUmodel",
+    }
+    for flag in (flag for flag, given in no_bmodel.items() if given):
+        refuse_report(options.report, flag)
     if options.dyn and options.enable_profile:
         raise UsageError("-enable_profile: with -dyn there are no commands whose cycles could be"
                          " estimated; the chip makes them at every launch")

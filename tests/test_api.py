@@ -11,7 +11,9 @@ import pytest
 
 import bmnetu
 from bmnetu.cli import main
-from bmnetu.command_line.flags import CALIBRATE_FLAGS, COMPILE_FLAGS, EVALUATE_FLAGS, Flag, parse
+from bmnetu.command_line.calibrate_flags import CALIBRATE_FLAGS, EVALUATE_FLAGS
+from bmnetu.command_line.compile_flags import COMPILE_FLAGS
+from bmnetu.command_line.flags import Flag, parse
 from bmnetu.command_line.kinds import (
     BOOLEAN,
     COSINE,

@@ -142,6 +142,12 @@ def test_verify_takes_it_too(tmp_path: Path) -> None:
     assert not np.array_equal(outputs[0], noise)
 
 
+def test_arrays_of_inputs_that_are_left_out(tmp_path: Path) -> None:
+    real = np.random.default_rng(0).standard_normal(SHAPE).astype(np.float32)
+    found = used(compiled(tmp_path, cmp_data={"data": real, "label": np.ones(5)}))
+    np.testing.assert_array_equal(found, real)
+
+
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [

@@ -110,7 +110,7 @@ def test_a_precision_that_the_umodel_does_not_have(tmp_path: Path) -> None:
         compiled(tmp_path, "FP32", prec="INT8")
     lines: list[str] = []
     compiled(tmp_path, report=lines.append)
-    assert "note: the umodel is INT8, so it is compiled with -prec=INT8" in lines
+    assert "note: the umodel is INT8, so it is compiled with -prec=INT8 [int8-umodel]" in lines
 
 
 def test_a_layer_that_does_not_fit_is_named(tmp_path: Path) -> None:
@@ -150,6 +150,17 @@ def test_places_of_files_are_tried_before_the_network_is_read(
     with pytest.raises(bmnetu.InputFileError, match=r"no\.prototxt: no such file"):
         bmnetu.compile("no.prototxt", "no.umodel", "deep/out")
     assert not (tmp_path / "deep").exists()
+
+
+def test_an_old_bmodel_is_named_where_the_run_fails(tmp_path: Path) -> None:
+    (tmp_path / "compilation.bmodel").write_bytes(b"old")
+    for old in (True, False):
+        lines: list[str] = []
+        with pytest.raises(bmnetu.InputFileError, match="no such file"):
+            bmnetu.compile("no.prototxt", "no.umodel", tmp_path, report=lines.append)
+        said = f"note: {tmp_path / 'compilation.bmodel'} is of an earlier run, not of this one"
+        assert lines == ([f"{said} [old-bmodel]"] if old else [])
+        (tmp_path / "compilation.bmodel").unlink(missing_ok=True)
 
 
 @pytest.mark.parametrize("make", ["calibrate", "generate_umodel"])

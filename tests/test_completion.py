@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from bmnetu.cli import main
-from bmnetu.command_line.flags import CALIBRATE_FLAGS, COMPILE_FLAGS, EVALUATE_FLAGS
+from bmnetu.command_line.calibrate_flags import CALIBRATE_FLAGS, EVALUATE_FLAGS
+from bmnetu.command_line.compile_flags import COMPILE_FLAGS
+from bmnetu.command_line.explanations import KNOWN
+from bmnetu.command_line.kinds import SWITCH
+from bmnetu.command_line.opt_flags import OPT_FLAGS, TARGETS
 from bmnetu.inspect.command_line import SUBCOMMANDS, subcommand
+from bmnetu.opt import BmnetuOpt
 
 TRY = """
 try() { COMP_WORDS=("$@"); COMP_CWORD=$(($#-1)); COMPREPLY=(); _bmnetu; echo "${COMPREPLY[*]}"; }
@@ -36,6 +42,14 @@ def script(shell: str, capsys: pytest.CaptureFixture[str]) -> str:
         ("bmnetu-model info net.p", "net.prototxt"),
         ("bmnetu-calibrate eval -min", "-min_cosine= -min_iou="),
         ("bmnetu -nothing", ""),
+        ("bmnetu -explain = unre", "unread-input"),
+        ("bmnetu-model info --explain = missing", "missing-wait"),
+        ("bmnetu-opt --list", "--list-passes"),
+        ("bmnetu-opt --weig", "--weights="),
+        ("bmnetu-opt -p convert-quant", "convert-quant-to-tile convert-quant-to-record"),
+        ("bmnetu-opt net.prototxt --passes cs", "cse"),
+        ("bmnetu-opt net.prototxt -t npu", "npu-asm"),
+        ("bmnetu-opt net.p", "net.prototxt"),
     ],
 )
 def test_bash(
@@ -56,9 +70,35 @@ def test_every_flag_and_subcommand(shell: str, capsys: pytest.CaptureFixture[str
     text = script(shell, capsys)
     flags = {*COMPILE_FLAGS, *CALIBRATE_FLAGS, *EVALUATE_FLAGS}
     flags |= {flag for name in SUBCOMMANDS for flag in subcommand(name).all_flags}
+    assert [flag.name for flag in OPT_FLAGS if flag.name not in text] == []
+    assert all(code in text for code in KNOWN)
     form = {"bash": "-{}=", "zsh": "-{}=[", "fish": " {} -"}[shell]
     assert [flag.name for flag in flags if form.format(flag.name) not in text] == []
     assert all(name in text for name in (*SUBCOMMANDS, "eval"))
+
+
+class Seen(BmnetuOpt):
+    """bmnetu-opt, with its parser."""
+
+    def register_all_arguments(self, arg_parser: argparse.ArgumentParser) -> None:
+        super().register_all_arguments(arg_parser)
+        self.options = [action for action in arg_parser._actions if action.option_strings]
+
+
+def test_the_flags_of_opt_are_those_of_its_parser() -> None:
+    opt = Seen(args=["net.mlir"])
+    parsed = {(*action.option_strings,): action for action in opt.options}
+    known = {
+        (*([f"-{flag.alias}"] if flag.alias else []), f"--{flag.name}"): flag for flag in OPT_FLAGS
+    }
+    assert known.keys() == parsed.keys()
+    for strings, flag in known.items():
+        action = parsed[strings]
+        assert (flag.kind is SWITCH) == (action.nargs == 0)
+        assert action.choices is None or set(flag.kind.values) == set(action.choices)
+    passes = next(flag for flag in OPT_FLAGS if flag.name == "passes")
+    assert set(passes.kind.values) == opt.available_passes.keys()
+    assert opt.available_targets.keys() >= set(TARGETS)
 
 
 def test_an_unknown_shell(capsys: pytest.CaptureFixture[str]) -> None:

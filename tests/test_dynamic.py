@@ -207,7 +207,7 @@ def test_steps_are_in_the_result(tmp_path: Path) -> None:
     assert result.steps == {"height": 2, "width": 2}
     assert result.fixed == {"batch": "the largest is 1"}
     assert "free at run time: height up to 16 in steps of 2, width up to 16 in steps of 2" in lines
-    assert "note: batch is fixed: the largest is 1" in lines
+    assert "note: batch is fixed: the largest is 1 [fixed-dimension]" in lines
 
 
 def in_precision(folder: Path, text: str, precision: str) -> tuple[CompileResult, list[str]]:

@@ -11,15 +11,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bmnetu.command_line.flags import (
-    CALIBRATE_FLAGS,
-    COMPILE_FLAGS,
-    Flag,
-    check_values,
-    help_text,
-    parse,
-    require_necessary,
-)
+from bmnetu.command_line.calibrate_flags import CALIBRATE_FLAGS
+from bmnetu.command_line.compile_flags import COMPILE_FLAGS
+from bmnetu.command_line.flags import Flag, check_values, parse, require_necessary
+from bmnetu.command_line.help import help_text
 from bmnetu.command_line.kinds import read_shapes
 from bmnetu.errors import UsageError
 from bmnetu.options import CalibrateOptions, CompileOptions, calibrate_options, compile_options
@@ -164,9 +159,11 @@ def test_options_and_flags_agree(
 
 @pytest.mark.parametrize("flags", [COMPILE_FLAGS, CALIBRATE_FLAGS])
 def test_the_help_has_every_flag_and_fits_a_terminal(flags: Sequence[Flag]) -> None:
-    text = help_text("tool", "Does something.", flags)
+    text = help_text("tool", "Does something.", flags, [("-model=x", "Does it.")])
     assert all(f"  -{flag.name}={flag.kind.word}\n" in text for flag in flags)
     assert max(map(len, text.splitlines())) <= 100
+    assert "Examples:\n  tool -model=x\n      Does it.\n" in text
+    assert "\nExit codes: 0 done, 2 usage, 3 file, 4 unsupported, 5 accuracy or compare, " in text
     assert text.count("Necessary.") == sum(flag.necessary for flag in flags)
 
 

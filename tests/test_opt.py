@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -52,6 +53,15 @@ def failed(capsys: Capture, *words: str | Path) -> tuple[int, str]:
 def split_pipeline(text: str) -> list[str]:
     """The passes of a pipeline's text with their options."""
     return re.findall(r"[\w-]+(?:\{[^}]*\})?", text)
+
+
+def test_list_passes_as_json(capsys: Capture) -> None:
+    lines = opt(capsys, "--list-passes").splitlines()
+    found = json.loads(opt(capsys, "--list-passes", "--json"))["passes"]
+    assert [each["name"] for each in found] == [line.split()[0] for line in lines]
+    assert all(line.endswith(each["summary"]) for each, line in zip(found, lines, strict=True))
+    assert main(["--json", "net.mlir"]) == 2
+    assert "--json goes with --list-passes" in capsys.readouterr().err
 
 
 def test_list_passes_has_a_sentence_a_pass(capsys: Capture) -> None:

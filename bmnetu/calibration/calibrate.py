@@ -30,6 +30,7 @@ from bmnetu.files.reading import file_stem, write_atomically
 from bmnetu.frontend import Precision, load_network
 from bmnetu.frontend.cut import Cut
 from bmnetu.frontend.umodel import prototxt_bytes, umodel_bytes
+from bmnetu.note import Note
 from bmnetu.options import CalibrateOptions
 
 Report = Callable[[str], None]
@@ -80,7 +81,7 @@ def calibrate_network(options: CalibrateOptions, report: Report) -> CalibrationR
         weights = options.weight or options.model
         raise UsageError(f"{weights}: is an int8umodel already; float weights are expected")
     for note in network.notes:
-        report(f"note: {note}")
+        report(note.line)
     keep_float(network, options.fpfwd_inputs, options.fpfwd_outputs, options.fpfwd_blocks)
     net = FloatNet(network, options.keep_bn)
     if not net.shapes:
@@ -102,13 +103,13 @@ def calibrate_network(options: CalibrateOptions, report: Report) -> CalibrationR
         net.keep_float(node for part in mixed.parts for node in part.nodes)
         quantized = mixed.quantized
     for note in quantized.notes:
-        report(f"note: {note}")
+        report(note.line)
     _tell(net, quantized, report)
     seen = few if options.layer_table else data.limited(GLANCED_AT)
     rows = layer_table(net, judged_net(net, quantized), seen)
     lost = losses(quantizer, quantized, rows)
     for line in loss_lines(lost):
-        report(f"note: INT8 loss: {line}")
+        report(Note("int8-loss", f"INT8 loss: {line}").line)
     shown = rows if options.layer_table else ()
     for line in (table_lines(shown) if shown else []) + (sensitivity_lines(costs) if costs else []):
         report(line)

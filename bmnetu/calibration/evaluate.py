@@ -51,11 +51,20 @@ class Evaluation:
     detections: tuple[DetectionScore, ...] = ()
 
 
-def evaluate_network(options: EvaluateOptions, report: Callable[[str], None]) -> Evaluation:
+def _nobody(found: Evaluation) -> None:
+    pass
+
+
+def evaluate_network(
+    options: EvaluateOptions,
+    report: Callable[[str], None],
+    tell: Callable[[Evaluation], None] = _nobody,
+) -> Evaluation:
     """Runs a float net, and its INT8 form on the CPU reference, over data.
 
     The contract that the int8umodel records is that of the data, unless flags say otherwise.
-    ``report`` gets lines for the user. Raises the exceptions of :mod:`bmnetu.errors`,
+    ``report`` gets lines for the user, ``tell`` what was found, also where it misses a threshold.
+    Raises the exceptions of :mod:`bmnetu.errors`,
     :class:`AccuracyError` for a threshold that is missed.
     """
     requested = options.shapes
@@ -91,6 +100,7 @@ def evaluate_network(options: EvaluateOptions, report: Callable[[str], None]) ->
     )
     for line in evaluation_lines(evaluation):
         report(line)
+    tell(evaluation)
     _judge(evaluation, options)
     return evaluation
 
@@ -108,7 +118,7 @@ def _loaded(
         found = f"{weight or model}: is {network.precision}"
         raise UsageError(f"{found}, {expected} weights are expected here")
     for note in network.notes:
-        report(f"note: {note}")
+        report(note.line)
     return network
 
 
@@ -216,7 +226,7 @@ def _truths(
         AnnotationSource(options.annotations, options.label_map),
         replace(images, paths=images.paths[: data.samples]),
         classes.pop(),
-        lambda sentence: report(f"note: {sentence}"),
+        lambda note: report(note.line),
     )
 
 

@@ -15,7 +15,8 @@ from bmnetu.calibration.accuracy.losses import Loss
 from bmnetu.calibration.accuracy.sensitivity import Cost
 from bmnetu.calibration.int8.quantized_net import QuantizedNet, layer_name
 from bmnetu.calibration.int8.quantizer import Quantizer
-from bmnetu.command_line.flags import CALIBRATE_FLAGS
+from bmnetu.command_line.calibrate_flags import CALIBRATE_FLAGS
+from bmnetu.note import Note
 from bmnetu.options import CalibrateOptions
 from bmnetu.report.html.network import INPUT, graph, nodes_of
 from bmnetu.report.html.page import Verdict, page
@@ -48,7 +49,7 @@ class Found:
 
 
 def report_page(
-    found: Found, options: CalibrateOptions, notes: Sequence[str], stored: Sequence[Path]
+    found: Found, options: CalibrateOptions, notes: Sequence[Note], stored: Sequence[Path]
 ) -> bytes:
     """The page about a calibration whose files are stored."""
     net = found.made.net
@@ -89,7 +90,7 @@ def report_page(
         "options": options_rows(options, CALIBRATE_FLAGS),
         "versions": versions(),
         "hashes": [hash_row(what, path) for what, path in hashed if path is not None],
-        "notes": [*notes, *found.quantized.notes],
+        "notes": [note.coded for note in (*notes, *found.quantized.notes)],
     }
     count = sum(node.kind != INPUT for node in nodes)
     return page(f"{net.message.name}: calibration report", _verdict(found, stored, count), data)

@@ -84,7 +84,7 @@ def what_if(options: WhatIfOptions, report: Report) -> WhatIf:
     """
     network = _loaded(options)
     for note in network.notes:
-        report(f"note: {note}")
+        report(note.line)
     has_bn = any(layer.type in FOLDED for layer in network.net.layer)
     base = FloatNet(network, False)
     op = _found(base, network, options.layer)

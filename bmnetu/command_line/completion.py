@@ -6,12 +6,13 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from bmnetu.command_line.flags import Flag
+from bmnetu.command_line.kinds import SWITCH
 
 Table = Mapping[str, Mapping[str, Sequence[Flag]]]
 """The flags of each tool by subcommand; "" has those of the tool itself."""
 FILE_WORDS = ("PATH", "FILE", "FOLDER")
 LONGEST_HELP = 60
-LONG = ("bmnetu-model",)
+LONG = ("bmnetu-model", "bmnetu-opt")
 """Tools whose flags begin with two dashes in their help."""
 
 
@@ -24,10 +25,9 @@ def _takes_file(flag: Flag) -> bool:
     return any(word in flag.kind.word for word in FILE_WORDS)
 
 
-def _choices(flag: Flag) -> list[str]:
-    """The values of a flag that has a few."""
-    words = flag.kind.word.split("|")
-    return words if len(words) > 1 and all(re.fullmatch(r"[\w.]+", w) for w in words) else []
+def _equals(flag: Flag) -> str:
+    """What stands between a flag and its value."""
+    return "" if flag.kind is SWITCH else "="
 
 
 def _help(flag: Flag) -> str:
@@ -78,11 +78,12 @@ def _bash(tools: Table) -> Iterator[str]:
         yield f"_bmnetu_subcommands[{tool}]='{' '.join(name for name in subcommands if name)}'"
     for tool, name, dashes, flags in _lines(tools):
         key = f"{tool} {name}".strip()
-        yield f"_bmnetu_flags['{key}']='{' '.join(f'{dashes}{flag.name}=' for flag in flags)}'"
+        names = " ".join(f"{dashes}{flag.name}{_equals(flag)}" for flag in flags)
+        yield f"_bmnetu_flags['{key}']='{names}'"
         for flag in flags:
-            values = "@" if _takes_file(flag) else " ".join(_choices(flag))
-            if values:
-                yield f"_bmnetu_values['{key} {flag.name}']='{values}'"
+            values = "@" if _takes_file(flag) else " ".join(flag.kind.values)
+            for spelling in filter(None, (flag.name, flag.alias) if values else ()):
+                yield f"_bmnetu_values['{key} {spelling}']='{values}'"
     yield _BASH
     yield f"complete -F _bmnetu {' '.join(tools)}"
 
@@ -100,8 +101,9 @@ def _zsh(tools: Table) -> Iterator[str]:
     for tool, name, dashes, flags in _lines(tools):
         yield f"    '{f'{tool} {name}'.strip()}') _arguments \\"
         for flag in flags:
-            action = "_files" if _takes_file(flag) else f"({' '.join(_choices(flag))})"
-            yield f"        '{dashes}{flag.name}=[{_help(flag)}]:{flag.name}:{action}' \\"
+            action = "_files" if _takes_file(flag) else f"({' '.join(flag.kind.values)})"
+            value = "" if flag.kind is SWITCH else f":{flag.name}:{action}"
+            yield f"        '{dashes}{flag.name}{_equals(flag)}[{_help(flag)}]{value}' \\"
         names = [other for other in tools[tool] if other and not name]
         first = f"'1:subcommand:({' '.join(names)})' " if names else ""
         yield f"        {first}'*:file:_files' ;;"
@@ -119,10 +121,11 @@ def _fish(tools: Table) -> Iterator[str]:
         seen = f"__fish_seen_subcommand_from {name}" if name else (
             "__fish_use_subcommand" if names else "true")
         for flag in flags:
-            choices = _choices(flag)
+            choices = flag.kind.values
             values = f"-x -a '{' '.join(choices)}'" if choices else "-x"
             values = "-r -F" if _takes_file(flag) else values
-            yield f"complete -c {tool} -n '{seen}' {option} {flag.name} {values} -d '{_help(flag)}'"
+            values = "" if flag.kind is SWITCH else f" {values}"
+            yield f"complete -c {tool} -n '{seen}' {option} {flag.name}{values} -d '{_help(flag)}'"
 
 
 SHELLS: Mapping[str, Callable[[Table], Iterator[str]]] = {"bash": _bash, "zsh": _zsh, "fish": _fish}

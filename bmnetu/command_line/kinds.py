@@ -20,13 +20,15 @@ class ValueKind:
     """A type of value: its word in the help, and text to value (ValueError says what it requires).
 
     ``join`` stands between the values of a sequence that is given from Python; with ``arrays`` a
-    numpy array, or several by name, may be given from Python in place of a path.
+    numpy array, or several by name, may be given from Python in place of a path. ``values`` are all
+    that there are, where they are few; a shell completes them.
     """
 
     word: str
     read: Callable[[str], Any]
     join: str = ""
     arrays: bool = False
+    values: tuple[str, ...] = ()
 
 
 def _read_path(text: str) -> Path:
@@ -124,7 +126,7 @@ def choice(*names: str, **synonyms: str) -> ValueKind:
             raise ValueError(f"{', '.join(names[:-1])} or {names[-1]}")
         return known[text.lower()]
 
-    return ValueKind("|".join(names), read)
+    return ValueKind("|".join(names), read, values=names)
 
 
 def read_shapes(text: str) -> tuple[tuple[int, ...], ...]:
@@ -158,15 +160,19 @@ def read_shape_sets(text: str) -> tuple[tuple[tuple[int, ...], ...], ...]:
     return tuple(read_shapes(f"[{each}]") for each in body[3:-3].split("]],[["))
 
 
+SWITCH = ValueKind("", lambda text: True)
+"""A flag that takes no value."""
 PATH, NAME = ValueKind("PATH", _read_path), ValueKind("NAME", _read_name)
 PAGE = ValueKind("FILE.html", _read_page)
 DATA = ValueKind("FILE", _read_path, arrays=True)
 NAMES = ValueKind("A,B", _read_names, ",")
 SIZE, NUMBERS = ValueKind("HxW|N", _read_size, "x"), ValueKind("X,...", _read_numbers, ",")
-BOOLEAN, SHAPES = ValueKind("true|false", _read_boolean), ValueKind("[N,C,H,W],...", read_shapes)
+BOOLEAN = ValueKind("true|false", _read_boolean, values=("true", "false"))
+SHAPES = ValueKind("[N,C,H,W],...", read_shapes)
 SHAPE_SETS = ValueKind("[N,C,H,W],...", read_shape_sets)
 COUNTS = ValueKind("N,...", _read_counts, ",")
 COUNT, SEED = integer("N", 1, MAX_COUNT), integer("N", 0, (1 << 32) - 1)
 COSINE, IOU, DROP = number("X", 0, 1), number("X", 0.5, 1), number("POINTS", 0, 100)
 THRESHOLD = number("X", 1e-30, 1e30)
-LEVEL, VERBOSITY = ValueKind("0|1|2", integer("", 0, 2).read), integer("0..4", 0, 4)
+LEVEL = ValueKind("0|1|2", integer("", 0, 2).read, values=("0", "1", "2"))
+VERBOSITY = integer("0..4", 0, 4)

@@ -7,14 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from bmnetu.command_line.flags import (
-    CALIBRATE_FLAGS,
-    COMPILE_FLAGS,
-    EVALUATE_FLAGS,
-    WHAT_IF_FLAGS,
-    Flag,
-    default_text,
-)
+from bmnetu.command_line.calibrate_flags import CALIBRATE_FLAGS, EVALUATE_FLAGS, WHAT_IF_FLAGS
+from bmnetu.command_line.compile_flags import COMPILE_FLAGS
+from bmnetu.command_line.flags import Flag, default_text
 
 TOOLS: dict[str, Sequence[Flag]] = {
     "bmnetu": COMPILE_FLAGS,

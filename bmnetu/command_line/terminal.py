@@ -9,6 +9,8 @@ from shutil import get_terminal_size
 from time import monotonic
 from typing import TextIO
 
+from bmnetu.note import LABEL
+
 PATIENCE = 2.0
 """Seconds before progress is shown."""
 GREEN, PLAIN = "\x1b[32m", "\x1b[0m"
@@ -45,11 +47,16 @@ class Terminal:
                 sys.stderr.flush()
 
     def report(self, line: str) -> None:
-        """A line of progress; one that starts with ``note: `` goes to stderr."""
-        if line.startswith("note: "):
-            self.note(line.removeprefix("note: "))
+        """A line of progress; a note goes to stderr."""
+        if line.startswith(LABEL):
+            self.note(line.removeprefix(LABEL))
         else:
             self.say(line)
+
+    def aside(self, text: str) -> None:
+        """Text for people to stderr, where stdout is for a machine."""
+        self.clear()
+        _print(text, sys.stderr)
 
     def say(self, text: str) -> None:
         """Text to stdout."""
@@ -65,7 +72,7 @@ class Terminal:
     def note(self, sentence: str) -> None:
         """Something that the user should know."""
         self.clear()
-        _print(f"{self.tool}: note: {sentence}", sys.stderr)
+        _print(f"{self.tool}: {LABEL}{sentence}", sys.stderr)
 
     def error(self, sentence: str) -> None:
         """Why the run ends."""

@@ -14,7 +14,8 @@ from typing import Any
 
 from bmnetu.command_line.bug_report import write_report
 from bmnetu.command_line.explanations import explain
-from bmnetu.command_line.flags import Flag, help_text, parse
+from bmnetu.command_line.flags import Flag, parse
+from bmnetu.command_line.help import Examples, help_text
 from bmnetu.command_line.installed import faulty_plugin, installed_plugins
 from bmnetu.command_line.terminal import Terminal
 from bmnetu.errors import BmnetuError, InputFileError, UnsupportedError
@@ -24,12 +25,14 @@ from bmnetu.version import VERSION
 
 @dataclass(frozen=True)
 class Tool:
-    """A command line: its name, what it is for, its flags, and what it does with their values."""
+    """A command line: its name, what it is for, its flags, what it does with their values, and
+    examples for its help."""
 
     name: str
     purpose: str
     flags: Sequence[Flag]
     run: Callable[[dict[str, Any], Terminal], None]
+    examples: Examples
 
 
 def run_tool(tool: Tool, argv: Sequence[str] | None) -> int:
@@ -41,7 +44,8 @@ def run_tool(tool: Tool, argv: Sequence[str] | None) -> int:
         values = parse(tool.flags, words)
         if values["help"]:
             plugins = installed_plugins()
-            terminal.say(help_text(tool.name, tool.purpose, tool.flags, plugins))
+            text = help_text(tool.name, tool.purpose, tool.flags, tool.examples, plugins)
+            terminal.say(text)
         elif values["version"]:
             terminal.say(f"{tool.name} {VERSION}")
         elif values["explain"] is not None:

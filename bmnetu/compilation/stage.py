@@ -162,8 +162,9 @@ class StageCompilation:
             for line in () if why is None else why.lines():
                 self.report(f"compare: {line}")
             raise CompareError(sentence if why is None else f"{sentence}; {why.sentence()}")
-        for line in summary(found, made_up=not self.data.arrays):
-            self.report(line)
+        line, notes = summary(found, made_up=not self.data.arrays)
+        for each in (line, *(note.line for note in notes)):
+            self.report(each)
 
     def _report_on(self, module: ModuleOp, bmodel: bytes | None) -> None:
         """-report."""

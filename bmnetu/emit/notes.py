@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from xdsl.dialects.builtin import FileLineColLoc, LocationAttr, ModuleOp, NameLo
 
 from bmnetu.bmodel import Bmodel, NamedTensor, Notes, Stage
 from bmnetu.bmodel.notes import RECORD, runs_of
+from bmnetu.files.hashes import of_file
 from dialects.bm1684.isa import Engine
 from dialects.bm1684.npu import Observation
 from dialects.quant import types
@@ -78,7 +78,7 @@ def with_origin(
 ) -> Bmodel:
     """The bmodel with the options that decide what is made, and the SHA-256 of the files that it
     was made from, in the notes of every stage."""
-    hashes = {name: _sha256(path) for name, path in files.items() if path and path.is_file()}
+    hashes = {name: of_file(path) for name, path in files.items() if path and path.is_file()}
 
     def noted(stage: Stage) -> Stage:
         notes = Notes.parse(stage.notes) or Notes()
@@ -86,8 +86,3 @@ def with_origin(
 
     nets = (replace(net, stages=tuple(map(noted, net.stages))) for net in bmodel.nets)
     return replace(bmodel, nets=tuple(nets))
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -32,6 +32,7 @@ from bmnetu.frontend.prototxt.topology import Topology
 from bmnetu.frontend.prototxt.unknown import OF_DATA, notes_of_unknown
 from bmnetu.frontend.weights.blobs import BlobSource
 from bmnetu.nearest import nearest
+from bmnetu.note import Note
 from dialects.names import quoted, shown
 from dialects.ufw.ops import LayerOp, Top
 from dialects.ufw.shapes import checked, require
@@ -97,7 +98,7 @@ def _build(
     return ModuleOp([func], {NET_NAME: StringAttr(net_name)})
 
 
-def check_known(topology: Topology) -> list[str]:
+def check_known(topology: Topology) -> list[Note]:
     """Notes about unknown fields that have no effect.
 
     Raises one :class:`UnsupportedError` that lists every layer of an unknown type, and with them
@@ -122,11 +123,12 @@ def check_known(topology: Topology) -> list[str]:
     raise UnsupportedError("\n  ".join([message, *lines, f"in all: {total}", *advice]))
 
 
-def foreign_notes(layers: Sequence[Layer]) -> list[str]:
-    """A line for each known parameter that is of another layer type, and has no effect."""
+def foreign_notes(layers: Sequence[Layer]) -> list[Note]:
+    """A note for each known parameter that is of another layer type, and has no effect."""
     own = {kind: set(messages_of(kind)) for kind in {layer.param.type for layer in layers}}
     return [
-        layer.fault(f"{field.name} is of another layer type, and has no effect")
+        Note("foreign-parameter",
+             layer.fault(f"{field.name} is of another layer type, and has no effect"))
         for layer in layers
         for field, _ in layer.param.ListFields()
         if field.name in PARAMETERS and field.name not in own[layer.param.type] | OF_DATA

@@ -13,7 +13,7 @@ from xdsl.dialects.builtin import ModuleOp
 from bmnetu.errors import UnsupportedError, UsageError
 from bmnetu.frontend.cut import WHOLE, Cut
 from bmnetu.frontend.importer import build_module, check_known
-from bmnetu.frontend.prototxt.inputs import INPUT_TYPES, Input, reshaped
+from bmnetu.frontend.prototxt.inputs import INPUT_TYPES, Input, blaming_shapes, reshaped
 from bmnetu.frontend.prototxt.layer import Layer
 from bmnetu.frontend.prototxt.readings import reading_notes, readings
 from bmnetu.frontend.prototxt.topology import Topology
@@ -21,6 +21,7 @@ from bmnetu.frontend.ufw_pb2 import BlobShape, LayerParameter, NetParameter, Pre
 from bmnetu.frontend.weights.blobs import Weights
 from bmnetu.frontend.weights.scales import prototxt_scale_note
 from bmnetu.frontend.weights.weight_file import read_weights
+from bmnetu.note import Note
 from dialects.host.ops import HostOp
 from dialects.names import quoted
 from dialects.ufw.ops import Top
@@ -46,7 +47,7 @@ class Network:
 
     module: ModuleOp
     precision: Precision
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
     net: NetParameter
     preprocess: Preprocess | None = None
     input_shapes: tuple[Shape, ...] = ()
@@ -147,18 +148,20 @@ def build_network(
     inputs = reshaped(topology.inputs, shapes, max_n)
     used, unread = _split_unread(topology, inputs)
     notes += [
-        f"{blob.where}: input {quoted(blob.name)} is left out: no layer reads it"
+        Note("unread-input",
+             f"{blob.where}: input {quoted(blob.name)} is left out: no layer reads it")
         for blob in unread
     ]
     if scales and topology.net.HasField("int8_scale") and used:
         note = prototxt_scale_note(used[0].name, topology.net.int8_scale, scales)
-        notes += [f"{model}: {note}"] if note else []
+        notes += [Note("int8-scale", f"{model}: {note}")] if note else []
     name = net_name or topology.net.name or model.stem
     kinds = scales.top if scales else Top
     hints = [] if shapes else placeholder_notes(topology, used)
     possible = readings(topology.layers)
     try:
-        module = build_module(topology, used, weights, kinds, name)
+        with blaming_shapes(topology.inputs, shapes):
+            module = build_module(topology, used, weights, kinds, name)
     except UnsupportedError as error:
         raise UnsupportedError("\n".join([error.message, *hints])) from error
     notes += hints + reading_notes(model, possible) + host_notes(module, topology.layers)
@@ -168,7 +171,7 @@ def build_network(
     return Network(module, precision, tuple(notes), compiled, weights.preprocess, shapes_in_use)
 
 
-def placeholder_notes(topology: Topology, inputs: Sequence[Input]) -> list[str]:
+def placeholder_notes(topology: Topology, inputs: Sequence[Input]) -> list[Note]:
     """A hint for every input of one pixel that windows are meant to go over: such a shape often
     stands for one that is set at run time."""
     params = [layer.param for layer in topology.layers]
@@ -177,18 +180,26 @@ def placeholder_notes(topology: Topology, inputs: Sequence[Input]) -> list[str]:
     if max(kernels, default=0) <= 1:
         return []
     return [
-        f"{blob.where}: input {quoted(blob.name)} is {show(blob.shape)}; if that is a placeholder, "
-        f"give the real one with -shapes=[{blob.shape[0]},{blob.shape[1]},H,W]"
+        Note(
+            "placeholder-shape",
+            f"{blob.where}: input {quoted(blob.name)} is {show(blob.shape)}; if that is a"
+            f" placeholder, give the real one with -shapes=[{blob.shape[0]},{blob.shape[1]},H,W]",
+        )
         for blob in inputs
         if len(blob.shape) == 4 and blob.shape[2:] == (1, 1)
     ]
 
 
-def host_notes(module: ModuleOp, layers: Sequence[Layer]) -> list[str]:
+def host_notes(module: ModuleOp, layers: Sequence[Layer]) -> list[Note]:
     """The remarks of the module's host layers, each with the place of its layer."""
     makers = {top: layer for layer in layers for top in layer.tops}
     ops = (op for op in module.walk() if isinstance(op, HostOp))
-    return [makers[op.top_names[0]].fault(op.note) for op in ops if op.note]
+    return [host_note(makers[op.top_names[0]], op.note) for op in ops if op.note]
+
+
+def host_note(layer: Layer, remark: str) -> Note:
+    """The remark of a host layer with its place."""
+    return Note("host-limit", layer.fault(remark))
 
 
 def _split_unread(topology: Topology, inputs: Sequence[Input]) -> tuple[list[Input], list[Input]]:

@@ -67,7 +67,7 @@ def generate_umodel(
     if network.precision is not Precision.FP32:
         raise UsageError(f"{weight}: is an int8umodel; -mode=GenUmodel requires float weights")
     for note in network.notes:
-        report(f"note: {note}")
+        report(note.line)
     stem = file_stem(network.net.name)
     names = f"{stem}_test_fp32.prototxt", f"{stem}.fp32umodel"
     folder.check(*names)

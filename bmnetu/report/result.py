@@ -9,6 +9,7 @@ from pathlib import Path
 from xdsl.dialects.builtin import ModuleOp
 
 from bmnetu.bmodel import Bmodel, Tensor
+from bmnetu.note import Note
 from passes.verification.findings import Findings, TensorFinding
 
 
@@ -86,7 +87,7 @@ class CompileResult:
     findings: Findings | None = None
     input_ref_data: Path | None = None
     output_ref_data: Path | None = None
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[Note, ...] = field(default=())
     umodel: Path | None = None
     prototxt: Path | None = None
     free: Mapping[str, int] = field(default_factory=dict[str, int])
@@ -148,9 +149,9 @@ def layers_of(findings: Findings) -> tuple[LayerResult, ...]:
     )
 
 
-def summary(findings: Findings, made_up: bool) -> list[str]:
-    """What the compare found when it passed, on a made-up input or the user's own: a line, and
-    notes on what it left out."""
+def summary(findings: Findings, made_up: bool) -> tuple[str, list[Note]]:
+    """What the compare found when it passed, on a made-up input or the user's own, and notes on
+    what it left out."""
     worst = max((t.isolated.error for t in findings.tensors), default=0.0)
     line = (
         f"compare passed: {len(layers_of(findings))} layers, {len(findings.tensors)} tensors,"
@@ -159,22 +160,24 @@ def summary(findings: Findings, made_up: bool) -> list[str]:
     if findings.smaller:
         line += f"; as well at {', '.join(each.at for each in findings.smaller)}"
     if not findings.undefined:
-        return [line]
-    lines = [
-        f"{line}, {findings.undefined} undefined elements left out",
-        f"note: the CPU has no finite number for {findings.undefined} elements (outside a layer's"
-        " domain, beyond float32, or of regions that a host layer did not find), so they were not"
-        " compared"
-        + ("; -cmp_data=FILE compares on your own input" if made_up else ""),
+        return line, []
+    notes = [
+        Note(
+            "undefined-numbers",
+            f"the CPU has no finite number for {findings.undefined} elements (outside a layer's"
+            " domain, beyond float32, or of regions that a host layer did not find), so they were"
+            " not compared" + ("; -cmp_data=FILE compares on your own input" if made_up else ""),
+        ),
     ]
     names = [f'"{t.top}"' for t in findings.unproved]
     if names:
         more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-        lines.append(
-            "note: nothing is known of " + ", ".join(names[:SHOWN]) + more
-            + ": every element is undefined on this input"
-        )
-    return lines
+        notes.append(Note(
+            "nothing-compared",
+            f"nothing is known of {', '.join(names[:SHOWN])}{more}: every element is undefined on"
+            " this input",
+        ))  # fmt: skip
+    return f"{line}, {findings.undefined} undefined elements left out", notes
 
 
 def free_line(result: CompileResult) -> str:
@@ -191,7 +194,7 @@ def report_free(result: CompileResult, report: Callable[[str], None]) -> None:
     """Reports which dimensions are free, and of the others what fixes them."""
     report(free_line(result))
     for name, reason in result.fixed.items():
-        report(f"note: {name} is fixed: {reason}")
+        report(Note("fixed-dimension", f"{name} is fixed: {reason}").line)
 
 
 class LayerLines:

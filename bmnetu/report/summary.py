@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from bmnetu.bmodel import Stage, Tensor
@@ -33,13 +32,12 @@ def table(result: CompileResult) -> list[str]:
     return [f"{name:<{width}}  {text}" for name, text in rows]
 
 
-def as_json(result: CompileResult) -> str:
-    """The same, and each layer's compare, as JSON."""
+def record(result: CompileResult) -> dict[str, Any]:
+    """The same, and each layer's compare, as plain values for JSON."""
     found: dict[str, Any] = {
         "net": result.net_name,
         "precision": result.precision,
         "pipeline": result.pipeline,
-        "notes": result.notes,
         "bmodel": None if result.bmodel is None else str(result.bmodel),
     }
     if result.contents is not None:
@@ -49,7 +47,7 @@ def as_json(result: CompileResult) -> str:
             _stage(stage, each, cost)
             for stage, each, cost in zip(stages, results, _costs(result), strict=True)
         ]
-    return json.dumps(found, indent=1)
+    return found
 
 
 def _stage(stage: Stage, result: CompileResult, cost: Profile | None) -> dict[str, Any]:

@@ -22,12 +22,13 @@ from bmnetu.frontend.importer import foreign_notes, import_layer, input_shape
 from bmnetu.frontend.layers.advice import advice_on, code_of
 from bmnetu.frontend.layers.importers import IMPORTERS
 from bmnetu.frontend.layers.site import LayerSite
-from bmnetu.frontend.network import ONNX, placeholder_notes, requiring_onnx
+from bmnetu.frontend.network import ONNX, host_note, placeholder_notes, requiring_onnx
 from bmnetu.frontend.prototxt.inputs import reshaped
 from bmnetu.frontend.prototxt.layer import Layer
 from bmnetu.frontend.prototxt.readings import reading_notes, readings
 from bmnetu.frontend.prototxt.topology import Topology
 from bmnetu.frontend.weights.blobs import BlobSource, Coefficients, Required
+from bmnetu.note import Note
 from dialects.host.ops import HostOp
 from dialects.names import shown
 from dialects.ufw.ops import LayerOp, Top
@@ -69,7 +70,7 @@ class Check:
 
     model: str
     layers: tuple[LayerCheck, ...]
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
 
     @property
     def ok(self) -> bool:
@@ -95,7 +96,8 @@ class Check:
     def json(self) -> str:
         """The same as JSON: model, ok, layers, notes."""
         layers = [asdict(layer) for layer in self.layers]
-        found = {"model": self.model, "ok": self.ok, "layers": layers, "notes": list(self.notes)}
+        notes = [note.record() for note in self.notes]
+        found = {"model": self.model, "ok": self.ok, "layers": layers, "notes": notes}
         return json.dumps(found, indent=2, ensure_ascii=False)
 
 
@@ -164,13 +166,13 @@ def _checked(
     source: BlobSource,
     shapes: Sequence[Sequence[int]] | None,
     max_n: int | None,
-) -> tuple[tuple[LayerCheck, ...], tuple[str, ...]]:
+) -> tuple[tuple[LayerCheck, ...], tuple[Note, ...]]:
     read = {bottom for layer in topology.layers for bottom in layer.bottoms}
     inputs = [blob for blob in reshaped(topology.inputs, shapes, max_n) if blob.name in read]
     block = Block(arg_types=[Top(blob.name).type(input_shape(blob)) for blob in inputs])
     values: dict[str, SSAValue] = dict(zip([x.name for x in inputs], block.args, strict=True))
 
-    def walked() -> tuple[tuple[LayerCheck, ...], list[str]]:
+    def walked() -> tuple[tuple[LayerCheck, ...], list[Note]]:
         walk = _Walk(topology, source, dict(values))
         return tuple(walk.check(layer) for layer in topology.layers), walk.notes
 
@@ -205,7 +207,7 @@ class _Walk:
         self.values = values
         self.faults: dict[str | None, list[str]] = {}
         self.seen: dict[object, str] = {}
-        self.notes: list[str] = []
+        self.notes: list[Note] = []
         for each in topology.unknown:
             if each.is_error:
                 self.faults.setdefault(each.layer, []).append(str(each.unknown))
@@ -232,7 +234,7 @@ class _Walk:
             return Status.UNSUPPORTED, _reason(error, layer)
         self.values |= dict(zip(layer.tops, op.results, strict=True))
         if isinstance(op, HostOp):
-            self.notes += [layer.fault(op.note)] if op.note else []
+            self.notes += [host_note(layer, op.note)] if op.note else []
             return Status.HOST, ""
         reason = self.refusal(op)
         if reason:

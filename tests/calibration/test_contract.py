@@ -138,7 +138,8 @@ def test_several_inputs_take_no_contract(tmp_path: Path) -> None:
     made = files(tmp_path, TRANSFORM, "data more")
     found = made.calibrate(made.samples())
     assert contract(found) is None
-    assert found.notes() == ["note: transform_param has no effect: the net has several inputs"]
+    expected = "transform_param has no effect: the net has several inputs [unused-transform]"
+    assert found.notes() == [f"note: {expected}"]
     with pytest.raises(UsageError, match="-mean: the net has 2 inputs, one is expected"):
         made.calibrate(made.samples(), mean=1)
 

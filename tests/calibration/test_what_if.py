@@ -10,7 +10,8 @@ import pytest
 
 from bmnetu import cli
 from bmnetu.calibration import WhatIf, what_if
-from bmnetu.command_line.flags import WHAT_IF_FLAGS, check_values
+from bmnetu.command_line.calibrate_flags import WHAT_IF_FLAGS
+from bmnetu.command_line.flags import check_values
 from bmnetu.errors import UsageError
 from bmnetu.options import WhatIfOptions, options_from
 from tests.calibration.harness import Files, data_layer, layer

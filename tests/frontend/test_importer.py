@@ -9,7 +9,7 @@ import pytest
 from xdsl.dialects.builtin import FileLineColLoc, NameLoc
 from xdsl.ir import Operation
 
-from bmnetu.errors import BmnetuError, InputFileError, UnsupportedError
+from bmnetu.errors import BmnetuError, InputFileError, UnsupportedError, UsageError
 from bmnetu.frontend import load_network
 from bmnetu.frontend.layers.advice import advice_on
 from bmnetu.frontend.layers.importers import IMPORTERS
@@ -294,6 +294,14 @@ def test_batch_and_shapes_reshape_the_whole_net(tmp_path: Path) -> None:
     text = data(1, 3, 8, 8) + layer("Convolution", CONV)
     assert run(loaded(tmp_path, text, max_n=4))["l"].shape == (4, 4, 6, 6)
     assert run(loaded(tmp_path, text, shapes=[[2, 3, 5, 9]]))["l"].shape == (2, 4, 3, 7)
+
+
+def test_shapes_of_another_rank_are_to_blame(tmp_path: Path) -> None:
+    model, weight = written(tmp_path, SMALL)
+    (known,) = load_network(model, weight).input_shapes
+    said = f'-shapes: input "data" is 1x3x12, the model has {"x".join(map(str, known))} there; .*'
+    with pytest.raises(UsageError, match=said + r"its weights are .* in the weight file"):
+        load_network(model, weight, shapes=[(1, 3, 12)])
 
 
 def test_batches_are_independent(tmp_path: Path) -> None:

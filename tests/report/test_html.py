@@ -275,12 +275,21 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "-report requires a path that ends in .html" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("flags", [{"mode": "GenUmodel"}, {"stop_after": "quant"}])
+@pytest.mark.parametrize("flags", [
+    {"mode": "GenUmodel"}, {"stop_after": "quant"}, {"extract_layer": "conv"},
+    {"print_pipeline": True},
+])
 def test_there_must_be_something_to_report(tmp_path: Path, flags: dict[str, Any]) -> None:
     model, weight = files(tmp_path)
     with pytest.raises(UsageError, match="nothing to report with -"):
         bmnetu.compile(model, weight, tmp_path / "out", report_file=tmp_path / "r.html", **flags)
     assert {path.name for path in tmp_path.iterdir()} == {model.name, weight.name}
+
+
+@pytest.mark.parametrize("flag", ["-check", "-print_pipeline"])
+def test_the_command_line_says_so_too(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([flag, "-model=net.prototxt", "-report=r.html"]) == 2
+    assert f"nothing to report with {flag}, " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("run", [compiled, calibrated])

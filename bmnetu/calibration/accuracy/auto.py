@@ -21,6 +21,7 @@ from bmnetu.calibration.int8.recipe import Recipe
 from bmnetu.calibration.run.net import FloatNet
 from bmnetu.calibration.run.portable import PortableFunction
 from bmnetu.calibration.thresholds.channels import Channels
+from bmnetu.note import Note
 from dialects.constant import Array
 from dialects.execute import execute, names_of
 from dialects.meaning import evaluate_whole
@@ -65,7 +66,8 @@ def best_recipe(net: FloatNet, data: CalibrationData, usual: Recipe, report: Rep
             f"-th_method=AUTO: {settled.count} batch(es) settle recipes, {judged.count} judge them"
         )
     if judged.samples == 1:
-        report("note: -th_method=AUTO: one sample is too few for a judgement; give more data")
+        report(Note("one-sample", "-th_method=AUTO: one sample is too few for a judgement; give"
+                                  " more data").line)  # fmt: skip
     report("SQNR of the worst output, by the mean size of its errors:")
     for equalize in (True, False) if usual.equalize else (False,):
         trials.run([replace(usual, method=m, equalize=equalize).plain() for m in METHODS])

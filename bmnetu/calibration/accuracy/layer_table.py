@@ -176,32 +176,34 @@ def table_json(
     name: str, samples: int, rows: Sequence[Row], lost: Sequence[Mapping[str, str]] = ()
 ) -> bytes:
     """The table as JSON, described in docs/calibration.md."""
-    layers = [
-        {
-            "layer": row.layer,
-            "blob": row.blob,
-            "held": row.held,
-            "threshold": _number(row.threshold),
-            "used": _number(row.used),
-            "saturated": _number(row.saturated),
-            "isolated": _errors(row.isolated),
-            "accumulated": _errors(row.accumulated),
-        }
-        for row in rows
-    ]
     found: Mapping[str, Any] = {
         "net": name,
         "samples": samples,
-        "blobs": layers,
+        "blobs": [blob_record(row) for row in rows],
         "losses": list(lost),
     }
     return (json.dumps(found, indent=1, sort_keys=True) + "\n").encode()
 
 
-def _errors(found: Closeness) -> dict[str, float | None]:
-    return {"sqnr_db": _number(found.sqnr), "cosine": _number(found.cosine)}
+def blob_record(row: Row) -> dict[str, Any]:
+    """A row as JSON has it."""
+    return {
+        "layer": row.layer,
+        "blob": row.blob,
+        "held": row.held,
+        "threshold": json_number(row.threshold),
+        "used": json_number(row.used),
+        "saturated": json_number(row.saturated),
+        "isolated": closeness_record(row.isolated),
+        "accumulated": closeness_record(row.accumulated),
+    }
 
 
-def _number(value: float | None) -> float | None:
+def closeness_record(found: Closeness) -> dict[str, float | None]:
+    """The errors of a blob as JSON has them."""
+    return {"sqnr_db": json_number(found.sqnr), "cosine": json_number(found.cosine)}
+
+
+def json_number(value: float | None) -> float | None:
     """A number that JSON has: None for what is infinite, which is exact."""
     return None if value is None or not isfinite(value) else float(f"{value:.{DIGITS}g}")

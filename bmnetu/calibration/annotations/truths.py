@@ -13,6 +13,7 @@ from bmnetu.calibration.annotations.truth import Annotation, Box, Object, Truth
 from bmnetu.calibration.data.faults import MisfitError, reading
 from bmnetu.calibration.data.images import Images, decoded
 from bmnetu.errors import InputFileError
+from bmnetu.note import Note
 
 MOST_NAMES = 5
 """Classes that a note names."""
@@ -31,7 +32,7 @@ class AnnotationSource:
 
 
 def truths_of(
-    source: AnnotationSource, images: Images, classes: Classes, note: Callable[[str], None]
+    source: AnnotationSource, images: Images, classes: Classes, note: Callable[[Note], None]
 ) -> tuple[Truth, ...]:
     """What is to be detected in each of the images, as far as the net knows the classes.
 
@@ -51,10 +52,11 @@ def truths_of(
         )
     if unknown:
         listed = ", ".join(sorted(unknown)[:MOST_NAMES]) + ", ..." * (len(unknown) > MOST_NAMES)
-        note(
+        note(Note(
+            "uncounted-objects",
             f"{unknown.total()} objects do not count, as {source.label_map} does not have their "
-            f"class: {listed}"
-        )
+            f"class: {listed}",
+        ))  # fmt: skip
     truths = tuple(
         _truth(path, annotation, labels, images)
         for path, annotation in zip(images.paths, found, strict=True)

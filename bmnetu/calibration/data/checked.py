@@ -10,6 +10,7 @@ from bmnetu.calibration.data.dataset import CalibrationData, open_data
 from bmnetu.calibration.data.look import Look, oddities
 from bmnetu.calibration.data.preprocess import Preprocess
 from bmnetu.frontend.ufw_pb2 import NetParameter
+from bmnetu.note import Note
 from dialects.ufw.shapes import Shape
 
 
@@ -25,8 +26,8 @@ def open_checked(
     Raises what :func:`contract_of` and :func:`open_data` raise.
     """
 
-    def note(sentence: str) -> None:
-        report(f"note: {sentence}")
+    def note(found: Note) -> None:
+        report(found.line)
 
     contract = contract_of(source, net, shapes, note, recorded)
     path = source.path.absolute() if source.crew.dask else source.path  # workers are elsewhere

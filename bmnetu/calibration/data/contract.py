@@ -13,6 +13,7 @@ from bmnetu.calibration.data.transform import from_transform
 from bmnetu.calibration.run.crew import ALONE, Crew
 from bmnetu.errors import InputFileError, UsageError
 from bmnetu.frontend.ufw_pb2 import NetParameter
+from bmnetu.note import Note
 from dialects.ufw.shapes import Shape
 
 
@@ -32,7 +33,7 @@ def contract_of(
     source: DataSource,
     net: NetParameter,
     shapes: Mapping[str, Shape],
-    note: Callable[[str], None],
+    note: Callable[[Note], None],
     recorded: Preprocess | None = None,
 ) -> Preprocess | None:
     """The contract for the net's input; None when nobody gives one.
@@ -48,16 +49,18 @@ def contract_of(
         if flags.given():
             raise UsageError(f"{_names(flags)}: the net has {len(shapes)} inputs, one is expected")
         if transforms:
-            note("transform_param has no effect: the net has several inputs")
+            note(Note("unused-transform",
+                      "transform_param has no effect: the net has several inputs"))  # fmt: skip
         return None
     if recorded is not None:
         transforms = []
     if transforms and holds_arrays(source.path):
         if not flags.given():
-            note(
+            note(Note(
+                "unused-transform",
                 f"{source.path}: arrays are fed as they are, transform_param has no effect; the "
-                "flags -resize, -crop, -color, -mean and -scale have"
-            )
+                "flags -resize, -crop, -color, -mean and -scale have",
+            ))  # fmt: skip
         transforms = []
     if not flags.given() and not transforms and recorded is None:
         return None
@@ -70,7 +73,8 @@ def contract_of(
         raise InputFileError(f"{where}: {error}") from error
     for name, value in flags.given().items():
         if found.given().get(name, value) != value:
-            note(f"-{name} goes before what transform_param says ({where})")
+            note(Note("flag-before-transform",
+                      f"-{name} goes before what transform_param says ({where})"))  # fmt: skip
     try:
         return flags.over(found).resolved(next(iter(shapes.values())))
     except MisfitError as error:

@@ -9,6 +9,7 @@ import numpy as np
 
 from bmnetu.calibration.data.dataset import CalibrationData, Source
 from bmnetu.calibration.data.preprocess import Preprocess
+from bmnetu.note import Note
 from dialects.constant import Array
 
 PIXEL = 255
@@ -45,19 +46,20 @@ class Look:
             self.seen[name] = before + count
 
 
-def oddities(look: Look, data: CalibrationData) -> Iterator[str]:
-    """A sentence for each thing that does not look like the data that are meant."""
+def oddities(look: Look, data: CalibrationData) -> Iterator[Note]:
+    """A note for each thing that does not look like the data that are meant."""
     for name, source in data.sources.items():
         constant = [index for index in look.constant[name] if index < source.count]
         if constant:
             yield _constant(source, constant)
         if data.contract is not None and len(constant) < min(look.seen[name], source.count):
-            yield from _out_of_range(look.low[name], look.high[name], data.contract)
+            for said in _out_of_range(look.low[name], look.high[name], data.contract):
+                yield Note("data-range", said)
 
 
-def _constant(source: Source, indices: list[int]) -> str:
+def _constant(source: Source, indices: list[int]) -> Note:
     more = f" and {len(indices) - 1} more" if len(indices) > 1 else ""
-    return f"{source.name(indices[0])}{more}: all its pixels are equal"
+    return Note("equal-pixels", f"{source.name(indices[0])}{more}: all its pixels are equal")
 
 
 def _out_of_range(low: Array, high: Array, contract: Preprocess) -> Iterator[str]:

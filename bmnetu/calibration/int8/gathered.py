@@ -14,6 +14,7 @@ from bmnetu.calibration.run.net import FloatNet
 from bmnetu.calibration.thresholds.channels import Channels
 from bmnetu.calibration.thresholds.histograms import Histograms
 from bmnetu.calibration.thresholds.measured import DEAD_BELOW
+from bmnetu.note import Note
 
 Report = Callable[[str], None]
 
@@ -22,7 +23,8 @@ def ranges(net: FloatNet, data: CalibrationData, report: Report) -> Channels:
     """The channels of all blobs, over all batches."""
     channels = accumulate(net.function, data, Channels, "ranges")
     for name in sorted(channels.faulty):
-        report(f'note: blob "{name}" has numbers that are not finite; they do not count')
+        sentence = f'blob "{name}" has numbers that are not finite; they do not count'
+        report(Note("not-finite", sentence).line)
     return channels
 
 

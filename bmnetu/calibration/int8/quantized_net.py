@@ -11,6 +11,7 @@ from xdsl.ir import SSAValue
 from bmnetu.calibration.thresholds.coefficients import IntegerCoefficients, RealCoefficients
 from bmnetu.calibration.thresholds.measured import Measured
 from bmnetu.calibration.thresholds.thresholds import Numbers, Thresholds
+from bmnetu.note import Note
 from dialects.ufw.facts import PassesOn
 from dialects.ufw.layer import LayerOp
 
@@ -27,7 +28,7 @@ class QuantizedNet:
         default_factory=dict[LayerOp, IntegerCoefficients]
     )
     floats: list[LayerOp] = field(default_factory=list[LayerOp])
-    notes: list[str] = field(default_factory=list[str])
+    notes: list[Note] = field(default_factory=list[Note])
 
 
 def layer_name(op: LayerOp) -> str:
@@ -48,7 +49,8 @@ def quantize_net(
         is_float = op in floats
         if not is_float and not _settle(net, op, results, data.coefficients(op)):
             is_float = True
-            net.notes.append(f'layer "{layer_name(op)}" stays float: its weights exceed 8 bits')
+            sentence = f'layer "{layer_name(op)}" stays float: its weights exceed 8 bits'
+            net.notes.append(Note("stays-float", sentence))
         if is_float:
             net.floats.append(op)
         passed_on = op.has_trait(PassesOn)

@@ -14,11 +14,12 @@ from bmnetu.frontend.onnx.reading.file import OnnxFile, read_file
 from bmnetu.frontend.onnx.refusals import Refusals
 from bmnetu.frontend.onnx.rewrite import rewritten
 from bmnetu.frontend.onnx.walk import Walk
-from bmnetu.frontend.prototxt.inputs import Input, reshaped
+from bmnetu.frontend.prototxt.inputs import Input, blaming_shapes, reshaped
 from bmnetu.frontend.prototxt.topology import Topology
 from bmnetu.frontend.ufw_pb2 import NetParameter
 from bmnetu.frontend.weights.blobs import ArrayWeights
 from bmnetu.nearest import nearest
+from bmnetu.note import Note
 from dialects.names import quoted
 from dialects.quant.types import is_index
 
@@ -37,7 +38,8 @@ def read_onnx(
     """
     topology, weights, refusals = convert_onnx(path, shapes, max_n, whitelist)
     if refusals.sentences:
-        raise UnsupportedError(refusals.message())
+        with blaming_shapes(refusals.inputs, shapes):
+            raise UnsupportedError(refusals.message())
     return topology, weights
 
 
@@ -49,15 +51,16 @@ def convert_onnx(
 ) -> tuple[Topology, ArrayWeights, Refusals]:
     """As :func:`read_onnx`, with what cannot be compiled beside the layers that can."""
     file = read_file(path)
-    notes: list[str] = []
+    notes: list[Note] = []
     if whitelist:
         whole, file = len(_live(file)), _ending_at(file, whitelist)
         left_out = whole - len(_live(file))
         if left_out > 0:
-            notes.append(
+            notes.append(Note(
+                "left-out",
                 f"{path}: -output_whitelist: {left_out} node(s) are left out; the outputs are"
-                f" {', '.join(map(quoted, file.outputs))}"
-            )
+                f" {', '.join(map(quoted, file.outputs))}",
+            ))  # fmt: skip
     _live(file)
     file = rewritten(file)
     nodes = _live(file)
@@ -66,17 +69,25 @@ def convert_onnx(
     inputs = reshaped(inputs_of(file, read, notes, refusals, shapes is None), shapes, max_n)
     if shapes is None and max_n is None:
         notes += [
-            f'{path}: input "{blob.name}" has any batch; 1 is taken without -shapes'
+            Note("any-batch",
+                 f'{path}: input "{blob.name}" has any batch; 1 is taken without -shapes')
             for blob in inputs if declared_shape(file.inputs[blob.name])[0] == 0
         ]  # fmt: skip
+    refusals.inputs += [
+        replace(blob, shape=declared_shape(file.inputs[blob.name])) for blob in inputs
+    ]
     walk = Walk(file, nodes, inputs, refusals)
-    for node in nodes:
-        walk.convert(node)
+    with blaming_shapes(refusals.inputs, shapes):
+        for node in nodes:
+            walk.convert(node)
     walk.name_outputs()
     graph = walk.graph
     notes += [
-        f'{path}: output "{name}" is {element_name(graph.elements[name])}; the bmodel gives the'
-        f" same numbers as {_given_as(graph, name)}"
+        Note(
+            "element-type",
+            f'{path}: output "{name}" is {element_name(graph.elements[name])}; the bmodel gives'
+            f" the same numbers as {_given_as(graph, name)}",
+        )
         for name in file.outputs if name in graph.elements
     ]  # fmt: skip
     net = NetParameter()
@@ -84,7 +95,7 @@ def convert_onnx(
     outputs = tuple(top for layer in graph.layers for top in layer.tops if top in graph.outputs)
     if taken & graph.outputs:
         net.output_whitelist.extend(outputs)
-    notes += [f"{path}: {note}" for note in graph.quantised.notes()]
+    notes += [Note(note.code, f"{path}: {note}") for note in graph.quantised.notes()]
     inputs = _with_thresholds(graph, inputs)
     topology = Topology(path, net, tuple(inputs), tuple(graph.layers), outputs, tuple(notes))
     return topology, graph.weights, refusals

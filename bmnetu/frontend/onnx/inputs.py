@@ -8,11 +8,12 @@ from bmnetu.errors import InputFileError
 from bmnetu.frontend.onnx.reading.file import NUMBERS, OnnxFile
 from bmnetu.frontend.onnx.refusals import Refusals
 from bmnetu.frontend.prototxt.inputs import Input
+from bmnetu.note import Note
 from dialects.ufw.shapes import show
 
 
 def inputs_of(
-    file: OnnxFile, read: set[str], notes: list[str], refusals: Refusals, declared: bool
+    file: OnnxFile, read: set[str], notes: list[Note], refusals: Refusals, declared: bool
 ) -> list[Input]:
     """The inputs that are read; a batch without a size is 1, other sizes have to be known.
     ``declared``: their own shapes count.
@@ -20,7 +21,8 @@ def inputs_of(
     found: list[Input] = []
     for name, value in file.inputs.items():
         if name not in read:
-            notes.append(f'{file.path}: input "{name}" is left out: no node reads it')
+            sentence = f'{file.path}: input "{name}" is left out: no node reads it'
+            notes.append(Note("unread-input", sentence))
             continue
         kind, where = value.type.tensor_type, f'{file.path}: input "{name}"'
         if not value.type.HasField("tensor_type"):
@@ -46,10 +48,11 @@ def inputs_of(
                 " net with a float input, or with a constant in its place"
             )
         elif kind.elem_type != TensorProto.FLOAT:
-            notes.append(
+            notes.append(Note(
+                "element-type",
                 f"{where} is {element_name(kind.elem_type)}; the bmodel takes the same numbers as"
-                " FLOAT"
-            )
+                " FLOAT",
+            ))  # fmt: skip
         if shape and shape[0] == 0:
             shape = (1, *shape[1:])
         found.append(Input(name, () if 0 in shape else shape, str(file.path)))

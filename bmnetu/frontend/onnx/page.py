@@ -114,11 +114,13 @@ PAGE = (
 HEAD = """\
 # ONNX
 
-    pip install 'bmnetu[onnx]'
-    bmnetu -model=net.onnx -outdir=out                            # FP32
-    bmnetu-calibrate -model=net.onnx -data=images/ -outdir=q      # INT8: q/net.int8umodel
-    bmnetu -mode=GenUmodel -model=net.onnx -outdir=out            # out/net.fp32umodel, its prototxt
-    bmnetu-opt net.onnx -p 'convert-ufw-to-quant'
+```sh
+pip install 'bmnetu[onnx]'
+bmnetu -model=net.onnx -outdir=out                            # FP32
+bmnetu-calibrate -model=net.onnx -data=images/ -outdir=q      # INT8: q/net.int8umodel
+bmnetu -mode=GenUmodel -model=net.onnx -outdir=out            # out/net.fp32umodel, its prototxt
+bmnetu-opt net.onnx -p 'convert-ufw-to-quant'
+```
 
 An .onnx has its weights itself: `-weight` is left out. Its nodes become UFW layers as it is read,
 so all that holds for a prototxt holds for it; GenUmodel writes these layers, for a look, or to set

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bmnetu.frontend.onnx.advice import advice_on
 from bmnetu.frontend.onnx.nodes.node import Node
+from bmnetu.frontend.prototxt.inputs import Input
 
 
 @dataclass
@@ -21,6 +22,8 @@ class Refusals:
     """Operators of which a node is refused whatever its shapes are: their advice helps."""
     entries: list[tuple[str, str, str]] = field(default_factory=list[tuple[str, str, str]])
     """Name, operator and sentence of each; name and operator are "" for a tensor."""
+    inputs: list[Input] = field(default_factory=list[Input])
+    """The inputs that are read, as the file declares them."""
 
     def add(self, sentence: str, node: Node | None = None, *, advise: bool = True) -> None:
         """A sentence that names file and node, or tensor. ``advise``: what is said of the operator

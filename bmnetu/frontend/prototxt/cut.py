@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from bmnetu.frontend.prototxt.layer import Layer
+from bmnetu.note import Note
 from dialects.names import quoted, shown
 
 MOST_NAMED = 8
@@ -27,12 +28,13 @@ def split_needed(
     return kept[::-1], others[::-1]
 
 
-def cut_note(path: Path, why: str, dropped: Sequence[Layer], outputs: Sequence[str]) -> str:
+def cut_note(path: Path, why: str, dropped: Sequence[Layer], outputs: Sequence[str]) -> Note:
     """What is left out by ``why``, and where the net ends now."""
     named = [f"{quoted(x.name)} ({shown(x.param.type)})" for x in dropped[:MOST_NAMED]]
     more = f" and {len(dropped) - MOST_NAMED} more" if len(dropped) > MOST_NAMED else ""
     plural = "layer is" if len(dropped) == 1 else "layers are"
-    return (
+    return Note(
+        "left-out",
         f"{path}: {why}: {len(dropped)} {plural} left out, {', '.join(named)}{more}; the outputs"
-        f" are {', '.join(map(quoted, outputs))}"
+        f" are {', '.join(map(quoted, outputs))}",
     )

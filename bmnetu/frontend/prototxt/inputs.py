@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Generator, Iterable, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from bmnetu.errors import InputFileError, UsageError
+from bmnetu.errors import InputFileError, UnsupportedError, UsageError
 from bmnetu.frontend.prototxt.text import TextFile
 from bmnetu.frontend.ufw_pb2 import (
     BlobShape,
@@ -15,6 +16,7 @@ from bmnetu.frontend.ufw_pb2 import (
     TransformationParameter,
 )
 from dialects.names import quoted
+from dialects.ufw.shapes import show
 
 
 @dataclass(frozen=True)
@@ -168,6 +170,25 @@ def _dummy_shapes(param: DummyDataParameter) -> list[tuple[int, ...]]:
     if not all(len(values) in (1, count) for values in lists):
         return []
     return [tuple(values[i % len(values)] for values in lists) for i in range(count)]
+
+
+@contextmanager
+def blaming_shapes(
+    declared: Iterable[Input], shapes: Iterable[Sequence[int]] | None
+) -> Generator[None]:
+    """What does not fit in here is the fault of -shapes where they have another rank than the model
+    says: a UsageError that says so."""
+    try:
+        yield
+    except (UnsupportedError, InputFileError) as error:
+        for blob, given in zip(declared, shapes or (), strict=False):
+            if blob.shape and len(blob.shape) != len(given):
+                known = "x".join(str(size or "?") for size in blob.shape)
+                raise UsageError(
+                    f"-shapes: input {quoted(blob.name)} is {show(tuple(given))}, the model has"
+                    f" {known} there; so the network does not fit together: {error.message}"
+                ) from error
+        raise
 
 
 def reshaped(

@@ -14,6 +14,7 @@ from pathlib import Path
 from google.protobuf.message import Message
 
 from bmnetu.frontend.prototxt.layer import Layer
+from bmnetu.note import Note
 
 ZOOM_NOTE = (
     "zoom_factor of Interp multiplies the size; the net does not fit together with"
@@ -61,6 +62,6 @@ def readings(layers: Iterable[Layer]) -> list[Reading]:
     return [each for each in found if each.params]
 
 
-def reading_notes(path: Path, found: Iterable[Reading]) -> list[str]:
+def reading_notes(path: Path, found: Iterable[Reading]) -> list[Note]:
     """A note for each second reading that layers have which were undecided."""
-    return [f"{path}: {each.note}" for each in found if each.is_taken]
+    return [Note("second-reading", f"{path}: {each.note}") for each in found if each.is_taken]

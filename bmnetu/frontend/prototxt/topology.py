@@ -25,6 +25,7 @@ from bmnetu.frontend.prototxt.unknown import UnknownSetting
 from bmnetu.frontend.prototxt.upgrade import upgraded, v2_type
 from bmnetu.frontend.prototxt.upgrade_v0 import V0Error, from_v0, padding_folded
 from bmnetu.frontend.ufw_pb2 import LayerParameter, NetParameter, V1LayerParameter
+from bmnetu.note import Note
 from dialects.names import quoted
 
 ONLY_CONSUME = ("Accuracy", "SoftmaxWithLoss", "HDF5Output")
@@ -48,7 +49,7 @@ class Topology:
     inputs: tuple[Input, ...]
     layers: tuple[Layer, ...]
     outputs: tuple[str, ...]
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
     unknown: tuple[UnknownSetting, ...] = ()
     blocks: tuple[LayerParameter, ...] = ()
 
@@ -72,7 +73,7 @@ def read_topology(path: Path, whitelist: Sequence[str] = (), host: bool = True) 
     """
     net = NetParameter()
     text = read_text(path, net)
-    notes: list[str] = []
+    notes: list[Note] = []
     params, unknown = _inference_layers(net, text)
     params = _without_consumers(params, text, notes)
     params = _without_decoders(params, text, notes)
@@ -117,7 +118,7 @@ def read_topology(path: Path, whitelist: Sequence[str] = (), host: bool = True) 
     return replace(found, unknown=found.unknown_of(layers)) if dropped else found
 
 
-def _silenced(layers: Sequence[Layer], path: Path, notes: list[str]) -> tuple[str, ...]:
+def _silenced(layers: Sequence[Layer], path: Path, notes: list[Note]) -> tuple[str, ...]:
     """The blobs that only Silence layers read, as the outputs of a net that has no others."""
     made = {top for layer in layers for top in layer.tops}
     read = {blob for layer in layers if layer.param.type != "Silence" for blob in layer.bottoms}
@@ -125,7 +126,10 @@ def _silenced(layers: Sequence[Layer], path: Path, notes: list[str]) -> tuple[st
     found = dict.fromkeys(blob for layer in silent for blob in layer.bottoms if blob in made - read)
     if not found:
         raise InputFileError(f"{path}: the net has no outputs: no layer makes a blob")
-    notes.append(f"{path}: all outputs are silenced; {', '.join(map(quoted, found))} is compiled")
+    names = ", ".join(map(quoted, found))
+    notes.append(
+        Note("silenced-outputs", f"{path}: all outputs are silenced; {names} is compiled")
+    )
     return tuple(found)
 
 
@@ -183,7 +187,7 @@ def _upgraded_layers(old: list[V1LayerParameter], text: TextFile) -> list[LayerP
 
 
 def _without_consumers(
-    params: list[Placed], text: TextFile, notes: list[str]
+    params: list[Placed], text: TextFile, notes: list[Note]
 ) -> list[Placed]:
     """Drops losses and accuracies, unless a layer that stays reads them."""
     kept = [(param, line) for param, line in params if not _only_consumes(param)]
@@ -197,14 +201,15 @@ def _without_consumers(
                 f"{text.path}:{line}: layer {quoted(param.name)} ({param.type}) is not for "
                 f"inference, but its blob {quoted(used[0])} is read"
             )
-        notes.append(
+        notes.append(Note(
+            "not-for-inference",
             f"{text.path}:{line}: layer {quoted(param.name)} ({param.type}) is left out: "
-            "it is not for inference"
-        )
+            "it is not for inference",
+        ))  # fmt: skip
     return kept
 
 
-def _without_decoders(params: list[Placed], text: TextFile, notes: list[str]) -> list[Placed]:
+def _without_decoders(params: list[Placed], text: TextFile, notes: list[Note]) -> list[Placed]:
     """Drops the layers of DECODERS at the end of the net: what they read is its output then."""
     read = {bottom for param, _ in params for bottom in param.bottom}
     kept: list[Placed] = []
@@ -212,11 +217,12 @@ def _without_decoders(params: list[Placed], text: TextFile, notes: list[str]) ->
         if param.type not in DECODERS or not read.isdisjoint(param.top):
             kept.append((param, line))
             continue
-        notes.append(
+        notes.append(Note(
+            "decoder",
             f"{text.path}:{line}: layer {quoted(param.name)} ({param.type}) is left out:"
             f" {DECODERS[param.type]}, which the host does with the output"
-            f" {quoted(param.bottom[0] if param.bottom else '')}"
-        )
+            f" {quoted(param.bottom[0] if param.bottom else '')}",
+        ))  # fmt: skip
     return kept
 
 

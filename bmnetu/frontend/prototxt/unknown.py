@@ -14,6 +14,7 @@ from bmnetu.errors import InputFileError, UnsupportedError
 from bmnetu.frontend.prototxt.text import Unknown
 from bmnetu.frontend.ufw_pb2 import LayerParameter
 from bmnetu.nearest import slips
+from bmnetu.note import Note
 from dialects.names import quoted
 
 SILENT = frozenset({
@@ -92,8 +93,8 @@ class UnknownSetting:
         return f"{self.where}{layer}: {what} {self.unknown.name} (it belongs inside {inside})"
 
 
-def notes_of_unknown(settings: Iterable[UnknownSetting], types: Container[str]) -> list[str]:
-    """One line for each unknown field that has no effect, equal ones with their count.
+def notes_of_unknown(settings: Iterable[UnknownSetting], types: Container[str]) -> list[Note]:
+    """A note for each unknown field that has no effect, equal ones with their count.
 
     ``types`` are the layer types that can be compiled: settings of others don't matter. Raises
     :class:`UnsupportedError` where a field has an unknown value, and :class:`InputFileError` for
@@ -108,10 +109,13 @@ def notes_of_unknown(settings: Iterable[UnknownSetting], types: Container[str]) 
     first = {each.unknown.name: each for each in reversed(skipped)}
     counts = Counter(each.unknown.name for each in skipped)
     return [
-        f"{each.where}: "
-        + (f"layer {quoted(each.layer)}: " if each.layer is not None else "")
-        + f"unknown field {name} is skipped"
-        + (f", here and {counts[name] - 1} more time(s)" if counts[name] > 1 else "")
+        Note(
+            "unknown-field",
+            f"{each.where}: "
+            + (f"layer {quoted(each.layer)}: " if each.layer is not None else "")
+            + f"unknown field {name} is skipped"
+            + (f", here and {counts[name] - 1} more time(s)" if counts[name] > 1 else ""),
+        )
         for name, each in reversed(first.items())
     ]
 

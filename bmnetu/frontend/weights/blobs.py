@@ -14,6 +14,7 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 from bmnetu.frontend.prototxt.layer import Layer
 from bmnetu.frontend.ufw_pb2 import BlobProto, BlobShape, LayerParameter, Preprocess
 from bmnetu.frontend.weights.scales import Scales
+from bmnetu.note import Note
 from dialects.constant import Array
 from dialects.ufw.shapes import Shape, show
 
@@ -81,7 +82,7 @@ class Weights(BlobSource, Protocol):
         ...
 
     @property
-    def notes(self) -> Sequence[str]:
+    def notes(self) -> Sequence[Note]:
         """Remarks for the user."""
         ...
 

@@ -51,7 +51,7 @@ class Scales:
 
 
 def prototxt_scale_note(blob: str, required: float, scales: Scales) -> str | None:
-    """A warning when the prototxt's ``int8_scale`` differs from the umodel's by over 1e-4."""
+    """What to say when the prototxt's ``int8_scale`` differs from the umodel's by over 1e-4."""
     record = scales.records.get(blob)
     if record is None or not record.threshold:
         return None
@@ -59,6 +59,6 @@ def prototxt_scale_note(blob: str, required: float, scales: Scales) -> str | Non
     if abs(required - found) <= 1e-4 * found:
         return None
     return (
-        f"warning: the prototxt's int8_scale is {required:g}, the umodel's scale of input "
+        f"the prototxt's int8_scale is {required:g}, the umodel's scale of input "
         f'"{blob}" is {found:g}; the umodel wins'
     )

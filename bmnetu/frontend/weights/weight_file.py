@@ -34,6 +34,7 @@ from bmnetu.frontend.weights.dense_block import blobs_of_layers
 from bmnetu.frontend.weights.scales import Scales
 from bmnetu.frontend.weights.wire import check_messages
 from bmnetu.nearest import nearest
+from bmnetu.note import Note
 from dialects.constant import Array
 from dialects.names import quoted
 from dialects.ufw.layer import MAX_SHIFT
@@ -47,7 +48,7 @@ class FileBlobs:
 
     def __init__(self, path: Path, file: WeightFile) -> None:
         self.path = path
-        self.notes: list[str] = []
+        self.notes: list[Note] = []
         self.activations: list[ActivationScale] = list(file.activation)
         self.preprocess: Preprocess | None = (
             file.preprocess if file.HasField("preprocess") else None
@@ -80,10 +81,11 @@ class FileBlobs:
             last = max(found, key=lambda record: record[0])[1]
             if any(blob != last for _, blob in found):
                 owners = ", ".join(dict.fromkeys(quoted(layer) for layer, _ in places))
-                self.notes.append(
+                self.notes.append(Note(
+                    "shared-weights",
                     f"{self.path}: layers {owners} share the weights {quoted(name)}, but "
-                    "the file has different ones; the last ones are taken, as Caffe does"
-                )
+                    "the file has different ones; the last ones are taken, as Caffe does",
+                ))  # fmt: skip
             for layer, index in places:
                 blobs = self.blobs.setdefault(layer, [])
                 blobs[index : index + 1] = [last]

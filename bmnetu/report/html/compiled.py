@@ -10,10 +10,11 @@ from typing import Any
 
 from xdsl.dialects.builtin import ModuleOp
 
-from bmnetu.command_line.flags import COMPILE_FLAGS
+from bmnetu.command_line.compile_flags import COMPILE_FLAGS
 from bmnetu.emit.border import network_name
 from bmnetu.files.reading import write_atomically
 from bmnetu.frontend import Network
+from bmnetu.note import Note
 from bmnetu.options import CompileOptions
 from bmnetu.report.html.layers import Layers, layers_table
 from bmnetu.report.html.memory import ddr, local_memory
@@ -34,7 +35,7 @@ class CompileReport:
 
     options: CompileOptions
     path: Path
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
     nodes: tuple[Node, ...]
     hashes: tuple[Row, ...]
     name: str
@@ -79,7 +80,7 @@ class CompileReport:
             "options": options_rows(self.options, COMPILE_FLAGS),
             "versions": versions(),
             "hashes": [*self.hashes, _bmodel_row(bmodel)],
-            "notes": self.notes,
+            "notes": [note.coded for note in self.notes],
         }
         figures: list[Figure] = []
         if costs is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import platform
 from collections.abc import Sequence
 from dataclasses import fields
@@ -11,10 +10,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from bmnetu.command_line.flags import Flag
+from bmnetu.files.hashes import of_bytes, of_file
 from bmnetu.version import VERSION
 
 PACKAGES = ("xdsl", "numpy", "protobuf", "flatbuffers")
-BLOCK = 1 << 20
 MOST_HASHED = 1 << 30
 """Bytes of a file or a folder that are hashed; reading more takes too long."""
 
@@ -63,22 +62,9 @@ def hash_row(what: str, source: Any) -> Row:
         if size > MOST_HASHED:
             return what, said, f"not computed for more than {MOST_HASHED:,} bytes"
         if not path.is_dir():
-            return what, said, _digest(path)
-        lines = (f"{_digest(each)}  {each.relative_to(path).as_posix()}\n" for each in inside)
+            return what, said, of_file(path)
+        lines = (f"{of_file(each)}  {each.relative_to(path).as_posix()}\n" for each in inside)
         text = "".join(lines).encode("utf-8", "surrogateescape")
-        return what, said, hashlib.sha256(text).hexdigest()
+        return what, said, of_bytes(text)
     except OSError as error:
         return what, str(path), f"cannot be read: {error.strerror}"
-
-
-def _digest(path: Path) -> str:
-    found = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            found.update(block)
-    return found.hexdigest()
-
-
-def of_bytes(data: bytes) -> str:
-    """The SHA-256 of a file's contents."""
-    return hashlib.sha256(data).hexdigest()

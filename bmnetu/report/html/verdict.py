@@ -19,9 +19,9 @@ def verdict(name: str, findings: Findings | None, made_up: bool) -> Verdict:
         said = "The NPU's results were not compared with the CPU's (-cmp=false)."
         return Verdict(None, f"{name}: compiled, not compared", [said])
     if findings.ok:
-        lines = [line.removeprefix("note: ") for line in summary(findings, made_up)]
+        line, notes = summary(findings, made_up)
         head = f"{name}: passed, the NPU computes what the CPU computes"
-        return Verdict(True, head, [f"{line[0].upper()}{line[1:]}." for line in lines])
+        return Verdict(True, head, [f"{line[0].upper()}{line[1:]}." for line in (line, *notes)])
     first, head = findings.first_bad, f"{name}: failed"
     if first is not None:
         head += f', layer "{first.layer}" is the first that differs from the CPU'

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
-from bmnetu.errors import InputFileError, UnsupportedError
+from bmnetu.errors import InputFileError, UnsupportedError, UsageError
 from bmnetu.frontend import load_network
 from tests.frontend.onnx.graphs import Net, node, numbers
 
@@ -31,6 +31,10 @@ REFUSED: dict[str, tuple[Net, str]] = {
         Net([node("Asin", "c", "y"), node("Relu", "x", "z")], {"c": numbers(3)},
             outputs=["y", "z"]),
         'output "y" is a constant',
+    ),
+    "no dilation": (
+        Net([node("Conv", "x w", "y", dilations=[0, 0])], {"w": numbers(4, 3, 2, 2)}),
+        r"dilations is \[0, 0\]; it must be at least 1",
     ),
     "four axes": (
         Net([node("Conv", "x w", "y")], {"w": numbers(4, 3, 1, 1, 1, 1)},
@@ -246,6 +250,15 @@ def test_scalars_and_other_types_are_told_as_such_all_at_once(tmp_path: Path) ->
     assert 'input "s" is a scalar, a tensor without a dimension; export the net with' in lines[0]
     assert 'input "i" is STRING; numbers can be compiled' in lines[1]
     assert 'node "Tan_y"' in lines[2]
+
+
+def test_shapes_of_another_rank_are_to_blame(tmp_path: Path) -> None:
+    path = Net([node("Conv", "x w", "y")], {"w": numbers(4, 3, 2, 2)}).write(tmp_path)
+    for shape, sentence in (((1, 3, 7), "its weights are 4x3x2x2"), ((2, 3), "its input is 2x3")):
+        given = "x".join(map(str, shape))
+        said = f'-shapes: input "x" is {given}, the model has 2x3x6x7 there; .*{sentence}'
+        with pytest.raises(UsageError, match=said):
+            load_network(path, None, shapes=[shape])
 
 
 def test_what_takes_no_part_is_not_looked_at(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from onnx import AttributeProto, NodeProto, TensorProto
@@ -119,15 +119,21 @@ class Node:
         return None if found is None else tuple(found.floats)
 
     def several(
-        self, name: str, count: int, default: int, fits: Callable[[int], bool] = lambda x: x > 0
+        self, name: str, count: int, default: int | None, least: int | None = 1
     ) -> tuple[int, ...]:
-        """That many integers, all ``default`` where the node does not say."""
+        """That many integers, all ``default`` where the node does not say; None: it has to. Raises
+        InputFileError for another count, and Refusal for one below ``least``."""
         found = self.integers(name)
-        found = (default,) * count if found is None else found
-        if len(found) != count or not all(map(fits, found)):
+        if found is None:
+            if default is None:
+                raise InputFileError(self.fault(f"has no {name}"))
+            return (default,) * count
+        if len(found) != count:
             raise InputFileError(
-                self.fault(f"{name} is {list(found)}; {count} valid numbers are required")
+                self.fault(f"{name} is {list(found)}; {count} numbers are required")
             )
+        if least is not None and any(number < least for number in found):
+            raise Refusal(f"{name} is {list(found)}; it must be at least {least}", advise=False)
         return found
 
     def _find(self, name: str, kind: AttributeProto.AttributeType) -> AttributeProto | None:

@@ -9,6 +9,7 @@ import numpy as np
 from onnx import FunctionProto, NodeProto, TensorProto, helper
 
 from bmnetu.frontend.onnx.nodes.node import Node
+from bmnetu.note import Note
 from dialects.constant import Array
 
 KEEPERS = {
@@ -32,27 +33,30 @@ class Quantised:
     losses: dict[str, float] = field(default_factory=dict[str, float])
     shifted: int = 0
 
-    def notes(self) -> list[str]:
+    def notes(self) -> list[Note]:
         """What the chip holds otherwise, a sentence each."""
-        found: list[str] = []
+        found: list[Note] = []
         if self.thresholds:
-            found.append(
+            found.append(Note(
+                "own-scales",
                 f"{len(self.thresholds)} tensor(s) have scales of their own: bmnetu-calibrate takes"
-                " them as thresholds; in FP32 nothing is rounded"
-            )
+                " them as thresholds; in FP32 nothing is rounded",
+            ))  # fmt: skip
         if self.shifted:
-            found.append(
+            found.append(Note(
+                "zero-point",
                 f"{self.shifted} of them have a zero point, which the chip does not have: they are"
-                " held from -127 to 127"
-            )
+                " held from -127 to 127",
+            ))  # fmt: skip
         if self.losses:
             worst = max(self.losses, key=lambda name: self.losses[name])
             mean = sum(self.losses.values()) / len(self.losses)
-            found.append(
+            found.append(Note(
+                "scale-a-channel",
                 f"the weights of {len(self.losses)} layer(s) have a scale a channel, or a zero"
                 " point; INT8 has one scale a layer: by that alone they change by"
-                f" {mean:.2%}, at most {self.losses[worst]:.2%} ({worst})"
-            )
+                f" {mean:.2%}, at most {self.losses[worst]:.2%} ({worst})",
+            ))  # fmt: skip
         return found
 
     def add_weights(self, name: str, array: Array, scale: Array, zero: Array | None) -> None:

@@ -81,7 +81,7 @@ def deform_conv(site: Site) -> Blob:
     kernel = tuple(node.integers("kernel_shape") or weight.shape[2:])
     if kernel != weight.shape[2:]:
         raise InputFileError(node.fault(f"kernel_shape is {show(kernel)}"))
-    top, left, bottom, right = node.several("pads", 4, 0, lambda pad: pad >= 0)
+    top, left, bottom, right = node.several("pads", 4, 0, 0)
     strides, dilations = node.several("strides", 2, 1), node.several("dilations", 2, 1)
     settings = {
         "kernel_h": kernel[0], "kernel_w": kernel[1],

@@ -148,7 +148,7 @@ def _spread_windows(node: Node, sizes: Shape, kernel: Shape) -> list[Window]:
     """
     axes = len(sizes)
     strides, dilations = node.several("strides", axes, 1), node.several("dilations", axes, 1)
-    more = node.several("output_padding", axes, 0, lambda x: x >= 0)
+    more = node.several("output_padding", axes, 0, 0)
     extents = [d * (k - 1) + 1 for k, d in zip(kernel, dilations, strict=True)]
     lengths = [
         stride * (size - 1) + extent + grown

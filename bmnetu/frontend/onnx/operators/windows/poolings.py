@@ -41,8 +41,8 @@ def max_unpool(site: Site) -> Blob:
     """Of the indices of a MaxPool whose input had the shape of the result."""
     node, x, places = site.node, site.blob(0), site.places(1)
     axes = len(x.shape) - 2
-    kernel, strides = node.several("kernel_shape", axes, 0), node.several("strides", axes, 1)
-    pads = node.several("pads", 2 * axes, 0, lambda x: x >= 0)
+    kernel, strides = node.several("kernel_shape", axes, None), node.several("strides", axes, 1)
+    pads = node.several("pads", 2 * axes, 0, 0)
     given = site.constant(2)
     sizes = [
         (size - 1) * stride + k - before - after
@@ -169,7 +169,7 @@ def _raised(chain: Chain, p: int) -> None:
 
 
 def _windows(site: Site, shape: Shape) -> list[Window]:
-    kernel = site.node.several("kernel_shape", len(shape) - 2, 0)
+    kernel = site.node.several("kernel_shape", len(shape) - 2, None)
     windows = windows_of(site.node, shape, kernel)
     for window in windows:
         if max(window.before, window.after) >= window.extent:

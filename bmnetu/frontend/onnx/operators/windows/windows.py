@@ -96,7 +96,7 @@ def pads_of(
     if mode == "VALID":
         return [(0, 0)] * axes
     if mode == "NOTSET":
-        pads = node.several("pads", 2 * axes, 0, lambda x: True)
+        pads = node.several("pads", 2 * axes, 0, None)
         return list(zip(pads[:axes], pads[axes:], strict=True))
     if mode not in ("SAME_UPPER", "SAME_LOWER"):
         raise InputFileError(node.fault(f"auto_pad is {mode!r}"))
