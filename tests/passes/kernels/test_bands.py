@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -28,7 +29,7 @@ def problem(out: int, width: int, *, pack: int = 4, multiple: int = 1) -> Proble
     [
         (112, 112, 64, 4, 1, 14),
         (112, 113, 64, 4, 1, 32),  # a band starts at a multiple of 32 words
-        (112, 112, 65, 4, 1, 112),  # another row of lanes lies behind all of the first
+        (112, 112, 65, 4, 1, 14),  # each row of lanes has a band of its own
         (112, 112, 64, 5, 1, 112),  # and another group of images
         (100, 16, 64, 4, 2, 14),
         (5, 32, 64, 4, 1, 1),
@@ -39,6 +40,12 @@ def test_rows_of_a_band(
 ) -> None:
     p = problem(out, width, multiple=multiple)
     assert band_rows(p, TileSize(images, channels, out, width), BANDS) == rows
+
+
+def test_depthwise_rows_of_lanes_stay_whole() -> None:
+    p = replace(problem(112, 112), dense=False)
+    assert band_rows(p, TileSize(4, 64, 112, 112), BANDS) == 14
+    assert band_rows(p, TileSize(4, 65, 112, 112), BANDS) == 112
 
 
 def run(integer: bool, batch: int, outputs: int, stride: int, group: int) -> list[CommandOp]:
@@ -64,14 +71,16 @@ def run(integer: bool, batch: int, outputs: int, stride: int, group: int) -> lis
 @pytest.mark.parametrize(
     ("batch", "outputs", "stride"), [(1, 24, 1), (4, 24, 2), (4, 70, 1), (5, 24, 1)]
 )
-def test_one_row_of_lanes_and_one_group_is_cut(
+def test_one_group_is_cut(
     integer: bool, batch: int, outputs: int, stride: int
 ) -> None:
     commands = [op.instruction for op in run(integer, batch, outputs, stride, 1)]
-    first = [i for i in commands if i.kind is CONV and i["res0_c"] == outputs]
-    alone = outputs > 64 or batch > (4 if integer else 1) or (integer and batch == 1)
-    assert (len(first) > 1) == (not alone)
+    first = [i for i in commands if i.kind is CONV and i["res0_c"] == min(outputs, 64)]
+    others = [i for i in commands if i.kind is CONV and i["res0_c"] == outputs - 64]
+    whole = batch > (4 if integer else 1) or (integer and batch == 1)
+    assert (len(first) > 1) == (not whole)
     assert len(first) <= BANDS
+    assert len(others) == len(first) * (outputs > 64)
 
 
 def test_groups_are_cut_one_by_one() -> None:
