@@ -38,11 +38,15 @@ class ConvertUfwToQuantPass(NpuFunctionPass):
         converter = Converter(Block(), function.location, dynamic=self.dynamic)
         for value, name in named_inputs(function):
             self._input(converter, value, name)
+        floats = {v: name for v, name in named_outputs(function) if name in self.float_outputs}
         for inner in body.ops:
             if isinstance(inner, LayerOp):
                 converter.location = inner.location
                 converter.top = inner.top_names[0] if inner.top_names else ""
                 lower(converter, inner)
+                for result in floats.keys() & set(inner.results):  # stored while others compute
+                    converter.top = floats[result]
+                    converter.as_float(converter.value(result))
         converter.block.add_op(ReturnOp(*self._outputs(converter, function)))
         replace_body(function, converter.block)
 

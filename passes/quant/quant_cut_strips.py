@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from xdsl.dialects.builtin import ArrayAttr, StringAttr
-from xdsl.dialects.func import FuncOp
+from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, BlockArgument, Operation, SSAValue
 
 from dialects.quant import types
@@ -177,6 +177,9 @@ class QuantCutStripsPass(NpuFunctionPass):
             else:
                 _cut(inner, group, forms)
                 cut.append(inner)
+                (result,) = inner.results
+                if any(isinstance(use.operation, ReturnOp) for use in result.uses):
+                    forms.whole_of(result, inner)  # stored while others compute
         for inner in reversed(cut):
             inner.detach()
             inner.erase()
