@@ -13,6 +13,7 @@ from dialects.bm1684.layout import Ref
 from dialects.host.base import HostOp
 from dialects.quant import strips, types
 from dialects.quant.base import CHANNEL_ORDER, PART, QuantOp
+from dialects.quant.compute import DequantizeOp
 from dialects.quant.conv import ConvOp
 from dialects.quant.eltwise import ConstantOp
 from passes.base import NpuFunctionPass
@@ -24,6 +25,7 @@ from passes.kernels.flat import words_of
 from passes.kernels.movement.copies import copy_words
 from passes.kernels.movement.in_place import Home, first_row, homes_in_concats, part_of
 from passes.kernels.options import KernelOptions
+from passes.kernels.softmax import takes_bytes
 from passes.kernels.storage import network_tensor, part_in, storage
 from passes.kernels.tiling import CannotLower
 from passes.module.functions import named_inputs, named_outputs, replace_body
@@ -65,6 +67,11 @@ class _Lowering:
             for reader in readers
         )
 
+    def _is_read_as_words(self, op: DequantizeOp) -> bool:
+        """Whether floats need not be made: a softmax takes the words of 8-bit numbers."""
+        words_there = Ref.of(self.buffers[op.x]).layout.pack > 1 and self.b.options.whole
+        return words_there and takes_bytes(op)
+
     def lower(self, op: QuantOp) -> None:
         self.b.location = op.location
         result = op.results[0]
@@ -76,6 +83,9 @@ class _Lowering:
                 return
             row = first_row(op)
             byte = part_of(op) if row is None else None
+        if isinstance(op, DequantizeOp) and self._is_read_as_words(op):
+            self.buffers[result] = sources[0]
+            return
         if isinstance(op, strips.SplitStripsOp) and self._is_read_as_bytes(op):
             self.buffers[result] = sources[0]
         elif byte is not None or row is not None:

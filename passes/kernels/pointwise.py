@@ -244,6 +244,17 @@ def lower_quantize(
             flat.store(dest, target, result)
 
 
+def dequantized(b: TileBuilder, words: SSAValue, scale: float, unsigned: bool) -> SSAValue:
+    """Floats in the place of words whose low byte is an 8-bit number: a byte goes under the exponent
+    of 2^23, which is then subtracted."""
+    sign = 0 if unsigned else 128
+    b.arith("and", words, words, 255)
+    b.arith("xor", words, words, 0x4B000000 | sign)
+    real = b.view(words, Ref.of(words).with_(element=f32))
+    b.scalar("sub", real, real, 8388608.0 + sign)
+    return b.scalar("mul", real, real, scale)
+
+
 def lower_dequantize(
     b: TileBuilder, op: compute.DequantizeOp, sources: Sequence[SSAValue], dest: SSAValue
 ) -> None:

@@ -18,12 +18,13 @@ from xdsl.ir import Attribute, SSAValue
 from dialects.bm1684 import tile
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.cycles.tiu import STEP_PIXELS, ceil_div
-from dialects.bm1684.layout import DDR, Layout, Ref, align
+from dialects.bm1684.layout import DDR, Layout, Ref, align, i32
 from dialects.quant import compute, types
 from dialects.quant.base import i64s, int_attr
 from passes.kernels.builder import TileBuilder, float_bits
 from passes.kernels.convolution.weights import CONV_FLOAT, load_weights
 from passes.kernels.float_functions import exp
+from passes.kernels.pointwise import dequantized
 from passes.kernels.tiling import CannotLower, ranges
 
 H, W = 2, 3
@@ -69,10 +70,12 @@ def _vectors(op: compute.SoftmaxOp) -> Iterator[Vectors]:
 def lower_softmax(
     b: TileBuilder, op: compute.SoftmaxOp, sources: Sequence[SSAValue], dest: SSAValue
 ) -> None:
-    """Softmax of a DDR tensor; absolute error below 1e-6."""
+    """Softmax of a DDR tensor, also of the 8-bit numbers that a dequantize before it reads; absolute
+    error below 1e-6."""
     (source,) = sources
+    read = _reader(b, op, source)
     for vectors in _vectors(op):
-        tiles = _upright(b, vectors), _across(b, vectors)
+        tiles = _upright(b, vectors, read), _across(b, vectors, read)
         forms = [form for form in tiles if form is not None]
         if not forms:
             raise CannotLower(f"a softmax over {vectors.rows} values does not fit local memory")
@@ -80,6 +83,29 @@ def lower_softmax(
             emit(source, dest)
 
 
+def takes_bytes(op: compute.DequantizeOp) -> bool:
+    """Whether a dequantize needs no tensor of its own: the one softmax that reads it takes the 8-bit
+    numbers of a single image, one in a word."""
+    use = op.y.first_use
+    alone = use is not None and op.y.has_one_use() and isinstance(use.operation, compute.SoftmaxOp)
+    return alone and types.shape_of(op.x)[0] == 1
+
+
+def _reader(b: TileBuilder, op: compute.SoftmaxOp, source: SSAValue) -> Read:
+    """What loads numbers of the operand as floats: ``read(local, far)``."""
+    made = op.x.owner
+    if Ref.of(source).is_float or not isinstance(made, compute.DequantizeOp):
+        return b.load
+
+    def read(local: SSAValue, far: SSAValue) -> None:
+        words, ddr = (b.view(x, Ref.of(x).with_(element=i32)) for x in (local, far))
+        b.load(words, ddr)
+        dequantized(b, words, types.scale_of(made.x) or 1.0, types.is_unsigned(made.x))
+
+    return read
+
+
+Read = Callable[[SSAValue, SSAValue], None]
 Emit = Callable[[SSAValue, SSAValue], None]
 Form = tuple[int, list[Emit]]
 """Estimated cycles, and what makes each tile out of source and destination."""
@@ -117,7 +143,7 @@ def _pooled(b: TileBuilder, x: SSAValue, axis: int, add: bool) -> SSAValue:
 # -- the axis along H or W -------------------------------------------------------------------------
 
 
-def _upright(b: TileBuilder, v: Vectors) -> Form | None:
+def _upright(b: TileBuilder, v: Vectors, read: Read) -> Form | None:
     """Tiles of positions over the lanes: [1, lanes, rows, width], or [1, lanes, width, rows] where
     vectors lie in one piece."""
     most = b.options.budget // BUFFERS // 4 // align(v.rows, 32)
@@ -132,7 +158,7 @@ def _upright(b: TileBuilder, v: Vectors) -> Form | None:
         if v.step == 1:
             axis, (h, w), (dh, dw) = W, (w, h), (dw, dh)
         ref = Ref(f32, (1, lanes, h, w), Layout(4, 1, (0, step * v.next, dh, dw)), DDR)
-        tiles.append(_upright_tile(b, ref, axis, 4 * (v.begin + begin * step * v.next)))
+        tiles.append(_upright_tile(b, read, ref, axis, 4 * (v.begin + begin * step * v.next)))
     return cycles, tiles
 
 
@@ -147,10 +173,10 @@ def _cuts(positions: int, most: int) -> Iterator[tuple[int, int, int, int]]:
         yield whole, 1, width, rest
 
 
-def _upright_tile(b: TileBuilder, ref: Ref, axis: int, at: int) -> Emit:
+def _upright_tile(b: TileBuilder, read: Read, ref: Ref, axis: int, at: int) -> Emit:
     def emit(source: SSAValue, dest: SSAValue) -> None:
         x = b.local(f32, ref.shape)
-        b.load(x, b.view(source, ref, at))
+        read(x, b.view(source, ref, at))
         result = _softmax(
             b, x, axis, lambda y: _pooled(b, y, axis, False), lambda y: _pooled(b, y, axis, True)
         )
@@ -162,7 +188,7 @@ def _upright_tile(b: TileBuilder, ref: Ref, axis: int, at: int) -> Emit:
 # -- the axis across the lanes ---------------------------------------------------------------------
 
 
-def _across(b: TileBuilder, v: Vectors) -> Form | None:
+def _across(b: TileBuilder, v: Vectors, read: Read) -> Form | None:
     """Tiles [positions, lanes, rows of a lane, 1]."""
     height = ceil_div(v.rows, BM1684.lanes)
     most = min(b.options.budget // BUFFERS // 4 // align(height, 32), BM1684.limits.batch)
@@ -170,10 +196,10 @@ def _across(b: TileBuilder, v: Vectors) -> Form | None:
         return None
     cycles = ceil_div(height, STEP_PIXELS) * POINT_CYCLES + 2 * height + ACROSS_CYCLES
     parts = [v.part(*span) for span in ranges(v.positions, most)]
-    return v.positions * cycles, [_across_tile(b, part, height) for part in parts]
+    return v.positions * cycles, [_across_tile(b, read, part, height) for part in parts]
 
 
-def _across_tile(b: TileBuilder, v: Vectors, height: int) -> Emit:
+def _across_tile(b: TileBuilder, read: Read, v: Vectors, height: int) -> Emit:
     lanes = ceil_div(v.rows, height)
     rest = v.rows - (lanes - 1) * height
     layout = Layout(4, 1, (v.next, height * v.step, v.step, 1))
@@ -198,7 +224,7 @@ def _across_tile(b: TileBuilder, v: Vectors, height: int) -> Emit:
             end = b.window(x, (0, lanes - 1, rest, 0), (v.positions, 1, height - rest, 1))
             b.fill(end, float_bits(LOWEST))
         for far, near in boxes(source, x):
-            b.load(near, far)
+            read(near, far)
         result = _softmax(b, x, H, largest, lambda y: _to_lanes(b, _pooled(b, y, H, True), lanes))
         for far, near in boxes(dest, result):
             b.store(far, near)

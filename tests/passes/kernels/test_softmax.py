@@ -10,6 +10,7 @@ from xdsl.parser import Parser
 
 from bmnetu.pipeline import new_context, parse_pipeline, run_pipeline
 from dialects.bm1684.cycles import schedule
+from dialects.bm1684.isa import Engine
 from passes.image.groups import command_groups
 from passes.module.functions import main_function
 from passes.verify_layers import VerifyLayersPass
@@ -68,3 +69,42 @@ def test_four_vectors_cost_less_than_four_times_one() -> None:
         return schedule([op.instruction for op in g.commands] for g in groups).total
 
     assert cycles((4, 1000)) < 2 * cycles((1, 1000))
+
+
+BYTES = """builtin.module {{ func.func @main(%x: {0}) -> {1} attributes {{
+  input_names = ["x"], output_names = ["s"]}} {{
+  %c = quant.requantize %x multiplier 1 tops ["c"] : {0} -> {0}
+  %d = quant.dequantize %c tops ["d"] : {0} -> {1}
+  %s = quant.softmax %d axis {2} tops ["s"] : {1} -> {1}
+  func.return %s : {1} }} }}"""
+
+
+def transfers_of_bytes(shape: Sequence[int], axis: int, sign: str) -> int:
+    """The DMA engine's commands of a softmax of 8-bit numbers, compared."""
+    sizes = "x".join(map(str, shape))
+    kinds = f"tensor<{sizes}x{sign}i8, #quant.scale<0.05>>", f"tensor<{sizes}xf32>"
+    module = Parser(new_context(), BYTES.format(*kinds, axis)).parse_module()
+    whole = LOWERING.format("2 whole=true")
+    passes = parse_pipeline(whole)
+    run_pipeline(module, passes)
+    assert isinstance(passes[-1], VerifyLayersPass)
+    findings = {tensor.top: tensor for tensor in passes[-1].findings.tensors}
+    assert findings["s"].isolated.error < 1e-6
+    assert ("d" in findings) == (shape[0] > 1)
+    (group,) = command_groups(main_function(module))
+    return sum(op.instruction.engine is Engine.GDMA for op in group.commands)
+
+
+@pytest.mark.parametrize("sign", ["s", "u"])
+@pytest.mark.parametrize(
+    ("shape", "axis"),
+    [((1, 2, 50, 51), 1), ((1, 1000, 1, 1), 1), ((1, 3, 4, 300), 3), ((1, 77), 1)],
+)
+def test_bytes_of_one_image_are_read_as_they_are(
+    shape: tuple[int, ...], axis: int, sign: str
+) -> None:
+    transfers_of_bytes(shape, axis, sign)
+
+
+def test_bytes_of_several_images_become_floats_first() -> None:
+    assert transfers_of_bytes((2, 70), 1, "s") > transfers_of_bytes((1, 70), 1, "s")
