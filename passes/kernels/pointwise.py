@@ -245,8 +245,8 @@ def lower_quantize(
 
 
 def dequantized(b: TileBuilder, words: SSAValue, scale: float, unsigned: bool) -> SSAValue:
-    """Floats in the place of words whose low byte is an 8-bit number: a byte goes under the exponent
-    of 2^23, which is then subtracted."""
+    """Floats in the place of words whose low byte is an 8-bit number: it goes under the exponent of
+    2^23, which is then subtracted."""
     sign = 0 if unsigned else 128
     b.arith("and", words, words, 255)
     b.arith("xor", words, words, 0x4B000000 | sign)

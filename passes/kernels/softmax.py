@@ -70,8 +70,8 @@ def _vectors(op: compute.SoftmaxOp) -> Iterator[Vectors]:
 def lower_softmax(
     b: TileBuilder, op: compute.SoftmaxOp, sources: Sequence[SSAValue], dest: SSAValue
 ) -> None:
-    """Softmax of a DDR tensor, also of the 8-bit numbers that a dequantize before it reads; absolute
-    error below 1e-6."""
+    """Softmax of a DDR tensor, also of the 8-bit numbers that a dequantize before it reads. The
+    absolute error is below 1e-6."""
     (source,) = sources
     read = _reader(b, op, source)
     for vectors in _vectors(op):
@@ -84,7 +84,7 @@ def lower_softmax(
 
 
 def takes_bytes(op: compute.DequantizeOp) -> bool:
-    """Whether a dequantize needs no tensor of its own: the one softmax that reads it takes the 8-bit
+    """Whether a dequantize needs no tensor of its own: the one softmax that reads it takes 8-bit
     numbers of a single image, one in a word."""
     use = op.y.first_use
     alone = use is not None and op.y.has_one_use() and isinstance(use.operation, compute.SoftmaxOp)
