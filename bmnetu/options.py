@@ -29,6 +29,7 @@ class PassOptions:
     prec: str | None = None
     cmp: bool = True
     use_wino: bool | None = None
+    fast_functions: bool = False
     seed: int = 0
     input_as_fp32: tuple[str, ...] = ()
     output_as_fp32: tuple[str, ...] = ()
@@ -74,7 +75,7 @@ class CompileOptions(PassOptions):
 
 
 DECIDING = (
-    "opt", "prec", "dyn", "opt_budget", "use_wino", "shapes", "max_n", "net_name",
+    "opt", "prec", "dyn", "opt_budget", "use_wino", "fast_functions", "shapes", "max_n", "net_name",
     "output_whitelist", "host", "input_as_fp32", "output_as_fp32",
 )  # fmt: skip
 ALWAYS = ("opt", "prec")
@@ -226,6 +227,9 @@ def check_supported(options: CompileOptions) -> None:
     }
     for flag in (flag for flag, given in no_bmodel.items() if given):
         refuse_report(options.report, flag)
+    if options.dyn and options.fast_functions:
+        raise UsageError("-fast_functions: the firmware computes functions of a dynamic network"
+                         " by tables, which it takes no longer for")
     if options.dyn and options.enable_profile:
         raise UsageError("-enable_profile: with -dyn there are no commands whose cycles could be"
                          " estimated; the chip makes them at every launch")

@@ -152,6 +152,7 @@ def test_a_report_that_cannot_be_written_is_no_second_error(
         ([*NECESSARY, "-target=BM1684X"], 4, "-target=BM1684X: bmnetu compiles for BM1684 only"),
         ([*NECESSARY, "-dyn", "-stop_after=tile"], 2, "-stop_after=tile: with -dyn the levels are"),
         ([*NECESSARY, "-stop_after=record"], 2, "-stop_after=record: without -dyn the levels are"),
+        ([*NECESSARY, "-dyn=true", "-fast_functions"], 2, "-fast_functions: the firmware computes"),
         ([*NECESSARY, "-dyn=true", "-enable_profile"], 2, "-enable_profile: with -dyn there are"),
     ],
 )

@@ -82,6 +82,9 @@ COMPILE_FLAGS = (
     ),
     Flag("mode", choice("compile", "GenUmodel"), "compile, or GenUmodel: make an fp32umodel and"
          " its prototxt from a caffemodel or an .onnx.", "compile"),
+    Flag("fast_functions", BOOLEAN, "Functions of 8-bit tensors, such as SiLU, may differ by one"
+         " unit where that takes fewer cycles. The layers are listed; reference and chip agree.",
+         False),
     Flag("use_wino", BOOLEAN, "Winograd for all convolutions; use_winograd in the prototxt wins.",
          default_text="from the model"),
     Flag("target", NAME, "The chip.", "BM1684"),

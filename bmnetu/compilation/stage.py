@@ -32,6 +32,7 @@ from bmnetu.ways.way import Way
 from dialects.constant import ConstantError
 from dialects.execute import names_of
 from passes.base import ComparePass
+from passes.convert_ufw_to_quant import FAST_FUNCTIONS, ConvertUfwToQuantPass
 from passes.module.functions import npu_functions
 from passes.module.locations import LayerError
 from passes.quant.quant_choose_winograd import REPORT, QuantChooseWinogradPass
@@ -39,6 +40,11 @@ from passes.verification.findings import Findings
 from passes.verification.inputs import InputData
 
 Report = Callable[[str], None]
+LISTED: Mapping[type[ModulePass], str] = {
+    QuantChooseWinogradPass: REPORT,
+    ConvertUfwToQuantPass: FAST_FUNCTIONS,
+}
+"""Passes that list what they do, in this attribute of the functions."""
 
 
 @dataclass(frozen=True)
@@ -116,10 +122,9 @@ class StageCompilation:
         def after(item: ModulePass) -> None:
             if dumper is not None and not isinstance(item, ComparePass):
                 dumper.dump(item.name, module)
-            if isinstance(item, QuantChooseWinogradPass):
-                for function in npu_functions(module):
-                    for line in names_of(function, REPORT):
-                        self.report(line)
+            for function in npu_functions(module) if type(item) in LISTED else ():
+                for line in names_of(function, LISTED[type(item)]):
+                    self.report(line)
 
         def before(item: ModulePass) -> None:
             self.progress(f"pass {passes.index(item) + 1} of {len(passes)}: {item.name}")

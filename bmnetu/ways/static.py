@@ -114,7 +114,9 @@ def _ufw(options: PassOptions) -> Passes:
 
 def _quant(options: PassOptions) -> Passes:
     return (
-        ConvertUfwToQuantPass(options.input_as_fp32, options.output_as_fp32),
+        ConvertUfwToQuantPass(
+            options.input_as_fp32, options.output_as_fp32, fast_functions=options.fast_functions
+        ),
         QuantChooseWinogradPass(everywhere=bool(options.use_wino), seed=options.seed),
         QuantFoldConstantsPass(),
         *OPT_LEVELS[options.opt].quant[options.prec or "FP32"],

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -64,6 +65,8 @@ LIBRARIES: list[torch.library.Library] = []
 
 def prepare() -> None:
     """Registers what torchvision's extension would, where that cannot be loaded."""
+    with suppress(RuntimeError):
+        import torchvision  # its extension registers operators, if it can be loaded
     if not hasattr(torch.ops.torchvision, "nms"):
         library = torch.library.Library("torchvision", "FRAGMENT")
         for name in ("nms", "qnms"):
