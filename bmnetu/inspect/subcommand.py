@@ -10,13 +10,20 @@ from pathlib import Path
 from typing import Any, cast
 
 from bmnetu.command_line.flags import COMMON_FLAGS, Flag
-from bmnetu.command_line.kinds import BOOLEAN, NAME, integer
+from bmnetu.command_line.kinds import BOOLEAN, NAME, SHAPES, integer
 from bmnetu.command_line.terminal import Terminal
 
 JSON = Flag("json", BOOLEAN, "Print JSON, for machines.", False)
 NET = Flag("net", NAME, "This net alone.", default_text="all nets")
 STAGE = Flag("stage", integer("N", 0, 1 << 16), "This stage alone, counted from 0.",
              default_text="all stages")  # fmt: skip
+ONE_NET = Flag("net", NAME, "The net that runs.", default_text="the only one; must be given where"
+               " the file has several")  # fmt: skip
+ONE_STAGE = Flag("stage", integer("N", 0, 1 << 16), "The stage that runs, counted from 0.",
+                 default_text="the one that the shapes choose")  # fmt: skip
+SHAPES_FLAG = Flag("shapes", SHAPES, "The shapes of all inputs, in their order: they choose the"
+                   " stage, and what a dynamic net runs at.", default_text="those of --input, else"
+                   " the largest")  # fmt: skip
 GENERAL = (
     Flag("no_color", BOOLEAN, "No colours. The variable NO_COLOR does the same, and so does"
          " an output that is no terminal.", False),
