@@ -35,7 +35,7 @@ from bmnetu.command_line.kinds import (
     SHAPE_SETS,
     SHAPES,
     SIZE,
-    THRESHOLD,
+    THRESHOLDS,
     VERBOSITY,
     ValueKind,
     choice,
@@ -250,24 +250,28 @@ EVALUATE_FLAGS = (
 )
 
 _AS_CALIBRATED = {flag.name: flag for flag in CALIBRATE_FLAGS}
-METHODS = choice("KL", "MAX", "PERCENTILE", "MSE", "ADMM", "ACIQ", PERCENTILE9999="PERCENTILE")
+_AS_EVALUATED = {flag.name: flag for flag in EVALUATE_FLAGS}
 WHAT_IF_FLAGS = (
     *(_AS_CALIBRATED[name] for name in ("model", "weight", "data")),
-    Flag("layer", NAME, "The layer, as the prototxt names it.", necessary=True),
-    Flag("threshold", THRESHOLD, "Try this threshold of the layer's blob.", default_text="the"
-         " largest number of the data where no other trial is asked for"),
+    Flag("layer", NAMES, "The layers, as the prototxt names them; may be given several times. Each"
+         " is tried alone.", (), necessary=True, repeated=True),
+    *(replace(_AS_EVALUATED[name], necessary=False, help=help, default_text="a calibration is made")
+      for name, help in (("int8_model", "The INT8 prototxt of a calibration that is there already:"
+                          " its thresholds and integers are those as it is."),
+                         ("int8_weight", "Its int8umodel."))),
+    Flag("threshold", THRESHOLDS, "Try this threshold of the layers' blobs; several with a comma"
+         " between them, or by several flags.", (), "those that MAX, KL, PERCENTILE and MSE choose,"
+         " where no other trial is asked for", repeated=True),
     Flag("keep_bn", BOOLEAN, "Try the net with BatchNorm and Scale as integer layers.", False),
     Flag("keep_float", BOOLEAN, "Try the layer in float, with what follows up to the next layer"
          " that computes.", False),
-    *(_AS_CALIBRATED[name] for name in ("shapes", "output_whitelist", "host")),
-    replace(_AS_CALIBRATED["th_method"], kind=METHODS, default="KL",
-            help="How all other thresholds are chosen."),
-    *(_AS_CALIBRATED[name] for name in ("iterations", "equalize", "adaptive_rounding",
+    *(_AS_CALIBRATED[name] for name in ("shapes", "output_whitelist", "host", "th_method",
+                                        "iterations", "equalize", "adaptive_rounding",
                                         "bias_correction")),
     *_DATA_FLAGS,
     Flag("v", VERBOSITY, "How much to report.", 0),
     *COMMON_FLAGS,
-)
+)  # fmt: skip
 
 
 def parse(
@@ -309,7 +313,7 @@ def require_necessary(flags: Sequence[Flag], values: Mapping[str, Any]) -> None:
     ending = Path(values["model"] or "").suffix.lower()
     missing = [
         f"-{flag.name}" for flag in flags
-        if flag.necessary and values[flag.name] is None and (flag.spared_by or "-") != ending
+        if flag.necessary and values[flag.name] in (None, ()) and (flag.spared_by or "-") != ending
     ]
     if missing:
         raise UsageError(f"{', '.join(missing)} must be given: -help shows more")

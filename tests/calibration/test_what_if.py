@@ -8,13 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+import bmnetu
 from bmnetu import cli
 from bmnetu.calibration import WhatIf, what_if
+from bmnetu.calibration.accuracy.closeness import Closeness
+from bmnetu.calibration.what_if import Study
 from bmnetu.command_line.flags import WHAT_IF_FLAGS, check_values
-from bmnetu.errors import UsageError
+from bmnetu.errors import InputFileError, UsageError
+from bmnetu.frontend import load_network
 from bmnetu.options import WhatIfOptions, options_from
-from tests.calibration.harness import Files, data_layer, layer
-from tests.calibration.test_sensitivity import BAD, BOUNDED, planted
+from tests.calibration.harness import Calibrated, Files, batch, data_layer, layer
+from tests.calibration.test_sensitivity import BAD, BOUNDED, CHAIN, planted
 from tests.inspect.files import Capture
 
 CONV = "convolution_param { num_output: 8 kernel_size: 3 pad: 1 }"
@@ -28,20 +32,37 @@ NORMED = "".join([
 ])  # fmt: skip
 
 
+def options_of(files: Files, name: str, **flags: Any) -> WhatIfOptions:
+    given = {"model": files.model, "weight": files.weight, "layer": name, "th_method": "KL"}
+    return options_from(WhatIfOptions, check_values(WHAT_IF_FLAGS, given | flags))
+
+
+def study_of(files: Files, **flags: Any) -> Study:
+    options = options_of(files, "", data=files.folder / "data.npz", **flags)
+    return Study.of(options, load_network(files.model, files.weight), lambda line: None)
+
+
+def flags_of(made: Calibrated) -> dict[str, Any]:
+    """The flags that name the files of a run of bmnetu-calibrate."""
+    return {"int8_model": made.result.prototxt, "int8_weight": made.result.umodel}
+
+
 def tried(files: Files, name: str, **flags: Any) -> tuple[WhatIf, list[str]]:
     data = files.folder / "data.npz"
     np.savez(data, allow_pickle=False, **files.samples())
     lines: list[str] = []
-    given = {"model": files.model, "weight": files.weight, "data": data, "layer": name, **flags}
-    options = options_from(WhatIfOptions, check_values(WHAT_IF_FLAGS, given))
-    return what_if(options, lines.append), lines
+    options = options_of(files, name, data=data, **flags)
+    (found,) = what_if(options, lines.append)
+    return found, lines
 
 
 def test_a_saturating_threshold_is_told_as_such(tmp_path: Path) -> None:
     saturating = BOUNDED.replace('name: "Convolution_c"', 'name: "Convolution_c" threshold: 0.05')
     saturating = saturating.replace('name: "ReLU_cr"', 'name: "ReLU_cr" threshold: 0.05')
     found, lines = tried(Files.of(tmp_path, saturating), "Convolution_c")
-    first, threshold, real = found.trials
+    first, threshold, *_, real = found.trials
+    assert threshold.name.startswith("threshold ")
+    assert "MAX" in threshold.name
     assert first.row.saturated is not None
     assert first.row.saturated > 0.2
     assert first.row.threshold == pytest.approx(0.05, rel=1e-3)
@@ -93,9 +114,9 @@ def test_the_worst_channel_and_float_of_a_planted_layer(tmp_path: Path) -> None:
 def test_batch_norm_kept(tmp_path: Path) -> None:
     files = Files.of(tmp_path, NORMED)
     found, lines = tried(files, "Convolution_a")
-    assert [trial.name for trial in found.trials][2:] == ["BatchNorm kept", "float"]
+    assert [trial.name for trial in found.trials][-2:] == ["BatchNorm kept", "float"]
     assert len(lines) >= 3 + len(found.trials)
-    kept = found.trials[2]
+    kept = found.trials[-2]
     assert (kept.row.isolated, kept.row.threshold) != (
         found.trials[0].row.isolated, found.trials[0].row.threshold)  # fmt: skip
     with pytest.raises(UsageError, match="is part of the one before it"):
@@ -104,7 +125,7 @@ def test_batch_norm_kept(tmp_path: Path) -> None:
 
 def test_the_command_line(tmp_path: Path, capsys: Capture) -> None:
     files = Files.of(tmp_path, BOUNDED)
-    np.savez(tmp_path / "data.npz", allow_pickle=False, **files.samples())
+    np.savez(tmp_path / "data.npz", allow_pickle=False, **files.samples(2))
     words = ["what_if", f"-model={files.model}", f"-weight={files.weight}",
              f"-data={tmp_path / 'data.npz'}"]  # fmt: skip
     before = sorted(tmp_path.iterdir())
@@ -121,3 +142,86 @@ def test_the_command_line(tmp_path: Path, capsys: Capture) -> None:
     )
     assert cli.calibrate_main([*words, "-layer=Convolution_a", "-keep_bn"]) == 2
     assert "has no BatchNorm" in capsys.readouterr().err
+    for word in ("0", "-1", "nan", "inf", "1e31", "1,0", "x", ""):
+        assert cli.calibrate_main([*words, "-layer=Convolution_a", f"-threshold={word}"]) == 2
+        assert "-threshold requires a number from 1e-30 to 1e+30" in capsys.readouterr().err
+    assert cli.calibrate_main([*words, "-layer=Convolution_a", "-int8_model=x.prototxt"]) == 2
+    assert "-int8_model and -int8_weight belong together" in capsys.readouterr().err
+
+
+def test_several_layers_and_thresholds_from_python(tmp_path: Path) -> None:
+    files = Files.of(tmp_path, BOUNDED)
+    np.savez(tmp_path / "data.npz", allow_pickle=False, **files.samples(2))
+    both = ["Convolution_c", "Convolution_a"]
+    arguments = (files.model, files.weight, tmp_path / "data.npz")
+    found = bmnetu.what_if(*arguments, both, threshold=[1.5, 3], th_method="KL")
+    assert [each.layer for each in found] == both
+    for each in found:
+        assert [t.name for t in each.trials] == ["as it is", "threshold 1.5", "threshold 3"]
+        assert each.trials[0].error == found[0].trials[0].error
+        assert each.trials[1].row.threshold == pytest.approx(1.5, rel=1e-3)
+    (alone,) = bmnetu.what_if(*arguments, "Convolution_a", threshold=1.5, th_method="KL")
+    assert alone.trials[1].row == found[1].trials[1].row
+    with pytest.raises(UsageError, match="-threshold requires a number"):
+        bmnetu.what_if(*arguments, both, threshold=float("nan"))
+    with pytest.raises(UsageError, match="-layer must be given"):
+        bmnetu.what_if(*arguments, [])
+
+
+# -- a calibration that is there already -----------------------------------------------------------
+
+
+RUNS: dict[str, dict[str, Any]] = {
+    "AUTO": {"th_method": "AUTO"}, "plain": {"equalize": False, "th_method": "MAX"},
+    "float": {"fpfwd_blocks": ["Convolution_b"]}, "searched": {"float_budget": 1},
+    "corrected": {"bias_correction": True}, "normed": {"keep_bn": True},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_the_run_itself(name: str, tmp_path: Path) -> None:
+    """As it is, its thresholds, integers and outputs are the run's; with nothing changed, too."""
+    files = Files.of(tmp_path, NORMED if name == "normed" else CHAIN)
+    data = files.samples(2)
+    made = files.calibrate(data, **RUNS[name])
+    study = study_of(files, **flags_of(made))
+    before, again = study.settled.quantized, study.settled.changed()
+    assert again.numbers == before.numbers
+    assert again.coefficients == before.coefficients
+    assert len(before.coefficients) > 2
+    thresholds = {study.settled.net.names[x]: n.threshold for x, n in before.numbers.items()}
+    assert thresholds == pytest.approx(made.result.thresholds, rel=1e-6)
+    closeness = Closeness()
+    for index in range(2):
+        one = batch(data, index)
+        closeness.add(made.float_outputs(one)["f"], made.int8_outputs(one)["f"])
+    found = study.as_it_is.outputs.outputs["f"]
+    assert found.noise == pytest.approx(closeness.noise, rel=1e-3)
+
+
+def test_units_of_other_data(tmp_path: Path) -> None:
+    """Where the data are not those of the run, equalising would give other units: the float net
+    gets those of the files all the same."""
+    files = planted(tmp_path, CHAIN)
+    given = flags_of(files.calibrate(files.samples(8)))
+    same = tried(files, BAD, **given)[0].trials[0]
+    data = {"data": files.samples(8, seed=9, spread=0.7)["data"]}
+    np.savez(tmp_path / "other.npz", allow_pickle=False, **data)
+    options = options_of(files, BAD, data=tmp_path / "other.npz", **given)
+    (other,) = what_if(options, lambda line: None)
+    first = other.trials[0]
+    assert first.row.threshold == same.row.threshold
+    assert first.row.isolated.sqnr == pytest.approx(same.row.isolated.sqnr, abs=6)
+    assert first.row.isolated.sqnr > 20
+
+
+def test_files_that_are_no_twins(tmp_path: Path) -> None:
+    files = Files.of(tmp_path, CHAIN)
+    given = flags_of(files.calibrate(files.samples(8)))
+    (tmp_path / "b").mkdir()
+    others = Files.of(tmp_path / "b", BOUNDED)
+    with pytest.raises(InputFileError, match="both have to be forms of one net"):
+        tried(others, "Convolution_a", **given)
+    given["int8_model"], given["int8_weight"] = files.model, files.weight
+    with pytest.raises(UsageError, match="an int8umodel is expected"):
+        tried(files, "Convolution_a", **given)

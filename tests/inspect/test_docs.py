@@ -23,7 +23,8 @@ COMMANDS = [line for kind, body in BLOCKS if kind == "sh" for line in body.split
 PRINTED = (
     "info compilation.bmodel", "map compilation.bmodel", "map dynamic.bmodel --shapes=[1,3,9,9]",
 )  # fmt: skip
-SHOWN: dict[str, str] = dict(zip(PRINTED, (body for kind, body in BLOCKS if kind == "text"), strict=True))
+TEXTS = [body for kind, body in BLOCKS if kind == "text"]
+SHOWN: dict[str, str] = dict(zip(PRINTED, TEXTS, strict=True))
 
 
 @pytest.fixture
