@@ -12,7 +12,7 @@ import bmnetu
 from bmnetu import cli
 from bmnetu.calibration import WhatIf, what_if
 from bmnetu.calibration.accuracy.closeness import Closeness
-from bmnetu.calibration.what_if import Study
+from bmnetu.calibration.study import Study
 from bmnetu.command_line.flags import WHAT_IF_FLAGS, check_values
 from bmnetu.errors import InputFileError, UsageError
 from bmnetu.frontend import load_network

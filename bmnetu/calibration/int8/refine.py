@@ -80,7 +80,7 @@ def refine(
         for op in progress(held.ops, len(held.ops), "rounding"):
             layer = layers.get(op.location)
             found = None if layer is None else quantized.coefficients.get(layer)
-            if only is not None and layer not in only:
+            if layer is None or (only is not None and layer not in only):
                 found = None
             if isinstance(op, compute.ConvOp) and layer is not None and found is not None:
                 x, y = (quantized.numbers[v].scale for v in (layer.operands[0], layer.results[0]))
