@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from math import prod
@@ -26,7 +26,11 @@ from passes.verification.inputs import random_inputs
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
-NUMBERS = "biuf"
+Note = Callable[[str, str], None]
+"""Gets the code of a note, and its sentence."""
+FLOATS = (DataType.FLOAT32, DataType.FLOAT16)
+MUCH_SATURATED = 0.5
+"""The part of an input's numbers beyond its range that is told."""
 
 
 @dataclass
@@ -182,26 +186,52 @@ def _fits(shape: Shape, tensor: Tensor, stage: Stage, is_loose: bool) -> bool:
     return shape == tensor.shape or (is_loose and prod(shape) == prod(tensor.shape))
 
 
-def read_inputs(given: Given, stage: Stage, seed: int = 0) -> dict[str, Array]:
+def read_inputs(given: Given, stage: Stage, seed: int, note: Note) -> dict[str, Array]:
     """The inputs of a stage that :func:`fitting` chose; made-up ones where nothing is given. Real
     numbers become ``round(real * scale)`` for an input of integers; integers are taken as they are.
     Raises UsageError, InputFileError."""
     if not given.arrays and not given.pictures:
+        if stage.inputs:
+            note("made-up-input", f"no --input: made-up numbers, seed {seed}")
         kinds = [(t.shape, t.data_type.numpy) for t in stage.inputs]
         made = random_inputs(kinds, seed)
         return {t.name: array for t, array in zip(stage.inputs, made, strict=True)}
-    return {t.name: _read(given, t) for t in stage.inputs}
+    return {t.name: _read(given, t, note) for t in stage.inputs}
 
 
-def _read(given: Given, tensor: Tensor) -> Array:
+def _read(given: Given, tensor: Tensor, note: Note) -> Array:
+    values, what = _values(given, tensor)
+    beyond = saturated(values, tensor)
+    if beyond >= MUCH_SATURATED:
+        limit = np.iinfo(tensor.data_type.numpy).max / tensor.scale
+        note("input-saturated", f"{what}: {beyond:.0%} of the numbers lie beyond what input"
+             f" {quoted(tensor.name)} holds, up to {limit:.4g}, and saturate: give integers as they"
+             " are, or the mean and scale of the calibration")  # fmt: skip
+    return as_stored(values, tensor, what)
+
+
+def _values(given: Given, tensor: Tensor) -> tuple[Array, str]:
+    """The numbers that are given, and where they are from."""
     if tensor.name in given.pictures:
         path = given.pictures[tensor.name]
-        return as_stored(_picture(given, tensor, path), tensor, str(path))
+        return _picture(given, tensor, path), str(path)
     source = given.arrays[tensor.name]
     if source.shape == ():
         raise InputFileError(f"{source.what} is a single number")
     values = source.numbers(0, source.shape[0])
-    return as_stored(values.reshape(tensor.shape), tensor, source.what)
+    return values.reshape(tensor.shape), source.what
+
+
+def saturated(values: Array, tensor: Tensor) -> float:
+    """The part of real numbers that an input of integers does not hold: further than half a step
+    from its range."""
+    if values.dtype.kind != "f" or not values.size or tensor.data_type in FLOATS:
+        return 0.0
+    info = np.iinfo(tensor.data_type.numpy)
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = values.astype(np.float64) * tensor.scale
+        beyond = (scaled < info.min - 0.5) | (scaled > info.max + 0.5)
+    return float(beyond.mean())
 
 
 def _picture(given: Given, tensor: Tensor, path: Path) -> Array:
@@ -222,7 +252,7 @@ def _picture(given: Given, tensor: Tensor, path: Path) -> Array:
 def as_stored(values: Array, tensor: Tensor, what: str) -> Array:
     """Numbers in the type of an input. Raises InputFileError for integers that it cannot hold."""
     kind = tensor.data_type.numpy
-    if tensor.data_type in (DataType.FLOAT32, DataType.FLOAT16):
+    if tensor.data_type in FLOATS:
         with np.errstate(over="ignore"):
             return values.astype(kind)
     info = np.iinfo(kind)

@@ -45,6 +45,10 @@ class Request:
         """The one file."""
         return self.files[0]
 
+    def note(self, code: str, sentence: str) -> None:
+        """Tells something that changes no exit code, and its code."""
+        self.terminal.note(f"{sentence} [{code}]")
+
     def show(self, as_text: Callable[[], str], as_json: Callable[[], object]) -> None:
         """Prints what was found, in the form that is asked for."""
         if not self.values.get("json"):

@@ -48,9 +48,7 @@ def run(request: Request) -> int:
     contract = contract_from(*(values[flag.name] for flag in CONTRACT_FLAGS))
     given = given_inputs(values["input"], names, contract, values["shapes"])
     found = fitting(given, stages)
-    inputs = read_inputs(given, found.stage, values["seed"])
-    if not values["input"]:
-        request.terminal.note(f"no --input: made-up numbers, seed {values['seed']}")
+    inputs = read_inputs(given, found.stage, values["seed"], request.note)
     debugger = Debugger(found, inputs, _reference(values["reference"]))
     session = Session(debugger, request.terminal)
     session.begin()

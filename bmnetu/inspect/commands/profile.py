@@ -27,7 +27,7 @@ def run(request: Request) -> None:
                                " when it runs, so that there is nothing to count in the file")
     for each in stages:
         if each not in static:
-            request.terminal.note(f"{each} is dynamic and not counted")
+            request.note("dynamic-left-out", f"{each} is dynamic and not counted")
     found = [(each, stage_profile(each)) for each in static]
     if request.values["csv"]:
         request.terminal.say("\n".join(_csv(found)))

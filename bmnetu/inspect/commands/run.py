@@ -48,9 +48,7 @@ def run(request: Request) -> None:
     given = given_inputs(values["input"], names, contract, values["shapes"])
     found = fitting(given, stages)
     _check_dump(found, values["dump"])
-    if not values["input"]:
-        request.terminal.note(f"no --input: made-up numbers, seed {values['seed']}")
-    inputs = read_inputs(given, found.stage, values["seed"])
+    inputs = read_inputs(given, found.stage, values["seed"], request.note)
     request.terminal.progress(f"running {found}")
     outcome = run_stage(found, inputs, values["dump"])
     inner = _dumped(values["dump"], inputs, outcome)
