@@ -30,6 +30,7 @@ from bmnetu.errors import UnsupportedError, UsageError
 from bmnetu.frontend import Network, Precision, load_network
 from bmnetu.frontend.cut import Cut
 from bmnetu.options import WhatIfOptions
+from bmnetu.report.numbers import digits
 from dialects.names import quoted
 from dialects.ufw.layer import LayerOp
 
@@ -70,8 +71,8 @@ class Trial:
 
 
 def percent(error: float) -> str:
-    """A part, with three digits."""
-    return "0%" if not error else f"{100 * error:#.3g}".rstrip(".") + "%"
+    """A relative error, with three digits."""
+    return f"{digits(100 * error)}%"
 
 
 @dataclass(frozen=True)
