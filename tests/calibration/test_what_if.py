@@ -12,11 +12,14 @@ import bmnetu
 from bmnetu import cli
 from bmnetu.calibration import WhatIf, what_if
 from bmnetu.calibration.accuracy.closeness import Closeness
+from bmnetu.calibration.run.net import FloatNet
 from bmnetu.calibration.study import Study
 from bmnetu.command_line.flags import WHAT_IF_FLAGS, check_values
 from bmnetu.errors import InputFileError, UsageError
 from bmnetu.frontend import load_network
 from bmnetu.options import WhatIfOptions, options_from
+from dialects.constant import Array
+from dialects.ufw.convolution import WeightedLayerOp
 from tests.calibration.harness import Calibrated, Files, batch, data_layer, layer
 from tests.calibration.test_sensitivity import BAD, BOUNDED, CHAIN, planted
 from tests.inspect.files import Capture
@@ -30,6 +33,18 @@ NORMED = "".join([
     layer("ReLU", "s", "r"),
     layer("InnerProduct", "r", "f", "inner_product_param { num_output: 10 }"),
 ])  # fmt: skip
+
+
+STRAIGHT = "".join([
+    data_layer(1, 8, 10, 10),
+    layer("Convolution", "data", "a", CONV),
+    layer("ReLU", "a", "ar"),
+    layer("Convolution", "ar", "b", CONV),
+    layer("ReLU", "b", "br"),
+    layer("Convolution", "br", "c", CONV),
+    layer("InnerProduct", "c", "f", "inner_product_param { num_output: 10 }"),
+])  # fmt: skip
+"""All its channels can be equalised."""
 
 
 def options_of(files: Files, name: str, **flags: Any) -> WhatIfOptions:
@@ -199,20 +214,38 @@ def test_the_run_itself(name: str, tmp_path: Path) -> None:
     assert found.noise == pytest.approx(closeness.noise, rel=1e-3)
 
 
+@pytest.mark.parametrize("equalize", [True, False])
+def test_units_of_the_same_data(equalize: bool, tmp_path: Path) -> None:
+    """They are exactly those of the run."""
+    files = planted(tmp_path, STRAIGHT)
+    made = files.calibrate(files.samples(8), equalize=equalize)
+    found = study_of(files, **flags_of(made)).settled.net
+    expected = study_of(files, equalize=equalize).settled.net
+    plain = study_of(files, equalize=False).settled.net
+    same = [np.array_equal(*pair) for pair in zip(weights(found), weights(expected), strict=True)]
+    assert all(same)
+    changed = [*zip(weights(found), weights(plain), strict=True)]
+    assert all(np.array_equal(*pair) for pair in changed) is not equalize
+
+
+def weights(net: FloatNet) -> list[Array]:
+    """Those of all layers that have some."""
+    return [op.weight.array for op in net.layers if isinstance(op, WeightedLayerOp)]
+
+
 def test_units_of_other_data(tmp_path: Path) -> None:
     """Where the data are not those of the run, equalising would give other units: the float net
-    gets those of the files all the same."""
-    files = planted(tmp_path, CHAIN)
-    given = flags_of(files.calibrate(files.samples(8)))
-    same = tried(files, BAD, **given)[0].trials[0]
-    data = {"data": files.samples(8, seed=9, spread=0.7)["data"]}
-    np.savez(tmp_path / "other.npz", allow_pickle=False, **data)
-    options = options_of(files, BAD, data=tmp_path / "other.npz", **given)
-    (other,) = what_if(options, lambda line: None)
-    first = other.trials[0]
-    assert first.row.threshold == same.row.threshold
-    assert first.row.isolated.sqnr == pytest.approx(same.row.isolated.sqnr, abs=6)
-    assert first.row.isolated.sqnr > 20
+    gets those of the files all the same, within what rounding hides."""
+    files = planted(tmp_path, STRAIGHT)
+    made = files.calibrate(files.samples(8))
+    expected = study_of(files, **flags_of(made)).settled.net
+    np.savez(tmp_path / "data.npz", allow_pickle=False, **files.samples(8, seed=9, spread=0.7))
+    found = study_of(files, **flags_of(made)).settled.net
+    other = study_of(files).settled.net
+    for mine, right, wrong in zip(*map(weights, (found, expected, other)), strict=True):
+        error, usual = (float(np.linalg.norm(each - right)) for each in (mine, wrong))
+        assert error < 0.01 * np.linalg.norm(right)
+        assert error < usual or wrong is weights(other)[-1]
 
 
 def test_files_that_are_no_twins(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from copy import deepcopy
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,9 @@ from dialects.ufw.convolution import WeightedLayerOp
 from dialects.ufw.layer import LayerOp
 from passes.module.functions import main_function
 
-NEAR = 1.01
-"""Integer weights are at most so far from the real ones: rounded up or down, and a little for what
-is computed in float32."""
+ALIKE = 1.2
+"""Units fit the integers where these are hardly further from the weights, in squares, than with any
+others."""
 TINY = 1e-30
 
 
@@ -109,44 +110,68 @@ def _integers(op: Any) -> IntegerCoefficients | None:
 
 def _take_units(
     net: FloatNet,
-    twins: Mapping[LayerOp, LayerOp],
+    twins: Layers,
     numbers: Mapping[SSAValue, Numbers],
     channels: Channels,
 ) -> None:
     """Scales the channels of the float net as those of the files are: as equalising on these data
-    does, or not at all, where the integers agree; else by the factors that fit them best."""
-    stored_floats = [op for op, twin in twins.items()
-                     if _integers(twin) is None and op.real_coefficients() is not None]  # fmt: skip
-    for floats in ([], stored_floats):
-        tried, measured = net.copy(), deepcopy(channels)
-        layers = dict(zip(net.layers, tried.layers, strict=True))
-        tried.floats |= {layers[op] for op in floats}
-        equalize(tried, measured)
-        if _agrees(layers, twins, numbers):
-            for old, new in layers.items():
-                if isinstance(old, WeightedLayerOp) and isinstance(new, WeightedLayerOp):
-                    old.weight, old.bias = new.weight, new.bias
-            channels.peaks, channels.squares = measured.peaks, measured.squares
-            return
-    if not _agrees(dict(zip(twins, twins, strict=True)), twins, numbers):
-        equalize_by(net, channels, lambda link: _factors(link, twins, numbers))
+    does, or not at all, where the integers agree; else by the factors that fit them best, which are
+    known to a part of a step."""
+    floats = [op for op, twin in twins.items()
+              if _integers(twin) is None and op.real_coefficients() is not None]  # fmt: skip
+
+    def tried(change: Callable[[FloatNet, Channels, Layers], None]) -> _Tried:
+        new, measured = net.copy(), deepcopy(channels)
+        layers = dict(zip(net.layers, new.layers, strict=True))
+        change(new, measured, layers)
+        return _Tried(layers, measured, _noise(layers, twins, numbers))
+
+    def equalized(new: FloatNet, measured: Channels, layers: Layers) -> None:
+        equalize(new, measured)
+
+    def beside_floats(new: FloatNet, measured: Channels, layers: Layers) -> None:
+        new.floats |= {layers[op] for op in floats}
+        equalize(new, measured)
+
+    def as_it_is(new: FloatNet, measured: Channels, layers: Layers) -> None:
+        pass
+
+    def fitted(new: FloatNet, measured: Channels, layers: Layers) -> None:
+        old = {after: before for before, after in layers.items()}
+        equalize_by(new, measured, lambda link: _factors(link, old[link.before], twins, numbers))
+
+    every = [tried(change) for change in (equalized, beside_floats, as_it_is, fitted)]
+    least = min(each.noise for each in every)
+    best = next(each for each in every if each.noise <= ALIKE * least)
+    for old, new in best.layers.items():
+        if isinstance(old, WeightedLayerOp) and isinstance(new, WeightedLayerOp):
+            old.weight, old.bias = new.weight, new.bias
+    channels.peaks, channels.squares = best.channels.peaks, best.channels.squares
 
 
-def _agrees(
-    layers: Mapping[LayerOp, LayerOp],
-    twins: Mapping[LayerOp, LayerOp],
-    numbers: Mapping[SSAValue, Numbers],
-) -> bool:
-    """Whether the integers are the rounded weights of ``layers``, a layer of the net each."""
+Layers = Mapping[LayerOp, LayerOp]
+"""A layer of a copy for each of a net."""
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """A copy of a net in other units, and how far its weights are from the integers."""
+
+    layers: Layers
+    channels: Channels
+    noise: float
+
+
+def _noise(layers: Layers, twins: Layers, numbers: Mapping[SSAValue, Numbers]) -> float:
+    """The sum of squares of what rounding would have changed."""
+    found = 0.0
     for key, op in layers.items():
         pair = _ideal(op, twins[key], numbers, key)
-        if pair is None:
-            continue
-        ideal, integers = pair
-        ideal = np.clip(ideal, -LARGEST_WEIGHT, LARGEST_WEIGHT)
-        if ideal.shape != integers.shape or np.abs(ideal - integers).max(initial=0) > NEAR:
-            return False
-    return True
+        if pair is not None and pair[0].shape == pair[1].shape:
+            ideal, integers = pair
+            off = np.clip(ideal, -LARGEST_WEIGHT, LARGEST_WEIGHT) - integers
+            found += float(np.square(off).sum())
+    return found
 
 
 def _ideal(
@@ -168,15 +193,15 @@ def _ideal(
 
 
 def _factors(
-    link: Link, twins: Mapping[LayerOp, LayerOp], numbers: Mapping[SSAValue, Numbers]
+    link: Link, key: LayerOp, twins: Layers, numbers: Mapping[SSAValue, Numbers]
 ) -> Array:
     """By what each channel of a link was divided: the least squares of the weights before it."""
-    op = link.before
-    pair = _ideal(op, twins[op], numbers, op)
+    pair = _ideal(link.before, twins[key], numbers, key)
     assert pair is not None
     ideal, stored = pair
     if ideal.shape != stored.shape:
-        raise InputFileError(f"layer {quoted(layer_name(op))} has other weights in both nets")
+        raise InputFileError(f"layer {quoted(layer_name(key))} has other weights in both nets")
+    ideal = np.where(np.abs(stored) < LARGEST_WEIGHT, ideal, 0.0)  # the others may be clipped
     power, product = np.square(ideal).sum(axis=1), (ideal * stored).sum(axis=1)
     usable = (power > 0) & (product > 0)
     return np.where(usable, power / np.where(usable, product, 1.0), 1.0)
