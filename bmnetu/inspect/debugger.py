@@ -76,7 +76,7 @@ class Debugger:
         self.found = found
         self.reference = dict(reference or {})
         self.last: Stop | None = None
-        self.finished = False
+        self.finished = self.failed = False
         self.steps = 0
         form = RecordSteps if found.stage.is_dynamic else CommandSteps
         self._stage: Stepper = form(found, inputs)
@@ -141,7 +141,7 @@ class Debugger:
                     self.steps += 1
                     return stop
         except BmnetuError:
-            self.finished = True
+            self.finished = self.failed = True
             raise
         self.finished = True
         return None

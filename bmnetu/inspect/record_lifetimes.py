@@ -104,13 +104,26 @@ class _Walk:
             if each.address is not None:
                 how = self.stored.get(each.id, (record.data_size, record.input_mode))
                 yield each.id, each.address, _nbytes(self.shapes[each.id], *how), False
-        is_float = record.data_size == FLOAT_SIZE
-        for name, size in kind.RECORD.scratch.items():
-            nbytes = size(xs, ys, is_float)
-            if nbytes and values[name] >= BM1684.context_start:
-                yield None, values[name], nbytes, True
+        for at, nbytes in self._scratch(record, xs, ys):
+            yield None, at, nbytes, True
+            yield None, at, nbytes, False  # it is over with the record
         for each, shape in zip(record.results, ys, strict=True):
             yield from self._result(each, shape, record.data_size, record.output_mode)
+
+    def _scratch(
+        self, record: RecordCode, xs: list[Shape], ys: list[Shape]
+    ) -> Iterator[tuple[int, int]]:
+        """Address and bytes of memory that a record needs while it runs: at most up to what else it
+        touches, as the vendor's compiler gives some less than ours."""
+        sizes = {
+            record.values[name]: size(xs, ys, record.data_size == FLOAT_SIZE)
+            for name, size in record.kind.RECORD.scratch.items()
+        }
+        used = [n.address for n in (*record.neurons, *record.results) if n.address is not None]
+        for at, nbytes in sizes.items():
+            if nbytes and at >= BM1684.context_start:
+                above = (each - at for each in (*used, *sizes) if each > at)
+                yield at, min(nbytes, min(above, default=nbytes))
 
     def _result(
         self, neuron: Neuron, shape: Shape, size: int, mode: int

@@ -277,6 +277,7 @@ def test_a_fault_in_a_session(capsys: Capture, tmp_path: Path) -> None:
     code, out, err = run(capsys, "debug", path, typed="run\nwhere\nwaits\n")
     assert (code, err.count("deadlock")) == (5, 1)
     assert "tiu command 1, conv: waits" in out
+    assert "executed, the next one failed" in out
 
 
 def test_files_of_the_reference(capsys: Capture, tmp_path: Path) -> None:
