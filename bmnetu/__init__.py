@@ -4,7 +4,7 @@ layer.
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from bmnetu.api import calibrate, check, compile, evaluate, generate_umodel, verify
+    from bmnetu.api import calibrate, check, compile, evaluate, generate_umodel, verify, what_if
     from bmnetu.errors import (
         AccuracyError,
         BmnetuError,
@@ -34,9 +34,10 @@ __all__ = [
     "evaluate",
     "generate_umodel",
     "verify",
+    "what_if",
 ]
 
-_API = ("calibrate", "check", "compile", "evaluate", "generate_umodel", "verify")
+_API = ("calibrate", "check", "compile", "evaluate", "generate_umodel", "verify", "what_if")
 _RESULTS = ("CompileResult", "LayerResult")
 
 

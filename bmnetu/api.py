@@ -12,15 +12,16 @@ from bmnetu.driver import compile_network
 from bmnetu.emit.verify import verify
 from bmnetu.frontend import generate_umodel
 from bmnetu.frontend.cut import Cut
-from bmnetu.options import calibrate_options, compile_options, evaluate_options
+from bmnetu.options import calibrate_options, compile_options, evaluate_options, what_if_options
 from bmnetu.report.result import CompileResult
 from bmnetu.supported.check import Check, check_network
 
 if TYPE_CHECKING:
     from bmnetu.calibration.calibrate import CalibrationResult
     from bmnetu.calibration.evaluate import Evaluation
+    from bmnetu.calibration.what_if import WhatIf
 
-__all__ = ["calibrate", "check", "compile", "evaluate", "generate_umodel", "verify"]
+__all__ = ["calibrate", "check", "compile", "evaluate", "generate_umodel", "verify", "what_if"]
 
 PathLike = str | Path
 
@@ -126,6 +127,42 @@ def evaluate(
         **flags,
     )
     return evaluate_network(options, report)
+
+
+def what_if(
+    model: PathLike,
+    weight: PathLike | None,
+    data: PathLike,
+    layer: str | Sequence[str],
+    *,
+    int8_model: PathLike | None = None,
+    int8_weight: PathLike | None = None,
+    threshold: float | Sequence[float] = (),
+    report: Callable[[str], None] = _silent,
+    **flags: Any,
+) -> tuple[WhatIf, ...]:
+    """The error of one layer or several in 8 bits, and with other settings, each layer alone.
+
+    data: as in :func:`calibrate`. int8_model, int8_weight: the files of a calibration, which is
+    then looked at; without them one is made. threshold: real numbers above 0 to try; keep_bn,
+    keep_float: what else to try; without these three all that apply are tried. ``flags``: the other
+    flags of bmnetu-calibrate what_if by name. Returns what was found of each layer, in their order;
+    its first trial is as it is. Nothing is written. Raises UsageError, InputFileError,
+    UnsupportedError.
+    """
+    from bmnetu.calibration import what_if as tried  # Pillow is needed here only
+
+    options = what_if_options(
+        model=model,
+        weight=weight,
+        data=data,
+        layer=[layer] if isinstance(layer, str) else layer,
+        int8_model=int8_model,
+        int8_weight=int8_weight,
+        threshold=[threshold] if isinstance(threshold, (int, float)) else threshold or None,
+        **flags,
+    )
+    return tried(options, report)
 
 
 def check(

@@ -208,9 +208,10 @@ EVALUATE = Tool(
 
 WHAT_IF = Tool(
     "bmnetu-calibrate what_if",
-    "Tells the error of one layer in 8 bits, of itself and at the network's outputs: as it is"
-    " calibrated, with another threshold, with BatchNorm kept, and in float. Nothing is written."
-    " Without -threshold, -keep_bn and -keep_float all that apply are tried.",
+    "Tells the error of a layer in 8 bits, of itself and at the network's outputs: as it is"
+    " calibrated, with other thresholds, with BatchNorm kept, and in float. The calibration is that"
+    " of -int8_model and -int8_weight, or one is made. Nothing is written. Without -threshold,"
+    " -keep_bn and -keep_float all that apply are tried.",
     WHAT_IF_FLAGS,
     _what_if,
     WHAT_IF_EXAMPLES,

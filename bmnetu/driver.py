@@ -10,7 +10,13 @@ from dataclasses import replace
 from bmnetu.compilation.names import BMODEL, file_names, page_paths
 from bmnetu.compilation.stage import CompiledStage, StageCompilation, unfinished, user_errors
 from bmnetu.compilation.store import stored
-from bmnetu.errors import BmnetuError, CompareError, UnsupportedError, UsageError
+from bmnetu.errors import (
+    BmnetuError,
+    CompareError,
+    InputFileError,
+    UnsupportedError,
+    UsageError,
+)
 from bmnetu.extract.layer import extract_layer
 from bmnetu.files.dump import WEIGHTS
 from bmnetu.files.outputs import OutputFolder
@@ -152,7 +158,7 @@ def _compiled(
     try:
         with user_errors():
             return StageCompilation(options, network, report, progress, stage=stage).run()
-    except (CompareError, UnsupportedError) as error:
+    except (CompareError, InputFileError, UnsupportedError, UsageError) as error:
         raise type(error)(f"{name}: {error.message}") from error
 
 

@@ -237,7 +237,7 @@ class BmnetuOpt(xDSLOptMain):
         arg_parser.prog = "bmnetu-opt"
         arg_parser.formatter_class = argparse.RawDescriptionHelpFormatter
         arg_parser.epilog = "\n".join(
-            [*example_lines("bmnetu-opt", OPT_EXAMPLES), "", *exit_lines("text")]
+            ["Examples:", *example_lines("bmnetu-opt", OPT_EXAMPLES), "", *exit_lines("text")]
         )
         arg_parser.add_argument("--umodel", help="the weights of a .prototxt input")
         arg_parser.add_argument("--weights", help="weights.npz with the blobs of a .mlir input")

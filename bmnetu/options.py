@@ -8,7 +8,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bmnetu.command_line.calibrate_flags import CALIBRATE_FLAGS, EVALUATE_FLAGS
+from bmnetu.command_line.calibrate_flags import CALIBRATE_FLAGS, EVALUATE_FLAGS, WHAT_IF_FLAGS
 from bmnetu.command_line.compile_flags import COMPILE_FLAGS
 from bmnetu.command_line.flags import check_values, require_necessary
 from bmnetu.command_line.kinds import MAX_COUNT
@@ -149,14 +149,16 @@ class EvaluateOptions(DataOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class WhatIfOptions(DataOptions):
-    """A layer with other settings. The names and meanings are those of the flags
+    """Layers with other settings. The names and meanings are those of the flags
     (``bmnetu-calibrate what_if -help``)."""
 
-    layer: str
-    threshold: float | None = None
+    layer: tuple[str, ...]
+    int8_model: Path | None = None
+    int8_weight: Path | None = None
+    threshold: tuple[float, ...] = ()
     keep_bn: bool = False
     keep_float: bool = False
-    th_method: str = "KL"
+    th_method: str = "AUTO"
     equalize: bool = True
     adaptive_rounding: bool = True
     bias_correction: bool = False
@@ -194,6 +196,13 @@ def evaluate_options(**values: Any) -> EvaluateOptions:
     found = check_values(EVALUATE_FLAGS, values)
     require_necessary(EVALUATE_FLAGS, found)
     return options_from(EvaluateOptions, found)
+
+
+def what_if_options(**values: Any) -> WhatIfOptions:
+    """As :func:`compile_options`, for layers with other settings."""
+    found = check_values(WHAT_IF_FLAGS, values)
+    require_necessary(WHAT_IF_FLAGS, found)
+    return options_from(WhatIfOptions, found)
 
 
 def refuse_report(report: Path | None, flag: str) -> None:

@@ -6,6 +6,7 @@ files that its row names; those that cannot be run here are named with the reaso
 
 from __future__ import annotations
 
+import io
 import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
@@ -118,6 +119,7 @@ def test_the_commands_of_a_page(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.stdin", io.StringIO("run\nwhere\n"))  # for bmnetu-model debug
     page = PAGES[name]
     page.make()
     printed = [

@@ -6,19 +6,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import bmnetu
 from bmnetu.bmodel import Bmodel, Net, Stage, read, write
 from bmnetu.cli import main
 from bmnetu.emit.combine import combined, moved_differences
-from bmnetu.errors import InputFileError
+from bmnetu.errors import InputFileError, UsageError
 from bmnetu.report.result import CompileResult
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import Engine, unpack
 from dialects.bm1684.model import accesses
 from dialects.bm1684.model.memory.access import Space
 from tests.broken import FILES, PIPELINE
+from tests.calibration.harness import Files, data_layer, layer
 from tests.frontend.samples import written
 
 BATCHES = (2, 5, 9)
@@ -93,6 +95,39 @@ def test_an_error_says_of_which_stage(tmp_path: Path) -> None:
     sets = [[[1, 3, 9, 9]], [[1, 3, 2, 2]]]
     with pytest.raises(bmnetu.BmnetuError, match=r"^stage 1: .*layer \"c\""):
         bmnetu.compile(model, weight, tmp_path / "out", shapes=sets)
+
+
+@pytest.mark.parametrize("kind", ["npy", "npz", "array"])
+@pytest.mark.parametrize("count", [2, 6])
+def test_one_array_for_all_stages(kind: str, count: int, tmp_path: Path) -> None:
+    """Each stage takes its first images, and repeats them where there are too few."""
+    array = np.random.default_rng(0).standard_normal((count, 3, 9, 9)).astype(np.float32)
+    path = tmp_path / f"x.{kind}"
+    if kind == "npz":
+        np.savez(path, allow_pickle=False, data=array)
+    elif kind == "npy":
+        np.save(path, array)
+    given = array if kind == "array" else path
+    result = compiled(tmp_path, "FP32", max_n=(1, 4), cmp_data=given)
+    for stage, batch in zip(result.stages, (1, 4), strict=True):
+        assert stage.findings is not None
+        expected = array[np.arange(batch) % count]
+        np.testing.assert_array_equal(stage.findings.inputs["data"], expected)
+
+
+def test_an_array_that_one_stage_does_not_take(tmp_path: Path) -> None:
+    net = data_layer(1, 3, 9, 9) + layer(
+        "Convolution", "data", "a", "convolution_param { num_output: 4 kernel_size: 3 }"
+    )
+    files = Files.of(tmp_path, net)
+    array = np.ones((1, 3, 9, 9), np.float32)
+    np.save(tmp_path / "x.npy", array)
+    shapes = [[[1, 3, 9, 9]], [[1, 3, 7, 7]]]
+    for given, kind in ((array, UsageError), (tmp_path / "x.npy", InputFileError)):
+        with pytest.raises(kind, match=r"stage 1 \(1x3x7x7\): .*1x3x9x9"):
+            bmnetu.compile(files.model, files.weight, tmp_path / "out", shapes=shapes,
+                           cmp_data=given)  # fmt: skip
+    assert not (tmp_path / "out" / "compilation.bmodel").exists()
 
 
 def test_max_n_several_times(tmp_path: Path) -> None:

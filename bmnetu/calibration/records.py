@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bmnetu.calibration.accuracy.closeness import Closeness
 from bmnetu.calibration.accuracy.layer_table import blob_record, closeness_record, json_number
 from bmnetu.calibration.accuracy.scores import Accuracy, OutputScore
 from bmnetu.calibration.calibrate import CalibrationResult
@@ -74,8 +75,13 @@ def _accuracies(found: Mapping[str, Accuracy]) -> Record:
     }
 
 
-def of_what_if(found: WhatIf) -> Record:
-    """The trials, the first one as it is."""
+def of_what_if(found: Sequence[WhatIf]) -> Record:
+    """The layers in their order, each with its trials, the first one as it is. Errors are relative;
+    None stands for an infinite one."""
+    return {"layers": [_layer(each) for each in found]}
+
+
+def _layer(found: WhatIf) -> Record:
     channel = None
     if found.worst_channel is not None:
         number, sqnr, part = found.worst_channel
@@ -85,6 +91,7 @@ def of_what_if(found: WhatIf) -> Record:
         "largest": json_number(found.largest),
         "worst_channel": channel,
         "trials": [_trial(each) for each in found.trials],
+        "best": None if found.best is None else found.best.name,
         "losses": [loss.record() for loss in found.losses],
     }
 
@@ -93,7 +100,14 @@ def _trial(found: Trial) -> Record:
     return {
         "name": found.name,
         **blob_record(found.row),
-        "worst_output": {"name": found.worst, "sqnr_db": json_number(found.sqnr),
-                         "cosine": json_number(found.cosine)},
-        "notes": found.notes,
+        "isolated": _errors(found.row.isolated),
+        "accumulated": _errors(found.row.accumulated),
+        "worst_output": {"name": found.worst, "error": json_number(found.error),
+                         "sqnr_db": json_number(found.sqnr), "cosine": json_number(found.cosine)},
+        "outputs": {name: _errors(each) for name, each in found.outputs.items()},
+        "notes": [note.record() for note in found.notes],
     }  # fmt: skip
+
+
+def _errors(found: Closeness) -> Record:
+    return {"error": json_number(found.error), **closeness_record(found)}

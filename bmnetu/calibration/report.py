@@ -21,6 +21,8 @@ from bmnetu.options import CalibrateOptions
 from bmnetu.report.html.network import INPUT, graph, nodes_of
 from bmnetu.report.html.page import Verdict, page
 from bmnetu.report.html.provenance import hash_row, options_rows, versions
+from bmnetu.report.html.verdict import size_text
+from bmnetu.report.numbers import cosine, digits
 
 BARS = 64
 """Of a histogram on the page."""
@@ -158,10 +160,10 @@ def _verdict(found: Found, stored: Sequence[Path], count: int) -> Verdict:
     if compared:
         worst = min(compared, key=lambda row: row.accumulated.sqnr)
         close = worst.accumulated
-        value = f"{close.sqnr:.1f} dB" if np.isfinite(close.sqnr) else "exact"
+        value = f"{digits(close.sqnr)} dB" if np.isfinite(close.sqnr) else "exact"
         figures.append(("SQNR of the worst output", value,
                         f"{worst.blob}, INT8 against FP32 on {found.looked_at} samples; its cosine"
-                        f" is {close.cosine:.5f}"))
+                        f" is {cosine(close.cosine)}"))
     names = ", ".join(floats[:4]) + (", ..." if len(floats) > 4 else "")
     umodel = next((path for path in stored if path.suffix == ".int8umodel"), None)
     figures += [
@@ -170,7 +172,7 @@ def _verdict(found: Found, stored: Sequence[Path], count: int) -> Verdict:
         ("Layers in float", str(len(floats)), names or "none"),
         ("Thresholds by", found.made.recipe.method, found.made.recipe.flags()),
         ("Data", f"{found.samples}", "samples"),
-        ("int8umodel", "" if umodel is None else f"{umodel.stat().st_size / 2**20:.1f} MiB",
+        ("int8umodel", "" if umodel is None else size_text(umodel.stat().st_size),
          str(umodel or "")),
     ]
     return Verdict(None if losses else True, head, [said], figures)

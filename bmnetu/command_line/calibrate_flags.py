@@ -16,7 +16,7 @@ from bmnetu.command_line.kinds import (
     NAME,
     NAMES,
     PATH,
-    THRESHOLD,
+    THRESHOLDS,
     VERBOSITY,
     choice,
 )
@@ -113,25 +113,29 @@ EVALUATE_FLAGS = (
 )
 
 _AS_CALIBRATED = {flag.name: flag for flag in CALIBRATE_FLAGS}
-METHODS = choice("KL", "MAX", "PERCENTILE", "MSE", "ADMM", "ACIQ", PERCENTILE9999="PERCENTILE")
+_AS_EVALUATED = {flag.name: flag for flag in EVALUATE_FLAGS}
 WHAT_IF_FLAGS = (
     *(_AS_CALIBRATED[name] for name in ("model", "weight", "data")),
-    Flag("layer", NAME, "The layer, as the prototxt names it.", necessary=True),
-    Flag("threshold", THRESHOLD, "Try this threshold of the layer's blob.", default_text="the"
-         " largest number of the data where no other trial is asked for"),
+    Flag("layer", NAMES, "The layers, as the prototxt names them; may be given several times. Each"
+         " is tried alone.", (), necessary=True, repeated=True),
+    *(replace(_AS_EVALUATED[name], necessary=False, help=help, default_text="a calibration is made")
+      for name, help in (("int8_model", "The INT8 prototxt of a calibration that is there already:"
+                          " its thresholds and integers are those as it is."),
+                         ("int8_weight", "Its int8umodel."))),
+    Flag("threshold", THRESHOLDS, "Try this threshold of the layers' blobs; several with a comma"
+         " between them, or by several flags.", (), "those that MAX, KL, PERCENTILE and MSE choose,"
+         " where no other trial is asked for", repeated=True),
     Flag("keep_bn", BOOLEAN, "Try the net with BatchNorm and Scale as integer layers.", False),
     Flag("keep_float", BOOLEAN, "Try the layer in float, with what follows up to the next layer"
          " that computes.", False),
-    *(_AS_CALIBRATED[name] for name in ("shapes", "output_whitelist", "host")),
-    replace(_AS_CALIBRATED["th_method"], kind=METHODS, default="KL",
-            help="How all other thresholds are chosen."),
-    *(_AS_CALIBRATED[name] for name in ("iterations", "equalize", "adaptive_rounding",
+    *(_AS_CALIBRATED[name] for name in ("shapes", "output_whitelist", "host", "th_method",
+                                        "iterations", "equalize", "adaptive_rounding",
                                         "bias_correction")),
     *_DATA_FLAGS,
     Flag("v", VERBOSITY, "How much to report.", 0),
     JSON_FLAG,
     *COMMON_FLAGS,
-)
+)  # fmt: skip
 
 CALIBRATE_EXAMPLES = (
     ("-model=net.prototxt -weight=net.caffemodel -data=images -outdir=q",

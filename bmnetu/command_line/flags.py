@@ -113,7 +113,7 @@ def require_necessary(flags: Sequence[Flag], values: Mapping[str, Any]) -> None:
     ending = Path(values["model"] or "").suffix.lower()
     missing = [
         f"-{flag.name}" for flag in flags
-        if flag.necessary and values[flag.name] is None and (flag.spared_by or "-") != ending
+        if flag.necessary and values[flag.name] in (None, ()) and (flag.spared_by or "-") != ending
     ]
     if missing:
         raise UsageError(f"{', '.join(missing)} must be given: -help shows more")

@@ -25,7 +25,7 @@ def help_text(
     lines = [f"usage: {tool} {necessary} [-flag=value ...]", "", *textwrap.wrap(purpose, WIDTH), ""]
     for flag in flags:
         lines += [f"  -{flag.name}={flag.kind.word}", *_indented(note_of(flag))]
-    lines += ["", *example_lines(tool, examples), "", *exit_lines()]
+    lines += ["", "Examples:", *example_lines(tool, examples), "", *exit_lines()]
     if plugins:
         lines += ["", *textwrap.wrap(f"Plug-ins: {', '.join(plugins)}.", WIDTH)]
     return "\n".join(lines)
@@ -33,7 +33,7 @@ def help_text(
 
 def example_lines(tool: str, examples: Examples) -> list[str]:
     """Commands, and below each what it does."""
-    lines = ["Examples:"]
+    lines: list[str] = []
     for words, what in examples:
         command = textwrap.wrap(f"{tool} {words}", WIDTH - 6, break_long_words=False,
                                 break_on_hyphens=False)  # fmt: skip

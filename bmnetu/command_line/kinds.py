@@ -88,6 +88,10 @@ def _read_counts(text: str) -> tuple[int, ...]:
     return counts
 
 
+def _read_thresholds(text: str) -> tuple[float, ...]:
+    return tuple(map(number("X", 1e-30, 1e30).read, text.split(",")))
+
+
 def _is_side(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= 5 and 1 <= int(text) <= MAX_SIDE
 
@@ -173,6 +177,6 @@ SHAPE_SETS = ValueKind("[N,C,H,W],...", read_shape_sets)
 COUNTS = ValueKind("N,...", _read_counts, ",")
 COUNT, SEED = integer("N", 1, MAX_COUNT), integer("N", 0, (1 << 32) - 1)
 COSINE, IOU, DROP = number("X", 0, 1), number("X", 0.5, 1), number("POINTS", 0, 100)
-THRESHOLD = number("X", 1e-30, 1e30)
+THRESHOLDS = ValueKind("X,...", _read_thresholds, ",")
 LEVEL = ValueKind("0|1|2", integer("", 0, 2).read, values=("0", "1", "2"))
 VERBOSITY = integer("0..4", 0, 4)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from bmnetu.bmodel import Stage, Tensor
 from bmnetu.errors import UnsupportedError
+from bmnetu.inspect.alike import same_commands
 from bmnetu.inspect.chosen import Chosen
 from bmnetu.inspect.commands.info import stage_record, tensor_record
 from bmnetu.inspect.commands.profile import stage_profile
@@ -23,6 +24,11 @@ from passes.verification.inputs import random_inputs
 
 Array = NDArray[Any]
 Record = dict[str, Any]
+NOT_COUNTED = {"name", "made", "placed"}
+"""What may differ where the same runs: the name of the net, where it comes from, and ``placed``:
+the bytes of weights, which stand elsewhere, or of which some are read by nothing."""
+PLACED = {"weights", "other_weights", "other_places", "other_commands", "other_subnets"}
+"""What differs in two stages with the same commands where their weights stand elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,9 @@ class Pair:
 
 def pairs(some: Sequence[Chosen], others: Sequence[Chosen]) -> list[Pair]:
     """The stages of two files: those of one net's name and number; where both have one net, its
-    name may be another."""
+    name may be another; one stage of each belong together."""
+    if len(some) == len(others) == 1:
+        return [Pair(some[0], others[0])]
     nets = [list(dict.fromkeys(each.net for each in found)) for found in (some, others)]
     names = dict(zip(nets[1], nets[0], strict=True)) if [*map(len, nets)] == [1, 1] else {}
     first = {(each.net, each.number): each for each in some}
@@ -48,7 +56,7 @@ def pairs(some: Sequence[Chosen], others: Sequence[Chosen]) -> list[Pair]:
 
 def stage_difference(a: Chosen, b: Chosen) -> Record:
     """What differs: each item is missing where it does not. ``made``: the options and hashes in
-    the notes, which do not change what runs."""
+    the notes. Those of NOT_COUNTED do not change what runs."""
     found: Record = {"name": [a.net, b.net]} if a.net != b.net else {}
     for what in ("inputs", "outputs"):
         tensors = list(_tensors(getattr(a.stage, what), getattr(b.stage, what)))
@@ -57,7 +65,11 @@ def stage_difference(a: Chosen, b: Chosen) -> Record:
     found |= {name: [first[name], second[name]] for name in first if first[name] != second[name]}
     for what, same in _contents(a.stage, b.stage):
         found |= {} if same else {f"other_{what}": True}
-    found |= _layers(a, b) if found else {}
+    differs = found.keys() - NOT_COUNTED
+    if differs and differs <= PLACED and _same_commands(a.stage, b.stage):
+        found = {key: value for key, value in found.items() if key in NOT_COUNTED}
+        found["placed"] = [first["weights"], second["weights"]]
+    found |= _layers(a, b) if found.keys() - NOT_COUNTED else {}
     made = {
         key: [left.get(key), right.get(key)]
         for left, right in zip(_made(a), _made(b), strict=True)
@@ -110,6 +122,11 @@ def _contents(a: Stage, b: Stage) -> Iterator[tuple[str, bool]]:
     yield "places", _places(a) == _places(b)
     yield "commands", (a.groups, a.records) == (b.groups, b.records)
     yield "subnets", a.subnets == b.subnets
+
+
+def _same_commands(a: Stage, b: Stage) -> bool:
+    """Of static stages."""
+    return not a.is_dynamic and not b.is_dynamic and same_commands(a, b)
 
 
 def _places(stage: Stage) -> list[int]:

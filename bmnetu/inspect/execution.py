@@ -22,11 +22,12 @@ from dialects.bm1684.isa import Engine
 from dialects.bm1684.model import ModelError, Npu
 from dialects.bm1684.npu import DTYPES, Observation
 from dialects.bm1684.record.local import LocalGroup
-from dialects.bm1684.record.machine import MachineError
+from dialects.bm1684.record.machine import Machine, MachineError
+from dialects.bm1684.record.stream import Stream
 from dialects.host.base import defined_part
 from dialects.names import quoted
 from passes.image.groups import Site
-from passes.verification.firmware import execute_records
+from passes.verification.firmware import launched, run_record
 from passes.verification.host import HostError
 from passes.verification.npu import execute, read_tensor
 
@@ -34,6 +35,12 @@ Array = NDArray[Any]
 MOST_DDR = 1 << 32
 """Bytes of DDR that the model has, as the vendor's simulator. What a run does not touch of them
 takes no memory."""
+
+NOT_RUN = (
+    "layers in local memory, as the vendor's compiler makes them, which the model of the firmware"
+    " does not run; bmnetu-model dis prints them"
+)
+"""Of such a record of a dynamic stage."""
 
 
 @dataclass
@@ -50,9 +57,9 @@ def run_stage(found: Chosen, inputs: Mapping[str, Array], dump: Sequence[str] = 
     Raises FaultError where commands or records are wrong, UnsupportedError for what the models
     cannot do.
     """
-    memory = check_memory(found)
+    check_memory(found)
     if found.stage.is_dynamic:
-        return _run_records(found, list(inputs.values()), memory, dump)
+        return _run_records(found, list(inputs.values()), dump)
     return _run_commands(found, inputs, dump)
 
 
@@ -131,16 +138,31 @@ def observed(tensor: NamedTensor) -> Observation:
     return Observation(tensor.name, tensor.address, tensor.shape, tensor.dtype, packed)
 
 
-def _run_records(
-    found: Chosen, inputs: list[Array], size: int, dump: Sequence[str]
-) -> Outcome:
+def launch(found: Chosen, stream: Stream, inputs: list[Array]) -> Machine:
+    """A dynamic stage on fresh memory, of which nothing has run. Raises UnsupportedError for more
+    memory than the model has."""
+    stage = found.stage
+    memory = np.zeros(check_memory(found), np.uint8)
+    first = stage.coeff_address - BM1684.context_start
+    memory[first : first + len(stage.coeff)] = np.frombuffer(stage.coeff, np.uint8)
+    return launched(stream, memory, inputs)
+
+
+def record_results(found: Chosen, machine: Machine, index: int) -> list[Array]:
+    """Runs a record. Raises FaultError."""
+    try:
+        return run_record(machine, index)
+    except MachineError as error:
+        layer = found.layer(0, RECORD, error.index + 1)
+        where = f"record {error.index}" + (f" of layer {quoted(layer)}" if layer else "")
+        raise FaultError(f"{found}, {where}: {error.message}") from None
+
+
+def _run_records(found: Chosen, inputs: list[Array], dump: Sequence[str]) -> Outcome:
     stage, stream = found.stage, stream_of(found)
     for index, group in enumerate(stream.groups):
         if isinstance(group, LocalGroup):
-            raise UnsupportedError(
-                f"{found}, record {index}: layers in local memory, as the vendor's compiler makes"
-                " them, which the model of the firmware does not run; bmnetu-model dis prints them"
-            )
+            raise UnsupportedError(f"{found}, record {index}: {NOT_RUN}")
     named = {t.number: t for t in found.notes.tensors if t.engine == RECORD and t.name in dump}
     outcome = Outcome({})
 
@@ -151,13 +173,10 @@ def _run_records(
             same = value.itemsize == np.dtype(at.dtype).itemsize
             outcome.inner[at.name] = value.view(at.dtype) if same else value
 
-    memory = np.zeros(size, np.uint8)
-    first = stage.coeff_address - BM1684.context_start
-    memory[first : first + len(stage.coeff)] = np.frombuffer(stage.coeff, np.uint8)
-    try:
-        results = execute_records(stream, memory, inputs, observe)
-    except MachineError as error:
-        raise FaultError(f"{found}, record {error.index}: {error.message}") from None
+    machine = launch(found, stream, inputs)
+    for index in range(len(stream.groups)):
+        observe(index, record_results(found, machine, index))
+    results = machine.outputs
     outputs = outcome.outputs
     for id, tensor in zip(stream.outputs, stage.outputs, strict=True):
         kind = tensor.data_type.numpy

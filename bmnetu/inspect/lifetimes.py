@@ -189,13 +189,21 @@ def neurons(found: Chosen, events: Sequence[Event]) -> list[Block]:
           if a.space is Space.DDR and a.start >= stage.context_address),
         *((end, _whole(t, False)) for t in stage.outputs),
     ]  # fmt: skip
+    return named_blocks(touched, named)
+
+
+def named_blocks(
+    touched: Iterable[tuple[int, Access]], named: Sequence[Block]
+) -> list[Block]:
+    """As :func:`blocks_of`; each of ``named`` gives its name to what lies there during its first
+    event. The later ones count."""
     edges = [edge for block in named for edge in (block.start, block.stop)]
     blocks = blocks_of(touched, edges)
     starts = [block.start for block in blocks]
     for name in named:
         low, high = np.searchsorted(starts, (name.start, name.stop))
         for i in range(int(low), int(high)):
-            if blocks[i].first <= name.first <= blocks[i].last:
+            if blocks[i].first <= name.first <= blocks[i].last - blocks[i].replaced:
                 blocks[i] = replace(blocks[i], name=name.name)
     return blocks
 

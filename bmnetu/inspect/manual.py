@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 
 from bmnetu.command_line.flags import Flag, note_of
+from bmnetu.command_line.help import example_lines
 from bmnetu.command_line.kinds import BOOLEAN
 from bmnetu.inspect.subcommand import Subcommand
 
@@ -33,9 +34,6 @@ def page(tool: str, name: str, summary: str, found: Subcommand) -> str:
     """The help of a subcommand."""
     flags = [line for flag in found.all_flags for line in _flag(flag)]
     necessary = [f"--{flag.name}={flag.kind.word}" for flag in found.flags if flag.necessary]
-    examples = [line for words, what in found.examples
-                for line in (f"{tool} {name} {words}", *textwrap.wrap(what, WIDTH - 4,
-                             initial_indent="    ", subsequent_indent="    "))]  # fmt: skip
     codes = [f"{code}  {text}" for code, text in sorted((*CODES, *found.codes))]
     return "\n".join([
         *_section("NAME", [f"{tool} {name} - {summary}"]),
@@ -43,7 +41,7 @@ def page(tool: str, name: str, summary: str, found: Subcommand) -> str:
                                          "[--flag=value ...]"])]),
         *_section("DESCRIPTION", textwrap.wrap(found.purpose, WIDTH)),
         *_section("OPTIONS", flags),
-        *_section("EXAMPLES", examples),
+        *_section("EXAMPLES", example_lines(f"{tool} {name}", found.examples)),
         *_section("EXIT STATUS", codes),
     ]).rstrip()  # fmt: skip
 

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
+from bmnetu.command_line.answer import finite
 from bmnetu.command_line.flags import COMMON_FLAGS, Flag
-from bmnetu.command_line.kinds import BOOLEAN, NAME, integer
+from bmnetu.command_line.kinds import BOOLEAN, NAME, SHAPES, integer
 from bmnetu.command_line.terminal import Terminal
+from bmnetu.note import Note
 
 JSON = Flag("json", BOOLEAN, "Print JSON, for machines.", False)
 NET = Flag("net", NAME, "This net alone.", default_text="all nets")
 STAGE = Flag("stage", integer("N", 0, 1 << 16), "This stage alone, counted from 0.",
              default_text="all stages")  # fmt: skip
+ONE_NET = Flag("net", NAME, "The net that runs.", default_text="the only one; must be given where"
+               " the file has several")  # fmt: skip
+ONE_STAGE = Flag("stage", integer("N", 0, 1 << 16), "The stage that runs, counted from 0.",
+                 default_text="the one that the shapes choose")  # fmt: skip
+SHAPES_FLAG = Flag("shapes", SHAPES, "The shapes of all inputs, in their order: they choose the"
+                   " stage, and what a dynamic net runs at.", default_text="those of --input, else"
+                   " the largest")  # fmt: skip
 GENERAL = (
     Flag("no_color", BOOLEAN, "No colours. The variable NO_COLOR does the same, and so does"
          " an output that is no terminal.", False),
@@ -38,23 +46,16 @@ class Request:
         """The one file."""
         return self.files[0]
 
+    def note(self, note: Note) -> None:
+        """Tells something that changes no exit code."""
+        self.terminal.note(note.coded)
+
     def show(self, as_text: Callable[[], str], as_json: Callable[[], object]) -> None:
         """Prints what was found, in the form that is asked for."""
         if not self.values.get("json"):
             self.terminal.say(as_text())
             return
-        self.terminal.say(json.dumps(_finite(as_json()), indent=1, allow_nan=False))
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no NaN and no infinity: they become strings."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    if isinstance(value, dict):
-        return {name: _finite(each) for name, each in cast(dict[str, Any], value).items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(each) for each in cast(list[Any], value)]
-    return value
+        self.terminal.say(json.dumps(finite(as_json()), indent=1, allow_nan=False))
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,32 @@ from numpy.typing import NDArray
 
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.record.local import LocalGroup
-from dialects.bm1684.record.machine import MachineError, execute
+from dialects.bm1684.record.machine import Machine, MachineError
 from dialects.bm1684.record.stream import Stream
 
 Array = NDArray[Any]
 Observe = Callable[[int, list[Array]], None]
 """Is shown the results of each record."""
+
+
+def launched(stream: Stream, memory: Array, inputs: Sequence[Array]) -> Machine:
+    """A launch, of which nothing has run. ``memory`` are the bytes from the start of the network's
+    memory on, ``inputs`` stand in the network's order."""
+    given = dict(zip(stream.inputs, inputs, strict=True))
+    return Machine(stream, memory, BM1684.context_start, given)
+
+
+def run_record(machine: Machine, index: int) -> list[Array]:
+    """The results of a record. Raises MachineError, whatever it holds."""
+    try:
+        with np.errstate(all="ignore"):
+            return machine.run(index)
+    except MachineError:
+        raise
+    except (ValueError, ArithmeticError) as error:
+        group = machine.stream.groups[index]
+        what = "" if isinstance(group, LocalGroup) else f"{group.kind.name}: "
+        raise MachineError(index, f"{what}{error}") from None
 
 
 def execute_records(
@@ -24,22 +44,8 @@ def execute_records(
     inputs: Sequence[Array],
     observe: Observe = lambda index, results: None,
 ) -> dict[int, Array]:
-    """The network's results by id, for inputs in the network's order. ``memory`` are the bytes from
-    the start of the network's memory on. Raises MachineError, whatever the records hold."""
-    done = 0
-
-    def counted(index: int, results: list[Array]) -> None:
-        nonlocal done
-        observe(index, results)
-        done = index + 1
-
-    given = dict(zip(stream.inputs, inputs, strict=True))
-    try:
-        with np.errstate(all="ignore"):
-            return execute(stream, memory, BM1684.context_start, given, counted)
-    except MachineError:
-        raise
-    except (ValueError, ArithmeticError) as error:
-        group = stream.groups[done] if done < len(stream.groups) else None
-        what = "" if group is None or isinstance(group, LocalGroup) else f"{group.kind.name}: "
-        raise MachineError(done, f"{what}{error}") from None
+    """The network's results by id, as :func:`launched` and :func:`run_record` give them."""
+    machine = launched(stream, memory, inputs)
+    for index in range(len(stream.groups)):
+        observe(index, run_record(machine, index))
+    return machine.outputs

@@ -87,10 +87,17 @@ def test_an_evaluation_also_where_it_misses_a_threshold(tool: Tool) -> None:
 
 def test_what_if(tool: Tool) -> None:
     found, err = tool.run("what_if", "-layer=Convolution_a")
+    (found,) = found["layers"]
     first, *_, real = found["trials"]
     assert first["threshold"] > 0
     assert real["name"] == real["held"] == "float"
     assert real["threshold"] is None
     assert real["worst_output"]["name"] == "p"
+    assert real["worst_output"]["error"] == real["outputs"]["p"]["error"]
+    assert found["best"] in {None, *(trial["name"] for trial in found["trials"])}
+    both = (first["isolated"], first["accumulated"])
+    assert [each["error"] for each in both] == pytest.approx(
+        [10 ** (-each["sqnr_db"] / 20) for each in both], rel=1e-3
+    )
     assert found["largest"] > 0
     assert 'layer "Convolution_a"' in err

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bmnetu.bmodel import Notes, Stage
+from bmnetu.bmodel import Notes, Stage, read, write
 from passes.verification.inputs import random_inputs
 from tests.inspect.files import (
     KINDS,
@@ -43,6 +43,43 @@ def test_a_file_is_equal_to_itself(kind: str, capsys: Capture) -> None:
     for record in found["stages"]:
         assert record.keys() == {"net", "stage", "differs", "run"}
         assert all(each["difference"] == 0 for each in record["run"])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_extract_is_equal_to_its_stage(kind: str, capsys: Capture, tmp_path: Path) -> None:
+    out = tmp_path / "out.bmodel"
+    which = ["--net=first", "--stage=1"] if kind == "several" else []
+    assert run(capsys, "extract", file(kind), f"--out={out}", *which)[0] == 0
+    code, text, err = run(capsys, "diff", file(kind), out, *which)
+    assert (code, err, text.count("same commands: what runs is equal")) == (0, "", 1)
+    found = as_json(capsys, "diff", file(kind), out, "--run", *which)
+    assert [each["difference"] for each in found["stages"][0]["run"]] == [0] * len(
+        found["stages"][0]["run"])  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["FP32", "INT8"])
+def test_an_extract_that_was_changed(kind: str, capsys: Capture, tmp_path: Path) -> None:
+    """A weight that is read, or an address of the neurons, makes a difference."""
+    out = tmp_path / "out.bmodel"
+    assert run(capsys, "extract", file(kind), f"--out={out}")[0] == 0
+    (stage,) = read(out.read_bytes(), "it").nets[0].stages
+    coeff = bytes([stage.coeff[0] ^ 1]) + stage.coeff[1:]
+    (record,) = differences(capsys, file(kind), changed(out, tmp_path, coeff=coeff))
+    assert record["other_weights"]
+    (tensor,) = stage.outputs
+    moved = (replace(tensor, address=tensor.address - 512),)
+    (record,) = differences(capsys, file(kind), changed(out, tmp_path, outputs=moved))
+    assert record["other_places"]
+
+
+def test_another_name_alone(capsys: Capture, tmp_path: Path) -> None:
+    bmodel = read(file("FP32").read_bytes(), "it")
+    other = tmp_path / "other.bmodel"
+    other.write_bytes(write(replace(bmodel, nets=(replace(bmodel.nets[0], name="renamed"),))))
+    code, text, err = run(capsys, "diff", file("FP32"), other)
+    assert (code, err) == (0, "")
+    assert "net: small -> renamed" in text
+    assert "same commands" in text
 
 
 def test_text_of_equal_files(capsys: Capture) -> None:

@@ -20,7 +20,11 @@ from tests.inspect.files import Capture, host_result, path_of, result, run, seve
 TEXT = (Path(__file__).parents[2] / "docs" / "model.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", TEXT, re.DOTALL)
 COMMANDS = [line for kind, body in BLOCKS if kind == "sh" for line in body.splitlines()]
-SHOWN = dict(zip(("info", "map"), (body for kind, body in BLOCKS if kind == "text"), strict=True))
+PRINTED = (
+    "info compilation.bmodel", "map compilation.bmodel", "map dynamic.bmodel --shapes=[1,3,9,9]",
+)  # fmt: skip
+TEXTS = [body for kind, body in BLOCKS if kind == "text"]
+SHOWN: dict[str, str] = dict(zip(PRINTED, TEXTS, strict=True))
 
 
 @pytest.fixture
@@ -28,6 +32,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The files that the commands name."""
     monkeypatch.chdir(tmp_path)
     shutil.copy(path_of(result("FP32")), "compilation.bmodel")
+    shutil.copy(path_of(result("FP32", dyn=True)), "dynamic.bmodel")
     shutil.copy(several(), "several.bmodel")
     shutil.copy(path_of(result("FP32", 0)), "old.bmodel")
     shutil.copy(path_of(result("FP32", 1)), "new.bmodel")
@@ -47,11 +52,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_command_runs(line: str, folder: Path, capsys: Capture) -> None:
     tool, *words = shlex.split(line)
     assert tool == "bmnetu-model"
-    code, out, err = run(capsys, *words)
+    code, out, err = run(capsys, *words, typed="step 3\nwaits\nrun\nwhere\n")
     expected = 1 if words[0] == "diff" else 0
     assert (code, "error" in err, bool(out)) == (expected, False, True)
-    if words[0] in SHOWN and len(words) == 2:
-        form = re.escape(SHOWN[words[0]]).replace(r"\.\.\.", r"[^\n]*").replace(r"\ ", r"\s+")
+    if " ".join(words) in SHOWN:
+        form = re.escape(SHOWN[" ".join(words)])
+        form = form.replace(r"\.\.\.", r"[^\n]*").replace(r"\ ", r"\s+")
         form = re.sub(r"(\\s\+)+", r"\\s+", form)
         form = re.sub(r"\\\n\[\^\\n\]\*(?=\\\n)", r"(?s:.*)", form)
         assert re.fullmatch(form, out), out

@@ -39,15 +39,30 @@ def test_damaged_files(name: str, capsys: Capture, tmp_path: Path) -> None:
     assert 3 in codes
 
 
-@pytest.mark.parametrize("name", ["info", "dis", "check", "profile"])
-def test_a_claim_of_much_memory_takes_none(name: str, capsys: Capture, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["info", "dis", "check", "profile", "map"])
+@pytest.mark.parametrize("dyn", [False, True])
+def test_a_claim_of_much_memory_takes_none(
+    name: str, dyn: bool, capsys: Capture, tmp_path: Path
+) -> None:
     """16 GiB of neurons in a file of 17 kB."""
-    size = (1 << 34) - (stage_of(result("FP32")).context_address - COEFF_ADDRESS)
-    path = changed(path_of(result("FP32")), tmp_path, context_size=size)
+    made = result("FP32", dyn=dyn)
+    size = (1 << 34) - (stage_of(made).context_address - COEFF_ADDRESS)
+    path = changed(path_of(made), tmp_path, context_size=size)
     run(capsys, name, path)
     tracemalloc.start()
     code, _, err = run(capsys, name, path)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert (code, err) == (0, "")
+    expected = 4 if dyn and name == "profile" else 0
+    assert (code, bool(err)) == (expected, expected > 0)
     assert peak < 5 * MIB
+
+
+@pytest.mark.parametrize("dyn", [False, True])
+def test_a_session_needs_no_more_memory_than_the_model_has(
+    dyn: bool, capsys: Capture, tmp_path: Path
+) -> None:
+    made = result("FP32", dyn=dyn)
+    path = changed(path_of(made), tmp_path, context_size=1 << 33)
+    code, _, err = run(capsys, "debug", path)
+    assert (code, "the model of the NPU has" in err) == (4, True)

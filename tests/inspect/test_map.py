@@ -160,10 +160,8 @@ def test_the_layer_that_sets_the_peak(capsys: Capture) -> None:
             f" {event['number']} of layer \"{event['layer']}\"") in text  # fmt: skip
 
 
-def test_several_stages_and_dynamic(capsys: Capture) -> None:
+def test_several_stages(capsys: Capture) -> None:
     assert run(capsys, "map", several())[1].count("local memory: at most") == 3
-    code, out, err = run(capsys, "map", file("dynamic"))
-    assert (code, out, "is dynamic" in err) == (4, "", True)
 
 
 def test_the_chart() -> None:

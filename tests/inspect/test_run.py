@@ -22,6 +22,7 @@ from bmnetu.inspect import execution
 from bmnetu.report.result import CompileResult
 from dialects.bm1684 import isa
 from dialects.bm1684.isa import Direction
+from tests.calibration.harness import data_layer, layer
 from tests.inspect.files import (
     Capture,
     as_json,
@@ -131,6 +132,86 @@ def test_the_shape_chooses_the_stage(
     code, _, err = run(capsys, "run", several(), *words, f"--stage={1 - stage}")
     assert code == 2
     assert "--input: no stage takes " in err
+
+
+@pytest.mark.parametrize(("batch", "stage"), [(2, 0), (1, 1)])
+def test_shapes_choose_the_stage(
+    batch: int, stage: int, capsys: Capture, tmp_path: Path
+) -> None:
+    """Of made-up numbers, and of an array with as many numbers."""
+    words = ("--net=first", f"--shapes=[{batch},3,9,9]")
+    code, out, _ = run(capsys, "run", several(), *words)
+    assert (code, f", stage {stage}\n" in out) == (0, True)
+    np.save(tmp_path / "in.npy", np.ones(batch * 3 * 9 * 9, np.float32))
+    assert as_json(capsys, "run", several(), *words, f"--input={tmp_path / 'in.npy'}")[
+        "stage"] == stage  # fmt: skip
+    for wrong, sentence in (
+        ("[3,3,9,9]", "--shapes: no stage takes 3x3x9x9"),
+        ("[1,3,9,9],[1,3,9,9]", "--shapes: 2 are given, the net has 1 inputs"),
+    ):
+        code, _, err = run(capsys, "run", several(), "--net=first", f"--shapes={wrong}")
+        assert (code, sentence in err) == (2, True)
+    np.save(tmp_path / "in.npy", np.ones(7, np.float32))
+    code, _, err = run(capsys, "run", several(), *words, f"--input={tmp_path / 'in.npy'}")
+    assert (code, "no stage takes" in err) == (2, True)
+
+
+@cache
+def maps() -> tuple[Path, Path]:
+    """A convolution: two sizes as stages, the larger one second; and dynamic."""
+    folder = Path(mkdtemp())
+    model, weight = folder / "net.prototxt", folder / "net.caffemodel"
+    model.write_text(data_layer(1, 3, 8, 8) + layer(
+        "Convolution", "data", "a", "convolution_param { num_output: 2 kernel_size: 1 }"
+    ))  # fmt: skip
+    weight.write_bytes(random_weights(model, 1).SerializeToString())
+    shapes = [[[1, 3, 6, 6]], [[2, 3, 8, 8]]]
+    both = bmnetu.compile(model, weight, folder / "a", opt=1, shapes=shapes, cmp=False)
+    dynamic = bmnetu.compile(model, weight, folder / "b", shapes=shapes[1], dyn=True, cmp=False)
+    return path_of(both), path_of(dynamic)
+
+
+@pytest.mark.parametrize(
+    ("words", "stage", "shape"),
+    [
+        ([], 1, (2, 8, 8)),
+        (["--resize=6x6"], 0, (1, 6, 6)),
+        (["--resize=9", "--crop=6"], 0, (1, 6, 6)),
+        (["--shapes=[1,3,6,6]"], 0, (1, 6, 6)),
+        (["--shapes=[2,3,8,8]", "--mean=1,2,3"], 1, (2, 8, 8)),
+    ],
+)
+def test_an_image_takes_the_largest_stage_or_the_one_that_is_said(
+    words: list[str], stage: int, shape: tuple[int, ...], capsys: Capture, tmp_path: Path
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 12, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "x.png")
+    given = f"--input={tmp_path / 'x.png'}"
+    static, dynamic = maps()
+    record = as_json(capsys, "run", static, given, *words)
+    found = record["outputs"][0]["shape"]
+    assert (record["stage"], found[0], *found[2:]) == (stage, *shape)
+    found = as_json(capsys, "run", dynamic, given, *words)["outputs"][0]["shape"]
+    batch = 2 if not any("shapes" in word for word in words) else shape[0]
+    assert (found[0], *found[2:]) == (batch, *shape[1:])
+
+
+def test_an_input_that_saturates_is_told(capsys: Capture, tmp_path: Path) -> None:
+    found = result("INT8")
+    (tensor,) = stage_of(found).inputs
+    limit = 127.5 / tensor.scale
+    for value, told in ((1.01 * limit, True), (0.99 * limit, False)):
+        np.save(tmp_path / "a.npy", np.full(tensor.shape, value))
+        code, _, err = run(capsys, "run", path_of(found), f"--input={tmp_path / 'a.npy'}")
+        assert (code, err.endswith("[input-saturated]\n"), bool(err)) == (0, told, told)
+    assert "100% of the numbers lie beyond" in run(
+        capsys, "debug", path_of(found), f"--input={write_large(tmp_path, tensor.shape)}")[2]
+
+
+def write_large(folder: Path, shape: tuple[int, ...]) -> Path:
+    """An array far beyond 8 bits."""
+    np.save(folder / "large.npy", np.full(shape, 1e9))
+    return folder / "large.npy"
 
 
 def test_a_dynamic_net_at_a_smaller_shape(capsys: Capture, tmp_path: Path) -> None:
@@ -272,7 +353,8 @@ def test_labels_that_do_not_fit(capsys: Capture, tmp_path: Path) -> None:
 
 def test_without_input_numbers_are_made_up(capsys: Capture) -> None:
     code, first, err = run(capsys, "run", path_of(seen()), "--seed=3")
-    assert (code, err) == (0, "bmnetu-model: note: no --input: made-up numbers, seed 3\n")
+    told = "bmnetu-model: note: no --input: made-up numbers, seed 3 [made-up-input]\n"
+    assert (code, err) == (0, told)
     assert run(capsys, "run", path_of(seen()), "--seed=3")[1] == first
     assert run(capsys, "run", path_of(seen()), "--seed=4")[1] != first
 

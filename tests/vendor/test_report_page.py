@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from math import isfinite
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from bmnetu.report.numbers import cosine, digits, percent
 from tests.report.reports import HOSTILE, LAYERS, calibrated, compiled, failed
+from tests.report.test_numbers import COSINES, TEXTS
 from tests.vendor.chromium import Page, opened
 
 NAMES = "[...document.querySelectorAll('#table-box tbody tr')].map((r) => r.cells[0].textContent)"
@@ -65,6 +69,18 @@ def test_a_page_loads_at_once_and_without_complaints(page: Path) -> None:
                 assert found.value("document.documentElement.scrollWidth") <= width
         assert found.complaints == []
         assert found.requests == [page.resolve().as_uri()]
+
+
+def test_numbers_are_those_of_python(browser: Page) -> None:
+    """The page's own functions give the texts of :mod:`bmnetu.report.numbers`."""
+    rng = np.random.default_rng(0)
+    signs, powers = rng.choice([-1.0, 1.0], 300), rng.uniform(-9, 9, 300)
+    numbers = [x for x in TEXTS if isfinite(x)] + (signs * 10**powers).tolist()
+    assert browser.value(f"{numbers!r}.map(digits)") == [digits(x) for x in numbers]
+    parts = rng.uniform(0, 1, 50).tolist()
+    assert browser.value(f"{parts!r}.map(percent)") == [percent(x) for x in parts]
+    near = [*COSINES, *(1 - 10 ** rng.uniform(-8, 0, 50)).tolist()]
+    assert browser.value(f"{near!r}.map(cosine)") == [cosine(x) for x in near]
 
 
 def test_a_complaint_would_be_heard(tmp_path: Path) -> None:

@@ -48,6 +48,11 @@ class Closeness:
         return self.noise / self.signal if self.signal else np.inf
 
     @property
+    def error(self) -> float:
+        """The relative error: the length of the error over that of what is expected."""
+        return self.relative_noise**0.5
+
+    @property
     def sqnr(self) -> float:
         """The signal to quantisation noise ratio in dB; infinite without noise."""
         return decibels(self.relative_noise)

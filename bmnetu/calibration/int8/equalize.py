@@ -7,6 +7,7 @@ channel c of conv2 multiplied by it, for every f with f(a x) = a f(x): ReLU, PRe
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import product
 
@@ -44,10 +45,14 @@ def equalize(net: FloatNet, channels: Channels) -> None:
     ``channels`` are the statistics of the net and follow. Links with a float layer, and those with
     a threshold from the prototxt, stay as they are.
     """
-    links = [link for op in net.layers if (link := _link(net, op)) is not None]
     for _ in range(ROUNDS):
-        for link in links:
-            _scale(net, link, _factors(net, channels, link), channels)
+        equalize_by(net, channels, lambda link: _factors(net, channels, link))
+
+
+def equalize_by(net: FloatNet, channels: Channels, factors: Callable[[Link], Array]) -> None:
+    """Divides the channels of every link by factors, the links in the order of the layers."""
+    for link in [link for op in net.layers if (link := _link(net, op)) is not None]:
+        _scale(net, link, factors(link), channels)
 
 
 def _link(net: FloatNet, op: LayerOp) -> Link | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import prod
 
@@ -63,13 +63,14 @@ def refine(
     *,
     rounding: bool,
     correction: bool,
+    only: Container[LayerOp] | None = None,
 ) -> None:
     """Chooses the rounding of weights and corrects biases in the order of the layers.
 
     Every layer is seen as the net runs it: with the integers that the refined layers before it
     compute. ``rounding``: the weights are rounded so that their errors cancel in its sums.
     ``correction``: the bias takes up the mean difference from the float net. The BLAS library gets
-    one thread, as the last bits of its sums depend on their number.
+    one thread, as the last bits of its sums depend on their number. ``only``: these layers alone.
     """
     with threadpool_limits(1, "blas"):
         int8 = Int8Net(int8_module(net, quantized))
@@ -79,6 +80,8 @@ def refine(
         for op in progress(held.ops, len(held.ops), "rounding"):
             layer = layers.get(op.location)
             found = None if layer is None else quantized.coefficients.get(layer)
+            if layer is None or (only is not None and layer not in only):
+                found = None
             if isinstance(op, compute.ConvOp) and layer is not None and found is not None:
                 x, y = (quantized.numbers[v].scale for v in (layer.operands[0], layer.results[0]))
                 unit = y / 2.0**found.shift

@@ -111,6 +111,25 @@ NOTES = (
     _note("check-of-fixed-shapes", "`-check` looks at fixed shapes, though `-dyn=true` is given.",
           "Compile with `-dyn=true`: a layer that cannot be dynamic is named before anything is"
           " written.", ["-check and -dyn=true were given together."]),
+    # -- a bmodel ------------------------------------------------------------------------------
+    _note("made-up-input",
+          "`bmnetu-model run` and `debug`: nothing is given by `--input`, so that the numbers are"
+          " made up.", "Give `--input`, or nothing where the numbers do not matter.",
+          ["--input was not given."],
+          ("bmnetu-model run compilation.bmodel --input=input.npz",)),
+    _note("input-saturated",
+          "`bmnetu-model run` and `debug`: at least half of the real numbers of an input lie beyond"
+          " what its 8 bits hold.",
+          "Give them in the range of the calibration, with `--mean` and `--scale`; or integers,"
+          " which are not scaled.",
+          ["Pixels from 0 to 255 where the calibration subtracted a mean and scaled.",
+           "Another --scale than that of the calibration."],
+          ("bmnetu-model info compilation.bmodel     the scale of every input",)),
+    _note("dynamic-left-out",
+          "`bmnetu-model profile`: a dynamic stage beside static ones has no"
+          " commands in the file that could be counted.", "Nothing; `map` and `debug` take it.",
+          ["The file has static and dynamic stages."],
+          ("bmnetu-model map compilation.bmodel",)),
     # -- calibration ---------------------------------------------------------------------------
     _note("unused-transform", "The transform_param of the prototxt has no effect on the data.",
           "Nothing, where the arrays are the net's inputs. Else give `-mean`, `-scale`, `-color`,"

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bmnetu.bmodel.notes import RECORD
 from bmnetu.calibration.data.arrays import ArrayFile, described, members_of
 from bmnetu.calibration.from_options import contract_from
 from bmnetu.command_line.flags import CONTRACT_FLAGS, Flag
@@ -21,7 +22,7 @@ from bmnetu.inspect.chosen import one_net, read_file
 from bmnetu.inspect.commands.run import INPUT
 from bmnetu.inspect.debugger import Break, Comparison, Debugger, Stop
 from bmnetu.inspect.inputs import fitting, given_inputs, read_inputs
-from bmnetu.inspect.subcommand import NET, STAGE, Request, Subcommand
+from bmnetu.inspect.subcommand import ONE_NET, ONE_STAGE, SHAPES_FLAG, Request, Subcommand
 from dialects.bm1684.isa import Engine
 from dialects.bm1684.model import Space
 from dialects.names import quoted
@@ -35,6 +36,7 @@ FIRST = 16
 """Numbers that ``print`` prints."""
 PROMPT = "(debug) "
 COMMAND_PLACE = re.compile(r"([0-9]{1,9}):(tiu|gdma):([0-9]{1,9})")
+RECORD_PLACE = re.compile(r"record:([0-9]{1,9})")
 NUMBER = r"0x[0-9a-fA-F]{1,12}|[0-9]{1,12}"
 MEMORY_PLACE = re.compile(rf"(?:(lmem):([0-9]{{1,9}}):|(l2|weights|neurons):)?({NUMBER})")
 
@@ -44,11 +46,9 @@ def run(request: Request) -> int:
     stages = one_net(request, read_file(request))
     names = [tensor.name for tensor in stages[0].stage.inputs]
     contract = contract_from(*(values[flag.name] for flag in CONTRACT_FLAGS))
-    given = given_inputs(values["input"], names, contract)
+    given = given_inputs(values["input"], names, contract, values["shapes"])
     found = fitting(given, stages)
-    inputs = read_inputs(given, found.stage, values["seed"])
-    if not values["input"]:
-        request.terminal.note(f"no --input: made-up numbers, seed {values['seed']}")
+    inputs = read_inputs(given, found.stage, values["seed"], request.note)
     debugger = Debugger(found, inputs, _reference(values["reference"]))
     session = Session(debugger, request.terminal)
     session.begin()
@@ -87,8 +87,9 @@ class Session(cmd.Cmd):
     def begin(self) -> None:
         """Says where it is, and takes commands up to ``quit`` or the end of the input."""
         found = self.debugger.found
-        total = sum(group.tiu_count + group.gdma_count for group in found.stage.groups)
-        self.terminal.say(f"{found}: {total} commands; help lists what can be done")
+        at = ", ".join(f"{quoted(t.name)} {show(t.shape)}" for t in found.stage.inputs)
+        kind = f", dynamic, at {at}" if found.stage.is_dynamic else ""
+        self.terminal.say(f"{found}{kind}: {self.debugger.count}; help lists what can be done")
         if sys.stdin is None:
             return
         try:
@@ -124,7 +125,7 @@ class Session(cmd.Cmd):
             self.terminal.say(text)
 
     def do_step(self, arg: str) -> None:
-        """step [N]: executes the next command or host layer, or the next N."""
+        """step [N]: executes the next command, record or host layer, or the next N."""
         self._stopped(self.debugger.step(_number(arg, "step [N]") if arg else 1))
 
     def do_run(self, arg: str) -> None:
@@ -133,15 +134,15 @@ class Session(cmd.Cmd):
         self._stopped(self.debugger.run(self.breaks))
 
     def do_break(self, arg: str) -> None:
-        """break LAYER|GROUP:ENGINE:ID: run stops when all commands of a layer, or this command,
-        such as 0:gdma:3, have been executed. Without a word the breaks there are."""
+        """break LAYER|GROUP:ENGINE:ID|record:N: run stops when all commands of a layer, or this
+        command, such as 0:gdma:3, or this record of a dynamic net, counted from 0 as dis does, have
+        been executed. Without a word the breaks there are."""
         if arg:
             place = _place(arg)
             self.debugger.check(place)
             self.breaks.append(place)
         for each in self.breaks:
-            command = each if isinstance(each, str) else ":".join(map(str, each))
-            self.terminal.say(f"break {command}")
+            self.terminal.say(f"break {_break(each)}")
 
     def do_print(self, arg: str) -> None:
         """print TENSOR: what lies in its place now: type, shape, range and the first numbers.
@@ -158,7 +159,8 @@ class Session(cmd.Cmd):
 
     def do_mem(self, arg: str) -> None:
         """mem ADDRESS SIZE: bytes in hexadecimal. ADDRESS is one in DDR, or weights:OFFSET,
-        neurons:OFFSET, l2:OFFSET, lmem:LANE:OFFSET; numbers are decimal or 0x..."""
+        neurons:OFFSET, l2:OFFSET, lmem:LANE:OFFSET; numbers are decimal or 0x... Of a dynamic net
+        in DDR alone: the firmware decides what lies in the others."""
         words = arg.split()
         place = MEMORY_PLACE.fullmatch(words[0].lower()) if len(words) == 2 else None
         if place is None:
@@ -175,16 +177,19 @@ class Session(cmd.Cmd):
             self.terminal.say(f"{base + address + at:#x}: {row}")
 
     def do_waits(self, arg: str) -> None:
-        """waits: the next command of each engine, and what it waits for."""
+        """waits: the next command of each engine, the next record or host layer, and what it waits
+        for."""
         _nothing(arg, "waits")
         found = self.debugger.waits()
         self.terminal.say("\n".join(map(str, found)) or "no command is next")
 
     def do_where(self, arg: str) -> None:
-        """where: what was executed last, and how many commands and host layers have been."""
+        """where: what was executed last, and how many commands, records and host layers have
+        been."""
         _nothing(arg, "where")
         last, steps = self.debugger.last, self.debugger.steps
         end = ", at the end" if self.debugger.finished else ""
+        end = ", the next one failed" if self.debugger.failed else end
         self.terminal.say(f"{last or 'at the begin'}: {steps} executed{end}")
 
     def do_compare(self, arg: str) -> None:
@@ -228,8 +233,18 @@ def _nothing(arg: str, name: str) -> None:
 
 
 def _place(text: str) -> Break:
+    record = RECORD_PLACE.fullmatch(text)
+    if record is not None:
+        return 0, RECORD, int(record[1])
     found = COMMAND_PLACE.fullmatch(text)
     return text if found is None else (int(found[1]), Engine(found[2]), int(found[3]))
+
+
+def _break(place: Break) -> str:
+    if isinstance(place, str):
+        return place
+    group, engine, number = place
+    return f"{RECORD}:{number}" if engine == RECORD else f"{group}:{engine}:{number}"
 
 
 def _range(array: Array) -> str:
@@ -250,21 +265,23 @@ def _comparison(found: Comparison) -> str:
 
 
 COMMAND = Subcommand(
-    "Executes a static stage step by step on the model of the NPU. Commands are typed or piped in:"
-    " step [N], run, break LAYER|GROUP:ENGINE:ID, print TENSOR, mem ADDRESS SIZE, waits, where,"
-    " compare, help [COMMAND], quit. A layer's break stops when its last command has been executed."
-    " Of commands of both engines that may run, the TIU's goes first. From Python:"
+    "Executes a stage step by step on the model of the NPU: its commands and layers on the host, or"
+    " the records of a dynamic one at the shapes that are given. Commands are typed or piped in:"
+    " step [N], run, break LAYER|GROUP:ENGINE:ID|record:N, print TENSOR, mem ADDRESS SIZE, waits,"
+    " where, compare, help [COMMAND], quit. A layer's break stops when its last command has been"
+    " executed. Of commands of both engines that may run, the TIU's goes first. From Python:"
     " bmnetu.inspect.debugger.",
     (
         Flag("input", INPUT, "An input's file, as in run; may be given several times.", (),
              "made-up numbers", repeated=True),
         Flag("reference", PATH, "An .npz of expected tensors by name, for compare: as run --dump"
              " stores them.", default_text="none"),
-        NET, STAGE, *CONTRACT_FLAGS,
+        SHAPES_FLAG, ONE_NET, ONE_STAGE, *CONTRACT_FLAGS,
         Flag("seed", SEED, "Seed of made-up numbers.", 0),
     ),
     (
         ("compilation.bmodel --input=data.npy", "A session."),
+        ("dynamic.bmodel --shapes=[1,3,100,80]", "A dynamic net at a smaller shape."),
         ("compilation.bmodel --input=data.npy --reference=good.npz < commands.txt",
          "What is in a file, one command a line."),
     ),

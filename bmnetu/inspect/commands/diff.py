@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from bmnetu.command_line.flags import Flag
 from bmnetu.command_line.kinds import BOOLEAN, SEED
-from bmnetu.inspect.chosen import chosen_stages, read_path
-from bmnetu.inspect.differences import Pair, pairs, run_difference, stage_difference
+from bmnetu.inspect.chosen import Chosen, chosen_stages, read_path
+from bmnetu.inspect.differences import (
+    NOT_COUNTED,
+    Pair,
+    pairs,
+    run_difference,
+    stage_difference,
+)
 from bmnetu.inspect.subcommand import JSON, NET, STAGE, Request, Subcommand
 from dialects.names import quoted, shown
 from dialects.ufw.shapes import show
@@ -37,8 +44,7 @@ NAMED = {
 
 
 def run(request: Request) -> int:
-    files = [replace(request, files=(path,)) for path in request.files]
-    found = [chosen_stages(each, read_path(each.file)) for each in files]
+    found = [_stages(request, path) for path in request.files]
     records = [_record(request, pair) for pair in pairs(*found)]
     equal = not any(record["differs"] for record in records)
     request.show(
@@ -50,6 +56,15 @@ def run(request: Request) -> int:
     return 0 if equal else DIFFERENT
 
 
+def _stages(request: Request, path: Path) -> list[Chosen]:
+    """The stages of a file; of one with a single stage that one, whatever --net and --stage say:
+    an extract of a stage counts anew."""
+    bmodel = read_path(path)
+    if [len(net.stages) for net in bmodel.nets] == [1]:
+        return [Chosen(bmodel.nets[0].name, 0, bmodel.nets[0].stages[0])]
+    return chosen_stages(replace(request, files=(path,)), bmodel)
+
+
 def _record(request: Request, pair: Pair) -> Record:
     place = pair.a or pair.b
     assert place is not None
@@ -58,7 +73,7 @@ def _record(request: Request, pair: Pair) -> Record:
         return head | {"differs": True, "only_in": str(request.files[pair.a is None])}
     request.terminal.progress(f"comparing {pair}")
     found = stage_difference(pair.a, pair.b)
-    head |= {"differs": any(key != "made" for key in found)}
+    head |= {"differs": bool(found.keys() - NOT_COUNTED)}
     if request.values["run"]:
         request.terminal.progress(f"running {pair}")
         found["run"] = run_difference(pair.a, pair.b, request.values["seed"])
@@ -97,7 +112,11 @@ def _lines(record: Record) -> Iterator[str]:
         yield f"layer {quoted(name)}: {_value(a)} -> {_value(b)}"
     yield from _cycles(record.get("cycles"))
     if not record["differs"]:
-        yield "what runs is equal"
+        if "placed" in record:
+            a, b = record["placed"]
+            yield (f"weights, bytes: {a} -> {b}: those that are read are equal, and stand elsewhere"
+                   if a == b else f"weights, bytes: {a} -> {b}: those that are read are equal")
+        yield "same commands: what runs is equal"
     for each in record.get("run", ()):
         yield f"output {quoted(each['output'])}: {_apart(each)}"
 
@@ -149,8 +168,10 @@ COMMAND = Subcommand(
     " on another engine or at another place in time (where both files name layers), and cycles by"
     " layer, the largest changes first. With --run both are executed on the model of the NPU with"
     " the same made-up input. Stages belong together that have the net's name and number; where"
-    " both files have one net, it may have another name. Options, hashes, versions and times do not"
-    " count as a difference.",
+    " both files have one net, it may have another name; a single stage of each belong together."
+    " Names of nets, options, hashes, versions"
+    " and times do not count as a difference, nor do other places of the same weights, or weights"
+    " that nothing reads, as extract leaves them out.",
     (
         JSON,
         Flag("run", BOOLEAN, "Execute both with the same input, and print the largest difference of"

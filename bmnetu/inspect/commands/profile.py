@@ -11,6 +11,7 @@ from bmnetu.errors import FaultError, UnsupportedError, UsageError
 from bmnetu.inspect.chosen import Chosen, chosen_stages, read_file
 from bmnetu.inspect.steps import Step, decoded, host_name, steps_of
 from bmnetu.inspect.subcommand import JSON, NET, STAGE, Request, Subcommand
+from bmnetu.note import Note
 from bmnetu.report.profile import Profile, Row, csv_text, profile_of, text
 from dialects.bm1684.cycles import ScheduleError
 from dialects.bm1684.isa import Engine, Instruction
@@ -27,7 +28,7 @@ def run(request: Request) -> None:
                                " when it runs, so that there is nothing to count in the file")
     for each in stages:
         if each not in static:
-            request.terminal.note(f"{each} is dynamic and not counted")
+            request.note(Note("dynamic-left-out", f"{each} is dynamic and not counted"))
     found = [(each, stage_profile(each)) for each in static]
     if request.values["csv"]:
         request.terminal.say("\n".join(_csv(found)))

@@ -20,7 +20,7 @@ from bmnetu.files.reading import read_bytes
 from bmnetu.inspect.chosen import Chosen, one_net, read_file
 from bmnetu.inspect.execution import Outcome, inner_names, run_stage
 from bmnetu.inspect.inputs import fitting, given_inputs, read_inputs
-from bmnetu.inspect.subcommand import JSON, NET, STAGE, Request, Subcommand
+from bmnetu.inspect.subcommand import JSON, ONE_NET, ONE_STAGE, SHAPES_FLAG, Request, Subcommand
 from bmnetu.nearest import nearest
 from dialects.names import quoted
 from dialects.ufw.shapes import show
@@ -45,12 +45,10 @@ def run(request: Request) -> None:
     stages = one_net(request, read_file(request))
     names = [tensor.name for tensor in stages[0].stage.inputs]
     contract = contract_from(*(values[flag.name] for flag in CONTRACT_FLAGS))
-    given = given_inputs(values["input"], names, contract)
+    given = given_inputs(values["input"], names, contract, values["shapes"])
     found = fitting(given, stages)
     _check_dump(found, values["dump"])
-    if not values["input"]:
-        request.terminal.note(f"no --input: made-up numbers, seed {values['seed']}")
-    inputs = read_inputs(given, found.stage, values["seed"])
+    inputs = read_inputs(given, found.stage, values["seed"], request.note)
     request.terminal.progress(f"running {found}")
     outcome = run_stage(found, inputs, values["dump"])
     inner = _dumped(values["dump"], inputs, outcome)
@@ -153,8 +151,9 @@ COMMAND = Subcommand(
     " them; of a dynamic net its records, at the shapes that are given. Inputs come from an .npy,"
     " an .npz with one array an input, or an image, which becomes an input as in bmnetu"
     " -cmp_data. For an input of integers real numbers become round(real * scale), integers are"
-    " taken as they are. The shapes choose the stage. Outputs are stored as the runtime gives them:"
-    " integers are not scaled.",
+    " taken as they are. One stage of one net runs: the one whose shapes are those of the inputs or"
+    " of --shapes, for images and made-up numbers else the largest. Outputs are stored as the"
+    " runtime gives them: integers are not scaled.",
     (
         Flag("input", INPUT, "An input's file: NAME=FILE, or FILE for a net of one input or an"
              " .npz; may be given several times.", (), "made-up numbers", repeated=True),
@@ -165,7 +164,7 @@ COMMAND = Subcommand(
         Flag("dump", NAMES, "Inner tensors: print their range, and store them with --out. The file"
              " must say where they are: ours does for those that lie in DDR as a whole (with -opt=0"
              " all), any file for those between its subnets.", (), "none"),
-        JSON, NET, STAGE, *CONTRACT_FLAGS,
+        SHAPES_FLAG, JSON, ONE_NET, ONE_STAGE, *CONTRACT_FLAGS,
         Flag("seed", SEED, "Seed of made-up numbers.", 0),
     ),
     (

@@ -8,6 +8,7 @@ from typing import Any
 from bmnetu.options import CompileOptions
 from bmnetu.report.html.network import INPUT, Node
 from bmnetu.report.html.page import Figure, Verdict
+from bmnetu.report.numbers import digits, percent
 from bmnetu.report.profile import SLOW_DDR, Profile
 from bmnetu.report.result import layers_of, summary
 from passes.verification.findings import Findings
@@ -51,12 +52,12 @@ def cost_figures(
     slow = costs.slow_ddr_cycles / costs.mhz / 1e3
     yield (
         "Estimated time",
-        f"{costs.milliseconds:.3f} ms",
-        f"batch {batch}; {total.cycles:,} cycles at {costs.mhz:g} MHz; {slow:.3f} ms with DDR at"
-        f" {100 * SLOW_DDR:.0f} % of its rate. A cost model, no measurement",
+        f"{digits(costs.milliseconds)} ms",
+        f"batch {batch}; {total.cycles:,} cycles at {costs.mhz:g} MHz; {digits(slow)} ms with DDR"
+        f" at {100 * SLOW_DDR:.0f} % of its rate. A cost model, no measurement",
     )
     use = total.needed_cycles / max(1, total.cycles)
-    yield "Multipliers used", f"{100 * use:.1f} %", f"{total.macs:,} products"
+    yield "Multipliers used", percent(use), f"{total.macs:,} products"
     yield (
         "Local memory, peak",
         size_text(memory["peak"]),
@@ -89,5 +90,5 @@ def size_text(size: int) -> str:
     """Bytes in the unit that gives a short number."""
     for unit, factor in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
         if size >= factor:
-            return f"{size / factor:.{1 if size % factor else 0}f} {unit}"
+            return f"{digits(size / factor) if size % factor else size // factor} {unit}"
     return f"{size} bytes"

@@ -43,6 +43,7 @@ class _Entry:
     mode: int
     array: Array | None = None
     """The user's buffer."""
+    address: int | None = None
 
 
 def stored(array: Array, mode: int) -> Array:
@@ -72,6 +73,69 @@ def stored_bytes(shape: Shape, size: int, mode: int) -> int:
     return int(np.prod((n, *shape[1:]))) * (4 if size == FLOAT_SIZE else 1)
 
 
+class Machine:
+    """A network's records and its memory, one launch: the records run one by one.
+
+    ``memory`` are the bytes from the address ``start`` on: coefficients, then the context.
+    ``inputs`` are the network's inputs by id, with their shapes of this launch. ``outputs`` are the
+    results of the network by id, as far as they are made.
+    """
+
+    def __init__(
+        self, stream: Stream, memory: Array, start: int, inputs: Mapping[int, Array]
+    ) -> None:
+        self.stream, self.memory, self.start = stream, memory, start
+        self.outputs: dict[int, Array] = {}
+        self._table: dict[int, _Entry] = {}
+        for id in stream.inputs:
+            array = inputs[id]
+            size = FLOAT_SIZE if array.dtype == np.float32 else 2
+            raw = array if size == FLOAT_SIZE else array.view(np.uint8)
+            self._table[id] = _Entry(array.shape, size, 0, raw)
+
+    def run(self, index: int) -> list[Array]:
+        """The results of a record. Raises MachineError."""
+        record = self.stream.groups[index]
+        if isinstance(record, LocalGroup):
+            raise MachineError(index, f"group {index} has layers in local memory, which our model"
+                               " of the firmware does not execute")
+        try:
+            results = _run(record, self._table, self.memory, self.start)
+        except (VerifyException, ValueError, KeyError) as error:
+            raise MachineError(index, f"{record.kind.name}: {error}") from None
+        for neuron, array in zip(record.results, results, strict=True):
+            self._table[neuron.id] = self._made(index, record, neuron, array)
+        return results
+
+    def _made(self, index: int, record: RecordCode, neuron: Neuron, array: Array) -> _Entry:
+        """Stores a result."""
+        if neuron.is_shape:
+            return _Entry(array.shape, SHAPE_SIZE, 0, array)
+        is_float = array.dtype == np.float32
+        if is_float != (record.data_size == FLOAT_SIZE):
+            raise MachineError(index, f"{record.kind.name} makes {array.dtype}, the record says"
+                               f" size {record.data_size}")
+        raw = array if is_float else array.view(np.uint8)
+        if neuron.address is None:
+            self.outputs[neuron.id] = array
+            return _Entry(array.shape, record.data_size, 0, np.ascontiguousarray(raw))
+        data = stored(raw, record.output_mode)
+        self.memory[_place(neuron.address, data.size, self.memory, self.start)] = data
+        return _Entry(array.shape, record.data_size, record.output_mode, None, neuron.address)
+
+    def is_shape(self, id: int) -> bool:
+        """Whether a tensor is made, and is a shape."""
+        return id in self._table and self._table[id].size == SHAPE_SIZE
+
+    def tensor(self, id: int) -> Array | None:
+        """What lies in a tensor's place now, 8 bits as uint8; None before it is made. A shape is an
+        array of that shape."""
+        entry = self._table.get(id)
+        if entry is None or entry.array is not None:
+            return None if entry is None else entry.array
+        return _load(Neuron(id, entry.address), self._table, self.memory, self.start)
+
+
 def execute(
     stream: Stream,
     memory: Array,
@@ -79,46 +143,13 @@ def execute(
     inputs: Mapping[int, Array],
     observe: Callable[[int, list[Array]], None] = lambda index, results: None,
 ) -> dict[int, Array]:
-    """Runs the records; the results of the network by id.
-
-    ``memory`` are the bytes from the address ``start`` on: coefficients, then the context.
-    ``inputs`` are the network's inputs by id, with their shapes of this launch. ``observe`` gets
+    """Runs the records of a :class:`Machine`; the results of the network by id. ``observe`` gets
     the results of each record. Raises MachineError.
     """
-    table: dict[int, _Entry] = {}
-    for id in stream.inputs:
-        array = inputs[id]
-        size = FLOAT_SIZE if array.dtype == np.float32 else 2
-        raw = array if size == FLOAT_SIZE else array.view(np.uint8)
-        table[id] = _Entry(array.shape, size, 0, raw)
-    outputs: dict[int, Array] = {}
-    for index, record in enumerate(stream.groups):
-        if isinstance(record, LocalGroup):
-            raise MachineError(index, f"group {index} has layers in local memory, which our model"
-                               " of the firmware does not execute")
-        try:
-            results = _run(record, table, memory, start)
-        except (VerifyException, ValueError, KeyError) as error:
-            raise MachineError(index, f"{record.kind.name}: {error}") from None
-        for neuron, array in zip(record.results, results, strict=True):
-            if neuron.is_shape:
-                table[neuron.id] = _Entry(array.shape, SHAPE_SIZE, 0, array)
-                continue
-            is_float = array.dtype == np.float32
-            if is_float != (record.data_size == FLOAT_SIZE):
-                raise MachineError(index, f"{record.kind.name} makes {array.dtype}, the record says"
-                                   f" size {record.data_size}")
-            raw = array if is_float else array.view(np.uint8)
-            entry = _Entry(array.shape, record.data_size, record.output_mode)
-            if neuron.address is None:
-                entry = _Entry(array.shape, record.data_size, 0, np.ascontiguousarray(raw))
-                outputs[neuron.id] = array
-            else:
-                place = _place(neuron.address, stored(raw, record.output_mode).size, memory, start)
-                memory[place] = stored(raw, record.output_mode)
-            table[neuron.id] = entry
-        observe(index, results)
-    return outputs
+    machine = Machine(stream, memory, start, inputs)
+    for index in range(len(stream.groups)):
+        observe(index, machine.run(index))
+    return machine.outputs
 
 
 def _place(address: int, nbytes: int, memory: Array, start: int) -> slice:

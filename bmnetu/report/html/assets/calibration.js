@@ -14,11 +14,11 @@ function buildCalibration() {
     make('summary', {}, `${lines.length - SHOWN_LOSSES} more`), ...lines.slice(SHOWN_LOSSES)));
   if (!data.losses.length) body.append(make('p', {}, 'Nothing looks lost: no blob saturates much, no channel has few levels, no output is poor.'));
   if (data.outputs.length) body.append(make('h3', {}, `Outputs against the float net, on ${data.samples} samples`),
-    plainTable(['Output', 'SQNR, dB', 'Cosine'], data.outputs.map(([name, sqnr, cosine]) =>
-      [name, decibel(sqnr), cosine == null ? '' : cosine.toFixed(5)]), [1, 2]));
+    plainTable(['Output', 'SQNR, dB', 'Cosine'], data.outputs.map(([name, sqnr, similar]) =>
+      [name, decibel(sqnr), cosine(similar)]), [1, 2]));
   if (data.costs.length) body.append(make('h3', {}, 'What each layer alone costs at the outputs, the worst first'),
-    plainTable(['Layer', 'SQNR, dB', 'Cosine'], data.costs.map(([name, sqnr, cosine]) =>
-      [name, decibel(sqnr), cosine == null ? '' : cosine.toFixed(6)]), [1, 2]));
+    plainTable(['Layer', 'SQNR, dB', 'Cosine'], data.costs.map(([name, sqnr, similar]) =>
+      [name, decibel(sqnr), cosine(similar)]), [1, 2]));
   if (!data.histograms.length) return;
   $('histograms').hidden = false;
   const FIRST = 12;
@@ -53,7 +53,7 @@ function histogram(each) {
       class: each.threshold !== null && middle > each.threshold ? 'out' : 'in' }) : null;
   });
   const x = each.threshold === null ? null : Math.min(W - 1, each.threshold / reach * W);
-  const said = `0 to ${short(each.largest)}, threshold ${each.threshold === null ? 'none (float)' : short(each.threshold)}, ${percent(each.beyond, 3)} beyond it`;
+  const said = `0 to ${digits(each.largest)}, threshold ${each.threshold === null ? 'none (float)' : digits(each.threshold)}, ${percent(each.beyond)} beyond it`;
   const box = make('div', { class: 'histogram' }, make('h3', {}, each.blob),
     make('svg', { viewBox: `0 0 ${W} ${H}`, preserveAspectRatio: 'none', role: 'img', 'aria-label': `Histogram of ${each.blob}: ${said}` },
       ...bars, x === null ? null : make('line', { x1: x, x2: x, y1: 0, y2: H })),

@@ -17,19 +17,32 @@ function make(tag, attributes = {}, ...children) {
 }
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-/* Numbers for people. */
+/* Numbers for people: counts as they are, real numbers with three digits, as bmnetu/report/numbers.py. */
 const whole = (x) => x === undefined || x === null ? '' : Math.round(x).toLocaleString('en');
-const percent = (x, digits = 1) => x === undefined || x === null ? '' : `${(100 * x).toFixed(digits)} %`;
-const short = (x) => x === undefined ? '' : x === null ? '∞' : x === 0 ? '0' : String(+x.toPrecision(3));
+function digits(x) {
+  if (x === undefined) return '';
+  if (x === null || !isFinite(x)) return x < 0 ? '-∞' : '∞';
+  const text = x.toExponential(2), rounded = +text, size = Math.abs(rounded);
+  if (!rounded) return '0';
+  if (size < 1e-3 || size >= 1e6) return text;
+  const decimals = Math.max(0, 2 - Math.floor(Math.log10(size)));
+  return rounded.toLocaleString('en', { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+}
+const percent = (x) => x === undefined || x === null ? '' : `${digits(100 * x)} %`;
+function cosine(x) { /* three digits of what is missing to 1, at most six */
+  if (x === undefined || x === null) return '';
+  const missing = 1 - x;
+  return missing <= 0 ? '1' : x.toFixed(Math.min(6, Math.max(3, 2 - Math.floor(Math.log10(missing)))));
+}
 function bytes(x) {
   if (x === undefined || x === null) return '';
   for (const [unit, size] of [['GiB', 2 ** 30], ['MiB', 2 ** 20], ['KiB', 2 ** 10]])
-    if (x >= size) return `${(x / size).toFixed(x % size === 0 ? 0 : x < 10 * size ? 2 : 1)} ${unit}`;
+    if (x >= size) return `${x % size === 0 ? whole(x / size) : digits(x / size)} ${unit}`;
   return `${x} B`;
 }
 const micro = (cycles) => {
   const us = cycles / data.time.mhz;
-  return us >= 1000 ? `${(us / 1000).toFixed(3)} ms` : `${us.toFixed(us < 10 ? 2 : 1)} µs`;
+  return us >= 1000 ? `${digits(us / 1000)} ms` : `${digits(us)} µs`;
 };
 const cut = (text, most) => text.length > most ? `${text.slice(0, most - 1)}…` : text;
 

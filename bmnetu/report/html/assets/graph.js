@@ -41,7 +41,7 @@ function buildGraph() {
     if (scale === 'time') return layer.share === undefined ? '' : percent(layer.share);
     if (scale === 'type') return layer.place === 'CPU' ? 'CPU' : layer.dtype || '';
     if (data.kind === 'compile') return judged(layer).verdict || '';
-    return layer.sqnr === undefined ? '' : layer.sqnr === null ? 'exact' : `${layer.sqnr.toFixed(1)} dB`;
+    return layer.sqnr === undefined ? '' : layer.sqnr === null ? 'exact' : `${digits(layer.sqnr)} dB`;
   }
   function paint() {
     const chosen = scales[scale];

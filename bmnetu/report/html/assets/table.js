@@ -11,7 +11,7 @@ function verdictText(layer) {
   const word = { differs: '✕ differs', none: 'all undefined' }[verdict] || verdict || part(layer);
   return verdict && layer.compared_as !== undefined ? `${word} as ${name}` : word;
 }
-const decibel = (x) => x === undefined ? '' : x === null ? 'exact' : x.toFixed(1);
+const decibel = (x) => x === undefined ? '' : x === null ? 'exact' : digits(x);
 const order = (x) => x === null ? Infinity : x;
 const SHAPES = [
   { head: 'Type', get: (l) => l.type },
@@ -23,8 +23,8 @@ const COLUMNS = [
   { head: 'Layer', get: (l) => l.name },
   ...(compared ? [
     { head: 'Verdict', get: verdictText },
-    { head: 'Isolated error', num: true, get: (l) => order(l.isolated), show: (l) => short(l.isolated) },
-    { head: 'Accumulated', num: true, get: (l) => order(l.accumulated), show: (l) => short(l.accumulated) },
+    { head: 'Isolated error', num: true, get: (l) => order(l.isolated), show: (l) => digits(l.isolated) },
+    { head: 'Accumulated', num: true, get: (l) => order(l.accumulated), show: (l) => digits(l.accumulated) },
   ] : []),
   ...(compared ? [
     ...SHAPES,
@@ -32,20 +32,20 @@ const COLUMNS = [
     ...(data.time ? [
       { head: 'Cycles', num: true, get: (l) => l.cycles, show: (l) => whole(l.cycles) },
       { head: 'Share', num: true, get: (l) => l.share, show: (l) => percent(l.share), meter: (l) => l.share },
-      { head: 'Multipliers', num: true, get: (l) => l.macs ? l.use : undefined, show: (l) => l.macs ? percent(l.use, 0) : '' },
+      { head: 'Multipliers', num: true, get: (l) => l.macs ? l.use : undefined, show: (l) => l.macs ? percent(l.use) : '' },
       { head: 'DDR', num: true, get: (l) => l.read === undefined ? undefined : l.read + l.written,
         show: (l) => l.read === undefined ? '' : bytes(l.read + l.written) },
       { head: 'Bound by', get: (l) => l.bound || '' },
     ] : []),
   ] : [
     { head: 'Held as', get: (l) => l.held || part(l) },
-    { head: 'Threshold', num: true, get: (l) => l.threshold ?? undefined, show: (l) => l.threshold == null ? '' : short(l.threshold) },
+    { head: 'Threshold', num: true, get: (l) => l.threshold ?? undefined, show: (l) => l.threshold == null ? '' : digits(l.threshold) },
     { head: 'Range used', num: true, get: (l) => l.used ?? undefined, show: (l) => percent(l.used) },
-    { head: 'Saturated', num: true, get: (l) => l.saturated ?? undefined, show: (l) => percent(l.saturated, 3) },
+    { head: 'Saturated', num: true, get: (l) => l.saturated ?? undefined, show: (l) => percent(l.saturated) },
     { head: 'Isolated SQNR, dB', num: true, get: (l) => order(l.sqnr), show: (l) => decibel(l.sqnr) },
-    { head: 'Cosine', num: true, get: (l) => l.cosine ?? undefined, show: (l) => l.cosine == null ? '' : l.cosine.toFixed(5) },
+    { head: 'Cosine', num: true, get: (l) => l.cosine ?? undefined, show: (l) => cosine(l.cosine) },
     { head: 'Accumulated SQNR, dB', num: true, get: (l) => order(l.sqnr_all), show: (l) => decibel(l.sqnr_all) },
-    { head: 'Cosine', num: true, get: (l) => l.cosine_all ?? undefined, show: (l) => l.cosine_all == null ? '' : l.cosine_all.toFixed(5) },
+    { head: 'Cosine', num: true, get: (l) => l.cosine_all ?? undefined, show: (l) => cosine(l.cosine_all) },
     ...SHAPES,
   ]),
 ];
@@ -178,10 +178,10 @@ function buildDetails() {
         ['Bound by', l.bound], ['Products', l.macs ? `${whole(l.macs)}, ${percent(l.use)} of the multipliers` : ''],
         ['DDR read', bytes(l.read)], ['DDR written', bytes(l.written)]]),
       ...(l.tensors || []).flatMap(([name, shape, type, isolated, accumulated, unequal, size]) => [
-        ['Compared', `${name}: ${shape} ${type}, isolated ${short(isolated)}, accumulated ${short(accumulated)}; ${whole(unequal)} of ${whole(size)} elements differ`]]),
+        ['Compared', `${name}: ${shape} ${type}, isolated ${digits(isolated)}, accumulated ${digits(accumulated)}; ${whole(unequal)} of ${whole(size)} elements differ`]]),
       ...(compared ? [] : [
-        ['Held as', l.held], ['Threshold', l.threshold == null ? '' : short(l.threshold)],
-        ['Range used', percent(l.used)], ['Saturated', percent(l.saturated, 3)],
+        ['Held as', l.held], ['Threshold', l.threshold == null ? '' : digits(l.threshold)],
+        ['Range used', percent(l.used)], ['Saturated', percent(l.saturated)],
         ['SQNR', l.sqnr === undefined ? '' : `${decibel(l.sqnr)} dB isolated, ${decibel(l.sqnr_all)} dB accumulated`],
         ['Right shift', l.shift === undefined ? '' : String(l.shift)],
         ['Alone at the outputs', l.cost === undefined ? '' : `SQNR ${decibel(l.cost)} dB`]]),

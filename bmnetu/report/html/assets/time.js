@@ -35,8 +35,8 @@ function buildTime() {
     for (let i = Math.ceil(view.a / data.time.mhz / step); i * step <= view.b / data.time.mhz; i++) {
       const us = i * step, x = at(us * data.time.mhz, width);
       pen.fillRect(x, y, 1, 4);
-      const digits = Math.max(0, -Math.floor(Math.log10(step)));
-      if (x < width - 24) pen.fillText(`${us.toLocaleString('en', { maximumFractionDigits: digits })} µs`, x, y + 14);
+      const places = Math.max(0, -Math.floor(Math.log10(step)));
+      if (x < width - 24) pen.fillText(`${us.toLocaleString('en', { maximumFractionDigits: places })} µs`, x, y + 14);
     }
   }
   function drawTime() {

@@ -1,0 +1,1 @@
+"""A calibrated net with a part of it changed: nothing else moves."""
