@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
 from xdsl.ir import Block, Operation, SSAValue
 
 from dialects.bm1684 import tile
+from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import Ref, Space, align
 
 TRANSFERS = (tile.TransferOp, tile.FillOp)
@@ -20,13 +21,15 @@ TRANSFERS = (tile.TransferOp, tile.FillOp)
 @dataclass(frozen=True)
 class Lifetime:
     """A buffer and the first and last position of an op that touches it. ``loaded``: a transfer
-    writes it first; ``stored``: a transfer reads it last."""
+    writes it first; ``stored``: a transfer reads it last; ``mates``: the buffers that a computation
+    touches together with it."""
 
     buffer: tile.AllocOp
     first: int
     last: int
     loaded: bool = False
     stored: bool = False
+    mates: frozenset[tile.AllocOp] = frozenset()
 
 
 def lifetimes(block: Block, spaces: Iterable[Space]) -> list[Lifetime]:
@@ -53,12 +56,11 @@ def _touch(
     spans: dict[tile.AllocOp, Lifetime],
 ) -> None:
     moved = isinstance(op, TRANSFERS)
-    for value in op.operands:
-        buffer = base.get(value)
-        if buffer is not None:
-            old = spans.get(buffer)
-            first, loaded = (position, moved) if old is None else (old.first, old.loaded)
-            spans[buffer] = Lifetime(buffer, first, position, loaded, moved)
+    touched = dict.fromkeys(base[value] for value in op.operands if value in base)
+    for buffer in touched:
+        old = spans.get(buffer, Lifetime(buffer, position, position, moved))
+        mates = old.mates if moved else old.mates | touched.keys() - {buffer}
+        spans[buffer] = replace(old, last=position, stored=moved, mates=mates)
 
 
 def overlaps(spans: Sequence[Lifetime]) -> Iterator[tuple[Lifetime, Lifetime]]:
@@ -144,10 +146,15 @@ class OverlapArena(Arena):
 
     A buffer that is loaded goes where memory has been free for longest, so that its load can start
     early. One that is computed takes what became free last and leaves the rest to loads; only
-    where nothing else is left does it take what a store still reads.
+    where nothing else is left does it take what a store still reads. One that is of the kind
+    ``apart`` ("loaded", "computed", or "all") takes, of places that are as good, one in other banks
+    than those of the buffers that commands touch together with it.
     """
 
+    apart: str = ""
     freed: list[_Freed] = field(default_factory=list[_Freed])
+    banks: dict[tile.AllocOp, set[int]] = field(default_factory=dict[tile.AllocOp, set[int]])
+    """Those of each buffer so far."""
 
     def __post_init__(self) -> None:
         self.freed = [_Freed(self.start, self.stop, -1, False)]
@@ -167,7 +174,11 @@ class OverlapArena(Arena):
         ]
         if not places:
             raise OutOfMemory(f"{size} bytes")
-        _, at = min(places, key=lambda place: place[0])
+        taken = set[int]()
+        if self.apart in ("all", "loaded" if span.loaded else "computed"):
+            taken.update(*(self.banks.get(mate, ()) for mate in span.mates))
+        _, at = min(places, key=lambda place: (place[0], len(_banks(place[1], size) & taken)))
+        self.banks[span.buffer] = _banks(at, size)
         self._cut(at, at + size)
         return at
 
@@ -193,6 +204,11 @@ class OverlapArena(Arena):
             if f.end > end:
                 kept.append(_Freed(end, f.end, f.at, f.stored))
         self.freed = kept
+
+
+def _banks(at: int, size: int) -> set[int]:
+    """The banks of local memory under a range."""
+    return set(range(at // BM1684.bank_bytes, (at + size - 1) // BM1684.bank_bytes + 1))
 
 
 def _merged(freed: Iterable[_Freed], old: int) -> Iterator[_Freed]:

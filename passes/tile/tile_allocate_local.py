@@ -29,23 +29,27 @@ class TileAllocateLocalPass(NpuFunctionPass):
     Before: buffers without addresses. After: no two buffers that are alive at one op overlap. With
     ``overlap`` loaded buffers take the memory that has been free for longest, so that loads run
     ahead of the computations; where they do not fit that way, every buffer takes the lowest gap;
-    where they do not fit so either, those that live longest are placed first.
+    where they do not fit so either, those that live longest are placed first. With ``overlap``,
+    buffers of the kind ``apart`` ("loaded", "computed", or "all") lie in other banks than what
+    commands touch together with them, where such a place is as good.
     """
 
     name = "tile-allocate-local"
     level = "tile"
 
     overlap: bool = False
+    apart: str = ""
 
     def apply_to(self, function: FuncOp) -> None:
         block = function.body.block
         local = lifetimes(block, [Space.LMEM])
-        fits = self.overlap and _place(local, BM1684.lane_bytes, overlap=True) is None
+        ahead = OverlapArena(0, BM1684.lane_bytes, BM1684.alignment, apart=self.apart)
+        fits = self.overlap and _place(local, ahead) is None
         for spans, size in (
             (lifetimes(block, [Space.L2]), BM1684.tables.start),
             *([] if fits else [(local, BM1684.lane_bytes)]),
         ):
-            failed = _place(spans, size, overlap=False)
+            failed = _place(spans, Arena(0, size, BM1684.alignment))
             if failed is not None and not _place_longest_first(spans, size):
                 needed = align(failed.buffer.bytes.value.data, BM1684.alignment)
                 sentence = f"{needed} bytes do not fit what is left of {size} bytes of memory"
@@ -62,9 +66,8 @@ def _place_longest_first(spans: list[Lifetime], size: int) -> bool:
     return True
 
 
-def _place(spans: list[Lifetime], size: int, overlap: bool) -> Lifetime | None:
+def _place(spans: list[Lifetime], arena: Arena) -> Lifetime | None:
     """Gives the buffers their addresses; returns the first that does not fit, or None."""
-    arena = (OverlapArena if overlap else Arena)(0, size, BM1684.alignment)
     placed = 0
     try:
         for buffer, offset in allocate(spans, arena):

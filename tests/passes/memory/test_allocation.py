@@ -13,6 +13,7 @@ from xdsl.dialects.builtin import f32
 from xdsl.ir import Block, SSAValue
 
 from dialects.bm1684 import tile
+from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import DDR, L2, LMEM, Place, Ref, Space, aligned, contiguous
 from dialects.quant.base import int_attr
 from passes.memory.allocation import (
@@ -105,6 +106,20 @@ def test_loads_take_old_memory_and_results_take_new(loaded: bool, place: int) ->
     for at, span in [(arena.take(span), span) for span in ended]:
         arena.release(at, span)
     assert arena.take(span_of(100, loaded=loaded)) == place
+
+
+@pytest.mark.parametrize(
+    ("apart", "loaded", "bank"),
+    [("", True, 0), ("all", True, 1), ("loaded", True, 1), ("computed", True, 0),
+     ("computed", False, 1), ("loaded", False, 0)],
+)  # fmt: skip
+def test_other_banks_than_the_mates(apart: str, loaded: bool, bank: int) -> None:
+    """Both ends of the free memory are as good; the mate lies in the first bank."""
+    arena = OverlapArena(0, 2 * BM1684.bank_bytes, 128, apart=apart)
+    mate = span_of(1024)
+    assert arena.take(mate) == 0
+    beside = replace(span_of(1024, loaded=loaded), mates=frozenset([mate.buffer]))
+    assert arena.take(beside) // BM1684.bank_bytes == bank
 
 
 def test_results_leave_what_a_store_reads() -> None:
