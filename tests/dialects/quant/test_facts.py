@@ -24,10 +24,10 @@ BY_ROWS = {
     "quant.conv", "quant.max_pool", "quant.average_pool", "quant.eltwise", "quant.requantize",
     "quant.prelu", "quant.lookup", "quant.quantize", "quant.dequantize", "quant.pointwise",
     "quant.softmax", "quant.concat", "quant.slice", "quant.binary", "quant.select",
-    "quant.reduce", "quant.take", "quant.interpolate",
+    "quant.reduce", "quant.take", "quant.interpolate", "quant.interleave",
 }  # fmt: skip
 IMAGE_BY_IMAGE = BY_ROWS | {
-    "quant.matmul", "quant.reshape", "quant.transpose", "quant.broadcast", "quant.interleave",
+    "quant.matmul", "quant.reshape", "quant.transpose", "quant.broadcast",
     "quant.pool_index",
     "quant.unpool",
 }  # fmt: skip
