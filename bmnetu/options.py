@@ -139,6 +139,7 @@ class EvaluateOptions(DataOptions):
 
     int8_model: Path
     int8_weight: Path
+    fast_functions: bool = False
     iterations: int = MAX_COUNT
     annotations: Path | None = None
     label_map: Path | None = None

@@ -96,6 +96,9 @@ def _made_fast(op: Operation) -> Iterator[str]:
     made = fast_table(old, not unsigned[0], not unsigned[1])
     if made is None:
         return
-    changed = int(np.count_nonzero(made != old))
-    op.table = ConstantAttr.of(made)
-    yield f"{layer_name(op)}: fast function, {changed} of 256 results differ by 1"
+    changed = int(np.count_nonzero(made.table != old))
+    op.table = ConstantAttr.of(made.table)
+    yield (
+        f"{layer_name(op)}: a fast function, {made.cycles} cycles a step instead of"
+        f" {made.exact_cycles}; {changed} of its 256 results differ by 1 from the exact ones"
+    )

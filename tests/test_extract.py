@@ -146,6 +146,43 @@ def test_a_top_names_its_layer(forked: Forked, tmp_path: Path) -> None:
     assert f"bmnetu -model={made.prototxt} -weight={made.umodel} -cmp_data=" in lines[-1]
 
 
+SWISH = """
+name: "swish"
+layer { name: "data" type: "Input" top: "data"
+  input_param { shape { dim: 1 dim: 8 dim: 12 dim: 12 } } }
+layer { name: "silu" type: "Swish" bottom: "data" top: "silu" }
+"""
+
+
+def test_fast_functions_are_extracted_and_evaluated_as_they_are_compiled(tmp_path: Path) -> None:
+    model, weight, data = (tmp_path / x for x in ("net.prototxt", "net.fp32umodel", "data.npz"))
+    net = Parse(SWISH, NetParameter())
+    model.write_bytes(prototxt_bytes(net))
+    weight.write_bytes(umodel_bytes(net))
+    samples = np.random.default_rng(0).normal(0, 2, (4, 8, 12, 12)).astype(np.float32)
+    np.savez(data, data=samples)
+    int8 = bmnetu.calibrate(model=model, weight=weight, data=data, outdir=tmp_path / "int8",
+                            th_method="MAX")  # fmt: skip
+    files: dict[str, Any] = {"model": int8.prototxt, "weight": int8.umodel, "cmp_data": data}
+    found: list[Array] = []
+    cosines: list[float] = []
+    for fast in (False, True):
+        out, lines = tmp_path / str(fast), list[str]()
+        bmnetu.compile(**files, outdir=out, extract_layer="silu", fast_functions=fast,
+                       report=lines.append)  # fmt: skip
+        found.append(np.load(out / "swish_silu_expected.npz")["silu"])
+        assert ("-fast_functions" in lines[-1]) == fast
+        made = bmnetu.compile(**files, outdir=out, fast_functions=fast, report=lines.append)
+        assert made.findings is not None
+        assert same(made.findings.outputs["silu"], found[-1])
+        assert any(line.endswith("[fast-function]") for line in lines) == fast
+        evaluation = bmnetu.evaluate(model, weight, int8.prototxt, int8.umodel, data,
+                                     fast_functions=fast)  # fmt: skip
+        cosines.append(evaluation.outputs[0].closeness.cosine)
+    assert np.abs(found[0].astype(int) - found[1]).max() == 1
+    assert cosines[1] < cosines[0]
+
+
 @pytest.mark.parametrize(
     ("name", "hint"),
     [("mroe", "did you mean more?"), ("zzzzzzzz", 'its layers are "conv", "relu", "cut", ')],

@@ -89,7 +89,8 @@ def evaluate_network(
     size = next(iter(shapes.values()))[0]
     labels = labels if classes else None
     make = partial(Watched, classes, labels, detections, data.samples, size, truths)
-    job = Outputs(PortableFunction(function), Int8Net(int8.module), data, make)
+    net = Int8Net(int8.module, options.fast_functions)
+    job = Outputs(PortableFunction(function), net, data, make)
     found = merged(job, data, make(), "evaluating")
     evaluation = Evaluation(
         data.samples,

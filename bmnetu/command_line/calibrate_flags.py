@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bmnetu.command_line.compile_flags import CUT_FLAGS, REPORT_FLAG, SHAPES_FLAG
+from bmnetu.command_line.compile_flags import (
+    CUT_FLAGS,
+    FAST_FUNCTIONS_FLAG,
+    REPORT_FLAG,
+    SHAPES_FLAG,
+)
 from bmnetu.command_line.flags import COMMON_FLAGS, CONTRACT_FLAGS, Flag
 from bmnetu.command_line.kinds import (
     BOOLEAN,
@@ -86,6 +91,7 @@ EVALUATE_FLAGS = (
          spared_by=".onnx"),
     Flag("int8_model", PATH, "The INT8 prototxt.", necessary=True),
     Flag("int8_weight", PATH, "The int8umodel.", necessary=True),
+    replace(FAST_FUNCTIONS_FLAG, help="Evaluate what a bmodel with -fast_functions computes."),
     Flag("data", PATH, "The data: a folder of images, an LMDB of Caffe's Datum, or an npy or npz"
          " with one array an input. An LMDB and an npz with an array label have labels.",
          necessary=True),

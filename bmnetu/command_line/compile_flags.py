@@ -40,6 +40,11 @@ SHAPES_FLAG = Flag(
     default_text="the model's",
 )
 
+FAST_FUNCTIONS_FLAG = Flag(
+    "fast_functions", BOOLEAN, "Each function of an 8-bit tensor, such as SiLU, may differ by one"
+    " unit where that takes fewer cycles. The layers are listed; reference and chip agree.", False,
+)
+
 CUT_FLAGS = (
     Flag("output_whitelist", NAMES, "The network ends at these tensors: they are its outputs, and"
          " what none of them needs is left out.", (), "all that no layer reads"),
@@ -82,9 +87,7 @@ COMPILE_FLAGS = (
     ),
     Flag("mode", choice("compile", "GenUmodel"), "compile, or GenUmodel: make an fp32umodel and"
          " its prototxt from a caffemodel or an .onnx.", "compile"),
-    Flag("fast_functions", BOOLEAN, "Functions of 8-bit tensors, such as SiLU, may differ by one"
-         " unit where that takes fewer cycles. The layers are listed; reference and chip agree.",
-         False),
+    FAST_FUNCTIONS_FLAG,
     Flag("use_wino", BOOLEAN, "Winograd for all convolutions; use_winograd in the prototxt wins.",
          default_text="from the model"),
     Flag("target", NAME, "The chip.", "BM1684"),

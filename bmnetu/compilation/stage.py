@@ -21,6 +21,7 @@ from bmnetu.errors import BmnetuError, CompareError, UnsupportedError
 from bmnetu.files.dump import Dumper
 from bmnetu.files.outputs import OutputFolder
 from bmnetu.frontend import Network
+from bmnetu.note import Note
 from bmnetu.options import CompileOptions, deciding_options
 from bmnetu.pipeline import pipeline_text, run_pipeline
 from bmnetu.report.html.compiled import CompileReport
@@ -40,11 +41,6 @@ from passes.verification.findings import Findings
 from passes.verification.inputs import InputData
 
 Report = Callable[[str], None]
-LISTED: Mapping[type[ModulePass], str] = {
-    QuantChooseWinogradPass: REPORT,
-    ConvertUfwToQuantPass: FAST_FUNCTIONS,
-}
-"""Passes that list what they do, in this attribute of the functions."""
 
 
 @dataclass(frozen=True)
@@ -122,9 +118,13 @@ class StageCompilation:
         def after(item: ModulePass) -> None:
             if dumper is not None and not isinstance(item, ComparePass):
                 dumper.dump(item.name, module)
-            for function in npu_functions(module) if type(item) in LISTED else ():
-                for line in names_of(function, LISTED[type(item)]):
-                    self.report(line)
+            for function in npu_functions(module):
+                if isinstance(item, QuantChooseWinogradPass):
+                    for line in names_of(function, REPORT):
+                        self.report(line)
+                if isinstance(item, ConvertUfwToQuantPass):
+                    for line in names_of(function, FAST_FUNCTIONS):
+                        self.report(Note("fast-function", line).line)
 
         def before(item: ModulePass) -> None:
             self.progress(f"pass {passes.index(item) + 1} of {len(passes)}: {item.name}")

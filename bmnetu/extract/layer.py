@@ -74,7 +74,8 @@ def extract_layer(options: CompileOptions, report: Callable[[str], None]) -> Ext
     names = [f"{stem}{ending}" for ending in
              (".prototxt", f".{kind}", "_input.npz", "_expected.npz")]  # fmt: skip
     folder.check(*names)
-    held = _before(network, op, _inputs(options, network, report))
+    fast = options.fast_functions
+    held = _before(network, op, _inputs(options, network, report), fast)
     real = {name: _real(held[name], value) for name, value in bottoms.items()}
     if not all(np.isfinite(array).all() for array in real.values()):
         raise UnsupportedError(
@@ -83,13 +84,14 @@ def extract_layer(options: CompileOptions, report: Callable[[str], None]) -> Ext
         )
     contents = [prototxt_bytes(net), umodel_bytes(net)]
     alone = _loaded(dict(zip(names, contents, strict=False)), *names[:2])
-    expected = _run(alone.module.clone(), alone.precision, held)
+    expected = _run(alone.module.clone(), alone.precision, held, fast)
     contents += [npz_bytes(real), npz_bytes(expected)]
     folder.store(dict(zip(names, contents, strict=True)))
     prototxt, umodel, given, result = (folder.path / name for name in names)
     report(f'layer "{message.name}" ({message.type}): wrote {prototxt}, {umodel}, {given} and'
            f" {result}")
     more = f" -opt={options.opt}" + (" -use_wino" if options.use_wino else "")
+    more += " -fast_functions" if fast else ""
     report(f"compile it with: bmnetu -model={prototxt} -weight={umodel} -cmp_data={given}{more}"
            " -outdir=OUT")
     return Extracted(alone, prototxt, umodel, given, result)
@@ -155,7 +157,9 @@ def _inputs(
     return compare_data(options, network, report).of(required, options.seed)
 
 
-def _before(network: Network, op: LayerOp, inputs: Mapping[str, Array]) -> dict[str, Array]:
+def _before(
+    network: Network, op: LayerOp, inputs: Mapping[str, Array], fast_functions: bool
+) -> dict[str, Array]:
     """What the layer reads, by name, as it is held."""
     function = main_function(network.module)
     place = list(function.body.block.ops).index(op)
@@ -165,7 +169,7 @@ def _before(network: Network, op: LayerOp, inputs: Mapping[str, Array]) -> dict[
     if made:
         module = network.module.clone()
         _end_before(main_function(module), place, [names[value] for value in made])
-        found |= _run(module, network.precision, inputs)
+        found |= _run(module, network.precision, inputs, fast_functions)
     return {names[value]: found[names[value]] for value in op.operands}
 
 
@@ -187,11 +191,11 @@ def _end_before(function: FuncOp, place: int, outputs: Sequence[str]) -> None:
 
 
 def _run(
-    module: ModuleOp, precision: Precision, inputs: Mapping[str, Array]
+    module: ModuleOp, precision: Precision, inputs: Mapping[str, Array], fast_functions: bool
 ) -> dict[str, Array]:
     """The outputs of the CPU reference; an INT8 module is converted in place."""
     if precision is Precision.INT8:
-        ConvertUfwToQuantPass().apply(Context(), module)
+        ConvertUfwToQuantPass(fast_functions=fast_functions).apply(Context(), module)
     function = main_function(module)
     with np.errstate(all="ignore"):
         results = execute(function, inputs, evaluate_whole)

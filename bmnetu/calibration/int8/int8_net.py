@@ -20,13 +20,14 @@ from passes.module.functions import main_function, names
 
 
 class Int8Net:
-    """The integer arithmetic of a loaded INT8 net. The module is converted in place.
+    """The integer arithmetic of a loaded INT8 net, with ``fast_functions`` that of a bmodel with
+    such. The module is converted in place.
 
     It can be pickled.
     """
 
-    def __init__(self, module: ModuleOp) -> None:
-        ConvertUfwToQuantPass().apply(Context(), module)
+    def __init__(self, module: ModuleOp, fast_functions: bool = False) -> None:
+        ConvertUfwToQuantPass(fast_functions=fast_functions).apply(Context(), module)
         self.__setstate__(PortableFunction(main_function(module)))
 
     def __getstate__(self) -> PortableFunction:

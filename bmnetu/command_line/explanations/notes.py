@@ -117,6 +117,12 @@ NOTES = (
           " made up.", "Give `--input`, or nothing where the numbers do not matter.",
           ["--input was not given."],
           ("bmnetu-model run compilation.bmodel --input=input.npz",)),
+    _note("fast-function", "With `-fast_functions` this layer computes a function near its own:"
+          " some of the 256 results differ by one unit. Several such layers in a row can differ by"
+          " more.",
+          "Measure what it costs with `bmnetu-calibrate eval -fast_functions`.",
+          ["-fast_functions, and a function whose exact chain or table takes longer."],
+          ("bmnetu-calibrate eval ... -fast_functions",)),
     _note("input-saturated",
           "`bmnetu-model run` and `debug`: at least half of the real numbers of an input lie beyond"
           " what its 8 bits hold.",

@@ -123,7 +123,17 @@ def find_chain(
     return best
 
 
-def fast_table(table: Array, signed: bool, signed_result: bool) -> Array | None:
+@dataclass(frozen=True)
+class FastTable:
+    """A table near another one: its 256 bytes, the cycles a step of its chain, and those of the
+    fastest way to the other one's results."""
+
+    table: Array
+    cycles: int
+    exact_cycles: int
+
+
+def fast_table(table: Array, signed: bool, signed_result: bool) -> FastTable | None:
     """The table of a chain that takes fewer cycles than any way to ``table`` itself and differs by
     one unit at most; None where there is none. Of four images."""
     exact = find_chain(table.tobytes(), signed, signed_result)
@@ -134,7 +144,8 @@ def fast_table(table: Array, signed: bool, signed_result: bool) -> Array | None:
     bytes_in = np.arange(BYTES, dtype=np.uint8).view(np.int8 if signed else np.uint8)
     made = fast.results(bytes_in.astype(np.int64), signed_result).astype(np.uint8)
     found = find_chain(made.tobytes(), signed, signed_result)
-    return made if found is not None and found.cycles(not signed_result) < now else None
+    cycles = now if found is None else found.cycles(not signed_result)
+    return FastTable(made, cycles, now) if cycles < now else None
 
 
 def _corridor(
