@@ -18,7 +18,7 @@ from bmnetu.frontend.prototxt.inputs import INPUT_TYPES
 from bmnetu.frontend.ufw_pb2 import LayerParameter, NetParameter
 from dialects.host.base import HostOp
 from dialects.ufw.activation import PointwiseOp
-from dialects.ufw.facts import CarriesOn, JoinsOperands, PassesOn
+from dialects.ufw.facts import CarriesOn, JoinsOperands, PassesOn, TakesReLU
 from dialects.ufw.layer import LayerOp, shape_of
 from dialects.ufw.movement import CastOp
 from dialects.ufw.shapes import Shape
@@ -51,6 +51,10 @@ class FloatNet:
         messages |= {new: _of_fused(new, messages[op]) for op, new in fused.items()
                      if isinstance(op, LayerOp) and op.top_names == new.top_names}  # fmt: skip
         parts: dict[Node, Node] = {**fused}
+        stay = set(_layers(self.function))
+        for node, message in messages.items():
+            if node not in fused and message.HasField("threshold"):
+                messages[_folded_into(node, stay, feeders)].threshold = message.threshold
         self.layers: dict[LayerOp, LayerParameter] = {
             op: messages[op] for op in _layers(self.function)
         }
@@ -120,11 +124,26 @@ class FloatNet:
 
     @cached_property
     def makers(self) -> dict[SSAValue, LayerParameter]:
-        """The message of the layer that makes a blob, of Input layers too."""
+        """The message of the layer that makes a blob, of Input layers too. A ReLU without a
+        threshold has that of the layer that computes it."""
         found = dict[SSAValue, LayerParameter]()
         found.update({value: self._kept[value] for value in self.function.body.block.args})
-        found.update({y: param for op, param in self.layers.items() for y in op.results})
+        for op, param in self.layers.items():
+            found.update((y, param) for y in op.results)
+            if op.is_relu and _is_computed_before(op) and not param.HasField("threshold"):
+                before = found[op.operands[0]]
+                if before.HasField("threshold"):
+                    found[op.results[0]] = own = LayerParameter()
+                    own.CopyFrom(param)
+                    own.threshold = before.threshold
         return found
+
+
+def _is_computed_before(relu: LayerOp) -> bool:
+    """Whether the layer before a ReLU computes it."""
+    owner = relu.operands[0].owner
+    takes = isinstance(owner, LayerOp) and owner.has_trait(TakesReLU)
+    return takes and relu.operands[0].has_one_use()
 
 
 def _of_fused(new: PointwiseOp, message: LayerParameter) -> LayerParameter:
