@@ -53,6 +53,8 @@ class Trial:
     worst: str
     outputs: Mapping[str, Closeness]
     notes: tuple[Note, ...] = ()
+    is_vain: bool = False
+    """Whether it is a threshold that leaves the layer float."""
 
     @property
     def error(self) -> float:
@@ -84,8 +86,11 @@ class Judged:
     notes: Sequence[Note]
     int8: Int8Net
 
-    def trial(self, name: str, op: LayerOp, blobs: Sequence[str]) -> Trial:
-        """What it says of a layer; of ``blobs`` the first that the integer net has is told of."""
+    def trial(
+        self, name: str, op: LayerOp, blobs: Sequence[str], *, in_bytes: bool = False
+    ) -> Trial:
+        """What it says of a layer; of ``blobs`` the first that the integer net has is told of. With
+        ``in_bytes`` the layer should be in 8 bits; the name says where it is not."""
         layer = layer_name(op)
         row = next((self.rows[blob] for blob in blobs if blob in self.rows), None)
         if row is None:
@@ -93,8 +98,10 @@ class Judged:
                              " the host, or computes nothing in 8 bits")
         found = self.outputs
         own = tuple(note for note in self.notes if quoted(layer) in note)
-        return Trial(name, row, found.cosine, decibels(found.worst_noise), found.worst,
-                     found.outputs, own)  # fmt: skip
+        is_vain = in_bytes and row.threshold is None
+        return Trial(f"{name}, float" if is_vain else name, row, found.cosine,
+                     decibels(found.worst_noise), found.worst, found.outputs, own,
+                     is_vain)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -43,8 +43,10 @@ class WhatIf:
 
     @property
     def best(self) -> Trial | None:
-        """The trial with the smallest error at the worst output; None where it is the first."""
-        found = min(self.trials, key=lambda trial: trial.error)
+        """The trial with the smallest error at the worst output; None where it is the first. A
+        threshold that leaves the layer float is none."""
+        tried = (trial for trial in self.trials if not trial.is_vain)
+        found = min(tried, key=lambda trial: trial.error)
         return None if found is self.trials[0] else found
 
 
@@ -87,7 +89,8 @@ def _of_layer(study: Study, op: LayerOp, kept: Judged | None, every: bool) -> Wh
     if every and in_bytes:
         thresholds = list(_scanned(settled.scan(value), first.row.threshold or 0.0))
     for name, number in thresholds:
-        trials.append(study.judged(settled.changed({value: number})).trial(name, op, blobs))
+        judged = study.judged(settled.changed({value: number}))
+        trials.append(judged.trial(name, op, blobs, in_bytes=True))
     if kept is not None:
         trials.append(kept.trial(KEPT, op, blobs))
     if options.keep_float or (every and in_bytes):
@@ -155,7 +158,7 @@ def _lines(found: WhatIf, op: LayerOp) -> list[str]:
     lines += [trial.line(wide) for trial in found.trials]
     if len(first.outputs) > 1:
         lines += [f"{trial.name}: {_outputs(trial)}" for trial in found.trials]
-    lines += [f"{trial.name}: {note}" for trial in found.trials for note in trial.notes]
+    lines += [f"{trial.name}: {note.coded}" for trial in found.trials for note in trial.notes]
     row = first.row
     if row.threshold is not None and row.saturated is not None:
         lines.append(

@@ -111,11 +111,15 @@ def test_the_threshold_that_is_tried_is_the_users(tmp_path: Path) -> None:
 
 
 def test_a_threshold_that_the_weights_do_not_fit_is_told(tmp_path: Path) -> None:
-    found, lines = tried(Files.of(tmp_path, BOUNDED), "Convolution_a", threshold=0.01)
-    assert found.trials[1].row.held == "float"
-    assert (
-        'threshold 0.01: layer "Convolution_a" stays float: its weights exceed 8 bits' in lines
-    )
+    found, lines = tried(Files.of(tmp_path, STRAIGHT), "InnerProduct_f", threshold=1e-4)
+    first, vain = found.trials
+    assert vain.row.held == "float"
+    assert vain.name == "threshold 0.0001, float"
+    assert vain.error < first.error
+    assert found.best is None
+    assert lines[-1] == "none of these makes the worst output better"
+    said = 'layer "InnerProduct_f" stays float: its weights exceed 8 bits [stays-float]'
+    assert f"threshold 0.0001, float: {said}" in lines
 
 
 def test_the_worst_channel_and_float_of_a_planted_layer(tmp_path: Path) -> None:
