@@ -11,7 +11,7 @@ from bmnetu.calibration.accuracy.layer_channels import worst_channel
 from bmnetu.calibration.accuracy.losses import Loss, loss_lines
 from bmnetu.calibration.int8.islands import block_of
 from bmnetu.calibration.int8.quantized_net import layer_name
-from bmnetu.calibration.run.net import FloatNet
+from bmnetu.calibration.run.net import FloatNet, is_computed_before
 from bmnetu.calibration.study import Judged, Study, Trial, float_network, percent
 from bmnetu.errors import UsageError
 from bmnetu.frontend import Network
@@ -94,7 +94,9 @@ def _of_layer(study: Study, op: LayerOp, kept: Judged | None, every: bool) -> Wh
     if kept is not None:
         trials.append(kept.trial(KEPT, op, blobs))
     if options.keep_float or (every and in_bytes):
-        floats = [node for node in block_of(op) if node in settled.net.layers]
+        start = op.operands[0].owner if is_computed_before(op) else op
+        assert isinstance(start, LayerOp)
+        floats = [node for node in block_of(start) if node in settled.net.layers]
         trials.append(study.judged(settled.changed(floats=floats)).trial("float", op, blobs))
     blob = first.row.blob
     judged = study.as_it_is

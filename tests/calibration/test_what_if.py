@@ -132,6 +132,15 @@ def test_the_worst_channel_and_float_of_a_planted_layer(tmp_path: Path) -> None:
     assert any(line.startswith(f"worst channel: {found.worst_channel[0]}, SQNR ") for line in lines)
 
 
+def test_a_relu_is_float_with_the_layer_that_computes_it(tmp_path: Path) -> None:
+    files = Files.of(tmp_path, BOUNDED)
+    (first, real), (_, expected) = (
+        tried(files, name, keep_float=True)[0].trials for name in ("ReLU_ar", "Convolution_a")
+    )
+    assert real.row.held == "float"
+    assert real.error == expected.error != first.error
+
+
 def test_batch_norm_kept(tmp_path: Path) -> None:
     files = Files.of(tmp_path, NORMED)
     found, lines = tried(files, "Convolution_a")

@@ -130,7 +130,7 @@ class FloatNet:
         found.update({value: self._kept[value] for value in self.function.body.block.args})
         for op, param in self.layers.items():
             found.update((y, param) for y in op.results)
-            if op.is_relu and _is_computed_before(op) and not param.HasField("threshold"):
+            if is_computed_before(op) and not param.HasField("threshold"):
                 before = found[op.operands[0]]
                 if before.HasField("threshold"):
                     found[op.results[0]] = own = LayerParameter()
@@ -139,11 +139,13 @@ class FloatNet:
         return found
 
 
-def _is_computed_before(relu: LayerOp) -> bool:
-    """Whether the layer before a ReLU computes it."""
-    owner = relu.operands[0].owner
+def is_computed_before(op: LayerOp) -> bool:
+    """Whether a layer is a ReLU that the layer before it computes in 8 bits."""
+    if not op.is_relu:
+        return False
+    owner = op.operands[0].owner
     takes = isinstance(owner, LayerOp) and owner.has_trait(TakesReLU)
-    return takes and relu.operands[0].has_one_use()
+    return takes and op.operands[0].has_one_use()
 
 
 def _of_fused(new: PointwiseOp, message: LayerParameter) -> LayerParameter:
