@@ -11,6 +11,7 @@ from bmnetu.calibration.accuracy.layer_channels import worst_channel
 from bmnetu.calibration.accuracy.losses import Loss, loss_lines
 from bmnetu.calibration.int8.islands import block_of
 from bmnetu.calibration.int8.quantized_net import layer_name
+from bmnetu.calibration.int8.recipe import AUTO
 from bmnetu.calibration.run.net import FloatNet, is_computed_before
 from bmnetu.calibration.study import Judged, Study, Trial, float_network, percent
 from bmnetu.errors import UsageError
@@ -67,10 +68,13 @@ def what_if(options: WhatIfOptions, report: Report) -> tuple[WhatIf, ...]:
         raise UsageError(f"-keep_bn: {options.model} has no BatchNorm, Scale or Bias layer")
     for name in options.layer:
         _check_named(network, name)
+    every = not options.threshold and not (options.keep_bn or options.keep_float)
+    keeps_bn = options.keep_bn or (every and has_bn)
+    if options.int8_model is not None and not keeps_bn:
+        _check_used(options)
     study = Study.of(options, network, report)
     ops = [_found(study.settled.net, name) for name in options.layer]
-    every = not options.threshold and not (options.keep_bn or options.keep_float)
-    kept = study.with_bn() if options.keep_bn or (every and has_bn) else None
+    kept = study.with_bn() if keeps_bn else None
     found = tuple(_of_layer(study, op, kept, every) for op in ops)
     for each, op in zip(found, ops, strict=True):
         for line in _lines(each, op):
@@ -135,6 +139,15 @@ def _check_named(network: Network, name: str) -> None:
         " and more" if len(names) > len(few) else ""
     )
     raise UsageError(f"-layer={name}: the net has no such layer: {hint}")
+
+
+def _check_used(options: WhatIfOptions) -> None:
+    """Raises UsageError for flags of a calibration where none is made."""
+    for flag, is_given in (("th_method", options.th_method != AUTO),
+                           ("equalize", not options.equalize)):  # fmt: skip
+        if is_given:
+            raise UsageError(f"-{flag}: has no effect: no calibration is made, as -int8_model gives"
+                             " one, and no trial keeps a BatchNorm; leave it out")
 
 
 def _found(net: FloatNet, name: str) -> LayerOp:

@@ -276,9 +276,24 @@ def test_units_of_other_data(equalized: Calibrated, tmp_path: Path) -> None:
         assert error < usual or wrong is other[-1]
 
 
+@pytest.mark.parametrize(
+    ("flag", "value"), [("th_method", "MAX"), ("equalize", False)],
+)  # fmt: skip
+def test_flags_without_effect(flag: str, value: object, tmp_path: Path) -> None:
+    """They are of a calibration, which is made where the files give none, or for BatchNorm."""
+    for text in (BOUNDED, NORMED):
+        files = Files.of(tmp_path, text)
+        given = flags_of(files.calibrate(files.samples(2), adaptive_rounding=False))
+        given |= {"th_method": "AUTO", flag: value}
+        with pytest.raises(UsageError, match=f"-{flag}: has no effect: no calibration is made"):
+            tried(files, "Convolution_a", keep_float=True, **given)
+    assert tried(files, "Convolution_a", keep_bn=True, **given)[0].trials[1].name == "BatchNorm kept"
+
+
 def test_files_that_are_no_twins(tmp_path: Path) -> None:
     files = Files.of(tmp_path, CHAIN)
     given = flags_of(files.calibrate(files.samples(2), adaptive_rounding=False))
+    given["th_method"] = "AUTO"
     (tmp_path / "b").mkdir()
     others = Files.of(tmp_path / "b", BOUNDED)
     with pytest.raises(InputFileError, match="both have to be forms of one net"):
