@@ -9,6 +9,7 @@ from xdsl.ir import SSAValue
 
 from bmnetu.calibration.accuracy.layer_channels import worst_channel
 from bmnetu.calibration.accuracy.losses import Loss, loss_lines
+from bmnetu.calibration.from_options import check_int8_model
 from bmnetu.calibration.int8.islands import block_of
 from bmnetu.calibration.int8.quantized_net import layer_name
 from bmnetu.calibration.int8.recipe import AUTO
@@ -60,6 +61,8 @@ def what_if(options: WhatIfOptions, report: Report) -> tuple[WhatIf, ...]:
     """
     if (options.int8_model is None) != (options.int8_weight is None):
         raise UsageError("-int8_model and -int8_weight belong together: give both, or none")
+    if options.int8_model is not None:
+        check_int8_model(options.int8_model)
     network = float_network(options)
     for note in network.notes:
         report(note.line)
@@ -153,9 +156,11 @@ def _check_used(options: WhatIfOptions) -> None:
 def _found(net: FloatNet, name: str) -> LayerOp:
     """The layer of a name. Raises UsageError for one that is not there any more."""
     op = next((op for op in net.layers if layer_name(op) == name), None)
+    if op is None and name in net.parts:
+        raise UsageError(f"-layer={name}: this layer is part of layer {quoted(net.parts[name])} in"
+                         " 8 bits: name that one")
     if op is None:
-        raise UsageError(f"-layer={name}: this layer is part of the one before it in 8 bits, or an"
-                         " input: name a layer that computes")
+        raise UsageError(f"-layer={name}: this is an input of the net: name a layer that computes")
     return op
 
 

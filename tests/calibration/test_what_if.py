@@ -149,8 +149,20 @@ def test_batch_norm_kept(tmp_path: Path) -> None:
     kept = found.trials[-2]
     assert (kept.row.isolated, kept.row.threshold) != (
         found.trials[0].row.isolated, found.trials[0].row.threshold)  # fmt: skip
-    with pytest.raises(UsageError, match="is part of the one before it"):
+    with pytest.raises(UsageError, match='"Convolution_a" in 8 bits: name that one'):
         tried(files, "BatchNorm_n")
+
+
+def test_a_layer_that_is_no_layer_of_its_own(tmp_path: Path) -> None:
+    swish = layer("Sigmoid", "a", "s") + layer("Eltwise", "a s", "m", "eltwise_param{operation:0}")
+    files = Files.of(tmp_path, data_layer(1, 8, 10, 10) + layer("Convolution", "data", "a", CONV)
+                     + swish)  # fmt: skip
+    with pytest.raises(UsageError, match=r'-layer=Sigmoid_s: .* part of layer "Eltwise_m" in 8'):
+        tried(files, "Sigmoid_s")
+    with pytest.raises(UsageError, match="-layer=data: this is an input of the net"):
+        tried(files, "data")
+    with pytest.raises(UsageError, match=r"-int8_model=x\.onnx: must be the INT8 prototxt"):
+        tried(files, "Eltwise_m", int8_model="x.onnx", int8_weight="x.int8umodel")
 
 
 def test_the_command_line(tmp_path: Path, capsys: Capture) -> None:
@@ -287,7 +299,8 @@ def test_flags_without_effect(flag: str, value: object, tmp_path: Path) -> None:
         given |= {"th_method": "AUTO", flag: value}
         with pytest.raises(UsageError, match=f"-{flag}: has no effect: no calibration is made"):
             tried(files, "Convolution_a", keep_float=True, **given)
-    assert tried(files, "Convolution_a", keep_bn=True, **given)[0].trials[1].name == "BatchNorm kept"
+    found, _ = tried(files, "Convolution_a", keep_bn=True, **given)
+    assert found.trials[1].name == "BatchNorm kept"
 
 
 def test_files_that_are_no_twins(tmp_path: Path) -> None:

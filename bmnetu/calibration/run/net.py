@@ -35,7 +35,8 @@ class FloatNet:
 
     BatchNorm, Scale and Bias are folded into the Convolution or InnerProduct before them, unless
     ``keep_bn``; a chain of layers that is a function of one tensor is one layer. ``floats`` are the
-    layers, and the inputs, that stay float whatever the data says.
+    layers, and the inputs, that stay float whatever the data says. ``parts`` names the layer that
+    each of the others became part of.
     """
 
     def __init__(self, network: Network, keep_bn: bool) -> None:
@@ -57,6 +58,11 @@ class FloatNet:
                 messages[_folded_into(node, stay, feeders)].threshold = message.threshold
         self.layers: dict[LayerOp, LayerParameter] = {
             op: messages[op] for op in _layers(self.function)
+        }
+        self.parts: dict[str, str] = {
+            message.name: messages[_folded_into(parts.get(node, node), stay, feeders)].name
+            for node, message in messages.items()
+            if isinstance(node, Operation) and node not in stay
         }
         self.inputs: dict[str, SSAValue] = dict(
             zip(names(self.function, "input_names"), block.args, strict=True)
