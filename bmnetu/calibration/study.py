@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from bmnetu.calibration.accuracy.auto import best_recipe
 from bmnetu.calibration.accuracy.closeness import Closeness, decibels
@@ -40,11 +41,22 @@ LOOKED_AT = 32
 """So many samples are run for the errors."""
 
 
+class WorstOutput(NamedTuple):
+    """The name of an output, and the worst figures of all: the relative error, the SQNR in dB, and
+    the cosine, which is that of the named one."""
+
+    name: str
+    error: float
+    sqnr_db: float
+    cosine: float
+
+
 @dataclass(frozen=True)
 class Trial:
     """A layer with some settings. ``row`` tells how its blob is held and its errors; ``outputs``
     how close each output of the net is; ``cosine`` is the worst of them, that of ``worst``;
-    ``sqnr`` the worst in dB. ``notes`` say what the calibration decided of the layer."""
+    ``sqnr`` the worst in dB. ``notes`` say what the calibration decided of the layer. What the
+    JSON has of it are properties, too."""
 
     name: str
     row: Row
@@ -60,6 +72,51 @@ class Trial:
     def error(self) -> float:
         """The largest relative error of an output: the length of its error over its own."""
         return max((each.error for each in self.outputs.values() if each.signal), default=0.0)
+
+    @property
+    def layer(self) -> str:
+        """The layer that makes the blob."""
+        return self.row.layer
+
+    @property
+    def blob(self) -> str:
+        """The blob that is told of."""
+        return self.row.blob
+
+    @property
+    def held(self) -> str:
+        """How the blob is held: signed, unsigned or float."""
+        return self.row.held
+
+    @property
+    def threshold(self) -> float | None:
+        """The real number that 127 or 255 stands for; None for a float blob."""
+        return self.row.threshold
+
+    @property
+    def used(self) -> float | None:
+        """The largest integer over the threshold's; None for a float blob."""
+        return self.row.used
+
+    @property
+    def saturated(self) -> float | None:
+        """The share of numbers at the end of the range; None for a float blob."""
+        return self.row.saturated
+
+    @property
+    def isolated(self) -> Closeness:
+        """The layer's error where it reads the float net's blobs, rounded."""
+        return self.row.isolated
+
+    @property
+    def accumulated(self) -> Closeness:
+        """The layer's error where it reads what the layers before it computed."""
+        return self.row.accumulated
+
+    @property
+    def worst_output(self) -> WorstOutput:
+        """The error at the output that is worst."""
+        return WorstOutput(self.worst, self.error, self.sqnr, self.cosine)
 
     def line(self, wide: int) -> str:
         """Its line in the table."""

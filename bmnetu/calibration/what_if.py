@@ -31,7 +31,7 @@ EQUAL = 1e-3
 """Thresholds that differ by a smaller part are one."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class WhatIf:
     """What was found of a layer: the trials, the first one as it is; the largest number that its
     blob reaches in the data, in the first trial's units, which equalizing may change; the channel
@@ -50,6 +50,11 @@ class WhatIf:
         tried = (trial for trial in self.trials if not trial.is_vain)
         found = min(tried, key=lambda trial: trial.error)
         return None if found is self.trials[0] else found
+
+    def __repr__(self) -> str:
+        best = "none" if self.best is None else repr(self.best.name)
+        error = percent(self.trials[0].error)
+        return f"<WhatIf {self.layer!r}: error {error}, {len(self.trials)} trials, best: {best}>"
 
 
 def what_if(options: WhatIfOptions, report: Report) -> tuple[WhatIf, ...]:
@@ -76,7 +81,7 @@ def what_if(options: WhatIfOptions, report: Report) -> tuple[WhatIf, ...]:
     if options.int8_model is not None and not keeps_bn:
         _check_used(options)
     study = Study.of(options, network, report)
-    ops = [_found(study.settled.net, name) for name in options.layer]
+    ops = [_found(study.settled.net, name) for name in dict.fromkeys(options.layer)]
     kept = study.with_bn() if keeps_bn else None
     found = tuple(_of_layer(study, op, kept, every) for op in ops)
     for each, op in zip(found, ops, strict=True):
@@ -92,7 +97,8 @@ def _of_layer(study: Study, op: LayerOp, kept: Judged | None, every: bool) -> Wh
     first = study.as_it_is.trial(AS_IT_IS, op, blobs)
     trials = [first]
     in_bytes = first.row.threshold is not None
-    thresholds = [(f"threshold {number:.4g}", number) for number in options.threshold]
+    asked = dict.fromkeys(options.threshold)
+    thresholds = [(f"threshold {number:.4g}", number) for number in asked]
     if every and in_bytes:
         thresholds = list(_scanned(settled.scan(value), first.row.threshold or 0.0))
     for name, number in thresholds:

@@ -12,6 +12,7 @@ import bmnetu
 from bmnetu import cli
 from bmnetu.calibration import WhatIf, what_if
 from bmnetu.calibration.accuracy.closeness import Closeness
+from bmnetu.calibration.records import of_what_if
 from bmnetu.calibration.run.net import FloatNet
 from bmnetu.calibration.study import Study
 from bmnetu.command_line.calibrate_flags import WHAT_IF_FLAGS
@@ -204,6 +205,22 @@ def test_several_layers_and_thresholds_from_python(tmp_path: Path) -> None:
         assert each.trials[1].row.threshold == pytest.approx(1.5, rel=1e-3)
     (alone,) = bmnetu.what_if(*arguments, "Convolution_a", threshold=1.5, th_method="KL")
     assert alone.trials[1].row == found[1].trials[1].row
+    assert repr(alone).startswith("<WhatIf 'Convolution_a': error ")
+    assert repr(alone).count("trials") == 1
+    record = of_what_if([alone])["layers"][0]["trials"][1]
+    for name in ("layer", "blob", "held", "threshold", "used", "saturated"):
+        assert getattr(alone.trials[1], name) == (
+            pytest.approx(record[name], rel=1e-5) if name == "threshold" else record[name])
+    for name in ("isolated", "accumulated"):
+        error = getattr(alone.trials[1], name).error
+        assert error == pytest.approx(record[name]["error"], rel=1e-5)
+    worst = alone.trials[1].worst_output._asdict()
+    assert worst.pop("name") == record["worst_output"].pop("name")
+    assert worst == pytest.approx(record["worst_output"], rel=1e-5)
+    names = ",".join([*both, both[0]])
+    again = bmnetu.what_if(*arguments, names, threshold=[3, 1.5, 3], th_method="KL")
+    assert [each.layer for each in again] == both
+    assert [len(each.trials) for each in again] == [3, 3]
     with pytest.raises(UsageError, match="-threshold requires a number"):
         bmnetu.what_if(*arguments, both, threshold=float("nan"))
     with pytest.raises(UsageError, match="-layer must be given"):
