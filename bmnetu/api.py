@@ -143,8 +143,9 @@ def what_if(
 ) -> tuple[WhatIf, ...]:
     """The error of one layer or several in 8 bits, and with other settings, each layer alone.
 
-    data: as in :func:`calibrate`. int8_model, int8_weight: the files of a calibration, which is
-    then looked at; without them one is made. threshold: real numbers above 0 to try; keep_bn,
+    data: as in :func:`calibrate`. layer: names, or one text with commas between them; one that is
+    named twice counts once. int8_model, int8_weight: the files of a calibration, which is then
+    looked at; without them one is made. threshold: real numbers above 0 to try; keep_bn,
     keep_float: what else to try; without these three all that apply are tried. ``flags``: the other
     flags of bmnetu-calibrate what_if by name. Returns what was found of each layer, in their order;
     its first trial is as it is. Nothing is written. Raises UsageError, InputFileError,
@@ -156,7 +157,7 @@ def what_if(
         model=model,
         weight=weight,
         data=data,
-        layer=[layer] if isinstance(layer, str) else layer,
+        layer=layer,
         int8_model=int8_model,
         int8_weight=int8_weight,
         threshold=[threshold] if isinstance(threshold, (int, float)) else threshold or None,

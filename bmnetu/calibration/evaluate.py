@@ -28,7 +28,7 @@ from bmnetu.calibration.detection.scores import (
     judge_detections,
 )
 from bmnetu.calibration.detection.watched import Watched
-from bmnetu.calibration.from_options import data_source
+from bmnetu.calibration.from_options import check_int8_model, data_source
 from bmnetu.calibration.int8.int8_net import Int8Net
 from bmnetu.calibration.run.portable import PortableFunction
 from bmnetu.errors import AccuracyError, InputFileError, UsageError
@@ -67,6 +67,7 @@ def evaluate_network(
     Raises the exceptions of :mod:`bmnetu.errors`,
     :class:`AccuracyError` for a threshold that is missed.
     """
+    check_int8_model(options.int8_model)
     requested = options.shapes
     cut = Cut(options.output_whitelist, options.host)
     real = _loaded(options.model, options.weight, requested, Precision.FP32, report, cut)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from bmnetu.calibration.data.contract import DataSource
 from bmnetu.calibration.data.preprocess import Preprocess
 from bmnetu.calibration.int8.recipe import Recipe
 from bmnetu.calibration.run.crew import Crew
+from bmnetu.errors import UsageError
+from bmnetu.frontend.network import ONNX
 from bmnetu.options import CalibrateOptions, DataOptions
 
 
@@ -30,6 +34,13 @@ def contract_from(
     return Preprocess(
         resize or (), crop * 2 if len(crop) == 1 else crop, color or "", mean or (), scale or ()
     )
+
+
+def check_int8_model(model: Path) -> None:
+    """Raises :class:`UsageError` for an -int8_model that is an .onnx."""
+    if model.suffix.lower() == ONNX:
+        raise UsageError(f"-int8_model={model}: must be the INT8 prototxt that bmnetu-calibrate"
+                         " wrote, as NET_deploy_int8_unique_top.prototxt")
 
 
 def recipe_of(options: CalibrateOptions) -> Recipe:

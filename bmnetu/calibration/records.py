@@ -97,13 +97,15 @@ def _layer(found: WhatIf) -> Record:
 
 
 def _trial(found: Trial) -> Record:
+    worst = found.worst_output
     return {
         "name": found.name,
         **blob_record(found.row),
         "isolated": _errors(found.row.isolated),
         "accumulated": _errors(found.row.accumulated),
-        "worst_output": {"name": found.worst, "error": json_number(found.error),
-                         "sqnr_db": json_number(found.sqnr), "cosine": json_number(found.cosine)},
+        "worst_output": {"name": worst.name, "error": json_number(worst.error),
+                         "sqnr_db": json_number(worst.sqnr_db),
+                         "cosine": json_number(worst.cosine)},
         "outputs": {name: _errors(each) for name, each in found.outputs.items()},
         "notes": [note.record() for note in found.notes],
     }  # fmt: skip

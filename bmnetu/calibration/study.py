@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from bmnetu.calibration.accuracy.auto import best_recipe
 from bmnetu.calibration.accuracy.closeness import Closeness, decibels
@@ -40,11 +41,22 @@ LOOKED_AT = 32
 """So many samples are run for the errors."""
 
 
+class WorstOutput(NamedTuple):
+    """The name of an output, and the worst figures of all: the relative error, the SQNR in dB, and
+    the cosine, which is that of the named one."""
+
+    name: str
+    error: float
+    sqnr_db: float
+    cosine: float
+
+
 @dataclass(frozen=True)
 class Trial:
     """A layer with some settings. ``row`` tells how its blob is held and its errors; ``outputs``
     how close each output of the net is; ``cosine`` is the worst of them, that of ``worst``;
-    ``sqnr`` the worst in dB. ``notes`` say what the calibration decided of the layer."""
+    ``sqnr`` the worst in dB. ``notes`` say what the calibration decided of the layer. What the
+    JSON has of it are properties, too."""
 
     name: str
     row: Row
@@ -53,11 +65,58 @@ class Trial:
     worst: str
     outputs: Mapping[str, Closeness]
     notes: tuple[Note, ...] = ()
+    is_vain: bool = False
+    """Whether it is a threshold that leaves the layer float."""
 
     @property
     def error(self) -> float:
         """The largest relative error of an output: the length of its error over its own."""
         return max((each.error for each in self.outputs.values() if each.signal), default=0.0)
+
+    @property
+    def layer(self) -> str:
+        """The layer that makes the blob."""
+        return self.row.layer
+
+    @property
+    def blob(self) -> str:
+        """The blob that is told of."""
+        return self.row.blob
+
+    @property
+    def held(self) -> str:
+        """How the blob is held: signed, unsigned or float."""
+        return self.row.held
+
+    @property
+    def threshold(self) -> float | None:
+        """The real number that 127 or 255 stands for; None for a float blob."""
+        return self.row.threshold
+
+    @property
+    def used(self) -> float | None:
+        """The largest integer over the threshold's; None for a float blob."""
+        return self.row.used
+
+    @property
+    def saturated(self) -> float | None:
+        """The share of numbers at the end of the range; None for a float blob."""
+        return self.row.saturated
+
+    @property
+    def isolated(self) -> Closeness:
+        """The layer's error where it reads the float net's blobs, rounded."""
+        return self.row.isolated
+
+    @property
+    def accumulated(self) -> Closeness:
+        """The layer's error where it reads what the layers before it computed."""
+        return self.row.accumulated
+
+    @property
+    def worst_output(self) -> WorstOutput:
+        """The error at the output that is worst."""
+        return WorstOutput(self.worst, self.error, self.sqnr, self.cosine)
 
     def line(self, wide: int) -> str:
         """Its line in the table."""
@@ -84,8 +143,11 @@ class Judged:
     notes: Sequence[Note]
     int8: Int8Net
 
-    def trial(self, name: str, op: LayerOp, blobs: Sequence[str]) -> Trial:
-        """What it says of a layer; of ``blobs`` the first that the integer net has is told of."""
+    def trial(
+        self, name: str, op: LayerOp, blobs: Sequence[str], *, in_bytes: bool = False
+    ) -> Trial:
+        """What it says of a layer; of ``blobs`` the first that the integer net has is told of. With
+        ``in_bytes`` the layer should be in 8 bits; the name says where it is not."""
         layer = layer_name(op)
         row = next((self.rows[blob] for blob in blobs if blob in self.rows), None)
         if row is None:
@@ -93,8 +155,10 @@ class Judged:
                              " the host, or computes nothing in 8 bits")
         found = self.outputs
         own = tuple(note for note in self.notes if quoted(layer) in note)
-        return Trial(name, row, found.cosine, decibels(found.worst_noise), found.worst,
-                     found.outputs, own)  # fmt: skip
+        is_vain = in_bytes and row.threshold is None
+        return Trial(f"{name}, float" if is_vain else name, row, found.cosine,
+                     decibels(found.worst_noise), found.worst, found.outputs, own,
+                     is_vain)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,11 @@ from xdsl.ir import SSAValue
 
 from bmnetu.calibration.accuracy.layer_channels import worst_channel
 from bmnetu.calibration.accuracy.losses import Loss, loss_lines
+from bmnetu.calibration.from_options import check_int8_model
 from bmnetu.calibration.int8.islands import block_of
 from bmnetu.calibration.int8.quantized_net import layer_name
-from bmnetu.calibration.run.net import FloatNet
+from bmnetu.calibration.int8.recipe import AUTO
+from bmnetu.calibration.run.net import FloatNet, is_computed_before
 from bmnetu.calibration.study import Judged, Study, Trial, float_network, percent
 from bmnetu.errors import UsageError
 from bmnetu.frontend import Network
@@ -29,7 +31,7 @@ EQUAL = 1e-3
 """Thresholds that differ by a smaller part are one."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class WhatIf:
     """What was found of a layer: the trials, the first one as it is; the largest number that its
     blob reaches in the data, in the first trial's units, which equalizing may change; the channel
@@ -43,9 +45,16 @@ class WhatIf:
 
     @property
     def best(self) -> Trial | None:
-        """The trial with the smallest error at the worst output; None where it is the first."""
-        found = min(self.trials, key=lambda trial: trial.error)
+        """The trial with the smallest error at the worst output; None where it is the first. A
+        threshold that leaves the layer float is none."""
+        tried = (trial for trial in self.trials if not trial.is_vain)
+        found = min(tried, key=lambda trial: trial.error)
         return None if found is self.trials[0] else found
+
+    def __repr__(self) -> str:
+        best = "none" if self.best is None else repr(self.best.name)
+        error = percent(self.trials[0].error)
+        return f"<WhatIf {self.layer!r}: error {error}, {len(self.trials)} trials, best: {best}>"
 
 
 def what_if(options: WhatIfOptions, report: Report) -> tuple[WhatIf, ...]:
@@ -57,6 +66,8 @@ def what_if(options: WhatIfOptions, report: Report) -> tuple[WhatIf, ...]:
     """
     if (options.int8_model is None) != (options.int8_weight is None):
         raise UsageError("-int8_model and -int8_weight belong together: give both, or none")
+    if options.int8_model is not None:
+        check_int8_model(options.int8_model)
     network = float_network(options)
     for note in network.notes:
         report(note.line)
@@ -65,10 +76,13 @@ def what_if(options: WhatIfOptions, report: Report) -> tuple[WhatIf, ...]:
         raise UsageError(f"-keep_bn: {options.model} has no BatchNorm, Scale or Bias layer")
     for name in options.layer:
         _check_named(network, name)
-    study = Study.of(options, network, report)
-    ops = [_found(study.settled.net, name) for name in options.layer]
     every = not options.threshold and not (options.keep_bn or options.keep_float)
-    kept = study.with_bn() if options.keep_bn or (every and has_bn) else None
+    keeps_bn = options.keep_bn or (every and has_bn)
+    if options.int8_model is not None and not keeps_bn:
+        _check_used(options)
+    study = Study.of(options, network, report)
+    ops = [_found(study.settled.net, name) for name in dict.fromkeys(options.layer)]
+    kept = study.with_bn() if keeps_bn else None
     found = tuple(_of_layer(study, op, kept, every) for op in ops)
     for each, op in zip(found, ops, strict=True):
         for line in _lines(each, op):
@@ -83,15 +97,19 @@ def _of_layer(study: Study, op: LayerOp, kept: Judged | None, every: bool) -> Wh
     first = study.as_it_is.trial(AS_IT_IS, op, blobs)
     trials = [first]
     in_bytes = first.row.threshold is not None
-    thresholds = [(f"threshold {number:.4g}", number) for number in options.threshold]
+    asked = dict.fromkeys(options.threshold)
+    thresholds = [(f"threshold {number:.4g}", number) for number in asked]
     if every and in_bytes:
         thresholds = list(_scanned(settled.scan(value), first.row.threshold or 0.0))
     for name, number in thresholds:
-        trials.append(study.judged(settled.changed({value: number})).trial(name, op, blobs))
+        judged = study.judged(settled.changed({value: number}))
+        trials.append(judged.trial(name, op, blobs, in_bytes=True))
     if kept is not None:
         trials.append(kept.trial(KEPT, op, blobs))
     if options.keep_float or (every and in_bytes):
-        floats = [node for node in block_of(op) if node in settled.net.layers]
+        start = op.operands[0].owner if is_computed_before(op) else op
+        assert isinstance(start, LayerOp)
+        floats = [node for node in block_of(start) if node in settled.net.layers]
         trials.append(study.judged(settled.changed(floats=floats)).trial("float", op, blobs))
     blob = first.row.blob
     judged = study.as_it_is
@@ -132,12 +150,23 @@ def _check_named(network: Network, name: str) -> None:
     raise UsageError(f"-layer={name}: the net has no such layer: {hint}")
 
 
+def _check_used(options: WhatIfOptions) -> None:
+    """Raises UsageError for flags of a calibration where none is made."""
+    for flag, is_given in (("th_method", options.th_method != AUTO),
+                           ("equalize", not options.equalize)):  # fmt: skip
+        if is_given:
+            raise UsageError(f"-{flag}: has no effect: no calibration is made, as -int8_model gives"
+                             " one, and no trial keeps a BatchNorm; leave it out")
+
+
 def _found(net: FloatNet, name: str) -> LayerOp:
     """The layer of a name. Raises UsageError for one that is not there any more."""
     op = next((op for op in net.layers if layer_name(op) == name), None)
+    if op is None and name in net.parts:
+        raise UsageError(f"-layer={name}: this layer is part of layer {quoted(net.parts[name])} in"
+                         " 8 bits: name that one")
     if op is None:
-        raise UsageError(f"-layer={name}: this layer is part of the one before it in 8 bits, or an"
-                         " input: name a layer that computes")
+        raise UsageError(f"-layer={name}: this is an input of the net: name a layer that computes")
     return op
 
 
@@ -155,7 +184,7 @@ def _lines(found: WhatIf, op: LayerOp) -> list[str]:
     lines += [trial.line(wide) for trial in found.trials]
     if len(first.outputs) > 1:
         lines += [f"{trial.name}: {_outputs(trial)}" for trial in found.trials]
-    lines += [f"{trial.name}: {note}" for trial in found.trials for note in trial.notes]
+    lines += [f"{trial.name}: {note.coded}" for trial in found.trials for note in trial.notes]
     row = first.row
     if row.threshold is not None and row.saturated is not None:
         lines.append(

@@ -22,8 +22,8 @@ HEAD = """\
 
 Made out of the tables that the tools themselves read. Flags are written `-flag=value` or
 `-flag value`, with one dash or two; a boolean may stand alone, or as `-noflag`. From Python they
-are arguments of `bmnetu.compile`, `calibrate` and `evaluate`, by the same names (`report` is
-`report_file` there). The flags of `bmnetu-model` are in [model.md](model.md).
+are arguments of `bmnetu.compile`, `calibrate`, `evaluate` and `what_if`, by the same names
+(`report` is `report_file` there). The flags of `bmnetu-model` are in [model.md](model.md).
 """
 
 

@@ -284,6 +284,26 @@ def test_a_layer_may_set_its_own_threshold(tmp_path: Path) -> None:
     assert found.result.thresholds["b"] == pytest.approx(largest / 2)
 
 
+@pytest.mark.parametrize(
+    ("conv", "scale", "relu", "expected"),
+    [("2", None, None, 2), ("2", None, "3", 3), ("2", "1.5", None, 1.5), (None, "1.5", None, 1.5)],
+)
+def test_a_threshold_holds_for_what_the_layers_are_together(
+    tmp_path: Path, conv: str | None, scale: str | None, relu: str | None, expected: float
+) -> None:
+    """Convolution, Scale and ReLU are one layer in 8 bits: the last threshold is its own."""
+    given = ["" if each is None else f"threshold: {each}" for each in (conv, scale, relu)]
+    settings = "convolution_param { num_output: 4 kernel_size: 3 pad: 1 } " + given[0]
+    text = "".join([
+        DATA,
+        layer("Convolution", "data", "c", settings),
+        layer("Scale", "c", "s", given[1]) if scale is not None else "",
+        layer("ReLU", "c" if scale is None else "s", "r", given[2]),
+    ])  # fmt: skip
+    found = calibrated(tmp_path, text).result.thresholds
+    assert found["r"] == found["c" if scale is None else "s"] == expected
+
+
 @pytest.mark.parametrize("threshold", ["0", "-1", "1e38"])
 def test_an_impossible_threshold_names_the_blob(tmp_path: Path, threshold: str) -> None:
     with pytest.raises(InputFileError, match='blob "t" cannot be held in 8 bits'):

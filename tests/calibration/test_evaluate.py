@@ -107,6 +107,13 @@ def test_thresholds_set_the_exit_code(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "-min_cosine=1 is expected" in error
 
 
+def test_an_onnx_is_no_int8_model(tmp_path: Path) -> None:
+    files = Files.of(tmp_path, NET)
+    paths = (files.model, files.weight, "x.onnx", "x.int8umodel", tmp_path / "test.npz")
+    with pytest.raises(UsageError, match=r"-int8_model=x\.onnx: must be the INT8 prototxt"):
+        bmnetu.evaluate(*paths)
+
+
 def test_a_drop_beyond_the_threshold_is_an_error(tmp_path: Path) -> None:
     """INT8 is made to choose class 0 always; the labels are what FP32 chooses."""
     found = calibrated(tmp_path)

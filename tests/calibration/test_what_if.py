@@ -12,6 +12,7 @@ import bmnetu
 from bmnetu import cli
 from bmnetu.calibration import WhatIf, what_if
 from bmnetu.calibration.accuracy.closeness import Closeness
+from bmnetu.calibration.records import of_what_if
 from bmnetu.calibration.run.net import FloatNet
 from bmnetu.calibration.study import Study
 from bmnetu.command_line.calibrate_flags import WHAT_IF_FLAGS
@@ -111,11 +112,15 @@ def test_the_threshold_that_is_tried_is_the_users(tmp_path: Path) -> None:
 
 
 def test_a_threshold_that_the_weights_do_not_fit_is_told(tmp_path: Path) -> None:
-    found, lines = tried(Files.of(tmp_path, BOUNDED), "Convolution_a", threshold=0.01)
-    assert found.trials[1].row.held == "float"
-    assert (
-        'threshold 0.01: layer "Convolution_a" stays float: its weights exceed 8 bits' in lines
-    )
+    found, lines = tried(Files.of(tmp_path, STRAIGHT), "InnerProduct_f", threshold=1e-4)
+    first, vain = found.trials
+    assert vain.row.held == "float"
+    assert vain.name == "threshold 0.0001, float"
+    assert vain.error < first.error
+    assert found.best is None
+    assert lines[-1] == "none of these makes the worst output better"
+    said = 'layer "InnerProduct_f" stays float: its weights exceed 8 bits [stays-float]'
+    assert f"threshold 0.0001, float: {said}" in lines
 
 
 def test_the_worst_channel_and_float_of_a_planted_layer(tmp_path: Path) -> None:
@@ -128,6 +133,15 @@ def test_the_worst_channel_and_float_of_a_planted_layer(tmp_path: Path) -> None:
     assert any(line.startswith(f"worst channel: {found.worst_channel[0]}, SQNR ") for line in lines)
 
 
+def test_a_relu_is_float_with_the_layer_that_computes_it(tmp_path: Path) -> None:
+    files = Files.of(tmp_path, BOUNDED)
+    (first, real), (_, expected) = (
+        tried(files, name, keep_float=True)[0].trials for name in ("ReLU_ar", "Convolution_a")
+    )
+    assert real.row.held == "float"
+    assert real.error == expected.error != first.error
+
+
 def test_batch_norm_kept(tmp_path: Path) -> None:
     files = Files.of(tmp_path, NORMED)
     found, lines = tried(files, "Convolution_a")
@@ -136,8 +150,20 @@ def test_batch_norm_kept(tmp_path: Path) -> None:
     kept = found.trials[-2]
     assert (kept.row.isolated, kept.row.threshold) != (
         found.trials[0].row.isolated, found.trials[0].row.threshold)  # fmt: skip
-    with pytest.raises(UsageError, match="is part of the one before it"):
+    with pytest.raises(UsageError, match='"Convolution_a" in 8 bits: name that one'):
         tried(files, "BatchNorm_n")
+
+
+def test_a_layer_that_is_no_layer_of_its_own(tmp_path: Path) -> None:
+    swish = layer("Sigmoid", "a", "s") + layer("Eltwise", "a s", "m", "eltwise_param{operation:0}")
+    files = Files.of(tmp_path, data_layer(1, 8, 10, 10) + layer("Convolution", "data", "a", CONV)
+                     + swish)  # fmt: skip
+    with pytest.raises(UsageError, match=r'-layer=Sigmoid_s: .* part of layer "Eltwise_m" in 8'):
+        tried(files, "Sigmoid_s")
+    with pytest.raises(UsageError, match="-layer=data: this is an input of the net"):
+        tried(files, "data")
+    with pytest.raises(UsageError, match=r"-int8_model=x\.onnx: must be the INT8 prototxt"):
+        tried(files, "Eltwise_m", int8_model="x.onnx", int8_weight="x.int8umodel")
 
 
 def test_the_command_line(tmp_path: Path, capsys: Capture) -> None:
@@ -179,6 +205,22 @@ def test_several_layers_and_thresholds_from_python(tmp_path: Path) -> None:
         assert each.trials[1].row.threshold == pytest.approx(1.5, rel=1e-3)
     (alone,) = bmnetu.what_if(*arguments, "Convolution_a", threshold=1.5, th_method="KL")
     assert alone.trials[1].row == found[1].trials[1].row
+    assert repr(alone).startswith("<WhatIf 'Convolution_a': error ")
+    assert repr(alone).count("trials") == 1
+    record = of_what_if([alone])["layers"][0]["trials"][1]
+    for name in ("layer", "blob", "held", "threshold", "used", "saturated"):
+        assert getattr(alone.trials[1], name) == (
+            pytest.approx(record[name], rel=1e-5) if name == "threshold" else record[name])
+    for name in ("isolated", "accumulated"):
+        error = getattr(alone.trials[1], name).error
+        assert error == pytest.approx(record[name]["error"], rel=1e-5)
+    worst = alone.trials[1].worst_output._asdict()
+    assert worst.pop("name") == record["worst_output"].pop("name")
+    assert worst == pytest.approx(record["worst_output"], rel=1e-5)
+    names = ",".join([*both, both[0]])
+    again = bmnetu.what_if(*arguments, names, threshold=[3, 1.5, 3], th_method="KL")
+    assert [each.layer for each in again] == both
+    assert [len(each.trials) for each in again] == [3, 3]
     with pytest.raises(UsageError, match="-threshold requires a number"):
         bmnetu.what_if(*arguments, both, threshold=float("nan"))
     with pytest.raises(UsageError, match="-layer must be given"):
@@ -263,9 +305,25 @@ def test_units_of_other_data(equalized: Calibrated, tmp_path: Path) -> None:
         assert error < usual or wrong is other[-1]
 
 
+@pytest.mark.parametrize(
+    ("flag", "value"), [("th_method", "MAX"), ("equalize", False)],
+)  # fmt: skip
+def test_flags_without_effect(flag: str, value: object, tmp_path: Path) -> None:
+    """They are of a calibration, which is made where the files give none, or for BatchNorm."""
+    for text in (BOUNDED, NORMED):
+        files = Files.of(tmp_path, text)
+        given = flags_of(files.calibrate(files.samples(2), adaptive_rounding=False))
+        given |= {"th_method": "AUTO", flag: value}
+        with pytest.raises(UsageError, match=f"-{flag}: has no effect: no calibration is made"):
+            tried(files, "Convolution_a", keep_float=True, **given)
+    found, _ = tried(files, "Convolution_a", keep_bn=True, **given)
+    assert found.trials[1].name == "BatchNorm kept"
+
+
 def test_files_that_are_no_twins(tmp_path: Path) -> None:
     files = Files.of(tmp_path, CHAIN)
     given = flags_of(files.calibrate(files.samples(2), adaptive_rounding=False))
+    given["th_method"] = "AUTO"
     (tmp_path / "b").mkdir()
     others = Files.of(tmp_path / "b", BOUNDED)
     with pytest.raises(InputFileError, match="both have to be forms of one net"):

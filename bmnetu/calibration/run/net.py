@@ -18,7 +18,7 @@ from bmnetu.frontend.prototxt.inputs import INPUT_TYPES
 from bmnetu.frontend.ufw_pb2 import LayerParameter, NetParameter
 from dialects.host.base import HostOp
 from dialects.ufw.activation import PointwiseOp
-from dialects.ufw.facts import CarriesOn, JoinsOperands, PassesOn
+from dialects.ufw.facts import CarriesOn, JoinsOperands, PassesOn, TakesReLU
 from dialects.ufw.layer import LayerOp, shape_of
 from dialects.ufw.movement import CastOp
 from dialects.ufw.shapes import Shape
@@ -35,7 +35,8 @@ class FloatNet:
 
     BatchNorm, Scale and Bias are folded into the Convolution or InnerProduct before them, unless
     ``keep_bn``; a chain of layers that is a function of one tensor is one layer. ``floats`` are the
-    layers, and the inputs, that stay float whatever the data says.
+    layers, and the inputs, that stay float whatever the data says. ``parts`` names the layer that
+    each of the others became part of.
     """
 
     def __init__(self, network: Network, keep_bn: bool) -> None:
@@ -51,8 +52,17 @@ class FloatNet:
         messages |= {new: _of_fused(new, messages[op]) for op, new in fused.items()
                      if isinstance(op, LayerOp) and op.top_names == new.top_names}  # fmt: skip
         parts: dict[Node, Node] = {**fused}
+        stay = set(_layers(self.function))
+        for node, message in messages.items():
+            if node not in fused and message.HasField("threshold"):
+                messages[_folded_into(node, stay, feeders)].threshold = message.threshold
         self.layers: dict[LayerOp, LayerParameter] = {
             op: messages[op] for op in _layers(self.function)
+        }
+        self.parts: dict[str, str] = {
+            message.name: messages[_folded_into(parts.get(node, node), stay, feeders)].name
+            for node, message in messages.items()
+            if isinstance(node, Operation) and node not in stay
         }
         self.inputs: dict[str, SSAValue] = dict(
             zip(names(self.function, "input_names"), block.args, strict=True)
@@ -120,11 +130,28 @@ class FloatNet:
 
     @cached_property
     def makers(self) -> dict[SSAValue, LayerParameter]:
-        """The message of the layer that makes a blob, of Input layers too."""
+        """The message of the layer that makes a blob, of Input layers too. A ReLU without a
+        threshold has that of the layer that computes it."""
         found = dict[SSAValue, LayerParameter]()
         found.update({value: self._kept[value] for value in self.function.body.block.args})
-        found.update({y: param for op, param in self.layers.items() for y in op.results})
+        for op, param in self.layers.items():
+            found.update((y, param) for y in op.results)
+            if is_computed_before(op) and not param.HasField("threshold"):
+                before = found[op.operands[0]]
+                if before.HasField("threshold"):
+                    found[op.results[0]] = own = LayerParameter()
+                    own.CopyFrom(param)
+                    own.threshold = before.threshold
         return found
+
+
+def is_computed_before(op: LayerOp) -> bool:
+    """Whether a layer is a ReLU that the layer before it computes in 8 bits."""
+    if not op.is_relu:
+        return False
+    owner = op.operands[0].owner
+    takes = isinstance(owner, LayerOp) and owner.has_trait(TakesReLU)
+    return takes and op.operands[0].has_one_use()
 
 
 def _of_fused(new: PointwiseOp, message: LayerParameter) -> LayerParameter:
