@@ -9,8 +9,9 @@ from bmnetu.bmodel import NamedTensor, Stage
 from bmnetu.emit.static import placed, stage_program
 from bmnetu.errors import UsageError
 from bmnetu.inspect.chosen import Chosen
-from bmnetu.inspect.execution import check_memory, observed, told
+from bmnetu.inspect.execution import check_memory, told
 from bmnetu.inspect.lifetimes import HOST
+from bmnetu.inspect.places import observed
 from bmnetu.inspect.stepping.base import Array, Place, Stop, Wait, unknown_tensor
 from bmnetu.inspect.steps import Command, Step, decoded, host_name, steps_of
 from dialects.bm1684.chip import BM1684
