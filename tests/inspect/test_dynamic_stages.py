@@ -123,13 +123,22 @@ def test_a_session_at_a_smaller_shape(capsys: Capture) -> None:
     assert f"dynamic, at \"data\" {shape.replace(',', 'x')}: " in lines[0]
     assert lines[1:4] == ["break record:0", 'record 0 of layer "conv"', lines[3]]
     assert lines[3].startswith("record 1, ")
-    assert lines[3].endswith(": may start, needs 1 records, 1 have ended")
+    assert lines[3].endswith(": may start, needs 1 record, 1 has ended")
     assert lines[-1] == "the end"
     assert f"float32 {shape.replace(',', 'x')}" in out
     assert (code, err.count("error: ")) == (4, 1)  # the code of the first error: no L2
     largest = "x".join(map(str, tensor.shape))
     code, _, err = run(capsys, "debug", file("dynamic"), "--shapes=[99,3,9,9]")
     assert (code, f'--shapes: no stage takes 99x3x9x9; the net takes stage 0: "data" up to {largest}' in err) == (2, True)
+
+
+def test_what_failed_is_said_again(capsys: Capture) -> None:
+    code, out, err = run(capsys, "debug", flat(), "--shapes=[2,3,6,6]",
+                         typed="run\nrun\nwaits\nstep\nwhere\n")  # fmt: skip
+    assert (code, err.count("error: "), len({*err.splitlines()[-4:]})) == (2, 4, 1)
+    assert "the end" not in out
+    assert "may start" not in out
+    assert out.endswith("the next one failed\n")
 
 
 @cache
