@@ -264,7 +264,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return list_passes.main(words)
     terminal = Terminal("bmnetu-opt")
     if words and words[0].lstrip("-").partition("=")[0] == "explain":
-        return guarded(lambda: terminal.say(explain(parse(COMMON_FLAGS, words)["explain"])), words,
+        return guarded(lambda: terminal.say(explain(*parse(COMMON_FLAGS, words)["explain"])), words,
                        terminal)  # fmt: skip
     try:
         with interruptible(), _streams():

@@ -56,8 +56,8 @@ COMMON_FLAGS = (
     Flag("help", BOOLEAN, "Print this text.", False, alias="h", question=True),
     Flag("version", BOOLEAN, "Print the version.", False, question=True),
     Flag("explain", CODE, "Print what an exit code, the code of a note, or the cause that a failed"
-         " compare names means, and what to do: -explain=4, -explain=unread-input, -explain=shift.",
-         default_text="none", question=True),
+         " compare names means, and what to do: -explain=4, -explain=unread-input, -explain=shift; it"
+         " may be given several times.", (), "none", repeated=True, question=True),
 )
 
 CONTRACT_FLAGS = (
