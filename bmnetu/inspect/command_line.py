@@ -62,6 +62,8 @@ def _run(words: list[str], terminal: Terminal) -> int | None:
     if name.lstrip("-").partition("=")[0] == "explain" and name.startswith("-"):
         terminal.say(explain(*parse(COMMON_FLAGS, words)["explain"]))
         return None
+    if name.startswith("-"):
+        parse(COMMON_FLAGS, words[:1])  # which raises where there is no such flag
     if name not in SUBCOMMANDS:
         near = nearest(name, SUBCOMMANDS)
         hint = f"did you mean {near}?" if near else f"there are {', '.join(SUBCOMMANDS)}"

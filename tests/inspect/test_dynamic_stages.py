@@ -129,7 +129,9 @@ def test_a_session_at_a_smaller_shape(capsys: Capture) -> None:
     assert (code, err.count("error: ")) == (4, 1)  # the code of the first error: no L2
     largest = "x".join(map(str, tensor.shape))
     code, _, err = run(capsys, "debug", file("dynamic"), "--shapes=[99,3,9,9]")
-    assert (code, f'--shapes: no stage takes 99x3x9x9; the net takes stage 0: "data" up to {largest}' in err) == (2, True)
+    assert code == 2
+    assert "--shapes: no stage takes 99x3x9x9; the net takes stage 0: " in err
+    assert err.endswith(f': "data" up to {largest}\n')
 
 
 def test_what_failed_is_said_again(capsys: Capture) -> None:

@@ -23,7 +23,9 @@ def pages_of(text: str) -> list[Page]:
     """The pages of an exit code, of its name, of a note or of a cause; words may be joined by
     ``-``, ``_`` or a space, and a note's code may stand in its brackets."""
     word = text.strip().strip("[]").lower().replace(" ", "-").replace("_", "-")
-    return [page for page in PAGES if word and word in (page.word, str(page.number), page.exception.lower())]
+    if not word:
+        return []
+    return [page for page in PAGES if word in (page.word, str(page.number), page.exception.lower())]
 
 
 def explain(*codes: str) -> str:

@@ -69,7 +69,8 @@ class Wait:
         what = str(Stop(*place, self.kind)) if on_host else f"{Stop(*place)}, {self.kind}"
         state = "may start" if self.may_start else "waits"
         have = "has" if self.ended == 1 else "have"
-        return f"{what}: {state}, needs {counted(self.needed, self.other)}, {self.ended} {have} ended"
+        needed = counted(self.needed, self.other)
+        return f"{what}: {state}, needs {needed}, {self.ended} {have} ended"
 
 
 def counted(count: int, things: str) -> str:
