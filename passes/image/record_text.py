@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from dialects.bm1684.record.base import RecordOp
 from dialects.bm1684.record.local import GroupInput, LocalGroup, LocalLayer, LocalTensor
 from dialects.bm1684.record.reader import Head
 from dialects.bm1684.record.stream import Coefficient, Operand, RecordCode, Stream
 from dialects.bm1684.record.transfers import Transfer
-from dialects.c_struct import U32, U64, CStruct, Values
+from dialects.c_struct import U32, U64, CStruct, Values, ints
 from passes.module.locations import location_text
 
 SIZES = {0: "f32", 1: "16bit", 2: "8bit", 3: "i32"}
 MODES = {0: "1N", 1: "2N", 2: "4N"}
 HALF = 16
-MOST_RANK = 8
+EXTENTS = ints(8)
 OFFSETS = ("offset", "l2_offset")
 PLACES = ("id", "address", *OFFSETS)
 """Fields of a transfer that are shown even where they are 0."""
@@ -92,19 +93,19 @@ def _head(head: Head, parameters: CStruct | None = None) -> str:
 
 def _parameters(parameters: CStruct, values: Values) -> str:
     return "".join(
-        f" {name}={_hex(name, values[name]) or _value(kind, _up_to_rank(name, values))}"
+        f" {name}={_hex(name, values[name]) or _value(kind, _up_to_rank(name, kind, values))}"
         for name, kind in parameters.types.items()
         if values[name] != parameters.defaults[name] or name in PLACES
     )
 
 
-def _up_to_rank(name: str, values: Values) -> object:
+def _up_to_rank(name: str, kind: object, values: Values) -> Any:
     """A parameter; of one with room for the highest rank what the record's rank says, as the rest
     has no meaning."""
-    value = values[name]
+    value: Any = values[name]
     of = name.removesuffix("shape") if name.endswith("shape") else ""
     rank = values.get(f"{of}rank")
-    if isinstance(value, tuple) and len(value) == MOST_RANK and isinstance(rank, int):
+    if kind is EXTENTS and isinstance(rank, int):
         return value[: max(rank, 0)]
     return value
 
