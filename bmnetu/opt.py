@@ -31,7 +31,7 @@ from xdsl.xdsl_opt_main import xDSLOptMain
 
 from bmnetu.command_line import list_passes
 from bmnetu.command_line.explanations import explain
-from bmnetu.command_line.flags import COMMON_FLAGS, parse
+from bmnetu.command_line.flags import COMMON_FLAGS, ELSEWHERE, parse
 from bmnetu.command_line.help import example_lines, exit_lines
 from bmnetu.command_line.installed import installed_plugins
 from bmnetu.command_line.opt_flags import OPT_EXAMPLES
@@ -263,8 +263,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if "--list-passes" in words:
         return list_passes.main(words)
     terminal = Terminal("bmnetu-opt")
-    if words and words[0].lstrip("-").partition("=")[0] == "explain":
-        return guarded(lambda: terminal.say(explain(parse(COMMON_FLAGS, words)["explain"])), words,
+    if words and words[0].lstrip("-").partition("=")[0] in ("explain", *ELSEWHERE):
+        return guarded(lambda: terminal.say(explain(*parse(COMMON_FLAGS, words)["explain"])), words,
                        terminal)  # fmt: skip
     try:
         with interruptible(), _streams():

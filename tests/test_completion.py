@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import argparse
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from bmnetu.cli import main
+from bmnetu.cli import calibrate_main, main
 from bmnetu.command_line.calibrate_flags import CALIBRATE_FLAGS, EVALUATE_FLAGS
 from bmnetu.command_line.compile_flags import COMPILE_FLAGS
 from bmnetu.command_line.explanations import KNOWN
-from bmnetu.command_line.kinds import SWITCH
+from bmnetu.command_line.kinds import BOOLEAN, SWITCH
 from bmnetu.command_line.opt_flags import OPT_FLAGS, TARGETS
 from bmnetu.inspect.command_line import SUBCOMMANDS, subcommand
+from bmnetu.inspect.command_line import main as model_main
 from bmnetu.opt import BmnetuOpt
+from bmnetu.opt import main as opt_main
 
 TRY = """
 try() { COMP_WORDS=("$@"); COMP_CWORD=$(($#-1)); COMPREPLY=(); _bmnetu; echo "${COMPREPLY[*]}"; }
@@ -38,7 +41,16 @@ def script(shell: str, capsys: pytest.CaptureFixture[str]) -> str:
         ("bmnetu -model net.p", "net.prototxt"),
         ("/usr/bin/bmnetu -outd", "-outdir="),
         ("bmnetu-model in", "info"),
-        ("bmnetu-model info --j", "--json="),
+        ("bmnetu-model info --j", "--json"),
+        ("bmnetu-model info --no", "--no-color"),
+        ("bmnetu-model info --sh", ""),
+        ("bmnetu-model map --sh", "--shapes="),
+        ("bmnetu -nocm", "-nocmp"),
+        ("bmnetu --nocm", "-nocmp"),
+        ("bmnetu -cm", "-cmp= -cmp_data="),
+        ("bmnetu-opt -p cse,convert-quant-to-t", "cse,convert-quant-to-tile"),
+        ("bmnetu-opt --passes = cse,dce,convert-quant-to-t", "cse,dce,convert-quant-to-tile"),
+        ("bmnetu -prec FP32,I", ""),
         ("bmnetu-model info net.p", "net.prototxt"),
         ("bmnetu-calibrate eval -min", "-min_cosine= -min_iou="),
         ("bmnetu -nothing", ""),
@@ -73,7 +85,15 @@ def test_every_flag_and_subcommand(shell: str, capsys: pytest.CaptureFixture[str
     assert [flag.name for flag in OPT_FLAGS if flag.name not in text] == []
     assert all(code in text for code in KNOWN)
     form = {"bash": "-{}=", "zsh": "-{}=[", "fish": " {} -"}[shell]
-    assert [flag.name for flag in flags if form.format(flag.name) not in text] == []
+    switch = {"bash": "--{}", "zsh": "--{}[", "fish": " {} -"}[shell]
+    assert [
+        flag.name for flag in flags if form.format(flag.name) not in text
+        and (flag.kind is not BOOLEAN or switch.format(flag.name.replace("_", "-")) not in text)
+    ] == []  # fmt: skip
+    assert "no_color" not in text
+    assert ("-nocmp" if shell != "fish" else "-o nocmp") in text
+    several = {"bash": "=',", "zsh": ":_values -s , passes ", "fish": "__fish_complete_list ,"}
+    assert several[shell] in text
     assert all(name in text for name in (*SUBCOMMANDS, "eval"))
 
 
@@ -104,3 +124,14 @@ def test_the_flags_of_opt_are_those_of_its_parser() -> None:
 def test_an_unknown_shell(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["-completion=tcsh"]) == 2
     assert "-completion requires bash, zsh or fish" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("tool", [calibrate_main, opt_main, model_main])
+@pytest.mark.parametrize("words", [["-completion=bash"], ["--completion", "zsh"]])
+def test_other_tools_say_who_has_it(
+    tool: Callable[[list[str]], int], words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert tool(words) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert "error: unknown flag -completion: bmnetu -completion=SHELL prints it" in err

@@ -116,5 +116,20 @@ def test_an_unknown_code_lists_all(tool: str, capsys: Capture) -> None:
     )
     for page in (*EXIT_PAGES, *NOTES, *CAUSES):
         assert page.code.replace(" ", "-") in err
+    assert TOOLS[tool](["-explain="]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "-explain= requires a code" in err.replace(": -explain requires", " requires")
     assert TOOLS[tool](["-explain"]) == 2
     assert "-explain requires a value: -explain=CODE" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_several_codes_have_a_page_each(tool: str, capsys: Capture) -> None:
+    assert TOOLS[tool](["-explain=3", "-explain=4", "-explain=file"]) == 0
+    assert capsys.readouterr().out == explain("3") + "\n\n" + explain("4") + "\n"
+
+
+def test_no_page_speaks_of_what_stands_elsewhere() -> None:
+    texts = [page.text() for page in (*EXIT_PAGES, *NOTES, *CAUSES)]
+    assert [text for text in texts if re.search(r"\b(the same in|below|above)\b", text, re.I)] == []

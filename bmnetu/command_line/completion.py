@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from bmnetu.command_line.flags import Flag
-from bmnetu.command_line.kinds import SWITCH
+from bmnetu.command_line.kinds import BOOLEAN, SWITCH
 
 Table = Mapping[str, Mapping[str, Sequence[Flag]]]
 """The flags of each tool by subcommand; "" has those of the tool itself."""
@@ -25,9 +25,22 @@ def _takes_file(flag: Flag) -> bool:
     return any(word in flag.kind.word for word in FILE_WORDS)
 
 
-def _equals(flag: Flag) -> str:
-    """What stands between a flag and its value."""
-    return "" if flag.kind is SWITCH else "="
+def _several(flag: Flag) -> bool:
+    """Whether it takes several of its values, with a comma between them."""
+    return flag.kind.join == "," and bool(flag.kind.values)
+
+
+def _spelled(flag: Flag, dashes: str) -> str:
+    """A flag as the help of its tool has it, with what stands before its value."""
+    if dashes == "--":
+        ending = "" if flag.kind in (SWITCH, BOOLEAN) else "="
+        return f"--{flag.name.replace('_', '-')}{ending}"
+    return f"-{flag.name}="
+
+
+def _negated(flags: Sequence[Flag], dashes: str) -> list[Flag]:
+    """Those that are also taken as ``-noNAME``."""
+    return [] if dashes == "--" else [f for f in flags if f.kind is BOOLEAN and not f.question]
 
 
 def _help(flag: Flag) -> str:
@@ -54,16 +67,21 @@ _bmnetu() {
     if [[ $cur == = ]]; then flag=$prev cur=
     elif [[ $prev == = ]]; then flag=${COMP_WORDS[COMP_CWORD-2]}
     elif [[ $prev == -* && $cur != -* ]]; then flag=$prev; fi
-    local values=${_bmnetu_values["$key ${flag##*(-)}"]}
+    flag=${flag//_/-}
+    local values=${_bmnetu_values["$key ${flag##*(-)}"]} before=
+    if [[ $values == ,* && $cur == *,* ]]; then before=${cur%,*}, cur=${cur##*,}; fi
+    values=${values#,}
     if [[ $flag == -* && $values == @ ]] || [[ $flag != -* && $cur != -* && -z $subcommands ]]; then
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
     elif [[ $flag == -* && -n $values ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "$values" -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -P "$before" -W "$values" -- "$cur")
     elif [[ $cur == -* ]]; then
         compopt -o nospace 2>/dev/null
-        [[ ${_bmnetu_flags[$key]} == --* ]] || cur=-${cur##*(-)}
-        mapfile -t COMPREPLY < <(compgen -W "${_bmnetu_flags[$key]}" -- "$cur")
+        local flags=${_bmnetu_flags[$key]}
+        if [[ $flags != --* ]]; then cur=-${cur##*(-)}; fi
+        if [[ $cur == -no* ]]; then flags+=" ${_bmnetu_negated[$key]}"; fi
+        mapfile -t COMPREPLY < <(compgen -W "$flags" -- "$cur")
     else
         mapfile -t COMPREPLY < <(compgen -W "$subcommands" -- "$cur"; compgen -f -- "$cur")
     fi
@@ -73,17 +91,21 @@ _bmnetu() {
 def _bash(tools: Table) -> Iterator[str]:
     yield "# bash 4 or later: source this file, or put it into bash-completion's folder."
     yield "shopt -s extglob"
-    yield "declare -gA _bmnetu_subcommands _bmnetu_flags _bmnetu_values"
+    yield "declare -gA _bmnetu_subcommands _bmnetu_flags _bmnetu_negated _bmnetu_values"
     for tool, subcommands in tools.items():
         yield f"_bmnetu_subcommands[{tool}]='{' '.join(name for name in subcommands if name)}'"
     for tool, name, dashes, flags in _lines(tools):
         key = f"{tool} {name}".strip()
-        names = " ".join(f"{dashes}{flag.name}{_equals(flag)}" for flag in flags)
+        names = " ".join(_spelled(flag, dashes) for flag in flags)
         yield f"_bmnetu_flags['{key}']='{names}'"
+        negated = " ".join(f"-no{flag.name}" for flag in _negated(flags, dashes))
+        yield f"_bmnetu_negated['{key}']='{negated}'"
         for flag in flags:
             values = "@" if _takes_file(flag) else " ".join(flag.kind.values)
+            several = "," if _several(flag) else ""
             for spelling in filter(None, (flag.name, flag.alias) if values else ()):
-                yield f"_bmnetu_values['{key} {spelling}']='{values}'"
+                spelling = spelling.replace("_", "-")
+                yield f"_bmnetu_values['{key} {spelling}']='{several}{values}'"
     yield _BASH
     yield f"complete -F _bmnetu {' '.join(tools)}"
 
@@ -92,6 +114,7 @@ def _zsh(tools: Table) -> Iterator[str]:
     yield f"#compdef {' '.join(tools)}"
     yield "_bmnetu() {"
     yield "    local key=$service"
+    yield "    local -a negated"
     for tool, subcommands in tools.items():
         names = "|".join(name for name in subcommands if name)
         if names:
@@ -99,11 +122,18 @@ def _zsh(tools: Table) -> Iterator[str]:
             yield '        key="$key $words[2]"'
     yield '    case "$key" in'
     for tool, name, dashes, flags in _lines(tools):
-        yield f"    '{f'{tool} {name}'.strip()}') _arguments \\"
+        yield f"    '{f'{tool} {name}'.strip()}')"
+        negated = " ".join(f"'-no{flag.name}'" for flag in _negated(flags, dashes))
+        if negated:
+            yield f"        [[ $PREFIX == -no* ]] && negated=({negated})"
+        yield "        _arguments $negated \\"
         for flag in flags:
-            action = "_files" if _takes_file(flag) else f"({' '.join(flag.kind.values)})"
-            value = "" if flag.kind is SWITCH else f":{flag.name}:{action}"
-            yield f"        '{dashes}{flag.name}{_equals(flag)}[{_help(flag)}]{value}' \\"
+            choices = " ".join(flag.kind.values)
+            action = "_files" if _takes_file(flag) else f"({choices})"
+            action = f"_values -s , {flag.name} {choices}" if _several(flag) else action
+            spelled = _spelled(flag, dashes)
+            value = f":{flag.name}:{action}" if spelled.endswith("=") else ""
+            yield f"        '{spelled}[{_help(flag)}]{value}' \\"
         names = [other for other in tools[tool] if other and not name]
         first = f"'1:subcommand:({' '.join(names)})' " if names else ""
         yield f"        {first}'*:file:_files' ;;"
@@ -121,11 +151,18 @@ def _fish(tools: Table) -> Iterator[str]:
         seen = f"__fish_seen_subcommand_from {name}" if name else (
             "__fish_use_subcommand" if names else "true")
         for flag in flags:
-            choices = flag.kind.values
-            values = f"-x -a '{' '.join(choices)}'" if choices else "-x"
+            choices = " ".join(flag.kind.values)
+            values = f"-x -a '{choices}'" if choices else "-x"
+            if _several(flag):
+                values = f"""-x -a '(__fish_complete_list , "printf %s\\\\n {choices}")'"""
             values = "-r -F" if _takes_file(flag) else values
-            values = "" if flag.kind is SWITCH else f" {values}"
-            yield f"complete -c {tool} -n '{seen}' {option} {flag.name}{values} -d '{_help(flag)}'"
+            spelled = _spelled(flag, dashes).lstrip("-")
+            values = f" {values}" if spelled.endswith("=") else ""
+            named = f"{option} {spelled.removesuffix('=')}{values}"
+            yield f"complete -c {tool} -n '{seen}' {named} -d '{_help(flag)}'"
+        for flag in _negated(flags, dashes):
+            yield (f"complete -c {tool} -n '{seen}; and string match -q -- \"-no*\""
+                   f" (commandline -ct)' -o no{flag.name}")
 
 
 SHELLS: Mapping[str, Callable[[Table], Iterator[str]]] = {"bash": _bash, "zsh": _zsh, "fish": _fish}

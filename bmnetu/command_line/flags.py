@@ -56,8 +56,8 @@ COMMON_FLAGS = (
     Flag("help", BOOLEAN, "Print this text.", False, alias="h", question=True),
     Flag("version", BOOLEAN, "Print the version.", False, question=True),
     Flag("explain", CODE, "Print what an exit code, the code of a note, or the cause that a failed"
-         " compare names means, and what to do: -explain=4, -explain=unread-input, -explain=shift.",
-         default_text="none", question=True),
+         " compare names means, and what to do: -explain=4, -explain=unread-input, -explain=shift;"
+         " it may be given several times.", (), "none", repeated=True, question=True),
 )
 
 CONTRACT_FLAGS = (
@@ -72,6 +72,10 @@ CONTRACT_FLAGS = (
     Flag("scale", NUMBERS, "Then multiplied with: one number, or one a channel.",
          default_text="1"),
 )
+
+
+ELSEWHERE = {"completion": "bmnetu -completion=SHELL prints it for all tools"}
+"""Flags that one tool has for all."""
 
 
 def parse(
@@ -183,6 +187,7 @@ def _find(known: Mapping[str, Flag], name: str) -> tuple[Flag, bool]:
         return positive, True
     near = nearest(name, known)
     hint = f"did you mean -{near}?" if near else "-help lists all flags"
+    hint = ELSEWHERE.get(name, hint)
     raise UsageError(f"unknown flag -{name}: {hint}")
 
 

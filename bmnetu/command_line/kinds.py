@@ -19,9 +19,9 @@ BOOLEANS = {"0": False, "1": True, "false": False, "true": True}
 class ValueKind:
     """A type of value: its word in the help, and text to value (ValueError says what it requires).
 
-    ``join`` stands between the values of a sequence that is given from Python; with ``arrays`` a
-    numpy array, or several by name, may be given from Python in place of a path. ``values`` are all
-    that there are, where they are few; a shell completes them.
+    ``join`` stands between several values, as in a sequence that is given from Python; with
+    ``arrays`` a numpy array, or several by name, may be given from Python in place of a path.
+    ``values`` are all that there are, where they are few; a shell completes them.
     """
 
     word: str

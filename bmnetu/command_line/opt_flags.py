@@ -18,7 +18,7 @@ TARGETS = ("mlir", "npu-asm", "record-asm")
 OPT_FLAGS = (
     Flag("help", SWITCH, "Print the help.", alias="h"),
     Flag("frontend", choice("mlir", "bmodel", "onnx", "prototxt"), "What the input is.", alias="f"),
-    Flag("passes", ValueKind("PASSES", str, values=(*PASS_NAMES, *GENERAL_PASSES)),
+    Flag("passes", ValueKind("PASSES", str, ",", values=(*PASS_NAMES, *GENERAL_PASSES)),
          "The passes, with a comma between them.", alias="p"),
     Flag("target", ValueKind("TARGET", str, values=TARGETS), "What is printed.", alias="t"),
     Flag("output-file", PATH, "The file for the output.", alias="o"),

@@ -48,8 +48,8 @@ def run_tool(tool: Tool, argv: Sequence[str] | None) -> int:
             terminal.say(text)
         elif values["version"]:
             terminal.say(f"{tool.name} {VERSION}")
-        elif values["explain"] is not None:
-            terminal.say(explain(values["explain"]))
+        elif values["explain"]:
+            terminal.say(explain(*values["explain"]))
         else:
             tool.run(values, terminal)
 

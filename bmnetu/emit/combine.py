@@ -24,11 +24,12 @@ from bmnetu.bmodel import (
 )
 from bmnetu.bmodel.model import COMMAND_BYTES
 from bmnetu.bmodel.model import align as align_page
-from bmnetu.errors import InputFileError
+from bmnetu.errors import InputFileError, UnsupportedError
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import Engine, Instruction, IsaError, start, start_of, unpack
 from dialects.bm1684.model import ModelError, accesses
 from dialects.bm1684.model.memory.access import Access, Space
+from dialects.names import quoted
 
 Range = tuple[int, int]
 """First byte, and the byte behind the last one."""
@@ -40,8 +41,8 @@ def combined(files: Sequence[tuple[str, Bmodel]]) -> Bmodel:
     """One bmodel of the nets of several; ``files`` have their names for messages. Nets of one name
     become one net with all their stages.
 
-    Raises InputFileError where nets of one name have other inputs or outputs, equal shapes,
-    records, or commands that the chip cannot run.
+    Raises InputFileError where nets of one name have other inputs or outputs, equal shapes, or
+    commands that the chip cannot run; UnsupportedError where one of them is dynamic.
     """
     found: dict[str, list[tuple[str, Stage]]] = {}
     for name, bmodel in files:
@@ -56,15 +57,15 @@ def _one_net(net: str, stages: Sequence[tuple[str, Stage]]) -> tuple[Stage, ...]
         return (stages[0][1],)
     for name, stage in stages:
         if stage.is_dynamic:
-            raise InputFileError(f"{name}: net {net!r} is dynamic, it takes any shape up to its own"
-                                 " and has no further stages")
+            raise UnsupportedError(f"{name}: net {quoted(net)} is dynamic, it takes any shape up to"
+                                   " its own and has no further stages")
     for (name, a), (other, b) in combinations(stages, 2):
         difference = _border_difference(a, b)
         if difference:
-            raise InputFileError(f"{other}: net {net!r} {difference} than in {name}")
+            raise InputFileError(f"{other}: net {quoted(net)} {difference} than in {name}")
         if [t.shape for t in a.inputs] == [t.shape for t in b.inputs]:
             shapes = ", ".join("x".join(map(str, t.shape)) for t in a.inputs)
-            raise InputFileError(f"{other}: net {net!r} has the input shapes {shapes}, as in"
+            raise InputFileError(f"{other}: net {quoted(net)} has the input shapes {shapes}, as in"
                                  f" {name}: the runtime could not choose")
     return shared(stages)
 
@@ -76,7 +77,7 @@ def _border_difference(a: Stage, b: Stage) -> str:
             return f"has other {what}"
         for x, y in zip(ours, theirs, strict=True):
             if x.data_type != y.data_type or x.scale != y.scale:
-                return f"has another type or scale of {x.name!r}"
+                return f"has another type or scale of {quoted(x.name)}"
     return ""
 
 

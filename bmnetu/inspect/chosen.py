@@ -18,11 +18,13 @@ from dialects.names import quoted
 
 @dataclass(frozen=True)
 class Chosen:
-    """One stage of a net; ``number`` is its place among the net's stages."""
+    """One stage of a net; ``number`` is its place among the net's stages. ``largest`` is the stage
+    as the file has it, where a dynamic one stands at smaller shapes."""
 
     net: str
     number: int
     stage: Stage
+    largest: Stage | None = None
 
     @cached_property
     def notes(self) -> Notes:

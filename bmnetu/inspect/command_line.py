@@ -60,8 +60,10 @@ def _run(words: list[str], terminal: Terminal) -> int | None:
         case _:
             pass
     if name.lstrip("-").partition("=")[0] == "explain" and name.startswith("-"):
-        terminal.say(explain(parse(COMMON_FLAGS, words)["explain"]))
+        terminal.say(explain(*parse(COMMON_FLAGS, words)["explain"]))
         return None
+    if name.startswith("-"):
+        parse(COMMON_FLAGS, words[:1])  # which raises where there is no such flag
     if name not in SUBCOMMANDS:
         near = nearest(name, SUBCOMMANDS)
         hint = f"did you mean {near}?" if near else f"there are {', '.join(SUBCOMMANDS)}"
@@ -75,8 +77,8 @@ def _run(words: list[str], terminal: Terminal) -> int | None:
     if values["version"]:
         terminal.say(f"{TOOL} {VERSION}")
         return None
-    if values["explain"] is not None:
-        terminal.say(explain(values["explain"]))
+    if values["explain"]:
+        terminal.say(explain(*values["explain"]))
         return None
     least, several = len(found.operands), found.operands[-1].endswith("...")
     if len(operands) < least or (len(operands) > least and not several):

@@ -64,7 +64,8 @@ class Debugger:
     record, at the shapes that the inputs have. ``reference``: expected tensors by name; each is
     compared when it is final, as far as the file says where it lies. Raises UnsupportedError for a
     stage that needs more memory than the model has, UsageError for shapes that a dynamic one does
-    not take. All that executes raises FaultError, UnsupportedError as ``run`` does.
+    not take. All that executes raises FaultError, UnsupportedError, UsageError as ``run`` does, and
+    then the same ``error`` again.
     """
 
     def __init__(
@@ -76,7 +77,8 @@ class Debugger:
         self.found = found
         self.reference = dict(reference or {})
         self.last: Stop | None = None
-        self.finished = self.failed = False
+        self.finished = False
+        self.error: BmnetuError | None = None
         self.steps = 0
         form = RecordSteps if found.stage.is_dynamic else CommandSteps
         self._stage: Stepper = form(found, inputs)
@@ -133,6 +135,7 @@ class Debugger:
             raise UsageError(f"{self.found} has no {what}: there are {self._stage.count}")
 
     def _step(self) -> Stop | None:
+        self._raise_again()
         try:
             for stop, made in self._events:
                 self._finish(made)
@@ -140,11 +143,16 @@ class Debugger:
                     self.last = stop
                     self.steps += 1
                     return stop
-        except BmnetuError:
-            self.finished = self.failed = True
+        except BmnetuError as error:
+            self.finished, self.error = True, error
             raise
         self.finished = True
         return None
+
+    def _raise_again(self) -> None:
+        """Nothing runs behind what failed."""
+        if self.error is not None:
+            raise self.error
 
     def _finish(self, names: Collection[str]) -> None:
         """Tensors are final: compares those of the reference."""
@@ -187,8 +195,12 @@ class Debugger:
 
     def waits(self) -> list[Wait]:
         """The next command of each engine in the group that runs, or runs next; or the host layer
-        or the record that is next. None where nothing is left."""
-        return self._stage.waits()
+        or the record that is next. None where nothing is left. Raises the error of what
+        failed, unless it is that all wait."""
+        waits = self._stage.waits()
+        if any(each.may_start for each in waits):
+            self._raise_again()
+        return waits
 
     def compare(self) -> list[Comparison]:
         """The tensors of the reference that were final up to now, in that order."""

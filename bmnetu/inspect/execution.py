@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -16,11 +15,13 @@ from bmnetu.bmodel.notes import RECORD
 from bmnetu.emit.static import placed, stage_program
 from bmnetu.errors import FaultError, UnsupportedError
 from bmnetu.inspect.chosen import Chosen
+from bmnetu.inspect.places import MOST_DDR, observed
+from bmnetu.inspect.record_lifetimes import record_events
 from bmnetu.inspect.records import stream_of
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import Engine
 from dialects.bm1684.model import ModelError, Npu
-from dialects.bm1684.npu import DTYPES, Observation
+from dialects.bm1684.npu import DTYPES
 from dialects.bm1684.record.local import LocalGroup
 from dialects.bm1684.record.machine import Machine, MachineError
 from dialects.bm1684.record.stream import Stream
@@ -32,10 +33,6 @@ from passes.verification.host import HostError
 from passes.verification.npu import execute, read_tensor
 
 Array = NDArray[Any]
-MOST_DDR = 1 << 32
-"""Bytes of DDR that the model has, as the vendor's simulator. What a run does not touch of them
-takes no memory."""
-
 NOT_RUN = (
     "layers in local memory, as the vendor's compiler makes them, which the model of the firmware"
     " does not run; bmnetu-model dis prints them"
@@ -128,16 +125,6 @@ def _run_commands(found: Chosen, inputs: Mapping[str, Array], dump: Sequence[str
     return outcome
 
 
-def observed(tensor: NamedTensor) -> Observation:
-    """Where a tensor of the notes lies, which may hold anything. Raises ModelError."""
-    if tensor.dtype not in DTYPES:
-        raise ModelError(f"the notes say that {quoted(tensor.name)} holds {quoted(tensor.dtype)}")
-    packed = tensor.packed and tensor.dtype != "float32"
-    if prod(tensor.shape) > MOST_DDR:
-        raise ModelError(f"the notes say that {quoted(tensor.name)} is larger than the memory")
-    return Observation(tensor.name, tensor.address, tensor.shape, tensor.dtype, packed)
-
-
 def launch(found: Chosen, stream: Stream, inputs: list[Array]) -> Machine:
     """A dynamic stage on fresh memory, of which nothing has run. Raises UnsupportedError for more
     memory than the model has."""
@@ -149,10 +136,12 @@ def launch(found: Chosen, stream: Stream, inputs: list[Array]) -> Machine:
 
 
 def record_results(found: Chosen, machine: Machine, index: int) -> list[Array]:
-    """Runs a record. Raises FaultError."""
+    """Runs a record. Raises FaultError; UsageError for shapes that the records do not take."""
     try:
         return run_record(machine, index)
     except MachineError as error:
+        if found.largest is not None:
+            record_events(found)  # which raises where the shapes are the reason
         layer = found.layer(0, RECORD, error.index + 1)
         where = f"record {error.index}" + (f" of layer {quoted(layer)}" if layer else "")
         raise FaultError(f"{found}, {where}: {error.message}") from None

@@ -111,10 +111,7 @@ def fitting(given: Given, stages: Sequence[Chosen]) -> Chosen:
     """The stage that the runtime would choose for these shapes: all inputs equal; a single stage,
     as many numbers. A dynamic one takes smaller shapes, too, and is returned at these. Where
     nothing says the shape, the largest stage. Raises UsageError."""
-    count = len(stages[0].stage.inputs)
-    if given.shapes and len(given.shapes) != count:
-        raise UsageError(f"--shapes: {len(given.shapes)} are given, the net has {count} inputs:"
-                         f" {_listed([t.name for t in stages[0].stage.inputs])}")
+    _check_count(given, stages)
     loose = len(stages) == 1 and not given.shapes
     largest_first = sorted(stages, key=lambda found: -_numbers_of(found.stage))
     for size, each in product(dict.fromkeys([_size(given), ()]), largest_first):
@@ -122,24 +119,52 @@ def fitting(given: Given, stages: Sequence[Chosen]) -> Chosen:
         if all(_fits(shape, t, each.stage, loose) and _has(given, t, shape)
                for shape, t in zip(wanted, each.stage.inputs, strict=True)):  # fmt: skip
             return at_shapes(each, wanted)
+    raise _no_stage(given, stages)
+
+
+def _check_count(given: Given, stages: Sequence[Chosen]) -> None:
+    """Raises UsageError where --shapes gives more or fewer shapes than any stage has inputs."""
+    counts = {len(each.stage.inputs) for each in stages}
+    if given.shapes and len(given.shapes) not in counts:
+        raise UsageError(f"--shapes: {len(given.shapes)} are given, {_owner(stages[0], stages)} has"
+                         f" {len(stages[0].stage.inputs)} inputs:"
+                         f" {_listed([t.name for t in stages[0].stage.inputs])}")
+
+
+def _owner(found: Chosen, stages: Sequence[Chosen]) -> str:
+    """The net of a stage, by its name where there are several."""
+    return f"net {quoted(found.net)}" if len({each.net for each in stages}) > 1 else "the net"
+
+
+def _no_stage(given: Given, stages: Sequence[Chosen]) -> UsageError:
     shapes = ", ".join(f"{quoted(n)} {show(a.shape)}" for n, a in given.arrays.items())
     if given.shapes:
         shapes = ", ".join(map(show, given.shapes)) + (f" with {shapes}" if shapes else "")
-    taken = "; ".join(
-        f"stage {each.number}: "
-        + ", ".join(f"{quoted(t.name)} {show(t.shape)}" for t in each.stage.inputs)
-        for each in stages[:8]
+    nets = {each.net: _owner(each, stages) for each in stages[:8]}
+    taken = ", and ".join(
+        f"{owner} takes " + "; ".join(_taken(each) for each in stages[:8] if each.net == net)
+        for net, owner in nets.items()
     )
     flag = "--shapes" if given.shapes else "--input"
-    raise UsageError(f"{flag}: no stage takes {shapes}; the net takes {taken}")
+    return UsageError(f"{flag}: no stage takes {shapes}; {taken}")
+
+
+def _taken(found: Chosen) -> str:
+    """What a stage takes; a dynamic one less, too."""
+    most = "up to " if found.stage.is_dynamic else ""
+    shapes = (f"{quoted(t.name)} {most}{show(t.shape)}" for t in found.stage.inputs)
+    return f"stage {found.number}: {', '.join(shapes)}"
 
 
 def at_shapes(found: Chosen, shapes: Sequence[Shape]) -> Chosen:
     """A dynamic stage with inputs of these shapes, which it takes; a static one as it is."""
     if not found.stage.is_dynamic:
         return found
-    inputs = [replace(t, shape=s) for t, s in zip(found.stage.inputs, shapes, strict=True)]
-    return replace(found, stage=replace(found.stage, inputs=tuple(inputs)))
+    stage = found.stage
+    inputs = tuple(replace(t, shape=s) for t, s in zip(stage.inputs, shapes, strict=True))
+    if inputs == stage.inputs:
+        return found
+    return replace(found, stage=replace(stage, inputs=inputs), largest=stage)
 
 
 def shaped(stages: Sequence[Chosen], shapes: Sequence[Shape] | None) -> list[Chosen]:
@@ -149,7 +174,9 @@ def shaped(stages: Sequence[Chosen], shapes: Sequence[Shape] | None) -> list[Cho
     found = [each for each in stages if len(shapes) == len(each.stage.inputs) and all(
         _fits(s, t, each.stage, False) for s, t in zip(shapes, each.stage.inputs, strict=True))]
     if not found:
-        fitting(Given(Preprocess(), shapes=tuple(shapes)), stages)
+        given = Given(Preprocess(), shapes=tuple(shapes))
+        _check_count(given, stages)
+        raise _no_stage(given, stages)
     return [at_shapes(each, shapes) for each in found]
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from bmnetu.bmodel import CommandGroup, Tensor
 from bmnetu.errors import FaultError
 from bmnetu.inspect.chosen import Chosen
-from bmnetu.inspect.execution import observed
+from bmnetu.inspect.places import observed
 from bmnetu.inspect.steps import host_name, in_order, steps_of
 from dialects.bm1684.cycles import ScheduleError, schedule
 from dialects.bm1684.isa import Engine, Instruction

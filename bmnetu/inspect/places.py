@@ -5,12 +5,19 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import prod
 
-from bmnetu.bmodel import Stage
+from bmnetu.bmodel import NamedTensor, Stage
 from dialects.bm1684 import isa
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import Direction, Engine, Instruction
+from dialects.bm1684.model import ModelError
+from dialects.bm1684.npu import DTYPES, Observation
 from dialects.names import quoted
+
+MOST_DDR = 1 << 32
+"""Bytes of DDR that the model has, as the vendor's simulator. What a run does not touch of them
+takes no memory."""
 
 
 @dataclass(frozen=True)
@@ -77,3 +84,13 @@ def _named(stage: Stage) -> Iterator[tuple[tuple[int, int], str]]:
         for tensor in tensors:
             at = tensor.address
             yield (at, at + tensor.size), f"{what} {quoted(tensor.name)}"
+
+
+def observed(tensor: NamedTensor) -> Observation:
+    """Where a tensor of the notes lies, which may hold anything. Raises ModelError."""
+    if tensor.dtype not in DTYPES:
+        raise ModelError(f"the notes say that {quoted(tensor.name)} holds {quoted(tensor.dtype)}")
+    packed = tensor.packed and tensor.dtype != "float32"
+    if prod(tensor.shape) > MOST_DDR:
+        raise ModelError(f"the notes say that {quoted(tensor.name)} is larger than the memory")
+    return Observation(tensor.name, tensor.address, tensor.shape, tensor.dtype, packed)

@@ -4,12 +4,13 @@ them."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from math import prod
 
 from xdsl.utils.exceptions import VerifyException
 
 from bmnetu.bmodel.notes import RECORD
-from bmnetu.errors import FaultError
+from bmnetu.errors import FaultError, UsageError
 from bmnetu.inspect.chosen import Chosen
 from bmnetu.inspect.lifetimes import Block, Event, named_blocks
 from bmnetu.inspect.records import record_kind, stream_of, tensor_ids, tensor_names
@@ -18,6 +19,8 @@ from dialects.bm1684.model import Access, Space
 from dialects.bm1684.record.local import LocalGroup, LocalLayer
 from dialects.bm1684.record.stream import FLOAT_SIZE, N4, Neuron, RecordCode, Stream
 from dialects.bm1684.record.transfers import Transfer
+from dialects.names import quoted
+from dialects.ufw.shapes import show
 
 Shape = tuple[int, ...]
 MOST_RANK = 8
@@ -28,7 +31,8 @@ SCRATCH = "(scratch)"
 def record_events(found: Chosen) -> tuple[list[Event], list[Block]]:
     """The records in their order, each a unit of time, and what lies in the neurons from which of
     them to which. The shapes are those of the stage's inputs. Raises FaultError for a record that
-    does not take its operands, or touches what is outside of the memory."""
+    does not take its operands, or touches what is outside of the memory; UsageError where it does
+    so at these smaller shapes alone."""
     walk = _Walk(found)
     for index, group in enumerate(walk.stream.groups):
         try:
@@ -36,11 +40,20 @@ def record_events(found: Chosen) -> tuple[list[Event], list[Block]]:
         except (VerifyException, ValueError, LookupError, ArithmeticError, TypeError) as error:
             what = f"tensor {error} is read before it is made" if isinstance(error, KeyError) else (
                 error)
-            raise FaultError(
-                f"{found}, record {index}: {record_kind(group)}: {what}"
-            ) from None
+            reason = f"record {index}: {record_kind(group)}: {what}"
+            if found.largest is None:
+                raise FaultError(f"{found}, {reason}") from None
+            record_events(replace(found, stage=found.largest, largest=None))
+            raise _refused(found, reason) from None
     touched = [(at, access) for at, event in enumerate(walk.events) for access in event.touched]
     return walk.events, named_blocks(touched, walk.named)
+
+
+def _refused(found: Chosen, reason: str) -> UsageError:
+    """The records are right, but not for the shapes that the user gives."""
+    shapes = ", ".join(f"{quoted(t.name)} {show(t.shape)}" for t in found.stage.inputs)
+    return UsageError(f"{found} does not take the shape {shapes}, though none is larger than the"
+                      f" file's: {reason}")  # fmt: skip
 
 
 def local_begins(found: Chosen) -> list[tuple[int, int, int]]:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from dialects.bm1684.record.base import RecordOp
 from dialects.bm1684.record.local import GroupInput, LocalGroup, LocalLayer, LocalTensor
 from dialects.bm1684.record.reader import Head
 from dialects.bm1684.record.stream import Coefficient, Operand, RecordCode, Stream
 from dialects.bm1684.record.transfers import Transfer
-from dialects.c_struct import U32, U64, CStruct, Values
+from dialects.c_struct import U32, U64, CStruct, Values, ints
 from passes.module.locations import location_text
 
 SIZES = {0: "f32", 1: "16bit", 2: "8bit", 3: "i32"}
 MODES = {0: "1N", 1: "2N", 2: "4N"}
 HALF = 16
+EXTENTS = ints(8)
 OFFSETS = ("offset", "l2_offset")
 PLACES = ("id", "address", *OFFSETS)
 """Fields of a transfer that are shown even where they are 0."""
@@ -24,8 +26,8 @@ PREFIX = "record."
 def record_lines(stream: Stream, records: Sequence[RecordOp] = ()) -> Iterator[str]:
     """A line for the network, and one a record: its place in the stream, results, operands, the
     size of the data, the store modes of operand and result, the parameters that are not 0 (or their
-    default); then, where ``records`` has the ops of the stream, the layer and the names of its
-    tensors.
+    default), of shapes as much as the rank says; then, where ``records`` has the ops of the stream,
+    the layer and the names of its tensors.
 
     ``t5`` is the tensor with the id 5, in the user's buffer where it has no address. A group of
     layers in local memory has a line for itself, and one a layer and a transfer with the step
@@ -91,10 +93,21 @@ def _head(head: Head, parameters: CStruct | None = None) -> str:
 
 def _parameters(parameters: CStruct, values: Values) -> str:
     return "".join(
-        f" {name}={_hex(name, values[name]) or _value(kind, values[name])}"
+        f" {name}={_hex(name, values[name]) or _value(kind, _up_to_rank(name, kind, values))}"
         for name, kind in parameters.types.items()
         if values[name] != parameters.defaults[name] or name in PLACES
     )
+
+
+def _up_to_rank(name: str, kind: object, values: Values) -> Any:
+    """A parameter; of one with room for the highest rank what the record's rank says, as the rest
+    has no meaning."""
+    value: Any = values[name]
+    of = name.removesuffix("shape") if name.endswith("shape") else ""
+    rank = values.get(f"{of}rank")
+    if kind is EXTENTS and isinstance(rank, int):
+        return value[: max(rank, 0)]
+    return value
 
 
 def _hex(name: str, value: object) -> str:

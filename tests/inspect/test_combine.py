@@ -112,10 +112,10 @@ def test_what_cannot_be(capsys: Capture, tmp_path: Path) -> None:
     scaled = changed(one(2), tmp_path, outputs=(replace(output, scale=2.0),))
     out = f"--out={tmp_path / 'o'}"
     for words, code, sentence in [
-        (["combine", one(1), one(1), out], 3, f"{one(1)}: net 'small' has the input shapes 1x3x9x9,"
-         f" as in {one(1)}: the runtime could not choose"),
-        (["combine", one(1), scaled, out], 3, f"{scaled}: net 'small' has another type"),
-        (["combine", one(1), dynamic, out], 3, f"{dynamic}: net 'small' is dynamic"),
+        (["combine", one(1), one(1), out], 3, f"{one(1)}: net \"small\" has the input shapes"
+         f" 1x3x9x9, as in {one(1)}: the runtime could not choose"),
+        (["combine", one(1), scaled, out], 3, f"{scaled}: net \"small\" has another type"),
+        (["combine", one(1), dynamic, out], 4, f"{dynamic}: net \"small\" is dynamic"),
         (["combine", one(1), out], 2, "combine takes FILE FILE..., 1 given"),
         (["combine", one(1), one(2)], 2, "--out must be given: bmnetu-model combine --help"),
         (["combine", one(1), one(2), f"--out={tmp_path}"], 3, f"--out={tmp_path.parent}: "),
@@ -147,3 +147,11 @@ def test_commands_that_cannot_be_moved(capsys: Capture, tmp_path: Path) -> None:
             assert (code, err.count("\n")) == (3, 1)
             assert f"{path}: a command cannot be moved: " in err
             assert words in err
+
+
+def test_the_help_says_when_a_net_must_be_given(capsys: Capture) -> None:
+    """As the refusal does."""
+    _, out, _ = run(capsys, "extract", "--help")
+    text = " ".join(out.split())
+    assert "The net that is stored. Default: the only one; must be given where the file" in text
+    assert "Default: all nets" not in text

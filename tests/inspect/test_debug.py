@@ -188,7 +188,9 @@ def test_faults(tmp_path: Path) -> None:
     with pytest.raises(FaultError, match="deadlock"):
         debugger.run()
     assert debugger.finished
-    assert debugger.step() is None
+    with pytest.raises(FaultError, match="deadlock"):
+        debugger.step()
+    assert [each.may_start for each in debugger.waits()] == [False, False]
 
 
 @pytest.mark.parametrize(

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import bmnetu
 from bmnetu.bmodel.notes import RECORD
-from bmnetu.errors import UnsupportedError, UsageError
+from bmnetu.errors import FaultError, UnsupportedError, UsageError
 from bmnetu.inspect.chosen import Chosen
 from bmnetu.inspect.debugger import Debugger, open_stage
 from bmnetu.inspect.execution import inner_names, launch, record_results, run_stage
@@ -21,7 +24,9 @@ from bmnetu.inspect.records import stream_of
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.model import Space
 from passes.verification.inputs import random_inputs
+from tests.calibration.harness import data_layer, layer
 from tests.inspect.files import Capture, as_json, changed, file, path_of, result, run, stage_of
+from tests.networks import random_weights
 
 Array = NDArray[Any]
 KINDS = ("dynamic", "dynamic INT8")
@@ -118,12 +123,64 @@ def test_a_session_at_a_smaller_shape(capsys: Capture) -> None:
     assert f"dynamic, at \"data\" {shape.replace(',', 'x')}: " in lines[0]
     assert lines[1:4] == ["break record:0", 'record 0 of layer "conv"', lines[3]]
     assert lines[3].startswith("record 1, ")
-    assert lines[3].endswith(": may start, needs 1 records, 1 have ended")
+    assert lines[3].endswith(": may start, needs 1 record, 1 has ended")
     assert lines[-1] == "the end"
     assert f"float32 {shape.replace(',', 'x')}" in out
     assert (code, err.count("error: ")) == (4, 1)  # the code of the first error: no L2
+    largest = "x".join(map(str, tensor.shape))
     code, _, err = run(capsys, "debug", file("dynamic"), "--shapes=[99,3,9,9]")
-    assert (code, "--shapes: no stage takes 99x3x9x9; the net takes stage 0" in err) == (2, True)
+    assert code == 2
+    assert "--shapes: no stage takes 99x3x9x9; the net takes stage 0: " in err
+    assert err.endswith(f': "data" up to {largest}\n')
+
+
+def test_what_failed_is_said_again(capsys: Capture) -> None:
+    code, out, err = run(capsys, "debug", flat(), "--shapes=[2,3,6,6]",
+                         typed="run\nrun\nwaits\nstep\nwhere\n")  # fmt: skip
+    assert (code, err.count("error: "), len({*err.splitlines()[-4:]})) == (2, 4, 1)
+    assert "the end" not in out
+    assert "may start" not in out
+    assert out.endswith("the next one failed\n")
+
+
+@cache
+def flat() -> Path:
+    """A dynamic net that an InnerProduct binds to one height and width."""
+    folder = Path(mkdtemp())
+    model, weight = folder / "net.prototxt", folder / "net.caffemodel"
+    model.write_text(data_layer(2, 3, 8, 8) + layer(
+        "InnerProduct", "data", "a", "inner_product_param { num_output: 2 }"
+    ))  # fmt: skip
+    weight.write_bytes(random_weights(model, 1).SerializeToString())
+    return path_of(bmnetu.compile(model, weight, folder / "a", dyn=True, cmp=False))
+
+
+@pytest.mark.parametrize("command", ["map", "run", "debug"])
+def test_a_shape_that_a_record_does_not_take(command: str, capsys: Capture) -> None:
+    """It is the user's fault, not the file's."""
+    assert run(capsys, command, flat(), "--shapes=[1,3,8,8]", typed="run")[0] == 0
+    code, _, err = run(capsys, command, flat(), "--shapes=[2,3,6,6]", typed="run")
+    assert (code, err.count("error: ")) == (2, 1)
+    assert ', stage 0 does not take the shape "data" 2x3x6x6, though none is larger' in err
+    assert ": record " in err
+
+
+def test_damaged_records_are_so_at_any_shape() -> None:
+    found = open_stage(flat())
+    (tensor,) = found.stage.inputs
+    bad = replace(found.stage, inputs=(replace(tensor, shape=(2, 3, 9, 9)),))
+    with pytest.raises(FaultError, match="stage 0, record"):
+        record_events(at_shapes(replace(found, stage=bad), [(2, 3, 6, 6)]))
+
+
+def test_several_nets_are_named(capsys: Capture, tmp_path: Path) -> None:
+    both = tmp_path / "both.bmodel"
+    assert run(capsys, "combine", file("dynamic"), flat(), f"--out={both}")[0] == 0
+    _, _, err = run(capsys, "map", both, "--shapes=[99,3,9,9]")
+    assert '; net "small" takes stage 0: "data" up to ' in err
+    assert ', and net "net" takes stage 0: "data" up to 2x3x8x8\n' in err
+    code, _, err = run(capsys, "map", both, "--shapes=[1,3,9,9],[1]")
+    assert (code, '2 are given, net "small" has 1 inputs: "data"' in err) == (2, True)
 
 
 # -- map -------------------------------------------------------------------------------------------

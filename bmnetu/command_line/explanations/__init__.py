@@ -23,12 +23,15 @@ def pages_of(text: str) -> list[Page]:
     """The pages of an exit code, of its name, of a note or of a cause; words may be joined by
     ``-``, ``_`` or a space, and a note's code may stand in its brackets."""
     word = text.strip().strip("[]").lower().replace(" ", "-").replace("_", "-")
+    if not word:
+        return []
     return [page for page in PAGES if word in (page.word, str(page.number), page.exception.lower())]
 
 
-def explain(text: str) -> str:
-    """What -explain prints for a code that is known."""
-    return "\n\n".join(page.text() for page in pages_of(text))
+def explain(*codes: str) -> str:
+    """What -explain prints for codes that are known; each page once."""
+    pages = {page.code: page for text in codes for page in pages_of(text)}
+    return "\n\n".join(page.text() for page in pages.values())
 
 
 def _read_code(text: str) -> str:

@@ -20,7 +20,8 @@ CAUSES = (
     Page("bias", None, "", "One error everywhere in a channel, but for rounding and for what a ReLU"
          " or the limits of 8 bits cut, in a layer with a bias.", FAULT,
          ["The bias of these channels has another value, or another place."]),
-    Page("offset", None, "", "The same in a layer without a bias.", FAULT,
+    Page("offset", None, "", "One error everywhere in a channel, but for rounding and for what a"
+         " ReLU or the limits of 8 bits cut, in a layer without a bias.", FAULT,
          ["A constant that is added has another value."]),
     Page("shift", None, "", "A power of two times the right numbers, rounded and cut to 8 bits.",
          FAULT, ["The right shift of the layer is too large or too small."]),

@@ -3,7 +3,8 @@
 from bmnetu.command_line.explanations.page import Page
 
 EXIT_PAGES = (
-    Page("done", 0, "", "Done. The last three lines on stdout are the banner below.", "",
+    Page("done", 0, "",
+         "Done. `bmnetu` prints three lines of `#` behind a bmodel that it has stored.", "",
          ["The work is done, and the files are stored."]),
     Page("differ", 1, "", "`bmnetu-model diff` only: the two files differ. It is no error.",
          "What differs is printed; `--json` prints it for machines.",

@@ -189,7 +189,7 @@ class Session(cmd.Cmd):
         _nothing(arg, "where")
         last, steps = self.debugger.last, self.debugger.steps
         end = ", at the end" if self.debugger.finished else ""
-        end = ", the next one failed" if self.debugger.failed else end
+        end = ", the next one failed" if self.debugger.error else end
         self.terminal.say(f"{last or 'at the begin'}: {steps} executed{end}")
 
     def do_compare(self, arg: str) -> None:

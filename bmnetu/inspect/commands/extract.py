@@ -8,7 +8,9 @@ from bmnetu.bmodel import Net
 from bmnetu.emit.combine import alone
 from bmnetu.inspect.chosen import one_net, read_file, store
 from bmnetu.inspect.commands.combine import OUT, net_line, net_record
-from bmnetu.inspect.subcommand import JSON, NET, STAGE, Request, Subcommand
+from bmnetu.inspect.subcommand import JSON, ONE_NET, STAGE, Request, Subcommand
+
+ONE = replace(ONE_NET, help="The net that is stored.")
 
 
 def run(request: Request) -> None:
@@ -26,7 +28,7 @@ COMMAND = Subcommand(
     "Stores one net of a bmodel, or one of its stages, as a bmodel that runs by itself. A single"
     " static stage keeps those of its weights alone that it reads. Where the file has one net,"
     " --net need not be given.",
-    (OUT, NET, STAGE, JSON),
+    (OUT, ONE, STAGE, JSON),
     (
         ("both.bmodel --net=eyes --out=eyes.bmodel", "A net with all its stages."),
         ("net.bmodel --stage=1 --out=batch4.bmodel", "One stage of the only net."),

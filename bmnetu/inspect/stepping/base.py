@@ -58,12 +58,24 @@ class Wait:
     ended: int
     command: Command | None = None
 
+    @property
+    def may_start(self) -> bool:
+        """Whether it waits for nothing."""
+        return self.needed <= self.ended
+
     def __str__(self) -> str:
         place = self.group, self.engine, self.number
         on_host = self.engine == HOST
         what = str(Stop(*place, self.kind)) if on_host else f"{Stop(*place)}, {self.kind}"
-        state = "may start" if self.needed <= self.ended else "waits"
-        return f"{what}: {state}, needs {self.needed} {self.other}, {self.ended} have ended"
+        state = "may start" if self.may_start else "waits"
+        have = "has" if self.ended == 1 else "have"
+        needed = counted(self.needed, self.other)
+        return f"{what}: {state}, needs {needed}, {self.ended} {have} ended"
+
+
+def counted(count: int, things: str) -> str:
+    """A number of things, whose word is given in the plural."""
+    return f"{count} {things.removesuffix('s') if count == 1 else things}"
 
 
 def stop_place(stop: Stop) -> Place:

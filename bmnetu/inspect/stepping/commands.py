@@ -9,9 +9,10 @@ from bmnetu.bmodel import NamedTensor, Stage
 from bmnetu.emit.static import placed, stage_program
 from bmnetu.errors import UsageError
 from bmnetu.inspect.chosen import Chosen
-from bmnetu.inspect.execution import check_memory, observed, told
+from bmnetu.inspect.execution import check_memory, told
 from bmnetu.inspect.lifetimes import HOST
-from bmnetu.inspect.stepping.base import Array, Place, Stop, Wait, unknown_tensor
+from bmnetu.inspect.places import observed
+from bmnetu.inspect.stepping.base import Array, Place, Stop, Wait, counted, unknown_tensor
 from bmnetu.inspect.steps import Command, Step, decoded, host_name, steps_of
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import Engine
@@ -43,7 +44,7 @@ class CommandSteps:
         self.names = list(self._named)
         total = sum(group.tiu_count + group.gdma_count for group in stage.groups)
         hosts = sum(subnet.host is not None for subnet in stage.subnets)
-        self.count = f"{total} commands" + (f", {hosts} on the host" if hosts else "")
+        self.count = counted(total, "commands") + (f", {hosts} on the host" if hosts else "")
         self._sites: dict[Place, list[str]] = {}
         for t in found.notes.tensors:
             self._sites.setdefault((t.group, t.engine, t.number), []).append(t.name)

@@ -13,7 +13,7 @@ from bmnetu.errors import UnsupportedError, UsageError
 from bmnetu.inspect.chosen import Chosen
 from bmnetu.inspect.execution import NOT_RUN, launch, record_results
 from bmnetu.inspect.records import record_kind, stream_of, tensor_names
-from bmnetu.inspect.stepping.base import Array, Place, Stop, Wait, unknown_tensor
+from bmnetu.inspect.stepping.base import Array, Place, Stop, Wait, counted, unknown_tensor
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.model import Space
 from dialects.bm1684.npu import DTYPES
@@ -41,7 +41,7 @@ class RecordSteps:
         self._done = 0
         groups = self.stream.groups
         self.layers = Counter(found.layer(0, RECORD, i + 1) for i in range(len(groups)))
-        self.count = f"{len(groups)} records"
+        self.count = counted(len(groups), "records")
         self._names = tensor_names(found, self.stream)
         self._ids = {name: id for id, name in self._names.items()}
         self.names = list(self._ids)

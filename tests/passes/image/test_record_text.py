@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from dialects.bm1684.record.base import RecordOp
 from dialects.bm1684.record.local import LocalGroup
+from dialects.bm1684.record.movement import ReshapeOp, SliceOp
+from dialects.bm1684.record.pointwise import BinaryOp
+from dialects.bm1684.record.stream import Neuron, RecordCode
 from passes.image.record_text import record_lines
 from tests.dialects.record.streams import sample
 
@@ -37,6 +43,25 @@ LINES = list(record_lines(sample(3)))
 )
 def test_a_line(line: str) -> None:
     assert line in [" ".join(each.split()) for each in LINES]
+
+
+@pytest.mark.parametrize(
+    ("kind", "changed", "text"),
+    [
+        (BinaryOp, {"a_rank": 2, "a_shape": (4, 8, 7, 7, 7, 7, -98375856, 7)}, " a_shape=(4,8)"),
+        (ReshapeOp, {"rank": 3, "shape": (4, 8, -1, 7, 7, 7, 7, 7)}, " shape=(4,8,-1)"),
+        (SliceOp, {"rank": 1, "begin": (3, 7, 7, 7, 7, 7, 7, 7)}, " begin=(3)"),
+    ],
+)
+def test_nothing_beyond_the_rank_is_shown(
+    kind: type[RecordOp], changed: dict[str, object], text: str
+) -> None:
+    stream = sample(1)
+    values = kind.RECORD.struct.defaults | changed
+    sources = tuple(map(Neuron, range(len(kind.sources(values, ())))))
+    record = RecordCode(kind, values, (), 0, 0, 0, sources, (Neuron(9),))
+    line = [*record_lines(replace(stream, groups=(record,)))][1]
+    assert f"{text} " in f"{line} "
 
 
 def test_every_layer_and_transfer_has_a_line() -> None:
