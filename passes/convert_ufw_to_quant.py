@@ -57,9 +57,10 @@ class ConvertUfwToQuantPass(NpuFunctionPass):
                 converter.location = inner.location
                 converter.top = inner.top_names[0] if inner.top_names else ""
                 lower(converter, inner)
-                for result in floats.keys() & set(inner.results):  # stored while others compute
-                    converter.top = floats[result]
-                    converter.as_float(converter.value(result))
+                for result in inner.results:
+                    if result in floats:  # so that it is stored while later layers compute
+                        converter.top = floats[result]
+                        converter.as_float(converter.value(result))
         converter.block.add_op(ReturnOp(*self._outputs(converter, function)))
         if self.fast_functions:
             lines = [line for op in converter.block.ops for line in _made_fast(op)]
