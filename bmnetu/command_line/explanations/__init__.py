@@ -36,7 +36,7 @@ def explain(*codes: str) -> str:
 
 def _read_code(text: str) -> str:
     if not pages_of(text):
-        near = nearest(text, KNOWN)
+        near = nearest(text, KNOWN) if text else ""
         hint = f", perhaps {near}" if near else ""
         raise ValueError(f"a code{hint}: {', '.join(KNOWN)}")
     return text
