@@ -203,14 +203,14 @@ def test_two_nets(tmp_path: Path) -> None:
 
 def test_nets_of_one_name_that_differ(tmp_path: Path) -> None:
     a, b = alone(tmp_path, "FP32"), alone(tmp_path, "INT8")
-    with pytest.raises(InputFileError, match="b: net 'net' has another type or scale of 'data'"):
+    with pytest.raises(InputFileError, match='b: net "net" has another type or scale of "data"'):
         combined([("a", a), ("b", b)])
-    with pytest.raises(InputFileError, match="c: net 'net' has the input shapes 2x3x9x9, as in a"):
+    with pytest.raises(InputFileError, match='c: net "net" has the input shapes 2x3x9x9, as in a'):
         combined([("a", a), ("c", a)])
     (net,) = a.nets
     (output,) = net.stages[0].outputs
     other = replace(net.stages[0], outputs=(replace(output, name="other"),))
-    with pytest.raises(InputFileError, match="d: net 'net' has other outputs than in a"):
+    with pytest.raises(InputFileError, match='d: net "net" has other outputs than in a'):
         combined([("a", a), ("d", replace(a, nets=(Net("net", (other,)),)))])
 
 
