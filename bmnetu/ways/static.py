@@ -50,7 +50,7 @@ class OptLevel:
 
 KEEP: Passes = (KeepReferencePass(),)
 OUTLINE: Passes = (QuantOutlineHostPass(),)
-SLICES: Passes = (
+IN_LOCAL_MEMORY: Passes = (
     QuantWidenConvsPass(),
     QuantArrangeConcatsPass(),
     QuantSliceBatchPass(),
@@ -94,8 +94,8 @@ OPT_LEVELS: dict[int, OptLevel] = {
     2: replace(
         OVERLAPPED,
         quant={
-            "FP32": (*OVERLAPPED.quant["FP32"], *SLICES),
-            "INT8": (*OVERLAPPED.quant["INT8"], *SLICES, QuantCutStripsPass()),
+            "FP32": (*OVERLAPPED.quant["FP32"], *IN_LOCAL_MEMORY),
+            "INT8": (*OVERLAPPED.quant["INT8"], *IN_LOCAL_MEMORY, QuantCutStripsPass()),
         },
         tile=(
             ConvertQuantToTilePass(share=2, whole=True, fold=True),

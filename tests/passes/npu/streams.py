@@ -88,11 +88,11 @@ def _npu() -> Npu:
 
 
 def fresh_npu() -> Npu:
-    """The one machine, its DDR full of small whole numbers, its local memory of zeros: sums are
-    exact. The next call takes it away again."""
+    """The one machine, its DDR and its local memory full of small whole numbers, which differ. The
+    next call takes it away again."""
     npu = _npu()
     npu.ddr.view(np.float32)[:] = np.arange(SLOTS * WORDS) % 97
-    npu.lmem[0, : SLOT_BYTES * SLOTS] = 0
+    npu.lmem[0, : SLOT_BYTES * SLOTS].view(np.float32)[:] = np.arange(SLOTS * WORDS) % 89 + 1
     return npu
 
 
