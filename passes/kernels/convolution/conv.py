@@ -115,7 +115,8 @@ def conv_group(
     fold = None
     if b.options.fold and not depthwise and not winograd:
         groups, overlapped = ref_of(source).groups, is_input(b, source)
-        fold = choose_fold(axes, weight, bias is not None, groups, is_float, overlapped)
+        direct = overlapped and isinstance(source, SSAValue)
+        fold = choose_fold(axes, weight, bias is not None, groups, is_float, overlapped, direct)
     if fold is not None:
         axes, weight = (fold.height.folded, fold.width.folded), fold.weights(weight)
     outputs, inputs, kh, kw = weight.shape

@@ -32,6 +32,8 @@ BAND = BM1684.lane_bytes // 8
 """Bytes of each lane that a band of input rows may take while it is folded."""
 SHARED = 0.25
 """What work costs beside the other engine's: other layers need its time too."""
+LOADS, LOAD_CYCLES = 8, 137
+"""Bands of an input, and what it costs to start a load."""
 UNEVEN_CHANNELS = 3
 """Input channels of a float convolution that cost more than one channel more."""
 
@@ -85,12 +87,15 @@ class AxisFold:
 
 @dataclass(frozen=True)
 class Fold:
-    """A folded convolution. ``channels``: those of the input; ``idle`` ones, all zero, follow."""
+    """A folded convolution. ``channels``: those of the input; ``idle`` ones, all zero, follow.
+    ``direct``: each tap's rows are loaded to their lanes from DDR; else the input is loaded once
+    and copied from lane to lane."""
 
     channels: int
     height: AxisFold
     width: AxisFold
     idle: int = 0
+    direct: bool = False
 
     @property
     def folded_channels(self) -> int:
@@ -99,7 +104,7 @@ class Fold:
     @property
     def moves(self) -> bool:
         """Whether taps became channels, which are copied from lane to lane."""
-        return self.height.taps * self.width.taps > 1
+        return not self.direct and self.height.taps * self.width.taps > 1
 
     def weights(self, weight: Array) -> Array:
         """[O, I, kh, kw] as [O, folded channels, folded kh, folded kw]."""
@@ -132,11 +137,13 @@ def choose_fold(
     groups: int,
     is_float: bool,
     overlapped: bool = False,
+    direct: bool = False,
 ) -> Fold | None:
     """The fold with the fewest cycles, None when none pays.
 
     weight [O, I, kh, kw]; ``groups``: images, or groups of four 8-bit ones. ``overlapped``: the
-    input comes in bands, and both engines work side by side; else one waits for the other.
+    input comes in bands from DDR, and both engines work side by side; else one waits for the
+    other. ``direct``: whether taps may be loaded one by one.
     """
     outputs, inputs = weight.shape[:2]
     if max(axis.dilation for axis in axes) > 1:
@@ -147,6 +154,8 @@ def choose_fold(
     found = [idle] if is_float and inputs == UNEVEN_CHANNELS else []
     folds = (Fold(inputs, *pair) for pair in product(_options(down), _options(across)))
     found += [f for f in folds if inputs < f.folded_channels <= BM1684.lanes]
+    if direct:
+        found += [replace(f, direct=True) for f in found if f.width.step == 1 and f.moves]
 
     def price(fold: Fold) -> float:
         engines = fold_cycles(fold, outputs, bias, groups, is_float)
@@ -173,6 +182,10 @@ def fold_cycles(
         is_float=is_float,
     )
     cycles = convolution.cycles()
+    if fold.direct:
+        plane = 4 * fold.channels * fold.height.folded.size * fold.width.axis.size
+        loads = fold.height.taps * fold.width.taps
+        return cycles, groups * loads * (plane / PEAK_BYTES + LOADS * LOAD_CYCLES)
     loaded = 4 * fold.channels * fold.height.axis.size * fold.width.axis.size / PEAK_BYTES
     return cycles + groups * _phase_cycles(fold), groups * (loaded + _moved_cycles(fold))
 
@@ -228,6 +241,9 @@ class Gather:
         shape = (batch[1], fold.folded_channels, y[1], x[1])
         folded = b.local(ref.element, shape, 4, ref.layout.pack)
         self._clear(folded, y, x)
+        if fold.direct:
+            self._load_taps(folded, batch, y, x)
+            return folded
         if not fold.moves:
             (g, gn), (e, en) = fold.height.inside(0, *y), fold.width.inside(0, *x)
             if gn and en:
@@ -256,6 +272,23 @@ class Gather:
         for begin, extent in boxes:
             if min(extent):
                 b.fill(b.words(b.window(folded, begin, extent)), 0)
+
+    def _load_taps(self, folded: SSAValue, batch: Span, y: Span, x: Span) -> None:
+        """Loads the rows under each tap to lanes of their own."""
+        b, fold, source = self.b, self.fold, self.source
+        assert isinstance(source, SSAValue)
+        step = fold.height.step
+        for channel, down, across in fold.blocks():
+            (g, gn), (e, en) = fold.height.inside(down, *y), fold.width.inside(across, *x)
+            if not gn or not en:
+                continue
+            extent = (batch[1], fold.channels, gn, en)
+            at = fold.height.source(down, g), fold.width.source(across, e)
+            corner = b.window(source, (batch[0], 0, *at), (batch[1], fold.channels, 1, en))
+            ref = Ref.of(corner)
+            n, c, h, w = ref.layout.strides
+            rows = ref.with_(shape=extent, layout=replace(ref.layout, strides=(n, c, h * step, w)))
+            b.load(b.window(folded, (0, channel, g - y[0], e - x[0]), extent), b.view(corner, rows))
 
     def _fold_band(
         self, folded: SSAValue, batch: Span, origin: tuple[int, int], box: tuple[Span, Span]
