@@ -6,20 +6,20 @@ rounding shift by the commands of arithmetic take up to 13.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from xdsl.ir import Attribute, SSAValue
 
 from dialects.bm1684 import tile
 from dialects.bm1684.chip import BM1684
-from dialects.bm1684.layout import Ref, aligned, i32, ui8
+from dialects.bm1684.layout import Ref, i32, ui8
 from dialects.quant import compute, types
 from dialects.quant.arithmetic import rounding_shift
 from dialects.quant.base import int_attr, ints
 from passes.kernels.builder import TileBuilder
 from passes.kernels.flat import Chunk, Flat
-from passes.kernels.tiling import ranges
+from passes.kernels.planes import planes_of
 
 
 def may_be_window(b: TileBuilder, op: compute.EltwiseOp, sources: Sequence[SSAValue]) -> bool:
@@ -60,7 +60,7 @@ def weighted_sum(
             made.append(_same_in_all_lanes(b, xs[0], words))
         if mixed:
             xs = [_unsigned(flat, chunk, x) for x in xs]
-        for a, other, result in zip(*(_planes(b, x) for x in (*xs, dst)), strict=True):
+        for a, other, result in zip(*(planes_of(b, x) for x in (*xs, dst)), strict=True):
             lanes = Ref.of(result).shape[1]
             weights = b.window(made[0], (0, 0, 0, 0), (1, lanes, 1, len(words)))
             properties: dict[str, Attribute] = {"shift": int_attr(op.shift.value.data)}
@@ -90,14 +90,3 @@ def _unsigned(flat: Flat, chunk: Chunk | None, x: SSAValue) -> SSAValue:
         return x
     bits = flat.b.view(x, ref.with_(element=ui8))
     return flat.b.arith("xor", flat.local(chunk, ui8), bits, 128, signed=False)
-
-
-def _planes(b: TileBuilder, x: SSAValue) -> Iterator[SSAValue]:
-    """The planes of a local tensor: groups of images, and of channels rows of lanes."""
-    n, c, h, w = Ref.of(x).shape
-    for image, images in ranges(n, Ref.of(x).layout.pack):
-        for first, count in ranges(c, BM1684.lanes):
-            plane = b.window(x, (image, first, 0, 0), (images, count, h, w))
-            ref = Ref.of(plane)
-            layout = aligned(ref.shape, ref.layout.unit, ref.layout.pack)
-            yield b.view(plane, ref.with_(layout=layout))
