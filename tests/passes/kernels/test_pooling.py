@@ -1,4 +1,4 @@
-"""Max pooling of columns, then of rows, and pooling of the whole map of all rows of lanes at once."""
+"""Max pooling of columns, then of rows, and pooling of whole maps of all rows of lanes at once."""
 
 from __future__ import annotations
 
