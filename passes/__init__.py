@@ -30,6 +30,7 @@ PASS_NAMES = (
     "quant-outline-host",
     "quant-fuse-relu",
     "quant-merge-groups",
+    "quant-sink-functions",
     "quant-widen-convs",
     "quant-slice-batch",
     "quant-slice-rows",

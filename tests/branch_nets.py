@@ -83,9 +83,9 @@ class BranchNet:
         """A pointwise function."""
         return self.add(ufw.PointwiseOp(x, self.top(), name))
 
-    def prelu(self, x: SSAValue) -> SSAValue:
+    def prelu(self, x: SSAValue, least: float = -0.5) -> SSAValue:
         """A PReLU with a slope a channel."""
-        slopes = self.data.uniform(-0.5, 0.9, types.shape_of(x)[1]).astype(np.float32)
+        slopes = self.data.uniform(least, 0.9, types.shape_of(x)[1]).astype(np.float32)
         if not self.integer:
             return self.add(ufw.PReLUOp(x, self.top(), slopes))
         steps = np.rint(slopes * 64).astype(np.int8)

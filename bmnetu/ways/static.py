@@ -25,6 +25,7 @@ from passes.quant.quant_fold_shuffles import QuantFoldShufflesPass
 from passes.quant.quant_fuse_relu import QuantFuseReluPass
 from passes.quant.quant_merge_groups import QuantMergeGroupsPass
 from passes.quant.quant_outline_host import QuantOutlineHostPass
+from passes.quant.quant_sink_functions import QuantSinkFunctionsPass
 from passes.quant.quant_slice_batch import QuantSliceBatchPass
 from passes.quant.quant_slice_rows import QuantSliceRowsPass
 from passes.quant.quant_turn_rows import QuantTurnRowsPass
@@ -51,6 +52,7 @@ class OptLevel:
 KEEP: Passes = (KeepReferencePass(),)
 OUTLINE: Passes = (QuantOutlineHostPass(),)
 IN_LOCAL_MEMORY: Passes = (
+    QuantSinkFunctionsPass(),
     QuantWidenConvsPass(),
     QuantArrangeConcatsPass(),
     QuantSliceBatchPass(),

@@ -34,6 +34,7 @@ from dialects.quant.base import (
     Array,
     HoldsIndices,
     QuantOp,
+    Strided,
     WideSums,
     ints,
     one_kind,
@@ -79,7 +80,7 @@ class EltwiseOp(QuantOp):
     shift = prop_def(I64, default_value=ZERO)
     relu = prop_def(BoolAttr, default_value=BoolAttr.from_bool(False))
     y = result_def(AnyTensor)
-    traits = traits_def(Pure(), WideSums())
+    traits = traits_def(Pure(), WideSums(), Strided())
     assembly_format = (
         "$kind `(` $xs `)` (`multipliers` $multipliers^)? (`coefficients` $coefficients^)?"
         " (`shift` $shift^)? (`relu` $relu^)?"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from xdsl.irdl import irdl_op_definition, prop_def
+from xdsl.irdl import irdl_op_definition, prop_def, traits_def
 
 from dialects.function_properties import FunctionProperties
-from dialects.quant.base import I64, Array, require_axis, require_floats
+from dialects.quant.base import I64, Array, Strided, require_axis, require_floats
 from dialects.quant.pointwise import PointwiseOp
 from dialects.quant.windows import RowWindow
 
@@ -24,6 +24,7 @@ class PointwiseFunctionOp(FunctionProperties, FloatFunctionOp):
     """A function of :mod:`dialects.functions`, float32. Outside its domain it is not defined."""
 
     name = "quant.pointwise"
+    traits = traits_def(Strided())
     assembly_format = (
         "$function $x (`with` $parameters^)? `tops` $tops attr-dict `:` type($x) `->` type($y)"
     )

@@ -15,6 +15,7 @@ from dialects.quant.base import (
     ZERO,
     Array,
     HoldsIndices,
+    Strided,
     UnaryOp,
     WideSums,
     one_kind,
@@ -60,7 +61,7 @@ class RequantizeOp(PointwiseOp):
     """
 
     name = "quant.requantize"
-    traits = traits_def(WideSums())
+    traits = traits_def(WideSums(), Strided())
     multiplier = prop_def(I64)
     shift = prop_def(I64, default_value=ZERO)
     assembly_format = (
@@ -89,7 +90,7 @@ class PReluOp(PointwiseOp):
     """
 
     name = "quant.prelu"
-    traits = traits_def(WideSums())
+    traits = traits_def(WideSums(), Strided())
     slope = prop_def(ConstantAttr)
     shift = prop_def(I64, default_value=ZERO)
     multiplier = prop_def(I64, default_value=ONE)
@@ -138,6 +139,7 @@ class LookupOp(PointwiseOp):
     """``y = table[x & 255]``: any function of one 8-bit value. The table has 256 bytes (uint8)."""
 
     name = "quant.lookup"
+    traits = traits_def(Strided())
     table = prop_def(ConstantAttr)
     assembly_format = "$x `table` $table `tops` $tops attr-dict `:` type($x) `->` type($y)"
 

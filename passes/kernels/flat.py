@@ -30,6 +30,7 @@ from dialects.bm1684.layout import (
 )
 from passes.kernels.builder import TileBuilder
 from passes.kernels.tiling import CannotLower, ranges
+from passes.kernels.window import is_rows
 
 Array = NDArray[Any]
 _PACKS: dict[Attribute, int] = {si8: 4, ui8: 4, si16: 2, ui16: 2}
@@ -113,7 +114,7 @@ class _Box(Flat):
     stays in local memory they are parts of it, else they come and go one after the other."""
 
     def __init__(self, whole: Flat, begin: Sequence[int], extent: Sequence[int]):
-        super().__init__(whole.b, whole.images)
+        super().__init__(whole.b, extent[0])
         self._begin, self._extent = begin, extent
 
     def shape(self, chunk: Chunk | None, pack: int) -> Shape:
@@ -168,15 +169,16 @@ def in_bands(
     emit: Callable[[Flat, Chunk | None, list[SSAValue]], SSAValue],
 ) -> None:
     """As :func:`each_chunk`. Where the tensors may be kept whole, band by band: other buffers hold
-    a band only, and a tensor that does not stay comes and goes while another band is computed.
-    ``cycles``: about those of a step."""
+    a band only, and a tensor that does not stay comes and goes while another band is computed. So
+    do some rows of a larger tensor. ``cycles``: about those of a step."""
     tensor, own = Ref.of(dest), list(dict.fromkeys(sources))
+    apart = any(is_rows(Ref.of(value)) for value in (dest, *own))
     whole = _fits_whole(b, tensor, len(own) + 1)
-    if not whole or _leaves_lanes(tensor, cycles, len(own) + 1):
+    if not apart and (not whole or _leaves_lanes(tensor, cycles, len(own) + 1)):
         each_chunk(b, sources, dest, buffers, emit)
         return
     flat = Flat(b, tensor.shape[0], tensor)
-    for box in _boxes(flat, tensor, BAND_BYTES):
+    for box in _boxes(flat, tensor, BAND_BYTES, apart):
         loaded = {source: box.load(source, None, Ref.of(source).element) for source in own}
         box.store(dest, None, emit(box, None, [loaded[source] for source in sources]))
 
@@ -190,20 +192,22 @@ def _leaves_lanes(tensor: Ref, cycles: float, tensors: int) -> bool:
     return (rows - 1) / words_a_cycle > 4 * tensors / PEAK_BYTES
 
 
-def _boxes(whole: Flat, tensor: Ref, most: int) -> Iterator[Flat]:
+def _boxes(whole: Flat, tensor: Ref, most: int, apart: bool) -> Iterator[Flat]:
     """Parts of a tensor of about ``most`` bytes of each lane, as far as they can be parts of it in
     local memory: whole rows of lanes, or rows of the image in one of them that begin where the
-    engine takes a tensor. Of several words a pixel there are none."""
+    engine takes a tensor. Of several words a pixel there are none, unless ``apart``: then each word
+    is one."""
     words = tensor.as_words()
     groups, channels, height, width = words.shape
     lanes, plane = lane_rows(channels), align(4 * height * width, BM1684.alignment)
-    if groups > 1 or lanes * plane <= most:
+    if (groups > 1 and not apart) or groups * lanes * plane <= most:
         yield whole
         return
     rows, step = height, ceil_div(lanes, ceil_div(lanes * plane, most))
     if plane > most:
         parts = ceil_div(plane, most)
         rows = align(ceil_div(height, parts), BM1684.alignment // gcd(4 * width, BM1684.alignment))
-    for c, cn in ranges(channels, step * BM1684.lanes):
-        for y, yn in ranges(height, rows):
-            yield _Box(whole, (0, c, y, 0), (tensor.shape[0], cn, yn, width))
+    for n, nn in ranges(tensor.shape[0], tensor.layout.pack):
+        for c, cn in ranges(channels, step * BM1684.lanes):
+            for y, yn in ranges(height, rows):
+                yield _Box(whole, (n, c, y, 0), (nn, cn, yn, width))

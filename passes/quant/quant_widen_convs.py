@@ -42,7 +42,8 @@ DMA_SHARE = 0.5
 
 @dataclass(frozen=True)
 class Narrow:
-    """A convolution of few outputs, the functions behind it, and the pooling that reads them.
+    """A convolution of few outputs, the functions behind it, the pooling that reads them, and the
+    functions ``after`` that.
 
     The pooled result has ``phases`` columns in neighbouring groups of channels; ``width``: of its
     columns then.
@@ -52,6 +53,7 @@ class Narrow:
     functions: tuple[QuantOp, ...]
     pool: MaxPoolOp
     phases: int
+    after: tuple[QuantOp, ...] = ()
 
     @property
     def columns(self) -> int:
@@ -111,7 +113,7 @@ class Narrow:
             now, outputs=self.columns * BM1684.lanes, size=(rows, self.width),
             kernel=(now.kernel[0], self.kernel), stride=(stride, self.step),
         )  # fmt: skip
-        behind = sum(layer_work(op).tiu for op in (*self.functions, self.pool))
+        behind = sum(layer_work(op).tiu for op in (*self.functions, self.pool, *self.after))
         behind *= now.words / types.shape_of(self.conv.y)[0] * rows / types.shape_of(self.conv.y)[2]
         saved = _folded_cycles(now) - _folded_cycles(wide) + behind * (1 - 1 / self.phases)
         _, channels, height, width = types.shape_of(self.pool.y)
@@ -134,13 +136,19 @@ def narrow_convs(function: FuncOp) -> Iterator[Narrow]:
     for op in function.body.block.ops:
         if not isinstance(op, ConvOp) or is_stacked(op) or op.winograd.value.data:
             continue
-        functions: list[QuantOp] = []
-        reader = _only_reader(op)
-        while isinstance(reader, FUNCTIONS):
-            functions.append(reader)
-            reader = _only_reader(reader)
+        functions = _functions_behind(op)
+        reader = _only_reader(functions[-1] if functions else op)
         if isinstance(reader, MaxPoolOp) and op.group.value.data == 1:
             yield from _widened(op, functions, reader)
+
+
+def _functions_behind(op: QuantOp) -> list[QuantOp]:
+    found: list[QuantOp] = []
+    reader = _only_reader(op)
+    while isinstance(reader, FUNCTIONS):
+        found.append(reader)
+        reader = _only_reader(reader)
+    return found
 
 
 def _only_reader(op: QuantOp) -> QuantOp | None:
@@ -162,7 +170,7 @@ def _widened(conv: ConvOp, functions: Sequence[QuantOp], pool: MaxPoolOp) -> Ite
     while phases > 1 and phases * columns * ints(conv.stride)[1] > limits.stride:
         phases //= 2
     if phases > 1 and plain and apart and inside:
-        found = Narrow(conv, tuple(functions), pool, phases)
+        found = Narrow(conv, tuple(functions), pool, phases, tuple(_functions_behind(pool)))
         if 0 <= found.right <= limits.pad and found.pays():
             yield found
 
@@ -187,14 +195,18 @@ def widen(narrow: Narrow) -> None:
         properties["bias"] = bias
     wide = types.like(conv.y, shape(conv.y))
     value = inserted(conv, ConvOp, [conv.x], wide, "wide", **properties)
-    for op in narrow.functions:
+    lanes = BM1684.lanes
+
+    def applied(value: SSAValue, op: QuantOp, channels: int) -> SSAValue:
         properties = {k: v for k, v in op.properties.items() if k != "tops"}
         if isinstance(op, PReluOp) and op.slope.array.size > 1:
-            properties["slope"] = ConstantAttr.of(narrow.spread(op.slope.array))
+            properties["slope"] = ConstantAttr.of(narrow.spread(op.slope.array)[:channels])
         (result,) = op.results
-        kind = types.like(result, shape(result))
-        value = inserted(op, type(op), [value], kind, "wide", **properties)
-    lanes = BM1684.lanes
+        kind = types.like(result, shape(result, channels))
+        return inserted(op, type(op), [value], kind, "wide", **properties)
+
+    for op in narrow.functions:
+        value = applied(value, op, narrow.columns * lanes)
     part = types.like(pool.x, shape(pool.x, lanes))
     parts = [
         inserted(pool, SliceOp, [value], part, f"column{i}", axis=int_attr(1),
@@ -210,11 +222,15 @@ def widen(narrow: Narrow) -> None:
         kernel=i64s([ints(pool.kernel)[0], 1]), stride=i64s([ints(pool.stride)[0], 1]),
         pad=i64s([*pad[:2], 0, 0]), ceil_mode=pool.ceil_mode,
     )  # fmt: skip
+    for op in narrow.after:
+        value = applied(value, op, lanes)
+    last = narrow.after[-1] if narrow.after else pool
+    (result,) = last.results
     value = inserted(
-        pool, InterleaveOp, [[value]], pool.y.type, "", step=i64s([1, narrow.phases])
+        last, InterleaveOp, [[value]], result.type, "", step=i64s([1, narrow.phases])
     )
-    pool.y.replace_all_uses_with(value)
-    for op in (pool, *reversed(narrow.functions), conv):
+    result.replace_all_uses_with(value)
+    for op in (*reversed(narrow.after), pool, *reversed(narrow.functions), conv):
         op.detach()
         op.erase()
 
@@ -228,7 +244,7 @@ class QuantWidenConvsPass(NpuFunctionPass):
     convolution of 128 outputs and an eighth of the columns. For each of both columns under a window
     of the pooling it computes four windows side by side, whose kernels lie beside each other among
     zeros. The maximum over columns is that of both halves of the channels; the maximum over rows
-    follows, and the four columns are interleaved.
+    follows, and functions behind it; then the four columns are interleaved.
     """
 
     name = "quant-widen-convs"

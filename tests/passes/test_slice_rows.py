@@ -13,11 +13,13 @@ from xdsl.parser import Parser
 
 from bmnetu.pipeline import new_context
 from dialects.bm1684 import tile
+from dialects.bm1684.layout import Ref, Space
 from dialects.bm1684.npu import AxisPart, Observation
 from dialects.quant import types
 from dialects.quant.base import PART, ints
 from passes.slices import plan_rows
 from passes.verification.npu import Parts
+from tests.branch_nets import BranchNet
 from tests.passes.slices import (
     compared,
     lowered,
@@ -186,3 +188,18 @@ def test_a_halo_that_differs_is_reported() -> None:
     parts.add(part(0), whole[:, :, :3])
     parts.add(part(2), whole[:, :, 2:] + np.int8(1))
     assert reported == ['tensor "t": two slices compute a common element differently, 5 and 4']
+
+
+@pytest.mark.parametrize("integer", [False, True])
+@pytest.mark.parametrize("opt", ["share=2 whole=true", "share=2"])
+def test_functions_at_the_ends_of_slices_copy_nothing(integer: bool, opt: str) -> None:
+    """They read and write rows of the whole tensor, also of several words a pixel."""
+    net = BranchNet((5 if integer else 1, 8, 40, 36), integer)
+    x = net.function(net.conv(net.input, 24, 3), "swish")
+    x = net.prelu(net.sum(x, net.conv(x, 24, 5)), 0.0)
+    net.conv(x, 8, 7)
+    module = lowered(net.module(), "convert-ufw-to-quant", SLICED)
+    assert sliced(module)
+    lowered(module, f"convert-quant-to-tile{{{opt}}}")
+    copies = [op for op in module.walk() if isinstance(op, tile.CopyOp)]
+    assert not [op for op in copies if Ref.of(op.src).place.space is Space.DDR]

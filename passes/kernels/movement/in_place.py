@@ -53,6 +53,8 @@ def first_row(op: Operation) -> int | None:
     first row."""
     if not isinstance(op, movement.SliceOp) or op.axis.value.data != ROWS or op.top:
         return None
+    if len(types.shape_of(op.y)) != 4:
+        return None
     if not all(use.operation.has_trait(Strided) for use in op.y.uses):
         return None
     return op.begin.value.data
@@ -93,7 +95,8 @@ def _home(op: movement.ConcatOp, axis: int, begin: int, x: SSAValue) -> Home | N
     if at is not None:
         return Home(op.y, byte=at)
     able = all(_is_strided(use.operation, movement.ConcatOp) for use in x.uses)
-    if axis == ROWS and able and not owner.top and _is_strided(owner, movement.SliceOp):
+    is_image = len(types.shape_of(x)) == 4
+    if axis == ROWS and is_image and able and not owner.top and _is_strided(owner, movement.SliceOp):
         return Home(op.y, row=begin)
     return None
 
