@@ -202,4 +202,4 @@ def test_functions_at_the_ends_of_slices_copy_nothing(integer: bool, opt: str) -
     assert sliced(module)
     lowered(module, f"convert-quant-to-tile{{{opt}}}")
     copies = [op for op in module.walk() if isinstance(op, tile.CopyOp)]
-    assert not [op for op in copies if Ref.of(op.src).place.space is Space.DDR]
+    assert not [op for op in copies if Ref.of(op.dst).place.space is Space.DDR]
