@@ -118,6 +118,7 @@ class Filling:
         self.queue: list[_Transfer] = []
         self.done = [0]
         self.now = self.next = self.first = 0
+        self.filled = False
 
     def _collect(self, ops: Sequence[CommandOp]) -> None:
         computed, moved = History(), History()
@@ -135,33 +136,51 @@ class Filling:
 
     def run(self) -> list[CommandOp] | None:
         """The commands in their new order; None where no wait was filled."""
-        filled = False
         while self.next < len(self.computations):
             head = self.computations[self.next]
             self._place_up_to(head.loads)
             ready = self._ready(Footprint.of(head.command))
             while ready - self.now >= LEAST and self._fill(ready):
-                filled = True
+                self.filled = True
             for rows in list(head.left):
                 self._compute(head, rows, max(self.now, ready))
             self.next += 1
             self.done.append(self.now)
         self._place_up_to(len(self.transfers))
-        return self.order if filled else None
+        return self.order if self.filled else None
 
     # -- transfers ---------------------------------------------------------------------------------
 
     def _place_up_to(self, count: int) -> None:
-        for transfer in self.transfers[self.first : count]:
-            if transfer.end is None:
-                self._place(transfer)
+        for number in range(self.first, count):
+            if self.transfers[number].end is None:
+                self._place(number)
         self.first = max(self.first, count)
 
-    def _place(self, transfer: _Transfer) -> None:
-        before = (self.queue[-1].end or 0) if self.queue else 0
-        transfer.end = max(before, self.done[transfer.computed]) + transfer.cycles
+    def _place(self, number: int) -> None:
+        transfer = self.transfers[number]
+        start = self.done[transfer.computed]
+        if start - self._moved() >= LEAST:
+            self._load_meanwhile(number, start)
+        transfer.end = max(self._moved(), start) + transfer.cycles
         self.queue.append(transfer)
         self.order.append(transfer.op)
+
+    def _moved(self) -> int:
+        """When the DMA engine has done what it has so far."""
+        return (self.queue[-1].end or 0) if self.queue else 0
+
+    def _load_meanwhile(self, number: int, until: int) -> None:
+        """Places later loads while a transfer waits for a computation."""
+        for later in range(number + 1, min(number + AHEAD, len(self.transfers))):
+            transfer = self.transfers[later]
+            if transfer.end is None and self._may_come_now(later):
+                start = max(self._moved(), self.done[transfer.computed])
+                if start + transfer.cycles <= until:
+                    transfer.end = start + transfer.cycles
+                    self.queue.append(transfer)
+                    self.order.append(transfer.op)
+                    self.filled = True
 
     def _ready(self, footprint: Footprint) -> int:
         """When the transfers in the queue have ended that a command depends on."""
@@ -194,9 +213,10 @@ class Filling:
             and self._has_operands(item, blocked)
         ):
             for number in missing:
-                self._place(self.transfers[number])
+                self._place(number)
 
     def _may_come_now(self, number: int) -> bool:
+        """Whether a transfer is a load that depends on nothing that is still to come."""
         transfer = self.transfers[number]
         return (
             transfer.op.instruction["direction"] == Direction.SYSTEM_TO_LOCAL

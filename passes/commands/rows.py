@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from math import gcd
 
 from dialects.bm1684 import isa
@@ -14,6 +15,8 @@ from dialects.bm1684.model import accesses
 from dialects.bm1684.model.memory.lanes import Shape, aligned_strides
 from dialects.bm1684.model.memory.operands import UNIT_AND_PACK
 
+REMEMBERED = 1 << 14
+"""Commands that are remembered, with what was found for them."""
 WORD = BM1684.word_bytes
 WORDS_A_START = BM1684.alignment // WORD
 WINDOWS = (isa.CONV, isa.DEPTHWISE, isa.MAX_POOL)
@@ -35,6 +38,7 @@ def row_step(command: Instruction) -> int:
     return WORDS_A_START // gcd(WORDS_A_START, command["res0_w"])
 
 
+@lru_cache(REMEMBERED)
 def rows_of(command: Instruction, first: int, count: int) -> Instruction | None:
     """The command that computes ``count`` rows of the result from ``first`` on and nothing else,
     each number as the whole command does; None where there is none. Raises ModelError for a
@@ -54,6 +58,7 @@ def rows_of(command: Instruction, first: int, count: int) -> Instruction | None:
     return None if fields is None else command.replace(res0_h=count, **fields)
 
 
+@lru_cache(REMEMBERED)
 def _reads_what_it_writes(command: Instruction) -> bool:
     """Whether a row may be written that another one is computed of: an operand shares memory with
     the result, and is not in its place."""

@@ -1,8 +1,8 @@
-"""quant-widen-convs: a narrow convolution before a maximum computes several columns as channels."""
+"""quant-widen-convs: a narrow convolution computes several columns as channels."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,6 +12,7 @@ from xdsl.ir import SSAValue
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.cycles.convolution import Convolution
 from dialects.bm1684.cycles.gdma import LOCAL_BURST
+from dialects.bm1684.cycles.tiu import STEP_PIXELS
 from dialects.constant import Array, ConstantAttr
 from dialects.quant import types
 from dialects.quant.base import QuantOp, i64s, int_attr, ints
@@ -42,23 +43,34 @@ DMA_SHARE = 0.5
 
 @dataclass(frozen=True)
 class Narrow:
-    """A convolution of few outputs, the functions behind it, the pooling that reads them, and the
-    functions ``after`` that.
+    """A convolution of few outputs, the functions behind it, the pooling that reads them if there
+    is one, and the functions ``after`` that.
 
-    The pooled result has ``phases`` columns in neighbouring groups of channels; ``width``: of its
+    The result has ``phases`` columns in neighbouring groups of channels; ``width``: of its
     columns then.
     """
 
     conv: ConvOp
     functions: tuple[QuantOp, ...]
-    pool: MaxPoolOp
+    pool: MaxPoolOp | None
     phases: int
     after: tuple[QuantOp, ...] = ()
 
     @property
+    def layers(self) -> tuple[QuantOp, ...]:
+        """In their order."""
+        pool = () if self.pool is None else (self.pool,)
+        return (self.conv, *self.functions, *pool, *self.after)
+
+    @property
+    def result(self) -> SSAValue:
+        """What is read behind them."""
+        return self.layers[-1].results[0]
+
+    @property
     def columns(self) -> int:
         """Columns under a window of the pooling."""
-        return ints(self.pool.kernel)[1]
+        return 1 if self.pool is None else ints(self.pool.kernel)[1]
 
     @property
     def channels(self) -> int:
@@ -67,7 +79,7 @@ class Narrow:
 
     @property
     def width(self) -> int:
-        return -(-types.shape_of(self.pool.y)[3] // self.phases)
+        return -(-types.shape_of(self.result)[3] // self.phases)
 
     @property
     def step(self) -> int:
@@ -113,12 +125,13 @@ class Narrow:
             now, outputs=self.columns * BM1684.lanes, size=(rows, self.width),
             kernel=(now.kernel[0], self.kernel), stride=(stride, self.step),
         )  # fmt: skip
-        behind = sum(layer_work(op).tiu for op in (*self.functions, self.pool, *self.after))
+        behind = sum(layer_work(op).tiu for op in self.layers[1:])
         behind *= now.words / types.shape_of(self.conv.y)[0] * rows / types.shape_of(self.conv.y)[2]
         saved = _folded_cycles(now) - _folded_cycles(wide) + behind * (1 - 1 / self.phases)
-        _, channels, height, width = types.shape_of(self.pool.y)
-        pooled = now.words * -(-height * rows // types.shape_of(self.conv.y)[2]) * width
-        moved = 4 * channels * pooled / float(LOCAL_BURST)
+        _, channels, height, width = types.shape_of(self.result)
+        pixels = now.words * -(-height * rows // types.shape_of(self.conv.y)[2]) * width
+        saved -= pixels / STEP_PIXELS
+        moved = 4 * channels * pixels * (1 - 1 / self.phases) / float(LOCAL_BURST)
         return DMA_SHARE * moved < saved
 
 
@@ -128,7 +141,8 @@ def _folded_cycles(conv: Convolution) -> float:
     (kh, kw), (down, _) = conv.kernel, conv.stride
     columns = replace(conv, channels=conv.channels * kw, kernel=(kh, 1), stride=(down, 1))
     whole = replace(conv, channels=conv.channels * kw * kh, kernel=(1, 1), stride=(1, 1))
-    return min(each.cycles() for each in (conv, columns, whole) if each.channels <= BM1684.lanes)
+    folded = (each for each in (columns, whole) if each.channels <= BM1684.lanes)
+    return min(each.cycles() for each in (conv, *folded))
 
 
 def narrow_convs(function: FuncOp) -> Iterator[Narrow]:
@@ -138,8 +152,9 @@ def narrow_convs(function: FuncOp) -> Iterator[Narrow]:
             continue
         functions = _functions_behind(op)
         reader = _only_reader(functions[-1] if functions else op)
-        if isinstance(reader, MaxPoolOp) and op.group.value.data == 1:
-            yield from _widened(op, functions, reader)
+        if op.group.value.data == 1:
+            pool = reader if isinstance(reader, MaxPoolOp) else None
+            yield from _widened(op, functions, pool)
 
 
 def _functions_behind(op: QuantOp) -> list[QuantOp]:
@@ -158,21 +173,49 @@ def _only_reader(op: QuantOp) -> QuantOp | None:
     return use.operation if use is not None and one and isinstance(use.operation, QuantOp) else None
 
 
-def _widened(conv: ConvOp, functions: Sequence[QuantOp], pool: MaxPoolOp) -> Iterator[Narrow]:
+def _widened(
+    conv: ConvOp, functions: Sequence[QuantOp], pool: MaxPoolOp | None
+) -> Iterator[Narrow]:
     """The most phases that the lanes and the chip's fields hold."""
-    columns, limits = ints(pool.kernel)[1], BM1684.limits
+    limits = BM1684.limits
     plain = ints(conv.dilation)[1] == 1 and len(types.shape_of(conv.y)) == 4
-    apart = ints(pool.stride)[1] == columns and not any(ints(pool.pad)[2:])
-    inside = types.shape_of(pool.y)[3] * columns <= types.shape_of(pool.x)[3]
+    after, columns, apart, inside = list[QuantOp](), 1, True, True
+    if pool is not None:
+        columns, after = ints(pool.kernel)[1], _functions_behind(pool)
+        apart = ints(pool.stride)[1] == columns and not any(ints(pool.pad)[2:])
+        inside = types.shape_of(pool.y)[3] * columns <= types.shape_of(pool.x)[3]
     phases = 1
     while 2 * phases * types.shape_of(conv.y)[1] <= BM1684.lanes:
         phases *= 2
     while phases > 1 and phases * columns * ints(conv.stride)[1] > limits.stride:
         phases //= 2
     if phases > 1 and plain and apart and inside:
-        found = Narrow(conv, tuple(functions), pool, phases, tuple(_functions_behind(pool)))
+        found = Narrow(conv, tuple(functions), pool, phases, tuple(after))
         if 0 <= found.right <= limits.pad and found.pays():
             yield found
+
+
+def _pooled(
+    narrow: Narrow, pool: MaxPoolOp, value: SSAValue, shape: Callable[..., tuple[int, ...]]
+) -> SSAValue:
+    """The pooling of a wide result: of the columns that are groups of channels, and of rows."""
+    lanes = BM1684.lanes
+    part = types.like(pool.x, shape(pool.x, lanes))
+    parts = [
+        inserted(pool, SliceOp, [value], part, f"column{i}", axis=int_attr(1),
+                 begin=int_attr(i * lanes))
+        for i in range(narrow.columns)
+    ]  # fmt: skip
+    if len(parts) > 1:
+        most = EltwiseKindAttr(EltwiseKind.MAX)
+        value = inserted(pool, EltwiseOp, [parts], part, "columns", kind=most)
+    pad = ints(pool.pad)
+    value = inserted(
+        pool, MaxPoolOp, [value], types.like(pool.y, shape(pool.y, lanes)), "rows",
+        kernel=i64s([ints(pool.kernel)[0], 1]), stride=i64s([ints(pool.stride)[0], 1]),
+        pad=i64s([*pad[:2], 0, 0]), ceil_mode=pool.ceil_mode,
+    )  # fmt: skip
+    return value
 
 
 def widen(narrow: Narrow) -> None:
@@ -207,30 +250,16 @@ def widen(narrow: Narrow) -> None:
 
     for op in narrow.functions:
         value = applied(value, op, narrow.columns * lanes)
-    part = types.like(pool.x, shape(pool.x, lanes))
-    parts = [
-        inserted(pool, SliceOp, [value], part, f"column{i}", axis=int_attr(1),
-                 begin=int_attr(i * lanes))
-        for i in range(narrow.columns)
-    ]  # fmt: skip
-    if len(parts) > 1:
-        most = EltwiseKindAttr(EltwiseKind.MAX)
-        value = inserted(pool, EltwiseOp, [parts], part, "columns", kind=most)
-    pad = ints(pool.pad)
-    value = inserted(
-        pool, MaxPoolOp, [value], types.like(pool.y, shape(pool.y, lanes)), "rows",
-        kernel=i64s([ints(pool.kernel)[0], 1]), stride=i64s([ints(pool.stride)[0], 1]),
-        pad=i64s([*pad[:2], 0, 0]), ceil_mode=pool.ceil_mode,
-    )  # fmt: skip
+    if pool is not None:
+        value = _pooled(narrow, pool, value, shape)
     for op in narrow.after:
         value = applied(value, op, lanes)
-    last = narrow.after[-1] if narrow.after else pool
-    (result,) = last.results
+    last, result = narrow.layers[-1], narrow.result
     value = inserted(
         last, InterleaveOp, [[value]], result.type, "", step=i64s([1, narrow.phases])
     )
     result.replace_all_uses_with(value)
-    for op in (*reversed(narrow.after), pool, *reversed(narrow.functions), conv):
+    for op in reversed(narrow.layers):
         op.detach()
         op.erase()
 

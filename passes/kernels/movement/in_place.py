@@ -95,8 +95,8 @@ def _home(op: movement.ConcatOp, axis: int, begin: int, x: SSAValue) -> Home | N
     if at is not None:
         return Home(op.y, byte=at)
     able = all(_is_strided(use.operation, movement.ConcatOp) for use in x.uses)
-    is_image = len(types.shape_of(x)) == 4
-    if axis == ROWS and is_image and able and not owner.top and _is_strided(owner, movement.SliceOp):
+    able = able and _is_strided(owner, movement.SliceOp) and len(types.shape_of(x)) == 4
+    if axis == ROWS and able and not owner.top:
         return Home(op.y, row=begin)
     return None
 
