@@ -154,7 +154,8 @@ def conv_group(
 
     relu = is_float and bool(op.relu.value.data)
     gather = None if fold is None else Gather(b, fold, source)
-    step = TileStep(emit, weights, relu, gather)
+    cycles = 0.0 if depthwise or winograd else _step_cycles(op, weight, axes[1].stride)
+    step = TileStep(emit, weights, relu, gather, cycles)
     run_window(b, padded(problem, 0), whole(*axes), source, dest, step)
 
 
@@ -164,12 +165,16 @@ def _start_lane(b: TileBuilder, op: compute.ConvOp, dest: SSAValue, weight: Arra
     lane, outputs = b.lane(dest), weight.shape[0]
     more = lane_rows(outputs, lane) - lane_rows(outputs)
     n, _, height, width = Ref.of(b.words(dest)).shape
-    step = float_conv_step if types.is_float(op.x) else int8_conv_step
-    stride, has_bias = ints(op.stride)[1], op.bias is not None
-    computed = float(step(prod(weight.shape[2:]), weight.shape[1], stride, has_bias))
+    computed = _step_cycles(op, weight, ints(op.stride)[1])
     blocks = -(-height * width // STEP_PIXELS)
     moved = 4 * outputs * height * width / float(LOCAL_BURST)
     return lane if n * more * blocks * computed <= MOVE_WEIGHT * n * moved else 0
+
+
+def _step_cycles(op: compute.ConvOp, weight: Array, stride: int) -> float:
+    """Cycles of a step of pixels of a dense convolution."""
+    step = float_conv_step if types.is_float(op.x) else int8_conv_step
+    return float(step(prod(weight.shape[2:]), weight.shape[1], stride, op.bias is not None))
 
 
 def stacked_conv(
