@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from xdsl.dialects.func import FuncOp, ReturnOp
-from xdsl.ir import Block, SSAValue
+from xdsl.ir import Block, Operation, SSAValue
 
 from dialects.bm1684 import tile
 from dialects.bm1684.layout import Ref
@@ -25,6 +25,7 @@ from passes.kernels.flat import words_of
 from passes.kernels.movement.copies import copy_words
 from passes.kernels.movement.in_place import Home, first_row, homes_in_concats, part_of
 from passes.kernels.options import KernelOptions
+from passes.kernels.quantised.ahead import FloatStripsAhead
 from passes.kernels.softmax import takes_bytes
 from passes.kernels.storage import network_tensor, part_in, storage
 from passes.kernels.tiling import CannotLower
@@ -62,10 +63,13 @@ class _Lowering:
         image."""
         readers = [use.operation for use in op.y.uses]
         bytes_there = Ref.of(self.buffers[op.x]).layout.pack == 1 and self.b.options.whole
-        return bytes_there and all(
-            isinstance(reader, ConvOp) and reader.group.value.data == 1 and not is_stacked(reader)
-            for reader in readers
-        )
+        return bytes_there and all(map(_reads_ahead, readers))
+
+    def _is_read_as_floats(self, op: strips.QuantizeStripsOp) -> bool:
+        """Whether the one convolution that reads strips quantises them, as they come."""
+        readers = [use.operation for use in op.y.uses]
+        fits = FloatStripsAhead.fits(op, self.b.options.budget // 4)
+        return self.b.options.whole and fits and len(readers) == 1 and _reads_ahead(readers[0])
 
     def _is_read_as_words(self, op: DequantizeOp) -> bool:
         """Whether floats need not be made: a softmax takes the words of 8-bit numbers."""
@@ -86,9 +90,12 @@ class _Lowering:
         if isinstance(op, DequantizeOp) and self._is_read_as_words(op):
             self.buffers[result] = sources[0]
             return
-        if isinstance(op, strips.SplitStripsOp) and self._is_read_as_bytes(op):
+        if (isinstance(op, strips.SplitStripsOp) and self._is_read_as_bytes(op)) or (
+            isinstance(op, strips.QuantizeStripsOp) and self._is_read_as_floats(op)
+        ):
             self.buffers[result] = sources[0]
-        elif byte is not None or row is not None:
+            return
+        if byte is not None or row is not None:
             self.buffers[result] = part_in(self.b, sources[0], storage(result), byte, row)
         else:
             kernel = KERNELS.get(type(op))
@@ -98,9 +105,19 @@ class _Lowering:
                 kernel(self.b, op, sources, self.dest(result))
             except CannotLower as error:
                 raise LayerError(op.location, str(error)) from None
-        if op.top and not isinstance(op, strips.StripOp):
+        if op.top and not isinstance(op, strips.StripOp) and not _has_halo(op):
             facts = (op.attributes.get(x) for x in (strips.IMAGE_HEIGHT, PART, CHANNEL_ORDER))
             self.b.observe(self.buffers[result], op.top, types.shape_of(result), *facts)
+
+
+def _reads_ahead(op: Operation) -> bool:
+    """Whether an op makes the strips that it reads, band by band."""
+    return isinstance(op, ConvOp) and op.group.value.data == 1 and not is_stacked(op)
+
+
+def _has_halo(op: QuantOp) -> bool:
+    """Whether strips have rows of their neighbours."""
+    return isinstance(op, strips.QuantizeStripsOp) and op.rows < types.shape_of(op.y)[2]
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from xdsl.ir import SSAValue
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import Ref, align, aligned, lane_rows
 from passes.kernels.builder import TileBuilder, float_bits
-from passes.kernels.strip_input import Source, StripImage, is_input, load_box, ref_of
+from passes.kernels.strip_input import Source, is_input, load_box, ref_of
 from passes.kernels.tiling import (
     Axis,
     CannotLower,
@@ -93,7 +93,7 @@ def run_window(
             size = replace(size, c=min(size.c, BM1684.lanes))
     band = size.h
     if b.options.whole and is_input(b, source):
-        bands = _strip_bands(p, size) if isinstance(source, StripImage) else BANDS
+        bands = BANDS if isinstance(source, SSAValue) else _strip_bands(p, size)
         band = band_rows(p, size, bands, step.cycles)
     loaded: dict[object, SSAValue] = {}
 

@@ -184,8 +184,11 @@ class QuantCutStripsPass(NpuFunctionPass):
             inner.detach()
             inner.erase()
         for inner in list(block.ops):
-            if isinstance(inner, ExchangeHaloOp) and _is_of_bytes(inner.x):
-                _split_with_halo(inner)
+            if isinstance(inner, ExchangeHaloOp):
+                if _is_of_bytes(inner.x):
+                    _split_with_halo(inner)
+                elif _is_quantised_for(inner):
+                    _quantize_with_halo(inner)
         for inner in list(block.ops):
             if isinstance(inner, (QuantizeOp, SplitStripsOp)) and inner.y.first_use is None:
                 inner.detach()
@@ -217,3 +220,30 @@ def _split_with_halo(op: ExchangeHaloOp) -> None:
     op.y.replace_all_uses_with(new.y)
     op.detach()
     op.erase()
+
+
+def _is_quantised_for(op: ExchangeHaloOp) -> bool:
+    """Whether strips are made of floats, and only to have this halo, of zeros."""
+    made, fill = op.x.owner, op.fill.value.data
+    return isinstance(made, QuantizeStripsOp) and not fill and len(list(op.x.uses)) == 1
+
+
+def _quantize_with_halo(op: ExchangeHaloOp) -> None:
+    """Makes strips of a float image with their halos in one step."""
+    made = op.x.owner
+    assert isinstance(made, QuantizeStripsOp)
+    halo = {key: op.properties[key] for key in ("above", "below")}
+    new = QuantizeStripsOp.create(
+        operands=[made.x],
+        result_types=[op.y.type],
+        properties={**made.properties, **halo},
+        attributes=made.attributes,
+        location=made.location,
+    )
+    block = op.parent_block()
+    assert block is not None
+    block.insert_op_before(new, op)
+    op.y.replace_all_uses_with(new.y)
+    for old in (op, made):
+        old.detach()
+        old.erase()

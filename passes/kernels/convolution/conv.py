@@ -17,7 +17,6 @@ from dialects.bm1684.cycles.tiu import STEP_PIXELS, float_conv_step, int8_conv_s
 from dialects.bm1684.layout import Ref, lane_rows
 from dialects.quant import compute, types
 from dialects.quant.base import i64s, int_attr, ints
-from dialects.quant.strips import SplitStripsOp
 from passes.kernels.builder import TileBuilder, float_bits
 from passes.kernels.convolution.fold import Gather, choose_fold, fold_bytes
 from passes.kernels.convolution.stacked import (
@@ -35,7 +34,14 @@ from passes.kernels.convolution.weights import (
     WINOGRAD_INT8,
     load_weights,
 )
-from passes.kernels.strip_input import Source, StripImage, is_input, lane_of, ref_of
+from passes.kernels.quantised.ahead import FloatStripsAhead
+from passes.kernels.strip_input import (
+    Source,
+    is_input,
+    lane_of,
+    ref_of,
+    source_of,
+)
 from passes.kernels.tiling import (
     Axis,
     Problem,
@@ -83,12 +89,11 @@ def lower_conv(
         conv_group(b, op, source, dest, (height, width), weight, bias, depthwise=True)
         return
     ins, outs = x[1] // group, y[1] // group
-    split = op.x.owner
-    image = None
-    if isinstance(split, SplitStripsOp) and Ref.of(source).layout.pack == 1:
-        image = StripImage.of(split, source)
+    whole_source = source_of(b, op.x, source)
     for g in range(group):
-        src: Source = image or b.window(source, (0, g * ins, 0, 0), (x[0], ins, x[2], x[3]))
+        src = whole_source
+        if isinstance(src, SSAValue):
+            src = b.window(src, (0, g * ins, 0, 0), (x[0], ins, x[2], x[3]))
         dst = b.window(dest, (0, g * outs, 0, 0), (y[0], outs, y[2], y[3]))
         part = slice(g * outs, (g + 1) * outs)
         part_bias = None if bias is None else bias[part]
@@ -115,7 +120,8 @@ def conv_group(
     fold = None
     if b.options.fold and not depthwise and not winograd:
         groups, overlapped = ref_of(source).groups, is_input(b, source)
-        fold = choose_fold(axes, weight, bias is not None, groups, is_float, overlapped)
+        by_rows = isinstance(source, FloatStripsAhead)
+        fold = choose_fold(axes, weight, bias is not None, groups, is_float, overlapped, by_rows)
     if fold is not None:
         axes, weight = (fold.height.folded, fold.width.folded), fold.weights(weight)
     outputs, inputs, kh, kw = weight.shape

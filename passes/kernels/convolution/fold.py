@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import groupby, product
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from dialects.bm1684.cycles.gdma import LOCAL_BURST, PEAK_BYTES
 from dialects.bm1684.cycles.tiu import STEP_PIXELS, ceil_div
 from dialects.bm1684.layout import Ref, align, lane_rows
 from passes.kernels.builder import TileBuilder
+from passes.kernels.quantised.ahead import FloatStripsAhead
 from passes.kernels.strip_input import Source, load_box, ref_of
 from passes.kernels.tiling import Axis, ranges
 
@@ -132,11 +133,13 @@ def choose_fold(
     groups: int,
     is_float: bool,
     overlapped: bool = False,
+    by_rows: bool = False,
 ) -> Fold | None:
     """The fold with the fewest cycles, None when none pays.
 
     weight [O, I, kh, kw]; ``groups``: images, or groups of four 8-bit ones. ``overlapped``: the
     input comes in bands, and both engines work side by side; else one waits for the other.
+    ``by_rows``: taps of rows are loaded where they belong, without copies.
     """
     outputs, inputs = weight.shape[:2]
     if max(axis.dilation for axis in axes) > 1:
@@ -149,7 +152,7 @@ def choose_fold(
     found += [f for f in folds if inputs < f.folded_channels <= BM1684.lanes]
 
     def price(fold: Fold) -> float:
-        engines = fold_cycles(fold, outputs, bias, groups, is_float)
+        engines = fold_cycles(fold, outputs, bias, groups, is_float, by_rows)
         return max(engines) + sum(engines) * SHARED if overlapped else sum(engines)
 
     best = min(found, key=price, default=plain)
@@ -157,7 +160,7 @@ def choose_fold(
 
 
 def fold_cycles(
-    fold: Fold, outputs: int, bias: bool, groups: int, is_float: bool
+    fold: Fold, outputs: int, bias: bool, groups: int, is_float: bool, by_rows: bool = False
 ) -> tuple[float, float]:
     """Cycles of the tensor unit and of the DMA engine: convolution, copies, and the load of the
     input."""
@@ -173,6 +176,8 @@ def fold_cycles(
         is_float=is_float,
     )
     cycles = convolution.cycles()
+    if by_rows and fold.width.taps == 1:
+        return cycles, groups * 4 * fold.folded_channels * height.size * width.size / PEAK_BYTES
     loaded = 4 * fold.channels * fold.height.axis.size * fold.width.axis.size / PEAK_BYTES
     return cycles + groups * _phase_cycles(fold), groups * (loaded + _moved_cycles(fold))
 
@@ -236,9 +241,27 @@ class Gather:
                 into = b.window(folded, (0, 0, g - y[0], e - x[0]), extent)
                 load_box(b, into, self.source, (batch[0], 0, *at), extent)
             return folded
+        if isinstance(self.source, FloatStripsAhead) and fold.width.taps == 1:
+            self._load_taps(self.source, folded, y, x)
+            return folded
         for begin, count in ranges(y[1], _band_rows(fold, y[1])):
             self._fold_band(folded, batch, (y[0], x[0]), ((y[0] + begin, count), x))
         return folded
+
+    def _load_taps(self, source: FloatStripsAhead, folded: SSAValue, y: Span, x: Span) -> None:
+        """Loads taps of rows as channels; neighbouring ones that lie in the same rows together."""
+        fold, n = self.fold, Ref.of(folded).shape[0]
+        e, en = fold.width.inside(0, *x)
+        inside = [fold.height.inside(tap, *y) for tap in range(fold.height.taps)]
+        tap = 0
+        for (g, gn), same in groupby(inside):
+            taps = len(list(same))
+            if gn and en:
+                begin = (0, tap * fold.channels, g - y[0], e - x[0])
+                into = self.b.window(folded, begin, (n, taps * fold.channels, gn, en))
+                corner = fold.height.source(tap, g), fold.width.source(0, e)
+                source.load_taps(self.b, into, corner, taps, fold.height.step)
+            tap += taps
 
     def _clear(self, folded: SSAValue, y: Span, x: Span) -> None:
         """Zeros where the input ends, and in the idle channels."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 from random import Random
 
 import pytest
+from xdsl.dialects.builtin import ModuleOp
 
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import CONV
@@ -56,10 +57,10 @@ def test_depthwise_rows_of_lanes_stay_whole() -> None:
     assert band_rows(p, TileSize(4, 65, 112, 112), BANDS) == 112
 
 
-def run(
+def two_layers(
     integer: bool, batch: int, outputs: int, stride: int, group: int, width: int = 24
-) -> list[CommandOp]:
-    """Compiles two convolutions, the first with so many groups, compared, at opt 2."""
+) -> ModuleOp:
+    """Two convolutions, the first with so many groups."""
     net = NetMaker(Random(0), integer)
     shape = (batch, 3 * group, 20, width)
     kind = types.int_tensor(shape, 0.02, False) if integer else types.float_tensor(shape)
@@ -71,7 +72,14 @@ def run(
             net.values[x], net.top(False), weight, stride=[stride] * 2, pad=[2, 2],
             dilation=[1, 1], group=g, **settings,
         ))  # fmt: skip
-    module = finished(net)
+    return finished(net)
+
+
+def run(
+    integer: bool, batch: int, outputs: int, stride: int, group: int, width: int = 24
+) -> list[CommandOp]:
+    """Compiles them, compared, at opt 2."""
+    module = two_layers(integer, batch, outputs, stride, group, width)
     findings = compiled(module, 2, "INT8" if integer else "FP32")
     assert findings.ok, findings.verdict()
     return [op for op in main_function(module).body.block.ops if isinstance(op, CommandOp)]
