@@ -161,7 +161,7 @@ def band_rows(p: Problem, size: TileSize, bands: int, cycles: float = 0) -> int:
 
     A band is a tensor of its own inside of the tile's, or one of each row of lanes: one group of
     images. It starts where the engine takes a tensor, or is computed elsewhere and copied: where
-    the copy costs less than what the last band takes longer otherwise, with so many ``cycles`` a
+    the copy costs less than what the last of fewer bands takes longer, with so many ``cycles`` a
     step of pixels.
     """
     if (lane_rows(size.c) > 1 and not p.dense) or size.n > p.pack:
@@ -169,7 +169,8 @@ def band_rows(p: Problem, size: TileSize, bands: int, cycles: float = 0) -> int:
     step = lcm(p.multiple, STEP_WORDS // gcd(size.w, STEP_WORDS))
     least = -(-size.h // bands)
     placed, copied = (min(size.h, align(least, rows)) for rows in (step, p.multiple))
-    return copied if cycles * (placed - copied) > COPY_CYCLES * size.h else placed
+    shares = [1 / -(-size.h // rows) for rows in (placed, copied)]
+    return copied if cycles * (shares[0] - shares[1]) > COPY_CYCLES else placed
 
 
 def _strip_bands(p: Problem, size: TileSize) -> int:

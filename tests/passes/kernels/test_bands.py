@@ -45,10 +45,15 @@ def test_rows_of_a_band(
     assert band_rows(p, TileSize(images, channels, out, width), BANDS) == rows
 
 
-@pytest.mark.parametrize(("cycles", "rows"), [(5.0, 32), (7.0, 14)])
+@pytest.mark.parametrize(("cycles", "rows"), [(7.0, 32), (9.0, 14)])
 def test_a_band_that_starts_elsewhere_is_copied_where_that_pays(cycles: float, rows: int) -> None:
-    """The last band of 14 rows instead of 32 saves a sixth of the steps."""
+    """The last of eight bands instead of four saves an eighth of the steps."""
     assert band_rows(problem(112, 113), TileSize(4, 64, 112, 113), BANDS, cycles) == rows
+
+
+def test_as_many_bands_are_not_copied() -> None:
+    """Four of at most 8 rows, of which the last has 4, are as many as four of 7."""
+    assert band_rows(problem(28, 112), TileSize(4, 64, 28, 112), 4, 99.0) == 8
 
 
 def test_depthwise_rows_of_lanes_stay_whole() -> None:
