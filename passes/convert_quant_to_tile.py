@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from xdsl.dialects.func import FuncOp, ReturnOp
-from xdsl.ir import Block, Operation, SSAValue
+from xdsl.ir import Block, SSAValue
 
 from dialects.bm1684 import tile
 from dialects.bm1684.layout import Ref
@@ -14,12 +14,11 @@ from dialects.host.base import HostOp
 from dialects.quant import strips, types
 from dialects.quant.base import CHANNEL_ORDER, PART, QuantOp
 from dialects.quant.compute import DequantizeOp
-from dialects.quant.conv import ConvOp
 from dialects.quant.eltwise import ConstantOp
 from passes.base import NpuFunctionPass
 from passes.kernels import KERNELS
 from passes.kernels.builder import TileBuilder, ddr_bytes
-from passes.kernels.convolution.stacked import is_stacked
+from passes.kernels.convolution.stacked import is_one_dense
 from passes.kernels.elementwise.binary import beside_weights, is_uniform
 from passes.kernels.flat import words_of
 from passes.kernels.movement.copies import copy_words
@@ -63,13 +62,13 @@ class _Lowering:
         image."""
         readers = [use.operation for use in op.y.uses]
         bytes_there = Ref.of(self.buffers[op.x]).layout.pack == 1 and self.b.options.whole
-        return bytes_there and all(map(_reads_ahead, readers))
+        return bytes_there and all(map(is_one_dense, readers))
 
     def _is_read_as_floats(self, op: strips.QuantizeStripsOp) -> bool:
         """Whether the one convolution that reads strips quantises them, as they come."""
         readers = [use.operation for use in op.y.uses]
-        fits = FloatStripsAhead.fits(op, self.b.options.budget // 4)
-        return self.b.options.whole and fits and len(readers) == 1 and _reads_ahead(readers[0])
+        one = len(readers) == 1 and is_one_dense(readers[0])
+        return self.b.options.whole and one and FloatStripsAhead.pays(op)
 
     def _is_read_as_words(self, op: DequantizeOp) -> bool:
         """Whether floats need not be made: a softmax takes the words of 8-bit numbers."""
@@ -108,11 +107,6 @@ class _Lowering:
         if op.top and not isinstance(op, strips.StripOp) and not _has_halo(op):
             facts = (op.attributes.get(x) for x in (strips.IMAGE_HEIGHT, PART, CHANNEL_ORDER))
             self.b.observe(self.buffers[result], op.top, types.shape_of(result), *facts)
-
-
-def _reads_ahead(op: Operation) -> bool:
-    """Whether an op makes the strips that it reads, band by band."""
-    return isinstance(op, ConvOp) and op.group.value.data == 1 and not is_stacked(op)
 
 
 def _has_halo(op: QuantOp) -> bool:

@@ -56,14 +56,32 @@ func.func @main(%x: !x) -> !x attributes {input_names = ["x"], output_names = ["
 !f = tensor<1x16x30x20xf32>
 !x = tensor<1x16x30x20xsi8, #quant.scale<0.5>>
 
-// A float image becomes strips with their halos while it is quantised.
+// A float image becomes strips while it is quantised.
 
 // CHECK: func.func @main(%x: tensor<1x16x30x20xf32>
-// CHECK-NEXT: %[[Q:.*]] = quant.quantize_strips %x above 1 below 1 tops ["input"] {quant.image_height = 30 : i64} : tensor<1x16x30x20xf32> -> tensor<4x16x10x20xsi8, {{.*}}>
-// CHECK-NEXT: quant.conv %[[Q]]
+// CHECK-NEXT: %[[Q:.*]] = quant.quantize_strips %x tops ["input"] {quant.image_height = 30 : i64} : tensor<1x16x30x20xf32> -> tensor<4x16x8x20xsi8, {{.*}}>
+// CHECK-NEXT: quant.exchange_halo %[[Q]]
 // CHECK-NOT: quant.quantize %
 func.func @main(%x: !f) -> !x attributes {input_names = ["x"], output_names = ["y"]} {
   %q = quant.quantize %x tops ["input"] : !f -> !x
   %c = quant.conv %q weight <"f1e328633b75470a", "int8", [16, 16, 3, 3]> pad [1, 1, 1, 1] shift 7 tops ["c"] : !x -> !x
   func.return %c : !x
+}
+
+// -----
+
+!f = tensor<1x4x30x20xf32>
+!x = tensor<1x4x30x20xsi8, #quant.scale<0.5>>
+!y = tensor<1x16x30x20xsi8, #quant.scale<0.5>>
+
+// One of few channels with the halo of the one convolution that reads it.
+
+// CHECK: func.func @main(%x: tensor<1x4x30x20xf32>
+// CHECK-NEXT: %[[Q:.*]] = quant.quantize_strips %x above 1 below 1 tops ["input"] {quant.image_height = 30 : i64} : tensor<1x4x30x20xf32> -> tensor<4x4x10x20xsi8, {{.*}}>
+// CHECK-NEXT: quant.conv %[[Q]]
+// CHECK-NOT: quant.quantize %
+func.func @main(%x: !f) -> !y attributes {input_names = ["x"], output_names = ["y"]} {
+  %q = quant.quantize %x tops ["input"] : !f -> !x
+  %c = quant.conv %q weight <"f1e328633b75470b", "int8", [16, 4, 3, 3]> pad [1, 1, 1, 1] shift 7 tops ["c"] : !x -> !y
+  func.return %c : !y
 }

@@ -14,6 +14,7 @@ from dialects.quant import types
 from dialects.quant.strips import STRIPS, QuantizeStripsOp, SplitStripsOp
 from passes.kernels.builder import TileBuilder
 from passes.kernels.quantised.ahead import FloatStripsAhead
+from passes.kernels.quantised.float_strips import FloatStrips
 from passes.kernels.quantised.rows import runs, strips_with
 from passes.kernels.tiling import ranges
 
@@ -86,13 +87,13 @@ Source = SSAValue | StripImage | FloatStripsAhead
 """What a window reads: a tensor in DDR, or strips that nobody makes beforehand."""
 
 
-def source_of(b: TileBuilder, x: SSAValue, source: SSAValue) -> Source:
+def source_of(x: SSAValue, source: SSAValue) -> Source:
     """What a window reads as x: ``source``, or the strips of the image that lies there."""
     made, ref = x.owner, Ref.of(source)
     if isinstance(made, SplitStripsOp) and ref.layout.pack == 1:
         return StripImage.of(made, source)
     if isinstance(made, QuantizeStripsOp) and ref.element == f32:
-        return FloatStripsAhead.of(b, made, source)
+        return FloatStripsAhead(FloatStrips(made, source))
     return source
 
 

@@ -172,12 +172,11 @@ def lower_quantize_strips(
 ) -> None:
     """Quantises strip by strip with the rows in the lanes, so that images of few channels keep
     many lanes busy; the transfers turn rows and channels."""
-    strips = FloatStrips(op, sources[0])
     _, channels, rows, width = types.shape_of(op.y)
+    strips = FloatStrips(op, sources[0])
     for part in _parts(b, rows, channels, width, STRIPS + 1):
         (begin, count), (c0, cn) = part.channels, part.rows
-        floats = strips.fetch(b, (begin, count), (c0, cn))
-        result = strips.quantise(b, floats)
+        result = strips.make(b, (begin, count), (c0, cn))
         near = Layout(4, 1, (0, width, rows * width, 1))
         at = 4 * (c0 * rows + begin) * width
         words = b.words(dest)

@@ -13,7 +13,8 @@ from xdsl.ir import SSAValue
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import Ref, align, aligned, lane_rows
 from passes.kernels.builder import TileBuilder, float_bits
-from passes.kernels.strip_input import Source, is_input, load_box, ref_of
+from passes.kernels.quantised.ahead import FloatStripsAhead
+from passes.kernels.strip_input import Source, StripImage, is_input, load_box, ref_of
 from passes.kernels.tiling import (
     Axis,
     CannotLower,
@@ -29,6 +30,8 @@ from passes.kernels.tiling import (
 BANDS, STRIP_BANDS, STRIP_HALO = 8, 4, 1.12
 """Bands of a tile whose input comes from outside the network; of one in strips, whose bytes load
 slowly, and how often rows may then be loaded, on average, for the halos of bands."""
+FLOAT_ROWS = 8
+"""Least rows of floats in a band: fewer are loaded faster than they are quantised, a row a lane."""
 STEP_WORDS = BM1684.alignment // 4
 COPY_CYCLES = 1
 """Of a step of pixels that is copied inside of local memory."""
@@ -93,7 +96,7 @@ def run_window(
             size = replace(size, c=min(size.c, BM1684.lanes))
     band = size.h
     if b.options.whole and is_input(b, source):
-        bands = BANDS if isinstance(source, SSAValue) else _strip_bands(p, size)
+        bands = BANDS if isinstance(source, SSAValue) else _strip_bands(p, size, source)
         band = band_rows(p, size, bands, step.cycles)
     loaded: dict[object, SSAValue] = {}
 
@@ -173,10 +176,12 @@ def band_rows(p: Problem, size: TileSize, bands: int, cycles: float = 0) -> int:
     return copied if cycles * (shares[0] - shares[1]) > COPY_CYCLES else placed
 
 
-def _strip_bands(p: Problem, size: TileSize) -> int:
-    """Bands of a tile that reads strips of plain bytes."""
+def _strip_bands(p: Problem, size: TileSize, source: StripImage | FloatStripsAhead) -> int:
+    """Bands of a tile that reads strips of plain bytes, or of floats."""
     most = STRIP_HALO * p.height.span(size.h)
-    counts = range(STRIP_BANDS, 1, -1)
+    rows = source.ref.shape[2] * size.h // p.height.out
+    least = FLOAT_ROWS if isinstance(source, FloatStripsAhead) else 1
+    counts = range(min(STRIP_BANDS, rows // least), 1, -1)
     return next((n for n in counts if n * p.height.span(-(-size.h // n)) <= most), 1)
 
 

@@ -24,7 +24,9 @@ from dialects.quant.strips import (
 )
 from dialects.quant.windows import RowWindow
 from passes.base import NpuFunctionPass
+from passes.kernels.convolution.stacked import is_one_dense
 from passes.kernels.movement.in_place import first_row
+from passes.kernels.quantised.ahead import FloatStripsAhead
 from passes.kernels.storage import storage
 from passes.strips.plan import StripGroup, plan_strips
 
@@ -223,9 +225,12 @@ def _split_with_halo(op: ExchangeHaloOp) -> None:
 
 
 def _is_quantised_for(op: ExchangeHaloOp) -> bool:
-    """Whether strips are made of floats, and only to have this halo, of zeros."""
-    made, fill = op.x.owner, op.fill.value.data
-    return isinstance(made, QuantizeStripsOp) and not fill and len(list(op.x.uses)) == 1
+    """Whether strips are made of floats, and only to have this halo, of zeros, for a convolution
+    that makes them as it goes."""
+    made, readers = op.x.owner, [use.operation for use in op.y.uses]
+    if not isinstance(made, QuantizeStripsOp) or op.fill.value.data or len(list(op.x.uses)) > 1:
+        return False
+    return len(readers) == 1 and is_one_dense(readers[0]) and FloatStripsAhead.pays(made)
 
 
 def _quantize_with_halo(op: ExchangeHaloOp) -> None:

@@ -89,7 +89,7 @@ def lower_conv(
         conv_group(b, op, source, dest, (height, width), weight, bias, depthwise=True)
         return
     ins, outs = x[1] // group, y[1] // group
-    whole_source = source_of(b, op.x, source)
+    whole_source = source_of(op.x, source)
     for g in range(group):
         src = whole_source
         if isinstance(src, SSAValue):

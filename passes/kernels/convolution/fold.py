@@ -139,7 +139,8 @@ def choose_fold(
 
     weight [O, I, kh, kw]; ``groups``: images, or groups of four 8-bit ones. ``overlapped``: the
     input comes in bands, and both engines work side by side; else one waits for the other.
-    ``by_rows``: taps of rows are loaded where they belong, without copies.
+    ``by_rows``: rows lie in the lanes, from where they move; or by way of DDR, which brings taps of
+    rows where they belong.
     """
     outputs, inputs = weight.shape[:2]
     if max(axis.dilation for axis in axes) > 1:
@@ -176,9 +177,11 @@ def fold_cycles(
         is_float=is_float,
     )
     cycles = convolution.cycles()
-    if by_rows and fold.width.taps == 1:
-        return cycles, groups * 4 * fold.folded_channels * height.size * width.size / PEAK_BYTES
-    loaded = 4 * fold.channels * fold.height.axis.size * fold.width.axis.size / PEAK_BYTES
+    read = 4 * fold.channels * fold.height.axis.size * fold.width.axis.size
+    if by_rows and fold.moves and fold.width.taps == 1:
+        folded = 4 * fold.folded_channels * height.size * width.size
+        return cycles, groups * (read + folded) / PEAK_BYTES
+    loaded = read / (float(LOCAL_BURST) if by_rows else PEAK_BYTES)
     return cycles + groups * _phase_cycles(fold), groups * (loaded + _moved_cycles(fold))
 
 

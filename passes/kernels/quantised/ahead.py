@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from xdsl.ir import SSAValue
 
@@ -15,33 +15,35 @@ from passes.kernels.builder import TileBuilder
 from passes.kernels.quantised.float_strips import FloatStrips
 from passes.kernels.quantised.rows import Span
 
+FEW_CHANNELS = 8
+PIECES = 5
+"""Rows of words that a lane may hold at a time: those of about as many bands."""
+
 
 @dataclass(eq=False)
 class FloatStripsAhead:
     """Strips of an image of floats that are quantised as far as they are read, from the top down.
 
-    ``words``: those in DDR, [rows, C, W] row by row, so that rows under a kernel's taps are
-    channels of one load. ``step``: rows that are quantised at a time; the floats of the next ones
-    are loaded before those are stored.
+    ``step``: rows that are quantised at a time; the floats of the next ones are loaded before those
+    are used. ``pieces``: what there is, a first row and words [1, rows, C, W] with the rows in the
+    lanes. ``words``: those in DDR, [rows, C, W] row by row, so that rows under a kernel's taps are
+    channels of one load; None while nobody asks for taps.
     """
 
     strips: FloatStrips
-    words: SSAValue
+    pieces: list[tuple[int, SSAValue]] = field(default_factory=list[tuple[int, SSAValue]])
+    words: SSAValue | None = None
     step: int = 0
     made: int = 0
     floats: SSAValue | None = None
 
     @staticmethod
-    def of(b: TileBuilder, op: QuantizeStripsOp, image: SSAValue) -> FloatStripsAhead:
-        """What the op would make of an image."""
-        _, c, h, w = types.shape_of(op.y)
-        return FloatStripsAhead(FloatStrips(op, image), b.ddr(i32, (1, 1, 1, c * h * w), 4))
-
-    @staticmethod
-    def fits(op: QuantizeStripsOp, budget: int) -> bool:
-        """Whether two rows of floats and one of words take at most so many bytes of a lane."""
+    def pays(op: QuantizeStripsOp) -> bool:
+        """Whether it costs less than to make all strips at once: of few channels, which are
+        quantised faster than they are loaded, where two rows of floats and some of words fit."""
         _, channels, _, width = types.shape_of(op.y)
-        return 4 * (2 * STRIPS + 1) * channels * width <= budget
+        space = 4 * (2 * STRIPS + PIECES) * channels * width
+        return channels <= FEW_CHANNELS and space <= BM1684.lane_bytes // 4
 
     @property
     def ref(self) -> Ref:
@@ -51,41 +53,33 @@ class FloatStripsAhead:
     def load(
         self, b: TileBuilder, dst: SSAValue, begin: Sequence[int], extent: Sequence[int]
     ) -> None:
-        """Loads a box of all four strips to words in local memory."""
-        (_, c0, y0, x0), (_, c, h, w) = begin, extent
-        self._load(b, dst, (y0, c0, x0), (1, c, h, w), 1)
+        """Makes a box of all four strips as words in local memory. Rows move from their lanes to
+        those of the channels."""
+        (_, c0, y0, x0), (_, channels, count, width) = begin, extent
+        into = b.words(dst)
+        self._make(b, y0 + count)
+        for row, words in self.pieces:
+            first, last = max(y0, row), min(y0 + count, row + Ref.of(words).shape[1])
+            for c in range(channels) if first < last else ():
+                box = (1, last - first, 1, width)
+                source = b.window(words, (0, first - row, c0 + c, x0), box)
+                b.copy(b.window(into, (0, c, first - y0, 0), (1, 1, last - first, width)), source)
+        self._make(b, self.made + 1)
 
     def load_taps(
-        self,
-        b: TileBuilder,
-        dst: SSAValue,
-        corner: tuple[int, int],
-        taps: int,
-        step: int,
+        self, b: TileBuilder, dst: SSAValue, corner: tuple[int, int], taps: int, step: int
     ) -> None:
         """Loads [4, taps * C, h, w] from a row and column on: for each of so many taps, which are a
         row apart, every step-th row of all channels."""
+        _, channels, height, width = self.ref.shape
         _, c, h, w = Ref.of(dst).shape
-        assert c == taps * self.ref.shape[1]
-        self._load(b, dst, (corner[0], 0, corner[1]), (1, c, h, w), step)
-
-    def _load(
-        self,
-        b: TileBuilder,
-        dst: SSAValue,
-        corner: tuple[int, int, int],
-        shape: tuple[int, int, int, int],
-        step: int,
-    ) -> None:
-        """Lines of words from a row, channel and column on; a channel behind the last one is the
-        first of the next row."""
-        _, channels, _, width = self.ref.shape
-        line = channels * width
-        last = corner[0] + (shape[2] - 1) * step + (corner[1] + shape[1] - 1) // channels
-        self._make(b, last + 1)
-        far = Layout(4, 1, (0, width, step * line, 1))
-        at = 4 * (corner[0] * line + corner[1] * width + corner[2])
-        b.load(b.words(dst), b.view(self.words, Ref(i32, shape, far, DDR), at))
+        assert c == taps * channels
+        if self.words is None:
+            self.words = b.ddr(i32, (1, 1, 1, height * channels * width), 4)
+        self._make(b, corner[0] + (h - 1) * step + taps)
+        far = Layout(4, 1, (0, width, step * channels * width, 1))
+        at = 4 * (corner[0] * channels * width + corner[1])
+        b.load(b.words(dst), b.view(self.words, Ref(i32, (1, c, h, w), far, DDR), at))
         self._make(b, self.made + 1)
 
     @property
@@ -109,10 +103,10 @@ class FloatStripsAhead:
             self.made += rows[1]
             self.floats = self.strips.fetch(b, self._next(), channels) if self._next()[1] else None
             words = self.strips.quantise(b, floats)
-            self._store(b, words, rows[0])
-            self._store_below(b, words, rows)
+            self._keep(b, words, rows[0])
+            self._keep_below(b, words, rows)
 
-    def _store_below(self, b: TileBuilder, words: SSAValue, rows: Span) -> None:
+    def _keep_below(self, b: TileBuilder, words: SSAValue, rows: Span) -> None:
         """The first rows of each strip as those below the one above it."""
         above, below = self._halos
         first, last = max(rows[0], above), min(sum(rows), above + below)
@@ -121,10 +115,13 @@ class FloatStripsAhead:
             shape = (1, last - first, channels, width)
             moved = b.local(i32, shape, lane=lane)
             b.arith("shift", moved, b.window(words, (0, lane, 0, 0), shape), -8)
-            self._store(b, moved, first + self.strips.op.rows)
+            self._keep(b, moved, first + self.strips.op.rows)
 
-    def _store(self, b: TileBuilder, words: SSAValue, row: int) -> None:
-        """Stores words [1, rows, C, W] from a row on."""
+    def _keep(self, b: TileBuilder, words: SSAValue, row: int) -> None:
+        """Words [1, rows, C, W] from a row on: in local memory, or in DDR."""
+        if self.words is None:
+            self.pieces.append((row, words))
+            return
         shape = Ref.of(words).shape
         target = Ref(i32, shape, contiguous(shape, 4), DDR)
         b.store(b.view(self.words, target, 4 * row * shape[2] * shape[3]), words)

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from xdsl.dialects.builtin import f32
 from xdsl.ir import SSAValue
 
+from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import DDR, Layout, Ref, contiguous, i32
 from dialects.quant import types
-from dialects.quant.strips import QuantizeStripsOp
+from dialects.quant.strips import STRIPS, QuantizeStripsOp
 from passes.kernels.builder import TileBuilder, float_bits
-from passes.kernels.pointwise import MAGIC, clamped
+from passes.kernels.pointwise import MAGIC, clamped, rounded
 from passes.kernels.quantised.rows import Span, runs, strips_with
 
 
@@ -33,17 +34,50 @@ class FloatStrips:
         element = types.tensor_type(self.op.y).element_type
         return Ref(element, (n, c, h, w), contiguous((n, c, h, w), 4, 4), DDR)
 
+    def make(self, b: TileBuilder, rows: Span, channels: Span) -> SSAValue:
+        """Words [1, rows, channels, W], a strip a byte. A strip is loaded while the one before it
+        is quantised."""
+        (_, count), (_, cn), width = rows, channels, self.ref.shape[3]
+        present = self._present(rows)
+        words = b.local(i32, (1, count, cn, width))
+        if any(first for first, _ in present) or not all(last for _, last in present):
+            b.fill(words, 0)
+        for k in range(STRIPS):
+            inside = [row for row, (first, last) in enumerate(present) if first <= k < last]
+            if not inside:
+                continue
+            box = (1, len(inside), cn, width)
+            x = b.local(f32, box, lane=inside[0] % BM1684.lanes)
+            self._load(b, x, (k, rows[0] + inside[0]), channels[0])
+            bits = rounded(b, x, types.scale_of(self.op.y) or 1.0, types.is_unsigned(self.op.y))
+            into = b.window(words, (0, inside[0], 0, 0), box)
+            if k == 0 and len(inside) == count:
+                b.arith("and", into, bits, 255)
+                continue
+            b.arith("and", bits, bits, 255)
+            b.arith("or", into, into, b.arith("shift", bits, bits, 8 * k) if k else bits)
+        return words
+
+    def _present(self, rows: Span) -> list[Span]:
+        """The strips, (first, last + 1), that have each of some rows in the image."""
+        height, above = types.shape_of(self.op.x)[2], self.op.above.value.data
+        return [strips_with(rows[0] + row, self.op.rows, above, height) for row in range(rows[1])]
+
+    def _load(self, b: TileBuilder, dst: SSAValue, corner: tuple[int, int], channel: int) -> None:
+        """Loads [strips, rows, channels, W] from a strip and its row on."""
+        _, plane, line, _ = Ref.of(self.image).layout.strides
+        row = corner[0] * self.op.rows + corner[1] - self.op.above.value.data
+        far = Layout(4, 1, (self.op.rows * line, line, plane, 1))
+        source = Ref(f32, Ref.of(dst).shape, far, DDR)
+        b.load(dst, b.view(self.image, source, 4 * (channel * plane + row * line)))
+
     def fetch(self, b: TileBuilder, rows: Span, channels: Span) -> SSAValue:
         """Loads the floats of some rows, [strips, rows, channels, W], of as many strips as have any
         of them in the image; zeros are those outside."""
         (begin, count), (c0, cn) = rows, channels
-        _, channel, line, _ = Ref.of(self.image).layout.strides
-        width, height = self.ref.shape[3], types.shape_of(self.op.x)[2]
-        above = self.op.above.value.data
-        present = [strips_with(begin + row, self.op.rows, above, height) for row in range(count)]
+        present, width = self._present(rows), self.ref.shape[3]
         strips = max(1, *(last for _, last in present))
         floats = b.local(f32, (strips, count, cn, width))
-        far = Layout(4, 1, (self.op.rows * line, line, channel, 1))
         for run, (first, last) in runs(present):
             for k, missing in ((0, first), (last, strips - last)):
                 if missing:
@@ -52,10 +86,8 @@ class FloatStrips:
             if first == last:
                 continue
             box = (last - first, len(run), cn, width)
-            row = first * self.op.rows + begin + run.start - above
-            source = Ref(f32, box, far, DDR)
-            at = 4 * (c0 * channel + row * line)
-            b.load(b.window(floats, (first, run.start, 0, 0), box), b.view(self.image, source, at))
+            into = b.window(floats, (first, run.start, 0, 0), box)
+            self._load(b, into, (first, begin + run.start), c0)
         return floats
 
     def quantise(self, b: TileBuilder, floats: SSAValue) -> SSAValue:

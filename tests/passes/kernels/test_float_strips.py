@@ -11,8 +11,12 @@ from xdsl.dialects.builtin import ModuleOp
 from bmnetu.report.profile import profile
 from dialects.bm1684.isa import CONV, FILL, Direction, Engine, Instruction
 from dialects.bm1684.npu import CommandOp
+from dialects.quant import types
+from dialects.quant.base import int_attr
+from dialects.quant.strips import QuantizeStripsOp
 from tests.compiled import compiled
 from tests.one_layer import one_layer
+from tests.passes.kernels import one_quant_op
 from tests.passes.kernels.test_strip_input import CASES, Size, convolution
 
 BORDER: dict[str, Any] = {"input_as_fp32": ("in0",)}
@@ -62,6 +66,17 @@ def test_the_engines_overlap() -> None:
     assert total.cycles < 0.85 * (total.tiu_cycles + total.gdma_cycles)
 
 
+def test_rows_that_are_not_folded_stay_in_local_memory() -> None:
+    """They move from the lanes of rows to those of channels."""
+    module = layer((1, 3, 60, 60), (1, 1), 1, (0, 0, 0, 0), signed=True)
+    compiled(module, 2, "INT8", **BORDER)
+    moves = [i for i in instructions(module) if i.engine is Engine.GDMA]
+    turned = [i for i in moves if i["direction"] == Direction.LOCAL_TO_LOCAL]
+    assert sum(i["src_csize"] for i in turned) == 15 * 3
+    assert {i["dst_csize"] for i in turned} == {1}
+    assert sum(i["direction"] == Direction.LOCAL_TO_SYSTEM for i in moves) == 1  # the output
+
+
 def test_taps_of_rows_are_channels_of_one_load() -> None:
     """Nothing is moved between lanes, and the image's floats are loaded once."""
     module = layer((1, 3, 227, 227), (3, 3), 2, (0, 0, 0, 0), signed=True)
@@ -72,3 +87,15 @@ def test_taps_of_rows_are_channels_of_one_load() -> None:
     assert [i["src_csize"] for i in loads].count(9) == 4
     rows = sum(i["src_nsize"] * i["src_csize"] for i in loads if i["src_hsize"] == 3)
     assert rows == 227
+
+
+@pytest.mark.parametrize("channels", [3, 70])
+@pytest.mark.parametrize(("height", "rows", "above", "below"), [(30, 8, 0, 0), (9, 4, 2, 3)])
+def test_strips_that_are_made_at_once(
+    channels: int, height: int, rows: int, above: int, below: int
+) -> None:
+    """By the op's own kernel: no convolution reads them."""
+    image, strips = (1, channels, height, 6), (4, channels, above + rows + below, 6)
+    made = types.int_tensor(strips, 0.05, False)
+    halos = {"above": int_attr(above), "below": int_attr(below)}
+    one_quant_op.check(QuantizeStripsOp, [types.float_tensor(image)], [made], 2, **halos)
