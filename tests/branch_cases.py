@@ -7,6 +7,7 @@ from typing import Any
 
 from xdsl.dialects.builtin import ModuleOp
 
+from dialects.quant import types
 from tests.branch_nets import SCALE, BranchNet
 
 
@@ -145,6 +146,22 @@ def narrow(
     return build
 
 
+def residual(images: int) -> Callable[[bool], ModuleOp]:
+    """A wide first layer, a pooling, sums whose operands have other scales, and the mean of whole
+    maps, as in a ResNet."""
+
+    def build(integer: bool) -> ModuleOp:
+        net = BranchNet((images, 3, 42, 46), integer)
+        x = net.conv(net.input, 64, 7, stride=[2, 2])
+        x = net.pool(x, "max", 3, 2)
+        x = net.sum(net.conv(x, 130), net.conv(net.conv(x, 24, 3), 130), scale=SCALE * 1.4)
+        x = net.sum(x, net.conv(net.function(x, "tanh"), 130, 3), scale=SCALE * 1.2)
+        net.conv(net.pool(x, "average", types.shape_of(x)[2:], 1), 40)
+        return net.module()
+
+    return build
+
+
 CASES: dict[str, Callable[[bool], ModuleOp]] = {
     "32 and 64": inception([32, 64]),
     "24, 40 and 17": inception([24, 40, 17], 3),
@@ -168,5 +185,7 @@ CASES: dict[str, Callable[[bool], ModuleOp]] = {
     "narrow, 16 outputs in four images": narrow(16, (40, 64), images=4),
     "narrow, windows of 3": narrow(32, (48, 66), pool=3),
     "narrow, stride 2": narrow(7, (65, 96), kernel=5, stride=[2, 2]),
+    "residual": residual(1),
+    "residual, five images": residual(5),
     "shuffle into its maker": shuffled(3, into_readers=False),
 }

@@ -66,13 +66,14 @@ class BranchNet:
         return self.add(ufw.ConvolutionOp(x, self.top(), kernels, added, **settings))
 
     def pool(
-        self, x: SSAValue, kind: str, kernel: int | tuple[int, int], stride: int | tuple[int, int],
+        self, x: SSAValue, kind: str, kernel: int | Sequence[int], stride: int | Sequence[int],
         pad: int = 0,
     ) -> SSAValue:
         """A pooling by Caffe's rule: windows at the end may be clipped."""
         of = ufw.PoolingKind(kind)
         kernels, strides = (
-            (each, each) if isinstance(each, int) else each for each in (kernel, stride)
+            (each, each) if isinstance(each, int) else (each[0], each[1])
+            for each in (kernel, stride)
         )
         return self.add(
             ufw.PoolingOp(x, self.top(), of, kernels, stride=strides, pad=(pad, pad))
@@ -93,6 +94,10 @@ class BranchNet:
     def concat(self, *parts: SSAValue, scale: float = SCALE) -> SSAValue:
         """All channels."""
         return self.add(ufw.ConcatOp(list(parts), self.top(scale), axis=1))
+
+    def sum(self, *parts: SSAValue, scale: float = SCALE) -> SSAValue:
+        """All numbers added."""
+        return self.add(ufw.EltwiseOp(list(parts), self.top(scale), ufw.EltwiseOperation.SUM))
 
     def shuffle(self, x: SSAValue, groups: int) -> SSAValue:
         """ShuffleChannel, spelled as two Reshapes and a Permute."""

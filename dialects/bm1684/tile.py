@@ -19,7 +19,14 @@ from xdsl.irdl import (
     prop_def,
 )
 
-from dialects.bm1684.layout import LayoutAttr, OrderAttr, PlaceAttr, SpaceAttr
+from dialects.bm1684.layout import (
+    LayoutAttr,
+    OrderAttr,
+    PlaceAttr,
+    Ref,
+    SpaceAttr,
+    lane_rows,
+)
 from dialects.bm1684.tile_kinds import ArithKind, ArithKindAttr, ScalarKindAttr, SfuKindAttr
 from dialects.bm1684.tile_memory import (
     I64,
@@ -95,6 +102,35 @@ class DepthwiseOp(WeightedOp):
         " (`pad` $pad^)? (`dilation` $dilation^)? (`shift` $shift^)?"
         " attr-dict `:` type($dst) `,` type($src) `,` type($weight)"
     )
+
+
+@irdl_op_definition
+class WeightedSumOp(TileOp):
+    """8 bit: ``dst = (a * m + b * n + bias) >> shift``, rounded and saturated. a and b have one
+    type; each tensor is one plane in each lane, of one group of images. ``weights``: three words of
+    each lane: m and n in the low bytes, n and m, and the 16-bit bias. It is a depthwise convolution
+    whose window meets a and b, wherever they lie."""
+
+    name = "tile.weighted_sum"
+    dst = operand_def(AnyMemRef)
+    a = operand_def(AnyMemRef)
+    b = operand_def(AnyMemRef)
+    weights = operand_def(AnyMemRef)
+    shift = prop_def(I64, default_value=ZERO)
+    assembly_format = (
+        "$dst `,` $a `,` $b `weights` $weights `:` type($weights) (`shift` $shift^)?"
+        " attr-dict `:` type($dst) `,` type($a) `,` type($b)"
+    )
+
+    def verify_(self) -> None:
+        super().verify_()
+        dst, a, b = (Ref.of(value) for value in (self.dst, self.a, self.b))
+        require(a.shape == b.shape == dst.shape, self, "all shapes must be equal")
+        require(a.element == b.element, self, "both operands must have one type")
+        one_plane = all(
+            ref.groups == lane_rows(ref.shape[1], ref.place.lane) == 1 for ref in (dst, a, b)
+        )
+        require(one_plane, self, "each tensor must be one plane in each lane")
 
 
 class PoolOp(WindowOp, ABC):
@@ -252,6 +288,7 @@ MEMORY_OPS = [
 COMPUTE_OPS = [
     ConvOp,
     DepthwiseOp,
+    WeightedSumOp,
     MaxPoolOp,
     AveragePoolOp,
     ArithOp,

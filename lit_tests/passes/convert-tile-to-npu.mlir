@@ -81,3 +81,24 @@ func.func @main() attributes {input_names = [], output_names = [], coeff_size = 
   tile.fill %tail value 7 : !tail
   func.return
 }
+
+// -----
+
+!q = memref<4x8x6x6xsi8, #tile.layout<tensor unit 4 pack 4 strides [64, 64, 6, 1]>, #tile.place<lmem 0>>
+!words = memref<1x8x1x3xi32, #tile.layout<tensor unit 4 pack 1 strides [32, 32, 3, 1]>, #tile.place<lmem 0>>
+
+// A weighted sum is a window of two rows on both tensors: 0x100 bytes apart rows of 64 words, 0x4000 apart 16
+// rows of 256, of which the first and the last count. The lower tensor's weight comes first.
+
+// CHECK: npu.tiu <"depthwise {{.*}}opt_right_shift=6 {{.*}} res0_w=36 opd0_h=2 opd0_w=64 opd1_h=2 {{.*}}opd0_addr=0x8000000 opd1_addr=0x8001000 opd2_addr=0x8001008
+// CHECK-NEXT: npu.tiu <"depthwise {{.*}}opd1_y_ins0=15 {{.*}}opd0_h=17 opd0_w=256 {{.*}}opd0_addr=0x8000000 opd1_addr=0x8001004 opd2_addr=0x8001008
+func.func @main() attributes {input_names = [], output_names = [], coeff_size = 4096 : i64, context_address = 4379906048 : i64, context_size = 12288 : i64} {
+  %a = tile.alloc bytes 256 address 0 : !q
+  %b = tile.alloc bytes 256 address 256 : !q
+  %c = tile.alloc bytes 256 address 16384 : !q
+  %y = tile.alloc bytes 256 address 512 : !q
+  %w = tile.alloc bytes 128 address 4096 : !words
+  tile.weighted_sum %y, %a, %b weights %w : !words shift 6 : !q, !q, !q
+  tile.weighted_sum %y, %c, %a weights %w : !words shift 6 : !q, !q, !q
+  func.return
+}

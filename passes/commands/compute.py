@@ -1,4 +1,4 @@
-"""TIU commands of the computing tile ops: one each."""
+"""TIU commands of the computing tile ops."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from passes.commands.place import (
 )
 
 Fields = dict[str, int]
+STEPS = (16, 8, 4, 2, 1)
+"""Rows from one tensor of a weighted sum to the other: the more, the narrower they are."""
 
 
 def _precisions(result: Ref, first: Ref, second: Precision, third: Precision) -> Fields:
@@ -105,6 +107,55 @@ def _conv(op: tile.ConvOp, at: Addresses) -> Instruction:
 
 def _depthwise(op: tile.DepthwiseOp, at: Addresses) -> Instruction:
     return isa.DEPTHWISE.build(**_weighted(op, at))
+
+
+def _weighted_sum(op: tile.WeightedSumOp, at: Addresses) -> Iterator[Instruction]:
+    """Rows of an operand [.., h, w] whose kernel of two rows meets both tensors: the rows are as
+    wide as the tensors lie apart, or a part of that with rows between them."""
+    dst, src = Ref.of(op.dst), Ref.of(op.a)
+    weights = at.of(op.weights)
+    first, second = sorted((at.of(op.a), at.of(op.b)))
+    if first != at.of(op.a):
+        weights += BM1684.word_bytes
+    apart = (second - first) // BM1684.word_bytes
+    for begin, rows, columns, step in pieces(dst.shape[2] * dst.shape[3], apart):
+        yield isa.DEPTHWISE.build(
+            **_precisions(dst, src, Precision.INT8, Precision.INT16),
+            res0_n=dst.shape[0],
+            res0_c=dst.shape[1],
+            res0_h=rows,
+            res0_w=columns,
+            opd0_h=rows + step,
+            opd0_w=apart // step,
+            opd1_h=2,
+            opd1_w=1,
+            opd1_y_ins0=step - 1,
+            res_op_y_str=1,
+            res_op_x_str=1,
+            tsk_opd_num=3,
+            opt_opd0_sign=int(src.is_signed),
+            opt_opd1_sign=1,
+            opt_opd2_sign=1,
+            opt_right_shift=op.shift.value.data,
+            opt_relu=int(not dst.is_signed),
+            short_opd2_str=StrideMode.COMPACT_2,
+            res0_addr=at.of(op.dst) + BM1684.word_bytes * begin,
+            opd0_addr=first + BM1684.word_bytes * begin,
+            opd1_addr=weights,
+            opd2_addr=at.of(op.weights) + 2 * BM1684.word_bytes,
+        )
+
+
+def pieces(plane: int, apart: int) -> Iterator[tuple[int, int, int, int]]:
+    """Words of two planes that lie so many words apart: (first, rows, columns, rows from one plane
+    to the other)."""
+    rows, rest = divmod(plane, apart)
+    if not rows:
+        yield 0, 1, plane, next(n for n in STEPS if apart % n == 0 and apart // n >= plane)
+        return
+    yield 0, rows, apart, 1
+    if rest:
+        yield rows * apart, 1, rest, 1
 
 
 def _pool(op: tile.MaxPoolOp | tile.AveragePoolOp, at: Addresses) -> Fields:
@@ -278,5 +329,8 @@ _register(tile.LookupOp, _lookup)
 
 
 def lower_compute(op: Operation, addresses: Addresses) -> Iterator[Instruction]:
-    """The command of a computing op."""
-    yield _TABLE[type(op)](op, addresses)
+    """The command of a computing op; of a weighted sum one or two."""
+    if isinstance(op, tile.WeightedSumOp):
+        yield from _weighted_sum(op, addresses)
+    else:
+        yield _TABLE[type(op)](op, addresses)

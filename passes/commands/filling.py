@@ -106,9 +106,11 @@ class Filling:
 
     ``now``: when the TIU has done what it has so far; ``next``: the first computation without a
     place, ``first``: the first transfer; ``done``: when the computations before each one had ended.
+    ``overrun``: what fills a wait may end after it, by as long as the wait at most.
     """
 
-    def __init__(self, ops: Sequence[CommandOp]) -> None:
+    def __init__(self, ops: Sequence[CommandOp], overrun: bool = False) -> None:
+        self.overrun = overrun
         self.computations: list[_Computation] = []
         self.transfers: list[_Transfer] = []
         self._collect(ops)
@@ -228,7 +230,7 @@ class Filling:
         self.now = start + (cycles_of(part) or 0)
 
     def _fill(self, until: int) -> bool:
-        """Computes rows of a later command before ``until``; False where none can be."""
+        """Computes rows of a later command meanwhile; False where none can be."""
         best = self._earliest(until)
         if best is not None and best[2] - self.now >= LEAST:
             best = self._earliest(best[2]) or best
@@ -237,7 +239,7 @@ class Filling:
         return best is not None
 
     def _earliest(self, until: int) -> Place | None:
-        """The rows of a later command that can start first and end before ``until``."""
+        """The rows of a later command that can start first and end in time: see ``overrun``."""
         best: Place | None = None
         blocked = list(self.computations[self.next].footprints())
         for item in self.computations[self.next + 1 : self.next + AHEAD]:
@@ -254,7 +256,7 @@ class Filling:
     def _most_rows(
         self, item: _Computation, rows: Rows, until: int, blocked: Sequence[Footprint]
     ) -> Place | None:
-        """As many of these rows as can be computed before ``until``."""
+        """As many of these rows as can be computed in time."""
         whole = self._start(item, rows, until, blocked)
         if whole is not None:
             return item, rows, whole
@@ -278,18 +280,21 @@ class Filling:
     def _start(
         self, item: _Computation, rows: Rows, until: int, blocked: Sequence[Footprint]
     ) -> int | None:
-        """When these rows can start, if they end before ``until``."""
+        """When these rows can start, if they end in time."""
         part = item.part(rows)
         cycles = None if part is None else cycles_of(part)
-        if part is None or cycles is None or self.now + cycles > until:
+        latest = until + (until - self.now if self.overrun else 0)
+        if part is None or cycles is None or self.now + cycles > latest:
             return None
-        if rows not in item.left:
-            rest = item.without(rows)
-            if cycles < LEAST or any(item.part(each) is None for each in rest):
-                return None
-        footprint = Footprint.of(part)
+        rest, footprint = item.without(rows), Footprint.of(part)
+        if rows not in item.left and (
+            cycles < LEAST or any(item.part(each) is None for each in rest)
+        ):
+            return None
+        if not rest:
+            footprint = Footprint((*footprint.touched, *item.seen.touched))
         start = self._ready(footprint)
-        late = start + cycles > until or self._missing(item, footprint)
+        late = start + cycles > latest or self._missing(item, footprint)
         return None if late or not _is_free(footprint, blocked) else start
 
 

@@ -86,12 +86,14 @@ def _buffer(b: TileBuilder, value: SSAValue) -> SSAValue:
 
 
 def _price(block: Block, border: set[SSAValue]) -> Work:
-    addresses, base = Addresses(), dict[SSAValue, SSAValue]()
+    addresses, base, local = Addresses(), dict[SSAValue, SSAValue](), 0
     spent = dict.fromkeys(Engine, 0.0)
     for op in block.ops:
         if isinstance(op, tile.BufferOp):
             in_ddr = Ref.of(op.ref).place.space is Space.DDR
-            addresses.found[op.ref] = BM1684.context_start if in_ddr else 0
+            addresses.found[op.ref] = BM1684.context_start if in_ddr else local
+            if isinstance(op, tile.AllocOp) and not in_ddr:
+                local = (local + op.bytes.value.data) % BM1684.lane_bytes
             base[op.ref] = op.ref
             if isinstance(op, tile.ConstantOp):
                 border.add(op.ref)

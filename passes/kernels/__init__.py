@@ -58,7 +58,8 @@ from passes.kernels.pointwise import (
     lower_quantize,
     lower_requantize,
 )
-from passes.kernels.pool import lower_average_pool, lower_max_pool
+from passes.kernels.pooling.average_pool import lower_average_pool
+from passes.kernels.pooling.max_pool import lower_max_pool
 from passes.kernels.prelu import lower_prelu
 from passes.kernels.reductions.matmul import lower_matmul
 from passes.kernels.reductions.recurrent import lower_recurrent

@@ -20,6 +20,7 @@ from dialects.expression import X
 from dialects.quant import compute, types
 from dialects.quant.base import ints
 from passes.kernels.builder import TileBuilder, float_bits
+from passes.kernels.elementwise.weighted_sum import may_be_window, weighted_sum
 from passes.kernels.expression import buffers_alive, compute_steps, cycles_a_step, schedule
 from passes.kernels.flat import Chunk, Flat, chunks, in_bands
 from passes.kernels.float_functions import TWO_23
@@ -71,6 +72,8 @@ def lower_eltwise(
     """Sum, product, maximum."""
     if types.is_float(op.y):
         in_bands(b, sources, dest, len(sources) + 2 - _is_plain(op), 4, _float_eltwise(op))
+    elif may_be_window(b, op, sources):
+        in_bands(b, sources, dest, len(sources) + 3, 6, weighted_sum(op))
     else:
         in_bands(b, sources, dest, len(sources) + 3, 12, _int_eltwise(op))
 

@@ -20,8 +20,9 @@ class NpuFillWaitsPass(NpuFunctionPass):
 
     Before: commands in program order, without ids. After: commands with the same results, in fewer
     cycles: in front of a computation that waits stand others, or some of their rows, which depend
-    on nothing that is still to come and end before the wait does. What they load comes earlier,
-    too; all other transfers keep their order. A function that gains nothing stays as it is.
+    on nothing that is still to come and end before the wait does, or soon after it: the shorter
+    order of both wins. What they load comes earlier, too; all other transfers keep their order. A
+    function that gains nothing stays as it is.
     """
 
     name = "npu-fill-waits"
@@ -30,14 +31,15 @@ class NpuFillWaitsPass(NpuFunctionPass):
     def apply_to(self, function: FuncOp) -> None:
         block = function.body.block
         ops = [op for op in block.ops if isinstance(op, CommandOp)]
-        filled = Filling(ops).run()
-        if filled is None or _cycles(filled) >= _cycles(ops):
+        orders = [Filling(ops, overrun).run() for overrun in (False, True)]
+        best = min((order for order in orders if order is not None), key=_cycles, default=ops)
+        if _cycles(best) >= _cycles(ops):
             return
         last = block.last_op
         assert last is not None
         for op in ops:
             op.detach()
-        block.insert_ops_before(filled, last)
+        block.insert_ops_before(best, last)
 
 
 def _cycles(ops: Sequence[CommandOp]) -> int:

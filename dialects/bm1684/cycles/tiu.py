@@ -146,14 +146,21 @@ def _winograd(inst: Instruction) -> int:
     return inst["res0_n"] * tiles * float_winograd_halves(channels, bias) // 2
 
 
+def window_step(kernel: tuple[int, int], stride: int, is_float: bool, weighted: bool) -> int:
+    """Cycles of a step of depthwise, average and max pooling; ``stride``: along x. A max takes no
+    weights, so it waits for none."""
+    taps = kernel[0] * kernel[1] * (stride + 1)
+    if is_float:
+        return taps - kernel[0] + 5 * weighted
+    return taps - 1 + BIAS_CYCLES * weighted
+
+
 def _window(inst: Instruction) -> int:
-    """Depthwise, average and max pooling; a max takes no weights, so it waits for none."""
-    weighted = inst.kind is not isa.MAX_POOL
-    taps = inst["opd1_h"] * inst["opd1_w"] * (inst["res_op_x_str"] + 1)
-    images = inst["res0_n"] * _rows(inst)
-    if is_int8(inst):
-        return images * _steps(inst, WIDE_STEP_PIXELS) * (taps - 1 + BIAS_CYCLES * weighted)
-    return images * _steps(inst) * (taps - inst["opd1_h"] + 5 * weighted)
+    int8 = is_int8(inst)
+    kernel = inst["opd1_h"], inst["opd1_w"]
+    step = window_step(kernel, inst["res_op_x_str"], not int8, inst.kind is not isa.MAX_POOL)
+    steps = _steps(inst, WIDE_STEP_PIXELS if int8 else STEP_PIXELS)
+    return inst["res0_n"] * _rows(inst) * steps * step
 
 
 def _matmul(inst: Instruction) -> int | None:

@@ -6,6 +6,7 @@
 !ddr_u = memref<5x8x6x6xui8, #tile.layout<tensor unit 4 pack 4 strides [288, 36, 6, 1]>, #tile.place<ddr>>
 !ddr_w = memref<2x8x6x6xf32, #tile.layout<tensor unit 4 pack 1 strides [288, 36, 6, 1]>, #tile.place<ddr>>
 !q = memref<5x8x6x6xsi8, #tile.layout<tensor unit 4 pack 4 strides [64, 64, 6, 1]>, #tile.place<lmem 0>>
+!four = memref<4x8x6x6xsi8, #tile.layout<tensor unit 4 pack 4 strides [64, 64, 6, 1]>, #tile.place<lmem 0>>
 !w = memref<2x8x6x6xf32, #tile.layout<tensor unit 4 pack 1 strides [64, 64, 6, 1]>, #tile.place<lmem 0>>
 !u = memref<5x8x6x6xui8, #tile.layout<tensor unit 4 pack 4 strides [64, 64, 6, 1]>, #tile.place<lmem 0>>
 !h = memref<5x8x6x6xsi16, #tile.layout<tensor unit 4 pack 2 strides [64, 64, 6, 1]>, #tile.place<lmem 0>>
@@ -86,6 +87,10 @@ func.func @main() {
   tile.conv %f, %g, %kernel_f winograd true : !f, !f, !kernel_f
 // CHECK-NEXT: tile.depthwise %small, %q, %taps bias %bias :
   tile.depthwise %small, %q, %taps bias %bias : !bias stride [2, 2] pad [0, 1, 1, 0] dilation [2, 1] shift 3 : !small, !q, !taps
+// CHECK-NEXT: %four = tile.view %q :
+  %four = tile.view %q : !q -> !four
+// CHECK-NEXT: tile.weighted_sum %four, %four, %four weights %words :
+  tile.weighted_sum %four, %four, %four weights %words : !words shift 6 : !four, !four, !four
 // CHECK-NEXT: tile.max_pool %small, %q kernel [2, 2] stride [2, 2] :
   tile.max_pool %small, %q kernel [2, 2] stride [2, 2] : !small, !q
 // CHECK-NEXT: tile.average_pool %small, %q kernel [3, 3] factor 57 shift 9 stride [2, 2] pad [0, 1, 0, 1] :

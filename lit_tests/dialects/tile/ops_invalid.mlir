@@ -93,6 +93,35 @@ func.func @main() {
 
 // -----
 
+!q = memref<5x8x6x6xsi8, #tile.layout<tensor unit 4 pack 4 strides [64, 64, 6, 1]>, #tile.place<lmem 0>>
+!u = memref<5x8x6x6xui8, #tile.layout<tensor unit 4 pack 4 strides [64, 64, 6, 1]>, #tile.place<lmem 0>>
+!words = memref<1x8x1x3xi32, #tile.layout<tensor unit 4 pack 1 strides [32, 32, 3, 1]>, #tile.place<lmem 0>>
+
+// CHECK: tile.weighted_sum: both operands must have one type
+func.func @main() {
+  %a = tile.alloc bytes 512 : !q
+  %b = tile.alloc bytes 512 : !u
+  %w = tile.alloc bytes 128 : !words
+  tile.weighted_sum %a, %a, %b weights %w : !words : !q, !q, !u
+  func.return
+}
+
+// -----
+
+!q = memref<5x8x6x6xsi8, #tile.layout<tensor unit 4 pack 4 strides [64, 64, 6, 1]>, #tile.place<lmem 0>>
+!words = memref<1x8x1x3xi32, #tile.layout<tensor unit 4 pack 1 strides [32, 32, 3, 1]>, #tile.place<lmem 0>>
+
+// CHECK: tile.weighted_sum: each tensor must be one plane in each lane
+func.func @main() {
+  %a = tile.alloc bytes 512 : !q
+  %b = tile.alloc bytes 512 : !q
+  %w = tile.alloc bytes 128 : !words
+  tile.weighted_sum %a, %a, %b weights %w : !words : !q, !q, !q
+  func.return
+}
+
+// -----
+
 // CHECK: tile.alloc: a memref with #tile attributes is required, this is memref<1x8x6x6xf32>
 func.func @main() {
   %a = tile.alloc bytes 256 : memref<1x8x6x6xf32>

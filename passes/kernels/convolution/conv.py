@@ -18,7 +18,8 @@ from dialects.bm1684.layout import Ref, lane_rows
 from dialects.quant import compute, types
 from dialects.quant.base import i64s, int_attr, ints
 from passes.kernels.builder import TileBuilder, float_bits
-from passes.kernels.convolution.fold import Gather, choose_fold, fold_bytes
+from passes.kernels.convolution.fold import choose_fold, fold_bytes
+from passes.kernels.convolution.gather import Gather
 from passes.kernels.convolution.stacked import (
     has_columns_apart,
     is_stacked,
@@ -120,8 +121,11 @@ def conv_group(
     fold = None
     if b.options.fold and not depthwise and not winograd:
         groups, overlapped = ref_of(source).groups, is_input(b, source)
-        by_rows = isinstance(source, FloatStripsAhead)
-        fold = choose_fold(axes, weight, bias is not None, groups, is_float, overlapped, by_rows)
+        direct = overlapped and isinstance(source, SSAValue)
+        rows = isinstance(source, FloatStripsAhead)
+        fold = choose_fold(
+            axes, weight, bias is not None, groups, is_float, overlapped, direct, rows
+        )
     if fold is not None:
         axes, weight = (fold.height.folded, fold.width.folded), fold.weights(weight)
     outputs, inputs, kh, kw = weight.shape

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from math import prod
+from itertools import product
+from math import gcd, prod
 
 import numpy as np
 from xdsl.dialects.builtin import f32
 from xdsl.ir import SSAValue
 
 from dialects.bm1684.chip import BM1684
-from dialects.bm1684.layout import Ref, aligned, contiguous, i32, local_bytes, si8, si16
+from dialects.bm1684.layout import Ref, align, aligned, contiguous, i32, local_bytes, si8, si16
 from dialects.quant import movement, types
 from dialects.quant.base import ints
 from dialects.quant.movement.pixels import NOWHERE, WEIGHT_SHIFT
@@ -24,6 +25,8 @@ from passes.kernels.movement.strided_copy import StridedCopy, copy_box
 from passes.kernels.pointwise import narrow
 from passes.kernels.tiling import CannotLower, ranges
 
+BANDS = 4
+"""Bands of rows that are interleaved one after the other."""
 Span = tuple[int, int]
 Box = tuple[int, int, int, int]
 
@@ -291,15 +294,17 @@ def lower_interleave(
     rows_of = _phase_rows(begin[0], steps[0])
     x = (x[0], y[1], x[2], x[3])
     for cut in tiles(b, x, y, rows_of, (1, 1)):
-        (g0, gn), (c0, cn), (r0, rn), (s0, sn) = cut.groups, cut.channels, cut.rows, cut.source
+        (g0, gn), (c0, cn), (r0, rn) = cut.groups, cut.channels, cut.rows
         dst = b.local(i32, (gn, cn, rn, y[3]))
-        for phase in range(op.phases):
+        bands = ranges(rn, _band_rows(b, rn, steps[0], x[3]))
+        for (first, count), phase in product(bands, range(op.phases)):
             operand, inside = divmod(phase, each)
+            s0, sn = rows_of((r0 + first, count))
             src = b.local(i32, (gn, cn, sn, x[3]))
             at = (g0, inside * op.channels + c0, s0, 0)
             b.load(src, b.window(b.words(sources[operand]), at, (gn, cn, sn, x[3])))
             down, across = divmod(phase, steps[1])
-            rows = _phase_span(begin[0] + r0, rn, down, steps[0])
+            rows = _phase_span(begin[0] + r0 + first, count, down, steps[0])
             columns = _phase_span(begin[1], y[3], across, steps[1])
             if not rows[1] or not columns[1]:
                 continue
@@ -309,6 +314,15 @@ def lower_interleave(
             target = grid(b, dst, (top, left), extent, (steps[0], steps[1]))
             b.arith("copy", target, b.window(src, (0, 0, rows[0] - s0, columns[0]), extent))
         b.store(b.window(b.words(dest), (g0, c0, r0, 0), (gn, cn, rn, y[3])), dst)
+
+
+def _band_rows(b: TileBuilder, rows: int, step: int, width: int) -> int:
+    """Rows that are interleaved while the next ones come from other lanes: their operands, of
+    ``width`` columns, begin where the engine takes a tensor."""
+    if not b.options.whole:
+        return rows
+    words = BM1684.alignment // 4
+    return align(-(-rows // BANDS), step * (words // gcd(width, words)))
 
 
 def _phase_rows(begin: int, step: int) -> Callable[[Span], Span]:
@@ -325,5 +339,3 @@ def _phase_span(begin: int, count: int, phase: int, step: int) -> Span:
     """(first, count) of the elements of a phase under ``count`` results from ``begin`` on."""
     first = -(-(begin - phase) // step)
     return first, max(0, -(-(begin + count - phase) // step) - first)
-
-

@@ -31,6 +31,7 @@ from tests.dialects.bm1684.window_cases import (
     conv,
     depthwise,
     max_pool,
+    weighted_sum,
     winograd,
 )
 
@@ -45,6 +46,7 @@ GENERATORS: dict[str, Callable[[Rng], Case]] = {
         for function in (
             arith_float, arith_bits, arith_fixed, lookup, scalar, sfu, linear, compare, move,
             shifted_move, convert, fill, transpose_nc, transpose_cw, copy_linear, matrix,
+            weighted_sum,
         )
     },
 }

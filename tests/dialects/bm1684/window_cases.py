@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dialects.bm1684 import isa
+from dialects.bm1684.chip import BM1684
 from tests.dialects.bm1684.fields import (
     FLOAT,
     OPD0,
@@ -124,6 +125,24 @@ def depthwise(rng: Rng, int8: bool) -> Case:
         return Case(isa.DEPTHWISE.build(**fields, **precisions(2, 2, 2, 2)), FLOAT)
     fields |= {**precisions(0, 0, 3, 0), **signs(rng, 3), "opt_relu": pick(rng, 0, 1),
                "opt_right_shift": pick(rng, 0, 6, 9)}
+    return Case(isa.DEPTHWISE.build(**fields))
+
+
+def weighted_sum(rng: Rng) -> Case:
+    """One row of results on an input that is wider than its windows: they meet two tensors, and
+    nothing is between, or behind."""
+    step, columns = pick(rng, 1, 2, 16), pick(rng, 1, 100, 784)
+    width = pick(rng, 800, 3200, 4064)
+    first = max(0, pick(rng, 0, BM1684.lane_bytes - 4 * (step * width + columns) - 256))
+    fields = {
+        **precisions(0, 0, 3, 0), **signs(rng, 3), "opt_right_shift": pick(rng, 0, 6, 9),
+        "opt_relu": pick(rng, 0, 1), "tsk_opd_num": 3,
+        "res0_n": pick(rng, 1, 3, 4), "res0_c": pick(rng, 3, 64), "res0_h": 1, "res0_w": columns,
+        "opd0_h": 1 + step, "opd0_w": width, "opd1_h": 2, "opd1_w": 1, "opd1_y_ins0": step - 1,
+        "res_op_y_str": 1, "res_op_x_str": 1,
+        "res0_addr": at(0, RES0), "opd0_addr": at(0, first // 128 * 128),
+        "opd1_addr": at(0, OPD2 + 2), "opd2_addr": at(0, OPD2 + 8),
+    }  # fmt: skip
     return Case(isa.DEPTHWISE.build(**fields))
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from dialects.bm1684 import isa
 from dialects.bm1684.isa import Direction
 from dialects.bm1684.npu import CommandOp
 from dialects.quant import types
@@ -79,6 +80,12 @@ def moves(commands: list[CommandOp]) -> int:
     return sum(i.values.get("direction") == Direction.LOCAL_TO_LOCAL for i in found)
 
 
+def input_channels(commands: list[CommandOp]) -> int:
+    """Of the convolutions."""
+    found = [op.instruction for op in commands]
+    return max(i["opd0_c"] for i in found if i.kind is isa.CONV)
+
+
 FOLDS = [(1, 1, 1, 3), (1, 3, 1, 1), (2, 2, 2, 2), (2, 4, 2, 2), (1, 2, 2, 4), (2, 2, 1, 5)]
 """Step and taps down, step and taps across."""
 
@@ -94,6 +101,7 @@ def test_every_form_on_the_npu(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Images and padding: one and none, some of a word, more than a word."""
+
     def forced(axes: tuple[Axis, Axis], weight: np.ndarray, *_: object) -> Fold:
         down, across = axes
         return Fold(weight.shape[1], AxisFold(down, *form[:2]), AxisFold(across, *form[2:]))
@@ -102,6 +110,25 @@ def test_every_form_on_the_npu(
     monkeypatch.setattr(fold, "BAND", band)
     for batch, pad in batches:
         assert moves(run((batch, 3, 19, 22), 5, 2, pad, integer))
+
+
+@pytest.mark.parametrize("integer", [False, True])
+@pytest.mark.parametrize("form", [f for f in FOLDS if f[2] == 1])
+def test_taps_that_are_loaded_to_their_lanes(
+    form: tuple[int, int, int, int], integer: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is copied from lane to lane."""
+
+    def forced(axes: tuple[Axis, Axis], weight: np.ndarray, *_: object) -> Fold:
+        down, across = axes
+        taps = AxisFold(down, *form[:2]), AxisFold(across, *form[2:])
+        return Fold(weight.shape[1], *taps, direct=True)
+
+    monkeypatch.setattr(conv, "choose_fold", forced)
+    for batch, pad in ((2, 0), (5, 3)):
+        commands = run((batch, 3, 19, 22), 5, 2, pad, integer)
+        assert input_channels(commands) == 3 * form[1] * form[3]
+        assert not moves(commands)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +144,8 @@ def test_every_form_on_the_npu(
 def test_few_channels_are_folded(
     shape: tuple[int, ...], kernel: int, stride: int, integer: bool, folds: bool
 ) -> None:
-    assert (moves(run(shape, kernel, stride, kernel // 2, integer)) > 0) == folds
+    found = input_channels(run(shape, kernel, stride, kernel // 2, integer))
+    assert (found > shape[1] + 1) == folds
 
 
 def test_three_float_channels_get_an_idle_one() -> None:

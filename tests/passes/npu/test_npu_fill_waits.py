@@ -90,16 +90,31 @@ def test_what_depends_on_one_that_waits_stays_behind_it() -> None:
     assert instructions(module) == before
 
 
+def compared(slot: int) -> ArrayAttr[ObserveAttr]:
+    """A slot that is compared when a command is done."""
+    box, shape = LocalBox((1, 1, ROWS, WIDTH), (WORDS, WORDS, WIDTH, 1)), (1, 1, ROWS, WIDTH)
+    tensor = Observation("y", slot * SLOT_BYTES, shape, "float32", packed=False, local=box)
+    return ArrayAttr([ObserveAttr(tensor)])
+
+
+@pytest.mark.parametrize("slot", [2, 4])
+def test_what_is_compared_is_complete(slot: int) -> None:
+    """The addition that waits makes slot 2: some rows of the other one come behind it."""
+    module = module_of([("load", 1, 1, 0), ("add", 1, 1, 2), ("add", 4, 4, 3)])
+    ops = [op for op in main_function(module).body.block.ops if isinstance(op, CommandOp)]
+    ops[2].observe = compared(slot)
+    apply(module, NpuFillWaitsPass())
+    slots = [found for found, _ in computed(instructions(module))]
+    assert slots[-1] == (4 if slot == 2 else 1)
+
+
 @pytest.mark.parametrize("seen", [False, True])
 def test_what_is_compared_is_not_overwritten(seen: bool) -> None:
     """Slot 3 may be compared behind the addition that waits; the other one writes there."""
     module = module_of([("load", 1, 1, 0), ("add", 1, 1, 2), ("add", 4, 4, 3)])
     ops = [op for op in main_function(module).body.block.ops if isinstance(op, CommandOp)]
     if seen:
-        box = LocalBox((1, 1, ROWS, WIDTH), (WORDS, WORDS, WIDTH, 1))
-        at, shape = 3 * SLOT_BYTES, (1, 1, ROWS, WIDTH)
-        tensor = Observation("y", at, shape, "float32", packed=False, local=box)
-        ops[1].observe = ArrayAttr([ObserveAttr(tensor)])
+        ops[1].observe = compared(3)
     apply(module, NpuFillWaitsPass())
     slots = [slot for slot, _ in computed(instructions(module))]
     assert slots == ([1, 4] if seen else [4, 1])

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
+from numpy.typing import DTypeLike
 
+from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import Instruction, Precision
 from dialects.bm1684.model.arithmetic.conv import read_bias, signed_result
 from dialects.bm1684.model.arithmetic.exact import bounds, saturate, shift_right
 from dialects.bm1684.model.arithmetic.window import Window
 from dialects.bm1684.model.memory.access import PreparedCommand
-from dialects.bm1684.model.memory.lanes import LaneTensor
-from dialects.bm1684.model.memory.npu import Array, Npu
+from dialects.bm1684.model.memory.lanes import LaneTensor, aligned_strides
+from dialects.bm1684.model.memory.npu import Array, DType, Npu
 from dialects.bm1684.model.memory.operands import (
     UNIT_AND_PACK,
     WORD,
@@ -41,26 +44,68 @@ def average_multiplier(area: int) -> tuple[int, int]:
     return factor, shift
 
 
+@dataclass(frozen=True)
+class _Input:
+    """What a window reads: the input, or some rows of it, one after the other."""
+
+    tensors: tuple[LaneTensor, ...]
+    window: Window
+
+    @staticmethod
+    def of(inst: Instruction) -> _Input:
+        """Of one row of results on a wider input: what its windows meet and nothing else, since
+        what lies between, and behind, may be another tensor's."""
+        window = Window.of(inst)
+        shape = (inst["res0_n"], inst["res0_c"], inst["opd0_h"], inst["opd0_w"])
+        columns = window.span(1, window.kernel[1] - 1).stop
+        plain = not any((*window.insert, *window.before, *window.after))
+        unit, pack = UNIT_AND_PACK[Precision(inst["opt_opd0_prec"])]
+        if not plain or window.output[0] > 1 or columns >= shape[3]:
+            return _Input((tensor(inst, "opd0", shape, unit, pack),), window)
+        lane, offset = local_place("opd0_addr", inst["opd0_addr"], BM1684.alignment)
+        strides = aligned_strides(lane, shape, unit)
+        rows = (
+            LaneTensor(
+                "opd0",
+                lane,
+                offset + row * window.dilation[0] * shape[3] * unit,
+                unit,
+                pack,
+                (*shape[:2], 1, columns),
+                strides,
+            )
+            for row in range(window.kernel[0])
+        )
+        return _Input(tuple(rows), replace(window, dilation=(1, window.dilation[1])))
+
+    def padded(self, npu: Npu, dtype: DType, out: DTypeLike) -> Array:
+        """The padded input [n, c, h, w] of these rows."""
+        parts = [self.window.padded(x, npu.lmem, dtype, out, 0) for x in self.tensors]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)
+
+
 def plan_depthwise(inst: Instruction) -> PreparedCommand:
     """Depthwise convolution; with a constant kernel, average pooling."""
-    x, result = _input_and_result(inst)
+    given, result = _Input.of(inst), _result(inst)
     channels = inst["res0_c"]
     int8 = _is_int8(inst)
     weights = None if inst["opt_opd1_const"] else _kernel(inst)
     bias = None
     if inst["tsk_opd_num"] == 3:
         bias = per_channel(inst, "opd2", channels, 2 if int8 else WORD)
-    same_lane(result, x, weights, bias)
-    reads = tuple(t for t in (x, weights, bias) if t is not None)
+    same_lane(result, given.tensors[0], weights, bias)
+    reads = (*given.tensors, *(t for t in (weights, bias) if t is not None))
     if int8 and weights is None:
-        return PreparedCommand(reads, (result,), partial(_average_int8, inst, x, result))
+        return PreparedCommand(reads, (result,), partial(_average_int8, inst, given, result))
     run = _depthwise_int8 if int8 else _depthwise_fp32
-    return PreparedCommand(reads, (result,), partial(run, inst, x, weights, bias, result))
+    return PreparedCommand(reads, (result,), partial(run, inst, given, weights, bias, result))
 
 
 def plan_max_pool(inst: Instruction) -> PreparedCommand:
     """Max pooling."""
-    x, result = _input_and_result(inst)
+    unit, pack = UNIT_AND_PACK[Precision(inst["opt_opd0_prec"])]
+    shape = (inst["res0_n"], inst["res0_c"], inst["opd0_h"], inst["opd0_w"])
+    x, result = tensor(inst, "opd0", shape, unit, pack), _result(inst)
     same_lane(result, x)
     return PreparedCommand((x,), (result,), partial(_max_pool, inst, x, result))
 
@@ -69,11 +114,9 @@ def _is_int8(inst: Instruction) -> bool:
     return inst["opt_opd0_prec"] == Precision.INT8
 
 
-def _input_and_result(inst: Instruction) -> tuple[LaneTensor, LaneTensor]:
+def _result(inst: Instruction) -> LaneTensor:
     unit, pack = UNIT_AND_PACK[Precision(inst["opt_opd0_prec"])]
-    shape = (inst["res0_n"], inst["res0_c"], inst["opd0_h"], inst["opd0_w"])
-    x = tensor(inst, "opd0", shape, unit, pack)
-    return x, tensor(inst, "res0", sizes(inst, "res0"), unit, pack)
+    return tensor(inst, "res0", sizes(inst, "res0"), unit, pack)
 
 
 def _kernel(inst: Instruction) -> LaneTensor:
@@ -86,20 +129,19 @@ def _kernel(inst: Instruction) -> LaneTensor:
 
 def _depthwise_int8(
     inst: Instruction,
-    x: LaneTensor,
+    x: _Input,
     weights: LaneTensor,
     bias: LaneTensor | None,
     result: LaneTensor,
     npu: Npu,
 ) -> None:
-    window = Window.of(inst)
     sign = bool(inst["opt_opd0_sign"])
-    data = window.padded(x, npu.lmem, integer_type(8, sign), np.int32, 0)
+    data = x.padded(npu, integer_type(8, sign), np.int32)
     kernel = weights.read(npu.lmem, integer_type(8, bool(inst["opt_opd1_sign"]))).astype(np.int32)
     start = read_bias(inst, bias, npu, result.shape[1]).astype(np.int32).reshape(1, -1, 1, 1)
-    total = _zeros(x, result, np.int32)
+    total = _zeros(result, np.int32)
     total += start
-    for i, j, view in window.taps(data):
+    for i, j, view in x.window.taps(data):
         total += view * kernel[:, :, i : i + 1, j : j + 1]
     dtype = integer_type(8, signed_result(inst))
     result.write(npu.lmem, saturate(shift_right(total, inst["opt_right_shift"]), dtype))
@@ -107,33 +149,31 @@ def _depthwise_int8(
 
 def _depthwise_fp32(
     inst: Instruction,
-    x: LaneTensor,
+    x: _Input,
     weights: LaneTensor | None,
     bias: LaneTensor | None,
     result: LaneTensor,
     npu: Npu,
 ) -> None:
-    window = Window.of(inst)
-    data = window.padded(x, npu.lmem, np.float32, np.float32, 0)
+    data = x.padded(npu, np.dtype(np.float32), np.float32)
     if weights is None:
         factor = np.array([inst["opd1_addr"]], np.uint32).view(np.float32)[0]
-        total = window_sum(window, data * factor)
+        total = window_sum(x.window, data * factor)
     else:
         kernel = weights.read(npu.lmem, np.float32)
-        total = _zeros(x, result, np.float32)
-        for i, j, view in window.taps(data):
+        total = _zeros(result, np.float32)
+        for i, j, view in x.window.taps(data):
             total += view * kernel[:, :, i : i + 1, j : j + 1]
     if bias is not None:
         total += bias.read(npu.lmem, np.float32)
     result.write(npu.lmem, total)
 
 
-def _average_int8(inst: Instruction, x: LaneTensor, result: LaneTensor, npu: Npu) -> None:
-    window = Window.of(inst)
+def _average_int8(inst: Instruction, x: _Input, result: LaneTensor, npu: Npu) -> None:
     sign = bool(inst["opt_opd0_sign"])
-    data = window.padded(x, npu.lmem, integer_type(8, sign), np.int32, 0)
+    data = x.padded(npu, integer_type(8, sign), np.int32)
     factor, _ = average_multiplier(inst["opd1_h"] * inst["opd1_w"])
-    total = window_sum(window, data) * factor
+    total = window_sum(x.window, data) * factor
     dtype = integer_type(8, sign and not inst["opt_relu"])
     result.write(npu.lmem, saturate(shift_right(total, inst["opt_right_shift"]), dtype))
 
@@ -166,9 +206,9 @@ def window_sum(window: Window, data: Array) -> Array:
     return total
 
 
-def _zeros(x: LaneTensor, result: LaneTensor, dtype: type[np.generic]) -> Array:
+def _zeros(result: LaneTensor, dtype: type[np.generic]) -> Array:
     """Zeros of the result's shape; images innermost in memory when they are packed."""
     n, c, h, w = result.shape
-    if x.pack > 1:
+    if result.pack > 1:
         return np.zeros((c, h, w, n), dtype).transpose(3, 0, 1, 2)
     return np.zeros(result.shape, dtype)

@@ -1,4 +1,4 @@
-"""Max and average pooling."""
+"""Average pooling."""
 
 from __future__ import annotations
 
@@ -21,10 +21,13 @@ from passes.kernels.convolution.weights import (
     DEPTHWISE_INT8,
     load_weights,
 )
-from passes.kernels.tiling import (
-    Axis,
-    Problem,
+from passes.kernels.pooling.axes import pool_axis, pool_problem
+from passes.kernels.pooling.rows_of_lanes import (
+    NO_PADS,
+    is_of_rows_of_lanes,
+    pool_rows_of_lanes,
 )
+from passes.kernels.tiling import Axis
 from passes.kernels.window import (
     Pads,
     Region,
@@ -33,49 +36,14 @@ from passes.kernels.window import (
     check_fields,
     padded,
     run_window,
-    whole,
 )
 
 Array = NDArray[Any]
 
 
-def _pool_axis(op: compute.PoolOp, axis: int) -> Axis:
-    x, y = types.shape_of(op.x)[2 + axis], types.shape_of(op.y)[2 + axis]
-    pad = ints(op.pad)[2 * axis]
-    return Axis(x, y, ints(op.kernel)[axis], ints(op.stride)[axis], 1, pad)
-
-
-def _pool_problem(op: compute.PoolOp, height: Axis, width: Axis, weight_row: int = 0) -> Problem:
-    shape = types.shape_of(op.x)
-    pack = 1 if types.is_float(op.x) else 4
-    return Problem(shape[0], shape[1], shape[1], height, width, pack, False, weight_row)
-
-
-def lower_max_pool(
-    b: TileBuilder, op: compute.MaxPoolOp, sources: Sequence[SSAValue], dest: SSAValue
-) -> None:
-    """Max pooling; what is clipped counts as padding, which never wins."""
-    (source,) = sources
-    check_fields(ints(op.stride), (1,))
-    height, width = _pool_axis(op, 0), _pool_axis(op, 1)
-
-    def emit(dst: SSAValue, src: SSAValue, loaded: Weights | None, pads: Pads) -> None:
-        b.add(
-            tile.MaxPoolOp,
-            [dst, src],
-            {"kernel": op.kernel, "stride": op.stride, "pad": i64s(pads)},
-        )
-
-    lowest = float_bits(float(np.finfo(np.float32).min))
-    if not types.is_float(op.x):
-        lowest = 0 if types.is_unsigned(op.x) else 0x80808080
-    problem = padded(_pool_problem(op, height, width), lowest)
-    run_window(b, problem, whole(height, width), source, dest, TileStep(emit))
-
-
 def _average_parts(op: compute.AveragePoolOp, axis: int) -> list[tuple[int, Axis]]:
     """(first output, axis) of the full windows, and of the last window when it is clipped."""
-    whole = _pool_axis(op, axis)
+    whole = pool_axis(op, axis)
     if op.exclude_pad.value.data:
         return list(_clipped_parts(whole))
     end = whole.size + ints(op.pad)[2 * axis + 1]
@@ -106,6 +74,12 @@ def lower_average_pool(
     """Average pooling: one region for each divisor that occurs (clipped last row and column)."""
     (source,) = sources
     check_fields(ints(op.stride), (1,))
+    kernel = ints(op.kernel)
+    if is_of_rows_of_lanes(b, op, source, dest):
+        step, _ = _average_step(b, op, (1, kernel[0] * kernel[1]))
+        weights = None if step.weights is None else step.weights(0, BM1684.lanes, 0)
+        pool_rows_of_lanes(b, source, dest, lambda y, x: step.compute(y, x, weights, NO_PADS))
+        return
     regions = [
         Region((first_row, first_column), height, width)
         for first_row, height in _average_parts(op, 0)
@@ -115,7 +89,7 @@ def lower_average_pool(
         return
     for region in regions:
         step, row = _average_step(b, op, (region.height.kernel, region.width.kernel))
-        problem = padded(_pool_problem(op, region.height, region.width, row), 0)
+        problem = padded(pool_problem(op, region.height, region.width, row), 0)
         run_window(b, problem, region, source, dest, step)
 
 
