@@ -164,16 +164,17 @@ def band_rows(p: Problem, size: TileSize, bands: int, cycles: float = 0) -> int:
 
     A band is a tensor of its own inside of the tile's, or one of each row of lanes: one group of
     images. It starts where the engine takes a tensor, or is computed elsewhere and copied: where
-    the copy costs less than what the last of fewer bands takes longer, with so many ``cycles`` a
-    step of pixels.
+    there are twice as many bands then, and the copy costs less than what the last of fewer bands
+    takes longer, with so many ``cycles`` a step of pixels.
     """
     if (lane_rows(size.c) > 1 and not p.dense) or size.n > p.pack:
         return size.h
     step = lcm(p.multiple, STEP_WORDS // gcd(size.w, STEP_WORDS))
     least = -(-size.h // bands)
     placed, copied = (min(size.h, align(least, rows)) for rows in (step, p.multiple))
-    shares = [1 / -(-size.h // rows) for rows in (placed, copied)]
-    return copied if cycles * (shares[0] - shares[1]) > COPY_CYCLES else placed
+    few, many = (-(-size.h // rows) for rows in (placed, copied))
+    pays = many >= 2 * few and cycles * (1 / few - 1 / many) > COPY_CYCLES
+    return copied if pays else placed
 
 
 def _strip_bands(p: Problem, size: TileSize, source: StripImage | FloatStripsAhead) -> int:

@@ -56,6 +56,11 @@ def test_as_many_bands_are_not_copied() -> None:
     assert band_rows(problem(28, 112), TileSize(4, 64, 28, 112), 4, 99.0) == 8
 
 
+def test_a_few_bands_more_are_not_copied() -> None:
+    """Seven of 16 rows, or eight of 14."""
+    assert band_rows(problem(112, 110), TileSize(4, 64, 112, 110), BANDS, 99.0) == 16
+
+
 def test_depthwise_rows_of_lanes_stay_whole() -> None:
     p = replace(problem(112, 112), dense=False)
     assert band_rows(p, TileSize(4, 64, 112, 112), BANDS) == 14
