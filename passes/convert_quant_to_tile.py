@@ -14,17 +14,17 @@ from dialects.host.base import HostOp
 from dialects.quant import strips, types
 from dialects.quant.base import CHANNEL_ORDER, PART, QuantOp
 from dialects.quant.compute import DequantizeOp
-from dialects.quant.conv import ConvOp
 from dialects.quant.eltwise import ConstantOp
 from passes.base import NpuFunctionPass
 from passes.kernels import KERNELS
 from passes.kernels.builder import TileBuilder, ddr_bytes
-from passes.kernels.convolution.stacked import is_stacked
+from passes.kernels.convolution.stacked import is_one_dense
 from passes.kernels.elementwise.binary import beside_weights, is_uniform
 from passes.kernels.flat import words_of
 from passes.kernels.movement.copies import copy_words
 from passes.kernels.movement.in_place import Home, first_row, homes_in_concats, part_of
 from passes.kernels.options import KernelOptions
+from passes.kernels.quantised.ahead import FloatStripsAhead
 from passes.kernels.softmax import takes_bytes
 from passes.kernels.storage import network_tensor, part_in, storage
 from passes.kernels.tiling import CannotLower
@@ -62,10 +62,13 @@ class _Lowering:
         image."""
         readers = [use.operation for use in op.y.uses]
         bytes_there = Ref.of(self.buffers[op.x]).layout.pack == 1 and self.b.options.whole
-        return bytes_there and all(
-            isinstance(reader, ConvOp) and reader.group.value.data == 1 and not is_stacked(reader)
-            for reader in readers
-        )
+        return bytes_there and all(map(is_one_dense, readers))
+
+    def _is_read_as_floats(self, op: strips.QuantizeStripsOp) -> bool:
+        """Whether the one convolution that reads strips quantises them, as they come."""
+        readers = [use.operation for use in op.y.uses]
+        one = len(readers) == 1 and is_one_dense(readers[0])
+        return self.b.options.whole and one and FloatStripsAhead.pays(op)
 
     def _is_read_as_words(self, op: DequantizeOp) -> bool:
         """Whether floats need not be made: a softmax takes the words of 8-bit numbers."""
@@ -86,9 +89,12 @@ class _Lowering:
         if isinstance(op, DequantizeOp) and self._is_read_as_words(op):
             self.buffers[result] = sources[0]
             return
-        if isinstance(op, strips.SplitStripsOp) and self._is_read_as_bytes(op):
+        if (isinstance(op, strips.SplitStripsOp) and self._is_read_as_bytes(op)) or (
+            isinstance(op, strips.QuantizeStripsOp) and self._is_read_as_floats(op)
+        ):
             self.buffers[result] = sources[0]
-        elif byte is not None or row is not None:
+            return
+        if byte is not None or row is not None:
             self.buffers[result] = part_in(self.b, sources[0], storage(result), byte, row)
         else:
             kernel = KERNELS.get(type(op))
@@ -98,9 +104,14 @@ class _Lowering:
                 kernel(self.b, op, sources, self.dest(result))
             except CannotLower as error:
                 raise LayerError(op.location, str(error)) from None
-        if op.top and not isinstance(op, strips.StripOp):
+        if op.top and not isinstance(op, strips.StripOp) and not _has_halo(op):
             facts = (op.attributes.get(x) for x in (strips.IMAGE_HEIGHT, PART, CHANNEL_ORDER))
             self.b.observe(self.buffers[result], op.top, types.shape_of(result), *facts)
+
+
+def _has_halo(op: QuantOp) -> bool:
+    """Whether strips have rows of their neighbours."""
+    return isinstance(op, strips.QuantizeStripsOp) and op.rows < types.shape_of(op.y)[2]
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,12 @@ from tests.random_nets import finished_block
 Build = Callable[..., LayerOp]
 
 
-def one_layer(build: Build, *shapes: Sequence[int], integer: bool = False) -> ModuleOp:
+def one_layer(
+    build: Build, *shapes: Sequence[int], integer: bool = False, signed: bool = True
+) -> ModuleOp:
     """A network whose inputs, float or 8 bit, are the operands of the layer."""
     kinds: list[Any] = [
-        types.int_tensor(shape, 0.05, False) if integer else types.float_tensor(shape)
+        types.int_tensor(shape, 0.05, not signed) if integer else types.float_tensor(shape)
         for shape in shapes
     ]
     block = Block(arg_types=kinds)

@@ -154,11 +154,21 @@ class ExchangeHaloOp(StripOp):
 
 @irdl_op_definition
 class QuantizeStripsOp(UnaryOp):
-    """float32 [1, C, H, W] to the strips [4, C, rows, W] of its 8-bit image, as quantize and
-    split_strips would make them."""
+    """float32 [1, C, H, W] to the strips [4, C, above + rows + below, W] of its 8-bit image, as
+    quantize and split_strips would make them, zeros outside of it."""
 
     name = "quant.quantize_strips"
+    above = prop_def(I64, default_value=ZERO)
+    below = prop_def(I64, default_value=ZERO)
     traits = traits_def(Strided())
+    assembly_format = (
+        "$x (`above` $above^)? (`below` $below^)? `tops` $tops attr-dict `:` type($x) `->` type($y)"
+    )
+
+    @property
+    def rows(self) -> int:
+        """Rows of a strip without its halo."""
+        return types.shape_of(self.y)[2] - self.above.value.data - self.below.value.data
 
     def verify_(self) -> None:
         super().verify_()
@@ -166,11 +176,13 @@ class QuantizeStripsOp(UnaryOp):
         x, y = types.shape_of(self.x), types.shape_of(self.y)
         require(len(x) == len(y) == 4, self, "operand and result must have rank 4")
         require((x[1], x[3]) == (y[1], y[3]), self, "keeps C and W")
-        _require_cover(self, x, y)
+        _require_cover(self, x, (*y[:2], self.rows, y[3]))
+        halos = self.above.value.data, self.below.value.data
+        require(0 <= min(halos) and max(halos) <= self.rows, self, "halos are 0 to a strip's rows")
 
     def result_of(self, x: Array) -> Array:
         whole = quantize(x, types.scale_of(self.y) or 1.0, types.dtype_of(self.y))
-        return split_strips(whole, types.shape_of(self.y)[2])
+        return with_halos(whole, self.rows, self.above.value.data, self.below.value.data, 0)
 
 
 STRIP_OPS = [SplitStripsOp, JoinStripsOp, ExchangeHaloOp, QuantizeStripsOp]

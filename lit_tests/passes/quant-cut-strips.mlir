@@ -67,3 +67,21 @@ func.func @main(%x: !f) -> !x attributes {input_names = ["x"], output_names = ["
   %c = quant.conv %q weight <"f1e328633b75470a", "int8", [16, 16, 3, 3]> pad [1, 1, 1, 1] shift 7 tops ["c"] : !x -> !x
   func.return %c : !x
 }
+
+// -----
+
+!f = tensor<1x3x30x20xf32>
+!x = tensor<1x3x30x20xsi8, #quant.scale<0.5>>
+!y = tensor<1x4x30x20xsi8, #quant.scale<0.5>>
+
+// One of few channels with the halo of the one convolution that reads it.
+
+// CHECK: func.func @main(%x: tensor<1x3x30x20xf32>
+// CHECK-NEXT: %[[Q:.*]] = quant.quantize_strips %x above 1 below 1 tops ["input"] {quant.image_height = 30 : i64} : tensor<1x3x30x20xf32> -> tensor<4x3x10x20xsi8, {{.*}}>
+// CHECK-NEXT: quant.conv %[[Q]]
+// CHECK-NOT: quant.quantize %
+func.func @main(%x: !f) -> !y attributes {input_names = ["x"], output_names = ["y"]} {
+  %q = quant.quantize %x tops ["input"] : !f -> !x
+  %c = quant.conv %q weight <"2c1046f7afedf198", "int8", [4, 3, 3, 3]> pad [1, 1, 1, 1] shift 7 tops ["c"] : !x -> !y
+  func.return %c : !y
+}

@@ -215,12 +215,17 @@ def _planes(shape: Sequence[int]) -> tuple[int, int]:
 
 def rounded(b: TileBuilder, x: SSAValue, scale: float, unsigned: bool) -> SSAValue:
     """Quantises floats where they lie; the low byte of each word then holds the 8-bit value."""
+    clamped(b, x, scale, unsigned)
+    b.scalar("add", x, x, MAGIC)
+    return b.view(x, Ref.of(x).with_(element=i32))
+
+
+def clamped(b: TileBuilder, x: SSAValue, scale: float, unsigned: bool) -> None:
+    """Divides floats where they lie, and cuts them to the range of 8-bit numbers."""
     low, high = (0.0, 255.0) if unsigned else (-128.0, 127.0)
     b.scalar("mul", x, x, float(np.float32(1.0 / scale)))
     b.arith("max", x, x, float_bits(low))
     b.arith("min", x, x, float_bits(high))
-    b.scalar("add", x, x, MAGIC)
-    return b.view(x, Ref.of(x).with_(element=i32))
 
 
 def lower_quantize(

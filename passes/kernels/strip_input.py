@@ -1,16 +1,21 @@
-"""Strips of an image of plain bytes in DDR, read as they are needed: nothing makes them."""
+"""Strips of an image in DDR, of plain bytes or of floats, read as they are needed: nothing makes
+them beforehand."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from xdsl.dialects.builtin import f32
 from xdsl.ir import SSAValue
 
 from dialects.bm1684.layout import DDR, Layout, Ref, contiguous, si8
 from dialects.quant import types
-from dialects.quant.strips import STRIPS, SplitStripsOp
+from dialects.quant.strips import STRIPS, QuantizeStripsOp, SplitStripsOp
 from passes.kernels.builder import TileBuilder
+from passes.kernels.quantised.ahead import FloatStripsAhead
+from passes.kernels.quantised.float_strips import FloatStrips
+from passes.kernels.quantised.rows import runs, strips_with
 from passes.kernels.tiling import ranges
 
 BYTES_A_WORD = 4
@@ -48,7 +53,10 @@ class StripImage:
         byte. Rows outside of the image hold ``fill``."""
         _, c0, y0, x0 = begin
         _, channels, count, width = extent
-        for rows, (first, last) in self._runs(y0, count):
+        present = (
+            strips_with(y0 + row, self.rows, self.above, self.height) for row in range(count)
+        )
+        for rows, (first, last) in runs(list(present)):
             box = b.window(dst, (0, 0, rows.start, 0), (STRIPS, channels, len(rows), width))
             if last - first < STRIPS:
                 b.fill(b.words(box), self.fill * 0x01010101)
@@ -74,45 +82,43 @@ class StripImage:
             b.view(self.image, Ref(si8, shape, source, DDR), at),
         )
 
-    def _runs(self, begin: int, count: int) -> Iterator[tuple[range, Span]]:
-        """Rows of a box that the image has in the same strips: (first, last + 1) of these."""
-        found = [self._present(begin + row) for row in range(count)]
-        start = 0
-        for row in range(1, count + 1):
-            if row == count or found[row] != found[start]:
-                yield range(start, row), found[start]
-                start = row
 
-    def _present(self, row: int) -> Span:
-        """The strips that have a row of the image there: (first, last + 1)."""
-        inside = [k for k in range(STRIPS) if 0 <= k * self.rows + row - self.above < self.height]
-        return (inside[0], inside[-1] + 1) if inside else (0, 0)
+Source = SSAValue | StripImage | FloatStripsAhead
+"""What a window reads: a tensor in DDR, or strips that nobody makes beforehand."""
 
 
-Source = SSAValue | StripImage
-"""What a window reads: a tensor in DDR, or strips that nobody makes."""
+def source_of(x: SSAValue, source: SSAValue) -> Source:
+    """What a window reads as x: ``source``, or the strips of the image that lies there."""
+    made, ref = x.owner, Ref.of(source)
+    if isinstance(made, SplitStripsOp) and ref.layout.pack == 1:
+        return StripImage.of(made, source)
+    if isinstance(made, QuantizeStripsOp) and ref.element == f32:
+        return FloatStripsAhead(FloatStrips(made, source))
+    return source
 
 
 def ref_of(source: Source) -> Ref:
     """The shape, the elements and the layout."""
-    return source.ref if isinstance(source, StripImage) else Ref.of(source)
+    return Ref.of(source) if isinstance(source, SSAValue) else source.ref
 
 
 def load_box(
     b: TileBuilder, dst: SSAValue, source: Source, begin: Sequence[int], extent: Sequence[int]
 ) -> None:
     """Loads a box of a source."""
-    if isinstance(source, StripImage):
-        source.load(b, dst, begin, extent)
-    else:
+    if isinstance(source, SSAValue):
         b.load(dst, b.window(source, begin, extent))
+    else:
+        source.load(b, dst, begin, extent)
 
 
 def is_input(b: TileBuilder, source: Source) -> bool:
     """Whether it lies in an input of the network."""
+    if isinstance(source, FloatStripsAhead):
+        return b.is_input(source.strips.image)
     return b.is_input(source.image if isinstance(source, StripImage) else source)
 
 
 def lane_of(b: TileBuilder, source: Source) -> int:
     """The lane where a tensor begins: see :meth:`TileBuilder.lane`."""
-    return 0 if isinstance(source, StripImage) else b.lane(source)
+    return b.lane(source) if isinstance(source, SSAValue) else 0

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from xdsl.dialects.builtin import f32
 from xdsl.ir import SSAValue
 
 from dialects.bm1684.chip import BM1684
@@ -30,7 +29,7 @@ from dialects.quant.strips import (
     SplitStripsOp,
 )
 from passes.kernels.builder import TileBuilder
-from passes.kernels.pointwise import rounded
+from passes.kernels.quantised.float_strips import FloatStrips
 from passes.kernels.strip_input import StripImage
 from passes.kernels.tiling import TilingError, ranges
 from passes.kernels.window import is_rows
@@ -173,26 +172,11 @@ def lower_quantize_strips(
 ) -> None:
     """Quantises strip by strip with the rows in the lanes, so that images of few channels keep
     many lanes busy; the transfers turn rows and channels."""
-    (source,) = sources
-    _, channels, height, width = types.shape_of(op.x)
-    rows = types.shape_of(op.y)[2]
-    channel, line = Ref.of(source).layout.strides[1:3]
-    for part in _parts(b, rows, channels, width, 3):
+    _, channels, rows, width = types.shape_of(op.y)
+    strips = FloatStrips(op, sources[0])
+    for part in _parts(b, rows, channels, width, STRIPS + 1):
         (begin, count), (c0, cn) = part.channels, part.rows
-        result = _words(b, count, cn, width)
-        for k, size in enumerate(_present(height, rows, _Part((c0, cn), (begin, count)))):
-            if not size:
-                continue
-            x = b.local(f32, (1, size, cn, width))
-            first = c0 * channel + (k * rows + begin) * line
-            far = Layout(4, 1, (0, line, channel, 1))
-            b.load(x, b.view(source, Ref(f32, (1, size, cn, width), far, DDR), 4 * first))
-            bits = rounded(b, x, types.scale_of(op.y) or 1.0, types.is_unsigned(op.y))
-            into = b.window(result, (0, 0, 0, 0), (1, size, cn, width))
-            b.arith("and", bits if k else into, bits, 255)
-            if k:
-                b.arith("shift", bits, bits, BYTE * k)
-                b.arith("or", into, into, bits)
+        result = strips.make(b, (begin, count), (c0, cn))
         near = Layout(4, 1, (0, width, rows * width, 1))
         at = 4 * (c0 * rows + begin) * width
         words = b.words(dest)

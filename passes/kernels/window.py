@@ -13,6 +13,7 @@ from xdsl.ir import SSAValue
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import Ref, align, aligned, lane_rows
 from passes.kernels.builder import TileBuilder, float_bits
+from passes.kernels.quantised.ahead import FloatStripsAhead
 from passes.kernels.strip_input import Source, StripImage, is_input, load_box, ref_of
 from passes.kernels.tiling import (
     Axis,
@@ -29,7 +30,11 @@ from passes.kernels.tiling import (
 BANDS, STRIP_BANDS, STRIP_HALO = 8, 4, 1.12
 """Bands of a tile whose input comes from outside the network; of one in strips, whose bytes load
 slowly, and how often rows may then be loaded, on average, for the halos of bands."""
+FLOAT_ROWS = 8
+"""Least rows of floats in a band: fewer are loaded faster than they are quantised, a row a lane."""
 STEP_WORDS = BM1684.alignment // 4
+COPY_CYCLES = 1
+"""Of a step of pixels that is copied inside of local memory."""
 
 Array = NDArray[Any]
 Weights = tuple[SSAValue, SSAValue | None]
@@ -52,12 +57,14 @@ class Region:
 class TileStep:
     """What computes one tile: ``weights(begin, extent, lane)`` loads those of a chunk of channels
     that begins in a lane, ``compute(dst, src, weights, pads)`` emits the command. ``gather(images,
-    rows, columns)`` makes the input under a box of outputs where that is not simply loaded."""
+    rows, columns)`` makes the input under a box of outputs where that is not simply loaded.
+    ``cycles``: about those of the command for a step of pixels; 0 where they are not worth much."""
 
     compute: Callable[[SSAValue, SSAValue, Weights | None, Pads], None]
     weights: Callable[[int, int, int], Weights] | None = None
     relu: bool = False
     gather: Callable[[Span, Span, Span], SSAValue] | None = None
+    cycles: float = 0
 
 
 def tile_size(b: TileBuilder, p: Problem) -> TileSize:
@@ -89,8 +96,8 @@ def run_window(
             size = replace(size, c=min(size.c, BM1684.lanes))
     band = size.h
     if b.options.whole and is_input(b, source):
-        bands = _strip_bands(p, size) if isinstance(source, StripImage) else BANDS
-        band = band_rows(p, size, bands)
+        bands = BANDS if isinstance(source, SSAValue) else _strip_bands(p, size, source)
+        band = band_rows(p, size, bands, step.cycles)
     loaded: dict[object, SSAValue] = {}
 
     def input_of(channels: Span, batch: Span, rows: Span, columns: Span) -> SSAValue:
@@ -120,10 +127,10 @@ def run_window(
             for span, src in _one_ahead(inputs):
                 for (first, count), loaded_weights in zip(parts, weights, strict=True):
                     part = b.window(dst, (0, first, 0, 0), (shape[0], count, *shape[2:]))
-                    into = _rows_of(b, part, span[0] - rows[0], span[1])
+                    here = span[0] - rows[0], span[1]
+                    into = _place_of(b, part, here)
                     step.compute(into, src, loaded_weights, _pads(p, span, columns))
-                    if step.relu:
-                        b.arith("max", into, into, float_bits(0.0))
+                    _finish(b, part, here, into, step.relu)
             row, column = region.origin
             begin = (batch[0], c0, row + rows[0], column + columns[0])
             b.store(b.window(dest, begin, shape), dst)
@@ -152,23 +159,53 @@ def is_rows(ref: Ref) -> bool:
     return ref.layout.strides[1] != ref.shape[2] * ref.layout.strides[2]
 
 
-def band_rows(p: Problem, size: TileSize, bands: int) -> int:
+def band_rows(p: Problem, size: TileSize, bands: int, cycles: float = 0) -> int:
     """Output rows of a band, computed while the input of the next one is loaded.
 
     A band is a tensor of its own inside of the tile's, or one of each row of lanes: one group of
-    images, and a start that the engine takes.
+    images. It starts where the engine takes a tensor, or is computed elsewhere and copied: where
+    there are twice as many bands then, and the copy costs less than what the last of fewer bands
+    takes longer, with so many ``cycles`` a step of pixels.
     """
     if (lane_rows(size.c) > 1 and not p.dense) or size.n > p.pack:
         return size.h
     step = lcm(p.multiple, STEP_WORDS // gcd(size.w, STEP_WORDS))
-    return min(size.h, align(-(-size.h // bands), step))
+    least = -(-size.h // bands)
+    placed, copied = (min(size.h, align(least, rows)) for rows in (step, p.multiple))
+    few, many = (-(-size.h // rows) for rows in (placed, copied))
+    pays = many >= 2 * few and cycles * (1 / few - 1 / many) > COPY_CYCLES
+    return copied if pays else placed
 
 
-def _strip_bands(p: Problem, size: TileSize) -> int:
-    """Bands of a tile that reads strips of plain bytes."""
+def _strip_bands(p: Problem, size: TileSize, source: StripImage | FloatStripsAhead) -> int:
+    """Bands of a tile that reads strips of plain bytes, or of floats."""
     most = STRIP_HALO * p.height.span(size.h)
-    counts = range(STRIP_BANDS, 1, -1)
+    rows = source.ref.shape[2] * size.h // p.height.out
+    least = FLOAT_ROWS if isinstance(source, FloatStripsAhead) else 1
+    counts = range(min(STRIP_BANDS, rows // least), 1, -1)
     return next((n for n in counts if n * p.height.span(-(-size.h // n)) <= most), 1)
+
+
+def _place_of(b: TileBuilder, tensor: SSAValue, rows: Span) -> SSAValue:
+    """Where some rows (begin, extent) of a local tensor are computed: in their place, or, where the
+    engine takes no tensor there, in a buffer of their own."""
+    ref = Ref.of(tensor)
+    n, c, _, w = ref.shape
+    if rows[0] * w % STEP_WORDS == 0:
+        return _rows_of(b, tensor, *rows)
+    return b.local(ref.element, (n, c, rows[1], w), 4, ref.layout.pack, ref.place.lane)
+
+
+def _finish(b: TileBuilder, tensor: SSAValue, rows: Span, made: SSAValue, relu: bool) -> None:
+    """Rows of a local tensor out of what was computed; see :func:`_place_of`."""
+    n, c, _, w = Ref.of(tensor).shape
+    into, in_place = made, rows[0] * w % STEP_WORDS == 0
+    if not in_place:
+        into = b.window(tensor, (0, 0, rows[0], 0), (n, c, rows[1], w))
+    if relu:
+        b.arith("max", into, made, float_bits(0.0))
+    elif not in_place:
+        b.arith("copy", b.words(into), b.words(made))
 
 
 def _rows_of(b: TileBuilder, tensor: SSAValue, first: int, count: int) -> SSAValue:

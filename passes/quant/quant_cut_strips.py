@@ -24,7 +24,9 @@ from dialects.quant.strips import (
 )
 from dialects.quant.windows import RowWindow
 from passes.base import NpuFunctionPass
+from passes.kernels.convolution.stacked import is_one_dense
 from passes.kernels.movement.in_place import first_row
+from passes.kernels.quantised.ahead import FloatStripsAhead
 from passes.kernels.storage import storage
 from passes.strips.plan import StripGroup, plan_strips
 
@@ -184,8 +186,11 @@ class QuantCutStripsPass(NpuFunctionPass):
             inner.detach()
             inner.erase()
         for inner in list(block.ops):
-            if isinstance(inner, ExchangeHaloOp) and _is_of_bytes(inner.x):
-                _split_with_halo(inner)
+            if isinstance(inner, ExchangeHaloOp):
+                if _is_of_bytes(inner.x):
+                    _split_with_halo(inner)
+                elif _is_quantised_for(inner):
+                    _quantize_with_halo(inner)
         for inner in list(block.ops):
             if isinstance(inner, (QuantizeOp, SplitStripsOp)) and inner.y.first_use is None:
                 inner.detach()
@@ -217,3 +222,33 @@ def _split_with_halo(op: ExchangeHaloOp) -> None:
     op.y.replace_all_uses_with(new.y)
     op.detach()
     op.erase()
+
+
+def _is_quantised_for(op: ExchangeHaloOp) -> bool:
+    """Whether strips are made of floats, and only to have this halo, of zeros, for a convolution
+    that makes them as it goes."""
+    made, readers = op.x.owner, [use.operation for use in op.y.uses]
+    if not isinstance(made, QuantizeStripsOp) or op.fill.value.data or len(list(op.x.uses)) > 1:
+        return False
+    return len(readers) == 1 and is_one_dense(readers[0]) and FloatStripsAhead.pays(made)
+
+
+def _quantize_with_halo(op: ExchangeHaloOp) -> None:
+    """Makes strips of a float image with their halos in one step."""
+    made = op.x.owner
+    assert isinstance(made, QuantizeStripsOp)
+    halo = {key: op.properties[key] for key in ("above", "below")}
+    new = QuantizeStripsOp.create(
+        operands=[made.x],
+        result_types=[op.y.type],
+        properties={**made.properties, **halo},
+        attributes=made.attributes,
+        location=made.location,
+    )
+    block = op.parent_block()
+    assert block is not None
+    block.insert_op_before(new, op)
+    op.y.replace_all_uses_with(new.y)
+    for old in (op, made):
+        old.detach()
+        old.erase()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from xdsl.dialects.builtin import ModuleOp
@@ -14,7 +15,7 @@ from bmnetu.emit.static import bmodel_of
 from tests import branch_cases
 from tests.compiled import compiled
 from tests.one_layer import one_layer
-from tests.passes.kernels import test_prelu, test_strip_input
+from tests.passes.kernels import test_bands, test_float_strips, test_prelu, test_strip_input
 from tests.passes.layers import test_wide_dilation
 from tests.vendor.runtime import replay, run_bmodel
 from tests.vendor.test_random_nets import compare
@@ -37,9 +38,9 @@ KINDS: dict[str, Callable[[bool], ModuleOp]] = {
 FIRST = test_strip_input.CASES
 
 
-def agrees(module: ModuleOp, integer: bool, tmp_path: Path) -> None:
-    """Runs it once, and replays it in random order on noise."""
-    findings = compiled(module, 2, "INT8" if integer else "FP32")
+def agrees(module: ModuleOp, integer: bool, tmp_path: Path, **options: Any) -> None:
+    """Runs it once, and replays it in random order on noise. ``options`` are of PassOptions."""
+    findings = compiled(module, 2, "INT8" if integer else "FP32", **options)
     assert findings.ok, findings.verdict()
     path = tmp_path / "compilation.bmodel"
     path.write_bytes(write(bmodel_of(module)))
@@ -60,3 +61,20 @@ def test_a_first_layer(
 ) -> None:  # fmt: skip
     layer = test_strip_input.convolution(shape[1], kernel, stride, pad)
     agrees(one_layer(layer, shape, integer=True), True, tmp_path)
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize(("shape", "kernel", "stride", "pad"), [*FIRST, test_float_strips.FEW])
+def test_a_first_layer_of_floats(
+    shape: tuple[int, ...], kernel: tuple[int, int], stride: int, pad: tuple[int, ...],
+    signed: bool, tmp_path: Path,
+) -> None:  # fmt: skip
+    layer = test_float_strips.layer(shape, kernel, stride, pad, signed=signed)
+    agrees(layer, True, tmp_path, **test_float_strips.BORDER)
+
+
+@pytest.mark.parametrize("integer", [False, True])
+@pytest.mark.parametrize("outputs", [24, 70])
+def test_bands_of_an_odd_width(integer: bool, outputs: int, tmp_path: Path) -> None:
+    module = test_bands.two_layers(integer, 4 if integer else 1, outputs, 2, 1, 25)
+    agrees(module, integer, tmp_path)

@@ -69,6 +69,8 @@ func.func @main(%q: tensor<5x4x6x6xsi8, #quant.scale<0.5>>, %u: tensor<5x4x6x6xu
   %float_row = quant.slice %f axis 0 begin 0 tops ["row"] : tensor<5x4x6x6xf32> -> tensor<1x4x6x6xf32>
 // CHECK-NEXT: %made = quant.quantize_strips %float_row tops ["row"] : tensor<1x4x6x6xf32> -> tensor<4x4x2x6xsi8, #quant.scale<0.5>>
   %made = quant.quantize_strips %float_row tops ["row"] : tensor<1x4x6x6xf32> -> tensor<4x4x2x6xsi8, #quant.scale<0.5>>
+// CHECK-NEXT: %wide_made = quant.quantize_strips %float_row above 1 below 2 tops ["row"] : tensor<1x4x6x6xf32> -> tensor<4x4x5x6xsi8, #quant.scale<0.5>>
+  %wide_made = quant.quantize_strips %float_row above 1 below 2 tops ["row"] : tensor<1x4x6x6xf32> -> tensor<4x4x5x6xsi8, #quant.scale<0.5>>
 // CHECK-NEXT: %image = quant.join_strips %strips tops ["row"] : tensor<4x4x2x6xsi8, #quant.scale<0.5>> -> tensor<1x4x6x6xsi8, #quant.scale<0.5>>
   %image = quant.join_strips %strips tops ["row"] : tensor<4x4x2x6xsi8, #quant.scale<0.5>> -> tensor<1x4x6x6xsi8, #quant.scale<0.5>>
 // CHECK-NEXT: %binary = quant.binary sub %f, %f tops ["binary"] : tensor<5x4x6x6xf32>, tensor<5x4x6x6xf32> -> tensor<5x4x6x6xf32>

@@ -376,6 +376,14 @@ func.func @main(%a: tensor<1x4x6x6xsi8, #quant.scale<0.5>>) {
 
 // -----
 
+// CHECK: quant.quantize_strips: halos are 0 to a strip's rows
+func.func @main(%a: tensor<1x4x6x6xf32>) {
+  %r = quant.quantize_strips %a above 3 tops ["t"] : tensor<1x4x6x6xf32> -> tensor<4x4x5x6xsi8, #quant.scale<0.5>>
+  func.return
+}
+
+// -----
+
 // CHECK: quant.quantize_strips: keeps C and W
 func.func @main(%a: tensor<1x4x6x6xf32>) {
   %r = quant.quantize_strips %a tops ["t"] : tensor<1x4x6x6xf32> -> tensor<4x4x2x5xsi8, #quant.scale<0.5>>

@@ -17,9 +17,9 @@ from dialects.bm1684.cycles.tiu import STEP_PIXELS, float_conv_step, int8_conv_s
 from dialects.bm1684.layout import Ref, lane_rows
 from dialects.quant import compute, types
 from dialects.quant.base import i64s, int_attr, ints
-from dialects.quant.strips import SplitStripsOp
 from passes.kernels.builder import TileBuilder, float_bits
-from passes.kernels.convolution.fold import Gather, choose_fold, fold_bytes
+from passes.kernels.convolution.fold import choose_fold, fold_bytes
+from passes.kernels.convolution.gather import Gather
 from passes.kernels.convolution.stacked import (
     has_columns_apart,
     is_stacked,
@@ -35,7 +35,14 @@ from passes.kernels.convolution.weights import (
     WINOGRAD_INT8,
     load_weights,
 )
-from passes.kernels.strip_input import Source, StripImage, is_input, lane_of, ref_of
+from passes.kernels.quantised.ahead import FloatStripsAhead
+from passes.kernels.strip_input import (
+    Source,
+    is_input,
+    lane_of,
+    ref_of,
+    source_of,
+)
 from passes.kernels.tiling import (
     Axis,
     Problem,
@@ -83,12 +90,11 @@ def lower_conv(
         conv_group(b, op, source, dest, (height, width), weight, bias, depthwise=True)
         return
     ins, outs = x[1] // group, y[1] // group
-    split = op.x.owner
-    image = None
-    if isinstance(split, SplitStripsOp) and Ref.of(source).layout.pack == 1:
-        image = StripImage.of(split, source)
+    whole_source = source_of(op.x, source)
     for g in range(group):
-        src: Source = image or b.window(source, (0, g * ins, 0, 0), (x[0], ins, x[2], x[3]))
+        src = whole_source
+        if isinstance(src, SSAValue):
+            src = b.window(src, (0, g * ins, 0, 0), (x[0], ins, x[2], x[3]))
         dst = b.window(dest, (0, g * outs, 0, 0), (y[0], outs, y[2], y[3]))
         part = slice(g * outs, (g + 1) * outs)
         part_bias = None if bias is None else bias[part]
@@ -116,7 +122,10 @@ def conv_group(
     if b.options.fold and not depthwise and not winograd:
         groups, overlapped = ref_of(source).groups, is_input(b, source)
         direct = overlapped and isinstance(source, SSAValue)
-        fold = choose_fold(axes, weight, bias is not None, groups, is_float, overlapped, direct)
+        rows = isinstance(source, FloatStripsAhead)
+        fold = choose_fold(
+            axes, weight, bias is not None, groups, is_float, overlapped, direct, rows
+        )
     if fold is not None:
         axes, weight = (fold.height.folded, fold.width.folded), fold.weights(weight)
     outputs, inputs, kh, kw = weight.shape
@@ -155,7 +164,8 @@ def conv_group(
 
     relu = is_float and bool(op.relu.value.data)
     gather = None if fold is None else Gather(b, fold, source)
-    step = TileStep(emit, weights, relu, gather)
+    cycles = 0.0 if depthwise or winograd else _step_cycles(op, weight, axes[1].stride)
+    step = TileStep(emit, weights, relu, gather, cycles)
     run_window(b, padded(problem, 0), whole(*axes), source, dest, step)
 
 
@@ -165,12 +175,16 @@ def _start_lane(b: TileBuilder, op: compute.ConvOp, dest: SSAValue, weight: Arra
     lane, outputs = b.lane(dest), weight.shape[0]
     more = lane_rows(outputs, lane) - lane_rows(outputs)
     n, _, height, width = Ref.of(b.words(dest)).shape
-    step = float_conv_step if types.is_float(op.x) else int8_conv_step
-    stride, has_bias = ints(op.stride)[1], op.bias is not None
-    computed = float(step(prod(weight.shape[2:]), weight.shape[1], stride, has_bias))
+    computed = _step_cycles(op, weight, ints(op.stride)[1])
     blocks = -(-height * width // STEP_PIXELS)
     moved = 4 * outputs * height * width / float(LOCAL_BURST)
     return lane if n * more * blocks * computed <= MOVE_WEIGHT * n * moved else 0
+
+
+def _step_cycles(op: compute.ConvOp, weight: Array, stride: int) -> float:
+    """Cycles of a step of pixels of a dense convolution."""
+    step = float_conv_step if types.is_float(op.x) else int8_conv_step
+    return float(step(prod(weight.shape[2:]), weight.shape[1], stride, op.bias is not None))
 
 
 def stacked_conv(

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from xdsl.ir import SSAValue
+from xdsl.ir import Operation, SSAValue
 
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import Ref
@@ -29,6 +29,11 @@ def is_stacked(op: compute.ConvOp) -> bool:
     """Whether the taps of a convolution are stacked."""
     limits = BM1684.limits
     return op.weight.shape[1] > limits.channels or max(ints(op.dilation)) > limits.dilation
+
+
+def is_one_dense(op: Operation) -> bool:
+    """Whether an op is a convolution of one group that takes its taps as they lie."""
+    return isinstance(op, compute.ConvOp) and op.group.value.data == 1 and not is_stacked(op)
 
 
 def piece_channels(inputs: int) -> tuple[int, int]:

@@ -46,6 +46,23 @@ def test_floats_become_strips_of_their_8_bit_image(size: tuple[int, int], dtype:
 
 
 @given(images(), st.data())
+def test_floats_become_strips_with_the_rows_around_them(
+    size: tuple[int, int], data: st.DataObject
+) -> None:
+    height, rows = size
+    halos = [data.draw(st.integers(0, rows)) for _ in range(2)]
+    x = noise(height, np.float32, (1, 2, height, 3)) * np.float32(90)
+    whole = result_of(compute.QuantizeOp, [x], x.shape, np.int8)
+    above, below = map(int_attr, halos)
+    shape = (4, 2, rows + sum(halos), 3)
+    expected = result_of(
+        strips_ops.SplitStripsOp, [whole], shape, np.int8, above=above, below=below
+    )
+    got = result_of(strips_ops.QuantizeStripsOp, [x], shape, np.int8, above=above, below=below)
+    np.testing.assert_array_equal(got, expected)
+
+
+@given(images(), st.data())
 def test_a_halo_is_the_neighbours_rows(size: tuple[int, int], data: st.DataObject) -> None:
     height, rows = size
     above, below = data.draw(st.integers(0, rows)), data.draw(st.integers(0, rows))

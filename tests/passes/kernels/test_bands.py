@@ -6,8 +6,11 @@ from dataclasses import replace
 from random import Random
 
 import pytest
+from xdsl.dialects.builtin import ModuleOp
 
+from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import CONV
+from dialects.bm1684.layout import lane_rows
 from dialects.bm1684.npu import CommandOp
 from dialects.quant import types
 from dialects.ufw import ops as ufw
@@ -42,16 +45,34 @@ def test_rows_of_a_band(
     assert band_rows(p, TileSize(images, channels, out, width), BANDS) == rows
 
 
+@pytest.mark.parametrize(("cycles", "rows"), [(7.0, 32), (9.0, 14)])
+def test_a_band_that_starts_elsewhere_is_copied_where_that_pays(cycles: float, rows: int) -> None:
+    """The last of eight bands instead of four saves an eighth of the steps."""
+    assert band_rows(problem(112, 113), TileSize(4, 64, 112, 113), BANDS, cycles) == rows
+
+
+def test_as_many_bands_are_not_copied() -> None:
+    """Four of at most 8 rows, of which the last has 4, are as many as four of 7."""
+    assert band_rows(problem(28, 112), TileSize(4, 64, 28, 112), 4, 99.0) == 8
+
+
+def test_a_few_bands_more_are_not_copied() -> None:
+    """Seven of 16 rows, or eight of 14."""
+    assert band_rows(problem(112, 110), TileSize(4, 64, 112, 110), BANDS, 99.0) == 16
+
+
 def test_depthwise_rows_of_lanes_stay_whole() -> None:
     p = replace(problem(112, 112), dense=False)
     assert band_rows(p, TileSize(4, 64, 112, 112), BANDS) == 14
     assert band_rows(p, TileSize(4, 65, 112, 112), BANDS) == 112
 
 
-def run(integer: bool, batch: int, outputs: int, stride: int, group: int) -> list[CommandOp]:
-    """Compiles two convolutions, the first with so many groups, compared, at opt 2."""
+def two_layers(
+    integer: bool, batch: int, outputs: int, stride: int, group: int, width: int = 24
+) -> ModuleOp:
+    """Two convolutions, the first with so many groups."""
     net = NetMaker(Random(0), integer)
-    shape = (batch, 3 * group, 20, 24)
+    shape = (batch, 3 * group, 20, width)
     kind = types.int_tensor(shape, 0.02, False) if integer else types.float_tensor(shape)
     net.values.append(net.block.insert_arg(kind, 0))
     for x, inputs, outs, g in ((0, shape[1], outputs, group), (1, outputs, 8, 1)):
@@ -61,7 +82,14 @@ def run(integer: bool, batch: int, outputs: int, stride: int, group: int) -> lis
             net.values[x], net.top(False), weight, stride=[stride] * 2, pad=[2, 2],
             dilation=[1, 1], group=g, **settings,
         ))  # fmt: skip
-    module = finished(net)
+    return finished(net)
+
+
+def run(
+    integer: bool, batch: int, outputs: int, stride: int, group: int, width: int = 24
+) -> list[CommandOp]:
+    """Compiles them, compared, at opt 2."""
+    module = two_layers(integer, batch, outputs, stride, group, width)
     findings = compiled(module, 2, "INT8" if integer else "FP32")
     assert findings.ok, findings.verdict()
     return [op for op in main_function(module).body.block.ops if isinstance(op, CommandOp)]
@@ -81,6 +109,15 @@ def test_one_group_is_cut(
     assert (len(first) > 1) == (not whole)
     assert len(first) <= BANDS
     assert len(others) == len(first) * (outputs > 64)
+
+
+@pytest.mark.parametrize("integer", [False, True])
+@pytest.mark.parametrize("outputs", [24, 70])
+def test_bands_of_an_odd_width_are_copied(integer: bool, outputs: int) -> None:
+    commands = [op.instruction for op in run(integer, 4 if integer else 1, outputs, 2, 1, 25)]
+    bands = [i for i in commands if i.kind is CONV and i["res0_c"] in (64, outputs, outputs - 64)]
+    assert len([i for i in bands if i["res0_h"] == 2]) == 5 * lane_rows(outputs)
+    assert all(i["res0_addr"] % BM1684.alignment == 0 for i in bands)
 
 
 def test_groups_are_cut_one_by_one() -> None:

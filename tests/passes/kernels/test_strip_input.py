@@ -16,7 +16,7 @@ from dialects.quant.scale import ScaleAttr
 from dialects.quant.strips import with_halos
 from dialects.ufw import ops as ufw
 from dialects.ufw.layer import SI8, LayerOp, Top
-from passes.kernels.strip_input import StripImage
+from passes.kernels.quantised.rows import strips_with
 from tests.compiled import compiled
 from tests.one_layer import one_layer
 
@@ -80,7 +80,6 @@ def test_which_strips_have_a_row(above: int, below: int, height: int) -> None:
     """Against the strips themselves, filled with a number that the image does not have."""
     image = np.ones((1, 1, height, 3), np.int8)
     strips = with_halos(image, 2, above, below, 0)
-    read = StripImage(image=None, ref=None, rows=2, above=above, height=height, fill=0)  # pyright: ignore[reportArgumentType]
     for row in range(above + 2 + below):
-        first, last = read._present(row)  # pyright: ignore[reportPrivateUsage]
+        first, last = strips_with(row, 2, above, height)
         assert [k for k in range(4) if strips[k, 0, row, 0]] == list(range(first, last))

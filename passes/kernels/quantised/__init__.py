@@ -1,0 +1,1 @@
+"""Strips of an image of floats, quantised as they are read."""
