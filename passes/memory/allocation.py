@@ -177,8 +177,8 @@ class OverlapArena(Arena):
         taken = set[int]()
         if self.apart in ("all", "loaded" if span.loaded else "computed"):
             taken.update(*(self.banks.get(mate, ()) for mate in span.mates))
-        _, at = min(places, key=lambda place: (place[0], len(_banks(place[1], size) & taken)))
-        self.banks[span.buffer] = _banks(at, size)
+        _, at = min(places, key=lambda place: (place[0], len(banks_of(place[1], size) & taken)))
+        self.banks[span.buffer] = banks_of(at, size)
         self._cut(at, at + size)
         return at
 
@@ -206,7 +206,7 @@ class OverlapArena(Arena):
         self.freed = kept
 
 
-def _banks(at: int, size: int) -> set[int]:
+def banks_of(at: int, size: int) -> set[int]:
     """The banks of local memory under a range."""
     return set(range(at // BM1684.bank_bytes, (at + size - 1) // BM1684.bank_bytes + 1))
 
