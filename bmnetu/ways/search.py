@@ -120,8 +120,7 @@ def _timed(best: Candidate) -> Candidate:
 def _in_banks(best: Candidate) -> Candidate:
     """The candidate with its buffers, or some of them, in different banks, if that costs no
     cycle."""
-    timed = any(isinstance(p, TileAllocateLocalPass) and p.timed for p in best.passes)
-    for kind in ("loaded",) if timed else ("all", "loaded", "computed"):
+    for kind in ("all", "loaded", "computed"):
         found = _allocated(best, apart=kind)
         if found.cycles is not None and best.cycles is not None and found.cycles <= best.cycles:
             return found

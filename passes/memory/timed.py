@@ -39,15 +39,16 @@ class Step:
 
 
 def place_by_time(
-    spans: Sequence[Lifetime], steps: Sequence[Step], apart: bool = False
+    spans: Sequence[Lifetime], steps: Sequence[Step], apart: str = ""
 ) -> dict[Lifetime, int]:
     """Places for all buffers, by an estimate of when each op runs; raises OutOfMemory.
 
     Those that are computed are known beforehand and lie close together at the end of memory. Each
     one that is loaded then takes, in the order of the loads, the place that lets its load start
     first, the lowest of several: so weights run through the rest of memory as through a ring, with
-    hardly a gap. With ``apart`` it is, of several, one in other banks than what commands touch
-    together with it.
+    hardly a gap. Those of the kind ``apart`` ("loaded", "computed", or "all") take, of several
+    places, one in other banks than what commands touch together with them; computed ones of all
+    that are free.
     """
     return _Placing(spans, apart).run(steps)
 
@@ -58,9 +59,10 @@ class _Placing:
     ended, ``ended``: when each op has; ``tiu``, ``loads``, ``stores``: when the tensor unit, and
     the DMA engine with its loads and stores, have."""
 
-    def __init__(self, spans: Sequence[Lifetime], apart: bool) -> None:
-        self.apart = apart
-        self.places = _computed_places([span for span in spans if not span.loaded])
+    def __init__(self, spans: Sequence[Lifetime], apart: str) -> None:
+        self.apart = apart in ("all", "loaded")
+        computed = [span for span in spans if not span.loaded]
+        self.places = _computed_places(computed, apart in ("all", "computed"))
         self.computed = sorted(self.places, key=lambda span: span.first)
         self.first = [span.first for span in self.computed]
         self.reached = 0
@@ -131,10 +133,10 @@ class _Placing:
             self.reached += 1
 
 
-def _computed_places(spans: Sequence[Lifetime]) -> dict[Lifetime, int]:
+def _computed_places(spans: Sequence[Lifetime], apart: bool) -> dict[Lifetime, int]:
     """Those of buffers that are computed, from the end of memory on."""
     longer = {replace(s, last=s.last + LINGER) if s.stored else s: s for s in spans}
-    found = place_longest_first(list(longer), Arena(0, BM1684.lane_bytes, STEP))
+    found = place_longest_first(list(longer), Arena(0, BM1684.lane_bytes, STEP), apart)
     return {longer[s]: BM1684.lane_bytes - at - _size(s) for s, at in found.items()}
 
 

@@ -58,7 +58,7 @@ class TileAllocateLocalPass(NpuFunctionPass):
         ahead = OverlapArena(0, BM1684.lane_bytes, BM1684.alignment, apart=self.apart)
         fits = self.overlap and _place(local, ahead) is None
         if fits and self.timed:
-            _place_by_time(local, list(_steps(block)), self.apart in ("all", "loaded"))
+            _place_by_time(local, list(_steps(block)), self.apart)
         for spans, size in (
             (lifetimes(block, [Space.L2]), BM1684.tables.start),
             *([] if fits else [(local, BM1684.lane_bytes)]),
@@ -88,7 +88,7 @@ def _steps(block: Block) -> Iterator[Step]:
             yield Step(position, touched, cycles, moved, isinstance(op, tile.StoreOp))
 
 
-def _place_by_time(spans: list[Lifetime], steps: list[Step], apart: bool) -> None:
+def _place_by_time(spans: list[Lifetime], steps: list[Step], apart: str) -> None:
     """Gives the buffers places by time, if they fit so."""
     with suppress(OutOfMemory):
         for span, offset in place_by_time(spans, steps, apart).items():

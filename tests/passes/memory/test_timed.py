@@ -60,7 +60,7 @@ class Program:
             touched.append(each.ref)
         self.steps.append(Step(at, tuple(touched), cycles, moved, stores))
 
-    def places(self, apart: bool = False) -> dict[tile.AllocOp, int]:
+    def places(self, apart: str = "") -> dict[tile.AllocOp, int]:
         found = place_by_time(list(self.spans.values()), self.steps, apart)
         return {span.buffer: at for span, at in found.items()}
 
@@ -77,9 +77,9 @@ OPS = st.lists(
 )
 
 
-@given(OPS, st.booleans())
+@given(OPS, st.sampled_from(["", "all", "loaded", "computed"]))
 def test_buffers_that_are_alive_together_lie_apart(
-    ops: Sequence[tuple[str, int, int, Sequence[int]]], apart: bool
+    ops: Sequence[tuple[str, int, int, Sequence[int]]], apart: str
 ) -> None:
     program, made = Program(), list[tile.AllocOp]()
     for what, blocks, cycles, back in ops:
@@ -155,8 +155,11 @@ def test_a_result_leaves_what_a_store_reads(stored: bool, shared: bool) -> None:
     assert LINGER > 2
 
 
-@pytest.mark.parametrize(("apart", "bank"), [(False, 0), (True, 1)])
-def test_other_banks_than_the_mates(apart: bool, bank: int) -> None:
+KINDS = ["", "all", "loaded", "computed"]
+
+
+@pytest.mark.parametrize("apart", KINDS)
+def test_loads_in_other_banks_than_their_mates(apart: str) -> None:
     program = Program()
     mate = program.load(1024)
     ended = program.load(BM1684.bank_bytes - 1024)
@@ -164,7 +167,18 @@ def test_other_banks_than_the_mates(apart: bool, bank: int) -> None:
     program.load(128, 2 * SETTLED)
     late = program.load(1024)
     program.compute(128, mate, late)
-    assert program.places(apart)[late] // BM1684.bank_bytes == bank
+    bank = program.places(apart)[late] // BM1684.bank_bytes
+    assert bank == (1 if apart in ("all", "loaded") else 0)
+
+
+@pytest.mark.parametrize("apart", KINDS)
+def test_results_in_other_banks_than_their_mates(apart: str) -> None:
+    program = Program()
+    first = program.compute(1024)
+    second = program.compute(1024, first)
+    places = program.places(apart)
+    banks = {places[each] // BM1684.bank_bytes for each in (first, second)}
+    assert banks == ({6, 7} if apart in ("all", "computed") else {7})
 
 
 @pytest.mark.parametrize("sizes", [(HALF, HALF + 128), (ALL + 128,)])
