@@ -113,13 +113,19 @@ def test_of_candidates_that_are_near_the_one_with_fewest_bytes_wins(
     assert (found.cycles, found.traffic) == costs[wins]
 
 
-@pytest.mark.parametrize(("cycles", "timed"), [(990, True), (999, False), (1010, False)])
+@pytest.mark.parametrize(
+    ("cycles", "busy", "timed"),
+    [(990, 900, True), (999, 900, False), (1010, 900, False), (990, 999, False)],
+)
 def test_places_by_time_where_they_are_worth_it(
-    cycles: int, timed: bool, monkeypatch: pytest.MonkeyPatch
+    cycles: int, busy: int, timed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Behind the two candidates come these places, then those of other banks."""
+    """Behind the two candidates come these places, then those of other banks; where an engine has
+    no pause they are not tried."""
     module, passes = begun("INT8")
-    given = iter([(1000, 50), (2000, 50), (cycles, 50), *[(9999, 99)] * 3])
+    tried = [] if busy == 999 else [(cycles, 50)]
+    given = iter([(1000, 50), (2000, 50), *tried, *[(9999, 99)] * 3])
+    monkeypatch.setattr(searching, "_busy", lambda module: busy)  # pyright: ignore
     monkeypatch.setattr(searching, "_cost", lambda module: next(given))  # pyright: ignore
     monkeypatch.setattr(ModuleOp, "is_structurally_equivalent", lambda *given: False)  # pyright: ignore
     found = search(module, passes, 2)

@@ -110,9 +110,12 @@ def search(
 
 
 def _timed(best: Candidate) -> Candidate:
-    """The candidate with places in local memory by time, if that is worth it."""
+    """The candidate with places in local memory by time, if that is worth it. It is not tried where
+    an engine has hardly a pause."""
+    if best.module is None or best.cycles is None or WORTH * _busy(best.module) > best.cycles:
+        return best
     found = _allocated(best, timed=True)
-    if found.cycles is None or best.cycles is None or WORTH * found.cycles > best.cycles:
+    if found.cycles is None or WORTH * found.cycles > best.cycles:
         return best
     return found
 
@@ -203,10 +206,19 @@ def _compiled(passes: Passes, stages: list[ModuleOp]) -> Candidate:
 
 def _cost(module: ModuleOp) -> tuple[int, int]:
     """Cycles of a network's commands, and the bytes that they move from and to DDR."""
-    groups = [group for f in npu_functions(module) for group in command_groups(f)]
-    commands = [[op.instruction for op in group.commands] for group in groups]
+    commands = _commands(module)
     moved = sum(_bytes(command) for group in commands for command in group)
     return schedule(commands).total, moved
+
+
+def _busy(module: ModuleOp) -> int:
+    """Cycles that the engine is at work that has more to do."""
+    return max(schedule(_commands(module)).busy.values())
+
+
+def _commands(module: ModuleOp) -> list[list[Instruction]]:
+    groups = (group for f in npu_functions(module) for group in command_groups(f))
+    return [[op.instruction for op in group.commands] for group in groups]
 
 
 def _bytes(command: Instruction) -> int:
