@@ -106,11 +106,32 @@ def test_of_candidates_that_are_near_the_one_with_fewest_bytes_wins(
     costs: list[tuple[int, int]], wins: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module, passes = begun("INT8")
-    given = iter([*costs, *[(9999, 99)] * 3])
+    given = iter([*costs, *[(9999, 99)] * 4])
     monkeypatch.setattr(searching, "_cost", lambda module: next(given))  # pyright: ignore
     monkeypatch.setattr(ModuleOp, "is_structurally_equivalent", lambda *given: False)  # pyright: ignore
     found = search(module, passes, 2)
     assert (found.cycles, found.traffic) == costs[wins]
+
+
+@pytest.mark.parametrize(
+    ("cycles", "busy", "timed"),
+    [(990, 900, True), (999, 900, False), (1010, 900, False), (990, 999, False)],
+)
+def test_places_by_time_where_they_are_worth_it(
+    cycles: int, busy: int, timed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind the two candidates come these places, then those of other banks; where an engine has
+    no pause they are not tried."""
+    module, passes = begun("INT8")
+    tried = [] if busy == 999 else [(cycles, 50)]
+    given = iter([(1000, 50), (2000, 50), *tried, *[(9999, 99)] * 3])
+    monkeypatch.setattr(searching, "_busy", lambda module: busy)  # pyright: ignore
+    monkeypatch.setattr(searching, "_cost", lambda module: next(given))  # pyright: ignore
+    monkeypatch.setattr(ModuleOp, "is_structurally_equivalent", lambda *given: False)  # pyright: ignore
+    found = search(module, passes, 2)
+    (placed,) = (p for p in found.passes if isinstance(p, TileAllocateLocalPass))
+    assert placed.timed == timed
+    assert found.cycles == (cycles if timed else 1000)
 
 
 def test_other_banks_where_they_cost_nothing() -> None:

@@ -33,6 +33,8 @@ NO_SLICES = 1 << 40
 """More bytes than any tensor has."""
 NEAR = 1.02
 """Cycles of a candidate that count as many as the fewest, times those."""
+WORTH = 1.005
+"""Places by time take the place of others that take at least so many times their cycles."""
 
 
 @dataclass(frozen=True)
@@ -94,32 +96,46 @@ def search(
     ``progress`` gets a line before each candidate. ``passes`` begin behind the :func:`untried`.
 
     DDR is slower on silicon than in the model: of candidates within NEAR of the fewest cycles the
-    one that moves fewest bytes wins. The winner's buffers then lie in other banks than those beside
-    them in a command, if that costs no cycle.
+    one that moves fewest bytes wins. The winner's buffers then lie where loads start first by time,
+    if that is WORTH it, and in other banks than those beside them in a command, if that costs no
+    cycle.
     """
     candidates = [(i, tried) for tried in TRIED_OPTIONS for i, p in enumerate(passes)
                   if type(p) is tried.item]  # fmt: skip
     if budget < 2 or not candidates:
         return Candidate(passes, [])
-    best = _in_banks(_best(module, passes, candidates, budget, progress))
+    best = _in_banks(_timed(_best(module, passes, candidates, budget, progress)))
     best.verify()
     return best
+
+
+def _timed(best: Candidate) -> Candidate:
+    """The candidate with places in local memory by time, if that is worth it. It is not tried where
+    an engine has hardly a pause."""
+    if best.module is None or best.cycles is None or WORTH * _busy(best.module) > best.cycles:
+        return best
+    found = _allocated(best, timed=True)
+    if found.cycles is None or WORTH * found.cycles > best.cycles:
+        return best
+    return found
 
 
 def _in_banks(best: Candidate) -> Candidate:
     """The candidate with its buffers, or some of them, in different banks, if that costs no
     cycle."""
     for kind in ("all", "loaded", "computed"):
-        found = _compiled(
-            tuple(
-                replace(p, apart=kind) if isinstance(p, TileAllocateLocalPass) else p
-                for p in best.passes
-            ),
-            best.stages,
-        )
+        found = _allocated(best, apart=kind)
         if found.cycles is not None and best.cycles is not None and found.cycles <= best.cycles:
             return found
     return best
+
+
+def _allocated(best: Candidate, **options: Any) -> Candidate:
+    """The candidate with other options of the allocation of local memory."""
+    passes = (
+        replace(p, **options) if isinstance(p, TileAllocateLocalPass) else p for p in best.passes
+    )
+    return _compiled(tuple(passes), best.stages)
 
 
 def _best(
@@ -190,10 +206,19 @@ def _compiled(passes: Passes, stages: list[ModuleOp]) -> Candidate:
 
 def _cost(module: ModuleOp) -> tuple[int, int]:
     """Cycles of a network's commands, and the bytes that they move from and to DDR."""
-    groups = [group for f in npu_functions(module) for group in command_groups(f)]
-    commands = [[op.instruction for op in group.commands] for group in groups]
+    commands = _commands(module)
     moved = sum(_bytes(command) for group in commands for command in group)
     return schedule(commands).total, moved
+
+
+def _busy(module: ModuleOp) -> int:
+    """Cycles that the engine is at work that has more to do."""
+    return max(schedule(_commands(module)).busy.values())
+
+
+def _commands(module: ModuleOp) -> list[list[Instruction]]:
+    groups = (group for f in npu_functions(module) for group in command_groups(f))
+    return [[op.instruction for op in group.commands] for group in groups]
 
 
 def _bytes(command: Instruction) -> int:

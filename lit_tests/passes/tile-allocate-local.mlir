@@ -1,5 +1,6 @@
 // RUN: bmnetu-opt -p tile-allocate-local --split-input-file %s | filecheck %s
 // RUN: bmnetu-opt -p 'tile-allocate-local{overlap=true}' --split-input-file %s | filecheck %s --check-prefix OVERLAP
+// RUN: bmnetu-opt -p 'tile-allocate-local{overlap=true timed=true}' --split-input-file %s | filecheck %s --check-prefix TIMED
 
 !l = memref<1x8x6x6xf32, #tile.layout<tensor unit 4 pack 1 strides [64, 64, 6, 1]>, #tile.place<lmem 0>>
 !v = memref<1x8x1x36xf32, #tile.layout<tensor unit 4 pack 1 strides [64, 64, 36, 1]>, #tile.place<lmem 0>>
@@ -7,7 +8,8 @@
 !d = memref<1x1x1x256xi32, #tile.layout<tensor unit 4 pack 1 strides [256, 256, 256, 1]>, #tile.place<ddr>>
 
 // %c lies where %a was, which a view read last. With overlap it does so too, for it is computed, but the loaded %e
-// lies where nothing was. L2 is a memory of its own, and buffers in DDR are not this pass's.
+// lies where nothing was. By time, what is computed lies at the end. L2 is a memory of its own, and buffers in DDR are
+// not this pass's.
 
 // CHECK: %a = tile.alloc bytes 256 address 0 :
 // CHECK: %b = tile.alloc bytes 256 address 256 :
@@ -19,6 +21,10 @@
 // OVERLAP: %b = tile.alloc bytes 256 address 256 :
 // OVERLAP: %c = tile.alloc bytes 256 address 0 :
 // OVERLAP: %e = tile.alloc bytes 256 address 512 :
+// TIMED: %a = tile.alloc bytes 256 address 0 :
+// TIMED: %b = tile.alloc bytes 256 address 523776 :
+// TIMED: %c = tile.alloc bytes 256 address 524032 :
+// TIMED: %e = tile.alloc bytes 256 address 256 :
 func.func @main() {
   %a = tile.alloc bytes 256 : !l
   tile.fill %a value 0 : !l
@@ -45,6 +51,8 @@ func.func @main() {
 
 // CHECK: %c = tile.alloc bytes 262144 address 262144 :
 // OVERLAP: %c = tile.alloc bytes 262144 address 0 :
+// TIMED: %b = tile.alloc bytes 262144 address 0 :
+// TIMED: %c = tile.alloc bytes 262144 address 262144 :
 func.func @main() {
   %a = tile.alloc bytes 262144 : !l
   tile.fill %a value 0 : !l

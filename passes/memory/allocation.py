@@ -177,8 +177,8 @@ class OverlapArena(Arena):
         taken = set[int]()
         if self.apart in ("all", "loaded" if span.loaded else "computed"):
             taken.update(*(self.banks.get(mate, ()) for mate in span.mates))
-        _, at = min(places, key=lambda place: (place[0], len(_banks(place[1], size) & taken)))
-        self.banks[span.buffer] = _banks(at, size)
+        _, at = min(places, key=lambda place: (place[0], len(banks_of(place[1], size) & taken)))
+        self.banks[span.buffer] = banks_of(at, size)
         self._cut(at, at + size)
         return at
 
@@ -206,7 +206,7 @@ class OverlapArena(Arena):
         self.freed = kept
 
 
-def _banks(at: int, size: int) -> set[int]:
+def banks_of(at: int, size: int) -> set[int]:
     """The banks of local memory under a range."""
     return set(range(at // BM1684.bank_bytes, (at + size - 1) // BM1684.bank_bytes + 1))
 
@@ -247,24 +247,42 @@ def _places(run: list[_Freed], size: int, loaded: bool) -> list[tuple[Price, int
     return [((max(stored[i:j]), -min(freed[i:j])), at) for at, i, j in under]
 
 
-def place_longest_first(spans: Sequence[Lifetime], arena: Arena) -> dict[Lifetime, int]:
+def place_longest_first(
+    spans: Sequence[Lifetime], arena: Arena, apart: bool = False
+) -> dict[Lifetime, int]:
     """Places for all buffers, known beforehand: those that live longest first, each in the lowest
-    gap between those that are alive with it. Leaves fewer gaps than the order of use. Raises
-    OutOfMemory."""
+    gap between those that are alive with it. Leaves fewer gaps than the order of use. With
+    ``apart`` it is the lowest of those places that share fewest banks with the buffers that
+    commands touch together with it. Raises OutOfMemory."""
     known = np.zeros((0, 4), np.int64)
     places: dict[Lifetime, int] = {}
+    banks: dict[tile.AllocOp, set[int]] = {}
     for span in sorted(spans, key=lambda s: (s.first - s.last, s.first)):
-        size, at = arena.size_of(span), arena.start
+        size = arena.size_of(span)
         together = known[(known[:, 0] <= span.last) & (known[:, 1] >= span.first)]
-        for begin, end in together[np.argsort(together[:, 2]), 2:]:
-            if begin - at >= size:
-                break
-            at = max(at, int(end))
+        edges = [*together[np.argsort(together[:, 2]), 2:].tolist(), [arena.stop, arena.stop]]
+        at = _first_place(edges, arena.start, size)
+        if apart:
+            taken = set[int]().union(*(banks.get(mate, ()) for mate in span.mates))
+            starts = (_first_place(edges, begin, size)
+                      for begin in range(arena.start, arena.stop, BM1684.bank_bytes))  # fmt: skip
+            found = [at, *starts]
+            at = min(found, key=lambda a: (a > arena.stop - size, len(banks_of(a, size) & taken)))
+            banks[span.buffer] = banks_of(at, size)
         if at + size > arena.stop:
             raise OutOfMemory(f"{size} bytes")
         places[span] = at
         known = np.vstack([known, [[span.first, span.last, at, at + size]]])
     return places
+
+
+def _first_place(taken: Iterable[Sequence[int]], at: int, size: int) -> int:
+    """The lowest place from ``at`` on between ranges in the order of their begins."""
+    for begin, end in taken:
+        if begin - at >= size:
+            break
+        at = max(at, end)
+    return at
 
 
 def allocate(spans: Iterable[Lifetime], arena: Arena) -> Iterator[tuple[tile.AllocOp, int]]:
