@@ -316,3 +316,9 @@ class Ref:
     def _words(self) -> Ref:
         shape = (self.groups, *self.shape[1:])
         return replace(self, element=f32, shape=shape, layout=replace(self.layout, pack=1))
+
+
+def is_rows(ref: Ref) -> bool:
+    """Whether a tensor is some rows of a larger one. Such a part may lie in its place of the whole
+    in local memory by rows of lanes."""
+    return ref.layout.strides[1] != ref.shape[2] * ref.layout.strides[2]

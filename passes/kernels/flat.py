@@ -21,6 +21,7 @@ from dialects.bm1684.layout import (
     aligned,
     contiguous,
     i32,
+    is_rows,
     lane_rows,
     local_bytes,
     si8,
@@ -30,7 +31,6 @@ from dialects.bm1684.layout import (
 )
 from passes.kernels.builder import TileBuilder
 from passes.kernels.tiling import CannotLower, ranges
-from passes.kernels.window import is_rows
 
 Array = NDArray[Any]
 _PACKS: dict[Attribute, int] = {si8: 4, ui8: 4, si16: 2, ui16: 2}

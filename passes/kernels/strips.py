@@ -18,6 +18,7 @@ from dialects.bm1684.layout import (
     Ref,
     align,
     i32,
+    is_rows,
     lane_rows,
 )
 from dialects.quant import types
@@ -32,7 +33,6 @@ from passes.kernels.builder import TileBuilder
 from passes.kernels.quantised.float_strips import FloatStrips
 from passes.kernels.strip_input import StripImage
 from passes.kernels.tiling import TilingError, ranges
-from passes.kernels.window import is_rows
 
 BYTE = 8
 """Bits from one strip to the next."""

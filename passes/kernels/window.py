@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from xdsl.ir import SSAValue
 
 from dialects.bm1684.chip import BM1684
-from dialects.bm1684.layout import Ref, align, aligned, lane_rows
+from dialects.bm1684.layout import Ref, align, aligned, is_rows, lane_rows
 from passes.kernels.builder import TileBuilder, float_bits
 from passes.kernels.quantised.ahead import FloatStripsAhead
 from passes.kernels.strip_input import Source, StripImage, is_input, load_box, ref_of
@@ -151,12 +151,6 @@ def _one_ahead(items: Iterator[tuple[Span, SSAValue]]) -> Iterator[tuple[Span, S
         yield held
         held = item
     yield held
-
-
-def is_rows(ref: Ref) -> bool:
-    """Whether a tensor is some rows of a larger one. Such a part may lie in its place of the whole
-    in local memory by rows of lanes."""
-    return ref.layout.strides[1] != ref.shape[2] * ref.layout.strides[2]
 
 
 def band_rows(p: Problem, size: TileSize, bands: int, cycles: float = 0) -> int:
