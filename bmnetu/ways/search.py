@@ -61,10 +61,12 @@ TRIED_OPTIONS = (
 class Candidate:
     """Passes, and the ``module`` after them, but for the compare, with its ``cycles`` and the bytes
     of its ``traffic`` with DDR; None where they do not serve the network. ``stages``: the module
-    before each pass of the quant level, and behind the last of them, at the tile level."""
+    before each pass of the quant level, and behind the last of them, at the tile level;
+    ``unallocated``: before local memory is allocated, where that was wanted."""
 
     passes: Passes
     stages: list[ModuleOp]
+    unallocated: ModuleOp | None = None
     module: ModuleOp | None = None
     cycles: int | None = None
     traffic: int = 0
@@ -132,10 +134,17 @@ def _in_banks(best: Candidate) -> Candidate:
 
 def _allocated(best: Candidate, **options: Any) -> Candidate:
     """The candidate with other options of the allocation of local memory."""
-    passes = (
-        replace(p, **options) if isinstance(p, TileAllocateLocalPass) else p for p in best.passes
-    )
-    return _compiled(tuple(passes), best.stages)
+    places = [i for i, p in enumerate(best.passes) if isinstance(p, TileAllocateLocalPass)]
+    if not places:
+        return best
+    (at,) = places
+    allocate = replace(best.passes[at], **options)  # pyright: ignore
+    if best.unallocated is None:
+        best.unallocated = _after(best.stages[-1], *best.passes[len(best.stages) - 1 : at])
+    passes = (*best.passes[:at], allocate, *best.passes[at + 1 :])
+    found = Candidate(passes, best.stages, best.unallocated)
+    _finish(found, best.unallocated, passes[at:])
+    return found
 
 
 def _best(
@@ -196,12 +205,17 @@ def _compiled(passes: Passes, stages: list[ModuleOp]) -> Candidate:
     try:
         while (item := passes[len(stages) - 1]).name.startswith(QUANT_LEVEL):
             stages.append(_after(stages[-1], item))
-        rest = (p for p in passes[len(stages) - 1 :] if not isinstance(p, ComparePass))
-        found.module = _after(stages[-1], *rest)
     except LayerError:
         return found
-    found.cycles, found.traffic = _cost(found.module)
+    _finish(found, stages[-1], passes[len(stages) - 1 :])
     return found
+
+
+def _finish(found: Candidate, module: ModuleOp, passes: Passes) -> None:
+    """Runs the last passes of a candidate, but for the compare."""
+    with suppress(LayerError):
+        found.module = _after(module, *(p for p in passes if not isinstance(p, ComparePass)))
+        found.cycles, found.traffic = _cost(found.module)
 
 
 def _cost(module: ModuleOp) -> tuple[int, int]:

@@ -4,7 +4,7 @@ ones."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dialects.bm1684 import isa
 from dialects.bm1684.cycles import cycles_of
@@ -97,6 +97,23 @@ class _Transfer:
         return cycles_of(self.op.instruction) or 0
 
 
+def _collected(ops: Sequence[CommandOp]) -> tuple[list[_Computation], list[_Transfer]]:
+    """The commands of both engines, and what they depend on."""
+    computations, transfers = list[_Computation](), list[_Transfer]()
+    computed, moved = History(), History()
+    for op in ops:
+        seen = Footprint(tuple(map(_access, op.observations)))
+        footprint = Footprint((*Footprint.of(op.instruction).touched, *seen.touched))
+        if op.instruction.engine is Engine.TIU:
+            loads, rows = moved.last_conflict(footprint, 0), (0, op.instruction["res0_h"])
+            computations.append(_Computation(op, loads, [rows], seen))
+            computed.append(footprint)
+        else:
+            transfers.append(_Transfer(op, computed.last_conflict(footprint, 0), footprint))
+            moved.append(footprint)
+    return computations, transfers
+
+
 Place = tuple[_Computation, Rows, int]
 """Rows of a computation, and when they start."""
 
@@ -109,33 +126,27 @@ class Filling:
     ``overrun``: what fills a wait may end after it, by as long as the wait at most.
     """
 
-    def __init__(self, ops: Sequence[CommandOp], overrun: bool = False) -> None:
-        self.overrun = overrun
-        self.computations: list[_Computation] = []
-        self.transfers: list[_Transfer] = []
-        self._collect(ops)
+    def __init__(
+        self, computations: list[_Computation], transfers: list[_Transfer], overrun: bool
+    ) -> None:
+        self.computations, self.transfers, self.overrun = computations, transfers, overrun
         self.order: list[CommandOp] = []
         self.queue: list[_Transfer] = []
         self.done = [0]
         self.now = self.next = self.first = 0
         self.filled = False
 
-    def _collect(self, ops: Sequence[CommandOp]) -> None:
-        computed, moved = History(), History()
-        for op in ops:
-            seen = Footprint(tuple(map(_access, op.observations)))
-            footprint = Footprint((*Footprint.of(op.instruction).touched, *seen.touched))
-            if op.instruction.engine is Engine.TIU:
-                loads, rows = moved.last_conflict(footprint, 0), (0, op.instruction["res0_h"])
-                self.computations.append(_Computation(op, loads, [rows], seen))
-                computed.append(footprint)
-            else:
-                last = computed.last_conflict(footprint, 0)
-                self.transfers.append(_Transfer(op, last, footprint))
-                moved.append(footprint)
+    @staticmethod
+    def both(ops: Sequence[CommandOp]) -> tuple[Filling, Filling]:
+        """Without overruns, and with them."""
+        computations, transfers = _collected(ops)
+        again = [replace(each, left=list(each.left)) for each in computations]
+        others = [replace(each) for each in transfers]
+        return Filling(computations, transfers, False), Filling(again, others, True)
 
-    def run(self) -> list[CommandOp] | None:
-        """The commands in their new order; None where no wait was filled."""
+    def run(self) -> int:
+        """Puts the commands in their new ``order``; the cycles that it takes. ``filled``: whether
+        it is another one."""
         while self.next < len(self.computations):
             head = self.computations[self.next]
             self._place_up_to(head.loads)
@@ -147,7 +158,7 @@ class Filling:
             self.next += 1
             self.done.append(self.now)
         self._place_up_to(len(self.transfers))
-        return self.order if self.filled else None
+        return max(self.now, self._moved())
 
     # -- transfers ---------------------------------------------------------------------------------
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from xdsl.dialects.func import FuncOp
@@ -13,6 +12,9 @@ from passes.base import NpuFunctionPass
 from passes.commands.filling import Filling
 from passes.commands.waits import numbered
 
+WORTH = 1.002
+"""Nothing is tried where the busier engine is at work all the time but for less than this."""
+
 
 @dataclass(frozen=True)
 class NpuFillWaitsPass(NpuFunctionPass):
@@ -21,8 +23,8 @@ class NpuFillWaitsPass(NpuFunctionPass):
     Before: commands in program order, without ids. After: commands with the same results, in fewer
     cycles: in front of a computation that waits stand others, or some of their rows, which depend
     on nothing that is still to come and end before the wait does, or soon after it: the shorter
-    order of both wins. What they load comes earlier, too; all other transfers keep their order. A
-    function that gains nothing stays as it is.
+    order of both wins. What they load comes earlier, too, and so do loads while a transfer waits;
+    all others keep their order. A function that gains nothing stays as it is.
     """
 
     name = "npu-fill-waits"
@@ -31,17 +33,15 @@ class NpuFillWaitsPass(NpuFunctionPass):
     def apply_to(self, function: FuncOp) -> None:
         block = function.body.block
         ops = [op for op in block.ops if isinstance(op, CommandOp)]
-        orders = [Filling(ops, overrun).run() for overrun in (False, True)]
-        best = min((order for order in orders if order is not None), key=_cycles, default=ops)
-        if _cycles(best) >= _cycles(ops):
+        before = schedule(numbered([op.instruction for op in ops]))
+        if before.total <= WORTH * max(before.busy.values(), default=0):
+            return
+        best = min(Filling.both(ops), key=Filling.run)
+        commands = [op.instruction for op in best.order]
+        if not best.filled or schedule(numbered(commands)).total >= before.total:
             return
         last = block.last_op
         assert last is not None
         for op in ops:
             op.detach()
-        block.insert_ops_before(best, last)
-
-
-def _cycles(ops: Sequence[CommandOp]) -> int:
-    """How long these commands take."""
-    return schedule(numbered([op.instruction for op in ops])).total
+        block.insert_ops_before(best.order, last)

@@ -19,7 +19,7 @@ from dialects.quant.arithmetic import rounding_shift
 from dialects.quant.base import int_attr, ints
 from passes.kernels.builder import TileBuilder
 from passes.kernels.flat import Chunk, Flat
-from passes.kernels.planes import planes_of
+from passes.kernels.planes import lines_of
 
 
 def may_be_window(b: TileBuilder, op: compute.EltwiseOp, sources: Sequence[SSAValue]) -> bool:
@@ -60,7 +60,7 @@ def weighted_sum(
             made.append(_same_in_all_lanes(b, xs[0], words))
         if mixed:
             xs = [_unsigned(flat, chunk, x) for x in xs]
-        for a, other, result in zip(*(planes_of(b, x) for x in (*xs, dst)), strict=True):
+        for a, other, result in zip(*(lines_of(b, x) for x in (*xs, dst)), strict=True):
             lanes = Ref.of(result).shape[1]
             weights = b.window(made[0], (0, 0, 0, 0), (1, lanes, 1, len(words)))
             properties: dict[str, Attribute] = {"shift": int_attr(op.shift.value.data)}
