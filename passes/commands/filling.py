@@ -21,6 +21,9 @@ LEAST = 32
 """Cycles of a wait that is worth filling, and of rows that are worth a command."""
 TRIES = 4
 """Starts that are tried for the rows of a command: the first rows often wait for a halo."""
+PARTS, LONG, NEARLY = 8, 4096, 1.005
+"""Parts of a computation, its cycles from which on it is cut, and how many more all parts may
+take."""
 SHORT = 4
 """A load comes earlier for a computation that takes at least so many times as long."""
 FEW_ROWS = 4
@@ -114,6 +117,40 @@ def _collected(ops: Sequence[CommandOp]) -> tuple[list[_Computation], list[_Tran
     return computations, transfers
 
 
+def _in_parts(
+    computations: Sequence[_Computation], transfers: Sequence[_Transfer], ops: Sequence[CommandOp]
+) -> Iterator[CommandOp]:
+    """The commands, long computations as parts of their rows where a transfer waits for some of
+    these only."""
+    waiting: dict[CommandOp, list[Footprint]] = {}
+    for transfer in transfers:
+        if transfer.computed:
+            op = computations[transfer.computed - 1].op
+            waiting.setdefault(op, []).append(transfer.footprint)
+    for op in ops:
+        parts = _parts(op.instruction) if op in waiting else []
+        if not parts or all(Footprint.of(parts[-1]).conflicts(each) for each in waiting[op]):
+            yield op
+            continue
+        for part in parts:
+            made = command_op(part, op.location)
+            if part is parts[-1]:
+                made.observe = op.observe
+            yield made
+
+
+def _parts(command: Instruction) -> list[Instruction]:
+    """Even parts of the rows of a long computation; none where they take longer together."""
+    whole, rows, step = cycles_of(command) or 0, command["res0_h"], row_step(command)
+    if whole < LONG or rows <= step:
+        return []
+    each = -(-rows // (PARTS * step)) * step
+    found = [rows_of(command, first, min(each, rows - first)) for first in range(0, rows, each)]
+    parts = [part for part in found if part is not None]
+    longer = sum(cycles_of(part) or 0 for part in parts) > whole * NEARLY
+    return [] if len(parts) < len(found) or longer else parts
+
+
 Place = tuple[_Computation, Rows, int]
 """Rows of a computation, and when they start."""
 
@@ -127,22 +164,30 @@ class Filling:
     """
 
     def __init__(
-        self, computations: list[_Computation], transfers: list[_Transfer], overrun: bool
+        self,
+        computations: list[_Computation],
+        transfers: list[_Transfer],
+        overrun: bool,
+        filled: bool,
     ) -> None:
         self.computations, self.transfers, self.overrun = computations, transfers, overrun
         self.order: list[CommandOp] = []
         self.queue: list[_Transfer] = []
         self.done = [0]
         self.now = self.next = self.first = 0
-        self.filled = False
+        self.filled = filled
 
     @staticmethod
     def both(ops: Sequence[CommandOp]) -> tuple[Filling, Filling]:
         """Without overruns, and with them."""
         computations, transfers = _collected(ops)
+        parts = list(_in_parts(computations, transfers, ops))
+        cut = len(parts) > len(ops)
+        if cut:
+            computations, transfers = _collected(parts)
         again = [replace(each, left=list(each.left)) for each in computations]
         others = [replace(each) for each in transfers]
-        return Filling(computations, transfers, False), Filling(again, others, True)
+        return Filling(computations, transfers, False, cut), Filling(again, others, True, cut)
 
     def run(self) -> int:
         """Puts the commands in their new ``order``; the cycles that it takes. ``filled``: whether

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +12,7 @@ from xdsl.dialects.builtin import ArrayAttr
 from dialects.bm1684.cycles import schedule
 from dialects.bm1684.isa import Engine, Instruction
 from dialects.bm1684.npu import CommandOp, LocalBox, Observation, ObserveAttr
+from passes.commands import filling
 from passes.commands.waits import numbered
 from passes.module.functions import main_function
 from passes.npu.npu_fill_waits import NpuFillWaitsPass
@@ -49,15 +51,31 @@ def computed(commands: Sequence[Instruction]) -> list[tuple[int, range]]:
     return found
 
 
+@pytest.mark.parametrize("long", [filling.LONG, 0])
 @given(COMMANDS)
 @settings(max_examples=80)
-def test_the_meaning_stays(commands: Sequence[Command]) -> None:
+def test_the_meaning_stays(long: int, commands: Sequence[Command]) -> None:
+    """Also where all computations may be cut."""
     module = module_of(commands)
     before = instructions(module)
-    apply(module, NpuFillWaitsPass())
+    with patch.object(filling, "LONG", long):
+        apply(module, NpuFillWaitsPass())
     after = instructions(module)
     assert run_in_order(after) == run_in_order(before)
     assert total(after) < total(before) or after == before
+
+
+def test_a_transfer_waits_for_some_rows_of_a_long_computation() -> None:
+    """A row of slot 0 is loaded anew as soon as it has been read."""
+    module = module_of([("add", 0, 0, 1), ("row", 3, 0, 0), ("add", 0, 0, 2)])
+    before = instructions(module)
+    with patch.object(filling, "LONG", 0):
+        apply(module, NpuFillWaitsPass())
+    after = instructions(module)
+    assert run_in_order(after) == run_in_order(before)
+    rows = [(0, range(row, row + 1)) for row in range(ROWS)]
+    assert computed(after)[:ROWS] == rows
+    assert total(after) < total(before)
 
 
 def test_a_computation_that_waits_is_overtaken() -> None:
