@@ -23,12 +23,12 @@ name: "net"
 input: "data"
 input_shape { dim: 1 dim: 16 dim: 12 dim: 12 }
 layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
-  convolution_param { num_output: 32 kernel_size: 3 pad: 1 } }
+  convolution_param { num_output: 36 kernel_size: 3 pad: 1 } }
 layer { name: "relu" type: "ReLU" bottom: "conv" top: "relu" }
 layer { name: "fc" type: "InnerProduct" bottom: "relu" top: "fc"
   inner_product_param { num_output: 40 } }
 """
-CONV_MACS, FC_MACS = 12 * 12 * 32 * 9 * 16, 12 * 12 * 32 * 40
+CONV_MACS, FC_MACS = 12 * 12 * 36 * 9 * 16, 12 * 12 * 36 * 40
 
 
 @pytest.fixture(params=[0, 1, 2])
@@ -62,7 +62,7 @@ def test_layers_add_up_to_the_schedule(compiled: CompileResult) -> None:
 def test_slow_ddr_and_banks(compiled: CompileResult) -> None:
     found = profile(compiled.module)
     total = found.total
-    assert total.cycles < found.slow_ddr_cycles <= total.tiu_cycles + total.gdma_cycles / 0.6 + 1
+    assert total.cycles < found.slow_ddr_cycles <= total.tiu_cycles + total.gdma_cycles / 0.6 + 2
     assert 0 <= found.one_bank <= 1
     shown = text(found)
     assert f"With DDR at 60% of its rate: {found.slow_ddr_cycles} cycles" in shown

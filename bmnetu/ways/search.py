@@ -135,7 +135,7 @@ def _in_banks(best: Candidate) -> Candidate:
 def _allocated(best: Candidate, **options: Any) -> Candidate:
     """The candidate with other options of the allocation of local memory."""
     places = [i for i, p in enumerate(best.passes) if isinstance(p, TileAllocateLocalPass)]
-    if not places:
+    if not places or best.module is None:
         return best
     (at,) = places
     allocate = replace(best.passes[at], **options)  # pyright: ignore

@@ -126,10 +126,10 @@ def _weighted_sum(op: tile.WeightedSumOp, at: Addresses) -> Iterator[Instruction
             res0_h=rows,
             res0_w=columns,
             opd0_h=rows + step,
-            opd0_w=apart // step,
-            opd1_h=2,
+            opd0_w=apart // step if step else columns,
+            opd1_h=min(step, 1) + 1,
             opd1_w=1,
-            opd1_y_ins0=step - 1,
+            opd1_y_ins0=max(step - 1, 0),
             res_op_y_str=1,
             res_op_x_str=1,
             tsk_opd_num=3,
@@ -148,7 +148,10 @@ def _weighted_sum(op: tile.WeightedSumOp, at: Addresses) -> Iterator[Instruction
 
 def pieces(plane: int, apart: int) -> Iterator[tuple[int, int, int, int]]:
     """Words of two planes that lie so many words apart: (first, rows, columns, rows from one plane
-    to the other)."""
+    to the other). Two at one place are a wrong allocation, which the compare tells."""
+    if not apart:
+        yield 0, 1, plane, 0
+        return
     rows, rest = divmod(plane, apart)
     if not rows:
         yield 0, 1, plane, next(n for n in STEPS if apart % n == 0 and apart // n >= plane)

@@ -43,8 +43,8 @@ DMA_SHARE = 0.5
 
 @dataclass(frozen=True)
 class Narrow:
-    """A convolution of few outputs, the functions behind it, the pooling that reads them if there
-    is one, and the functions ``after`` that.
+    """A convolution of few outputs, or one with the functions behind it, the pooling that reads
+    them, and the functions ``after`` that.
 
     The result has ``phases`` columns in neighbouring groups of channels; ``width``: of its
     columns then.
@@ -153,8 +153,10 @@ def narrow_convs(function: FuncOp) -> Iterator[Narrow]:
         functions = _functions_behind(op)
         reader = _only_reader(functions[-1] if functions else op)
         if op.group.value.data == 1:
-            pool = reader if isinstance(reader, MaxPoolOp) else None
-            yield from _widened(op, functions, pool)
+            if isinstance(reader, MaxPoolOp):
+                yield from _widened(op, functions, reader)
+            else:
+                yield from _widened(op, (), None)
 
 
 def _functions_behind(op: QuantOp) -> list[QuantOp]:

@@ -46,14 +46,14 @@ def _band(pattern: Pattern) -> str:
 
 RULES = (
     Rule(
-        UNWRITTEN.cause.name,
-        lambda p, f: f.varies,
-        lambda p, f: UNWRITTEN.cause.phrase,
-    ),
-    Rule(
         "shared memory",
         lambda p, f: bool(f.overlap),
         lambda p, f: shared_memory(f.overlap).phrase,
+    ),
+    Rule(
+        UNWRITTEN.cause.name,
+        lambda p, f: f.varies,
+        lambda p, f: UNWRITTEN.cause.phrase,
     ),
     Rule(
         "bias",

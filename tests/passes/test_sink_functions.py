@@ -65,7 +65,7 @@ def test_functions_behind_a_wide_pooling_come_before_its_columns_are_interleaved
     integer: bool,
 ) -> None:
     module = run(narrow_prelu(integer), f"convert-ufw-to-quant,{SINK},quant-widen-convs")
-    (interleave,) = (op for op in module.walk() if isinstance(op, InterleaveOp))
+    interleave = next(op for op in module.walk() if isinstance(op, InterleaveOp))
     prelu = interleave.xs[0].owner
     assert isinstance(prelu, PReluOp)
     assert prelu.slope.array.size == 64

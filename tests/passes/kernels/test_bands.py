@@ -75,7 +75,7 @@ def two_layers(
     shape = (batch, 3 * group, 20, width)
     kind = types.int_tensor(shape, 0.02, False) if integer else types.float_tensor(shape)
     net.values.append(net.block.insert_arg(kind, 0))
-    for x, inputs, outs, g in ((0, shape[1], outputs, group), (1, outputs, 8, 1)):
+    for x, inputs, outs, g in ((0, shape[1], outputs, group), (1, outputs, 40, 1)):
         settings = net.coefficients((outs, inputs // g, 5, 5), outs, inputs // g * 25)
         weight = settings.pop("weight")
         net.add(ufw.ConvolutionOp(
@@ -97,7 +97,7 @@ def run(
 
 @pytest.mark.parametrize("integer", [False, True])
 @pytest.mark.parametrize(
-    ("batch", "outputs", "stride"), [(1, 24, 1), (4, 24, 2), (4, 70, 1), (5, 24, 1)]
+    ("batch", "outputs", "stride"), [(1, 36, 1), (4, 36, 2), (4, 70, 1), (5, 36, 1)]
 )
 def test_one_group_is_cut(
     integer: bool, batch: int, outputs: int, stride: int

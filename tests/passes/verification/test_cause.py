@@ -111,7 +111,7 @@ def test_rows_lanes_and_garbage_of_a_layer_without_weights() -> None:
 def test_what_is_known_of_memory_goes_first() -> None:
     cpu = numbers("int8")
     npu = cpu + np.int8(1)
-    assert cause(npu, cpu, Facts(varies=True, overlap="x"))[0] == "unwritten memory"
+    assert cause(npu, cpu, Facts(varies=True, overlap="x"))[0] == "shared memory"
     name, phrase = cause(npu, cpu, Facts(bias=True, overlap="a has 1, b has 1"))
     assert name == "shared memory"
     assert phrase.endswith("a has 1, b has 1")
