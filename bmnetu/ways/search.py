@@ -22,6 +22,7 @@ from passes.module.locations import LayerError
 from passes.quant.quant_cut_strips import QuantCutStripsPass
 from passes.quant.quant_slice_batch import QuantSliceBatchPass
 from passes.quant.quant_slice_rows import QuantSliceRowsPass
+from passes.quant.quant_widen_convs import QuantWidenConvsPass
 from passes.tile.tile_allocate_local import TileAllocateLocalPass
 from passes.tile.tile_keep_local import TileKeepLocalPass
 
@@ -47,6 +48,7 @@ class TriedOption:
 
 
 TRIED_OPTIONS = (
+    TriedOption(QuantWidenConvsPass, "alone", (False,)),
     TriedOption(QuantSliceRowsPass, "space", (NO_SLICES,)),
     TriedOption(ConvertQuantToTilePass, "fold", (False,)),
     TriedOption(QuantCutStripsPass, "margin", (80, 125)),

@@ -6,6 +6,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from operator import itemgetter
 
 import numpy as np
 from xdsl.ir import Block, Operation, SSAValue
@@ -177,8 +178,12 @@ class OverlapArena(Arena):
         taken = set[int]()
         if self.apart in ("all", "loaded" if span.loaded else "computed"):
             taken.update(*(self.banks.get(mate, ()) for mate in span.mates))
-        _, at = min(places, key=lambda place: (place[0], len(banks_of(place[1], size) & taken)))
-        self.banks[span.buffer] = banks_of(at, size)
+        if taken:
+            _, at = min(places, key=lambda place: (place[0], len(banks_of(place[1], size) & taken)))
+        else:
+            _, at = min(places, key=itemgetter(0))
+        if self.apart:
+            self.banks[span.buffer] = banks_of(at, size)
         self._cut(at, at + size)
         return at
 

@@ -275,12 +275,16 @@ class QuantWidenConvsPass(NpuFunctionPass):
     convolution of 128 outputs and an eighth of the columns. For each of both columns under a window
     of the pooling it computes four windows side by side, whose kernels lie beside each other among
     zeros. The maximum over columns is that of both halves of the channels; the maximum over rows
-    follows, and functions behind it; then the four columns are interleaved.
+    follows, and functions behind it; then the four columns are interleaved. With ``alone`` also
+    convolutions that no such pooling reads.
     """
 
     name = "quant-widen-convs"
     level = "quant"
 
+    alone: bool = True
+
     def apply_to(self, function: FuncOp) -> None:
         for narrow in list(narrow_convs(function)):
-            widen(narrow)
+            if self.alone or narrow.pool is not None:
+                widen(narrow)

@@ -108,6 +108,7 @@ def test_without_a_pooling(integer: bool) -> None:
     plain = run(net.module(), "convert-ufw-to-quant")
     wide = run(plain.clone(), WIDEN)
     assert widened(wide) == (64, 40)
+    assert not widened(run(plain.clone(), f"{WIDEN}{{alone=false}}"))
     assert [op.top for op in wide.walk() if isinstance(op, InterleaveOp)] == ["t1"]
     for got, expected in zip(evaluated(wide), evaluated(plain), strict=True):
         np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
