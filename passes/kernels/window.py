@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from xdsl.ir import SSAValue
 
 from dialects.bm1684.chip import BM1684
+from dialects.bm1684.cycles.tiu import STEP_PIXELS
 from dialects.bm1684.layout import Ref, align, aligned, is_rows, lane_rows
 from passes.kernels.builder import TileBuilder, float_bits
 from passes.kernels.quantised.ahead import FloatStripsAhead
@@ -33,8 +34,8 @@ slowly, and how often rows may then be loaded, on average, for the halos of band
 FLOAT_ROWS = 8
 """Least rows of floats in a band: fewer are loaded faster than they are quantised, a row a lane."""
 STEP_WORDS = BM1684.alignment // 4
-COPY_CYCLES = 1
-"""Of a step of pixels that is copied inside of local memory."""
+COPY_CYCLES, LOAD_CYCLES = 1, 137
+"""Of a step of pixels that is copied inside of local memory, and of the start of a load."""
 
 Array = NDArray[Any]
 Weights = tuple[SSAValue, SSAValue | None]
@@ -158,8 +159,8 @@ def band_rows(p: Problem, size: TileSize, bands: int, cycles: float = 0) -> int:
 
     A band is a tensor of its own inside of the tile's, or one of each row of lanes: one group of
     images. It starts where the engine takes a tensor, or is computed elsewhere and copied: where
-    there are twice as many bands then, and the copy costs less than what the last of fewer bands
-    takes longer, with so many ``cycles`` a step of pixels.
+    there are twice as many bands then, and the copy, and a load for each, cost less than what the
+    last of fewer bands takes longer, with so many ``cycles`` a step of pixels.
     """
     if (lane_rows(size.c) > 1 and not p.dense) or size.n > p.pack:
         return size.h
@@ -167,7 +168,9 @@ def band_rows(p: Problem, size: TileSize, bands: int, cycles: float = 0) -> int:
     least = -(-size.h // bands)
     placed, copied = (min(size.h, align(least, rows)) for rows in (step, p.multiple))
     few, many = (-(-size.h // rows) for rows in (placed, copied))
-    pays = many >= 2 * few and cycles * (1 / few - 1 / many) > COPY_CYCLES
+    steps = -(-size.h * size.w // STEP_PIXELS) * lane_rows(size.c)
+    costs = COPY_CYCLES * steps + LOAD_CYCLES * (many - few)
+    pays = many >= 2 * few and cycles * steps * (1 / few - 1 / many) > costs
     return copied if pays else placed
 
 
