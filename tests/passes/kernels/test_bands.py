@@ -14,6 +14,7 @@ from dialects.bm1684.layout import lane_rows
 from dialects.bm1684.npu import CommandOp
 from dialects.quant import types
 from dialects.ufw import ops as ufw
+from passes.kernels import window
 from passes.kernels.tiling import Axis, Problem, TileSize
 from passes.kernels.window import BANDS, band_rows
 from passes.module.functions import main_function
@@ -45,9 +46,10 @@ def test_rows_of_a_band(
     assert band_rows(p, TileSize(images, channels, out, width), BANDS) == rows
 
 
-@pytest.mark.parametrize(("cycles", "rows"), [(7.0, 32), (9.0, 14)])
+@pytest.mark.parametrize(("cycles", "rows"), [(13.0, 32), (14.0, 14)])
 def test_a_band_that_starts_elsewhere_is_copied_where_that_pays(cycles: float, rows: int) -> None:
-    """The last of eight bands instead of four saves an eighth of the steps."""
+    """The last of eight bands instead of four saves an eighth of 791 steps, which are copied; four
+    loads more begin."""
     assert band_rows(problem(112, 113), TileSize(4, 64, 112, 113), BANDS, cycles) == rows
 
 
@@ -113,7 +115,10 @@ def test_one_group_is_cut(
 
 @pytest.mark.parametrize("integer", [False, True])
 @pytest.mark.parametrize("outputs", [24, 70])
-def test_bands_of_an_odd_width_are_copied(integer: bool, outputs: int) -> None:
+def test_bands_of_an_odd_width_are_copied(
+    integer: bool, outputs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(window, "LOAD_CYCLES", 0)  # or else small images stay whole
     commands = [op.instruction for op in run(integer, 4 if integer else 1, outputs, 2, 1, 25)]
     bands = [i for i in commands if i.kind is CONV and i["res0_c"] in (64, outputs, outputs - 64)]
     assert len([i for i in bands if i["res0_h"] == 2]) == 5 * lane_rows(outputs)
