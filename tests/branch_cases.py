@@ -146,6 +146,19 @@ def narrow(
     return build
 
 
+def shuffled_pool(outputs: int) -> Callable[[bool], ModuleOp]:
+    """A shuffle whose channels other ops than convolutions have in another order."""
+
+    def build(integer: bool) -> ModuleOp:
+        net = BranchNet((1, 32, 24, 36), integer)
+        x = net.shuffle(net.conv(net.input, outputs, 3), 4)
+        x = net.pool(net.prelu(x, 0.0), "max", 2, 2)
+        net.conv(x, 40, 3)
+        return net.module()
+
+    return build
+
+
 def residual(images: int) -> Callable[[bool], ModuleOp]:
     """A wide first layer, a pooling, sums whose operands have other scales, and the mean of whole
     maps, as in a ResNet."""
@@ -185,6 +198,8 @@ CASES: dict[str, Callable[[bool], ModuleOp]] = {
     "narrow, 16 outputs in four images": narrow(16, (40, 64), images=4),
     "narrow, windows of 3": narrow(32, (48, 66), pool=3),
     "narrow, stride 2": narrow(7, (65, 96), kernel=5, stride=[2, 2]),
+    "shuffle before a pooling": shuffled_pool(80),
+    "shuffle before a pooling, narrow": shuffled_pool(16),
     "residual": residual(1),
     "residual, five images": residual(5),
     "shuffle into its maker": shuffled(3, into_readers=False),

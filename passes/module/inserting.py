@@ -20,12 +20,16 @@ def inserted(
     **properties: Attribute | None,
 ) -> SSAValue:
     """The result of a new op of the same layer, which stands before another one. It is called
-    ``step`` of that one's top; without a step it has its tops, or those among the properties."""
+    ``step`` of that one's top. Without a step it has the tops among the properties, or else is what
+    the other one was: with its tops and what is known of them, the order of channels, say."""
+    same = not step and "tops" not in properties
     if step:
         properties["tops"] = ArrayAttr([StringAttr(f"{before.top}/{step}")])
     properties.setdefault("tops", before.tops)
     made = kind.build(operands=list(operands), result_types=[result], properties=properties)
     made.location = before.location
+    if same:
+        made.attributes.update(before.attributes)
     block = before.parent
     assert block is not None
     block.insert_op_before(made, before)
