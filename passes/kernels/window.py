@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from xdsl.ir import SSAValue
 
 from dialects.bm1684.chip import BM1684
+from dialects.bm1684.cycles.gdma import LOAD_CYCLES
 from dialects.bm1684.cycles.tiu import STEP_PIXELS
 from dialects.bm1684.layout import Ref, align, aligned, is_rows, lane_rows
 from passes.kernels.builder import TileBuilder, float_bits
@@ -34,8 +35,8 @@ slowly, and how often rows may then be loaded, on average, for the halos of band
 FLOAT_ROWS = 8
 """Least rows of floats in a band: fewer are loaded faster than they are quantised, a row a lane."""
 STEP_WORDS = BM1684.alignment // 4
-COPY_CYCLES, LOAD_CYCLES = 1, 137
-"""Of a step of pixels that is copied inside of local memory, and of the start of a load."""
+COPY_CYCLES = 1
+"""Of a step of pixels that is copied inside of local memory."""
 
 Array = NDArray[Any]
 Weights = tuple[SSAValue, SSAValue | None]

@@ -29,6 +29,8 @@ START_CYCLES = {
     Direction.SYSTEM_TO_SYSTEM: 124,
     Direction.LOCAL_TO_LOCAL: 3,
 }
+LOAD_CYCLES = float(START_CYCLES[Direction.SYSTEM_TO_LOCAL] * DDR_OVERHEAD)
+"""What a load from DDR costs beside its bytes."""
 FILL_START_CYCLES = 7
 PAGE_BITS = 12
 """Reads with gaps pay for each 4 KiB page of DDR that they open."""

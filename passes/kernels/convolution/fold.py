@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.cycles.convolution import Convolution
-from dialects.bm1684.cycles.gdma import LOCAL_BURST, PEAK_BYTES
+from dialects.bm1684.cycles.gdma import LOAD_CYCLES, LOCAL_BURST, PEAK_BYTES
 from dialects.bm1684.cycles.tiu import STEP_PIXELS, ceil_div
 from dialects.bm1684.layout import align, lane_rows
 from passes.kernels.tiling import Axis
@@ -29,8 +29,8 @@ BAND = BM1684.lane_bytes // 8
 """Bytes of each lane that a band of input rows may take while it is folded."""
 SHARED = 0.25
 """What work costs beside the other engine's: other layers need its time too."""
-LOADS, LOAD_CYCLES = 8, 137
-"""Bands of an input, and what it costs to start a load."""
+LOADS = 8
+"""Bands of an input: so many loads bring a tap."""
 UNEVEN_CHANNELS = 3
 """Input channels of a float convolution that cost more than one channel more."""
 
@@ -217,8 +217,8 @@ def _phase_cycles(fold: Fold) -> float:
     return (pixels + picked) / STEP_PIXELS
 
 
-def band_rows(fold: Fold, rows: int) -> int:
-    """Folded rows, of ``rows`` in all, that are made from one band of the input."""
+def rows_at_once(fold: Fold, rows: int) -> int:
+    """Folded rows, of ``rows`` in all, that are made at once, from one band of the input."""
     line = lane_rows(fold.channels) * 4 * fold.width.axis.size
     return max(1, min(rows, BAND // (line * fold.height.step)))
 
@@ -227,7 +227,7 @@ def fold_bytes(fold: Fold) -> int:
     """Bytes of each lane, for a group of images, of a band of the input and its picked columns."""
     if not fold.moves:
         return 0
-    rows = band_rows(fold, fold.height.folded.size)
+    rows = rows_at_once(fold, fold.height.folded.size)
     height = min(fold.height.axis.size, rows * fold.height.step + fold.height.taps)
     width = align(fold.width.axis.size, fold.width.step)
     band = lane_rows(fold.channels) * align(4 * height * width, BM1684.alignment)

@@ -9,7 +9,7 @@ from xdsl.ir import SSAValue
 
 from dialects.bm1684.layout import Ref
 from passes.kernels.builder import TileBuilder
-from passes.kernels.convolution.fold import AxisFold, Fold, band_rows
+from passes.kernels.convolution.fold import AxisFold, Fold, rows_at_once
 from passes.kernels.quantised.ahead import FloatStripsAhead
 from passes.kernels.strip_input import Source, load_box, ref_of
 from passes.kernels.tiling import ranges
@@ -47,7 +47,7 @@ class Gather:
                 into = b.window(folded, (0, 0, g - y[0], e - x[0]), extent)
                 load_box(b, into, self.source, (batch[0], 0, *at), extent)
             return folded
-        for begin, count in ranges(y[1], band_rows(fold, y[1])):
+        for begin, count in ranges(y[1], rows_at_once(fold, y[1])):
             self._fold_band(folded, batch, (y[0], x[0]), ((y[0] + begin, count), x))
         return folded
 

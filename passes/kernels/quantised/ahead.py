@@ -16,6 +16,7 @@ from passes.kernels.quantised.float_strips import FloatStrips
 from passes.kernels.quantised.rows import Span
 
 FEW_CHANNELS = 8
+"""Channels of an image that is quantised about as fast as it is loaded, a row a lane."""
 PIECES = 5
 """Rows of words that a lane may hold at a time: those of about as many bands."""
 
