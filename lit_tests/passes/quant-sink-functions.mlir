@@ -43,3 +43,19 @@ func.func @main(%f: !f, %x: !x) -> (!g, !x, !y, !x) attributes {input_names = ["
   %t = quant.max_pool %u kernel [3, 3] stride [1, 1] pad [1, 1, 1, 1] tops ["t"] : !x -> !x
   func.return %p, %q, %s, %t : !g, !x, !y, !x
 }
+
+// -----
+
+!f = tensor<1x2x8x8xf32>
+!g = tensor<1x2x4x4xf32>
+
+// The first windows lie in the padding: what they have is no number of the map.
+
+// CHECK: quant.prelu
+// CHECK-NEXT: quant.max_pool
+// CHECK-NEXT: func.return
+func.func @main(%f: !f) -> !g attributes {input_names = ["f"], output_names = ["p"]} {
+  %r = quant.prelu %f slope <"f608e8f2c40f4e9a", "float32", [1]> tops ["r"] : !f -> !f
+  %p = quant.max_pool %r kernel [2, 2] stride [2, 2] pad [2, 0, 0, 0] tops ["p"] : !f -> !g
+  func.return %p : !g
+}

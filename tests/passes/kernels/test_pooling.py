@@ -84,6 +84,14 @@ def test_whole_maps(op_type: type[PoolOp], kind: str, x: Shape) -> None:
     assert [Ref.of(op.dst).shape for op in commands] == [(x[0], 64, rows, 1)]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("op_type", [MaxPoolOp, AveragePoolOp])
+def test_a_window_of_the_size_of_the_map_that_begins_in_the_padding(
+    op_type: type[PoolOp], kind: str
+) -> None:
+    pooled(op_type, kind, (4, 70, 7, 5), (7, 5), (8, 8), (2, 0, 1, 0))
+
+
 @pytest.mark.parametrize("op_type", [MaxPoolOp, AveragePoolOp])
 def test_one_row_of_lanes_stays_as_it_is(op_type: type[PoolOp]) -> None:
     module = pooled(op_type, "f32", (2, 64, 7, 7), (7, 7), (1, 1), (0, 0, 0, 0))

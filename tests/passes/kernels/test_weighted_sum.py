@@ -10,7 +10,10 @@ from xdsl.dialects.builtin import ModuleOp
 from dialects.bm1684 import tile
 from dialects.quant.base import i64s, int_attr
 from dialects.quant.eltwise import EltwiseKind, EltwiseKindAttr, EltwiseOp
+from dialects.ufw import ops as ufw
 from passes.commands.compute import pieces
+from tests.branch_nets import BranchNet
+from tests.compiled import compiled
 from tests.passes.kernels.one_quant_op import check, tensor
 
 SUM = EltwiseKindAttr(EltwiseKind.SUM)
@@ -52,6 +55,16 @@ def test_what_saturates_in_16_bits(shift: int, window: bool) -> None:
 
 def test_a_sum_of_16_bits_that_suffices_for_any_shift() -> None:
     assert windows(total((4, 5, 6, 7), "sss", (127, 120), 12, 2))
+
+
+@pytest.mark.parametrize("opt", [1, 2])
+def test_a_tensor_and_itself(opt: int) -> None:
+    """They do not lie apart. The factors differ, so that both count."""
+    net = BranchNet((1, 24, 9, 11), True)
+    x = net.conv(net.input, 70)
+    net.add(ufw.EltwiseOp([x, x], net.top(), ufw.EltwiseOperation.SUM, [0.75, -0.25]))
+    findings = compiled(net.module(), opt, "INT8")
+    assert findings.ok, findings.verdict()
 
 
 @given(st.integers(1, 3000), st.integers(1, 4096))

@@ -126,6 +126,19 @@ def test_what_is_compared_is_complete(slot: int) -> None:
     assert slots[-1] == (4 if slot == 2 else 1)
 
 
+def test_what_a_cut_computation_makes_is_compared_behind_its_last_part() -> None:
+    module = module_of([("add", 0, 0, 1), ("row", 3, 0, 0), ("add", 0, 0, 2)])
+    ops = [op for op in main_function(module).body.block.ops if isinstance(op, CommandOp)]
+    ops[0].observe = compared(1)
+    with patch.object(filling, "LONG", 0):
+        apply(module, NpuFillWaitsPass())
+    found = [op for op in main_function(module).body.block.ops if isinstance(op, CommandOp)]
+    local = [op for op in found if op.instruction.engine is Engine.TIU]
+    made = [op for op in local if (op.instruction["res0_addr"] & 0xFFFFF) // SLOT_BYTES == 1]
+    assert len(made) > 1
+    assert [op.observe is not None for op in made] == [False] * (len(made) - 1) + [True]
+
+
 @pytest.mark.parametrize("seen", [False, True])
 def test_what_is_compared_is_not_overwritten(seen: bool) -> None:
     """Slot 3 may be compared behind the addition that waits; the other one writes there."""
