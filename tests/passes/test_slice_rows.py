@@ -17,6 +17,8 @@ from dialects.bm1684.layout import Ref, Space
 from dialects.bm1684.npu import AxisPart, Observation
 from dialects.quant import types
 from dialects.quant.base import PART, ints
+from dialects.quant.movement import SliceOp
+from passes.kernels.movement.in_place import first_row
 from passes.slices import plan_rows
 from passes.verification.npu import Parts
 from tests.branch_nets import BranchNet
@@ -203,3 +205,30 @@ def test_functions_at_the_ends_of_slices_copy_nothing(integer: bool, opt: str) -
     lowered(module, f"convert-quant-to-tile{{{opt}}}")
     copies = [op for op in module.walk() if isinstance(op, tile.CopyOp)]
     assert not [op for op in copies if Ref.of(op.dst).place.space is Space.DDR]
+
+
+@pytest.mark.parametrize("integer", [False, True])
+@pytest.mark.parametrize("channels", [3, 70])
+def test_functions_of_few_channels_at_the_ends_of_slices(integer: bool, channels: int) -> None:
+    """A function of many cycles fills all lanes with a tensor of few channels where its numbers lie
+    one behind the other; rows of a larger tensor do not."""
+    net = BranchNet((1, 8, 60, 36), integer)
+    x = net.function(net.conv(net.input, channels, 3), "mish")
+    x = net.sum(x, net.conv(x, channels, 5))
+    net.conv(net.function(x, "sigmoid"), 8, 7)
+    module = net.module()
+    assert compared(module, integer, "quant-slice-rows", SLICED).ok
+    assert observed_parts(module)
+
+
+@pytest.mark.parametrize(("shape", "row"), [("1x4x6x5", 2), ("1x4x6", None), ("1x4x6x5x2", None)])
+def test_rows_of_images_alone_are_read_where_they_lie(shape: str, row: int | None) -> None:
+    part = shape.replace("x6", "x3", 1)
+    text = f"""builtin.module {{ func.func @main(%x: tensor<{shape}xf32>) -> tensor<{part}xf32>
+      attributes {{input_names = ["x"], output_names = ["y"]}} {{
+      %s = quant.slice %x axis 2 begin 2 tops [""] : tensor<{shape}xf32> -> tensor<{part}xf32>
+      %y = quant.pointwise "exp" %s tops ["y"] : tensor<{part}xf32> -> tensor<{part}xf32>
+      func.return %y : tensor<{part}xf32> }} }}"""
+    module = Parser(new_context(), text).parse_module()
+    (cut,) = (op for op in module.walk() if isinstance(op, SliceOp))
+    assert first_row(cut) == row
