@@ -212,7 +212,7 @@ def test_functions_at_the_ends_of_slices_copy_nothing(integer: bool, opt: str) -
 def test_functions_of_few_channels_at_the_ends_of_slices(integer: bool, channels: int) -> None:
     """A function of many cycles fills all lanes with a tensor of few channels where its numbers lie
     one behind the other; rows of a larger tensor do not."""
-    net = BranchNet((1, 8, 60, 36), integer)
+    net = BranchNet((5 if integer else 1, 8, 60, 36), integer)
     x = net.function(net.conv(net.input, channels, 3), "mish")
     x = net.sum(x, net.conv(x, channels, 5))
     net.conv(net.function(x, "sigmoid"), 8, 7)
