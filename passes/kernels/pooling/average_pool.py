@@ -24,6 +24,7 @@ from passes.kernels.convolution.weights import (
 from passes.kernels.pooling.axes import pool_axis, pool_problem
 from passes.kernels.pooling.rows_of_lanes import (
     NO_PADS,
+    STRIDES,
     is_of_rows_of_lanes,
     pool_rows_of_lanes,
 )
@@ -76,7 +77,7 @@ def lower_average_pool(
     check_fields(ints(op.stride), (1,))
     kernel = ints(op.kernel)
     if is_of_rows_of_lanes(b, op, source, dest):
-        step, _ = _average_step(b, op, (1, kernel[0] * kernel[1]))
+        step, _ = _average_step(b, op, (1, kernel[0] * kernel[1]), STRIDES)
         weights = None if step.weights is None else step.weights(0, BM1684.lanes, 0)
         pool_rows_of_lanes(b, source, dest, lambda y, x: step.compute(y, x, weights, NO_PADS))
         return
@@ -88,7 +89,8 @@ def lower_average_pool(
     if len(regions) > 1 and _average_whole(b, op, regions, source, dest):
         return
     for region in regions:
-        step, row = _average_step(b, op, (region.height.kernel, region.width.kernel))
+        window = region.height.kernel, region.width.kernel
+        step, row = _average_step(b, op, window, ints(op.stride))
         problem = padded(pool_problem(op, region.height, region.width, row), 0)
         run_window(b, problem, region, source, dest, step)
 
@@ -118,7 +120,8 @@ def _average_whole(
     loaded, result = (b.local(each.element, each.shape, 4, each.layout.pack) for each in (x, y))
     b.load(loaded, source)
     for region, (y0, yn, up, down), (x0, xn, left, right) in boxes:
-        step, _ = _average_step(b, op, (region.height.kernel, region.width.kernel))
+        window = region.height.kernel, region.width.kernel
+        step, _ = _average_step(b, op, window, ints(op.stride))
         weights = None if step.weights is None else step.weights(0, channels, 0)
         part = loaded
         if (yn, xn) != x.shape[2:]:
@@ -135,10 +138,9 @@ def _average_whole(
 
 
 def _average_step(
-    b: TileBuilder, op: compute.AveragePoolOp, kernel: tuple[int, int]
+    b: TileBuilder, op: compute.AveragePoolOp, kernel: tuple[int, int], stride: Sequence[int]
 ) -> tuple[TileStep, int]:
-    """What computes windows of one size, and the bytes of a row of its weights."""
-    stride = op.stride
+    """What computes windows of one size at equal strides, and the bytes of a row of its weights."""
     area = kernel[0] * kernel[1]
     ratio = types.scale_ratio(op.x, op.y)
     multiplier, shift = mean_factor(area, ratio)
@@ -150,7 +152,7 @@ def _average_step(
         factor = float_bits(1.0 / area) if is_float else multiplier
         properties: dict[str, Attribute] = {
             "kernel": i64s(kernel),
-            "stride": stride,
+            "stride": i64s(stride),
             "pad": i64s(pads),
             "factor": int_attr(factor),
             "shift": int_attr(0 if is_float else shift),
@@ -166,7 +168,7 @@ def _average_step(
         kernel_ref = Ref.of(loaded[0])
         unsigned = b.view(loaded[0], kernel_ref.with_(element=types.ui8))
         properties: dict[str, Attribute] = {
-            "stride": stride,
+            "stride": i64s(stride),
             "pad": i64s(pads),
             "shift": int_attr(shift),
         }

@@ -20,6 +20,7 @@ from passes.kernels.planes import planes_of
 from passes.kernels.pooling.axes import pool_axis, pool_problem
 from passes.kernels.pooling.rows_of_lanes import (
     NO_PADS,
+    STRIDES,
     is_of_rows_of_lanes,
     pool_rows_of_lanes,
 )
@@ -42,7 +43,7 @@ def lower_max_pool(
     height, width = pool_axis(op, 0), pool_axis(op, 1)
     if is_of_rows_of_lanes(b, op, source, dest):
         line = 1, kernel[0] * kernel[1]
-        pool_rows_of_lanes(b, source, dest, lambda y, x: _pool(b, y, x, line, (1, 1), NO_PADS))
+        pool_rows_of_lanes(b, source, dest, lambda y, x: _pool(b, y, x, line, STRIDES, NO_PADS))
         return
     lowest = float_bits(float(np.finfo(np.float32).min))
     if not types.is_float(op.x):

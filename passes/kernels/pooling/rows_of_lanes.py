@@ -18,7 +18,8 @@ from dialects.quant import compute
 from dialects.quant.base import ints
 from passes.kernels.builder import TileBuilder
 
-NO_PADS = (0, 0, 0, 0)
+NO_PADS, STRIDES = (0, 0, 0, 0), (1, 1)
+"""Of the window that meets the rows."""
 
 
 def is_of_rows_of_lanes(
@@ -40,9 +41,9 @@ def pool_rows_of_lanes(
     dest: SSAValue,
     pool: Callable[[SSAValue, SSAValue], None],
 ) -> None:
-    """``pool(dst, src)`` emits the command of a window [1, pixels] without padding on src
-    [n, lanes, rows, at least so many], dst [n, lanes, rows, 1]. What a row holds behind its pixels,
-    and lanes without a channel in the last row, make numbers that nothing reads."""
+    """``pool(dst, src)`` emits the command of a window [1, pixels] with NO_PADS and STRIDES, src
+    [n, lanes, rows, at least so many pixels], dst [n, lanes, rows, 1]. What a row holds behind its
+    pixels, and lanes without a channel in the last row, make numbers that nothing reads."""
     x, y = Ref.of(source), Ref.of(dest)
     src, dst = (b.local(each.element, each.shape, 4, each.layout.pack) for each in (x, y))
     b.load(src, source)

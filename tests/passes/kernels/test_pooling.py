@@ -73,9 +73,11 @@ def test_a_window_that_costs_as_much_stays_whole() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("x", [(1, 65, 7, 7), (5, 200, 3, 5), (4, 192, 13, 13), (2, 70, 17, 19)])
 @pytest.mark.parametrize("op_type", [MaxPoolOp, AveragePoolOp])
-def test_whole_maps(op_type: type[PoolOp], kind: str, x: Shape) -> None:
-    """All rows of lanes are rows of one image. 17 * 19 is above the built-in averages."""
-    module = pooled(op_type, kind, x, x[2:], (1, 1), (0, 0, 0, 0))
+@pytest.mark.parametrize("stride", [(1, 1), (7, 2)])
+def test_whole_maps(op_type: type[PoolOp], kind: str, x: Shape, stride: tuple[int, int]) -> None:
+    """All rows of lanes are rows of one image, whatever the stride. 17 * 19 is above the built-in
+    averages."""
+    module = pooled(op_type, kind, x, x[2:], stride, (0, 0, 0, 0))
     rows = -(-x[1] // 64)
     commands = [
         op for op in module.walk()
