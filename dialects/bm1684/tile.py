@@ -7,6 +7,7 @@ engines' overlap comes later, from the id waits of the commands. Most ops become
 from __future__ import annotations
 
 from abc import ABC
+from typing import ClassVar
 
 from xdsl.dialects.builtin import BoolAttr, IntegerAttr, i64
 from xdsl.ir import Dialect
@@ -19,6 +20,7 @@ from xdsl.irdl import (
     prop_def,
 )
 
+from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import (
     LayoutAttr,
     OrderAttr,
@@ -109,8 +111,13 @@ class WeightedSumOp(TileOp):
     """8 bit: ``dst = (a * m + b * n + bias) >> shift``, rounded and saturated. a and b have one
     type; each tensor is one plane in each lane, of one group of images. ``weights``: three words of
     each lane: m and n in the low bytes, n and m, and the 16-bit bias. It is a depthwise convolution
-    whose window meets a and b, wherever they lie."""
+    whose window meets a and b, wherever they lie. Its operand ends up to ``BEHIND`` bytes behind
+    the later one of them, which lie in the lane, too: see :attr:`ROWS_APART`."""
 
+    ROWS_APART: ClassVar[int] = 16
+    """The most rows of the operand from a to b: the largest dilation. So its rows need be no longer
+    than the part of a lane's memory that this number gives."""
+    BEHIND: ClassVar[int] = BM1684.lane_bytes // ROWS_APART
     name = "tile.weighted_sum"
     dst = operand_def(AnyMemRef)
     a = operand_def(AnyMemRef)

@@ -21,10 +21,7 @@ from passes.commands.place import (
 )
 
 Fields = dict[str, int]
-STEPS = (16, 8, 4, 2, 1)
-"""Rows from one tensor of a weighted sum to the other: the more, the narrower they are."""
-
-
+ROWS_APART = range(tile.WeightedSumOp.ROWS_APART, 0, -1)
 def _precisions(result: Ref, first: Ref, second: Precision, third: Precision) -> Fields:
     return {
         "opt_res0_prec": precision(result.element),
@@ -118,7 +115,9 @@ def _weighted_sum(op: tile.WeightedSumOp, at: Addresses) -> Iterator[Instruction
     if first != at.of(op.a):
         weights += BM1684.word_bytes
     apart = (second - first) // BM1684.word_bytes
-    for begin, rows, columns, step in pieces(dst.shape[2] * dst.shape[3], apart):
+    room = BM1684.local_place(second)[1]
+    room = (BM1684.lane_bytes - room) // BM1684.word_bytes
+    for begin, rows, columns, step in pieces(dst.shape[2] * dst.shape[3], apart, room):
         yield isa.DEPTHWISE.build(
             **_precisions(dst, src, Precision.INT8, Precision.INT16),
             res0_n=dst.shape[0],
@@ -146,19 +145,25 @@ def _weighted_sum(op: tile.WeightedSumOp, at: Addresses) -> Iterator[Instruction
         )
 
 
-def pieces(plane: int, apart: int) -> Iterator[tuple[int, int, int, int]]:
+def pieces(plane: int, apart: int, room: int) -> Iterator[tuple[int, int, int, int]]:
     """Words of two planes that lie so many words apart: (first, rows, columns, rows from one plane
-    to the other). Two at one place are a wrong allocation, which the compare tells."""
+    to the other). As few as reach not further than ``room`` words from the second plane's first
+    one, in rows as narrow as can be. Two at one place are a wrong allocation, which the compare
+    tells."""
     if not apart:
         yield 0, 1, plane, 0
         return
-    rows, rest = divmod(plane, apart)
-    if not rows:
-        yield 0, 1, plane, next(n for n in STEPS if apart % n == 0 and apart // n >= plane)
-        return
-    yield 0, rows, apart, 1
+
+    def price(step: int) -> tuple[bool, int, int]:
+        rows, rest = divmod(plane, apart // step)
+        return (rows + (rest > 0)) * apart // step > room, (rows > 0) + (rest > 0), -step
+
+    step = min((n for n in ROWS_APART if apart % n == 0), key=price)
+    rows, rest = divmod(plane, apart // step)
+    if rows:
+        yield 0, rows, apart // step, step
     if rest:
-        yield rows * apart, 1, rest, 1
+        yield plane - rest, 1, rest, step
 
 
 def _pool(op: tile.MaxPoolOp | tile.AveragePoolOp, at: Addresses) -> Fields:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,7 +24,7 @@ TRANSFERS = (tile.TransferOp, tile.FillOp)
 class Lifetime:
     """A buffer and the first and last position of an op that touches it. ``loaded``: a transfer
     writes it first; ``stored``: a transfer reads it last; ``mates``: the buffers that a computation
-    touches together with it."""
+    touches together with it; ``end_by``: the first byte of a lane that it must not reach."""
 
     buffer: tile.AllocOp
     first: int
@@ -31,6 +32,7 @@ class Lifetime:
     loaded: bool = False
     stored: bool = False
     mates: frozenset[tile.AllocOp] = frozenset()
+    end_by: int = sys.maxsize
 
 
 def lifetimes(block: Block, spaces: Iterable[Space]) -> list[Lifetime]:
@@ -62,6 +64,9 @@ def _touch(
         old = spans.get(buffer, Lifetime(buffer, position, position, moved))
         mates = old.mates if moved else old.mates | touched.keys() - {buffer}
         spans[buffer] = replace(old, last=position, stored=moved, mates=mates)
+    if isinstance(op, tile.WeightedSumOp):
+        for buffer in (base[value] for value in (op.a, op.b) if value in base):
+            spans[buffer] = replace(spans[buffer], end_by=BM1684.lane_bytes - op.BEHIND)
 
 
 def overlaps(spans: Sequence[Lifetime]) -> Iterator[tuple[Lifetime, Lifetime]]:
@@ -111,7 +116,7 @@ class Arena:
 
     def _choose(self, span: Lifetime, size: int) -> int:
         for begin, end in self._gaps():
-            if end - begin >= size:
+            if min(end, span.end_by) - begin >= size:
                 return begin
         raise OutOfMemory(f"{size} bytes")
 
@@ -169,7 +174,7 @@ class OverlapArena(Arena):
     def _choose(self, span: Lifetime, size: int) -> int:
         places = [
             place
-            for run in self._runs()
+            for run in _runs(self.freed if span.end_by >= self.stop else self._below(span.end_by))
             if run[-1].end - run[0].begin >= size
             for place in _places(run, size, span.loaded)
         ]
@@ -187,16 +192,9 @@ class OverlapArena(Arena):
         self._cut(at, at + size)
         return at
 
-    def _runs(self) -> Iterator[list[_Freed]]:
-        """Free ranges that touch each other, run by run."""
-        run = self.freed[:1]
-        for before, after in pairwise(self.freed):
-            if before.end != after.begin:
-                yield run
-                run = []
-            run.append(after)
-        if run:
-            yield run
+    def _below(self, stop: int) -> list[_Freed]:
+        """Free ranges up to an address."""
+        return [replace(f, end=min(f.end, stop)) for f in self.freed if f.begin < stop]
 
     def _cut(self, begin: int, end: int) -> None:
         kept: list[_Freed] = []
@@ -209,6 +207,18 @@ class OverlapArena(Arena):
             if f.end > end:
                 kept.append(_Freed(end, f.end, f.at, f.stored))
         self.freed = kept
+
+
+def _runs(freed: list[_Freed]) -> Iterator[list[_Freed]]:
+    """Free ranges that touch each other, run by run."""
+    run = freed[:1]
+    for before, after in pairwise(freed):
+        if before.end != after.begin:
+            yield run
+            run = []
+        run.append(after)
+    if run:
+        yield run
 
 
 def banks_of(at: int, size: int) -> set[int]:
@@ -253,30 +263,34 @@ def _places(run: list[_Freed], size: int, loaded: bool) -> list[tuple[Price, int
 
 
 def place_longest_first(
-    spans: Sequence[Lifetime], arena: Arena, apart: bool = False
+    spans: Sequence[Lifetime], arena: Arena, apart: bool = False, down: bool = False
 ) -> dict[Lifetime, int]:
     """Places for all buffers, known beforehand: those that live longest first, each in the lowest
-    gap between those that are alive with it. Leaves fewer gaps than the order of use. With
-    ``apart`` it is the lowest of those places that share fewest banks with the buffers that
-    commands touch together with it. Raises OutOfMemory."""
+    gap between those that are alive with it, or in the highest (``down``). Leaves fewer gaps than
+    the order of use. With ``apart`` it is the lowest of those places that share fewest banks with
+    the buffers that commands touch together with it. Raises OutOfMemory."""
     known = np.zeros((0, 4), np.int64)
     places: dict[Lifetime, int] = {}
     banks: dict[tile.AllocOp, set[int]] = {}
+    whole = arena.stop - arena.start
     for span in sorted(spans, key=lambda s: (s.first - s.last, s.first)):
         size = arena.size_of(span)
+        behind = max(arena.stop - span.end_by, 0)
+        low, high = (behind, whole) if down else (0, whole - behind)
         together = known[(known[:, 0] <= span.last) & (known[:, 1] >= span.first)]
-        edges = [*together[np.argsort(together[:, 2]), 2:].tolist(), [arena.stop, arena.stop]]
-        at = _first_place(edges, arena.start, size)
+        edges = [*together[np.argsort(together[:, 2]), 2:].tolist(), [whole, whole]]
+        at = _first_place(edges, low, size)
         if apart:
-            taken = set[int]().union(*(banks.get(mate, ()) for mate in span.mates))
-            starts = (_first_place(edges, begin, size)
-                      for begin in range(arena.start, arena.stop, BM1684.bank_bytes))  # fmt: skip
-            found = [at, *starts]
-            at = min(found, key=lambda a: (a > arena.stop - size, len(banks_of(a, size) & taken)))
+            taken = {bank for mate in span.mates for bank in banks.get(mate, set[int]())}
+            starts = (_first_place(edges, max(low, begin), size)
+                      for begin in range(0, whole, BM1684.bank_bytes))  # fmt: skip
+            prices = ((begin > high - size, len(banks_of(begin, size) & taken), begin)
+                      for begin in (at, *starts))  # fmt: skip
+            at = min(prices)[2]
             banks[span.buffer] = banks_of(at, size)
-        if at + size > arena.stop:
+        if at + size > high:
             raise OutOfMemory(f"{size} bytes")
-        places[span] = at
+        places[span] = arena.stop - at - size if down else arena.start + at
         known = np.vstack([known, [[span.first, span.last, at, at + size]]])
     return places
 

@@ -95,14 +95,14 @@ class _Placing:
     def _place(self, span: Lifetime) -> int:
         """Gives a buffer that is loaded its place; returns when that is free."""
         size = _size(span) // STEP
-        if size > STEPS:
+        if size > min(span.end_by // STEP, STEPS):
             raise OutOfMemory(f"{size * STEP} bytes")
         self._reach(span.first)
         used = self.used.copy()
         soon = bisect_right(self.first, span.last)
         for other in self.computed[self.reached : soon]:
             used[_range(self.places[other], other)] = span.last
-        begins = _begins(used, size)
+        begins = _begins(used, size, min(span.end_by // STEP, STEPS))
         windows = np.lib.stride_tricks.sliding_window_view(used, size)
         latest = windows[begins].max(axis=1)
         begins, latest = begins[latest < span.first], latest[latest < span.first]
@@ -136,8 +136,8 @@ class _Placing:
 def _computed_places(spans: Sequence[Lifetime], apart: bool) -> dict[Lifetime, int]:
     """Those of buffers that are computed, from the end of memory on."""
     longer = {replace(s, last=s.last + LINGER) if s.stored else s: s for s in spans}
-    found = place_longest_first(list(longer), Arena(0, BM1684.lane_bytes, STEP), apart)
-    return {longer[s]: BM1684.lane_bytes - at - _size(s) for s, at in found.items()}
+    found = place_longest_first(list(longer), Arena(0, BM1684.lane_bytes, STEP), apart, down=True)
+    return {longer[s]: at for s, at in found.items()}
 
 
 def _size(span: Lifetime) -> int:
@@ -148,8 +148,9 @@ def _range(at: int, span: Lifetime) -> slice:
     return slice(at // STEP, (at + _size(span)) // STEP)
 
 
-def _begins(used: Array, size: int) -> Array:
-    """Places worth trying for so many steps: from, or up to, where the last use changes."""
+def _begins(used: Array, size: int, stop: int) -> Array:
+    """Places worth trying for so many steps below ``stop``: from, or up to, where the last use
+    changes."""
     borders = np.flatnonzero(np.diff(used)) + 1
-    found = np.unique(np.concatenate([borders, borders - size, [0, STEPS - size]]))
-    return found[(found >= 0) & (found <= STEPS - size)]
+    found = np.unique(np.concatenate([borders, borders - size, [0, stop - size]]))
+    return found[(found >= 0) & (found <= stop - size)]

@@ -102,10 +102,11 @@ def _merge(spans: Sequence[Lifetime], chosen: Sequence[_Shortcut]) -> list[Lifet
     for span in spans:
         buffer = homes.get(span.buffer, span.buffer)
         old = merged.get(buffer)
-        first, last = span.first, span.last
+        first, last, end_by = span.first, span.last, span.end_by
         if old is not None:
             first, last = min(first, old.first), max(last, old.last)
-        merged[buffer] = replace(span, buffer=buffer, first=first, last=last)
+            end_by = min(end_by, old.end_by)
+        merged[buffer] = replace(span, buffer=buffer, first=first, last=last, end_by=end_by)
     return sorted(merged.values(), key=lambda s: s.first)
 
 

@@ -67,14 +67,28 @@ def test_a_tensor_and_itself(opt: int) -> None:
     assert findings.ok, findings.verdict()
 
 
-@given(st.integers(1, 3000), st.integers(1, 4096))
-def test_pieces_cover_a_plane_once(plane: int, units: int) -> None:
-    apart, behind = 32 * units, 0
-    for begin, rows, columns, step in pieces(plane, apart):
+@given(st.integers(1, 3000), st.integers(1, 3840), st.integers(0, 3000))
+def test_pieces_cover_a_plane_once_and_read_little_more(plane: int, units: int, more: int) -> None:
+    apart, room = 32 * units, plane + tile.WeightedSumOp.BEHIND // 4 + more
+    behind = 0
+    for begin, rows, columns, step in pieces(plane, apart, room):
         assert begin == behind
         behind += rows * columns
         width, rest = divmod(apart, step)
         assert rest == 0
+        assert step <= 16
         assert columns <= width <= 65535
         assert rows == 1 or columns == width
+        assert begin + rows * width <= room
     assert behind == plane
+
+
+ONE = [(0, 1, 100, 5)]
+TWO = [(0, 2, 40, 16), (80, 1, 20, 16)]
+
+
+@pytest.mark.parametrize(("room", "expected"), [(128, ONE), (127, TWO)])
+def test_more_pieces_where_there_is_little_room(
+    room: int, expected: list[tuple[int, ...]]
+) -> None:
+    assert list(pieces(100, 640, room)) == expected

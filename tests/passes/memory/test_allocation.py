@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -43,8 +44,11 @@ def span_of(size: int, last: int = 0, *, loaded: bool = False, stored: bool = Fa
     return Lifetime(op, 0, last, loaded, stored)
 
 
-@given(STEPS, ARENAS)
-def test_ranges_never_overlap(steps: Sequence[Step], kind: type[Arena]) -> None:
+ENDS = [256 + 3072, sys.maxsize]
+
+
+@given(STEPS, ARENAS, st.sampled_from(ENDS))
+def test_ranges_never_overlap(steps: Sequence[Step], kind: type[Arena], early: int) -> None:
     arena = kind(256, 256 + 4096, 128)
     live: dict[int, Lifetime] = {}
     for position, (what, number) in enumerate(steps):
@@ -54,15 +58,17 @@ def test_ranges_never_overlap(steps: Sequence[Step], kind: type[Arena]) -> None:
                 arena.release(at, live.pop(at))
             continue
         span = span_of(number, position, loaded=what == "load", stored=number % 3 == 0)
+        span = replace(span, end_by=early if number % 5 == 0 else sys.maxsize)
+        stop = min(256 + 4096, span.end_by)
         taken = {at: end_of(at, one) for at, one in live.items()}
         try:
             at = arena.take(span)
         except OutOfMemory:
-            assert not any(gap >= max(number, 1) for gap in gaps(taken))
+            assert not any(gap >= max(number, 1) for gap in gaps(taken, stop))
             continue
         assert at % 128 == 0
         assert 256 <= at
-        assert at + max(number, 1) <= 256 + 4096
+        assert at + max(number, 1) <= stop
         assert all(at + number <= begin or end <= at for begin, end in taken.items())
         live[at] = span
         assert arena.top >= at + number
@@ -72,10 +78,10 @@ def end_of(at: int, span: Lifetime) -> int:
     return at + -(-max(span.buffer.bytes.value.data, 1) // 128) * 128
 
 
-def gaps(taken: dict[int, int]) -> list[int]:
-    """The sizes of the free ranges between 256 and 4352."""
+def gaps(taken: dict[int, int], stop: int) -> list[int]:
+    """The sizes of the free ranges between 256 and ``stop``."""
     edges = [(256, 256), *sorted(taken.items()), (256 + 4096, 0)]
-    return [begin - end for (_, end), (begin, _) in pairwise(edges)]
+    return [min(begin, stop) - end for (_, end), (begin, _) in pairwise(edges)]
 
 
 @given(STEPS, ARENAS)
@@ -243,23 +249,31 @@ def test_old_neighbours_are_one_range(ranges: Sequence[tuple[int, int, bool]], o
 
 
 LIVES = st.lists(
-    st.tuples(st.integers(0, 900), st.integers(0, 30), st.integers(0, 12)), min_size=1, max_size=40
+    st.tuples(st.integers(0, 900), st.integers(0, 30), st.integers(0, 12), st.sampled_from(ENDS)),
+    min_size=1,
+    max_size=40,
 )
 
 
-@given(LIVES)
-def test_buffers_that_are_alive_together_lie_apart(lives: Sequence[tuple[int, int, int]]) -> None:
-    spans = [replace(span_of(size), first=at, last=at + length) for size, at, length in lives]
+@given(LIVES, st.booleans(), st.booleans())
+def test_buffers_that_are_alive_together_lie_apart(
+    lives: Sequence[tuple[int, int, int, int]], apart: bool, down: bool
+) -> None:
+    spans = [
+        replace(span_of(size), first=at, last=at + length, end_by=end)
+        for size, at, length, end in lives
+    ]
     arena = Arena(256, 256 + 4096, 128)
     try:
-        places = place_longest_first(spans, arena)
+        places = place_longest_first(spans, arena, apart, down)
     except OutOfMemory:
-        assert sum(arena.size_of(span) for span in spans) > 4096
+        early = 4096 - (min(ENDS) - 256)
+        assert sum(arena.size_of(span) for span in spans) > 4096 - early
         return
     assert len(places) == len(spans)
     for span, at in places.items():
         assert at % 128 == 0
-        assert 256 <= at <= at + arena.size_of(span) <= 256 + 4096
+        assert 256 <= at <= at + arena.size_of(span) <= min(256 + 4096, span.end_by)
         for other, there in places.items():
             together = span.first <= other.last and other.first <= span.last
             apart = at + arena.size_of(span) <= there or there + arena.size_of(other) <= at

@@ -71,6 +71,7 @@ OPS = st.lists(
         st.integers(0, 1400),
         st.integers(0, 30000),
         st.lists(st.integers(0, 8), max_size=3),
+        st.sampled_from([ALL, ALL - 32768]),
     ),
     min_size=1,
     max_size=40,
@@ -79,10 +80,10 @@ OPS = st.lists(
 
 @given(OPS, st.sampled_from(["", "all", "loaded", "computed"]))
 def test_buffers_that_are_alive_together_lie_apart(
-    ops: Sequence[tuple[str, int, int, Sequence[int]]], apart: str
+    ops: Sequence[tuple[str, int, int, Sequence[int], int]], apart: str
 ) -> None:
     program, made = Program(), list[tile.AllocOp]()
-    for what, blocks, cycles, back in ops:
+    for what, blocks, cycles, back, end_by in ops:
         read = list(dict.fromkeys(made[-1 - i] for i in back if i < len(made)))
         if what == "load":
             made.append(program.load(blocks * 128 + 1, cycles))
@@ -90,17 +91,20 @@ def test_buffers_that_are_alive_together_lie_apart(
             made.append(program.compute(blocks * 128 + 1, *read, cycles=cycles))
         elif read:
             program.store(read[0], cycles)
+        if what != "store":
+            program.spans[made[-1]] = replace(program.spans[made[-1]], end_by=end_by)
     try:
         places = program.places(apart)
     except OutOfMemory:
-        assert sum(128 * (blocks + 1) for what, blocks, *_ in ops if what != "store") > ALL
+        needed = sum(128 * (blocks + 1) for what, blocks, *_ in ops if what != "store")
+        assert needed > min(end_by for *_, end_by in ops)
         return
     spans = list(program.spans.values())
     assert places.keys() == program.spans.keys()
     for one in spans:
         at, end = places[one.buffer], places[one.buffer] + one.buffer.bytes.value.data
         assert at % 128 == 0
-        assert 0 <= at < end <= ALL
+        assert 0 <= at < end <= one.end_by
         for other in spans:
             there = places[other.buffer]
             if one is not other and one.first <= other.last and other.first <= one.last:

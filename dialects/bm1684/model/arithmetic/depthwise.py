@@ -8,13 +8,12 @@ from functools import partial
 import numpy as np
 from numpy.typing import DTypeLike
 
-from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import Instruction, Precision
 from dialects.bm1684.model.arithmetic.conv import read_bias, signed_result
 from dialects.bm1684.model.arithmetic.exact import bounds, saturate, shift_right
 from dialects.bm1684.model.arithmetic.window import Window
 from dialects.bm1684.model.memory.access import PreparedCommand
-from dialects.bm1684.model.memory.lanes import LaneTensor, aligned_strides
+from dialects.bm1684.model.memory.lanes import LaneTensor
 from dialects.bm1684.model.memory.npu import Array, DType, Npu
 from dialects.bm1684.model.memory.operands import (
     UNIT_AND_PACK,
@@ -54,25 +53,20 @@ class _Input:
     @staticmethod
     def of(inst: Instruction) -> _Input:
         """Of one row of results on a wider input: what its windows meet and nothing else, since
-        what lies between, and behind, may be another tensor's."""
+        what lies between, and behind, may be another tensor's. All of it must lie in the lane."""
         window = Window.of(inst)
         shape = (inst["res0_n"], inst["res0_c"], inst["opd0_h"], inst["opd0_w"])
         columns = window.span(1, window.kernel[1] - 1).stop
         plain = not any((*window.insert, *window.before, *window.after))
         unit, pack = UNIT_AND_PACK[Precision(inst["opt_opd0_prec"])]
+        whole = tensor(inst, "opd0", shape, unit, pack)
         if not plain or window.output[0] > 1 or columns >= shape[3]:
-            return _Input((tensor(inst, "opd0", shape, unit, pack),), window)
-        lane, offset = local_place("opd0_addr", inst["opd0_addr"], BM1684.alignment)
-        strides = aligned_strides(lane, shape, unit)
+            return _Input((whole,), window)
         rows = (
-            LaneTensor(
-                "opd0",
-                lane,
-                offset + row * window.dilation[0] * shape[3] * unit,
-                unit,
-                pack,
-                (*shape[:2], 1, columns),
-                strides,
+            replace(
+                whole,
+                offset=whole.offset + row * window.dilation[0] * shape[3] * unit,
+                shape=(*shape[:2], 1, columns),
             )
             for row in range(window.kernel[0])
         )
