@@ -38,6 +38,7 @@ PASS_NAMES = (
     "quant-cut-strips",
     "convert-quant-to-tile",
     "tile-keep-local",
+    "tile-merge-loads",
     "tile-allocate-ddr",
     "tile-allocate-local",
     "convert-tile-to-npu",

@@ -22,6 +22,7 @@ from passes.module.functions import main_function
 from passes.module.locations import LayerError
 from passes.quant.quant_slice_rows import QuantSliceRowsPass
 from passes.tile.tile_allocate_local import TileAllocateLocalPass
+from passes.tile.tile_merge_loads import TileMergeLoadsPass
 from tests.pipelines import static_passes
 from tests.random_nets import random_module
 
@@ -107,6 +108,7 @@ def test_of_candidates_that_are_near_the_one_with_fewest_bytes_wins(
 ) -> None:
     module, passes = begun("INT8")
     given = iter([*costs, *[(9999, 99)] * 4])
+    monkeypatch.setattr(searching, "cycles_saved", lambda *given: 0)  # pyright: ignore
     monkeypatch.setattr(searching, "_cost", lambda module: next(given))  # pyright: ignore
     monkeypatch.setattr(ModuleOp, "is_structurally_equivalent", lambda *given: False)  # pyright: ignore
     found = search(module, passes, 2)
@@ -125,6 +127,7 @@ def test_places_by_time_where_they_are_worth_it(
     module, passes = begun("INT8")
     tried = [] if busy == 999 else [(cycles, 50)]
     given = iter([(1000, 50), (2000, 50), *tried, *[(9999, 99)] * 3])
+    monkeypatch.setattr(searching, "cycles_saved", lambda *given: 0)  # pyright: ignore
     monkeypatch.setattr(searching, "_busy", lambda module: busy)  # pyright: ignore
     monkeypatch.setattr(searching, "_cost", lambda module: next(given))  # pyright: ignore
     monkeypatch.setattr(ModuleOp, "is_structurally_equivalent", lambda *given: False)  # pyright: ignore
@@ -132,6 +135,25 @@ def test_places_by_time_where_they_are_worth_it(
     (placed,) = (p for p in found.passes if isinstance(p, TileAllocateLocalPass))
     assert placed.timed == timed
     assert found.cycles == (cycles if timed else 1000)
+
+
+@pytest.mark.parametrize(
+    ("saved", "cycles", "merged"), [(50, 990, True), (50, 1000, False), (4, 990, False)]
+)
+def test_merged_loads_where_they_save_cycles(
+    saved: int, cycles: int, merged: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind the two candidates comes this one, if it may be worth it, then other places."""
+    module, passes = begun("INT8")
+    given = iter([(1000, 50), (2000, 50), *([(cycles, 50)] if saved > 5 else []),
+                  *[(9999, 99)] * 4])  # fmt: skip
+    monkeypatch.setattr(searching, "cycles_saved", lambda *given: saved)  # pyright: ignore
+    monkeypatch.setattr(searching, "_cost", lambda module: next(given))  # pyright: ignore
+    monkeypatch.setattr(ModuleOp, "is_structurally_equivalent", lambda *given: False)  # pyright: ignore
+    found = search(module, passes, 2)
+    (merging,) = (p for p in found.passes if isinstance(p, TileMergeLoadsPass))
+    assert merging.late == (searching.LATE if merged else 0)
+    assert found.cycles == (cycles if merged else 1000)
 
 
 def test_other_banks_where_they_cost_nothing() -> None:

@@ -25,6 +25,7 @@ from passes.quant.quant_slice_rows import QuantSliceRowsPass
 from passes.quant.quant_widen_convs import QuantWidenConvsPass
 from passes.tile.tile_allocate_local import TileAllocateLocalPass
 from passes.tile.tile_keep_local import TileKeepLocalPass
+from passes.tile.tile_merge_loads import TileMergeLoadsPass, cycles_saved
 
 Passes = tuple[ModulePass, ...]
 
@@ -35,7 +36,10 @@ NO_SLICES = 1 << 40
 NEAR = 1.02
 """Cycles of a candidate that count as many as the fewest, times those."""
 WORTH = 1.005
-"""Places by time take the place of others that take at least so many times their cycles."""
+"""Places by time take the place of others that take at least so many times their cycles. Loads are
+merged where that may save as much."""
+LATE = 800
+"""Cycles by which weights may come later for others in the same transfer: some six starts."""
 
 
 @dataclass(frozen=True)
@@ -100,16 +104,33 @@ def search(
     ``progress`` gets a line before each candidate. ``passes`` begin behind the :func:`untried`.
 
     DDR is slower on silicon than in the model: of candidates within NEAR of the fewest cycles the
-    one that moves fewest bytes wins. The winner's buffers then lie where loads start first by time,
-    if that is WORTH it, and in other banks than those beside them in a command, if that costs no
-    cycle.
+    one that moves fewest bytes wins. The winner's small loads are then merged, if that saves
+    cycles; its buffers lie where loads start first by time, if that is WORTH it, and in other banks
+    than those beside them in a command, if that costs no cycle.
     """
     candidates = [(i, tried) for tried in TRIED_OPTIONS for i, p in enumerate(passes)
                   if type(p) is tried.item]  # fmt: skip
     if budget < 2 or not candidates:
         return Candidate(passes, [])
-    best = _in_banks(_timed(_best(module, passes, candidates, budget, progress)))
+    best = _in_banks(_timed(_merged(_best(module, passes, candidates, budget, progress))))
     best.verify()
+    return best
+
+
+def _merged(best: Candidate) -> Candidate:
+    """The candidate with merged loads, if that saves cycles."""
+    places = [i for i, p in enumerate(best.passes) if isinstance(p, TileMergeLoadsPass)]
+    if not places or best.module is None or best.cycles is None:
+        return best
+    (at,) = places
+    before = _after(best.stages[-1], *best.passes[len(best.stages) - 1 : at])
+    saved = sum(cycles_saved(function, LATE) for function in npu_functions(before))
+    if best.cycles > WORTH * (best.cycles - saved):
+        passes = (*best.passes[:at], TileMergeLoadsPass(LATE), *best.passes[at + 1 :])
+        found = Candidate(passes, best.stages)
+        _finish(found, before, passes[at:])
+        if found.cycles is not None and found.cycles < best.cycles:
+            return found
     return best
 
 

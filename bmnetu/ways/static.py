@@ -33,6 +33,7 @@ from passes.quant.quant_widen_convs import QuantWidenConvsPass
 from passes.tile.tile_allocate_ddr import TileAllocateDdrPass
 from passes.tile.tile_allocate_local import TileAllocateLocalPass
 from passes.tile.tile_keep_local import TileKeepLocalPass
+from passes.tile.tile_merge_loads import TileMergeLoadsPass
 from passes.ufw.ufw_fold_batch_norm import UfwFoldBatchNormPass
 from passes.ufw.ufw_fuse_functions import UfwFuseFunctionsPass
 from passes.verify_layers import VerifyLayersPass
@@ -102,6 +103,7 @@ OPT_LEVELS: dict[int, OptLevel] = {
         tile=(
             ConvertQuantToTilePass(share=2, whole=True, fold=True),
             TileKeepLocalPass(),
+            TileMergeLoadsPass(),
             TileAllocateDdrPass(),
             TileAllocateLocalPass(overlap=True),
         ),
