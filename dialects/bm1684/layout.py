@@ -252,6 +252,15 @@ def aligned(shape: Sequence[int], unit: int, pack: int = 1, lane: int = 0) -> La
     return Layout(unit, pack, (lane_rows(c, lane) * row, row, w, 1))
 
 
+def is_aligned(ref: Ref) -> bool:
+    """Whether a local tensor lies as the engine has it by itself: its strides are those of
+    :func:`aligned`, along all axes with more than one step."""
+    own = aligned(ref.shape, ref.layout.unit, ref.layout.pack, ref.place.lane)
+    steps = (ref.groups, lane_rows(ref.shape[1], ref.place.lane), *ref.shape[2:])
+    strides = zip(steps, ref.layout.strides, own.strides, strict=True)
+    return all(count == 1 or stride == needed for count, stride, needed in strides)
+
+
 def local_bytes(shape: Sequence[int], layout: Layout, lane: int = 0) -> int:
     """Bytes per lane that an aligned tensor takes."""
     groups = -(-shape[0] // layout.pack)

@@ -10,7 +10,7 @@ from abc import ABC
 from typing import ClassVar
 
 from xdsl.dialects.builtin import BoolAttr, IntegerAttr, i64
-from xdsl.ir import Dialect
+from xdsl.ir import Dialect, SSAValue
 from xdsl.irdl import (
     AttrSizedOperandSegments,
     irdl_op_definition,
@@ -27,6 +27,7 @@ from dialects.bm1684.layout import (
     PlaceAttr,
     Ref,
     SpaceAttr,
+    is_aligned,
     lane_rows,
 )
 from dialects.bm1684.tile_kinds import ArithKind, ArithKindAttr, ScalarKindAttr, SfuKindAttr
@@ -49,6 +50,13 @@ from dialects.bm1684.tile_memory import (
 from dialects.bm1684.tile_memory import BufferOp as BufferOp
 from dialects.bm1684.tile_memory import TransferOp as TransferOp
 from dialects.quant.base import I64S, i64s, require, require_ints
+
+
+def require_aligned(op: TileOp, *values: SSAValue | None) -> None:
+    """Operands whose strides the command has no fields for. Raises VerifyException."""
+    for value in values:
+        aligned = value is None or is_aligned(Ref.of(value))
+        require(aligned, op, "the command takes tensors with aligned strides only")
 
 
 class WindowOp(TileOp, ABC):
@@ -105,6 +113,10 @@ class DepthwiseOp(WeightedOp):
         " attr-dict `:` type($dst) `,` type($src) `,` type($weight)"
     )
 
+    def verify_(self) -> None:
+        super().verify_()
+        require_aligned(self, self.dst, self.src)
+
 
 @irdl_op_definition
 class WeightedSumOp(TileOp):
@@ -150,6 +162,7 @@ class PoolOp(WindowOp, ABC):
     def verify_(self) -> None:
         super().verify_()
         require_ints(self, "kernel", self.kernel, 2, 1)
+        require_aligned(self, self.dst, self.src)
 
 
 @irdl_op_definition
@@ -221,6 +234,10 @@ class ScalarOp(TileOp):
         " (`first` $constant_first^)? attr-dict `:` type($dst) `,` type($a)"
     )
 
+    def verify_(self) -> None:
+        super().verify_()
+        require_aligned(self, self.dst, self.a, self.b)
+
 
 @irdl_op_definition
 class SelectOp(TileOp):
@@ -245,6 +262,7 @@ class SelectOp(TileOp):
         super().verify_()
         missing = [self.b, self.c, self.d].count(None)
         require_ints(self, "constants", self.constants, missing, 0)
+        require_aligned(self, self.dst, self.a, self.b, self.c, self.d)
 
 
 @irdl_op_definition
@@ -263,6 +281,10 @@ class SfuOp(TileOp):
         " attr-dict `:` type($dst) `,` type($src)"
     )
 
+    def verify_(self) -> None:
+        super().verify_()
+        require_aligned(self, self.dst, self.src)
+
 
 @irdl_op_definition
 class LookupOp(TileOp):
@@ -278,6 +300,10 @@ class LookupOp(TileOp):
         "$dst `,` $index (`table` $table^ `:` type($table))? (`offset` $offset^)?"
         " attr-dict `:` type($dst) `,` type($index)"
     )
+
+    def verify_(self) -> None:
+        super().verify_()
+        require_aligned(self, self.dst, self.index)
 
 
 MEMORY_OPS = [

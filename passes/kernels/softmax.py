@@ -7,7 +7,7 @@ across them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -92,20 +92,22 @@ def takes_bytes(op: compute.DequantizeOp) -> bool:
 
 
 def _reader(b: TileBuilder, op: compute.SoftmaxOp, source: SSAValue) -> Read:
-    """What loads numbers of the operand as floats: ``read(local, far)``."""
+    """What loads numbers of the operand as floats: ``read(local, parts)``, each part of the local
+    tensor with where it lies in DDR."""
     made = op.x.owner
-    if Ref.of(source).is_float or not isinstance(made, compute.DequantizeOp):
-        return b.load
 
-    def read(local: SSAValue, far: SSAValue) -> None:
-        words, ddr = (b.view(x, Ref.of(x).with_(element=i32)) for x in (local, far))
-        b.load(words, ddr)
-        dequantized(b, words, types.scale_of(made.x) or 1.0, types.is_unsigned(made.x))
+    def read(local: SSAValue, parts: Iterable[Part]) -> None:
+        for near, far in parts:
+            b.load(near, far)
+        if not Ref.of(source).is_float and isinstance(made, compute.DequantizeOp):
+            words = b.view(local, Ref.of(local).with_(element=i32))
+            dequantized(b, words, types.scale_of(made.x) or 1.0, types.is_unsigned(made.x))
 
     return read
 
 
-Read = Callable[[SSAValue, SSAValue], None]
+Part = tuple[SSAValue, SSAValue]
+Read = Callable[[SSAValue, Iterable[Part]], None]
 Emit = Callable[[SSAValue, SSAValue], None]
 Form = tuple[int, list[Emit]]
 """Estimated cycles, and what makes each tile out of source and destination."""
@@ -176,7 +178,7 @@ def _cuts(positions: int, most: int) -> Iterator[tuple[int, int, int, int]]:
 def _upright_tile(b: TileBuilder, read: Read, ref: Ref, axis: int, at: int) -> Emit:
     def emit(source: SSAValue, dest: SSAValue) -> None:
         x = b.local(f32, ref.shape)
-        read(x, b.view(source, ref, at))
+        read(x, [(x, b.view(source, ref, at))])
         result = _softmax(
             b, x, axis, lambda y: _pooled(b, y, axis, False), lambda y: _pooled(b, y, axis, True)
         )
@@ -204,7 +206,7 @@ def _across_tile(b: TileBuilder, read: Read, v: Vectors, height: int) -> Emit:
     rest = v.rows - (lanes - 1) * height
     layout = Layout(4, 1, (v.next, height * v.step, v.step, 1))
 
-    def boxes(ddr: SSAValue, local: SSAValue) -> Iterator[tuple[SSAValue, SSAValue]]:
+    def parts(local: SSAValue, ddr: SSAValue) -> Iterator[Part]:
         """The full lanes, then the last one when it has fewer values."""
         full = lanes if rest == height else lanes - 1
         for lane, count, rows in ((0, full, height), (full, lanes - full, rest)):
@@ -212,7 +214,7 @@ def _across_tile(b: TileBuilder, read: Read, v: Vectors, height: int) -> Emit:
                 shape = (v.positions, count, rows, 1)
                 at = 4 * (v.begin + lane * height * v.step)
                 far = b.view(ddr, Ref(f32, shape, layout, DDR), at)
-                yield far, b.window(local, (0, lane, 0, 0), shape)
+                yield b.window(local, (0, lane, 0, 0), shape), far
 
     def largest(x: SSAValue) -> SSAValue:
         gathered = _in_one_lane(b, _pooled(b, x, H, False))
@@ -220,13 +222,12 @@ def _across_tile(b: TileBuilder, read: Read, v: Vectors, height: int) -> Emit:
 
     def emit(source: SSAValue, dest: SSAValue) -> None:
         x = b.local(f32, (v.positions, lanes, height, 1))
+        read(x, parts(x, source))
         if rest < height:
             end = b.window(x, (0, lanes - 1, rest, 0), (v.positions, 1, height - rest, 1))
             b.fill(end, float_bits(LOWEST))
-        for far, near in boxes(source, x):
-            read(near, far)
         result = _softmax(b, x, H, largest, lambda y: _to_lanes(b, _pooled(b, y, H, True), lanes))
-        for far, near in boxes(dest, result):
+        for near, far in parts(result, dest):
             b.store(far, near)
 
     return emit

@@ -159,3 +159,14 @@ func.func @main() {
   %a = tile.alloc bytes 256 : memref<1x8x6x6xf32, #tile.layout<tensor unit 4 pack 1 strides [64, 64, 8, 1]>, #tile.place<l3>>
   func.return
 }
+
+// -----
+
+!wide = memref<1x8x6x6xf32, #tile.layout<tensor unit 4 pack 1 strides [64, 64, 8, 1]>, #tile.place<lmem 0>>
+
+// CHECK: tile.scalar: the command takes tensors with aligned strides only
+func.func @main() {
+  %a = tile.alloc bytes 256 : !wide
+  tile.scalar mul %a, %a constant 0 : !wide, !wide
+  func.return
+}

@@ -98,7 +98,10 @@ def transfers_of_bytes(shape: Sequence[int], axis: int, sign: str) -> int:
 @pytest.mark.parametrize("sign", ["s", "u"])
 @pytest.mark.parametrize(
     ("shape", "axis"),
-    [((1, 2, 50, 51), 1), ((1, 1000, 1, 1), 1), ((1, 3, 4, 300), 3), ((1, 77), 1)],
+    [
+        ((1, 2, 50, 51), 1), ((1, 1000, 1, 1), 1), ((1, 3, 4, 300), 3), ((1, 77), 1),
+        ((1, 5000, 1, 2), 1), ((1, 6, 4100), 2),
+    ],
 )
 def test_bytes_of_one_image_are_read_as_they_are(
     shape: tuple[int, ...], axis: int, sign: str
