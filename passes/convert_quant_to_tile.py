@@ -41,6 +41,8 @@ class _Lowering:
     outputs: dict[SSAValue, SSAValue]
     homes: dict[SSAValue, Home] = field(default_factory=dict[SSAValue, Home])
     """Where tensors lie that are made inside of another."""
+    unseen: set[str] = field(default_factory=set[str])
+    """Tensors that lie nowhere as they are, or some parts of which do not."""
 
     def dest(self, value: SSAValue) -> SSAValue:
         """Where a result goes: the network output, or scratch memory in DDR."""
@@ -86,13 +88,13 @@ class _Lowering:
                 return
             row = first_row(op)
             byte = part_of(op) if row is None else None
-        if isinstance(op, DequantizeOp) and self._is_read_as_words(op):
-            self.buffers[result] = sources[0]
-            return
-        if (isinstance(op, strips.SplitStripsOp) and self._is_read_as_bytes(op)) or (
-            isinstance(op, strips.QuantizeStripsOp) and self._is_read_as_floats(op)
+        if (
+            (isinstance(op, DequantizeOp) and self._is_read_as_words(op))
+            or (isinstance(op, strips.SplitStripsOp) and self._is_read_as_bytes(op))
+            or (isinstance(op, strips.QuantizeStripsOp) and self._is_read_as_floats(op))
         ):
             self.buffers[result] = sources[0]
+            self.unseen.add(op.top)
             return
         if byte is not None or row is not None:
             self.buffers[result] = part_in(self.b, sources[0], storage(result), byte, row)
@@ -104,7 +106,9 @@ class _Lowering:
                 kernel(self.b, op, sources, self.dest(result))
             except CannotLower as error:
                 raise LayerError(op.location, str(error)) from None
-        if op.top and not isinstance(op, strips.StripOp) and not _has_halo(op):
+        if _has_halo(op):
+            self.unseen.add(op.top)
+        elif op.top and not isinstance(op, strips.StripOp):
             facts = (op.attributes.get(x) for x in (strips.IMAGE_HEIGHT, PART, CHANNEL_ORDER))
             self.b.observe(self.buffers[result], op.top, types.shape_of(result), *facts)
 
@@ -148,6 +152,7 @@ class ConvertQuantToTilePass(KernelOptions, NpuFunctionPass):
             if isinstance(inner, QuantOp):
                 lowering.lower(inner)
         _copy_repeated(lowering, targets)
+        _drop_parts(block, lowering.unseen)
         _drop_unused(block)
         b.add(ReturnOp, [[]], {})
         replace_body(function, block)
@@ -159,6 +164,15 @@ def _copy_repeated(lowering: _Lowering, targets: Sequence[tuple[SSAValue, SSAVal
         source = lowering.buffers[value]
         if source is not target:
             copy_words(lowering.b, source, target, words_of(target))
+
+
+def _drop_parts(block: Block, unseen: set[str]) -> None:
+    """Removes the marks of parts of tensors where other parts have none: a tensor is compared as a
+    whole."""
+    for op in list(block.ops):
+        if isinstance(op, tile.ObserveOp) and op.part is not None and op.top.data in unseen:
+            op.detach()
+            op.erase()
 
 
 def _drop_unused(block: Block) -> None:
