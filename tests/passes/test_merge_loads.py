@@ -16,6 +16,7 @@ from dialects.bm1684.isa import MOVE, Direction
 from passes.image.groups import command_groups
 from passes.module.functions import main_function
 from passes.tile.tile_merge_loads import TileMergeLoadsPass, cycles_saved
+from passes.verification.findings import Findings
 from passes.verify_layers import VerifyLayersPass
 from tests.branch_nets import BranchNet
 from tests.pipelines import static_passes
@@ -42,19 +43,23 @@ def branches(integer: bool) -> ModuleOp:
     return net.module()
 
 
-def run(module: ModuleOp, precision: str, late: int) -> ModuleOp:
-    """The module with its commands; the compare found nothing."""
+NETWORKS = [separable, branches]
+
+
+def merged(module: ModuleOp, precision: str, late: int) -> Findings:
+    """Compiles a module in place, and compares it."""
     passes = static_passes(2, precision, verify=True)
     verify = passes[-1]
     assert isinstance(verify, VerifyLayersPass)
     merge = TileMergeLoadsPass(late)
     run_pipeline(module, [merge if isinstance(p, TileMergeLoadsPass) else p for p in passes])
-    assert verify.findings.ok, verify.findings.verdict()
-    return module
+    return verify.findings
 
 
-def loads(module: ModuleOp) -> list[int]:
-    """Cycles of the loads from DDR."""
+def loads(module: ModuleOp, precision: str, late: int) -> list[int]:
+    """Cycles of the loads from DDR; the compare found nothing."""
+    findings = merged(module, precision, late)
+    assert findings.ok, findings.verdict()
     groups = command_groups(main_function(module))
     commands = [op.instruction for group in groups for op in group.commands]
     return [
@@ -65,14 +70,14 @@ def loads(module: ModuleOp) -> list[int]:
 
 
 @pytest.mark.parametrize("integer", [False, True])
-@pytest.mark.parametrize("build", [separable, branches])
+@pytest.mark.parametrize("build", NETWORKS)
 def test_fewer_loads_and_the_same_numbers(
     build: Callable[[bool], ModuleOp], integer: bool
 ) -> None:
     precision = "INT8" if integer else "FP32"
-    alone, merged = (loads(run(build(integer), precision, late)) for late in (0, LATE))
-    assert len(merged) < len(alone)
-    assert sum(merged) < sum(alone) - 100
+    alone, together = (loads(build(integer), precision, late) for late in (0, LATE))
+    assert len(together) < len(alone)
+    assert sum(together) < sum(alone) - 100
 
 
 def lowered(module: ModuleOp, precision: str) -> ModuleOp:
@@ -83,9 +88,9 @@ def lowered(module: ModuleOp, precision: str) -> ModuleOp:
 
 
 def test_what_is_saved_is_what_the_loads_take_less() -> None:
-    alone, merged = (loads(run(separable(True), "INT8", late)) for late in (0, LATE))
+    alone, together = (loads(separable(True), "INT8", late) for late in (0, LATE))
     saved = cycles_saved(main_function(lowered(separable(True), "INT8")), LATE)
-    assert saved == pytest.approx(sum(alone) - sum(merged), rel=0.03)
+    assert saved == pytest.approx(sum(alone) - sum(together), rel=0.03)
 
 
 @pytest.mark.parametrize("late", [50, 150, 400])

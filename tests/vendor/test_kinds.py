@@ -13,11 +13,13 @@ from xdsl.dialects.builtin import ModuleOp
 from bmnetu.bmodel import write
 from bmnetu.emit.static import bmodel_of
 from passes.kernels import window
+from passes.verification.findings import Findings
 from tests import branch_cases
 from tests.compiled import compiled
 from tests.one_layer import one_layer
 from tests.passes.kernels import test_bands, test_float_strips, test_prelu, test_strip_input
 from tests.passes.layers import test_wide_dilation
+from tests.passes.test_merge_loads import LATE, NETWORKS, merged
 from tests.vendor.runtime import replay, run_bmodel
 from tests.vendor.test_random_nets import compare
 
@@ -40,8 +42,12 @@ FIRST = test_strip_input.CASES
 
 
 def agrees(module: ModuleOp, integer: bool, tmp_path: Path, **options: Any) -> None:
-    """Runs it once, and replays it in random order on noise. ``options`` are of PassOptions."""
-    findings = compiled(module, 2, "INT8" if integer else "FP32", **options)
+    """Compiles it at opt 2 and runs it. ``options`` are of PassOptions."""
+    ran(module, compiled(module, 2, "INT8" if integer else "FP32", **options), tmp_path)
+
+
+def ran(module: ModuleOp, findings: Findings, tmp_path: Path) -> None:
+    """Runs a compiled one once, and replays it in random order on noise."""
     assert findings.ok, findings.verdict()
     path = tmp_path / "compilation.bmodel"
     path.write_bytes(write(bmodel_of(module)))
@@ -81,3 +87,12 @@ def test_bands_of_an_odd_width(
     monkeypatch.setattr(window, "LOAD_CYCLES", 0)  # or else small images stay whole
     module = test_bands.two_layers(integer, 4 if integer else 1, outputs, 2, 1, 25)
     agrees(module, integer, tmp_path)
+
+
+@pytest.mark.parametrize("integer", [False, True])
+@pytest.mark.parametrize("build", NETWORKS)
+def test_merged_loads(
+    build: Callable[[bool], ModuleOp], integer: bool, tmp_path: Path
+) -> None:
+    module = build(integer)
+    ran(module, merged(module, "INT8" if integer else "FP32", LATE), tmp_path)
