@@ -70,7 +70,10 @@ def test_a_first_layer(
     agrees(one_layer(layer, shape, integer=True), True, tmp_path)
 
 
-@pytest.mark.parametrize(("shape", "kernel", "stride", "pad"), [*FIRST, test_float_strips.FEW])
+@pytest.mark.parametrize(
+    ("shape", "kernel", "stride", "pad"),
+    [*FIRST, test_float_strips.FEW, test_float_strips.COLUMNS],
+)
 def test_a_first_layer_of_floats(
     shape: tuple[int, ...], kernel: tuple[int, int], stride: int, pad: tuple[int, ...],
     tmp_path: Path,

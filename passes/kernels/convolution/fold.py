@@ -156,7 +156,7 @@ def choose_fold(
     if direct:
         found += [replace(f, direct=True) for f in found if f.width.step == 1 and f.moves]
     if in_lanes:
-        found = [replace(f, direct=f.moves and f.width.taps == 1) for f in found]
+        found = [replace(f, direct=f.moves and f.width.taps == f.width.step == 1) for f in found]
 
     def price(fold: Fold) -> float:
         engines = fold_cycles(fold, outputs, bias, groups, is_float, in_lanes)

@@ -22,6 +22,8 @@ from tests.passes.kernels.test_strip_input import CASES, Size, convolution
 BORDER: dict[str, Any] = {"input_as_fp32": ("in0",)}
 FEW = ((1, 3, 9, 20), (3, 3), 1, (1, 1, 1, 1))
 """A last strip that has no row of the image at all."""
+COLUMNS = ((1, 4, 17, 7), (3, 1), 2, (0, 0, 15, 15))
+"""Every other column under a kernel of one."""
 
 
 def layer(
@@ -37,7 +39,7 @@ def instructions(module: ModuleOp) -> list[Instruction]:
 
 
 @pytest.mark.parametrize("signed", [False, True])
-@pytest.mark.parametrize(("shape", "kernel", "stride", "pad"), [*CASES, FEW])
+@pytest.mark.parametrize(("shape", "kernel", "stride", "pad"), [*CASES, FEW, COLUMNS])
 def test_the_numbers(
     shape: tuple[int, ...], kernel: Size, stride: int, pad: tuple[int, ...], signed: bool
 ) -> None:
