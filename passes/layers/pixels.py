@@ -73,14 +73,14 @@ def _strided_slice(c: Converter, op: ufw.StridedSliceOp) -> None:
 def _pad(c: Converter, op: ufw.PadOp) -> None:
     x, fill = c.value(op.bottom), op.value.value.data
     lists = [op.indices(axis) for axis in range(len(types.shape_of(x)))]
+    if fill and op.mode.data == ufw.PadMode.CONSTANT and not types.is_float(x):
+        x = c.fit(x, types.tensor_type(op.top), "operand")
     if types.is_float(x):
         y = taken_along(c, x, lists, fill)
         if y is not x and types.scale_of(y) != types.scale_of(op.top):  # for its readers
             y = Rewriter.replace_value_with_new_type(y, types.float_like(op.top))
         c.finish(op, y)
         return
-    if fill and op.mode.data == ufw.PadMode.CONSTANT:
-        x = c.fit(x, types.tensor_type(op.top), "operand")
     numbers = quantize(np.array([fill]), types.scale_of(x) or 1.0, types.dtype_of(x))
     c.finish(op, taken_along(c, x, lists, float(numbers[0])))
 

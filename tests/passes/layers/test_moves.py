@@ -44,6 +44,15 @@ def test_every_layer_in_8_bits(name: str) -> None:
     check(build, SHAPE, integer=True)
 
 
+@pytest.mark.parametrize("value", [0.0, 0.3])
+def test_a_pad_of_8_bits_with_a_float_result(value: float) -> None:
+    check(
+        lambda x: ufw.PadOp(x, Top("y"), (0, 0, 1, 2), (0, 0, 1, 0), value=value),
+        SHAPE,
+        integer=True,
+    )
+
+
 def deconvolution(
     x: SSAValue, integer: bool, outputs: int, kernel: tuple[int, int], **settings_: Any
 ) -> LayerOp:
