@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from operator import itemgetter
+from typing import Self
 
 import numpy as np
 from xdsl.ir import Block, Operation, SSAValue
@@ -111,6 +113,12 @@ class Arena:
         """Gives back the range that starts at ``at``, after its buffer's last use."""
         self.live = [r for r in self.live if r[0] != at]
 
+    def copy(self) -> Self:
+        """An arena with the same ranges taken."""
+        new = copy(self)
+        new.live = list(self.live)
+        return new
+
     def size_of(self, span: Lifetime) -> int:
         return align(max(span.buffer.bytes.value.data, 1), self.step)
 
@@ -170,6 +178,11 @@ class OverlapArena(Arena):
         new = _Freed(at, at + self.size_of(span), span.last, span.stored)
         insort(self.freed, new, key=lambda f: f.begin)
         self.freed = list(_merged(self.freed, span.last - HORIZON))
+
+    def copy(self) -> Self:
+        new = super().copy()
+        new.freed, new.banks = list(self.freed), dict(self.banks)
+        return new
 
     def _choose(self, span: Lifetime, size: int) -> int:
         places = [
@@ -309,11 +322,55 @@ def allocate(spans: Iterable[Lifetime], arena: Arena) -> Iterator[tuple[tile.All
 
     Raises OutOfMemory, without a name: the caller has the buffer's layer.
     """
-    alive: list[tuple[Lifetime, int]] = []
+    allocation = Allocation(arena)
     for span in spans:
-        for ended, at in [a for a in alive if a[0].last < span.first]:
-            arena.release(at, ended)
-            alive.remove((ended, at))
-        at = arena.take(span)
-        alive.append((span, at))
-        yield span.buffer, at
+        yield span.buffer, allocation.place(span)
+
+
+@dataclass
+class Allocation:
+    """An arena, and the buffers that are alive in it."""
+
+    arena: Arena
+    alive: list[tuple[Lifetime, int]] = field(default_factory=list[tuple[Lifetime, int]])
+
+    def place(self, span: Lifetime) -> int:
+        """The place of the next buffer, of those in the order of their first use. Raises
+        OutOfMemory."""
+        for ended, at in [a for a in self.alive if a[0].last < span.first]:
+            self.arena.release(at, ended)
+            self.alive.remove((ended, at))
+        at = self.arena.take(span)
+        self.alive.append((span, at))
+        return at
+
+    def copy(self) -> Allocation:
+        """The same, to go on from once more."""
+        return Allocation(self.arena.copy(), list(self.alive))
+
+
+SAVED_EVERY = 64
+"""Buffers from one saved allocation to the next."""
+
+
+class Trial:
+    """Tries whether buffers, in the order of their first use, fit local memory up to a limit. What
+    is placed before those that changed since the last time is not placed again."""
+
+    def __init__(self, limit: int) -> None:
+        self.saved = [(0, Allocation(OverlapArena(0, limit, BM1684.alignment)))]
+
+    def overflow(self, spans: Sequence[Lifetime], unchanged: int = 0) -> Lifetime | None:
+        """The first buffer that does not fit; so many are ``unchanged``."""
+        while self.saved[-1][0] > unchanged:
+            self.saved.pop()
+        begin, allocation = self.saved[-1]
+        allocation = allocation.copy()
+        for number, span in enumerate(spans[begin:], begin):
+            if number >= self.saved[-1][0] + SAVED_EVERY:
+                self.saved.append((number, allocation.copy()))
+            try:
+                allocation.place(span)
+            except OutOfMemory:
+                return span
+        return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -13,7 +14,7 @@ from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import Ref, Space, local_bytes
 from dialects.quant.base import int_attr
 from passes.base import NpuFunctionPass
-from passes.memory.allocation import Lifetime, OutOfMemory, OverlapArena, allocate, lifetimes
+from passes.memory.allocation import Lifetime, Trial, lifetimes
 from passes.memory.residence import DdrTensor, Flow, PartTransfer
 
 
@@ -74,25 +75,24 @@ def choose(
     """
     chosen = list(shortcuts)
     last = {s.buffer: s.last for s in spans}
+    trial, unchanged = Trial(limit), 0
     while True:
         merged = _merge(spans, chosen)
-        placed = 0
-        arena = OverlapArena(0, limit, BM1684.alignment)
-        try:
-            for _ in allocate(merged, arena):
-                placed += 1
+        failed = trial.overflow(merged, unchanged)
+        if failed is None:
             return chosen
-        except OutOfMemory:
-            at = merged[placed].first
-            span = {s.buffer: s for s in merged}
-            homes = {s: span[s.home.buffer] for s in chosen}
-            across = [s for s, home in homes.items() if home.first <= at <= home.last]
-            if not across:  # the tiles alone take more
-                if limit == BM1684.lane_bytes:
-                    return chosen
-                limit = BM1684.lane_bytes
-                continue
-            chosen.remove(max(across, key=lambda s: last[s.load.local] - homes[s].first))
+        span = {s.buffer: s for s in merged}
+        homes = {s: span[s.home.buffer] for s in chosen}
+        across = [s for s, home in homes.items() if home.first <= failed.first <= home.last]
+        if not across:  # the tiles alone take more
+            if limit == BM1684.lane_bytes:
+                return chosen
+            limit = BM1684.lane_bytes
+            trial, unchanged = Trial(limit), 0
+            continue
+        gone = max(across, key=lambda s: last[s.load.local] - homes[s].first)
+        chosen.remove(gone)
+        unchanged = bisect_left(merged, homes[gone].first, key=lambda s: s.first)
 
 
 def _merge(spans: Sequence[Lifetime], chosen: Sequence[_Shortcut]) -> list[Lifetime]:
@@ -102,6 +102,9 @@ def _merge(spans: Sequence[Lifetime], chosen: Sequence[_Shortcut]) -> list[Lifet
     for span in spans:
         buffer = homes.get(span.buffer, span.buffer)
         old = merged.get(buffer)
+        if buffer is span.buffer and old is None:
+            merged[buffer] = span
+            continue
         first, last, end_by = span.first, span.last, span.end_by
         if old is not None:
             first, last = min(first, old.first), max(last, old.last)

@@ -19,7 +19,7 @@ from dialects.bm1684.layout import DDR, Layout, Place, Ref, Space, align, contig
 from dialects.constant import ConstantAttr
 from dialects.quant.base import int_attr
 from passes.base import NpuFunctionPass
-from passes.memory.allocation import Lifetime, OutOfMemory, OverlapArena, allocate, lifetimes
+from passes.memory.allocation import Lifetime, Trial, lifetimes
 
 Array = NDArray[Any]
 
@@ -159,9 +159,10 @@ def _that_fit(
     chosen = {each: each.new_buffer() for each in transfers}
     while chosen:
         merged = _merged(spans, chosen)
-        at = _overflow(list(merged))
-        if at is None:
+        failed = Trial(BM1684.lane_bytes).overflow(list(merged))
+        if failed is None:
             return chosen
+        at = failed.first
         across = [each for span, each in merged.items() if each and span.first <= at <= span.last]
         for each in across or list(chosen):
             del chosen[each]
@@ -186,17 +187,6 @@ def _merged(
         first, last = min(x.first for x in lives), max(x.last for x in lives)
         found[replace(lives[0], buffer=chosen[each], first=first, last=last)] = each
     return dict(sorted(found.items(), key=lambda item: item[0].first))
-
-
-def _overflow(spans: Sequence[Lifetime]) -> int | None:
-    """Where the first buffer begins that does not fit local memory."""
-    placed = 0
-    try:
-        for _ in allocate(spans, OverlapArena(0, BM1684.lane_bytes, BM1684.alignment)):
-            placed += 1
-    except OutOfMemory:
-        return spans[placed].first
-    return None
 
 
 def _merge(each: _Transfer, buffer: tile.AllocOp) -> None:
@@ -269,6 +259,6 @@ class TileMergeLoadsPass(NpuFunctionPass):
         block = function.body.block
         transfers = _transfers(block, self.late)
         spans = lifetimes(block, [Space.LMEM])
-        if transfers and _overflow(spans) is None:
+        if transfers and Trial(BM1684.lane_bytes).overflow(spans) is None:
             for each, buffer in _that_fit(spans, transfers).items():
                 _merge(each, buffer)

@@ -46,11 +46,10 @@ def test_every_layer_in_8_bits(name: str) -> None:
 
 @pytest.mark.parametrize("value", [0.0, 0.3])
 def test_a_pad_of_8_bits_with_a_float_result(value: float) -> None:
-    check(
-        lambda x: ufw.PadOp(x, Top("y"), (0, 0, 1, 2), (0, 0, 1, 0), value=value),
-        SHAPE,
-        integer=True,
-    )
+    def build(x: SSAValue) -> LayerOp:
+        return ufw.PadOp(x, Top("y"), (0, 0, 1, 2), (0, 0, 1, 0), value=value)
+
+    check(build, SHAPE, integer=True)
 
 
 def deconvolution(

@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from xdsl.dialects.builtin import f32
 from xdsl.ir import Block, SSAValue
@@ -22,6 +22,7 @@ from passes.memory.allocation import (
     Lifetime,
     OutOfMemory,
     OverlapArena,
+    Trial,
     _Freed,  # pyright: ignore[reportPrivateUsage]
     _merged,  # pyright: ignore[reportPrivateUsage]
     _places,  # pyright: ignore[reportPrivateUsage]
@@ -291,3 +292,36 @@ def test_the_order_of_use_may_leave_gaps_that_age_does_not() -> None:
     with pytest.raises(OutOfMemory):
         list(allocate(spans, Arena(0, 4096, 128)))
     assert len(place_longest_first(spans, Arena(0, 4096, 128))) == 4
+
+
+def first_too_large(spans: Sequence[Lifetime], limit: int) -> Lifetime | None:
+    placed = 0
+    try:
+        for _ in allocate(spans, OverlapArena(0, limit, 128)):
+            placed += 1
+    except OutOfMemory:
+        return spans[placed]
+    return None
+
+
+MANY = st.lists(
+    st.tuples(st.integers(0, 900), st.integers(0, 30), st.integers(0, 12)), min_size=1, max_size=90
+)
+
+
+@given(MANY, MANY, st.integers(0, 90))
+@settings(max_examples=60)
+def test_a_trial_goes_on_where_nothing_changed(
+    lives: Sequence[tuple[int, int, int]], others: Sequence[tuple[int, int, int]], same: int
+) -> None:
+    def spans_of(given: Sequence[tuple[int, int, int]]) -> list[Lifetime]:
+        found = [replace(span_of(size), first=at, last=at + length) for size, at, length in given]
+        return sorted(found, key=lambda span: span.first)
+
+    trial, spans = Trial(8192), spans_of(lives)
+    assert trial.overflow(spans) == first_too_large(spans, 8192)
+    kept = spans[:same]
+    begin = kept[-1].first if kept else 0
+    later = [replace(s, first=s.first + begin, last=s.last + begin) for s in spans_of(others)]
+    again = kept + later
+    assert trial.overflow(again, len(kept)) == first_too_large(again, 8192)
