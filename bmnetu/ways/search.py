@@ -128,10 +128,23 @@ def _merged(best: Candidate) -> Candidate:
     if best.cycles > WORTH * (best.cycles - saved):
         passes = (*best.passes[:at], TileMergeLoadsPass(LATE), *best.passes[at + 1 :])
         found = Candidate(passes, best.stages)
-        _finish(found, before, passes[at:])
+        found.unallocated = _unallocated(passes, at, before)
+        _finish(found, found.unallocated, passes[_allocating(passes) :])
         if found.cycles is not None and found.cycles < best.cycles:
             return found
+    best.unallocated = _unallocated(best.passes, at, before)
     return best
+
+
+def _allocating(passes: Passes) -> int:
+    """Which pass allocates local memory; how many there are when none does."""
+    places = (i for i, p in enumerate(passes) if isinstance(p, TileAllocateLocalPass))
+    return next(places, len(passes))
+
+
+def _unallocated(passes: Passes, done: int, module: ModuleOp) -> ModuleOp:
+    """The module, behind so many passes, as it is before local memory is allocated."""
+    return _after(module, *passes[done : _allocating(passes)])
 
 
 def _timed(best: Candidate) -> Candidate:
@@ -157,13 +170,12 @@ def _in_banks(best: Candidate) -> Candidate:
 
 def _allocated(best: Candidate, **options: Any) -> Candidate:
     """The candidate with other options of the allocation of local memory."""
-    places = [i for i, p in enumerate(best.passes) if isinstance(p, TileAllocateLocalPass)]
-    if not places or best.module is None:
+    at = _allocating(best.passes)
+    if best.module is None or at == len(best.passes):
         return best
-    (at,) = places
     allocate = replace(best.passes[at], **options)  # pyright: ignore
     if best.unallocated is None:
-        best.unallocated = _after(best.stages[-1], *best.passes[len(best.stages) - 1 : at])
+        best.unallocated = _unallocated(best.passes, len(best.stages) - 1, best.stages[-1])
     passes = (*best.passes[:at], allocate, *best.passes[at + 1 :])
     found = Candidate(passes, best.stages, best.unallocated)
     _finish(found, best.unallocated, passes[at:])

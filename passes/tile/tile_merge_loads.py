@@ -257,8 +257,8 @@ class TileMergeLoadsPass(NpuFunctionPass):
 
     def apply_to(self, function: FuncOp) -> None:
         block = function.body.block
-        transfers = _transfers(block, self.late)
-        spans = lifetimes(block, [Space.LMEM])
-        if transfers and Trial(BM1684.lane_bytes).overflow(spans) is None:
+        transfers = _transfers(block, self.late) if self.late else []
+        spans = lifetimes(block, [Space.LMEM]) if transfers else []
+        if Trial(BM1684.lane_bytes).overflow(spans) is None:
             for each, buffer in _that_fit(spans, transfers).items():
                 _merge(each, buffer)
