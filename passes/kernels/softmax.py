@@ -220,12 +220,20 @@ def _across_tile(b: TileBuilder, read: Read, v: Vectors, height: int) -> Emit:
         gathered = _in_one_lane(b, _pooled(b, x, H, False))
         return _to_lanes(b, _pooled(b, gathered, H, False), lanes)
 
+    def missing(x: SSAValue) -> SSAValue:
+        """The values that the last lane has not."""
+        return b.window(x, (0, lanes - 1, rest, 0), (v.positions, 1, height - rest, 1))
+
     def emit(source: SSAValue, dest: SSAValue) -> None:
         x = b.local(f32, (v.positions, lanes, height, 1))
+        as_floats = Ref.of(source).is_float
+        if rest < height and as_floats:
+            b.fill(missing(x), float_bits(LOWEST))
         read(x, parts(x, source))
-        if rest < height:
-            end = b.window(x, (0, lanes - 1, rest, 0), (v.positions, 1, height - rest, 1))
-            b.fill(end, float_bits(LOWEST))
+        if rest < height and not as_floats:  # numbers were made of all words of x
+            end = missing(x)
+            words = b.view(end, Ref.of(end).with_(element=i32))
+            b.arith("or", words, b.arith("and", words, words, 0), float_bits(LOWEST))
         result = _softmax(b, x, H, largest, lambda y: _to_lanes(b, _pooled(b, y, H, True), lanes))
         for near, far in parts(result, dest):
             b.store(far, near)
