@@ -252,9 +252,9 @@ def aligned(shape: Sequence[int], unit: int, pack: int = 1, lane: int = 0) -> La
     return Layout(unit, pack, (lane_rows(c, lane) * row, row, w, 1))
 
 
-def is_aligned(ref: Ref) -> bool:
-    """Whether a local tensor lies as the engine has it by itself: its strides are those of
-    :func:`aligned`, along all axes with more than one step."""
+def has_derived_strides(ref: Ref) -> bool:
+    """Whether a command without strides finds all of a local tensor: its strides are those of
+    :func:`aligned` along all axes with more than one step."""
     own = aligned(ref.shape, ref.layout.unit, ref.layout.pack, ref.place.lane)
     steps = (ref.groups, lane_rows(ref.shape[1], ref.place.lane), *ref.shape[2:])
     strides = zip(steps, ref.layout.strides, own.strides, strict=True)

@@ -27,7 +27,7 @@ from dialects.bm1684.layout import (
     PlaceAttr,
     Ref,
     SpaceAttr,
-    is_aligned,
+    has_derived_strides,
     lane_rows,
 )
 from dialects.bm1684.tile_kinds import ArithKind, ArithKindAttr, ScalarKindAttr, SfuKindAttr
@@ -55,7 +55,7 @@ from dialects.quant.base import I64S, i64s, require, require_ints
 def require_aligned(op: TileOp, *values: SSAValue | None) -> None:
     """Operands whose strides the command has no fields for. Raises VerifyException."""
     for value in values:
-        aligned = value is None or is_aligned(Ref.of(value))
+        aligned = value is None or has_derived_strides(Ref.of(value))
         require(aligned, op, "the command takes tensors with aligned strides only")
 
 

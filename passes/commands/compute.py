@@ -22,6 +22,7 @@ from passes.commands.place import (
 
 Fields = dict[str, int]
 ROWS_APART = range(tile.WeightedSumOp.ROWS_APART, 0, -1)
+"""Rows from one tensor of a weighted sum to the other: the more, the narrower they are."""
 def _precisions(result: Ref, first: Ref, second: Precision, third: Precision) -> Fields:
     return {
         "opt_res0_prec": precision(result.element),
@@ -115,8 +116,8 @@ def _weighted_sum(op: tile.WeightedSumOp, at: Addresses) -> Iterator[Instruction
     if first != at.of(op.a):
         weights += BM1684.word_bytes
     apart = (second - first) // BM1684.word_bytes
-    room = BM1684.local_place(second)[1]
-    room = (BM1684.lane_bytes - room) // BM1684.word_bytes
+    _, offset = BM1684.local_place(second)
+    room = (BM1684.lane_bytes - offset) // BM1684.word_bytes
     for begin, rows, columns, step in pieces(dst.shape[2] * dst.shape[3], apart, room):
         yield isa.DEPTHWISE.build(
             **_precisions(dst, src, Precision.INT8, Precision.INT16),

@@ -31,19 +31,17 @@ START_CYCLES = {
 }
 LOAD_CYCLES = float(START_CYCLES[Direction.SYSTEM_TO_LOCAL] * DDR_OVERHEAD)
 """What a load from DDR costs beside its bytes."""
-
-
-def load_cycles(nbytes: int, run: int) -> float:
-    """What a load from DDR takes of so many bytes, in gapless runs of so many in each lane."""
-    return LOAD_CYCLES + nbytes / float(2 * min(DDR_BURST, run) / DDR_OVERHEAD)
-
-
 FILL_START_CYCLES = 7
 PAGE_BITS = 12
 """Reads with gaps pay for each 4 KiB page of DDR that they open."""
 PAGE_CYCLES = 53
 MATRIX_START_CYCLES = 146
 MATRIX_BURST = np.float32(40)
+
+
+def load_cycles(nbytes: int, run: int) -> float:
+    """What a load from DDR takes of so many bytes, in gapless runs of so many in each lane."""
+    return LOAD_CYCLES + nbytes / float(2 * min(DDR_BURST, run) / DDR_OVERHEAD)
 
 
 @dataclass(frozen=True, slots=True)
