@@ -138,19 +138,21 @@ def test_places_by_time_where_they_are_worth_it(
 
 
 @pytest.mark.parametrize(
-    ("saved", "cycles", "merged"), [(50, 990, True), (50, 1000, False), (4, 990, False)]
-)
+    ("saved", "cycles", "alone", "merged"),
+    [(50, 990, True, True), (50, 1000, True, False), (4, 990, True, False),
+     (50, 990, False, False)],
+)  # fmt: skip
 def test_merged_loads_where_they_save_cycles(
-    saved: int, cycles: int, merged: bool, monkeypatch: pytest.MonkeyPatch
+    saved: int, cycles: int, alone: bool, merged: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Behind the two candidates comes this one, if it may be worth it, then other places."""
     module, passes = begun("INT8")
-    given = iter([(1000, 50), (2000, 50), *([(cycles, 50)] if saved > 5 else []),
-                  *[(9999, 99)] * 4])  # fmt: skip
+    tried = [(cycles, 50)] if saved > 5 and alone else []
+    given = iter([(1000, 50), (2000, 50), *tried, *[(9999, 99)] * 4])
     monkeypatch.setattr(searching, "cycles_saved", lambda *given: saved)  # pyright: ignore
     monkeypatch.setattr(searching, "_cost", lambda module: next(given))  # pyright: ignore
     monkeypatch.setattr(ModuleOp, "is_structurally_equivalent", lambda *given: False)  # pyright: ignore
-    found = search(module, passes, 2)
+    found = search(module, passes, 2, one_stage=alone)
     (merging,) = (p for p in found.passes if isinstance(p, TileMergeLoadsPass))
     assert merging.late == (searching.LATE if merged else 0)
     assert found.cycles == (cycles if merged else 1000)

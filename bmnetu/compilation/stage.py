@@ -133,7 +133,9 @@ class StageCompilation:
         if options.opt == SEARCHED and not options.dyn and self.way.ends_at(options.stop_after):
             done = untried(passes)
             run_pipeline(module, passes[:done], after, before=before)
-            found = search(module, passes[done:], options.opt_budget, self.progress)
+            one = len(options.input_sets) == 1
+            rest = passes[done:]
+            found = search(module, rest, options.opt_budget, self.progress, one_stage=one)
             passes, rest = (*passes[:done], *found.passes), found.passes
             if found.module is not None and dumper is None:
                 module, rest = found.module, [p for p in rest if isinstance(p, ComparePass)]

@@ -95,6 +95,8 @@ def search(
     passes: Passes,
     budget: int,
     progress: Callable[[str], None] = lambda text: None,
+    *,
+    one_stage: bool = True,
 ) -> Candidate:
     """The passes with the options that take fewest cycles, ``budget`` candidates tried at most, and
     the module after them, which is verified; a budget of one compiles none.
@@ -105,14 +107,16 @@ def search(
 
     DDR is slower on silicon than in the model: of candidates within NEAR of the fewest cycles the
     one that moves fewest bytes wins. The winner's small loads are then merged, if that saves
-    cycles; its buffers lie where loads start first by time, if that is WORTH it, and in other banks
-    than those beside them in a command, if that costs no cycle.
+    cycles and this is ``one_stage`` alone: weights that are merged are not shared with others. Its
+    buffers lie where loads start first by time, if that is WORTH it, and in other banks than those
+    beside them in a command, if that costs no cycle.
     """
     candidates = [(i, tried) for tried in TRIED_OPTIONS for i, p in enumerate(passes)
                   if type(p) is tried.item]  # fmt: skip
     if budget < 2 or not candidates:
         return Candidate(passes, [])
-    best = _in_banks(_timed(_merged(_best(module, passes, candidates, budget, progress))))
+    best = _best(module, passes, candidates, budget, progress)
+    best = _in_banks(_timed(_merged(best) if one_stage else best))
     best.verify()
     return best
 
