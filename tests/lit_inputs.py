@@ -40,6 +40,9 @@ BLOBS: dict[str, Array] = {
     "int8 weights 0 .. 66": np.arange(67, dtype=np.int8).reshape(1, 67, 1, 1),
     "int8 weights 3 .. 66, 0 .. 2": np.roll(np.arange(67, dtype=np.int8), -3).reshape(1, 67, 1, 1),
     "int8 weight, channels 0, 2, 1, 3": INT8_WEIGHT[[0, 2, 1, 3]],
+    "words 1 .. 24": np.arange(1, 25, dtype=np.uint32).reshape(1, 8, 1, 3),
+    "words 101 .. 120": np.arange(101, 121, dtype=np.uint32).reshape(1, 4, 1, 5),
+    "words 201 .. 212": np.arange(201, 213, dtype=np.uint32).reshape(1, 4, 1, 3),
 }
 """The constants of the .mlir files by what they hold."""
 

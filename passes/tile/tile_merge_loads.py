@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from xdsl.dialects.builtin import NameLoc, StringAttr
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Block, Operation, SSAValue
 
@@ -20,6 +21,7 @@ from dialects.constant import ConstantAttr
 from dialects.quant.base import int_attr
 from passes.base import NpuFunctionPass
 from passes.memory.allocation import Lifetime, Trial, lifetimes
+from passes.module.locations import layer_name
 
 Array = NDArray[Any]
 
@@ -190,7 +192,8 @@ def _merged(
 
 
 def _merge(each: _Transfer, buffer: tile.AllocOp) -> None:
-    """Puts one load in the place of the first part's, and views of its buffer in that of all."""
+    """Puts one load in the place of the first part's, and views of its buffer in that of all. The
+    constant has the names of all layers."""
     first = each.parts[0]
     words = each.words()
     shape = Ref.of(buffer.ref).shape
@@ -213,6 +216,9 @@ def _merge(each: _Transfer, buffer: tile.AllocOp) -> None:
     load = tile.LoadOp.build(operands=[ends[0].ref, ends[1].ref])
     for op in (buffer, constant, *views, *ends, load):
         op.location = first.load.location
+    if isinstance(first.load.location, NameLoc):
+        names = dict.fromkeys(layer_name(part.load) for part in each.parts)
+        constant.location = NameLoc(StringAttr(", ".join(names)), first.load.location.location)
     block = first.load.parent_block()
     assert block is not None
     block.insert_ops_before([buffer, *views], first.buffer)

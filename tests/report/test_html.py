@@ -143,7 +143,8 @@ def test_memory(tmp_path: Path) -> None:
     rows = {(kind, name): (at, size) for kind, name, at, size in memory["ddr"]["rows"]}
     assert rows["input", "data"] == (stage.inputs[0].address, stage.inputs[0].size)
     assert rows["output", "fc"] == (stage.outputs[0].address, stage.outputs[0].size)
-    assert {"branch", "fc"} <= {name for kind, name in rows if kind == "coefficients"}
+    weights = [name.split(", ") for kind, name in rows if kind == "coefficients"]
+    assert {"conv", "branch", "fc"} <= {name for names in weights for name in names}
 
 
 def test_tensors_between_layers_lie_in_ddr_without_groups(tmp_path: Path) -> None:
