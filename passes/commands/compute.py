@@ -149,15 +149,15 @@ def _weighted_sum(op: tile.WeightedSumOp, at: Addresses) -> Iterator[Instruction
 def pieces(plane: int, apart: int, room: int) -> Iterator[tuple[int, int, int, int]]:
     """Words of two planes that lie so many words apart: (first, rows, columns, rows from one plane
     to the other). As few as reach not further than ``room`` words from the second plane's first
-    one, in rows as narrow as can be. Two at one place are a wrong allocation, which the compare
-    tells."""
+    one, of few rows, which are as narrow as can be. Two at one place are a wrong allocation, which
+    the compare tells."""
     if not apart:
         yield 0, 1, plane, 0
         return
 
-    def price(step: int) -> tuple[bool, int, int]:
+    def price(step: int) -> tuple[bool, int, int, int]:
         rows, rest = divmod(plane, apart // step)
-        return (rows + (rest > 0)) * apart // step > room, (rows > 0) + (rest > 0), -step
+        return (rows + (rest > 0)) * apart // step > room, (rows > 0) + (rest > 0), rows, -step
 
     step = min((n for n in ROWS_APART if apart % n == 0), key=price)
     rows, rest = divmod(plane, apart // step)
