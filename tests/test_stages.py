@@ -15,6 +15,7 @@ from bmnetu.cli import main
 from bmnetu.emit.combine import combined, moved_differences
 from bmnetu.errors import InputFileError, UsageError
 from bmnetu.report.result import CompileResult
+from bmnetu.ways import search
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import Engine, unpack
 from dialects.bm1684.model import accesses
@@ -219,3 +220,18 @@ def test_no_address_before_the_weights_moves(tmp_path: Path) -> None:
     for stage in stages_of(compiled(tmp_path, "INT8", max_n=(1, 4), opt=2).bmodel):
         for tensor in (*stage.inputs, *stage.outputs):
             assert tensor.address >= stage.context_address >= BM1684.context_start
+
+
+@pytest.mark.parametrize(("batches", "times"), [((4,), 1), ((1, 4), 0)])
+def test_stages_that_share_weights_merge_no_loads(
+    batches: tuple[int, ...], times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[search.Candidate] = []
+
+    def note(best: search.Candidate) -> search.Candidate:
+        seen.append(best)
+        return best
+
+    monkeypatch.setattr(search, "_merged", note)
+    compiled(tmp_path, "INT8", max_n=batches, opt=2)
+    assert len(seen) == times

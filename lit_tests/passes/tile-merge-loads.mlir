@@ -14,6 +14,7 @@
 
 // Words of lanes 0 to 7, then, from an even word on, of lanes 6 to 9.
 
+// CHECK-LABEL: func.func @together
 // CHECK: %[[ALL:.*]] = tile.alloc bytes 128 : !lmem_1x10x1x9xi32
 // CHECK-NEXT: %[[A:.*]] = tile.view %[[ALL]] : !lmem_1x10x1x9xi32 -> !lmem_1x8x1x3xi32
 // CHECK-NEXT: %[[B:.*]] = tile.view %[[ALL]] offset 16 : !lmem_1x10x1x9xi32 -> !lmem6_1x4x1x5xi32
@@ -29,7 +30,7 @@
 // OFF: tile.depthwise
 // OFF: tile.load
 // OFF: tile.conv
-func.func @main() {
+func.func @together() {
   %x = tile.alloc bytes 256 : !y
   %a = tile.constant <"9581594086029934", "uint32", [1, 8, 1, 3]> : !da
   %la = tile.alloc bytes 128 : !la
@@ -61,11 +62,12 @@ func.func @main() {
 
 // Between the two convolutions there is no place for weights.
 
+// CHECK-LABEL: func.func @full
 // CHECK: tile.load
 // CHECK: tile.depthwise
 // CHECK: tile.load
 // CHECK: tile.conv
-func.func @main() {
+func.func @full() {
   %x = tile.alloc bytes 256 : !y
   %a = tile.constant <"9581594086029934", "uint32", [1, 8, 1, 3]> : !da
   %la = tile.alloc bytes 128 : !la
@@ -96,15 +98,14 @@ func.func @main() {
 !la = memref<1x4x1x5xi32, #tile.layout<tensor unit 4 pack 1 strides [32, 32, 5, 1]>, #tile.place<lmem 0>>
 !wa = memref<4x8x1x1xf32, #tile.layout<weights unit 8 pack 2 strides [4, 1, 4, 4]>, #tile.place<lmem 0>>
 
-// Neither what is loaded twice nor what is no weights but a tensor is in one transfer with others.
+// What is loaded twice is in no transfer with others.
 
+// CHECK-LABEL: func.func @twice
 // CHECK: tile.load
 // CHECK: tile.depthwise
 // CHECK: tile.load
 // CHECK: tile.depthwise
-// CHECK: tile.load
-// CHECK: tile.arith
-func.func @main() {
+func.func @twice() {
   %x = tile.alloc bytes 256 : !y
   %a = tile.constant <"a00cf331664fab33", "uint32", [1, 4, 1, 3]> : !d
   %la = tile.alloc bytes 128 : !l
@@ -118,6 +119,35 @@ func.func @main() {
   %wb = tile.view %lb : !l -> !w
   %z = tile.alloc bytes 256 : !y
   tile.depthwise %z, %y, %wb pad [0, 0, 1, 1] : !y, !y, !w
+  func.return
+}
+
+// -----
+
+!y = memref<1x4x6x6xf32, #tile.layout<tensor unit 4 pack 1 strides [64, 64, 6, 1]>, #tile.place<lmem 0>>
+!d = memref<1x4x1x3xi32, #tile.layout<tensor unit 4 pack 1 strides [12, 3, 3, 1]>, #tile.place<ddr>>
+!l = memref<1x4x1x3xi32, #tile.layout<tensor unit 4 pack 1 strides [32, 32, 3, 1]>, #tile.place<lmem 0>>
+!w = memref<4x1x1x3xf32, #tile.layout<weights unit 4 pack 1 strides [3, 1, 3, 1]>, #tile.place<lmem 0>>
+!v = memref<1x4x1x3xf32, #tile.layout<tensor unit 4 pack 1 strides [32, 32, 3, 1]>, #tile.place<lmem 0>>
+!da = memref<1x4x1x5xi32, #tile.layout<tensor unit 4 pack 1 strides [20, 5, 5, 1]>, #tile.place<ddr>>
+!la = memref<1x4x1x5xi32, #tile.layout<tensor unit 4 pack 1 strides [32, 32, 5, 1]>, #tile.place<lmem 0>>
+!wa = memref<4x8x1x1xf32, #tile.layout<weights unit 8 pack 2 strides [4, 1, 4, 4]>, #tile.place<lmem 0>>
+
+// What is no weights but a tensor is loaded by itself.
+
+// CHECK-LABEL: func.func @tensor
+// CHECK: tile.load
+// CHECK: tile.depthwise
+// CHECK: tile.load
+// CHECK: tile.arith
+func.func @tensor() {
+  %x = tile.alloc bytes 256 : !y
+  %a = tile.constant <"a00cf331664fab33", "uint32", [1, 4, 1, 3]> : !d
+  %la = tile.alloc bytes 128 : !l
+  tile.load %la, %a : !l, !d
+  %wa = tile.view %la : !l -> !w
+  %y = tile.alloc bytes 256 : !y
+  tile.depthwise %y, %x, %wa pad [0, 0, 1, 1] : !y, !y, !w
   %c = tile.constant <"e3ae3d5007186bc6", "uint32", [1, 4, 1, 5]> : !da
   %lc = tile.alloc bytes 128 : !la
   tile.load %lc, %c : !la, !da

@@ -164,8 +164,7 @@ def _that_fit(
         failed = Trial(BM1684.lane_bytes).overflow(list(merged))
         if failed is None:
             return chosen
-        at = failed.first
-        across = [each for span, each in merged.items() if each and span.first <= at <= span.last]
+        across = [each for s, each in merged.items() if each and s.first <= failed.first <= s.last]
         for each in across or list(chosen):
             del chosen[each]
     return chosen
@@ -252,7 +251,7 @@ class TileMergeLoadsPass(NpuFunctionPass):
 
     Before: the weights of each layer are one transfer or more. After: weights whose load takes
     little more than its start lie in each lane behind those that are loaded before them, and come
-    in one transfer with them, as far as these come at most ``late`` cycles later for it, and all
+    in one transfer with them, as far as these come less than ``late`` cycles later for it, and all
     buffers fit local memory. Weights that are loaded more than once stay as they are.
     """
 

@@ -15,8 +15,20 @@ from xdsl.ir import Block, SSAValue
 
 from dialects.bm1684 import tile
 from dialects.bm1684.chip import BM1684
-from dialects.bm1684.layout import DDR, L2, LMEM, Place, Ref, Space, aligned, contiguous
+from dialects.bm1684.layout import (
+    DDR,
+    L2,
+    LMEM,
+    Place,
+    Ref,
+    Space,
+    aligned,
+    contiguous,
+    i32,
+    si8,
+)
 from dialects.quant.base import int_attr
+from passes.memory import allocation
 from passes.memory.allocation import (
     Arena,
     Lifetime,
@@ -319,9 +331,58 @@ def test_a_trial_goes_on_where_nothing_changed(
         return sorted(found, key=lambda span: span.first)
 
     trial, spans = Trial(8192), spans_of(lives)
-    assert trial.overflow(spans) == first_too_large(spans, 8192)
-    kept = spans[:same]
-    begin = kept[-1].first if kept else 0
-    later = [replace(s, first=s.first + begin, last=s.last + begin) for s in spans_of(others)]
-    again = kept + later
-    assert trial.overflow(again, len(kept)) == first_too_large(again, 8192)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(allocation, "SAVED_EVERY", 3)
+        assert trial.overflow(spans) == first_too_large(spans, 8192)
+        kept = spans[:same]
+        begin = kept[-1].first if kept else 0
+        later = [replace(s, first=s.first + begin, last=s.last + begin) for s in spans_of(others)]
+        again = kept + later
+        assert trial.overflow(again, len(kept)) == first_too_large(again, 8192)
+
+
+@pytest.mark.parametrize("kind", [Arena, OverlapArena])
+def test_a_buffer_ends_where_it_must(kind: type[Arena]) -> None:
+    arena = kind(0, 4096, 128)
+    early = replace(span_of(1024), end_by=3072)
+    places = [arena.take(span) for span in (replace(span_of(2048), end_by=2048), early)]
+    assert places == [0, 2048]
+    with pytest.raises(OutOfMemory):
+        arena.take(early)
+    assert arena.take(span_of(1024)) == 3072
+
+
+@pytest.mark.parametrize(("down", "expected"), [(False, [0, 2048]), (True, [2048, 0])])
+def test_the_longest_first_end_where_they_must(down: bool, expected: list[int]) -> None:
+    spans = [
+        replace(span_of(2048), last=9, end_by=4096),
+        replace(span_of(1024), last=8, end_by=3072),
+    ]
+    arena = Arena(0, 4096, 128)
+    places = place_longest_first(spans, arena, down=down)
+    assert places[spans[0]] == expected[0]
+    assert places[spans[1]] + 1024 <= 3072
+    with pytest.raises(OutOfMemory):
+        place_longest_first([*spans, replace(span_of(1024), end_by=3072)], arena)
+
+
+def test_the_tensors_of_a_sum_leave_room_behind_them() -> None:
+    plane = (4, 8, 6, 6)
+    kind = Ref(si8, plane, aligned(plane, 4, 4), LMEM).type
+    words = Ref(i32, (1, 8, 1, 3), aligned((1, 8, 1, 3), 4), LMEM).type
+    made = [
+        tile.AllocOp.build(properties={"bytes": int_attr(256)}, result_types=[each])
+        for each in (kind, kind, kind, words)
+    ]
+    block = Block([*made, tile.WeightedSumOp.build(operands=[op.ref for op in made])])
+    found = {span.buffer: span.end_by for span in lifetimes(block, [Space.LMEM])}
+    room = BM1684.lane_bytes - tile.WeightedSumOp.BEHIND
+    assert [found[op] for op in made] == [sys.maxsize, room, room, sys.maxsize]
+
+
+def test_a_trial_forgets_what_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(allocation, "SAVED_EVERY", 1)
+    spans = [replace(span_of(4096), first=i, last=9) for i in range(3)]
+    trial = Trial(8192)
+    assert trial.overflow(spans) == spans[2]
+    assert trial.overflow([spans[0], replace(span_of(128), first=1, last=1), spans[2]], 1) is None

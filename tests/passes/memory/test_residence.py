@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import Mock
+
 from hypothesis import given
 from hypothesis import strategies as st
 from xdsl.dialects.builtin import f32
@@ -10,7 +12,13 @@ from xdsl.ir import Block
 from dialects.bm1684 import tile
 from dialects.bm1684.layout import DDR, Layout, Ref, contiguous
 from dialects.quant.base import int_attr
-from passes.memory.residence import ChannelRows, DdrTensor, Range
+from passes.memory.allocation import Lifetime
+from passes.memory.residence import ChannelRows, DdrTensor, PartTransfer, Range
+from passes.tile.tile_keep_local import (
+    _Home,  # pyright: ignore[reportPrivateUsage]
+    _merge,  # pyright: ignore[reportPrivateUsage]
+    _Shortcut,  # pyright: ignore[reportPrivateUsage]
+)
 
 RANGES = st.tuples(st.integers(0, 6), st.integers(1, 5)).map(lambda r: Range(r[0], r[0] + r[1]))
 BOXES = st.builds(ChannelRows, RANGES, RANGES)
@@ -65,3 +73,17 @@ def test_rows_begin_where_the_engine_takes_a_tensor() -> None:
     part = ref.with_(shape=(1, 8, 8, 20))
     assert DdrTensor(op).box_of(part, 4 * 20 * 8) == ChannelRows(Range(0, 8), Range(8, 16))
     assert DdrTensor(op).box_of(part, 4 * 20 * 4) is None
+
+
+def test_a_home_ends_where_each_of_its_parts_must() -> None:
+    def buffer() -> tile.AllocOp:
+        made = tensor(8).buffer
+        assert isinstance(made, tile.AllocOp)
+        return made
+
+    home, parts = _Home(tensor(8), buffer()), [buffer() for _ in range(2)]
+    load, kept = (PartTransfer(Mock(), Mock(), local) for local in parts)
+    for ends in ((4096, 8192), (8192, 4096)):
+        spans = [Lifetime(x, i, i + 1, end_by=ends[i]) for i, x in enumerate(parts)]
+        (merged,) = _merge(spans, [_Shortcut(load, [kept], home)])
+        assert merged == Lifetime(home.buffer, 0, 2, end_by=4096)

@@ -192,3 +192,13 @@ def test_what_does_not_fit_is_refused(sizes: Sequence[int]) -> None:
     program.compute(128, *loaded)
     with pytest.raises(OutOfMemory):
         program.places()
+
+
+def test_a_load_ends_where_it_must() -> None:
+    program = Program()
+    first, second = program.load(ALL - 32768), program.load(16384)
+    program.compute(128, first, second)
+    assert program.places()[second] >= ALL - 32768
+    program.spans[second] = replace(program.spans[second], end_by=ALL - 32768)
+    with pytest.raises(OutOfMemory):
+        program.places()
