@@ -25,6 +25,7 @@ PASS_NAMES = (
     "quant-choose-matmul",
     "quant-choose-winograd",
     "quant-fold-constants",
+    "quant-merge-transposes",
     "quant-fold-shuffles",
     "quant-arrange-concats",
     "quant-outline-host",

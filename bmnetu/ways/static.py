@@ -24,6 +24,7 @@ from passes.quant.quant_fold_constants import QuantFoldConstantsPass
 from passes.quant.quant_fold_shuffles import QuantFoldShufflesPass
 from passes.quant.quant_fuse_relu import QuantFuseReluPass
 from passes.quant.quant_merge_groups import QuantMergeGroupsPass
+from passes.quant.quant_merge_transposes import QuantMergeTransposesPass
 from passes.quant.quant_outline_host import QuantOutlineHostPass
 from passes.quant.quant_sink_functions import QuantSinkFunctionsPass
 from passes.quant.quant_slice_batch import QuantSliceBatchPass
@@ -66,6 +67,7 @@ OVERLAPPED = OptLevel(
             QuantDropUnreadPass(),
             *OUTLINE,
             QuantFuseReluPass(),
+            QuantMergeTransposesPass(),
             QuantFoldShufflesPass(),
             QuantChooseMatmulPass(),
         ),
@@ -73,6 +75,7 @@ OVERLAPPED = OptLevel(
             QuantDropUnreadPass(),
             *KEEP,
             *OUTLINE,
+            QuantMergeTransposesPass(),
             QuantFoldShufflesPass(),
             QuantMergeGroupsPass(),
             QuantChooseMatmulPass(),
