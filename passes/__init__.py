@@ -35,6 +35,7 @@ PASS_NAMES = (
     "quant-widen-convs",
     "quant-slice-batch",
     "quant-slice-rows",
+    "quant-spread-rows",
     "quant-turn-rows",
     "quant-cut-strips",
     "convert-quant-to-tile",

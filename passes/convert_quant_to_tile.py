@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from xdsl.dialects.builtin import DenseArrayBase, IntegerType
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Block, SSAValue
+from xdsl.utils.hints import isa
 
 from dialects.bm1684 import tile
 from dialects.bm1684.layout import Ref
 from dialects.host.base import HostOp
 from dialects.quant import strips, types
-from dialects.quant.base import CHANNEL_ORDER, PART, QuantOp
+from dialects.quant.base import CHANNEL_ORDER, PART, PIECES, QuantOp, i64s, ints
 from dialects.quant.compute import DequantizeOp
 from dialects.quant.eltwise import ConstantOp
+from dialects.quant.windows import ROWS
 from passes.base import NpuFunctionPass
 from passes.kernels import KERNELS
 from passes.kernels.builder import TileBuilder, ddr_bytes
@@ -109,8 +112,27 @@ class _Lowering:
         if _has_halo(op):
             self.unseen.add(op.top)
         elif op.top and not isinstance(op, strips.StripOp):
-            facts = (op.attributes.get(x) for x in (strips.IMAGE_HEIGHT, PART, CHANNEL_ORDER))
-            self.b.observe(self.buffers[result], op.top, types.shape_of(result), *facts)
+            self._observe(op, self.buffers[result])
+
+    def _observe(self, op: QuantOp, buffer: SSAValue) -> None:
+        """Marks a result for the compare, or those rows of its pieces that are the network's."""
+        height, part, order = (
+            op.attributes.get(x) for x in (strips.IMAGE_HEIGHT, PART, CHANNEL_ORDER)
+        )
+        n, c, *rest = shape = types.shape_of(op.results[0])
+        pieces = op.attributes.get(PIECES)
+        if not isa(pieces, DenseArrayBase[IntegerType]):
+            self.b.observe(buffer, op.top, shape, height, part, order)
+            return
+        others = ints(part) if isa(part, DenseArrayBase[IntegerType]) else ()
+        whole, *numbers = ints(pieces)
+        spans = list(zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True))
+        channels, width = c // len(spans), rest[1]
+        for i, (row, count, first) in enumerate(spans):
+            shape = n, channels, count, width
+            rows = self.b.window(buffer, (0, i * channels, row, 0), shape)
+            part = i64s([*others, ROWS, first, whole])
+            self.b.observe(rows, op.top, shape, height, part, order)
 
 
 def _has_halo(op: QuantOp) -> bool:

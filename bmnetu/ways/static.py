@@ -29,6 +29,7 @@ from passes.quant.quant_outline_host import QuantOutlineHostPass
 from passes.quant.quant_sink_functions import QuantSinkFunctionsPass
 from passes.quant.quant_slice_batch import QuantSliceBatchPass
 from passes.quant.quant_slice_rows import QuantSliceRowsPass
+from passes.quant.quant_spread_rows import QuantSpreadRowsPass
 from passes.quant.quant_turn_rows import QuantTurnRowsPass
 from passes.quant.quant_widen_convs import QuantWidenConvsPass
 from passes.tile.tile_allocate_ddr import TileAllocateDdrPass
@@ -59,6 +60,7 @@ IN_LOCAL_MEMORY: Passes = (
     QuantArrangeConcatsPass(),
     QuantSliceBatchPass(),
     QuantSliceRowsPass(),
+    QuantSpreadRowsPass(),
 )
 OVERLAPPED = OptLevel(
     ufw={"FP32": (*KEEP, UfwFoldBatchNormPass(), UfwFuseFunctionsPass()), "INT8": ()},

@@ -30,6 +30,10 @@ AnyTensor = TensorType[Attribute]
 PART = "quant.part"
 """An attribute of ops that compute a part of a tensor: for each axis that is cut the axis, the
 first index of the part, and the extent of the whole."""
+PIECES = "quant.pieces"
+"""An attribute of ops whose result holds pieces of an image as groups of its channels, some rows of
+which are those of the network: the rows of the whole, then for each piece the first such row in it,
+how many there are, and the number of the first in the whole."""
 CHANNEL_ORDER = "quant.channel_order"
 """An attribute of ops whose result has its channels in another order than the network's tensor:
 for each channel its number there."""

@@ -32,10 +32,12 @@ UNNAMED = ArrayAttr([StringAttr("")])
 @dataclass(frozen=True)
 class Work:
     """Cycles of the tensor unit and of the DMA engine. The loads of operands and weights and the
-    store of the result are not in it: plans know whether there are any."""
+    store of the result are not in it: plans know whether there are any. ``leaves_lanes``: there
+    are, always, as the operands come as runs of words, which fill all lanes."""
 
     tiu: float
     dma: float
+    leaves_lanes: bool = False
 
     @property
     def cycles(self) -> float:
@@ -87,7 +89,8 @@ def _buffer(b: TileBuilder, value: SSAValue) -> SSAValue:
 
 def _price(block: Block, border: set[SSAValue]) -> Work:
     addresses, base, local = Addresses(), dict[SSAValue, SSAValue](), 0
-    spent = dict.fromkeys(Engine, 0.0)
+    tensors = set(border)
+    spent, leaves_lanes = dict.fromkeys(Engine, 0.0), False
     for op in block.ops:
         if isinstance(op, tile.BufferOp):
             in_ddr = Ref.of(op.ref).place.space is Space.DDR
@@ -104,7 +107,9 @@ def _price(block: Block, border: set[SSAValue]) -> Work:
             transfer = isinstance(op, (tile.TransferOp, tile.FillOp))
             for inst in (lower_transfer if transfer else lower_compute)(op, addresses):
                 spent[inst.engine] += cycles_of(inst) or 0
-    return Work(spent[Engine.TIU], spent[Engine.GDMA])
+        elif isinstance(op, tile.LoadOp) and base[op.src] in tensors:
+            leaves_lanes |= Ref.of(op.dst).shape[1] > Ref.of(base[op.src]).shape[1]
+    return Work(spent[Engine.TIU], spent[Engine.GDMA], leaves_lanes)
 
 
 def _is_apart(op: Operation, base: dict[SSAValue, SSAValue], border: set[SSAValue]) -> bool:

@@ -93,10 +93,11 @@ class DdrTensor:
         _, c, h, _ = self.words.shape
         return ChannelRows(Range(0, c), Range(0, h))
 
-    def box_of(self, far: Ref, begin: int) -> ChannelRows | None:
+    def box_of(self, far: Ref, begin: int, step: int = BM1684.alignment) -> ChannelRows | None:
         """The part that a memref from a byte on holds; None when it is none, or when it would not
         lie as a tensor of its own in the whole one in local memory: rows lie in more than one row
-        of lanes or do not begin where the engine takes a tensor."""
+        of lanes or do not begin at a multiple of ``step`` bytes, where the engine takes a
+        tensor."""
         g, c, h, w = self.words.shape
         plane, words = 4 * h * w, far.as_words()
         if _is_contiguous(words):
@@ -111,7 +112,7 @@ class DdrTensor:
         steps = (self.words.layout.strides[1], w, 1)
         rows = words.layout.unit == 4 and words.layout.strides[1:] == steps and width == w
         in_lanes = g == 1 and lane_rows(count, first % BM1684.lanes) == 1
-        if not rows or not in_lanes or rest or 4 * w * row % BM1684.alignment:
+        if not rows or not in_lanes or rest or 4 * w * row % step:
             return None
         return ChannelRows(Range(first, first + count), Range(row, row + height))
 

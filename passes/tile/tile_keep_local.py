@@ -231,8 +231,9 @@ def _drop_stores(flow: Flow, tensor: DdrTensor, home: _Home | None) -> None:
 def _observed(
     flow: Flow, tensor: DdrTensor, home: _Home | None, observe: tile.ObserveOp
 ) -> SSAValue | None:
-    """Where the compare finds in local memory what it finds in DDR; None when not in one piece."""
-    box = tensor.box_of(Ref.of(observe.ref), flow.offset[observe.ref])
+    """Where the compare finds in local memory what it finds in DDR, from any word on; None when not
+    in one piece."""
+    box = tensor.box_of(Ref.of(observe.ref), flow.offset[observe.ref], step=4)
     if box is None or len(tensor.stored) != len(tensor.stores):
         return None
     parts = [part for part in tensor.stored if part.box.overlaps(box)]

@@ -1,0 +1,84 @@
+"""quant-spread-rows: layers of few channels run on pieces of the image that lie side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+from xdsl.dialects.func import FuncOp
+
+from dialects.bm1684.cycles.gdma import PEAK_BYTES
+from dialects.quant import types
+from dialects.quant.base import QuantOp
+from dialects.quant.movement import ConcatOp, SliceOp
+from passes.base import NpuFunctionPass
+from passes.cost.layers import layer_work
+from passes.spread.layers import Spread
+from passes.spread.region import Entry, regions_of
+
+LEAST_SAVED = 500.0
+"""Cycles; less is not worth the commands."""
+DMA_SHARE = 0.5
+"""What a cycle of the DMA engine counts beside one of the tensor unit."""
+
+
+def _saved(spread: Spread) -> float:
+    """Cycles that the new layers take less."""
+    old = spread.placed.region.layers
+    new = [op for ops in spread.made.values() for op in ops]
+    return sum(map(_cycles, old)) - sum(map(_cycles, new))
+
+
+def _cycles(op: QuantOp) -> float:
+    """What a layer counts; parts of others lie in their place."""
+    if isinstance(op, (ConcatOp, SliceOp)):
+        return 0.0
+    work = layer_work(op)
+    moved = op.weight_bytes + (_tensor_bytes(op) if work.leaves_lanes else 0)
+    return work.tiu + DMA_SHARE * moved / PEAK_BYTES
+
+
+def _tensor_bytes(op: QuantOp) -> int:
+    return sum(4 * prod(types.shape_of(value)) for value in {*op.operands, *op.results})
+
+
+def _best(entry: Entry) -> Spread | None:
+    """The region behind an entry that saves most."""
+    block = entry.layer.parent_block()
+    assert block is not None
+    found: list[tuple[float, Spread]] = []
+    for region in regions_of(block, entry):
+        placed = region.place()
+        if placed is not None:
+            spread = Spread(placed)
+            found.append((_saved(spread), spread))
+    saved, best = max(found, key=lambda each: each[0], default=(0.0, None))
+    return best if saved > LEAST_SAVED else None
+
+
+@dataclass(frozen=True)
+class QuantSpreadRowsPass(NpuFunctionPass):
+    """Runs layers of few channels on two or four pieces of the image at once, whose channels lie
+    side by side in the lanes.
+
+    Before: layers of up to 32 channels, which leave half of the 64 lanes or more without work.
+    After: a convolution a piece, each with the next channels of one tensor as its result; then
+    depthwise convolutions, poolings, sums and functions on all of them at once, and convolutions
+    with zeros between the weights of the pieces; then a convolution a piece again, with rows of
+    the whole as its result. Pieces overlap by the rows that the windows between need.
+    """
+
+    name = "quant-spread-rows"
+    level = "quant"
+
+    def apply_to(self, function: FuncOp) -> None:
+        block = function.body.block
+        op = block.first_op
+        while op is not None:
+            entry, before = Entry.of(op), op.prev_op
+            spread = None if entry is None else _best(entry)
+            if spread is None:
+                op = op.next_op
+            else:
+                spread.put()
+                op = block.first_op if before is None or before.parent is None else before.next_op

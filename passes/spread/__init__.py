@@ -1,0 +1,1 @@
+"""Layers of few channels on pieces of an image that lie side by side in the lanes."""
