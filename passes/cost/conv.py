@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from dialects.bm1684.chip import BM1684
 from dialects.bm1684.cycles.convolution import Convolution
 from dialects.bm1684.cycles.tiu import ceil_div
 from dialects.quant import types
@@ -34,3 +37,13 @@ def on_strips(op: ConvOp) -> Convolution:
     if images == 1 and not types.is_float(op.x):
         return convolution_of(op, ceil_div(rows, STRIPS), STRIPS)
     return convolution_of(op, rows, images)
+
+
+def folded_cycles(conv: Convolution) -> float:
+    """Cycles of a convolution, columns of the kernel or the whole of it as channels where that is
+    less."""
+    (kh, kw), (down, _) = conv.kernel, conv.stride
+    columns = replace(conv, channels=conv.channels * kw, kernel=(kh, 1), stride=(down, 1))
+    whole = replace(conv, channels=conv.channels * kw * kh, kernel=(1, 1), stride=(1, 1))
+    folded = (each for each in (columns, whole) if each.channels <= BM1684.lanes)
+    return min(each.cycles() for each in (conv, *folded))

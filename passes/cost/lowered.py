@@ -108,7 +108,8 @@ def _price(block: Block, border: set[SSAValue]) -> Work:
             for inst in (lower_transfer if transfer else lower_compute)(op, addresses):
                 spent[inst.engine] += cycles_of(inst) or 0
         elif isinstance(op, tile.LoadOp) and base[op.src] in tensors:
-            leaves_lanes |= Ref.of(op.dst).shape[1] > Ref.of(base[op.src]).shape[1]
+            part, whole = Ref.of(op.dst).shape, Ref.of(base[op.src]).shape
+            leaves_lanes |= part[1] > whole[1] or part[3] > whole[3]
     return Work(spent[Engine.TIU], spent[Engine.GDMA], leaves_lanes)
 
 

@@ -154,6 +154,10 @@ class TileBuilder:
             return None
         return begin // (4 * plane) % BM1684.lanes
 
+    def is_beside_others(self, value: SSAValue) -> bool:
+        """Whether a tensor in DDR is some channels of another."""
+        return Ref.of(_place(value)[0]).shape[1] > Ref.of(value).shape[1]
+
     def window(self, source: SSAValue, begin: Sequence[int], extent: Sequence[int]) -> SSAValue:
         """A box of a DDR tensor, or of a local one (there c must start in the same memref's lanes).
 

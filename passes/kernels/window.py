@@ -98,7 +98,8 @@ def run_window(
             size = replace(size, c=min(size.c, BM1684.lanes))
     band = size.h
     if b.options.whole and is_input(b, source):
-        bands = BANDS if isinstance(source, SSAValue) else _strip_bands(p, size, source)
+        plain = isinstance(source, SSAValue)
+        bands = _bands(b, source, dest) if plain else _strip_bands(p, size, source)
         band = band_rows(p, size, bands, step.cycles)
     loaded: dict[object, SSAValue] = {}
 
@@ -173,6 +174,14 @@ def band_rows(p: Problem, size: TileSize, bands: int, cycles: float = 0) -> int:
     costs = COPY_CYCLES * steps + LOAD_CYCLES * (many - few)
     pays = many >= 2 * few and cycles * steps * (1 / few - 1 / many) > costs
     return copied if pays else placed
+
+
+def _bands(b: TileBuilder, source: SSAValue, dest: SSAValue) -> int:
+    """Bands of a tile that reads the rows of an image, or some of them. A piece of an image beside
+    which others lie has its share: they are computed right behind it."""
+    ref = Ref.of(source)
+    rows, plane = ref.shape[2], ref.layout.strides[1] // ref.layout.strides[2]
+    return -(-BANDS * rows // plane) if b.is_beside_others(dest) and plane > rows else BANDS
 
 
 def _strip_bands(p: Problem, size: TileSize, source: StripImage | FloatStripsAhead) -> int:

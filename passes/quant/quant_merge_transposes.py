@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from xdsl.dialects.func import FuncOp
@@ -13,30 +14,31 @@ from passes.base import NpuFunctionPass
 from passes.module.inserting import inserted
 
 
-def _merge(op: TransposeOp) -> TransposeOp:
-    """One transposition of this one and all before it: those stay that others read."""
-    while isinstance(before := op.x.owner, TransposeOp):
+def _merge(op: TransposeOp) -> None:
+    """Does at once what an op and all transpositions before it do; those stay that others read."""
+    x, order = op.x, ints(op.order)
+    while isinstance(before := x.owner, TransposeOp):
         inner = ints(before.order)
-        op.order = i64s([inner[i] for i in ints(op.order)])
-        op.operands[0] = before.x
-        if before.y.first_use is None:
-            before.detach()
-            before.erase()
-    return op
+        x, order = before.x, tuple(inner[i] for i in order)
+    if _keeps_numbers(types.shape_of(x), order):
+        made = inserted(op, ReshapeOp, [x], op.y.type, "")
+    elif x is not op.x:
+        made = inserted(op, TransposeOp, [x], op.y.type, "", order=i64s(order))
+    else:
+        return
+    op.y.replace_all_uses_with(made)
+    unread: TransposeOp | None = op
+    while unread is not None and unread.y.first_use is None:
+        before = unread.x.owner
+        unread.detach()
+        unread.erase()
+        unread = before if isinstance(before, TransposeOp) else None
 
 
-def _keeps_numbers(op: TransposeOp) -> bool:
+def _keeps_numbers(shape: Sequence[int], order: Sequence[int]) -> bool:
     """Whether all numbers stay in their order: only dimensions of size 1 move."""
-    shape = types.shape_of(op.x)
-    longer = [i for i in ints(op.order) if shape[i] > 1]
+    longer = [i for i in order if shape[i] > 1]
     return longer == sorted(longer)
-
-
-def _reshape(op: TransposeOp) -> None:
-    """Takes the numbers as they lie."""
-    op.y.replace_all_uses_with(inserted(op, ReshapeOp, [op.x], op.y.type, ""))
-    op.detach()
-    op.erase()
 
 
 @dataclass(frozen=True)
@@ -54,5 +56,5 @@ class QuantMergeTransposesPass(NpuFunctionPass):
 
     def apply_to(self, function: FuncOp) -> None:
         for op in list(function.body.block.ops):
-            if isinstance(op, TransposeOp) and op.parent is not None and _keeps_numbers(_merge(op)):
-                _reshape(op)
+            if isinstance(op, TransposeOp):
+                _merge(op)

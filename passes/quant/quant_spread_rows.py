@@ -10,50 +10,59 @@ from xdsl.dialects.func import FuncOp
 from dialects.bm1684.cycles.gdma import PEAK_BYTES
 from dialects.quant import types
 from dialects.quant.base import QuantOp
+from dialects.quant.conv import ConvOp
 from dialects.quant.movement import ConcatOp, SliceOp
 from passes.base import NpuFunctionPass
+from passes.cost.conv import convolution_of, folded_cycles
 from passes.cost.layers import layer_work
 from passes.spread.layers import Spread
-from passes.spread.region import Entry, regions_of
+from passes.spread.region import Entry, is_dense, regions_of
 
 LEAST_SAVED = 500.0
 """Cycles; less is not worth the commands."""
+LEAST_SHARE = 1 / 64
+"""Of what the layers take: the estimate is no better."""
 DMA_SHARE = 0.5
 """What a cycle of the DMA engine counts beside one of the tensor unit."""
 
 
 def _saved(spread: Spread) -> float:
-    """Cycles that the new layers take less."""
-    old = spread.placed.region.layers
-    new = [op for ops in spread.made.values() for op in ops]
-    return sum(map(_cycles, old)) - sum(map(_cycles, new))
+    """Cycles that the new layers take less; 0 where there are hardly any."""
+    old = sum(map(_cycles, spread.placed.region.layers))
+    saved = old - sum(_cycles(op) for ops in spread.made.values() for op in ops)
+    return saved if saved > LEAST_SHARE * old else 0.0
 
 
 def _cycles(op: QuantOp) -> float:
     """What a layer counts; parts of others lie in their place."""
     if isinstance(op, (ConcatOp, SliceOp)):
         return 0.0
-    work = layer_work(op)
-    moved = op.weight_bytes + (_tensor_bytes(op) if work.leaves_lanes else 0)
-    return work.tiu + DMA_SHARE * moved / PEAK_BYTES
-
-
-def _tensor_bytes(op: QuantOp) -> int:
-    return sum(4 * prod(types.shape_of(value)) for value in {*op.operands, *op.results})
+    work, moved = layer_work(op), op.weight_bytes
+    if work.leaves_lanes:
+        moved += sum(4 * prod(types.shape_of(value)) for value in {*op.operands, *op.results})
+    tiu = work.tiu
+    if isinstance(op, ConvOp) and is_dense(op):
+        images, _, rows, _ = types.shape_of(op.y)
+        tiu = folded_cycles(convolution_of(op, rows, images))
+    return tiu + DMA_SHARE * moved / PEAK_BYTES
 
 
 def _best(entry: Entry) -> Spread | None:
     """The region behind an entry that saves most."""
     block = entry.layer.parent_block()
     assert block is not None
-    found: list[tuple[float, Spread]] = []
+    most, best = LEAST_SAVED, None
     for region in regions_of(block, entry):
         placed = region.place()
-        if placed is not None:
-            spread = Spread(placed)
-            found.append((_saved(spread), spread))
-    saved, best = max(found, key=lambda each: each[0], default=(0.0, None))
-    return best if saved > LEAST_SAVED else None
+        spread = None if placed is None else Spread(placed)
+        if spread is None:
+            continue
+        saved = _saved(spread)
+        if saved > most:
+            spread, best, most = best, spread, saved
+        if spread is not None:
+            spread.drop()
+    return best
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from xdsl.dialects.func import FuncOp
 from xdsl.ir import SSAValue
 
 from dialects.bm1684.chip import BM1684
-from dialects.bm1684.cycles.convolution import Convolution
 from dialects.bm1684.cycles.gdma import LOCAL_BURST
 from dialects.bm1684.cycles.tiu import STEP_PIXELS
 from dialects.constant import Array, ConstantAttr
@@ -28,7 +27,7 @@ from dialects.quant.compute import (
 from dialects.quant.eltwise import EltwiseKind, EltwiseKindAttr
 from dialects.quant.movement import InterleaveOp, SliceOp
 from passes.base import NpuFunctionPass
-from passes.cost.conv import on_strips
+from passes.cost.conv import folded_cycles, on_strips
 from passes.cost.layers import layer_work
 from passes.kernels.convolution.stacked import is_stacked
 from passes.module.inserting import inserted
@@ -127,22 +126,12 @@ class Narrow:
         )  # fmt: skip
         behind = sum(layer_work(op).tiu for op in self.layers[1:])
         behind *= now.words / types.shape_of(self.conv.y)[0] * rows / types.shape_of(self.conv.y)[2]
-        saved = _folded_cycles(now) - _folded_cycles(wide) + behind * (1 - 1 / self.phases)
+        saved = folded_cycles(now) - folded_cycles(wide) + behind * (1 - 1 / self.phases)
         _, channels, height, width = types.shape_of(self.result)
         pixels = now.words * -(-height * rows // types.shape_of(self.conv.y)[2]) * width
         saved -= pixels / STEP_PIXELS
         moved = 4 * channels * pixels * (1 - 1 / self.phases) / float(LOCAL_BURST)
         return DMA_SHARE * moved < saved
-
-
-def _folded_cycles(conv: Convolution) -> float:
-    """Cycles of a convolution, columns of the kernel or the whole of it as channels where that is
-    less."""
-    (kh, kw), (down, _) = conv.kernel, conv.stride
-    columns = replace(conv, channels=conv.channels * kw, kernel=(kh, 1), stride=(down, 1))
-    whole = replace(conv, channels=conv.channels * kw * kh, kernel=(1, 1), stride=(1, 1))
-    folded = (each for each in (columns, whole) if each.channels <= BM1684.lanes)
-    return min(each.cycles() for each in (conv, *folded))
 
 
 def narrow_convs(function: FuncOp) -> Iterator[Narrow]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, cast
 
 import numpy as np
@@ -77,7 +78,8 @@ class Spread:
         once."""
         layer, pieces = entry.layer, self.placed.pieces[entry.y]
         relu = types.is_float(entry.y) and bool(entry.convs[0].relu.value.data)
-        wholes = [self._piece(entry, i * pieces.shift, pieces.rows, relu) for i in range(self.count)]
+        firsts = (i * pieces.shift for i in range(self.count))
+        wholes = [self._piece(entry, first, pieces.rows, relu) for first in firsts]
         kind = _shaped(entry.y, self.count * channels_of(entry.y), pieces.rows)
         facts = self._facts(layer, pieces)
         value = self._add(
@@ -136,7 +138,7 @@ class Spread:
         pieces, cuts = self.placed.pieces[conv.x], self.placed.cuts[conv]
         window, channels = _window(conv), channels_of(conv.x)
         parts: list[SSAValue] = []
-        for i, (first, end) in enumerate(zip(cuts, cuts[1:], strict=False)):
+        for i, (first, end) in enumerate(pairwise(cuts)):
             low, rows = rows_read(window, (first, end - first))
             x = self._cut(conv, value, CHANNELS, i * channels, channels)
             x = self._rows(conv, x, low - i * pieces.shift, rows)
@@ -216,6 +218,11 @@ class Spread:
         )
         self.made.setdefault(layer, []).append(op)
         return op.results[0]
+
+    def drop(self) -> None:
+        """Takes the new layers away, which read tensors of the network."""
+        for op in reversed([op for ops in self.made.values() for op in ops]):
+            op.drop_all_references()
 
     def put(self) -> None:
         """Replaces the layers of the region."""

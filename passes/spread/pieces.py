@@ -8,6 +8,7 @@ are wrong, and more of them behind each window; the overlap makes up for them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from dialects.bm1684.chip import BM1684
 from dialects.quant.windows import RowWindow
@@ -46,9 +47,7 @@ class Pieces:
             low = 0 if i == 0 else -(-(first + window.pad) // window.stride)
             high = (end + window.pad - window.extent) // window.stride + 1
             good.append((low, window.out if i == self.count - 1 else high))
-        meet = all(a < b for a, b in good) and all(
-            after[0] <= before[1] for before, after in zip(good, good[1:], strict=False)
-        )
+        meet = all(a < b for a, b in good) and all(b[1] >= a[0] for b, a in pairwise(good))
         return Pieces(shift, rows, tuple(good)) if meet and rows > 0 else None
 
     def merged(self, other: Pieces) -> Pieces | None:

@@ -81,7 +81,8 @@ def test_model_equals_simulator(name: str, npu: Npu, simulator: Simulator):
             if case.bits_must_agree:
                 assert np.array_equal(mine, other), case.inst
             else:
-                assert worst(was, mine, other) <= TOLERANCE, case.inst
+                limit = TOLERANCE if case.reordered else 0
+                assert worst(was, mine, other) <= limit, case.inst
 
 
 def test_fixed_tables_equal_the_simulators(simulator: Simulator):

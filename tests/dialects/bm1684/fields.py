@@ -21,11 +21,13 @@ DDR_BYTES = 4 << 20
 @dataclass(frozen=True)
 class Case:
     """An instruction and what its memories hold: random bytes, moderate floats, or
-    positive floats."""
+    positive floats. ``exact``: the result is no float32, or one without rounding; ``reordered``:
+    the model adds up floats in another order than the chip."""
 
     inst: Instruction
     contents: str = INTEGER
     exact: bool = False
+    reordered: bool = False
 
     @property
     def bits_must_agree(self) -> bool:

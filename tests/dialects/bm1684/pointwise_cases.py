@@ -46,7 +46,7 @@ def matmul(rng: Rng, int8: bool) -> Case:
     }
     if not int8:
         fields |= {**precisions(2, 2, 2, 2), "opt_res_add": pick(rng, 0, 0, 1)}
-        return Case(isa.MATMUL.build(**fields), FLOAT)
+        return Case(isa.MATMUL.build(**fields), FLOAT, reordered=True)
     wide = pick(rng, 0, 0, 3)
     fields |= {**precisions(0, 0, 3, wide), **signs(rng, 3), "opt_right_shift": pick(rng, 0, 7)}
     if wide and rng.random() < 0.5:
@@ -151,8 +151,8 @@ def scalar(rng: Rng) -> Case:
     eu = pick(rng, Eu.MUL, Eu.ADD, Eu.SUB, Eu.DIV)
     fields = {**arith_places(rng, lane), **shape_fields("res0", random_shape(rng)),
               "tsk_eu_typ": eu}
-    if rng.random() < 0.4 or eu == Eu.DIV:
-        fields |= {"opt_opd1_const": 1, "opd1_addr": bits(1.7)}
+    if rng.random() < 0.4:
+        fields |= {"opt_opd1_const": 1, "opd1_addr": bits(float(rng.choice((1.7, -0.3, 1e-30))))}
     elif rng.random() < 0.3:
         fields |= {"opt_opd0_const": 1, "opd0_addr": bits(-0.7)}
     return Case(isa.SCALAR.build(**fields), FLOAT)

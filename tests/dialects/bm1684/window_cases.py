@@ -80,7 +80,7 @@ def conv(rng: Rng, int8: bool) -> Case:
         fields["opd1_addr"] = int(rng.integers(256)) if int8 else bits(0.25)
     if not int8:
         fields |= {**precisions(2, 2, 2, 2), "opt_res_add": pick(rng, 0, 0, 1)}
-        return Case(isa.CONV.build(**fields), FLOAT)
+        return Case(isa.CONV.build(**fields), FLOAT, reordered=True)
     wide = pick(rng, 0, 0, 3)
     fields |= {**precisions(0, 0, 3, wide), **signs(rng, 3), "opt_relu": pick(rng, 0, 1),
                "opt_right_shift": pick(rng, 0, 3, 7, 9, 12)}
@@ -103,7 +103,8 @@ def winograd(rng: Rng, int8: bool) -> Case:
         "opd1_addr": at(lane, OPD1), "opd2_addr": at(lane, OPD2),
     }
     if not int8:
-        return Case(isa.CONV.build(**fields, **precisions(2, 2, 2, 2)), FLOAT)
+        fields |= precisions(2, 2, 2, 2)
+        return Case(isa.CONV.build(**fields), FLOAT, reordered=True)
     fields |= {**precisions(0, 0, 3, 0), **signs(rng, 3), "opt_opd1_sign": 1,
                "opt_relu": pick(rng, 0, 1), "opt_right_shift": pick(rng, 8, 10, 12)}
     return Case(isa.CONV.build(**fields))

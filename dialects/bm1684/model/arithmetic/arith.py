@@ -11,6 +11,7 @@ import numpy as np
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import Eu, Instruction, Precision, StrideMode
 from dialects.bm1684.model.arithmetic.exact import saturate, shift_right
+from dialects.bm1684.model.arithmetic.quotient import quotient
 from dialects.bm1684.model.errors import ModelError
 from dialects.bm1684.model.memory.access import PreparedCommand
 from dialects.bm1684.model.memory.lanes import LaneTensor, Shape, aligned_strides
@@ -32,7 +33,7 @@ FLOAT: dict[int, Callable[[Array, Array], Array]] = {
     Eu.SUB: np.subtract,
     Eu.MAX: np.maximum,
     Eu.MIN: np.minimum,
-    Eu.DIV: np.divide,
+    Eu.DIV: quotient,
 }
 BITS: dict[int, Callable[[Array, Array], Array]] = {
     Eu.AND: np.bitwise_and,

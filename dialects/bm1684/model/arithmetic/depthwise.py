@@ -151,16 +151,27 @@ def _depthwise_fp32(
 ) -> None:
     data = x.padded(npu, np.dtype(np.float32), np.float32)
     if weights is None:
-        factor = np.array([inst["opd1_addr"]], np.uint32).view(np.float32)[0]
-        total = window_sum(x.window, data * factor)
+        kernel = np.array([inst["opd1_addr"]], np.uint32).view(np.float32)
+        kernel = np.broadcast_to(kernel, (1, 1, *x.window.kernel))
     else:
         kernel = weights.read(npu.lmem, np.float32)
-        total = _zeros(result, np.float32)
-        for i, j, view in x.window.taps(data):
-            total += view * kernel[:, :, i : i + 1, j : j + 1]
+    total = _sum_of_products(x.window, data, kernel)
     if bias is not None:
         total += bias.read(npu.lmem, np.float32)
     result.write(npu.lmem, total)
+
+
+def _sum_of_products(window: Window, data: Array, kernel: Array) -> Array:
+    """Sums [n, c, oh, ow] of floats, rounded as the chip does: it adds up every other tap, the taps
+    between, and then both sums."""
+    sums: list[Array] = []
+    for at, (i, j, view) in enumerate(window.taps(data)):
+        product = view * kernel[:, :, i : i + 1, j : j + 1]
+        if at < 2:
+            sums.append(product)
+        else:
+            sums[at % 2] += product
+    return sums[0] if len(sums) == 1 else sums[0] + sums[1]
 
 
 def _average_int8(inst: Instruction, x: _Input, result: LaneTensor, npu: Npu) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from dialects.bm1684.isa import Eu, Instruction, Precision
 from dialects.bm1684.model.arithmetic.arith import FLOAT
+from dialects.bm1684.model.arithmetic.quotient import rsqrt
 from dialects.bm1684.model.errors import ModelError
 from dialects.bm1684.model.memory.access import Operand, PreparedCommand
 from dialects.bm1684.model.memory.lanes import LaneTensor, lane_rows
@@ -24,7 +25,6 @@ from dialects.bm1684.model.memory.operands import (
 from dialects.bm1684.model.memory.system import SystemTensor, l2_table
 
 INT32_MAX = (1 << 31) - 1
-RSQRT_OF_ZERO = np.array([0x601A_B3D4], np.uint32)
 
 
 def _words(inst: Instruction, operand: str) -> LaneTensor:
@@ -157,19 +157,11 @@ def _power_of_two(x: Array) -> Array:
     return (_exponent(x) << 23 | x.view(np.uint32) & 0x8000_0000).astype(np.uint32)
 
 
-def _rsqrt(x: Array) -> Array:
-    """1 / sqrt(x); 0 and denormal x give 4.459e19, infinity -infinity, negative x infinity."""
-    root = 1 / np.sqrt(x.astype(np.float64))
-    data = np.where(x < 0, np.inf, np.where(np.isposinf(x), -np.inf, root)).astype(np.float32)
-    tiny = (x.view(np.uint32) >> 23 & 0xFF) == 0
-    return np.where(tiny, RSQRT_OF_ZERO.view(np.float32)[0], data)
-
-
 SFU: dict[int, Callable[[Array], Array]] = {
     Eu.FLOAT_TO_INT: _to_integer,
     Eu.EXPONENT: _exponent,
     Eu.POWER_OF_TWO: _power_of_two,
-    Eu.RSQRT: _rsqrt,
+    Eu.RSQRT: rsqrt,
 }
 
 
