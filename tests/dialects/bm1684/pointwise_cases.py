@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dialects.bm1684 import isa
 from dialects.bm1684.isa import Eu
+from dialects.bm1684.model.arithmetic.products import ORDERED_PRODUCTS
 from tests.dialects.bm1684.fields import (
     FLOAT,
     OPD0,
@@ -46,7 +47,8 @@ def matmul(rng: Rng, int8: bool) -> Case:
     }
     if not int8:
         fields |= {**precisions(2, 2, 2, 2), "opt_res_add": pick(rng, 0, 0, 1)}
-        return Case(isa.MATMUL.build(**fields), FLOAT, reordered=True)
+        products = fields["opd0_n"] * columns * sections * width
+        return Case(isa.MATMUL.build(**fields), FLOAT, reordered=products > ORDERED_PRODUCTS)
     wide = pick(rng, 0, 0, 3)
     fields |= {**precisions(0, 0, 3, wide), **signs(rng, 3), "opt_right_shift": pick(rng, 0, 7)}
     if wide and rng.random() < 0.5:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from math import prod
+
 from dialects.bm1684 import isa
 from dialects.bm1684.chip import BM1684
+from dialects.bm1684.model.arithmetic.products import ORDERED_PRODUCTS
 from tests.dialects.bm1684.fields import (
     FLOAT,
     OPD0,
@@ -80,7 +83,10 @@ def conv(rng: Rng, int8: bool) -> Case:
         fields["opd1_addr"] = int(rng.integers(256)) if int8 else bits(0.25)
     if not int8:
         fields |= {**precisions(2, 2, 2, 2), "opt_res_add": pick(rng, 0, 0, 1)}
-        return Case(isa.CONV.build(**fields), FLOAT, reordered=True)
+        products = prod(fields[x] for x in ("res0_n", "res0_c", "res0_h", "res0_w", "opd0_c"))
+        products *= kh * kw
+        inst = isa.CONV.build(**fields)
+        return Case(inst, FLOAT, reordered=products > ORDERED_PRODUCTS)
     wide = pick(rng, 0, 0, 3)
     fields |= {**precisions(0, 0, 3, wide), **signs(rng, 3), "opt_relu": pick(rng, 0, 1),
                "opt_right_shift": pick(rng, 0, 3, 7, 9, 12)}

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from math import prod
 
 import numpy as np
 
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import Instruction, Precision, StrideMode
 from dialects.bm1684.model.arithmetic.exact import ExactMatrix, saturate
+from dialects.bm1684.model.arithmetic.products import in_channel_pairs, multiplier
 from dialects.bm1684.model.arithmetic.window import Window
 from dialects.bm1684.model.errors import limit_elements
 from dialects.bm1684.model.memory.access import PreparedCommand
@@ -171,9 +173,11 @@ def _run_fp32(inst: Instruction, operands: ConvOperands, npu: Npu) -> None:
     matrix = _matrix(inst, operands.weights, npu, f32)
     bias = operands.bias.read(npu.lmem, f32).reshape(-1, 1) if operands.bias else None
     out = np.empty(operands.result.shape, f32)
+    sums = in_channel_pairs(inst["opd0_c"], prod(window.kernel))
+    multiply = multiplier(sums, out.size * matrix.shape[1])
     for image, result in zip(x, out, strict=True):
         for rows, columns in window.columns(image[..., None], oc):
-            block = matrix @ columns
+            block = multiply(matrix, columns)
             if bias is not None:
                 block += bias
             result[:, rows] = block.reshape(oc, -1, ow)

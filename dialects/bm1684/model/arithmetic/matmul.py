@@ -9,6 +9,7 @@ import numpy as np
 from dialects.bm1684.isa import Instruction, Precision
 from dialects.bm1684.model.arithmetic.conv import largest, read_bias, result_type
 from dialects.bm1684.model.arithmetic.exact import ExactMatrix, saturate, shift_right
+from dialects.bm1684.model.arithmetic.products import in_steps, multiplier
 from dialects.bm1684.model.memory.access import PreparedCommand
 from dialects.bm1684.model.memory.lanes import LaneTensor
 from dialects.bm1684.model.memory.npu import Array, DType, Npu
@@ -82,7 +83,8 @@ def _run_fp32(
     npu: Npu,
 ) -> None:
     f32 = np.dtype(np.float32)
-    total = _left(inst, left, npu, f32) @ _matrix(right, npu, f32)
+    a, b = _left(inst, left, npu, f32), _matrix(right, npu, f32)
+    total = multiplier(in_steps(len(b)), a.size * b.shape[1])(a, b)
     if bias is not None:
         total += _matrix(bias, npu, f32)
     if inst["opt_res_add"]:
