@@ -22,6 +22,7 @@ INT8_WEIGHT = (np.arange(108) % 255 - 50).astype(np.int8).reshape(4, 3, 3, 3)
 BLOBS: dict[str, Array] = {
     "weight 1 .. 6": WEIGHT,
     "weight 2, 4, 6, 16, 20, 24": WEIGHT * np.array([2, 4], np.float32).reshape(2, 1, 1, 1),
+    "square weight 1 .. 4": np.arange(1, 5, dtype=np.float32).reshape(2, 2, 1, 1),
     "bias 1, 2": np.array([1, 2], np.float32),
     "variance 1, 1": np.array([1, 1], np.float32),
     "bias -1, -6": np.array([-1, -6], np.float32),

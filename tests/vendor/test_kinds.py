@@ -20,6 +20,8 @@ from tests.one_layer import one_layer
 from tests.passes.kernels import test_bands, test_float_strips, test_prelu, test_strip_input
 from tests.passes.layers import test_wide_dilation
 from tests.passes.test_merge_loads import LATE, NETWORKS, merged
+from tests.passes.test_spread_rows import spread
+from tests.spread_nets import NETWORKS as NARROW
 from tests.vendor.runtime import replay, run_bmodel
 from tests.vendor.test_random_nets import compare
 
@@ -99,3 +101,12 @@ def test_merged_loads(
 ) -> None:
     module = build(integer)
     ran(module, merged(module, "INT8" if integer else "FP32", LATE), tmp_path)
+
+
+@pytest.mark.parametrize("integer", [False, True])
+@pytest.mark.parametrize("build", NARROW)
+def test_pieces_side_by_side(
+    build: Callable[[bool], ModuleOp], integer: bool, tmp_path: Path
+) -> None:
+    module = build(integer)
+    ran(module, spread(module, "INT8" if integer else "FP32"), tmp_path)

@@ -1,0 +1,236 @@
+"""Pieces of an image side by side in the lanes: the same numbers, in fewer cycles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from xdsl.dialects.builtin import DenseArrayBase, IntegerType, ModuleOp
+from xdsl.utils.hints import isa
+
+from bmnetu.pipeline import parse_pipeline, run_pipeline
+from dialects.bm1684.cycles import schedule
+from dialects.execute import execute
+from dialects.quant import reference, types
+from dialects.quant.base import PIECES, QuantOp, ints
+from dialects.quant.windows import RowWindow
+from dialects.ufw import ops as ufw
+from passes.image.groups import command_groups
+from passes.module.functions import main_function
+from passes.quant import quant_spread_rows
+from passes.quant.quant_widen_convs import QuantWidenConvsPass
+from passes.spread.layers import Spread
+from passes.spread.pieces import Pieces, rows_together
+from passes.verification.findings import Findings
+from passes.verification.inputs import random_inputs
+from passes.verify_layers import VerifyLayersPass
+from tests.branch_nets import BranchNet
+from tests.compiled import compiled
+from tests.pipelines import static_passes
+from tests.spread_nets import NETWORKS, narrow_net, relu
+
+Array = NDArray[Any]
+Build = Callable[[bool], ModuleOp]
+LOWER = "convert-ufw-to-quant,quant-fuse-relu"
+SPREAD = "quant-spread-rows"
+
+
+def windowed(x: Array, window: RowWindow, taps: Array) -> Array:
+    """Weighted sums of the rows under a window, zeros outside of the image."""
+    padded = np.concatenate([np.zeros(window.pad), x, np.zeros(window.extent)])
+    starts = range(0, window.out * window.stride, window.stride)
+    return np.array([padded[i : i + window.extent] @ taps for i in starts])
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_good_rows_are_those_of_the_whole(seed: int) -> None:
+    """And no others, as far as the numbers can tell."""
+    rng = np.random.default_rng(seed)
+    count, height = int(rng.choice((2, 4))), int(rng.integers(40, 90))
+    strides = [int(rng.choice((1, 1, 2))) for _ in range(2)]
+    step = int(np.prod(strides))
+    shift = (height // count - int(rng.integers(0, 6))) // step * step
+    pieces: Pieces | None = Pieces.of(height, count, shift)
+    whole, rows = rng.standard_normal(height), height - (count - 1) * shift
+    parts = [whole[i * shift : i * shift + rows] for i in range(count)]
+    for stride in strides:
+        extent = int(rng.integers(stride, 6))
+        pad = int(rng.integers(0, extent))
+        taps = rng.uniform(0.5, 1, extent)
+        out = (len(whole) + 2 * pad - extent) // stride + 1
+        window = RowWindow(len(whole), out, stride, pad, extent)
+        whole = windowed(whole, window, taps)
+        assert pieces is not None
+        pieces = pieces.through(window)
+        if pieces is None:
+            return  # the overlap is used up
+        short = replace(window, out=pieces.rows)
+        parts = [windowed(part, short, taps) for part in parts]
+        for i, (part, (first, end)) in enumerate(zip(parts, pieces.good, strict=True)):
+            at = np.arange(pieces.rows) + i * pieces.shift
+            same = np.isclose(part, whole[at])
+            inside = (at >= first) & (at < end)
+            assert same[inside].all()
+            assert not same[~inside].any()
+
+
+def test_the_overlap_must_be_enough() -> None:
+    window = RowWindow(64, 64, 1, 1, 3)
+    assert Pieces.of(64, 2, 32).through(window) is None
+    once = Pieces.of(64, 2, 31).through(window)
+    assert once is not None
+    assert once == Pieces(31, 33, ((0, 32), (32, 64)))
+    assert once.through(window) is None
+
+
+def test_pieces_begin_at_steps() -> None:
+    halving = RowWindow(64, 32, 2, 1, 3)
+    assert Pieces.of(64, 2, 31).through(halving) is None
+    assert Pieces.of(64, 2, 30).through(halving) == Pieces(15, 17, ((0, 17), (16, 32)))
+
+
+def test_parts_begin_where_the_engine_takes_a_tensor() -> None:
+    """Parts begin at a multiple of two rows, and with a window of 3 what they read in the piece."""
+    pieces = Pieces.of(64, 2, 27)
+    assert pieces.cuts(RowWindow(64, 64), 1, 1) == (0, 27, 64)
+    assert pieces.cuts(RowWindow(64, 64, 1, 1, 3), 1, 1) == (0, 28, 64)
+    assert pieces.cuts(RowWindow(64, 64), 2, 1) == (0, 27, 64)
+    assert pieces.cuts(RowWindow(64, 64), 1, 2) == (0, 28, 64)
+    assert pieces.cuts(RowWindow(64, 64), 2, 2) is None
+    assert Pieces.of(64, 2, 32).cuts(RowWindow(64, 64, 1, 1, 3), 1, 1) is None
+
+
+def test_shares_of_a_mean() -> None:
+    assert Pieces.of(64, 2, 30).shares(64) == (0, 32, 64)
+    assert Pieces.of(63, 2, 30).shares(63) is None
+    assert Pieces(30, 34, ((0, 31), (31, 64))).shares(64) is None
+
+
+@pytest.mark.parametrize(("width", "rows"), [(32, 1), (16, 2), (112, 2), (56, 4), (28, 8), (7, 32)])
+def test_rows_together(width: int, rows: int) -> None:
+    assert rows_together(width) == rows
+
+
+def run(module: ModuleOp, text: str) -> ModuleOp:
+    run_pipeline(module, parse_pipeline(text))
+    module.verify()
+    return module
+
+
+def evaluated(module: ModuleOp) -> Sequence[Array]:
+    function = main_function(module)
+    kinds = [(types.shape_of(x), types.dtype_of(x)) for x in function.body.block.args]
+    return execute(function, random_inputs(kinds, 3), reference.evaluate)
+
+
+def pieces_of(module: ModuleOp) -> dict[str, int]:
+    """The tensors that lie in pieces, and in how many."""
+    found: dict[str, int] = {}
+    for op in module.walk():
+        if isinstance(op, QuantOp) and PIECES in op.attributes:
+            numbers = op.attributes[PIECES]
+            assert isa(numbers, DenseArrayBase[IntegerType])
+            found[op.top] = len(ints(numbers)) // 3
+    return found
+
+
+@pytest.mark.parametrize("integer", [False, True])
+@pytest.mark.parametrize("build", NETWORKS)
+def test_the_same_numbers(build: Build, integer: bool) -> None:
+    plain = run(build(integer), LOWER)
+    beside = run(plain.clone(), SPREAD)
+    assert pieces_of(beside)
+    for got, expected in zip(evaluated(beside), evaluated(plain), strict=True):
+        assert expected.min() < expected.max()
+        if integer:
+            np.testing.assert_array_equal(got, expected)
+        else:
+            np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_which_tensors_lie_in_pieces() -> None:
+    """Of all that the lanes hold; the last convolution makes a whole."""
+    separable, quarters, weighted, chained = (
+        pieces_of(run(build(False), f"{LOWER},{SPREAD}")) for build in NETWORKS
+    )
+    assert separable == {"t2": 2, "t4": 2, "t5": 2}
+    assert quarters == {f"t{i}": 4 for i in range(1, 9)}
+    assert set(weighted.values()) == {2}
+    assert len(weighted) == 5
+    assert chained == {"t1": 4, "t2": 4, "t3": 2, "t4": 2}
+
+
+def wide(net: BranchNet) -> None:
+    net.conv(relu(net, net.conv(net.input, 33, 3)), 16)
+
+
+def given(net: BranchNet) -> None:
+    """The functions' result is an output."""
+    net.function(net.conv(net.input, 16, 3), "swish")
+
+
+def normalised(net: BranchNet) -> None:
+    """A softmax takes channels together."""
+    net.conv(net.add(ufw.SoftmaxOp(net.conv(net.input, 16, 3), net.top())), 24)
+
+
+@pytest.mark.parametrize("build", [wide, given, normalised])
+def test_others_stay(build: Callable[[BranchNet], None]) -> None:
+    net = narrow_net(False, 3, (112, 112))
+    build(net)
+    assert not pieces_of(run(net.module(), f"{LOWER},{SPREAD}"))
+
+
+@pytest.mark.parametrize(("integer", "images"), [(False, 2), (True, 1), (True, 5)])
+def test_several_words_of_images_stay(integer: bool, images: int) -> None:
+    """And a single 8-bit image, which is cut into strips."""
+    net = BranchNet((images, 3, 112, 112), integer)
+    x = net.function(net.conv(net.input, 16, 3), "swish")
+    net.conv(net.function(net.conv(x, 16, 3, group=16), "swish"), 64)
+    assert not pieces_of(run(net.module(), f"{LOWER},{SPREAD}"))
+
+
+def spread(module: ModuleOp, precision: str) -> Findings:
+    """Compiles a module in place, and compares it; few outputs are no reason for wide kernels."""
+    passes = static_passes(2, precision, verify=True)
+    narrow = QuantWidenConvsPass(alone=False)
+    run_pipeline(module, [narrow if item.name == narrow.name else item for item in passes])
+    verify = passes[-1]
+    assert isinstance(verify, VerifyLayersPass)
+    return verify.findings
+
+
+@pytest.mark.parametrize("integer", [False, True])
+@pytest.mark.parametrize("build", NETWORKS)
+def test_it_takes_fewer_cycles(
+    build: Build, integer: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(found: Spread) -> float:
+        return 0.0
+
+    def cycles() -> int:
+        module = build(integer)
+        found = spread(module, "INT8" if integer else "FP32")
+        assert found.ok, found.verdict()
+        groups = command_groups(main_function(module))
+        return schedule([op.instruction for op in group.commands] for group in groups).total
+
+    beside = cycles()
+    monkeypatch.setattr(quant_spread_rows, "_saved", never)
+    assert beside < 0.97 * cycles()
+
+
+def test_a_wrong_row_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One row more than a piece has right is seen by the compare."""
+    facts = Spread._facts  # pyright: ignore[reportPrivateUsage]
+
+    def one_more(self: Spread, op: QuantOp, pieces: Pieces) -> Any:
+        (first, end), *rest = pieces.good
+        return facts(self, op, replace(pieces, good=((first, end + 1), *rest)))
+
+    monkeypatch.setattr(Spread, "_facts", one_more)
+    assert not compiled(NETWORKS[0](False), 2, "FP32").ok
