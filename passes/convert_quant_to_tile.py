@@ -14,7 +14,7 @@ from dialects.bm1684 import tile
 from dialects.bm1684.layout import Ref
 from dialects.host.base import HostOp
 from dialects.quant import strips, types
-from dialects.quant.base import CHANNEL_ORDER, PART, PIECES, QuantOp, i64s, ints
+from dialects.quant.base import CHANNEL_ORDER, PART, QuantOp, i64s, ints, pieces_of
 from dialects.quant.compute import DequantizeOp
 from dialects.quant.eltwise import ConstantOp
 from dialects.quant.windows import ROWS
@@ -119,15 +119,14 @@ class _Lowering:
         height, part, order = (
             op.attributes.get(x) for x in (strips.IMAGE_HEIGHT, PART, CHANNEL_ORDER)
         )
-        n, c, *rest = shape = types.shape_of(op.results[0])
-        pieces = op.attributes.get(PIECES)
-        if not isa(pieces, DenseArrayBase[IntegerType]):
+        shape, pieces = types.shape_of(op.results[0]), pieces_of(op)
+        if pieces is None:
             self.b.observe(buffer, op.top, shape, height, part, order)
             return
+        whole, spans = pieces
+        n, c, _, width = shape
         others = ints(part) if isa(part, DenseArrayBase[IntegerType]) else ()
-        whole, *numbers = ints(pieces)
-        spans = list(zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True))
-        channels, width = c // len(spans), rest[1]
+        channels = c // len(spans)
         for i, (row, count, first) in enumerate(spans):
             shape = n, channels, count, width
             rows = self.b.window(buffer, (0, i * channels, row, 0), shape)

@@ -21,6 +21,7 @@ from xdsl.ir import Attribute, Operation
 from xdsl.irdl import IRDLOperation, operand_def, prop_def, result_def, traits_def
 from xdsl.traits import OpTrait, Pure
 from xdsl.utils.exceptions import VerifyException
+from xdsl.utils.hints import isa
 
 from dialects.quant import types
 from dialects.quant.windows import ROWS, RowWindow
@@ -87,6 +88,8 @@ class QuantOp(IRDLOperation, ABC):
             index = self.has_trait(HoldsIndices) and types.is_index(value)
             valid = index or types.is_valid(value)
             require(valid, self, "tensors hold f32, or si8 or ui8 with a scale > 0")
+        if PIECES in self.attributes:
+            _verify_pieces(self)
 
     @property
     def top(self) -> str:
@@ -134,6 +137,29 @@ class QuantOp(IRDLOperation, ABC):
     def rows_alike(self) -> RowWindow:
         """The window of an op whose result row r needs row r of each operand."""
         return RowWindow(*row_counts(self))
+
+
+def pieces_of(op: Operation) -> tuple[int, list[tuple[int, ...]]] | None:
+    """The rows of the whole image, and the three numbers of each piece; None without pieces."""
+    given = op.attributes.get(PIECES)
+    if not isa(given, DenseArrayBase[IntegerType]) or not len(given):
+        return None
+    whole, *numbers = ints(given)
+    return whole, [tuple(numbers[i : i + 3]) for i in range(0, len(numbers), 3)]
+
+
+def _verify_pieces(op: QuantOp) -> None:
+    found, shape = pieces_of(op), types.shape_of(op.results[0])
+    rank = found is not None and len(shape) == 4
+    require(rank, op, f"{PIECES} is a list of integers, of a result of rank 4")
+    assert found is not None
+    whole, pieces = found
+    three = bool(pieces) and len(pieces[-1]) == 3 and shape[1] % len(pieces) == 0
+    require(three, op, f"{PIECES} has one number, and three for each group of channels")
+    for row, count, first in pieces:
+        inside = min(row, first) >= 0 < count and row + count <= shape[2] >= count
+        text = f"{count} rows from {row} on, {first} in the whole, lie outside"
+        require(inside and first + count <= whole, op, text)
 
 
 class UnaryOp(QuantOp):

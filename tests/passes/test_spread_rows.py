@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from xdsl.dialects.builtin import DenseArrayBase, IntegerType, ModuleOp
-from xdsl.utils.hints import isa
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.utils.exceptions import VerifyException
 
 from bmnetu.pipeline import parse_pipeline, run_pipeline
 from dialects.bm1684.cycles import schedule
 from dialects.execute import execute
 from dialects.quant import reference, types
-from dialects.quant.base import PIECES, QuantOp, ints
+from dialects.quant.base import PIECES, QuantOp, i64s, pieces_of
 from dialects.quant.windows import RowWindow
 from dialects.ufw import ops as ufw
 from passes.image.groups import command_groups
@@ -127,15 +127,10 @@ def evaluated(module: ModuleOp) -> Sequence[Array]:
     return execute(function, random_inputs(kinds, 3), reference.evaluate)
 
 
-def pieces_of(module: ModuleOp) -> dict[str, int]:
+def in_pieces(module: ModuleOp) -> dict[str, int]:
     """The tensors that lie in pieces, and in how many."""
-    found: dict[str, int] = {}
-    for op in module.walk():
-        if isinstance(op, QuantOp) and PIECES in op.attributes:
-            numbers = op.attributes[PIECES]
-            assert isa(numbers, DenseArrayBase[IntegerType])
-            found[op.top] = len(ints(numbers)) // 3
-    return found
+    found = {op.top: pieces_of(op) for op in module.walk() if isinstance(op, QuantOp)}
+    return {top: len(pieces[1]) for top, pieces in found.items() if pieces}
 
 
 @pytest.mark.parametrize("integer", [False, True])
@@ -143,7 +138,7 @@ def pieces_of(module: ModuleOp) -> dict[str, int]:
 def test_the_same_numbers(build: Build, integer: bool) -> None:
     plain = run(build(integer), LOWER)
     beside = run(plain.clone(), SPREAD)
-    assert pieces_of(beside)
+    assert in_pieces(beside)
     for got, expected in zip(evaluated(beside), evaluated(plain), strict=True):
         assert expected.min() < expected.max()
         if integer:
@@ -155,7 +150,7 @@ def test_the_same_numbers(build: Build, integer: bool) -> None:
 def test_which_tensors_lie_in_pieces() -> None:
     """Of all that the lanes hold; the last convolution makes a whole."""
     separable, quarters, weighted, chained = (
-        pieces_of(run(build(False), f"{LOWER},{SPREAD}")) for build in NETWORKS
+        in_pieces(run(build(False), f"{LOWER},{SPREAD}")) for build in NETWORKS
     )
     assert separable == {"t2": 2, "t4": 2, "t5": 2}
     assert quarters == {f"t{i}": 4 for i in range(1, 9)}
@@ -182,7 +177,7 @@ def normalised(net: BranchNet) -> None:
 def test_others_stay(build: Callable[[BranchNet], None]) -> None:
     net = narrow_net(False, 3, (112, 112))
     build(net)
-    assert not pieces_of(run(net.module(), f"{LOWER},{SPREAD}"))
+    assert not in_pieces(run(net.module(), f"{LOWER},{SPREAD}"))
 
 
 @pytest.mark.parametrize(("integer", "images"), [(False, 2), (True, 1), (True, 5)])
@@ -191,7 +186,7 @@ def test_several_words_of_images_stay(integer: bool, images: int) -> None:
     net = BranchNet((images, 3, 112, 112), integer)
     x = net.function(net.conv(net.input, 16, 3), "swish")
     net.conv(net.function(net.conv(x, 16, 3, group=16), "swish"), 64)
-    assert not pieces_of(run(net.module(), f"{LOWER},{SPREAD}"))
+    assert not in_pieces(run(net.module(), f"{LOWER},{SPREAD}"))
 
 
 def spread(module: ModuleOp, precision: str) -> Findings:
@@ -234,3 +229,26 @@ def test_a_wrong_row_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(Spread, "_facts", one_more)
     assert not compiled(NETWORKS[0](False), 2, "FP32").ok
+
+
+@pytest.mark.parametrize(
+    ("numbers", "said"),
+    [
+        ([], "list of integers"),
+        ([64], "three for each"),
+        ([64, 0, 10], "three for each"),
+        ([64, *[0, 10, 0] * 3], "three for each"),
+        ([64, 0, 10, 0, 60, 10, 54], "outside"),
+        ([64, 0, 10, 0, 0, 10, 60], "outside"),
+        ([64, 0, 0, 0, 0, 10, 54], "outside"),
+        ([64, -1, 10, 0, 0, 10, 54], "outside"),
+    ],
+)
+def test_pieces_that_are_none(numbers: list[int], said: str) -> None:
+    net = BranchNet((1, 3, 64, 64), False)
+    net.conv(net.input, 16, 3)
+    module = run(net.module(), LOWER)
+    conv = next(op for op in module.walk() if isinstance(op, QuantOp))
+    conv.attributes[PIECES] = i64s(numbers)
+    with pytest.raises(VerifyException, match=said):
+        module.verify()
