@@ -52,8 +52,8 @@ class TriedOption:
 
 
 TRIED_OPTIONS = (
-    TriedOption(QuantWidenConvsPass, "alone", (False,)),
     TriedOption(QuantSliceRowsPass, "space", (NO_SLICES,)),
+    TriedOption(QuantWidenConvsPass, "alone", (False,)),
     TriedOption(ConvertQuantToTilePass, "fold", (False,)),
     TriedOption(QuantCutStripsPass, "margin", (80, 125)),
     TriedOption(QuantSliceBatchPass, "space", (BM1684.lane_bytes // 64, BM1684.lane_bytes // 4)),
