@@ -40,3 +40,23 @@ func.func @main(%x: tensor<4x1x3x1xf32>) -> tensor<1x4x1x3xf32> attributes {inpu
   %y = quant.transpose %x order [1, 0, 3, 2] tops ["y"] : tensor<4x1x3x1xf32> -> tensor<1x4x1x3xf32>
   func.return %y : tensor<1x4x1x3xf32>
 }
+
+// -----
+
+// Where the first three move no number, neither does what is between them and the last: images that are no images are
+// not packed.
+
+// CHECK: func.func @main(%[[X:.*]]: tensor
+// CHECK-NEXT: %[[D:.*]] = quant.reshape %[[X]] tops ["d"] : tensor<1x3x4x5xsi8, #quant.scale<0.5>> -> tensor<1x3x4x5xsi8, #quant.scale<0.5>>
+// CHECK-NEXT: func.return %[[D]]
+!x = tensor<1x3x4x5xsi8, #quant.scale<0.5>>
+!a = tensor<5x3x4x1xsi8, #quant.scale<0.5>>
+!b = tensor<4x3x1x5xsi8, #quant.scale<0.5>>
+!c = tensor<3x1x4x5xsi8, #quant.scale<0.5>>
+func.func @main(%x: !x) -> !x attributes {input_names = ["x"], output_names = ["d"]} {
+  %a = quant.transpose %x order [3, 1, 2, 0] tops ["a"] : !x -> !a
+  %b = quant.transpose %a order [2, 1, 3, 0] tops ["b"] : !a -> !b
+  %c = quant.transpose %b order [1, 2, 0, 3] tops ["c"] : !b -> !c
+  %d = quant.transpose %c order [1, 0, 2, 3] tops ["d"] : !c -> !x
+  func.return %d : !x
+}

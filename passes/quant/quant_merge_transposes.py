@@ -55,6 +55,6 @@ class QuantMergeTransposesPass(NpuFunctionPass):
     level = "quant"
 
     def apply_to(self, function: FuncOp) -> None:
-        for op in list(function.body.block.ops):
-            if isinstance(op, TransposeOp):
+        for op in reversed(list(function.body.block.ops)):
+            if isinstance(op, TransposeOp) and op.parent is not None:
                 _merge(op)
