@@ -40,11 +40,15 @@ class BranchNet:
         return Top(name, SI8, ScaleAttr.of(scale)) if self.integer else Top(name)
 
     def add(self, op: Any) -> SSAValue:
-        """Adds a layer; its result."""
+        """Adds a layer; its first result."""
+        return self.add_all(op)[0]
+
+    def add_all(self, op: Any) -> Sequence[SSAValue]:
+        """Adds a layer; its results."""
         place = FileLineColLoc(StringAttr("net"), IntAttr(self.count), IntAttr(0))
         op.location = NameLoc(StringAttr(f"layer{self.count}"), place)
         self.block.add_op(op)
-        return op.results[0]
+        return op.results
 
     def conv(
         self, x: SSAValue, outputs: int, kernel: int = 1, group: int = 1, bias: bool = True,

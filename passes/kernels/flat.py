@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from xdsl.ir import Attribute, SSAValue
 
 from dialects.bm1684.chip import BM1684
-from dialects.bm1684.cycles.gdma import PEAK_BYTES
+from dialects.bm1684.cycles.gdma import LOAD_CYCLES, PEAK_BYTES
 from dialects.bm1684.cycles.tiu import STEP_PIXELS, ceil_div
 from dialects.bm1684.layout import (
     DDR,
@@ -37,6 +37,10 @@ _PACKS: dict[Attribute, int] = {si8: 4, ui8: 4, si16: 2, ui16: 2}
 """Elements in a word, where it is more than one."""
 
 
+MANY_ROWS = 32
+"""Images of a few pixels each: channels in their lanes, each is a transfer of its own."""
+PLAIN_CYCLES = 4
+"""Of a step of one or two commands on two tensors."""
 BAND_BYTES = 8192
 """What a band of a tensor takes of each lane, at most."""
 Shape = tuple[int, int, int, int]
@@ -147,11 +151,14 @@ def each_chunk(
     dest: SSAValue,
     buffers: int,
     emit: Callable[[Flat, Chunk | None, list[SSAValue]], SSAValue],
+    cycles: float = PLAIN_CYCLES,
 ) -> None:
-    """Loads every source's chunk, emits, stores the result, chunk by chunk."""
+    """Loads every source's chunk, emits, stores the result, chunk by chunk. ``cycles``: about those
+    of a step."""
     tensor = Ref.of(dest)
     flat = Flat(b, tensor.shape[0], tensor)
     whole = _fits_whole(b, tensor, buffers)
+    whole = whole and not _leaves_lanes(tensor, cycles, len({*sources}) + 1)
     for chunk in [None] if whole else chunks(words_of(dest), b.options.budget, buffers):
         loaded: list[SSAValue] = []
         for source in sources:
@@ -175,7 +182,7 @@ def in_bands(
     apart = any(is_rows(Ref.of(value)) for value in (dest, *own))
     whole = _fits_whole(b, tensor, len(own) + 1)
     if not apart and (not whole or _leaves_lanes(tensor, cycles, len(own) + 1)):
-        each_chunk(b, sources, dest, buffers, emit)
+        each_chunk(b, sources, dest, buffers, emit, cycles)
         return
     flat = Flat(b, tensor.shape[0], tensor)
     for box in _boxes(flat, tensor, BAND_BYTES, apart):
@@ -184,12 +191,17 @@ def in_bands(
 
 
 def _leaves_lanes(tensor: Ref, cycles: float, tensors: int) -> bool:
-    """Whether the lanes that few channels leave idle cost more than to bring the tensors and to
-    take them away, as chunks that fill all lanes require."""
-    channels = tensor.shape[1]
-    rows = lane_rows(channels) * BM1684.lanes / channels
-    words_a_cycle = STEP_PIXELS * BM1684.lanes / cycles
-    return (rows - 1) / words_a_cycle > 4 * tensors / PEAK_BYTES
+    """Whether the lanes that few channels leave idle, and the pixels of a step that small maps do,
+    cost more than to bring the tensors and to take them away, as chunks that fill all of them
+    require."""
+    words = tensor.as_words()
+    groups, channels, height, width = words.shape
+    steps = groups * lane_rows(channels) * ceil_div(height * width, STEP_PIXELS)
+    size = groups * channels * height * width
+    idle = steps - size / (STEP_PIXELS * BM1684.lanes)
+    if groups >= MANY_ROWS and height * width < STEP_PIXELS // 2:
+        return True
+    return idle * cycles > tensors * (LOAD_CYCLES + 4 * size / PEAK_BYTES)
 
 
 def _boxes(whole: Flat, tensor: Ref, most: int, apart: bool) -> Iterator[Flat]:

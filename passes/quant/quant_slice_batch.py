@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Block, Operation, SSAValue
@@ -19,6 +20,8 @@ from passes.slices.copies import Copies, SliceSpans, results_read_outside
 
 HEAVY = BM1684.lane_bytes // 2
 """Weights of as many bytes of each lane leave no memory to load others ahead."""
+LEAST_PIXELS = 8
+"""Of a map; fewer take a quarter of their place in local memory at most."""
 
 
 def _serves(op: QuantOp, images: int) -> bool:
@@ -41,6 +44,13 @@ def need_of(op: Operation, images: int) -> int:
     """Bytes of each lane that the tensors of a layer take."""
     values = dict.fromkeys((*op.operands, *op.results))
     return sum(_bytes(value, images) for value in values)
+
+
+def has_maps(op: QuantOp) -> bool:
+    """Whether a tensor of a layer has maps of more than a few pixels. Others leave most of local
+    memory empty: they come and go as runs of words."""
+    shapes = (types.shape_of(value) for value in (*op.operands, *op.results))
+    return any(prod(shape[2:]) >= LEAST_PIXELS for shape in shapes)
 
 
 def weights_of(op: QuantOp) -> int:
@@ -94,7 +104,8 @@ def _plan(run: Sequence[QuantOp], space: int) -> Plan | None:
     images = types.shape_of(run[0].results[0])[0]
     large = [
         i for i, op in enumerate(run)
-        if part_of(op) is None and need_of(op, images) > max(space, weights_of(op))
+        if part_of(op) is None and has_maps(op)
+        and need_of(op, images) > max(space, weights_of(op))
     ]
     if not large:
         return None

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.builtin import ArrayAttr, ModuleOp, StringAttr
 from xdsl.utils.exceptions import VerifyException
 
 from bmnetu.pipeline import parse_pipeline, run_pipeline
@@ -17,6 +17,8 @@ from dialects.bm1684.cycles import schedule
 from dialects.execute import execute
 from dialects.quant import reference, types
 from dialects.quant.base import PIECES, QuantOp, i64s, pieces_of
+from dialects.quant.compute import ConvOp
+from dialects.quant.movement import ConcatOp
 from dialects.quant.windows import RowWindow
 from dialects.ufw import ops as ufw
 from passes.image.groups import command_groups
@@ -25,6 +27,7 @@ from passes.quant import quant_spread_rows
 from passes.quant.quant_widen_convs import QuantWidenConvsPass
 from passes.spread.layers import Spread
 from passes.spread.pieces import Pieces, rows_together
+from passes.spread.region import Entry
 from passes.verification.findings import Findings
 from passes.verification.inputs import random_inputs
 from passes.verify_layers import VerifyLayersPass
@@ -252,3 +255,43 @@ def test_pieces_that_are_none(numbers: list[int], said: str) -> None:
     conv.attributes[PIECES] = i64s(numbers)
     with pytest.raises(VerifyException, match=said):
         module.verify()
+
+
+def test_parts_begin_as_soon_as_they_can() -> None:
+    assert Pieces(31, 33, ((0, 32), (32, 64))).cuts(RowWindow(64, 64), 1, 1) == (0, 32, 64)
+
+
+@pytest.mark.parametrize("begin", [1, 2])
+def test_pieces_of_some_rows_begin_where_the_engine_takes_a_tensor(begin: int) -> None:
+    """Two by two rows of 112 floats of the tensor that the rows are a part of; of a network input
+    any."""
+    net = narrow_net(False, 64, (80 + begin, 112))
+    whole = net.function(net.input, "tanh")
+    _, rows = net.add_all(ufw.SliceOp(whole, [net.top(), net.top()], [begin, 80], axis=2))
+    net.conv(rows, 16)
+    net.conv(net.input, 16)
+    module = run(net.module(), LOWER)
+    of_rows, of_input = (Entry.of(op) for op in module.walk() if isinstance(op, ConvOp))
+    assert of_rows is not None
+    assert of_input is not None
+    for row in range(4):
+        assert of_rows.can_begin(row, 40) == ((begin + row) % 2 == 0)
+    assert of_input.can_begin(1, 40)
+
+
+def test_parts_of_a_piece_lie_where_the_engine_takes_a_tensor() -> None:
+    """A piece that begins in one part of an entry and ends in the next."""
+    net = narrow_net(False, 3, (80, 112))
+    parts = [net.conv(net.input, 16, stride=[2, 1]) for _ in range(2)]
+    net.add(ufw.ConcatOp(parts, net.top(), axis=2))
+    module = run(net.module(), LOWER)
+    entries = (Entry.of(op) for op in module.walk() if isinstance(op, ConcatOp))
+    assert next(entries) is None  # its parts have names: others see them
+    for op in module.walk():
+        if isinstance(op, ConvOp):
+            op.tops = ArrayAttr([StringAttr("")])
+    (entry,) = (Entry.of(op) for op in module.walk() if isinstance(op, ConcatOp))
+    assert entry is not None
+    assert [(low, rows) for _, low, rows in entry.parts(38, 10)] == [(38, 2), (0, 8)]
+    assert entry.can_begin(38, 10)
+    assert not entry.can_begin(39, 10)
