@@ -13,6 +13,7 @@ from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import aligned, local_bytes
 from dialects.quant import types
 from dialects.quant.base import QuantOp
+from dialects.quant.pointwise import PointwiseOp
 from passes.base import NpuFunctionPass
 from passes.kernels.movement.in_place import part_of
 from passes.kernels.tiling import ranges
@@ -99,8 +100,9 @@ def _plans(run: Sequence[QuantOp], space: int) -> list[Plan]:
 
 def _plan(run: Sequence[QuantOp], space: int) -> Plan | None:
     """The layers of a run from the first to the last whose tensors need more than ``space`` bytes
-    of each lane, and more than their weights; and how many images of them fit. None where all fit,
-    or are one word of images. What moves nothing needs no memory."""
+    of each lane, and more than their weights; and how many images of them fit. What moves nothing
+    needs no memory. None where all fit, or are one word of images, or a function is alone: nothing
+    stays in local memory then."""
     images = types.shape_of(run[0].results[0])[0]
     large = [
         i for i, op in enumerate(run)
@@ -115,7 +117,8 @@ def _plan(run: Sequence[QuantOp], space: int) -> Plan | None:
     part = least
     while 2 * part < images and all(need_of(op, 2 * part) <= space for op in chosen):
         part *= 2
-    return (chosen, part) if part < images else None
+    alone = len(chosen) == 1 and isinstance(chosen[0], PointwiseOp)
+    return (chosen, part) if part < images and not alone else None
 
 
 def _cut(layers: Sequence[QuantOp], count: int) -> None:

@@ -1,0 +1,43 @@
+"""Functions of tensors whose images are a few numbers: no slower at opt 2 than at opt 1."""
+
+from __future__ import annotations
+
+import pytest
+from xdsl.dialects.builtin import ModuleOp
+
+from dialects.bm1684.cycles import schedule
+from dialects.bm1684.cycles.gdma import LOAD_CYCLES
+from dialects.ufw import ops as ufw
+from passes.image.groups import command_groups
+from passes.module.functions import main_function
+from tests.branch_nets import BranchNet
+from tests.compiled import compiled
+
+
+def cycles(module: ModuleOp, opt: int, precision: str) -> int:
+    found = compiled(module, opt, precision)
+    assert found.ok, found.verdict()
+    groups = command_groups(main_function(module))
+    return schedule([op.instruction for op in group.commands] for group in groups).total
+
+
+def function(shape: tuple[int, ...], name: str, integer: bool) -> ModuleOp:
+    net = BranchNet(shape, integer)
+    if name == "relu":
+        net.add(ufw.ReLUOp(net.input, net.top()))
+    else:
+        net.function(net.input, name)
+    return net.module()
+
+
+@pytest.mark.parametrize("integer", [False, True])
+@pytest.mark.parametrize("name", ["relu", "sigmoid"])
+@pytest.mark.parametrize(
+    "shape", [(9000, 1), (128, 256), (197, 768), (64, 1, 28, 28), (64, 16, 2, 2), (40, 5, 3)]
+)
+def test_rows_are_runs_of_words(shape: tuple[int, ...], name: str, integer: bool) -> None:
+    precision = "INT8" if integer else "FP32"
+    first, second = (
+        cycles(function(shape, name, integer), opt, precision) for opt in (1, 2)
+    )
+    assert second <= 1.05 * first + LOAD_CYCLES
