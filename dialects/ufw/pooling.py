@@ -103,6 +103,11 @@ class PoolingOp(UnaryLayerOp):
     def cannot_be_negative(self, nonnegative: Sequence[bool]) -> bool:
         return nonnegative[0]
 
+    @property
+    def operand_factors(self) -> list[float] | None:
+        """Of a mean, whose numbers may be far smaller than those that it is taken of."""
+        return [1.0] if self.averages_map else None
+
     def keeps_channel_factors(self, batch: int, channels: int) -> bool:
         return True
 

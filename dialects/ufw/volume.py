@@ -233,6 +233,11 @@ class PoolingNdOp(UnaryLayerOp):
         average = self.kind.data == PoolingKind.AVERAGE
         return average and set(shape_of(self.top)[2:]) == {1}
 
+    @property
+    def operand_factors(self) -> list[float] | None:
+        """Of a mean, whose numbers may be far smaller than those that it is taken of."""
+        return [1.0] if self.averages_map else None
+
     def keeps_scale(self, nonnegative: Sequence[bool]) -> bool:
         return not self.averages_map
 

@@ -33,7 +33,7 @@ def function(shape: tuple[int, ...], name: str, integer: bool) -> ModuleOp:
 @pytest.mark.parametrize("integer", [False, True])
 @pytest.mark.parametrize("name", ["relu", "sigmoid"])
 @pytest.mark.parametrize(
-    "shape", [(9000, 1), (128, 256), (197, 768), (64, 1, 28, 28), (64, 16, 2, 2), (40, 5, 3)]
+    "shape", [(8,), (9000, 1), (128, 256), (197, 768), (64, 1, 28, 28), (64, 16, 2, 2), (40, 5, 3)]
 )
 def test_rows_are_runs_of_words(shape: tuple[int, ...], name: str, integer: bool) -> None:
     precision = "INT8" if integer else "FP32"
