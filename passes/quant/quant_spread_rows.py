@@ -84,10 +84,11 @@ class QuantSpreadRowsPass(NpuFunctionPass):
         block = function.body.block
         op = block.first_op
         while op is not None:
-            entry, before = Entry.of(op), op.prev_op
+            entry = Entry.of(op)
             spread = None if entry is None else _best(entry)
-            if spread is None:
+            if entry is None or spread is None:
                 op = op.next_op
             else:
+                before = entry.layers[0].prev_op
                 spread.put()
-                op = block.first_op if before is None or before.parent is None else before.next_op
+                op = block.first_op if before is None else before.next_op
