@@ -12,8 +12,8 @@ from tests.branch_nets import BranchNet
 
 
 def narrow_net(integer: bool, channels: int, size: tuple[int, int]) -> BranchNet:
-    """Four 8-bit images, or one of floats."""
-    return BranchNet((4 if integer else 1, channels, *size), integer)
+    """Two 8-bit images, or one of floats."""
+    return BranchNet((2 if integer else 1, channels, *size), integer)
 
 
 def relu(net: BranchNet, x: SSAValue) -> SSAValue:
@@ -42,7 +42,7 @@ def quarters(integer: bool) -> ModuleOp:
 
 def weighted(integer: bool) -> ModuleOp:
     """Squeeze and excitation: means of each map, and factors a channel."""
-    net = narrow_net(integer, 3, (112, 112))
+    net = narrow_net(integer, 3, (80, 128))
     x = net.conv(net.function(net.conv(net.input, 32, 3), "swish"), 32, 3, group=32)
     x = net.function(x, "swish")
     if not integer:
@@ -56,7 +56,7 @@ def weighted(integer: bool) -> ModuleOp:
 
 def chained(integer: bool) -> ModuleOp:
     """The convolution that ends one region, of four pieces, begins the next, of two."""
-    net = narrow_net(integer, 3, (160, 160))
+    net = narrow_net(integer, 3, (128, 128))
     x = net.function(net.conv(net.input, 16, 3), "swish")
     x = net.function(net.conv(x, 32, 3, stride=[2, 2]), "swish")
     net.conv(x, 64)
