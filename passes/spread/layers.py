@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any, cast
 
 import numpy as np
-from xdsl.dialects.builtin import ArrayAttr, BoolAttr, DenseArrayBase, IntegerType, StringAttr, f32
+from xdsl.dialects.builtin import BoolAttr, DenseArrayBase, IntegerType, f32
 from xdsl.ir import Attribute, Operation, SSAValue
 
 from dialects.constant import Array, ConstantAttr
@@ -18,14 +18,14 @@ from dialects.quant.compute import AveragePoolOp, ConvOp, EltwiseOp, PReluOp
 from dialects.quant.eltwise import EltwiseKind, EltwiseKindAttr
 from dialects.quant.movement import ConcatOp, SliceOp
 from dialects.quant.windows import ROWS, RowWindow
+from passes.channels.orders import channels_of
+from passes.slices.copies import UNNAMED
 from passes.slices.plan_rows import rows_read
 from passes.spread.pieces import Pieces
-from passes.spread.region import Entry, Placed, channels_of, is_dense
+from passes.spread.region import Entry, Placed, is_dense
 
 CHANNELS = 1
 """The axis of channels."""
-UNNAMED = ArrayAttr([StringAttr("")])
-"""The top of a tensor that the network does not have."""
 
 
 def side_by_side(weight: Array, count: int) -> Array:

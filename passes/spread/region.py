@@ -66,11 +66,6 @@ def repeats(value: SSAValue) -> bool:
     return len(shape) == 4 and shape[2:] == (1, 1)
 
 
-def channels_of(value: SSAValue) -> int:
-    """The extent of dimension 1."""
-    return types.shape_of(value)[1]
-
-
 @dataclass(frozen=True)
 class Entry:
     """Convolutions that make the rows of a tensor, each from row ``first`` on, and with several

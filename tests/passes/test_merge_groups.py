@@ -20,6 +20,7 @@ from passes.verification.inputs import random_inputs
 from passes.verify_layers import VerifyLayersPass
 from tests.net_maker import NetMaker
 from tests.pipelines import static_text
+from tests.quant_runs import run
 from tests.random_nets import finished
 
 MERGE = "quant-merge-groups"
@@ -43,11 +44,6 @@ def grouped(
         )
     )  # fmt: skip
     return finished(net)
-
-
-def run(module: ModuleOp, text: str) -> ModuleOp:
-    run_pipeline(module, parse_pipeline(text), lambda item: None)
-    return module
 
 
 def convolution(module: ModuleOp) -> ConvOp:

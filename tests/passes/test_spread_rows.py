@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from xdsl.dialects.builtin import ArrayAttr, ModuleOp, StringAttr
+from xdsl.ir import SSAValue
 from xdsl.utils.exceptions import VerifyException
 
-from bmnetu.pipeline import parse_pipeline, run_pipeline
+from bmnetu.pipeline import run_pipeline
 from dialects.bm1684.cycles import schedule
-from dialects.execute import execute
-from dialects.quant import reference, types
 from dialects.quant.base import PIECES, QuantOp, i64s, pieces_of
 from dialects.quant.compute import ConvOp
+from dialects.quant.eltwise import BinaryKind
 from dialects.quant.movement import ConcatOp
 from dialects.quant.windows import RowWindow
 from dialects.ufw import ops as ufw
@@ -27,13 +27,13 @@ from passes.quant import quant_spread_rows
 from passes.quant.quant_widen_convs import QuantWidenConvsPass
 from passes.spread.layers import Spread
 from passes.spread.pieces import Pieces, rows_together
-from passes.spread.region import Entry
+from passes.spread.region import Entry, Region, regions_of
 from passes.verification.findings import Findings
-from passes.verification.inputs import random_inputs
 from passes.verify_layers import VerifyLayersPass
 from tests.branch_nets import BranchNet
 from tests.compiled import compiled
 from tests.pipelines import static_passes
+from tests.quant_runs import evaluated, run
 from tests.spread_nets import NETWORKS, narrow_net, relu
 
 Array = NDArray[Any]
@@ -116,18 +116,6 @@ def test_shares_of_a_mean() -> None:
 @pytest.mark.parametrize(("width", "rows"), [(32, 1), (16, 2), (112, 2), (56, 4), (28, 8), (7, 32)])
 def test_rows_together(width: int, rows: int) -> None:
     assert rows_together(width) == rows
-
-
-def run(module: ModuleOp, text: str) -> ModuleOp:
-    run_pipeline(module, parse_pipeline(text))
-    module.verify()
-    return module
-
-
-def evaluated(module: ModuleOp) -> Sequence[Array]:
-    function = main_function(module)
-    kinds = [(types.shape_of(x), types.dtype_of(x)) for x in function.body.block.args]
-    return execute(function, random_inputs(kinds, 3), reference.evaluate)
 
 
 def in_pieces(module: ModuleOp) -> dict[str, int]:
@@ -295,3 +283,79 @@ def test_parts_of_a_piece_lie_where_the_engine_takes_a_tensor() -> None:
     assert [(low, rows) for _, low, rows in entry.parts(38, 10)] == [(38, 2), (0, 8)]
     assert entry.can_begin(38, 10)
     assert not entry.can_begin(39, 10)
+
+
+Build16 = Callable[[BranchNet, SSAValue], None]
+"""Layers behind a function of 16 channels of 80 rows of 128 floats."""
+
+
+def behind(build: Build16, channels: int = 16) -> ModuleOp:
+    net = narrow_net(False, 3, (80, 128))
+    build(net, net.function(net.conv(net.input, channels, 3), "swish"))
+    return run(net.module(), LOWER)
+
+
+def times(net: BranchNet, x: SSAValue, factors: SSAValue) -> SSAValue:
+    return net.add(ufw.BinaryOp([x, factors], net.top(), BinaryKind.MUL))
+
+
+def one_factor(net: BranchNet, x: SSAValue) -> None:
+    """The same for all channels."""
+    factor = net.conv(net.pool(x, "average", (80, 128), 1), 1)
+    net.conv(times(net, x, factor), 40)
+
+
+def mean_of_all(net: BranchNet, x: SSAValue) -> None:
+    """Pieces that do not overlap: each is as long as its part of the mean."""
+    net.pool(x, "average", (80, 128), 1)
+    net.conv(x, 40)
+
+
+def joined(net: BranchNet, x: SSAValue) -> None:
+    """A result of the network, with its name, whose rows stand beside others."""
+    y = net.conv(x, 40)
+    net.add(ufw.ConcatOp([y, net.conv(net.input, 40)], net.top(), axis=2))
+
+
+@pytest.mark.parametrize("build", [one_factor, mean_of_all, joined])
+def test_ends_of_a_region(build: Build16) -> None:
+    plain = behind(build)
+    beside = run(plain.clone(), SPREAD)
+    assert in_pieces(beside)
+    tops = {op.top for op in plain.walk() if isinstance(op, QuantOp)}
+    assert tops <= {op.top for op in beside.walk() if isinstance(op, QuantOp)}
+    for got, expected in zip(evaluated(beside), evaluated(plain), strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
+
+
+def regions(module: ModuleOp) -> list[Region]:
+    """Those that begin with the first convolution."""
+    block = main_function(module).body.block
+    entry = next(entry for op in block.ops if (entry := Entry.of(op)))
+    return list(regions_of(block, entry))
+
+
+def test_factors_of_channels_or_pixels_end_a_region() -> None:
+    """One channel times many, and a product with a tensor that does not lie in pieces."""
+
+    def spreads(net: BranchNet, x: SSAValue) -> None:
+        net.conv(times(net, x, net.pool(net.conv(net.input, 16), "average", (80, 128), 1)), 40)
+
+    def meets(net: BranchNet, x: SSAValue) -> None:
+        net.conv(times(net, x, net.conv(net.input, 16)), 40)
+
+    assert not regions(behind(spreads, 1))
+    assert not regions(behind(meets))
+    assert regions(behind(spreads))
+
+
+@pytest.mark.parametrize("at", [0, 1])
+def test_pieces_are_not_cut_again(at: int) -> None:
+    module = behind(mean_of_all)
+    assert regions(module)
+    ops = [op for op in module.walk() if isinstance(op, QuantOp)]
+    ops[at].attributes[PIECES] = i64s([160, 0, 80, 0])
+    if at:
+        assert not regions(module)
+    else:
+        assert Entry.of(ops[at]) is None

@@ -20,6 +20,7 @@ from passes.verification.inputs import random_inputs
 from passes.verify_layers import VerifyLayersPass
 from tests.net_maker import NetMaker
 from tests.pipelines import static_text
+from tests.quant_runs import run
 from tests.random_nets import finished
 
 TURN = ",quant-turn-rows"
@@ -33,11 +34,6 @@ def matrix(shape: tuple[int, ...], outputs: int, axis: int = 2) -> ModuleOp:
     weight = settings.pop("weight")
     net.add(ufw.InnerProductOp(x, net.top(False), weight, axis=axis, **settings))
     return finished(net)
-
-
-def run(module: ModuleOp, text: str) -> ModuleOp:
-    run_pipeline(module, parse_pipeline(text), lambda item: None)
-    return module
 
 
 def turned(module: ModuleOp) -> int:

@@ -3,41 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import SSAValue
 
-from bmnetu.pipeline import parse_pipeline, run_pipeline
 from dialects.bm1684.cycles import schedule
-from dialects.execute import execute
-from dialects.quant import reference, types
 from dialects.quant.compute import ConvOp
 from dialects.quant.movement import InterleaveOp
 from passes.image.groups import command_groups
 from passes.module.functions import main_function
 from passes.quant.quant_widen_convs import Narrow, narrow_convs
-from passes.verification.inputs import random_inputs
 from tests.branch_cases import narrow
 from tests.branch_nets import BranchNet
 from tests.compiled import compiled
+from tests.quant_runs import evaluated, run
 
 WIDEN = "quant-widen-convs"
-
-
-def run(module: ModuleOp, text: str) -> ModuleOp:
-    run_pipeline(module, parse_pipeline(text))
-    module.verify()
-    return module
-
-
-def evaluated(module: ModuleOp) -> Sequence[NDArray[Any]]:
-    function = main_function(module)
-    kinds = [(types.shape_of(x), types.dtype_of(x)) for x in function.body.block.args]
-    return execute(function, random_inputs(kinds, 3), reference.evaluate)
 
 
 def widened(module: ModuleOp) -> tuple[int, ...]:
