@@ -336,13 +336,13 @@ def regions(module: ModuleOp) -> list[Region]:
 
 
 def test_factors_of_channels_or_pixels_end_a_region() -> None:
-    """One channel times many, and a product with a tensor that does not lie in pieces."""
+    """One channel times many, and factors of columns, which differ from pixel to pixel."""
 
     def spreads(net: BranchNet, x: SSAValue) -> None:
         net.conv(times(net, x, net.pool(net.conv(net.input, 16), "average", (80, 128), 1)), 40)
 
     def meets(net: BranchNet, x: SSAValue) -> None:
-        net.conv(times(net, x, net.conv(net.input, 16)), 40)
+        net.conv(times(net, x, net.pool(net.conv(net.input, 16), "average", (80, 1), 1)), 40)
 
     assert not regions(behind(spreads, 1))
     assert not regions(behind(meets))
