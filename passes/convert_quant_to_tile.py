@@ -24,10 +24,10 @@ from passes.kernels.builder import TileBuilder, ddr_bytes
 from passes.kernels.convolution.stacked import is_one_dense
 from passes.kernels.elementwise.binary import beside_weights, is_uniform
 from passes.kernels.flat import words_of
+from passes.kernels.input_strips.ahead import FloatStripsAhead
 from passes.kernels.movement.copies import copy_words
 from passes.kernels.movement.in_place import Home, first_row, homes_in_concats, part_of
 from passes.kernels.options import KernelOptions
-from passes.kernels.quantised.ahead import FloatStripsAhead
 from passes.kernels.softmax import takes_bytes
 from passes.kernels.storage import network_tensor, part_in, storage
 from passes.kernels.tiling import CannotLower

@@ -77,8 +77,8 @@ def test_the_best_is_kept_and_the_module_untouched(
     monkeypatch.setattr(searching, "_cost", note)
     first = search(module, passes, 100)
     near = [cost for cost in costs if cost[0] <= searching.NEAR * min(costs)[0]]
-    assert (first.cycles, first.traffic) in near
-    assert first.traffic == min(moved for _, moved in near)
+    assert (first.cycles, first.slow) in near
+    assert first.slow == min(slow for _, slow in near)
     assert search(module, passes, 100).passes == first.passes
     assert str(module) == before
 
@@ -96,14 +96,14 @@ def test_the_module_is_what_its_passes_make(precision: str) -> None:
 @pytest.mark.parametrize(
     ("costs", "wins"),
     [
-        ([(1000, 50), (1015, 40)], 1),  # near, and fewer bytes
+        ([(1000, 50), (1015, 40)], 1),  # near, and less with a slow DDR
         ([(1000, 50), (1030, 40)], 0),  # too far
         ([(1000, 50), (990, 50)], 1),
-        ([(1000, 50), (990, 60)], 0),  # near, but more bytes
+        ([(1000, 50), (990, 60)], 0),  # near, but more with a slow DDR
         ([(1000, 50), (900, 60)], 1),
     ],
 )
-def test_of_candidates_that_are_near_the_one_with_fewest_bytes_wins(
+def test_of_candidates_that_are_near_the_one_for_a_slow_ddr_wins(
     costs: list[tuple[int, int]], wins: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module, passes = begun("INT8")
@@ -112,7 +112,7 @@ def test_of_candidates_that_are_near_the_one_with_fewest_bytes_wins(
     monkeypatch.setattr(searching, "_cost", lambda module: next(given))  # pyright: ignore
     monkeypatch.setattr(ModuleOp, "is_structurally_equivalent", lambda *given: False)  # pyright: ignore
     found = search(module, passes, 2)
-    assert (found.cycles, found.traffic) == costs[wins]
+    assert (found.cycles, found.slow) == costs[wins]
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,12 @@ from dialects.bm1684 import isa
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.cycles import (
     PEAK_MACS,
+    SLOW_DDR,
     Schedule,
     Span,
-    cycles_of,
     macs_of,
     schedule,
+    slow_cycles_of,
     traced_cycles_of,
     traffic_of,
 )
@@ -175,7 +176,7 @@ def profile_of(
         total.add(command, span, share, is_weights)
     unknown = Counter(command.kind.mnemonic for command in found.unknown)
     mhz = BM1684.clock.tiu / 1e6
-    slow, traced = (schedule(groups, price).total for price in (_slow_ddr, traced_cycles_of))
+    slow, traced = (schedule(groups, price).total for price in (slow_cycles_of, traced_cycles_of))
     return Profile(net, mhz, total, tuple(layers.values()), dict(unknown), on_host, slow,
                    one_bank(commands), traced)  # fmt: skip
 
@@ -188,15 +189,6 @@ def scheduled(module: ModuleOp) -> tuple[list[list[CommandOp]], Schedule]:
 
 def _groups(module: ModuleOp) -> list[list[CommandOp]]:
     return [group.commands for f in npu_functions(module) for group in command_groups(f)]
-
-
-def _slow_ddr(command: Instruction) -> int | None:
-    """The price of a command where DDR has SLOW_DDR of its rate."""
-    cycles = cycles_of(command)
-    if cycles is None or command.engine is not Engine.GDMA:
-        return cycles
-    traffic = traffic_of(command)
-    return round(cycles / SLOW_DDR) if traffic.read or traffic.written else cycles
 
 
 def one_bank(commands: Sequence[Instruction]) -> float:
@@ -235,8 +227,6 @@ def _shares(engines: Sequence[Engine], spans: Sequence[Span]) -> Iterator[int]:
         yield share
 
 
-SLOW_DDR = 0.6
-"""Of the rate that the cost model has DDR at: what a network may take on silicon."""
 COLUMNS = ("layer", "cycles", "%", "TIU", "GDMA", "start", "end", "multipliers", "DDR read",
            "DDR written", "bound by")
 LEFT = (0, len(COLUMNS) - 1)

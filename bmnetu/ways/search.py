@@ -12,8 +12,8 @@ from xdsl.passes import ModulePass
 
 from bmnetu.pipeline import run_pipeline
 from dialects.bm1684.chip import BM1684
-from dialects.bm1684.cycles import schedule, traffic_of
-from dialects.bm1684.isa import Engine, Instruction
+from dialects.bm1684.cycles import schedule, slow_cycles_of
+from dialects.bm1684.isa import Instruction
 from passes.base import ComparePass
 from passes.convert_quant_to_tile import ConvertQuantToTilePass
 from passes.image.groups import command_groups
@@ -65,9 +65,9 @@ TRIED_OPTIONS = (
 
 @dataclass
 class Candidate:
-    """Passes, and the ``module`` after them, but for the compare, with its ``cycles`` and the bytes
-    of its ``traffic`` with DDR; None where they do not serve the network. ``stages``: the module
-    before each pass of the quant level, and behind the last of them, at the tile level;
+    """Passes, and the ``module`` after them, but for the compare, with its ``cycles``, and those
+    with a ``slow`` DDR; None where they do not serve the network. ``stages``: the module before
+    each pass of the quant level, and behind the last of them, at the tile level;
     ``unallocated``: before local memory is allocated, where that was wanted."""
 
     passes: Passes
@@ -75,7 +75,7 @@ class Candidate:
     unallocated: ModuleOp | None = None
     module: ModuleOp | None = None
     cycles: int | None = None
-    traffic: int = 0
+    slow: int = 0
 
     def verify(self) -> None:
         """Raises VerifyException where the module is not valid at one of its levels."""
@@ -106,7 +106,7 @@ def search(
     ``progress`` gets a line before each candidate. ``passes`` begin behind the :func:`untried`.
 
     DDR is slower on silicon than in the model: of candidates within NEAR of the fewest cycles the
-    one that moves fewest bytes wins. The winner's small loads are then merged, if that saves
+    one wins that takes fewest with a slow DDR. Its small loads are then merged, if that saves
     cycles and this is ``one_stage`` alone: weights that are merged are not shared with others. Its
     buffers lie where loads start first by time, if that is WORTH it, and in other banks than those
     beside them in a command, if that costs no cycle.
@@ -223,7 +223,7 @@ def _price(each: Candidate, fewest: int) -> tuple[int, ...]:
         return (2,)
     if each.cycles > NEAR * fewest:
         return 1, each.cycles
-    return 0, each.traffic, each.cycles
+    return 0, each.slow, each.cycles
 
 
 def _changed(best: Candidate, at: int, item: ModulePass) -> list[ModuleOp] | None:
@@ -254,14 +254,13 @@ def _finish(found: Candidate, module: ModuleOp, passes: Passes) -> None:
     """Runs the last passes of a candidate, but for the compare."""
     with suppress(LayerError):
         found.module = _after(module, *(p for p in passes if not isinstance(p, ComparePass)))
-        found.cycles, found.traffic = _cost(found.module)
+        found.cycles, found.slow = _cost(found.module)
 
 
 def _cost(module: ModuleOp) -> tuple[int, int]:
-    """Cycles of a network's commands, and the bytes that they move from and to DDR."""
+    """Cycles of a network's commands, and those with a slow DDR."""
     commands = _commands(module)
-    moved = sum(_bytes(command) for group in commands for command in group)
-    return schedule(commands).total, moved
+    return schedule(commands).total, schedule(commands, slow_cycles_of).total
 
 
 def _busy(module: ModuleOp) -> int:
@@ -272,14 +271,6 @@ def _busy(module: ModuleOp) -> int:
 def _commands(module: ModuleOp) -> list[list[Instruction]]:
     groups = (group for f in npu_functions(module) for group in command_groups(f))
     return [[op.instruction for op in group.commands] for group in groups]
-
-
-def _bytes(command: Instruction) -> int:
-    """Bytes from and to DDR."""
-    if command.engine is not Engine.GDMA:
-        return 0
-    traffic = traffic_of(command)
-    return traffic.read + traffic.written
 
 
 def _after(module: ModuleOp, *passes: ModulePass) -> ModuleOp:

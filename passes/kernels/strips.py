@@ -30,8 +30,8 @@ from dialects.quant.strips import (
     SplitStripsOp,
 )
 from passes.kernels.builder import TileBuilder
-from passes.kernels.quantised.float_strips import FloatStrips
-from passes.kernels.strip_input import StripImage
+from passes.kernels.input_strips.float_strips import FloatStrips
+from passes.kernels.input_strips.source import StripImage
 from passes.kernels.tiling import TilingError, ranges
 
 BYTE = 8

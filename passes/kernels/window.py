@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import gcd, lcm
 from typing import Any
@@ -15,8 +15,8 @@ from dialects.bm1684.cycles.gdma import LOAD_CYCLES
 from dialects.bm1684.cycles.tiu import STEP_PIXELS
 from dialects.bm1684.layout import Ref, align, aligned, is_rows, lane_rows
 from passes.kernels.builder import TileBuilder, float_bits
-from passes.kernels.quantised.ahead import FloatStripsAhead
-from passes.kernels.strip_input import Source, StripImage, is_input, load_box, ref_of
+from passes.kernels.input_strips.ahead import FloatStripsAhead
+from passes.kernels.input_strips.source import Source, StripImage, is_input, load_box, ref_of
 from passes.kernels.tiling import (
     Axis,
     CannotLower,
@@ -59,14 +59,18 @@ class Region:
 class TileStep:
     """What computes one tile: ``weights(begin, extent, lane)`` loads those of a chunk of channels
     that begins in a lane, ``compute(dst, src, weights, pads)`` emits the command. ``gather(images,
-    rows, columns)`` makes the input under a box of outputs where that is not simply loaded.
-    ``cycles``: about those of the command for a step of pixels; 0 where they are not worth much."""
+    rows, columns, later)`` makes the input under a box of outputs where that is not simply loaded;
+    ``later`` are the rows of the boxes behind it. ``cycles``: about those of the command for a step
+    of pixels; 0 where they are not worth much. ``rows``: those of a band; 0 where that is open.
+    ``ahead``: whether the input of a tile is made before the tile before it is computed."""
 
     compute: Callable[[SSAValue, SSAValue, Weights | None, Pads], None]
     weights: Callable[[int, int, int], Weights] | None = None
     relu: bool = False
-    gather: Callable[[Span, Span, Span], SSAValue] | None = None
+    gather: Callable[[Span, Span, Span, Sequence[Span]], SSAValue] | None = None
     cycles: float = 0
+    rows: int = 0
+    ahead: bool = True
 
 
 def tile_size(b: TileBuilder, p: Problem) -> TileSize:
@@ -98,12 +102,18 @@ def run_window(
             size = replace(size, c=min(size.c, BM1684.lanes))
     band = size.h
     if b.options.whole and is_input(b, source):
-        plain = isinstance(source, SSAValue)
-        bands = _bands(b, source, dest) if plain else _strip_bands(p, size, source)
+        if step.rows:
+            bands = -(-size.h // step.rows)
+        elif isinstance(source, SSAValue):
+            bands = _bands(b, source, dest)
+        else:
+            bands = _strip_bands(p, size, source)
         band = band_rows(p, size, bands, step.cycles)
     loaded: dict[object, SSAValue] = {}
 
-    def input_of(channels: Span, batch: Span, rows: Span, columns: Span) -> SSAValue:
+    def input_of(
+        channels: Span, batch: Span, rows: Span, columns: Span, later: Sequence[Span]
+    ) -> SSAValue:
         """The input under a box of outputs; the last one is kept."""
         key = channels, batch, rows, columns
         if key not in loaded:
@@ -111,7 +121,7 @@ def run_window(
             if step.gather is None:
                 loaded[key] = _load(b, p, source, batch, channels, rows, columns)
             else:
-                loaded[key] = step.gather(batch, rows, columns)
+                loaded[key] = step.gather(batch, rows, columns, later)
         return loaded[key]
 
     for c0, cn in channel_ranges(p, size.c):
@@ -126,8 +136,11 @@ def run_window(
             shape = (batch[1], cn, rows[1], columns[1])
             dst = b.local(Ref.of(dest).element, shape, 4, p.pack, lane)
             spans = [(rows[0] + first, count) for first, count in ranges(rows[1], band)]
-            inputs = ((span, input_of(channels, batch, span, columns)) for span in spans)
-            for span, src in _one_ahead(inputs):
+            inputs = (
+                (span, input_of(channels, batch, span, columns, spans[i + 1 :]))
+                for i, span in enumerate(spans)
+            )
+            for span, src in _one_ahead(inputs) if step.ahead else inputs:
                 for (first, count), loaded_weights in zip(parts, weights, strict=True):
                     part = b.window(dst, (0, first, 0, 0), (shape[0], count, *shape[2:]))
                     here = span[0] - rows[0], span[1]

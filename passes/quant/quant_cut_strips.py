@@ -25,8 +25,8 @@ from dialects.quant.strips import (
 from dialects.quant.windows import RowWindow
 from passes.base import NpuFunctionPass
 from passes.kernels.convolution.stacked import is_one_dense
+from passes.kernels.input_strips.ahead import FloatStripsAhead
 from passes.kernels.movement.in_place import first_row
-from passes.kernels.quantised.ahead import FloatStripsAhead
 from passes.kernels.storage import storage
 from passes.strips.plan import StripGroup, plan_strips
 

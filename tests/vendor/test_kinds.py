@@ -17,7 +17,13 @@ from passes.verification.findings import Findings
 from tests import branch_cases
 from tests.compiled import compiled
 from tests.one_layer import one_layer
-from tests.passes.kernels import test_bands, test_float_strips, test_prelu, test_strip_input
+from tests.passes.kernels import (
+    test_bands,
+    test_float_strips,
+    test_packed,
+    test_prelu,
+    test_strip_input,
+)
 from tests.passes.layers import test_wide_dilation
 from tests.passes.test_merge_loads import LATE, NETWORKS, merged
 from tests.passes.test_spread_rows import spread
@@ -82,6 +88,17 @@ def test_a_first_layer_of_floats(
 ) -> None:  # fmt: skip
     layer = test_float_strips.layer(shape, kernel, stride, pad, signed=True)
     agrees(layer, True, tmp_path, **test_float_strips.BORDER)
+
+
+@pytest.mark.parametrize(
+    ("form", "case"), [(1, 0), (3, 1), (5, 2), (4, 1)]
+)
+def test_a_first_layer_of_pixels(
+    form: int, case: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four pixels a word, taps of rows or of both axes as channels."""
+    shape, pad = test_packed.SHAPES[case]
+    agrees(test_packed.folded(test_packed.FORMS[form], shape, pad, monkeypatch), True, tmp_path)
 
 
 @pytest.mark.parametrize("integer", [False, True])

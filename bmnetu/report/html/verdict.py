@@ -9,8 +9,9 @@ from bmnetu.options import CompileOptions
 from bmnetu.report.html.network import INPUT, Node
 from bmnetu.report.html.page import Figure, Verdict
 from bmnetu.report.numbers import digits, percent
-from bmnetu.report.profile import SLOW_DDR, Profile
+from bmnetu.report.profile import Profile
 from bmnetu.report.result import layers_of, summary
+from dialects.bm1684.cycles import SLOW_DDR
 from passes.verification.findings import Findings
 
 

@@ -6,12 +6,18 @@ The vendor's own model of the chip in closed form, equal to its estimators; no m
 from __future__ import annotations
 
 from dialects.bm1684.cycles.gdma import Traffic, traffic_of
-from dialects.bm1684.cycles.price import cycles_of, traced_cycles_of
+from dialects.bm1684.cycles.price import (
+    SLOW_DDR,
+    cycles_of,
+    slow_cycles_of,
+    traced_cycles_of,
+)
 from dialects.bm1684.cycles.schedule import Schedule, ScheduleError, Span, schedule
 from dialects.bm1684.cycles.tiu import PEAK_MACS, macs_of
 
 __all__ = [
     "PEAK_MACS",
+    "SLOW_DDR",
     "Schedule",
     "ScheduleError",
     "Span",
@@ -19,6 +25,7 @@ __all__ = [
     "cycles_of",
     "macs_of",
     "schedule",
+    "slow_cycles_of",
     "traced_cycles_of",
     "traffic_of",
 ]

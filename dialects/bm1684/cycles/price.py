@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dialects.bm1684.cycles import gdma, tiu
-from dialects.bm1684.isa import MATRIX, Instruction
+from dialects.bm1684.isa import MATRIX, Engine, Instruction
 
+SLOW_DDR = 0.6
+"""Of the rate that the cost model has DDR at: what a network may find on silicon."""
 FORMULAS = {**tiu.FORMULAS, **gdma.FORMULAS}
 
 
@@ -24,3 +26,12 @@ def traced_cycles_of(instruction: Instruction) -> int | None:
     if instruction.kind is MATRIX:
         return gdma.tensor_cycles(instruction)
     return cycles_of(instruction)
+
+
+def slow_cycles_of(instruction: Instruction) -> int | None:
+    """As :func:`cycles_of`, where DDR has SLOW_DDR of its rate."""
+    cycles = cycles_of(instruction)
+    if cycles is None or instruction.engine is not Engine.GDMA:
+        return cycles
+    traffic = gdma.traffic_of(instruction)
+    return round(cycles / SLOW_DDR) if traffic.read or traffic.written else cycles

@@ -8,7 +8,7 @@ from math import prod
 from typing import Any
 
 from numpy.typing import NDArray
-from xdsl.dialects.builtin import BoolAttr
+from xdsl.dialects.builtin import BoolAttr, f32
 from xdsl.ir import Attribute, SSAValue
 
 from dialects.bm1684 import tile
@@ -18,8 +18,19 @@ from dialects.bm1684.layout import Ref, lane_rows
 from dialects.quant import compute, types
 from dialects.quant.base import i64s, int_attr, ints
 from passes.kernels.builder import TileBuilder, float_bits
-from passes.kernels.convolution.fold import choose_fold, fold_bytes
+from passes.kernels.convolution.choice import (
+    BYTES,
+    NEAR,
+    PACKED,
+    ROWS,
+    WORDS,
+    Arrival,
+    choose_fold,
+)
+from passes.kernels.convolution.fold import AxisFold, Fold, fold_bytes
 from passes.kernels.convolution.gather import Gather
+from passes.kernels.convolution.packed import PackedGather
+from passes.kernels.convolution.packing import Packing
 from passes.kernels.convolution.stacked import (
     has_columns_apart,
     is_stacked,
@@ -35,9 +46,10 @@ from passes.kernels.convolution.weights import (
     WINOGRAD_INT8,
     load_weights,
 )
-from passes.kernels.quantised.ahead import FloatStripsAhead
-from passes.kernels.strip_input import (
+from passes.kernels.input_strips.ahead import FloatStripsAhead
+from passes.kernels.input_strips.source import (
     Source,
+    StripImage,
     is_input,
     lane_of,
     ref_of,
@@ -118,14 +130,10 @@ def conv_group(
     is_float = types.is_float(op.x)
     winograd = bool(op.winograd.value.data)
     form = FORMS[depthwise, winograd][is_float]
-    fold = None
-    if b.options.fold and not depthwise and not winograd:
-        groups, overlapped = ref_of(source).groups, is_input(b, source)
-        direct = overlapped and isinstance(source, SSAValue)
-        rows = isinstance(source, FloatStripsAhead)
-        fold = choose_fold(
-            axes, weight, bias is not None, groups, is_float, overlapped, direct, rows
-        )
+    fold, packing = None, None
+    folds = b.options.fold or isinstance(source, StripImage)
+    if folds and not depthwise and not winograd:
+        fold, packing = _folded(b, source, axes, weight, bias is not None)
     if fold is not None:
         axes, weight = (fold.height.folded, fold.width.folded), fold.weights(weight)
     outputs, inputs, kh, kw = weight.shape
@@ -138,7 +146,7 @@ def conv_group(
         pack=1 if is_float else 4,
         dense=not depthwise,
         weight_row=form.row_bytes(inputs, kh * kw, bias is not None),
-        scratch=0 if fold is None else fold_bytes(fold),
+        scratch=packing.space if packing else fold_bytes(fold) if fold else 0,
         multiple=2 if winograd else 1,
         lane=0 if depthwise else _start_lane(b, op, dest, weight),
         lane_in=0 if depthwise or fold is not None else lane_of(b, source),
@@ -164,9 +172,38 @@ def conv_group(
 
     relu = is_float and bool(op.relu.value.data)
     gather = None if fold is None else Gather(b, fold, source)
+    if packing is not None and isinstance(source, StripImage):
+        gather = PackedGather(b, packing, source)
+    rows, ahead = (0, True) if packing is None else (packing.rows, packing.moves)
     cycles = 0.0 if depthwise or winograd else _step_cycles(op, weight, axes[1].stride)
-    step = TileStep(emit, weights, relu, gather, cycles)
+    step = TileStep(emit, weights, relu, gather, cycles, rows, ahead)
     run_window(b, padded(problem, 0), whole(*axes), source, dest, step)
+
+
+def _folded(
+    b: TileBuilder, source: Source, axes: tuple[Axis, Axis], weight: Array, bias: bool
+) -> tuple[Fold | None, Packing | None]:
+    """The fold that costs least, and how bytes of strips become its input where they come four
+    pixels a word."""
+    ref, outside = ref_of(source), is_input(b, source)
+
+    def choice(arrival: Arrival) -> tuple[Fold | None, float]:
+        lean = not b.options.fold
+        return choose_fold(axes, weight, bias, ref.groups, ref.element == f32, arrival, lean=lean)
+
+    if isinstance(source, FloatStripsAhead):
+        return choice(ROWS)[0], None
+    if not outside:
+        return choice(NEAR)[0], None
+    if isinstance(source, SSAValue):
+        return choice(WORDS)[0], None
+    fold, price = choice(BYTES)
+    if not source.is_packable:
+        return fold, None
+    packed, less = choice(PACKED)
+    packed = packed or Fold(ref.shape[1], AxisFold(axes[0], 1, 1), AxisFold(axes[1], 1, 1))
+    packing = Packing.of(packed)
+    return (packed, packing) if less < price and packing.fits else (fold, None)
 
 
 def _start_lane(b: TileBuilder, op: compute.ConvOp, dest: SSAValue, weight: Array) -> int:

@@ -8,7 +8,7 @@ element of a row or column is copied, so that the folded convolution has stride 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
@@ -16,9 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dialects.bm1684.chip import BM1684
-from dialects.bm1684.cycles.convolution import Convolution
-from dialects.bm1684.cycles.gdma import LOAD_CYCLES, LOCAL_BURST, PEAK_BYTES
-from dialects.bm1684.cycles.tiu import STEP_PIXELS, ceil_div
+from dialects.bm1684.cycles.tiu import ceil_div
 from dialects.bm1684.layout import align, lane_rows
 from passes.kernels.tiling import Axis
 
@@ -27,12 +25,6 @@ Span = tuple[int, int]
 
 BAND = BM1684.lane_bytes // 8
 """Bytes of each lane that a band of input rows may take while it is folded."""
-SHARED = 0.25
-"""What work costs beside the other engine's: other layers need its time too."""
-LOADS = 8
-"""Bands of an input: so many loads bring a tap."""
-UNEVEN_CHANNELS = 3
-"""Input channels of a float convolution that cost more than one channel more."""
 
 
 @dataclass(frozen=True)
@@ -116,105 +108,6 @@ class Fold:
         taps = product(range(self.height.taps), range(self.width.taps))
         for i, (down, across) in enumerate(taps):
             yield i * (self.channels + self.idle), down, across
-
-
-def _options(axis: Axis) -> Iterator[AxisFold]:
-    for step in sorted({1, axis.stride}):
-        times = range(1, ceil_div(axis.kernel + step, step) + 1)
-        for taps in sorted({*(n * step for n in times), axis.kernel}):
-            fold = AxisFold(axis, step, taps)
-            if fold.folded.dilation <= BM1684.limits.dilation:
-                yield fold
-
-
-def choose_fold(
-    axes: tuple[Axis, Axis],
-    weight: Array,
-    bias: bool,
-    groups: int,
-    is_float: bool,
-    overlapped: bool = False,
-    direct: bool = False,
-    in_lanes: bool = False,
-) -> Fold | None:
-    """The fold with the fewest cycles, None when none pays.
-
-    weight [O, I, kh, kw]; ``groups``: images, or groups of four 8-bit ones. ``overlapped``: the
-    input comes in bands from DDR, and both engines work side by side; else one waits for the
-    other. ``direct``: whether taps may be loaded one by one. ``in_lanes``: rows lie in the lanes,
-    from where they move, or go to DDR, which brings taps of rows together.
-    """
-    outputs, inputs = weight.shape[:2]
-    if max(axis.dilation for axis in axes) > 1:
-        return None
-    down, across = axes
-    plain = Fold(inputs, AxisFold(down, 1, 1), AxisFold(across, 1, 1))
-    idle = Fold(inputs, plain.height, plain.width, idle=1)
-    found = [idle] if is_float and inputs == UNEVEN_CHANNELS else []
-    folds = (Fold(inputs, *pair) for pair in product(_options(down), _options(across)))
-    found += [f for f in folds if inputs < f.folded_channels <= BM1684.lanes]
-    if direct:
-        found += [replace(f, direct=True) for f in found if f.width.step == 1 and f.moves]
-    if in_lanes:
-        found = [replace(f, direct=f.moves and f.width.taps == f.width.step == 1) for f in found]
-
-    def price(fold: Fold) -> float:
-        engines = fold_cycles(fold, outputs, bias, groups, is_float, in_lanes)
-        return max(engines) + sum(engines) * SHARED if overlapped else sum(engines)
-
-    best = min(found, key=price, default=plain)
-    return best if price(best) < price(plain) else None
-
-
-def fold_cycles(
-    fold: Fold,
-    outputs: int,
-    bias: bool,
-    groups: int,
-    is_float: bool,
-    in_lanes: bool = False,
-) -> tuple[float, float]:
-    """Cycles of the tensor unit and of the DMA engine: convolution, copies, and the load of the
-    input."""
-    height, width = fold.height.folded, fold.width.folded
-    convolution = Convolution(
-        groups if is_float else groups * BM1684.int8_images_per_word,
-        outputs,
-        fold.folded_channels,
-        size=(height.out, width.out),
-        kernel=(height.kernel, width.kernel),
-        stride=(height.stride, width.stride),
-        bias=bias,
-        is_float=is_float,
-    )
-    cycles = convolution.cycles()
-    read = 4 * fold.channels * fold.height.axis.size * fold.width.axis.size
-    if fold.direct and in_lanes:
-        folded = 4 * fold.folded_channels * height.size * width.size
-        return cycles, groups * (read + folded) / PEAK_BYTES
-    if fold.direct:
-        plane = 4 * fold.channels * fold.height.folded.size * fold.width.axis.size
-        loads = fold.height.taps * fold.width.taps
-        return cycles, groups * loads * (plane / PEAK_BYTES + LOADS * LOAD_CYCLES)
-    loaded = read / (float(LOCAL_BURST) if in_lanes else PEAK_BYTES)
-    return cycles + groups * _phase_cycles(fold), groups * (loaded + _moved_cycles(fold))
-
-
-def _moved_cycles(fold: Fold) -> float:
-    """Of the DMA engine, which moves all copies but the first to their lanes."""
-    copies = fold.height.taps * fold.width.taps - 1
-    plane = 4 * fold.height.folded.size * fold.width.folded.size
-    filled = fold.idle * 4 * fold.height.axis.size * fold.width.axis.size
-    return (copies * fold.channels * plane + filled / 2) / float(LOCAL_BURST)
-
-
-def _phase_cycles(fold: Fold) -> float:
-    """Of the tensor unit, which picks columns, and copies what stays in its lanes."""
-    if not fold.moves:
-        return 0
-    pixels = fold.height.folded.size * fold.width.folded.size
-    picked = fold.height.axis.size * fold.width.axis.size if fold.width.step > 1 else 0
-    return (pixels + picked) / STEP_PIXELS
 
 
 def rows_at_once(fold: Fold, rows: int) -> int:

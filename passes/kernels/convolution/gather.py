@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
@@ -10,8 +11,8 @@ from xdsl.ir import SSAValue
 from dialects.bm1684.layout import Ref
 from passes.kernels.builder import TileBuilder
 from passes.kernels.convolution.fold import AxisFold, Fold, rows_at_once
-from passes.kernels.quantised.ahead import FloatStripsAhead
-from passes.kernels.strip_input import Source, load_box, ref_of
+from passes.kernels.input_strips.ahead import FloatStripsAhead
+from passes.kernels.input_strips.source import Source, load_box, ref_of
 from passes.kernels.tiling import ranges
 
 Span = tuple[int, int]
@@ -25,7 +26,9 @@ class Gather:
     fold: Fold
     source: Source
 
-    def __call__(self, batch: Span, rows: Span, columns: Span) -> SSAValue:
+    def __call__(
+        self, batch: Span, rows: Span, columns: Span, later: Sequence[Span] = ()
+    ) -> SSAValue:
         """The folded input [n, folded channels, h, w] under a box of outputs."""
         b, fold, ref = self.b, self.fold, ref_of(self.source)
         y = fold.height.folded.source(*rows)[:2]
@@ -70,8 +73,8 @@ class Gather:
         """Zeros where the input ends, and in the idle channels."""
         b, fold = self.b, self.fold
         n, c, h, w = Ref.of(folded).shape
-        top, bottom = _margins(fold.height, y)
-        left, right = _margins(fold.width, x)
+        top, bottom = margins(fold.height, y)
+        left, right = margins(fold.width, x)
         boxes = [
             ((0, 0, 0, 0), (n, c, top, w)),
             ((0, 0, h - bottom, 0), (n, c, bottom, w)),
@@ -151,7 +154,7 @@ class Gather:
         return self.b.view(corner, ref.with_(shape=(*ref.shape[:2], *size), layout=layout))
 
 
-def _margins(axis: AxisFold, box: Span) -> tuple[int, int]:
+def margins(axis: AxisFold, box: Span) -> tuple[int, int]:
     """Folded elements at both ends of a box that some tap's copy leaves out."""
     inside = [axis.inside(tap, *box) for tap in range(axis.taps)]
     before = max(min(first - box[0], box[1]) for first, _ in inside)

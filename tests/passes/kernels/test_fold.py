@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,8 @@ from dialects.bm1684.npu import CommandOp
 from dialects.quant import types
 from dialects.ufw import ops as ufw
 from passes.kernels.convolution import conv, fold
-from passes.kernels.convolution.fold import AxisFold, Fold, choose_fold
+from passes.kernels.convolution.choice import choose_fold
+from passes.kernels.convolution.fold import AxisFold, Fold
 from passes.kernels.tiling import Axis
 from passes.module.functions import main_function
 from tests.compiled import compiled
@@ -86,6 +88,7 @@ def input_channels(commands: list[CommandOp]) -> int:
     return max(i["opd0_c"] for i in found if i.kind is isa.CONV)
 
 
+Choice = tuple[Fold, float]
 FOLDS = [(1, 1, 1, 3), (1, 3, 1, 1), (2, 2, 2, 2), (2, 4, 2, 2), (1, 2, 2, 4), (2, 2, 1, 5)]
 """Step and taps down, step and taps across."""
 
@@ -102,9 +105,9 @@ def test_every_form_on_the_npu(
 ) -> None:
     """Images and padding: one and none, some of a word, more than a word."""
 
-    def forced(axes: tuple[Axis, Axis], weight: np.ndarray, *_: object) -> Fold:
+    def forced(axes: tuple[Axis, Axis], weight: np.ndarray, *_: Any, **__: Any) -> Choice:
         down, across = axes
-        return Fold(weight.shape[1], AxisFold(down, *form[:2]), AxisFold(across, *form[2:]))
+        return Fold(weight.shape[1], AxisFold(down, *form[:2]), AxisFold(across, *form[2:])), 0
 
     monkeypatch.setattr(conv, "choose_fold", forced)
     monkeypatch.setattr(fold, "BAND", band)
@@ -119,10 +122,10 @@ def test_taps_that_are_loaded_to_their_lanes(
 ) -> None:
     """Nothing is copied from lane to lane."""
 
-    def forced(axes: tuple[Axis, Axis], weight: np.ndarray, *_: object) -> Fold:
+    def forced(axes: tuple[Axis, Axis], weight: np.ndarray, *_: Any, **__: Any) -> Choice:
         down, across = axes
         taps = AxisFold(down, *form[:2]), AxisFold(across, *form[2:])
-        return Fold(weight.shape[1], *taps, direct=True)
+        return Fold(weight.shape[1], *taps, direct=True), 0
 
     monkeypatch.setattr(conv, "choose_fold", forced)
     for batch, pad in ((2, 0), (5, 3)):
@@ -150,7 +153,8 @@ def test_few_channels_are_folded(
 
 def test_three_float_channels_get_an_idle_one() -> None:
     axis = Axis(224, 112, 3, 2, 1, 1)
-    found = choose_fold((axis, axis), np.ones((32, 3, 3, 3), np.float32), True, 1, is_float=True)
+    weight = np.ones((32, 3, 3, 3), np.float32)
+    found, _ = choose_fold((axis, axis), weight, True, 1, is_float=True)
     assert found is not None
     assert (found.folded_channels, found.moves) == (4, False)
 

@@ -16,7 +16,7 @@ from dialects.quant.scale import ScaleAttr
 from dialects.quant.strips import with_halos
 from dialects.ufw import ops as ufw
 from dialects.ufw.layer import SI8, LayerOp, Top
-from passes.kernels.quantised.rows import strips_with
+from passes.kernels.input_strips.rows import strips_with
 from tests.compiled import compiled
 from tests.one_layer import one_layer
 

@@ -12,8 +12,8 @@ from dialects.bm1684.layout import DDR, Layout, Ref, contiguous, i32
 from dialects.quant import types
 from dialects.quant.strips import STRIPS, QuantizeStripsOp
 from passes.kernels.builder import TileBuilder, float_bits
+from passes.kernels.input_strips.rows import Span, runs, strips_with
 from passes.kernels.pointwise import MAGIC, clamped, rounded
-from passes.kernels.quantised.rows import Span, runs, strips_with
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from xdsl.dialects.builtin import f32
 from xdsl.ir import SSAValue
 
+from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import DDR, Layout, Ref, contiguous, si8
 from dialects.quant import types
 from dialects.quant.strips import STRIPS, QuantizeStripsOp, SplitStripsOp
-from passes.kernels.builder import TileBuilder
-from passes.kernels.quantised.ahead import FloatStripsAhead
-from passes.kernels.quantised.float_strips import FloatStrips
-from passes.kernels.quantised.rows import runs, strips_with
+from passes.kernels.builder import TileBuilder, four
+from passes.kernels.input_strips.ahead import FloatStripsAhead
+from passes.kernels.input_strips.float_strips import FloatStrips
+from passes.kernels.input_strips.rows import runs, strips_with
 from passes.kernels.tiling import ranges
 
 BYTES_A_WORD = 4
@@ -46,6 +47,12 @@ class StripImage:
         height = types.shape_of(op.x)[2]
         return StripImage(image, ref, h - above - below, above, height, op.fill.value.data & 255)
 
+    @property
+    def is_packable(self) -> bool:
+        """Whether its pixels may come four a word: channels lie in as many lanes, and zeros are
+        outside."""
+        return not self.fill and self.ref.shape[1] <= BM1684.lanes
+
     def load(
         self, b: TileBuilder, dst: SSAValue, begin: Sequence[int], extent: Sequence[int]
     ) -> None:
@@ -66,6 +73,60 @@ class StripImage:
                 part = b.window(box, (0, c, 0, 0), (STRIPS, cn, len(rows), width))
                 corner = first * self.rows + y0 + rows.start - self.above, x0
                 self._load_bytes(b, part, (first, last), c0 + c, corner)
+
+    def load_packed(
+        self,
+        b: TileBuilder,
+        dst: SSAValue,
+        lines: range,
+        columns: Span,
+        *,
+        in_lanes: bool = False,
+    ) -> None:
+        """Loads some rows of all four strips to words of four pixels each, [4, C, rows, w], or
+        ``in_lanes`` [4, rows, C, w]; (begin, extent) of the columns. Zeros are outside of the
+        image."""
+        n, axis, shape = STRIPS, 1 if in_lanes else 2, list(Ref.of(dst).shape)
+
+        def box(strip: int, strips: int, rows: range) -> SSAValue:
+            begin, extent = [strip, 0, 0, 0], [strips, *shape[1:]]
+            begin[axis], extent[axis] = rows.start, len(rows)
+            return b.window(dst, begin, extent)
+
+        for rows, (first, last) in runs([self._strips_with(row) for row in lines]):
+            for k, missing in ((0, first), (last, n - last)):
+                if missing:
+                    b.fill(box(k, missing, rows), 0)
+            if first < last:
+                into, row = box(first, last - first, rows), lines[rows.start]
+                corner = first * self.rows + row - self.above, columns[0]
+                self._load_pixels(b, into, columns[1], corner, lines.step, in_lanes)
+
+    def _strips_with(self, row: int) -> Span:
+        """The strips that have a row of the image there; none behind their last row."""
+        if not 0 <= row < self.ref.shape[2]:
+            return 0, 0
+        return strips_with(row, self.rows, self.above, self.height)
+
+    def _load_pixels(
+        self,
+        b: TileBuilder,
+        dst: SSAValue,
+        width: int,
+        corner: tuple[int, int],
+        step: int,
+        in_lanes: bool,
+    ) -> None:
+        """Loads every ``step``-th row of some strips, all channels, from a row and column on."""
+        ref, (_, plane, line, _) = Ref.of(dst), Ref.of(self.image).layout.strides
+        n, c, h, _ = (BYTES_A_WORD * stride for stride in ref.layout.strides)
+        apart = (step * line, plane) if in_lanes else (plane, step * line)
+        shape = four((*ref.shape[:3], width))
+        source = Ref(si8, shape, Layout(1, 1, (self.rows * line, *apart, 1)), DDR)
+        b.load(
+            b.view(dst, Ref(si8, shape, Layout(1, 1, (n, c, h, 1)), ref.place)),
+            b.view(self.image, source, corner[0] * line + corner[1]),
+        )
 
     def _load_bytes(
         self, b: TileBuilder, dst: SSAValue, strips: Span, channel: int, corner: tuple[int, int]

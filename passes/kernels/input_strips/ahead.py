@@ -12,8 +12,8 @@ from dialects.bm1684.layout import DDR, Layout, Ref, contiguous, i32
 from dialects.quant import types
 from dialects.quant.strips import STRIPS, QuantizeStripsOp
 from passes.kernels.builder import TileBuilder
-from passes.kernels.quantised.float_strips import FloatStrips
-from passes.kernels.quantised.rows import Span
+from passes.kernels.input_strips.float_strips import FloatStrips
+from passes.kernels.input_strips.rows import Span
 
 FEW_CHANNELS = 8
 """Channels of an image that is quantised about as fast as it is loaded, a row a lane."""

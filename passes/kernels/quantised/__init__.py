@@ -1,1 +1,0 @@
-"""Strips of an image of floats, quantised as they are read."""
