@@ -201,12 +201,23 @@ def fine_weights(p: Problem, t: TileSize) -> TileSize:
     return replace(t, c=min(t.c, -(-rows // parts) * BM1684.lanes))
 
 
-def channel_ranges(p: Problem, step: int) -> Iterator[tuple[int, int]]:
-    """(begin, extent) of the parts of the output's channels; all but the first begin in lane 0."""
+def channel_ranges(p: Problem, step: int, least: int = 0) -> Iterator[tuple[int, int]]:
+    """(begin, extent) of the parts of the output's channels; all but the first begin in lane 0.
+
+    With ``least`` channels the last part is cut in two, the rest again, down to so many.
+    """
     first = p.channels_out if p.channels_out <= step else step - p.lane
-    yield 0, first
-    for begin, extent in ranges(p.channels_out - first, step):
-        yield first + begin, extent
+    parts = [(0, first)]
+    parts += [(first + begin, extent) for begin, extent in ranges(p.channels_out - first, step)]
+    begin, extent = parts.pop()
+    lane = p.lane if begin == 0 else 0
+    while least and extent > least:
+        half = align(-(-extent // 2) + lane, BM1684.lanes) - lane
+        if half >= extent:
+            break
+        parts.append((begin, half))
+        begin, extent, lane = begin + half, extent - half, 0
+    yield from (*parts, (begin, extent))
 
 
 def ranges(total: int, step: int) -> Iterator[tuple[int, int]]:

@@ -62,7 +62,9 @@ class TileStep:
     rows, columns, later)`` makes the input under a box of outputs where that is not simply loaded;
     ``later`` are the rows of the boxes behind it. ``cycles``: about those of the command for a step
     of pixels; 0 where they are not worth much. ``rows``: those of a band; 0 where that is open.
-    ``ahead``: whether the input of a tile is made before the tile before it is computed."""
+    ``ahead``: whether the input of a tile is made before the tile before it is computed.
+    ``least``: channels down to which the last part of them is cut, again and again; 0: not at
+    all."""
 
     compute: Callable[[SSAValue, SSAValue, Weights | None, Pads], None]
     weights: Callable[[int, int, int], Weights] | None = None
@@ -71,6 +73,7 @@ class TileStep:
     cycles: float = 0
     rows: int = 0
     ahead: bool = True
+    least: int = 0
 
 
 def tile_size(b: TileBuilder, p: Problem) -> TileSize:
@@ -124,7 +127,7 @@ def run_window(
                 loaded[key] = step.gather(batch, rows, columns, later)
         return loaded[key]
 
-    for c0, cn in channel_ranges(p, size.c):
+    for c0, cn in channel_ranges(p, size.c, step.least):
         lane = p.lane if c0 == 0 else 0
         parts = [(0, cn)] if band == size.h else list(_lane_rows(cn, lane))
         weights = [

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from xdsl.dialects.func import FuncOp
 
-from dialects.bm1684.isa import Direction, Engine
+from dialects.bm1684.chip import BM1684
+from dialects.bm1684.isa import Direction, Engine, start_of
 from dialects.bm1684.npu import CommandOp
 from passes.base import NpuFunctionPass
 from passes.memory.footprint import Footprint, History
@@ -25,6 +26,13 @@ class _Transfer:
     @property
     def direction(self) -> int:
         return self.op.instruction["direction"]
+
+    @property
+    def is_table(self) -> bool:
+        """Whether it brings a table to L2."""
+        i = self.op.instruction
+        to_l2 = BM1684.l2_base <= start_of(i, "dst") < BM1684.l2_end
+        return self.direction == Direction.SYSTEM_TO_SYSTEM and to_l2
 
     def may_overtake(self, store: _Transfer) -> bool:
         """True when nothing is lost: the store waits for the TIU at least as long, and shares no
@@ -43,7 +51,8 @@ class NpuHoistLoadsPass(NpuFunctionPass):
 
     Before: commands in program order, without ids. After: the same commands in an order with the
     same meaning, in which a load stands in front of every store that waits for the TIU at least as
-    long as the load does. A load overtakes no other load.
+    long as the load does. A load overtakes no other load; a table for L2 overtakes those, too, that
+    load what a store before them has written.
     """
 
     name = "npu-hoist-loads"
@@ -69,9 +78,25 @@ def _insert(queue: list[_Transfer], transfer: _Transfer) -> None:
     if transfer.direction == Direction.SYSTEM_TO_LOCAL:
         while at and transfer.may_overtake(queue[at - 1]):
             at -= 1
+    elif transfer.is_table:
+        at = _place_of_table(queue, transfer)
     if at < len(queue):
         block = transfer.op.parent_block()
         assert block is not None
         transfer.op.detach()
         block.insert_op_before(transfer.op, queue[at].op)
     queue.insert(at, transfer)
+
+
+def _place_of_table(queue: list[_Transfer], table: _Transfer) -> int:
+    """Where a table is loaded: before stores, and loads of what they write, at the end."""
+    place = at = len(queue)
+    behind: list[_Transfer] = []
+    while at and not table.footprint.conflicts(queue[at - 1].footprint):
+        at -= 1
+        if table.may_overtake(queue[at]):
+            behind = [x for x in behind if not x.footprint.conflicts(queue[at].footprint)]
+            place = place if behind else at
+        else:
+            behind.append(queue[at])
+    return place

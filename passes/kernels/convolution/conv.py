@@ -29,6 +29,7 @@ from passes.kernels.convolution.choice import (
 )
 from passes.kernels.convolution.fold import AxisFold, Fold, fold_bytes
 from passes.kernels.convolution.gather import Gather
+from passes.kernels.convolution.last_weights import least_part
 from passes.kernels.convolution.packed import PackedGather
 from passes.kernels.convolution.packing import Packing
 from passes.kernels.convolution.stacked import (
@@ -176,7 +177,8 @@ def conv_group(
         gather = PackedGather(b, packing, source)
     rows, ahead = (0, True) if packing is None else (packing.rows, packing.moves)
     cycles = 0.0 if depthwise or winograd else _step_cycles(op, weight, axes[1].stride)
-    step = TileStep(emit, weights, relu, gather, cycles, rows, ahead)
+    least = least_part(op, problem, cycles) if b.options.whole else 0
+    step = TileStep(emit, weights, relu, gather, cycles, rows, ahead, least)
     run_window(b, padded(problem, 0), whole(*axes), source, dest, step)
 
 

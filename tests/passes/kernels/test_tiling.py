@@ -14,6 +14,7 @@ from passes.kernels.tiling import (
     Problem,
     TileSize,
     TilingError,
+    channel_ranges,
     choose_tile,
     ranges,
     tile_bytes,
@@ -39,6 +40,19 @@ def test_ranges_cover_once(total: int, step: int) -> None:
     covered = [i for begin, extent in ranges(total, step) for i in range(begin, begin + extent)]
     assert covered == list(range(total))
     assert all(extent <= step for _, extent in ranges(total, step))
+
+
+@given(st.integers(1, 3000), st.integers(1, 9), st.integers(0, 63), st.sampled_from([64, 128, 192]))
+def test_the_last_channels_are_cut_again(total: int, rows: int, lane: int, least: int) -> None:
+    """All channels once; parts begin where a row of lanes does, and end with a small one."""
+    step = rows * 64
+    p = Problem(1, 1, total, Axis(1, 1, 1), Axis(1, 1, 1), 1, True, lane=lane)
+    parts = list(channel_ranges(p, step, least))
+    assert [i for begin, extent in parts for i in range(begin, begin + extent)] == [*range(total)]
+    assert all((begin + lane) % 64 == 0 for begin, _ in parts[1:])
+    whole = list(channel_ranges(p, step))
+    assert parts[: len(whole) - 1] == whole[:-1]
+    assert parts[-1][1] <= max(least, 64)
 
 
 @given(axes(), st.data())

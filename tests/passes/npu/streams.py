@@ -15,31 +15,43 @@ from xdsl.passes import ModulePass
 
 from dialects.bm1684 import isa
 from dialects.bm1684.chip import BM1684
-from dialects.bm1684.isa import Engine, Eu, Instruction
+from dialects.bm1684.isa import Direction, Engine, Eu, Instruction
 from dialects.bm1684.model import Npu, execute
 from dialects.bm1684.npu import CommandOp, command_op
 from passes.module.functions import main_function
 
 SLOTS = 5
+TABLE = 64
+"""Words of a table in L2."""
 ROWS, WIDTH = 4, 1024
 WORDS = ROWS * WIDTH
 SLOT_BYTES = 4 * WORDS
 DDR_BYTES = SLOTS * SLOT_BYTES
 Command = tuple[str, int, int, int]
-COMMANDS = st.lists(
-    st.tuples(
-        st.sampled_from(["load", "row", "add", "add", "store"]),
-        *(st.integers(0, SLOTS - 1) for _ in range(3)),
-    ),
-    min_size=1,
-    max_size=25,
-)
+
+
+def _streams(*kinds: str) -> st.SearchStrategy[list[Command]]:
+    slots = (st.integers(0, SLOTS - 1) for _ in range(3))
+    return st.lists(st.tuples(st.sampled_from(kinds), *slots), min_size=1, max_size=25)
+
+
+COMMANDS = _streams("load", "row", "add", "add", "store")
+COMMANDS_AND_TABLES = _streams("load", "row", "add", "store", "table")
 
 
 def instruction(command: Command) -> Instruction:
     """``load`` slot a of DDR to local slot b, ``row`` only its row c; ``add`` local a and b to c;
-    ``store`` a to b."""
+    ``store`` a to b; ``table``: some words of slot a of DDR to place b of L2."""
     kind, a, b, c = command
+    if kind == "table":
+        return isa.MOVE.build(
+            direction=Direction.SYSTEM_TO_SYSTEM,
+            chw_copy=1,
+            src_wsize=TABLE,
+            **{f"{side}_{axis}stride": TABLE for side in ("src", "dst") for axis in "nch"},
+            **isa.start("src", BM1684.context_start + SLOT_BYTES * a),
+            **isa.start("dst", BM1684.l2_base + 4 * TABLE * b),
+        )
     local = [BM1684.local_address(0, SLOT_BYTES * slot) for slot in (a, b, c)]
     ddr = [BM1684.context_start + SLOT_BYTES * slot for slot in (a, b)]
     if kind == "add":
@@ -93,12 +105,14 @@ def fresh_npu() -> Npu:
     npu = _npu()
     npu.ddr.view(np.float32)[:] = np.arange(SLOTS * WORDS) % 97
     npu.lmem[0, : SLOT_BYTES * SLOTS].view(np.float32)[:] = np.arange(SLOTS * WORDS) % 89 + 1
+    npu.l2[: 4 * TABLE * SLOTS] = 0
     return npu
 
 
 def state(npu: Npu) -> bytes:
-    """What a stream left in DDR and in the local slots."""
-    return npu.ddr.tobytes() + npu.lmem[0, : SLOT_BYTES * SLOTS].tobytes()
+    """What a stream left in DDR, in the local slots and in L2."""
+    tables = npu.l2[: 4 * TABLE * SLOTS]
+    return npu.ddr.tobytes() + npu.lmem[0, : SLOT_BYTES * SLOTS].tobytes() + tables.tobytes()
 
 
 def run_in_order(stream: Sequence[Instruction]) -> bytes:

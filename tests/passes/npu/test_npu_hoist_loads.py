@@ -10,6 +10,7 @@ from dialects.bm1684.isa import Direction, Engine, Instruction
 from passes.npu.npu_hoist_loads import NpuHoistLoadsPass
 from tests.passes.npu.streams import (
     COMMANDS,
+    COMMANDS_AND_TABLES,
     Command,
     apply,
     instructions,
@@ -21,7 +22,8 @@ from tests.passes.npu.streams import (
 def kind_of(inst: Instruction) -> str:
     if inst.engine is Engine.TIU:
         return "tiu"
-    return "load" if inst["direction"] == Direction.SYSTEM_TO_LOCAL else "store"
+    names = {Direction.SYSTEM_TO_LOCAL: "load", Direction.SYSTEM_TO_SYSTEM: "table"}
+    return names.get(Direction(inst["direction"]), "store")
 
 
 @given(COMMANDS)
@@ -43,3 +45,25 @@ def test_the_next_tile_is_loaded_while_this_one_is_computed() -> None:
     apply(module, NpuHoistLoadsPass())
     kinds = [kind_of(inst) for inst in instructions(module)]
     assert kinds == ["load", "tiu", "load", "store", "tiu", "store"]
+
+
+@given(COMMANDS_AND_TABLES)
+@settings(max_examples=100)
+def test_the_meaning_stays_with_tables(commands: Sequence[Command]) -> None:
+    module = module_of(commands)
+    before = instructions(module)
+    apply(module, NpuHoistLoadsPass())
+    assert run_in_order(instructions(module)) == run_in_order(before)
+
+
+def test_a_table_comes_before_results_are_stored_and_loaded_again() -> None:
+    """Not before the store that makes it, nor before a load that needs none of the stores."""
+    module = module_of([("load", 0, 0, 0), ("add", 0, 0, 1), ("store", 1, 2, 0), ("load", 2, 3, 0),
+                        ("add", 3, 3, 4), ("store", 4, 3, 0), ("table", 1, 0, 0)])  # fmt: skip
+    apply(module, NpuHoistLoadsPass())
+    kinds = [kind_of(inst) for inst in instructions(module)]
+    assert kinds == ["load", "tiu", "table", "store", "load", "tiu", "store"]
+    module = module_of([("load", 0, 0, 0), ("add", 0, 0, 1), ("store", 1, 2, 0), ("load", 2, 3, 0),
+                        ("add", 3, 3, 4), ("store", 4, 3, 0), ("table", 3, 0, 0)])  # fmt: skip
+    apply(module, NpuHoistLoadsPass())
+    assert kind_of(instructions(module)[-1]) == "table"
