@@ -126,10 +126,13 @@ class PackedGather:
     def _in_place(self, fetched: Fetched, x: Span) -> list[SSAValue]:
         """Bands in the lanes to which the rows under their taps were loaded."""
         b, lanes, (e, en) = self.b, self.fold.folded_channels, self.fold.width.inside(0, *x)
-        folded, words = fetched.folded, self._words(fetched.packed)
-        box = (1, *Ref.of(words).shape[1:3], en)
+        folded, (_, channels, rows, _) = fetched.folded, Ref.of(fetched.packed).shape
+        box = (1, channels, rows, en)
         into = b.window(b.words(folded), (0, 0, 0, e - x[0]), box)
-        b.arith("copy", into, b.window(words, (0, 0, 0, 0), box))
+        if en % PIXELS:
+            b.arith("copy", into, b.window(self._words(fetched.packed), (0, 0, 0, 0), box))
+        else:
+            transpose_bytes(b, into, fetched.packed)
         made: list[SSAValue] = []
         for i, y in enumerate(fetched.bands):
             shape = (STRIPS, lanes, y[1], x[1])
