@@ -138,24 +138,28 @@ def test_places_by_time_where_they_are_worth_it(
 
 
 @pytest.mark.parametrize(
-    ("saved", "cycles", "alone", "merged"),
-    [(50, 990, True, True), (50, 1000, True, False), (4, 990, True, False),
-     (50, 990, False, False)],
+    ("saved", "cycles", "alone", "wins"),
+    [(50, (990, 995), True, 0), (50, (999, 980), True, 1), (50, (1000, 1001), True, None),
+     (0.5, (990, 990), True, None), (50, (990, 990), False, None)],
 )  # fmt: skip
 def test_merged_loads_where_they_save_cycles(
-    saved: int, cycles: int, alone: bool, merged: bool, monkeypatch: pytest.MonkeyPatch
+    saved: float,
+    cycles: tuple[int, int],
+    alone: bool,
+    wins: int | None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Behind the two candidates comes this one, if it may be worth it, then other places."""
+    """Behind the two candidates come these, if they may be worth it, then other places."""
     module, passes = begun("INT8")
-    tried = [(cycles, 50)] if saved > 5 and alone else []
+    tried = [(each, 50) for each in cycles] if saved > 1 and alone else []
     given = iter([(1000, 50), (2000, 50), *tried, *[(9999, 99)] * 4])
     monkeypatch.setattr(searching, "cycles_saved", lambda *given: saved)  # pyright: ignore
     monkeypatch.setattr(searching, "_cost", lambda module: next(given))  # pyright: ignore
     monkeypatch.setattr(ModuleOp, "is_structurally_equivalent", lambda *given: False)  # pyright: ignore
     found = search(module, passes, 2, one_stage=alone)
     (merging,) = (p for p in found.passes if isinstance(p, TileMergeLoadsPass))
-    assert merging.late == (searching.LATE if merged else 0)
-    assert found.cycles == (cycles if merged else 1000)
+    assert merging.late == (0 if wins is None else searching.LATE[wins])
+    assert found.cycles == (1000 if wins is None else cycles[wins])
 
 
 def test_other_banks_where_they_cost_nothing() -> None:

@@ -36,10 +36,12 @@ NO_SLICES = 1 << 40
 NEAR = 1.02
 """Cycles of a candidate that count as many as the fewest, times those."""
 WORTH = 1.005
-"""Places by time take the place of others that take at least so many times their cycles. Loads are
-merged where that may save as much."""
-LATE = 800
-"""Cycles by which weights may come later for others in the same transfer: some six starts."""
+"""Places by time take the place of others that take at least so many times their cycles."""
+MERGE_WORTH = 1.001
+"""Loads are merged where that may save as much."""
+LATE = (800, 5000)
+"""Cycles by which weights may come later for others in the same transfer: some six starts, or
+more, where the chip waits for weights anyway."""
 
 
 @dataclass(frozen=True)
@@ -128,14 +130,19 @@ def _merged(best: Candidate) -> Candidate:
         return best
     (at,) = places
     before = _after(best.stages[-1], *best.passes[len(best.stages) - 1 : at])
-    saved = sum(cycles_saved(function, LATE) for function in npu_functions(before))
-    if best.cycles > WORTH * (best.cycles - saved):
-        passes = (*best.passes[:at], TileMergeLoadsPass(LATE), *best.passes[at + 1 :])
+    merged = best
+    for late in LATE:
+        saved = sum(cycles_saved(function, late) for function in npu_functions(before))
+        if best.cycles <= MERGE_WORTH * (best.cycles - saved):
+            continue
+        passes = (*best.passes[:at], TileMergeLoadsPass(late), *best.passes[at + 1 :])
         found = Candidate(passes, best.stages)
         found.unallocated = _unallocated(passes, at, before)
         _finish(found, found.unallocated, passes[_allocating(passes) :])
-        if found.cycles is not None and found.cycles < best.cycles:
-            return found
+        if found.cycles is not None and merged.cycles is not None and found.cycles < merged.cycles:
+            merged = found
+    if merged is not best:
+        return merged
     best.unallocated = _unallocated(best.passes, at, before)
     return best
 
