@@ -200,7 +200,7 @@ def _folded(
     if isinstance(source, SSAValue):
         return choice(WORDS)[0], None
     fold, price = choice(BYTES)
-    if not source.is_packable:
+    if not source.is_packable or max(axis.dilation for axis in axes) > 1:
         return fold, None
     packed, less = choice(PACKED)
     packed = packed or Fold(ref.shape[1], AxisFold(axes[0], 1, 1), AxisFold(axes[1], 1, 1))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.cycles.gdma import LOAD_CYCLES, LOCAL_BURST, PEAK_BYTES
@@ -39,17 +39,17 @@ class Packing:
         out = fold.height.folded.out
 
         def sized(bands: int) -> Packing:
+            one = Packing(fold, ceil_div(out, bands))
             most = BM1684.lanes // fold.folded_channels
-            group = 1 if fold.width.taps > 1 else max(1, min(ceil_div(bands, 2), most))
-            return Packing(fold, ceil_div(out, bands), group)
+            return one if one.moves else replace(one, group=max(1, min(ceil_div(bands, 2), most)))
 
         found = [sized(bands) for bands in (*BANDS, out) if bands <= out]
         return min([each for each in found if each.fits] or found[-1:], key=lambda each: each.price)
 
     @property
     def moves(self) -> bool:
-        """Whether columns become channels."""
-        return self.fold.width.taps > 1
+        """Whether columns become channels, or only every n-th is read."""
+        return max(self.fold.width.taps, self.fold.width.step) > 1
 
     @property
     def source_rows(self) -> int:

@@ -66,8 +66,8 @@ def lower_transpose(
 def lower_concat(
     b: TileBuilder, op: movement.ConcatOp, sources: Sequence[SSAValue], dest: SSAValue
 ) -> None:
-    """One strided copy an operand that was not made in its place; of whole rows of lanes through
-    local memory, where the operand or the result may stay."""
+    """One strided copy an operand that was not made in its place; of channels through local memory,
+    where the operand or the result may stay."""
     axis, begin = op.axis.value.data, 0
     for x, source in zip(op.xs, sources, strict=True):
         at = byte_in(op.y, axis, begin, x)
@@ -76,21 +76,23 @@ def lower_concat(
         if at is not None and b.is_at(source, dest, at):
             begin += types.shape_of(x)[axis]
             continue
-        in_lanes = b.options.whole and axis == 1 and begin % BM1684.lanes == 0
+        in_lanes = b.options.whole and axis == 1
         if not in_lanes or not _copy_channels(b, source, dest, begin):
             copy_part(b, op.y, x, axis, begin, source, dest, into=True)
         begin += types.shape_of(x)[axis]
 
 
 def _copy_channels(b: TileBuilder, source: SSAValue, dest: SSAValue, begin: int) -> bool:
-    """Copies a tensor to channels ``begin``... of another by the tensor unit; False where a word
-    holds not all images, or local memory not two copies of the tensor."""
+    """Copies a tensor to channels ``begin``... of another by the tensor unit, in the lanes where
+    these lie; False where a word holds not all images, or local memory not two copies of the
+    tensor."""
     shape = Ref.of(b.words(source)).shape
-    size, limits = 2 * local_bytes(shape, aligned(shape, 4)), BM1684.limits
+    lane, limits = begin % BM1684.lanes, BM1684.limits
+    size = 2 * local_bytes(shape, aligned(shape, 4, 1, lane), lane)
     fields = shape[1] <= limits.channels and max(shape[2:]) <= min(limits.height, limits.width)
     if shape[0] > 1 or size > b.options.budget or not fields:
         return False
-    src, result = b.local(i32, shape), b.local(i32, shape)
+    src, result = (b.local(i32, shape, lane=lane) for _ in range(2))
     b.load(src, b.words(source))
     b.arith("copy", result, src)
     b.store(b.window(b.words(dest), (0, begin, 0, 0), shape), result)

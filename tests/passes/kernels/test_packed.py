@@ -66,6 +66,23 @@ def test_every_form(
     assert all(i["dst_wstride"] == 1 for i in found)  # none goes to every fourth byte
 
 
+@pytest.mark.parametrize("dilation", [(2, 2), (1, 2), (3, 1)])
+@pytest.mark.parametrize("stride", [1, 3])
+def test_dilated_windows_come_otherwise(
+    stride: int, dilation: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though this form would cost nothing."""
+
+    def free(*given: Any, **_: Any) -> tuple[None, int]:
+        return None, -1 if given[-1] is PACKED else 0
+
+    monkeypatch.setattr(conv, "choose_fold", free)
+    build = convolution(3, (3, 3), stride, (0, 0, 0, 0), dilation)
+    module = one_layer(build, (1, 3, 112, 112), integer=True)
+    findings = compiled(module, 2, "INT8")
+    assert findings.ok, findings.verdict()
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_bands_and_tiles(form: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     """Little space, so that there are many bands, in tiles of some rows and columns."""

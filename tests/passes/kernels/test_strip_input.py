@@ -23,7 +23,9 @@ from tests.one_layer import one_layer
 Size = tuple[int, int]
 
 
-def convolution(channels: int, kernel: Size, stride: int, pad: tuple[int, ...]) -> Any:
+def convolution(
+    channels: int, kernel: Size, stride: int, pad: tuple[int, ...], dilation: Size = (1, 1)
+) -> Any:
     """A convolution to 16 channels."""
     random = np.random.default_rng(channels)
     weight = random.integers(-99, 99, (16, channels, *kernel)).astype(np.int8)
@@ -32,8 +34,9 @@ def convolution(channels: int, kernel: Size, stride: int, pad: tuple[int, ...]) 
     def build(x: SSAValue) -> LayerOp:
         top = Top("y", SI8, ScaleAttr.of(0.05))
         return ufw.ConvolutionOp(
-            x, top, weight, bias, stride=(stride, stride), pad=pad, right_shift=9
-        )
+            x, top, weight, bias, stride=(stride, stride), pad=pad, dilation=dilation,
+            right_shift=9,
+        )  # fmt: skip
 
     return build
 
@@ -53,6 +56,7 @@ CASES: list[tuple[tuple[int, ...], Size, int, tuple[int, ...]]] = [
     ((1, 6, 33, 40), (3, 3), 1, (0, 0, 0, 0)),
     ((1, 80, 36, 30), (3, 3), 1, (1, 1, 1, 1)),  # two rows of lanes
     ((1, 3, 30, 33), (1, 1), 1, (0, 0, 0, 0)),
+    ((1, 3, 80, 80), (3, 1), 2, (0, 0, 0, 0)),  # every other column alone
 ]
 """Shape, kernel, stride and pad."""
 
