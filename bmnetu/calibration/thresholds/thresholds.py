@@ -123,7 +123,9 @@ class Thresholds:
             return None
         alive = float(np.mean([self._data.alive(value) for value in measured]))
         noise = [self._data.noise(value, candidates) for value in measured]
-        total = np.sum(noise, axis=0) + alive * np.sum(costs, axis=0)
+        cost = np.sum(costs, axis=0)
+        reached = np.isfinite(cost)  # zeros alone would make a number of an infinite cost
+        total = np.sum(noise, axis=0) + np.where(reached, alive * np.where(reached, cost, 0), cost)
         best = int(total.argmin())
         return float(candidates[best]) if np.isfinite(total[best]) else None
 
