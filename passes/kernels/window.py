@@ -111,7 +111,8 @@ def run_window(
             bands = _bands(b, source, dest)
         else:
             bands = _strip_bands(p, size, source)
-        band = band_rows(p, size, bands, step.cycles)
+        full = size.h * size.w // STEP_PIXELS  # a band of fewer pixels takes as long
+        band = band_rows(p, size, max(1, min(bands, full)), step.cycles)
     loaded: dict[object, SSAValue] = {}
 
     def input_of(
