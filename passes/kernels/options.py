@@ -14,7 +14,8 @@ class KernelOptions:
     ``share``: a tile takes at most that part of local memory, so that the next ones can be loaded
     meanwhile. ``whole``: element-wise layers keep a tensor's channels in their lanes where it fits,
     so that their tiles are those of the convolutions around them, and large weights come in
-    pieces. ``fold``: convolutions of few channels are folded.
+    pieces. ``fold``: convolutions of few channels are folded; else only those that read the plain
+    bytes of an image, as far as the DMA engine has least to do.
     """
 
     share: int = 1
