@@ -90,6 +90,17 @@ def dense(growth: int, ratio: float = 1.0) -> Callable[[bool], ModuleOp]:
     return build
 
 
+def shared_parts(integer: bool) -> ModuleOp:
+    """Parts of two concatenations of which neither begins with the other; in both they begin in the
+    same lane."""
+    net = BranchNet((1, 16, 13, 14), integer)
+    stem, *parts = (net.conv(net.input, count) for count in (64, 32, 32, 32))
+    one, two = net.concat(stem, *parts[:2]), net.concat(stem, parts[2], parts[1])
+    for whole in (one, two):
+        net.conv(net.conv(whole, 48, 3), 8)
+    return net.module()
+
+
 def grouped(groups: int, inner: int, outputs: int, kernel: int = 1) -> Callable[[bool], ModuleOp]:
     """A convolution of groups whose channels are no multiple of 64, between others."""
 
@@ -187,6 +198,7 @@ CASES: dict[str, Callable[[bool], ModuleOp]] = {
     "in slices": in_slices,
     "dense": dense(24),
     "dense, of several scales": dense(32, 1.25),
+    "shared parts": shared_parts,
     "groups of 80": grouped(3, 20, 80),
     "groups of 10 to 7": grouped(5, 10, 7, 3),
     "groups of 80 to 20": grouped(3, 80, 20),
