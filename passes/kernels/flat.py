@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from xdsl.ir import Attribute, SSAValue
 
 from dialects.bm1684.chip import BM1684
-from dialects.bm1684.cycles.gdma import LOAD_CYCLES, PEAK_BYTES
+from dialects.bm1684.cycles.gdma import load_cycles
 from dialects.bm1684.cycles.tiu import STEP_PIXELS, ceil_div
 from dialects.bm1684.layout import (
     DDR,
@@ -37,7 +37,7 @@ _PACKS: dict[Attribute, int] = {si8: 4, ui8: 4, si16: 2, ui16: 2}
 """Elements in a word, where it is more than one."""
 
 
-MANY_ROWS = 32
+MANY_ROWS = 16
 """Images of a few pixels each: channels in their lanes, each is a transfer of its own."""
 PLAIN_CYCLES = 4
 """Of a step of one or two commands on two tensors."""
@@ -201,7 +201,7 @@ def _leaves_lanes(tensor: Ref, cycles: float, tensors: int) -> bool:
     idle = steps - size / (STEP_PIXELS * BM1684.lanes)
     if groups >= MANY_ROWS and height * width < STEP_PIXELS // 2:
         return True
-    return idle * cycles > tensors * (LOAD_CYCLES + 4 * size / PEAK_BYTES)
+    return idle * cycles > tensors * load_cycles(4 * size, 4 * height * width)
 
 
 def _boxes(whole: Flat, tensor: Ref, most: int, apart: bool) -> Iterator[Flat]:

@@ -111,8 +111,8 @@ def run_window(
             bands = _bands(b, source, dest)
         else:
             bands = _strip_bands(p, size, source)
-        full = size.h * size.w // STEP_PIXELS  # a band of fewer pixels takes as long
-        band = band_rows(p, size, max(1, min(bands, full)), step.cycles)
+        steps = -(-size.h * size.w // STEP_PIXELS)  # a band of fewer pixels takes as long as one
+        band = band_rows(p, size, min(bands, steps), step.cycles)
     loaded: dict[object, SSAValue] = {}
 
     def input_of(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from xdsl.dialects.builtin import ModuleOp
 
+from bmnetu.report.profile import profile
 from dialects.bm1684.cycles import schedule
 from dialects.bm1684.cycles.gdma import LOAD_CYCLES
 from dialects.ufw import ops as ufw
@@ -41,3 +42,14 @@ def test_rows_are_runs_of_words(shape: tuple[int, ...], name: str, integer: bool
         cycles(function(shape, name, integer), opt, precision) for opt in (1, 2)
     )
     assert second <= 1.05 * first + LOAD_CYCLES
+
+
+@pytest.mark.parametrize("channels", [96, 1152])
+def test_one_number_a_channel_stays_in_its_lane(channels: int) -> None:
+    """As squeeze and excitation has: on its way through DDR it would hold up all other loads."""
+    net = BranchNet((1, channels, 6, 6), False)
+    mean = net.pool(net.conv(net.input, channels), "average", 6, 1)
+    net.conv(net.function(net.conv(mean, channels), "sigmoid"), 8)
+    module = net.module()
+    assert compiled(module, 2, "FP32").ok
+    assert profile(module).total.ddr_written == 4 * 8
