@@ -104,13 +104,11 @@ def run_window(
         if is_rows(Ref.of(dest)) and len(list(boxes(p, size))) == 1:
             size = replace(size, c=min(size.c, BM1684.lanes))
     band = size.h
-    if b.options.whole and is_input(b, source):
-        if step.rows:
-            bands = -(-size.h // step.rows)
-        elif isinstance(source, SSAValue):
-            bands = _bands(b, source, dest)
-        else:
-            bands = _strip_bands(p, size, source)
+    if step.rows:
+        band = rows_at_most(p, size, step.rows)
+    elif b.options.whole and is_input(b, source):
+        plain = isinstance(source, SSAValue)
+        bands = _bands(b, source, dest) if plain else _strip_bands(p, size, source)
         steps = -(-size.h * size.w // STEP_PIXELS)  # a band of fewer pixels takes as long as one
         band = band_rows(p, size, min(bands, steps), step.cycles)
     loaded: dict[object, SSAValue] = {}
@@ -183,14 +181,25 @@ def band_rows(p: Problem, size: TileSize, bands: int, cycles: float = 0) -> int:
     """
     if (lane_rows(size.c) > 1 and not p.dense) or size.n > p.pack:
         return size.h
-    step = lcm(p.multiple, STEP_WORDS // gcd(size.w, STEP_WORDS))
-    least = -(-size.h // bands)
+    least, step = -(-size.h // bands), _rows_together(p, size)
     placed, copied = (min(size.h, align(least, rows)) for rows in (step, p.multiple))
     few, many = (-(-size.h // rows) for rows in (placed, copied))
     steps = -(-size.h * size.w // STEP_PIXELS) * lane_rows(size.c)
     costs = COPY_CYCLES * steps + LOAD_CYCLES * (many - few)
     pays = many >= 2 * few and cycles * steps * (1 / few - 1 / many) > costs
     return copied if pays else placed
+
+
+def rows_at_most(p: Problem, size: TileSize, rows: int) -> int:
+    """About so many output rows for a band: some more where the engine takes a tensor behind them;
+    where those would be twice as many, bands are computed elsewhere and copied."""
+    placed, copied = (align(rows, step) for step in (_rows_together(p, size), p.multiple))
+    return min(size.h, placed if placed < 2 * rows else copied)
+
+
+def _rows_together(p: Problem, size: TileSize) -> int:
+    """Rows of a result behind which the engine takes a tensor."""
+    return lcm(p.multiple, STEP_WORDS // gcd(size.w, STEP_WORDS))
 
 
 def _bands(b: TileBuilder, source: SSAValue, dest: SSAValue) -> int:

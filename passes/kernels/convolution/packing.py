@@ -36,14 +36,15 @@ class Packing:
     def of(fold: Fold) -> Packing:
         """The one that costs least. Half of the bands are in a group at most, so that the others
         are loaded meanwhile."""
-        out = fold.height.folded.out
+        out, width = fold.height.folded.out, fold.width.folded.out
+        most = min(out, ceil_div(out * width, STEP_PIXELS))  # each takes a step at least
 
         def sized(bands: int) -> Packing:
             one = Packing(fold, ceil_div(out, bands))
-            most = BM1684.lanes // fold.folded_channels
-            return one if one.moves else replace(one, group=max(1, min(ceil_div(bands, 2), most)))
+            there = BM1684.lanes // fold.folded_channels
+            return one if one.moves else replace(one, group=max(1, min(ceil_div(bands, 2), there)))
 
-        found = [sized(bands) for bands in (*BANDS, out) if bands <= out]
+        found = [sized(bands) for bands in (*BANDS, most) if bands <= most]
         return min([each for each in found if each.fits] or found[-1:], key=lambda each: each.price)
 
     @property

@@ -16,7 +16,7 @@ from dialects.quant import types
 from dialects.ufw import ops as ufw
 from passes.kernels import window
 from passes.kernels.tiling import Axis, Problem, TileSize
-from passes.kernels.window import BANDS, band_rows
+from passes.kernels.window import BANDS, band_rows, rows_at_most
 from passes.module.functions import main_function
 from tests.compiled import compiled
 from tests.net_maker import NetMaker
@@ -61,6 +61,15 @@ def test_as_many_bands_are_not_copied() -> None:
 def test_a_few_bands_more_are_not_copied() -> None:
     """Seven of 16 rows, or eight of 14."""
     assert band_rows(problem(112, 110), TileSize(4, 64, 112, 110), BANDS, 99.0) == 16
+
+
+@pytest.mark.parametrize(
+    ("rows", "width", "found"),
+    [(7, 112, 8), (7, 113, 7), (31, 113, 32), (4, 128, 4), (90, 113, 60)],
+)
+def test_bands_of_about_so_many_rows(rows: int, width: int, found: int) -> None:
+    """Not far more, as they take memory: a band of 113 columns begins behind 32 rows."""
+    assert rows_at_most(problem(60, width), TileSize(4, 64, 60, width), rows) == found
 
 
 def test_depthwise_rows_of_lanes_stay_whole() -> None:
