@@ -90,7 +90,7 @@ def test_every_wait_that_is_lowered_is_a_race_in_its_layer(precision: str, opt: 
             layers = {net.layer(ENGINES[own], inst.id), net.layer(ENGINES[other], inst.wait)}
             assert any(f'layer "{layer}": group 0, ' in failure for layer in layers)
             found += 1
-    assert found > 5
+    assert found > 4
 
 
 @pytest.mark.parametrize(("precision", "opt"), CASES)

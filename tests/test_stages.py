@@ -53,7 +53,9 @@ def loads(stage: Stage) -> list[bytes]:
 @pytest.mark.parametrize("opt", [0, 1, 2])
 @pytest.mark.parametrize("precision", FILES)
 def test_a_stage_for_each_batch(precision: str, opt: int, tmp_path: Path) -> None:
-    result = compiled(tmp_path / "all", precision, max_n=BATCHES, opt=opt)
+    """As it is alone, but for the loads that the search merges where none shares the weights."""
+    same: dict[str, Any] = {"opt": opt, "opt_budget": 1}
+    result = compiled(tmp_path / "all", precision, max_n=BATCHES, **same)
     stages = stages_of(result.bmodel)
     assert [stage.inputs[0].shape for stage in stages] == [(n, 3, 9, 9) for n in BATCHES]
     assert [r.findings is not None and r.findings.ok for r in result.stages] == [True] * 3
@@ -62,7 +64,7 @@ def test_a_stage_for_each_batch(precision: str, opt: int, tmp_path: Path) -> Non
     }
     sizes: list[int] = []
     for i, n in enumerate(BATCHES):
-        (alone,) = stages_of(compiled(tmp_path / str(n), precision, max_n=n, opt=opt).bmodel)
+        (alone,) = stages_of(compiled(tmp_path / str(n), precision, max_n=n, **same).bmodel)
         assert loads(stages[i]) == loads(alone)
         assert [g.tiu for g in stages[i].groups] == [g.tiu for g in alone.groups]
         sizes.append(len(alone.coeff))
