@@ -213,7 +213,8 @@ def channel_ranges(p: Problem, step: int, least: int = 0) -> Iterator[tuple[int,
     lane = p.lane if begin == 0 else 0
     while least and extent > least:
         half = align(-(-extent // 2) + lane, BM1684.lanes) - lane
-        if half >= extent:
+        half -= BM1684.lanes * (half >= extent)
+        if half <= 0:
             break
         parts.append((begin, half))
         begin, extent, lane = begin + half, extent - half, 0
