@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from bmnetu.report.profile import profile
+from dialects.bm1684.isa import MOVE, Direction
+from dialects.bm1684.npu import CommandOp
 from dialects.execute import names_of
 from dialects.quant import types
 from dialects.quant.base import CHANNEL_ORDER, i64s
@@ -43,6 +45,16 @@ def test_only_the_outputs_are_stored(name: str) -> None:
     outputs = [types.shape_of(value) for value, _ in named_outputs(main_function(module))]
     assert compiled(module, 2, "FP32").ok
     assert profile(module).total.ddr_written == 4 * sum(map(prod, outputs))
+
+
+@pytest.mark.parametrize("integer", [False, True])
+def test_shared_parts_are_copied_in_their_lanes(integer: bool) -> None:
+    """Nothing moves between lanes: both concatenations have a part in the same ones."""
+    module = CASES["shared parts"](integer)
+    assert compiled(module, 2, PRECISIONS[integer]).ok
+    found = [op.instruction for op in module.walk() if isinstance(op, CommandOp)]
+    moves = [i for i in found if i.kind is MOVE]
+    assert all(i["direction"] != Direction.LOCAL_TO_LOCAL for i in moves)
 
 
 def test_every_layer_is_compared() -> None:

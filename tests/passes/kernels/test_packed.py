@@ -92,6 +92,13 @@ def test_bands_and_tiles(form: tuple[int, ...], monkeypatch: pytest.MonkeyPatch)
     assert findings.ok, findings.verdict()
 
 
+def test_what_does_not_fit_comes_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though this form would cost nothing: a row takes more than there is."""
+    module = folded((1, 5, 1, 1), (1, 3, 24, 9000), 0, monkeypatch)
+    assert compiled(module, 2, "INT8").ok
+    assert all(i["dst_wstride"] > 1 for i in loads(module))
+
+
 def test_rows_are_loaded_without_gaps_where_that_pays() -> None:
     """An image of three channels: three taps of rows, or two rows and no more, by what the network
     waits for."""

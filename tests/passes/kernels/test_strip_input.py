@@ -10,7 +10,7 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import SSAValue
 
 from bmnetu.report.profile import profile
-from dialects.bm1684.isa import Direction
+from dialects.bm1684.isa import CONV, Direction
 from dialects.bm1684.npu import CommandOp
 from dialects.quant.scale import ScaleAttr
 from dialects.quant.strips import with_halos
@@ -69,6 +69,15 @@ def test_the_numbers(
     findings = compiled(module, 2, "INT8")
     assert findings.ok, findings.verdict()
     assert stores(module) == 1  # the output; no strips
+
+
+def test_few_pixels_are_one_band() -> None:
+    """Two of each row: a band takes a step of 16 at least."""
+    build = convolution(1, (11, 11), 4, (10, 2, 6, 5), (2, 1))
+    module = one_layer(build, (1, 1, 23, 9), integer=True)
+    assert compiled(module, 2, "INT8").ok
+    found = [op.instruction for op in module.walk() if isinstance(op, CommandOp)]
+    assert len([i for i in found if i.kind is CONV]) == 1
 
 
 def test_the_engines_overlap() -> None:
