@@ -17,6 +17,8 @@ from passes.memory.footprint import Footprint, History
 
 AHEAD = 24
 """Commands behind the one that waits whose rows may go first."""
+LOADS_AHEAD = 96
+"""Transfers behind the one that waits of which the loads may go first."""
 LEAST = 32
 """Cycles of a wait that is worth filling, and of rows that are worth a command."""
 TRIES = 4
@@ -228,7 +230,7 @@ class Filling:
 
     def _load_meanwhile(self, number: int, until: int) -> None:
         """Places later loads while a transfer waits for a computation."""
-        for later in range(number + 1, min(number + AHEAD, len(self.transfers))):
+        for later in range(number + 1, min(number + LOADS_AHEAD, len(self.transfers))):
             transfer = self.transfers[later]
             if transfer.end is None and self._may_come_now(later):
                 start = max(self._moved(), self.done[transfer.computed])

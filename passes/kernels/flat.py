@@ -205,16 +205,25 @@ def _leaves_lanes(tensor: Ref, cycles: float, tensors: int) -> bool:
 
 
 def _boxes(whole: Flat, tensor: Ref, most: int, apart: bool) -> Iterator[Flat]:
-    """Parts of a tensor of about ``most`` bytes of each lane, as far as they can be parts of it in
-    local memory: whole rows of lanes, or rows of the image in one of them that begin where the
-    engine takes a tensor. Of several words a pixel there are none, unless ``apart``: then each word
-    is one."""
-    words = tensor.as_words()
-    groups, channels, height, width = words.shape
-    lanes, plane = lane_rows(channels), align(4 * height * width, BM1684.alignment)
-    if (groups > 1 and not apart) or groups * lanes * plane <= most:
+    """Parts of a tensor, see :func:`boxes`. Of several words a pixel there are none, unless
+    ``apart``: then each word is one."""
+    if tensor.as_words().groups > 1 and not apart:
         yield whole
         return
+    found = list(boxes(tensor, most))
+    if len(found) == 1:
+        yield whole
+        return
+    yield from (_Box(whole, begin, extent) for begin, extent in found)
+
+
+def boxes(tensor: Ref, most: int) -> Iterator[tuple[Shape, Shape]]:
+    """(begin, extent) of parts of a tensor of about ``most`` bytes of each lane, as far as they can
+    be parts of it in local memory: the images of a word, of these whole rows of lanes, or rows of
+    the image in one of them that begin where the engine takes a tensor."""
+    words = tensor.as_words()
+    _, channels, height, width = words.shape
+    lanes, plane = lane_rows(channels), align(4 * height * width, BM1684.alignment)
     rows, step = height, ceil_div(lanes, ceil_div(lanes * plane, most))
     if plane > most:
         parts = ceil_div(plane, most)
@@ -222,4 +231,17 @@ def _boxes(whole: Flat, tensor: Ref, most: int, apart: bool) -> Iterator[Flat]:
     for n, nn in ranges(tensor.shape[0], tensor.layout.pack):
         for c, cn in ranges(channels, step * BM1684.lanes):
             for y, yn in ranges(height, rows):
-                yield _Box(whole, (n, c, y, 0), (nn, cn, yn, width))
+                yield (n, c, y, 0), (nn, cn, yn, width)
+
+
+def stay_in_lanes(b: TileBuilder, packed: Ref, floats: Ref, cycles: float) -> bool:
+    """Whether 8-bit images and the same as floats are kept whole, channels in their lanes;
+    ``cycles``: about those of a step of floats."""
+    return (
+        _fits_whole(b, floats, 1)
+        and _fits_whole(b, packed, 1)
+        and local_bytes(packed.shape, aligned(packed.shape, 4, packed.layout.pack))
+        + local_bytes(floats.shape, aligned(floats.shape, 4, 1))
+        <= b.options.budget
+        and not _leaves_lanes(floats, cycles, 2)
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,12 +22,23 @@ from dialects.quant.base import ints
 from passes.kernels.builder import TileBuilder, float_bits
 from passes.kernels.elementwise.weighted_sum import may_be_window, weighted_sum
 from passes.kernels.expression import buffers_alive, compute_steps, cycles_a_step, schedule
-from passes.kernels.flat import Chunk, Flat, chunks, in_bands
+from passes.kernels.flat import (
+    BAND_BYTES,
+    Chunk,
+    Flat,
+    boxes,
+    chunks,
+    in_bands,
+    stay_in_lanes,
+)
+from passes.kernels.flat import Shape as Box
 from passes.kernels.float_functions import TWO_23
 
 Array = NDArray[Any]
 MAGIC = 12582912.0
 """1.5 * 2^23: added to a float it leaves the rounded integer in the low bits."""
+TURN_CYCLES = 8
+"""Of a step of floats that become 8-bit numbers, or were."""
 FUNCTION_BUFFERS = 7
 """A piece of a pointwise function takes at most this part of the budget, also where fewer buffers
 hold numbers at a time: transfers of one piece overlap with the computation of another."""
@@ -220,12 +231,15 @@ def rounded(b: TileBuilder, x: SSAValue, scale: float, unsigned: bool) -> SSAVal
     return b.view(x, Ref.of(x).with_(element=i32))
 
 
-def clamped(b: TileBuilder, x: SSAValue, scale: float, unsigned: bool) -> None:
-    """Divides floats where they lie, and cuts them to the range of 8-bit numbers."""
+def clamped(
+    b: TileBuilder, x: SSAValue, scale: float, unsigned: bool, result: SSAValue | None = None
+) -> None:
+    """Divides floats, where they lie or as ``result``, and cuts them to the range of 8-bit
+    numbers."""
     low, high = (0.0, 255.0) if unsigned else (-128.0, 127.0)
-    b.scalar("mul", x, x, float(np.float32(1.0 / scale)))
-    b.arith("max", x, x, float_bits(low))
-    b.arith("min", x, x, float_bits(high))
+    y = b.scalar("mul", x if result is None else result, x, float(np.float32(1.0 / scale)))
+    b.arith("max", y, y, float_bits(low))
+    b.arith("min", y, y, float_bits(high))
 
 
 def lower_quantize(
@@ -235,6 +249,19 @@ def lower_quantize(
     word.
     """
     (source,) = sources
+    scale, unsigned = types.scale_of(op.y) or 1.0, types.is_unsigned(op.y)
+    packed = Ref.of(dest)
+    if stay_in_lanes(b, packed, Ref.of(source), TURN_CYCLES):
+        for begin, extent in _bands(packed):
+            x, result = b.local(f32, extent), b.local(packed.element, extent, 4, packed.layout.pack)
+            b.load(x, b.window(source, begin, extent))
+            for word, byte, image in _images(b, result, x):
+                y = b.local(f32, Ref.of(image).shape)
+                clamped(b, image, scale, unsigned, y)
+                b.scalar("add", y, y, MAGIC)
+                _gather(b, word, b.view(y, Ref.of(y).with_(element=i32)), byte)
+            b.store(b.window(dest, begin, extent), result)
+        return
     images, plane = _planes(types.shape_of(op.x))
     for group in range(0, images, 4):
         for chunk in chunks(plane, b.options.budget, 5):
@@ -243,22 +270,56 @@ def lower_quantize(
             for k in range(min(4, images - group)):
                 at = Chunk((group + k) * plane + chunk.begin, chunk.lanes, chunk.width)
                 x = flat.load(source, at, f32)
-                bits = rounded(b, x, types.scale_of(op.y) or 1.0, types.is_unsigned(op.y))
-                byte = b.arith("and", bits if k else result, bits, 255)
-                if k:
-                    b.arith("shift", byte, byte, 8 * k)
-                    b.arith("or", result, result, byte)
+                _gather(b, result, rounded(b, x, scale, unsigned), k)
             target = Chunk(group // 4 * plane + chunk.begin, chunk.lanes, chunk.width)
             flat.store(dest, target, result)
+
+
+def _gather(b: TileBuilder, result: SSAValue, bits: SSAValue, k: int) -> None:
+    """The low byte of each word as byte k of the result's, whose higher ones become 0 by the
+    first."""
+    byte = b.arith("and", bits if k else result, bits, 255)
+    if k:
+        b.arith("shift", byte, byte, 8 * k)
+        b.arith("or", result, result, byte)
+
+
+def _bands(packed: Ref) -> Iterable[tuple[Box, Box]]:
+    """(begin, extent) of what is turned at a time: parts of one image, several as a whole."""
+    whole = (0, 0, 0, 0), packed.shape
+    return boxes(packed, BAND_BYTES) if packed.shape[0] == 1 else [whole]
+
+
+def _images(
+    b: TileBuilder, packed: SSAValue, floats: SSAValue
+) -> Iterator[tuple[SSAValue, int, SSAValue]]:
+    """Of each image of local tensors: the words in which it is, as which byte, and its floats."""
+    n, *rest = Ref.of(floats).shape
+    one = (1, *rest)
+    for k in range(n):
+        word, byte = divmod(k, Ref.of(packed).layout.pack)
+        yield (
+            b.window(b.words(packed), (word, 0, 0, 0), one), byte,
+            b.window(floats, (k, 0, 0, 0), one),
+        )  # fmt: skip
 
 
 def dequantized(b: TileBuilder, words: SSAValue, scale: float, unsigned: bool) -> SSAValue:
     """Floats in the place of words whose low byte is an 8-bit number: it goes under the exponent of
     2^23, which is then subtracted."""
+    return _byte_as_float(b, words, words, 0, scale, unsigned)
+
+
+def _byte_as_float(
+    b: TileBuilder, bits: SSAValue, words: SSAValue, k: int, scale: float, unsigned: bool
+) -> SSAValue:
+    """Byte k of words as floats, in the place of ``bits``, other words or the same."""
     sign = 0 if unsigned else 128
-    b.arith("and", words, words, 255)
-    b.arith("xor", words, words, 0x4B000000 | sign)
-    real = b.view(words, Ref.of(words).with_(element=f32))
+    byte = b.arith("shift", bits, words, -8 * k) if k else words
+    if k < 3:
+        byte = b.arith("and", bits, byte, 255)
+    b.arith("xor", bits, byte, 0x4B000000 | sign)
+    real = b.view(bits, Ref.of(bits).with_(element=f32))
     b.scalar("sub", real, real, 8388608.0 + sign)
     return b.scalar("mul", real, real, scale)
 
@@ -266,25 +327,27 @@ def dequantized(b: TileBuilder, words: SSAValue, scale: float, unsigned: bool) -
 def lower_dequantize(
     b: TileBuilder, op: compute.DequantizeOp, sources: Sequence[SSAValue], dest: SSAValue
 ) -> None:
-    """4N bytes to float32: a byte goes under the exponent of 2^23, which is then subtracted."""
+    """4N bytes to float32, see :func:`dequantized`."""
     (source,) = sources
+    scale, unsigned = types.scale_of(op.x) or 1.0, types.is_unsigned(op.x)
+    packed = Ref.of(source)
+    if stay_in_lanes(b, packed, Ref.of(dest), TURN_CYCLES):
+        for begin, extent in _bands(packed):
+            x, y = b.local(packed.element, extent, 4, packed.layout.pack), b.local(f32, extent)
+            b.load(x, b.window(source, begin, extent))
+            for word, byte, image in _images(b, x, y):
+                bits = b.view(image, Ref.of(image).with_(element=i32))
+                _byte_as_float(b, bits, word, byte, scale, unsigned)
+            b.store(b.window(dest, begin, extent), y)
+        return
     images, plane = _planes(types.shape_of(op.x))
-    sign = 0 if types.is_unsigned(op.x) else 128
-    scale = types.scale_of(op.x) or 1.0
     for group in range(0, images, 4):
         for chunk in chunks(plane, b.options.budget, 4):
             flat = Flat(b, 1)
             at = Chunk(group // 4 * plane + chunk.begin, chunk.lanes, chunk.width)
             words = flat.load(source, at, i32)
             for k in range(min(4, images - group)):
-                part = flat.local(chunk, i32)
-                byte = b.arith("shift", part, words, -8 * k) if k else words
-                if k < 3:
-                    byte = b.arith("and", part, byte, 255)
-                b.arith("xor", part, byte, 0x4B000000 | sign)
-                real = b.view(part, Ref.of(part).with_(element=f32))
-                b.scalar("sub", real, real, 8388608.0 + sign)
-                b.scalar("mul", real, real, scale)
+                real = _byte_as_float(b, flat.local(chunk, i32), words, k, scale, unsigned)
                 target = Chunk((group + k) * plane + chunk.begin, chunk.lanes, chunk.width)
                 flat.store(dest, target, real)
 

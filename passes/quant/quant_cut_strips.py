@@ -24,6 +24,7 @@ from dialects.quant.strips import (
 )
 from dialects.quant.windows import RowWindow
 from passes.base import NpuFunctionPass
+from passes.cost.tensors import transfer_cycles
 from passes.kernels.convolution.stacked import is_one_dense
 from passes.kernels.input_strips.ahead import FloatStripsAhead
 from passes.kernels.movement.in_place import first_row
@@ -60,7 +61,7 @@ class _Forms:
             source = self.whole_of(value, before)
             kind = _strip_type(value, rows)
             self.whole.setdefault(value, source)
-            if isinstance(source.owner, QuantizeOp):
+            if isinstance(source.owner, QuantizeOp) and _lies_in_ddr(source.owner):
                 made = _quantize(source.owner, kind, before)
             else:
                 made = _move(SplitStripsOp, source, value, kind, before)
@@ -85,6 +86,15 @@ class _Forms:
             }
             self.halos[key] = _move(ExchangeHaloOp, source, value, kind, before, properties)
         return self.halos[key]
+
+
+def _lies_in_ddr(op: QuantizeOp) -> bool:
+    """Whether what is quantised is a network input, or a part of one, or has no place in local
+    memory beside its 8-bit numbers. Any other tensor is quantised in its lanes."""
+    value = op.x
+    while isinstance(value.owner, SliceOp):
+        value = value.owner.x
+    return isinstance(value, BlockArgument) or transfer_cycles(op, in_strips=False) > 0
 
 
 def _quantize(op: QuantizeOp, result: Attribute, before: Operation) -> SSAValue:

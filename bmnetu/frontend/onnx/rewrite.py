@@ -2,8 +2,9 @@
 
 What comes out has the domain ``bmnetu``: ``Standardize`` is ``(x - mean) / sqrt(variance + eps)``,
 ``RootMeanSquare`` is ``x / sqrt(mean(x^2) + eps)``, ``Unit`` is ``x / |x|``; over ``axes``, with
-factors and addends as further inputs. As one layer they are computed in float in an INT8 net: their
-parts would be rounded to 8 bits one by one.
+factors and addends as further inputs. ``Grouped`` is an InstanceNormalization of a tensor under
+another shape, as groups of channels are normalised. As one layer they are computed in float in an
+INT8 net: their parts would be rounded to 8 bits one by one.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ class Found:
     eps: float
     spread: tuple[int, ...] = ()
     """A shape that the result is repeated to: it must be the tensor's own."""
+    more: tuple[str, ...] = ()
+    """Inputs behind the factors and the addends."""
 
 
 class Rewriter:
@@ -57,11 +60,11 @@ class Rewriter:
         for node in self.file.nodes:
             if len(node.inputs) != 2 or node.opset < NUMPY:
                 continue
-            for look in (standardized, root_mean_square, unit):
+            for look in (standardized, root_mean_square, unit, grouped):
                 found = look(self, node)
                 if found is not None:
                     last, inputs = self.with_factors(node, found)
-                    replaced[last.number] = _made(last, found, inputs)
+                    replaced[last.number] = _made(last, found, [*inputs, *found.more])
                     break
         return tuple(replaced.get(node.number, node) for node in self.file.nodes)
 
@@ -232,6 +235,20 @@ def unit(seen: Rewriter, node: Node) -> Found | None:
     return Found("Unit", x, axes, 0.0, shape)
 
 
+def grouped(seen: Rewriter, node: Node) -> Found | None:
+    """``reshape(instance_norm(reshape(x)))``; the further inputs: what is behind the tensor of an
+    InstanceNormalization, and both shapes."""
+    norm = seen.maker(node.inputs[0], "InstanceNormalization") if node.op == "Reshape" else None
+    view = None if norm is None else seen.maker(norm.inputs[0], "Reshape")
+    if norm is None or view is None or len(norm.inputs) != 3 or len(view.inputs) != 2:
+        return None
+    if any(each.integer("allowzero", 0) for each in (node, view)):
+        return None
+    eps = norm.number_of("epsilon", 1e-5)
+    more = (*norm.inputs[1:], view.inputs[1], node.inputs[1])
+    return Found("Grouped", view.inputs[0], (), eps, more=more)
+
+
 def _ratio(seen: Rewriter, node: Node) -> tuple[str, str] | None:
     """``a / sqrt(b)``, also as a product with the inverse: a and b."""
     if node.op == "Div":
@@ -274,9 +291,9 @@ def _made(last: Node, found: Found, inputs: Sequence[str]) -> Node:
     proto = NodeProto(op_type=found.op, domain=OWN, name=last.name)
     proto.input.extend(inputs)
     proto.output.extend(last.outputs[:1])
-    proto.attribute.extend(
-        (helper.make_attribute("axes", found.axes), helper.make_attribute("eps", found.eps))
-    )
+    proto.attribute.append(helper.make_attribute("eps", found.eps))
+    if found.axes:
+        proto.attribute.append(helper.make_attribute("axes", found.axes))
     if found.spread:
         proto.attribute.append(helper.make_attribute("spread", found.spread))
     return Node.of(proto, last.number, last.file, last.opset)

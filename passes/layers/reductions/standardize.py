@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -13,7 +14,7 @@ from dialects.constant import Array, ConstantAttr
 from dialects.quant import compute, types
 from dialects.quant.base import int_attr
 from dialects.ufw import ops as ufw
-from passes.layers.binary import binary, constant, function_of, power_of
+from passes.layers.binary import binary, constant, function_of, power_of, repeated
 from passes.layers.converter import Converter
 from passes.layers.reductions.reduce import finish, reduced, square
 
@@ -59,20 +60,62 @@ def _along_rows(
     return x
 
 
+@dataclass(frozen=True)
+class _Mean:
+    """How means of a float value are taken. With ``groups``, ``shape`` is one of rank 4: first over
+    the pixels of each channel, where they lie, then over the channels of each group."""
+
+    shape: Sequence[int]
+    axes: Sequence[int]
+    groups: int = 0
+
+    @classmethod
+    def of(cls, op: ufw.StandardizeOp) -> _Mean:
+        view, axes = op.view
+        shape = types.shape_of(op.top)
+        whole = not op.groups.value.data and [*axes] == [*range(1, len(shape))]
+        if len(shape) < 3 or not (op.groups.value.data or whole):
+            return cls(view, axes)
+        planes = shape if len(shape) == 4 else (*shape[:2], prod(shape[2:]), 1)
+        return cls(planes, (2, 3), op.groups.value.data or 1)
+
+    @property
+    def share(self) -> float:
+        """Of one number."""
+        n = prod(self.shape[axis] for axis in self.axes)
+        return 1 / (n * self.shape[1] // self.groups if self.groups else n)
+
+    def sums(self, c: Converter, x: SSAValue, step: str) -> SSAValue:
+        """One number a group, or whatever the axes leave."""
+        sums = reduced(c, "sum", x, self.axes, step)
+        if self.groups in (0, self.shape[1]):
+            return sums
+        n, channels = self.shape[:2]
+        rows = c.reshape(sums, (n, self.groups, channels // self.groups), f"{step}/channels")
+        return reduced(c, "sum", rows, (2,), f"{step}/groups")
+
+    def spread(self, c: Converter, x: SSAValue, step: str) -> SSAValue:
+        """What was made of the sums, one number a channel."""
+        if self.groups in (0, self.shape[1]):
+            return x
+        n, channels = self.shape[:2]
+        x = repeated(c, x, (n, self.groups, channels // self.groups), f"{step}/repeated")
+        return c.reshape(x, (n, channels, 1, 1), f"{step}/spread")
+
+
 def lower_standardize(c: Converter, op: ufw.StandardizeOp) -> None:
-    view, axes = op.view
-    x = c.reshape(c.as_float(c.value(op.bottom)), view, "view")
-    share = 1 / prod(view[axis] for axis in axes)
-    mean = power_of(c, reduced(c, "sum", x, axes, "sums"), "mean", scale=share)
-    y = binary(c, "sub", x, mean, "centred")
+    means = _Mean.of(op)
+    x = c.reshape(c.as_float(c.value(op.bottom)), means.shape, "view")
+    mean = power_of(c, means.sums(c, x, "sums"), "mean", scale=means.share)
+    y = binary(c, "sub", x, means.spread(c, mean, "means"), "centred")
     if op.divide.value.data:
-        total, eps = reduced(c, "sum", square(c, y, "squares"), axes, "spread"), op.eps.value.data
+        total, eps = means.sums(c, square(c, y, "squares"), "spread"), op.eps.value.data
         if op.eps_outside.value.data:
-            deviation = power_of(c, total, "deviation", scale=share, power=0.5)
+            deviation = power_of(c, total, "deviation", scale=means.share, power=0.5)
             factor = power_of(c, deviation, "factor", shift=eps, power=-1.0)
         else:
-            factor = power_of(c, total, "factor", scale=share, shift=eps, power=-0.5)
-        y = binary(c, "mul", y, factor, "divided")
+            factor = power_of(c, total, "factor", scale=means.share, shift=eps, power=-0.5)
+        y = binary(c, "mul", y, means.spread(c, factor, "factors"), "divided")
     y = c.reshape(y, types.shape_of(op.top), "whole")
     weight, bias = (None if blob is None else blob.array for blob in (op.weight, op.bias))
     finish(c, op, affine(c, y, weight, bias, op.affine_axis.value.data, "affine"))

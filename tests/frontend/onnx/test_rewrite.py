@@ -47,6 +47,24 @@ def unit(shape: tuple[int, ...], axis: int, *, expand: bool) -> Net:
     return Net(nodes, {"least": np.array(1e-12, np.float32)}, {"x": shape})
 
 
+def groups(
+    view: list[int], whole: list[int] | None, factor: Array | None = None,
+    addend: Array | None = None, scale: int = 4,
+) -> Net:
+    """As PyTorch writes a normalisation of groups; without ``whole`` the shape of x comes back."""
+    back = {"whole": np.array(whole)} if whole else {}
+    nodes = [
+        node("Reshape", "x view", "r"), node("InstanceNormalization", "r scale bias", "i"),
+        *([] if whole else [node("Shape", "x", "whole")]), node("Reshape", "i whole", "b"),
+        *([] if factor is None else [node("Mul", "b w", "m")]),
+        *([] if addend is None else [node("Add", "b a" if factor is None else "m a", "p")]),
+    ]  # fmt: skip
+    nodes.append(node("Relu", nodes[-1].output[0], "y"))
+    given = {"view": np.array(view), "scale": numbers(scale), "bias": numbers(scale) - 2, **back}
+    given |= {} if factor is None else {"w": factor}
+    return Net(nodes, given | ({} if addend is None else {"a": addend}), {"x": (2, 8, 3, 5)})
+
+
 RECIPROCAL = (node("Sqrt", "a", "s"), node("Reciprocal", "s", "r"))
 DIVISION = (node("Sqrt", "a", "s"), node("Div", "one s", "r"))
 POWER = (node("Pow", "a half", "r"),)
@@ -73,6 +91,17 @@ NETS: dict[str, tuple[Net, str]] = {
         root_mean_square((2, 8, 3, 4), 1, numbers(8, 1, 1), *POWER),
         "Permute Reshape Normalize Reshape Permute",
     ),
+    "groups": (groups([0, 4, -1], None, numbers(8, 1, 1), numbers(1, 8, 1, 1)), "GroupNorm ReLU"),
+    "groups alone": (groups([2, 4, 30, 1], [2, 8, 3, 5]), "GroupNorm ReLU"),
+    "groups with addends": (groups([0, 4, -1], None, None, numbers(8, 1, 1)), "GroupNorm ReLU"),
+    "groups with factors of other axes": (
+        groups([0, 4, -1], None, numbers(5), numbers(8, 1, 1)), "GroupNorm Scale Bias ReLU"
+    ),
+    "groups under another shape": (groups([0, 4, -1], [2, 8, 15]), "Reshape GroupNorm ReLU"),
+    "no groups of channels": (
+        groups([0, 4, -1], [2, 30, 4], numbers(4)), "Reshape InstanceNorm Reshape Scale ReLU"
+    ),
+    "other images": (groups([1, 4, -1], None), "Reshape InstanceNorm Reshape ReLU"),
     "unit rows": (unit((2, 5, 8), -1, expand=True), "Reshape Normalize Reshape"),
     "unit channels": (
         unit((2, 8, 3, 4), 1, expand=False), "Permute Reshape Normalize Reshape Permute"

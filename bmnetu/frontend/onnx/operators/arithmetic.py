@@ -258,7 +258,7 @@ def linear(
         scale, shift = float(factor.ravel()[0]), float(addend.ravel()[0])
         return power_layer(site, x, part, scale=scale, shift=shift)
     operand = np.broadcast_shapes(factor.shape, addend.shape)
-    if not _fits(x.shape, operand):
+    if not fits(x.shape, operand):
         return _enlarged(site, x, factor, addend)
     axis, block = _covered(x.shape, operand)
     add, multiply = (np.any(addend), np.any(factor != 1))
@@ -273,7 +273,7 @@ def linear(
     return site.layer("Scale", x, factors, bias, part=part, scale_param=span)
 
 
-def _fits(shape: Shape, operand: Sequence[int]) -> bool:
+def fits(shape: Shape, operand: Sequence[int]) -> bool:
     """Whether an operand repeats to a shape."""
     ones = len(shape) - len(operand)
     padded = (1,) * ones + tuple(operand)

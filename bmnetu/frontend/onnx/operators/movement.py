@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 
 import numpy as np
@@ -59,23 +60,28 @@ def flatten(site: Site) -> Blob:
 
 
 def reshape(site: Site) -> Blob:
-    """0 copies a dimension unless ``allowzero``, one -1 is what remains."""
     x, required = site.blob(0), site.integers("shape", 1)
+    return site.reshaped(x, shape_of_view(site, x.shape, required))
+
+
+def shape_of_view(site: Site, given: Shape, required: Sequence[int] | None) -> Shape:
+    """The shape that a Reshape asks for: 0 copies a dimension unless ``allowzero``, one -1 is what
+    remains."""
     if required is None:
         raise InputFileError(site.node.fault("has no shape"))
     shape = list(required)
     if not site.node.integer("allowzero", 0):
         copied = [i for i, size in enumerate(shape) if size == 0]
-        if copied and copied[-1] >= len(x.shape):
+        if copied and copied[-1] >= len(given):
             raise InputFileError(site.node.fault(f"shape {shape} copies more than there is"))
         for i in copied:
-            shape[i] = x.shape[i]
+            shape[i] = given[i]
     known = prod(size for size in shape if size != -1)
     if shape.count(-1) == 1 and known > 0:
-        shape[shape.index(-1)] = prod(x.shape) // known
-    if min(shape, default=1) < 1 or prod(shape) != prod(x.shape):
-        raise Refusal(f"{show(x.shape)} cannot be reshaped to {list(required)}")
-    return site.reshaped(x, shape)
+        shape[shape.index(-1)] = prod(given) // known
+    if min(shape, default=1) < 1 or prod(shape) != prod(given):
+        raise Refusal(f"{show(given)} cannot be reshaped to {list(required)}")
+    return tuple(shape)
 
 
 def squeeze(site: Site) -> Blob:

@@ -11,7 +11,8 @@ import numpy as np
 from bmnetu.errors import InputFileError
 from bmnetu.frontend.onnx.graph import Blob
 from bmnetu.frontend.onnx.nodes.node import Refusal
-from bmnetu.frontend.onnx.operators.arithmetic import linear
+from bmnetu.frontend.onnx.operators.arithmetic import fits, linear
+from bmnetu.frontend.onnx.operators.movement import shape_of_view
 from bmnetu.frontend.onnx.site import Conversion, Site
 from dialects.constant import Array
 from dialects.ufw.shapes import Shape, show
@@ -258,6 +259,32 @@ def group_normalization(site: Site) -> Blob:
     )
     settings = {"num_groups": groups, "eps": node.number_of("epsilon", 1e-5)}
     return site.layer("GroupNorm", x, factor, bias, group_norm_param=settings)
+
+
+def grouped(site: Site) -> Blob:
+    """An InstanceNormalization of the tensor under another shape, with factors and addends behind
+    it: a GroupNorm where its channels are groups of the tensor's."""
+    x, factor, addend = site.blob(0), site.coefficients(1), site.coefficients(2)
+    view = shape_of_view(site, x.shape, site.integers("view", 5))
+    whole = shape_of_view(site, view, site.integers("shape", 6))
+    scale, bias = (_a_channel(site, i, view) for i in (3, 4))
+    eps = {"eps": site.node.number_of("eps", 1e-5)}
+    if len(view) < 2 or whole[:1] != view[:1] or len(whole) < 3 or whole[1] % view[1]:
+        late = factor is not None or addend is not None
+        y = site.reshaped(x, view, "view")
+        y = site.layer("InstanceNorm", y, scale, bias, part="norm", instance_norm_param=eps)
+        return _affine(site, site.reshaped(y, whole, "whole" if late else ""), factor, addend)
+    x = x if x.shape == whole else site.reshaped(x, whole, "view")
+    scale, bias = (np.repeat(each, whole[1] // view[1]) for each in (scale, bias))
+    a_channel = (1, whole[1], *[1] * (len(whole) - 2))
+    if factor is not None and fits(a_channel, factor.shape):
+        scale, bias, factor = scale * factor.ravel(), bias * factor.ravel(), None
+    if factor is None and addend is not None and fits(a_channel, addend.shape):
+        bias, addend = bias + addend.ravel(), None
+    settings = {"num_groups": view[1], **eps}
+    part = "" if factor is None and addend is None else "normalized"
+    y = site.layer("GroupNorm", x, scale, bias, part=part, group_norm_param=settings)
+    return _affine(site, y, factor, addend)
 
 
 def _a_channel(site: Site, index: int, shape: Shape) -> Array:

@@ -140,6 +140,7 @@ OPERATORS: dict[str, Operator] = {
 
 
 OWN: dict[str, Operator] = {
+    "bmnetu.Grouped": Operator(normalisations.grouped, (7, 7), integers=True),
     "bmnetu.RootMeanSquare": Operator(
         normalisations.in_parts(normalisations.root_mean_square), (3, 3), integers=True
     ),
