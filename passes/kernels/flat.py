@@ -236,9 +236,12 @@ def boxes(tensor: Ref, most: int) -> Iterator[tuple[Shape, Shape]]:
 
 def stay_in_lanes(b: TileBuilder, packed: Ref, floats: Ref, cycles: float) -> bool:
     """Whether 8-bit images and the same as floats are kept whole, channels in their lanes;
-    ``cycles``: about those of a step of floats."""
+    ``cycles``: about those of a step of floats. Several images of a few pixels are not: to store
+    their floats takes a row a number."""
+    images, _, height, width = floats.shape
     return (
-        _fits_whole(b, floats, 1)
+        (images == 1 or height * width >= STEP_PIXELS // 2)
+        and _fits_whole(b, floats, 1)
         and _fits_whole(b, packed, 1)
         and local_bytes(packed.shape, aligned(packed.shape, 4, packed.layout.pack))
         + local_bytes(floats.shape, aligned(floats.shape, 4, 1))

@@ -65,9 +65,10 @@ def _as_one_window(c: Converter, op: ufw.ConvolutionOp, x: SSAValue, window: Win
 
 
 def _parts(weight: ConstantAttr) -> int:
-    """In how many parts the input channels are, so that the float weights of 64 outputs leave half
-    of local memory."""
-    return -(-4 * prod(weight.shape[1:]) // (BM1684.lane_bytes // 2))
+    """In how many parts the input channels are, so that a command counts them, and the float
+    weights of 64 outputs leave half of local memory."""
+    inputs, room = weight.shape[1], BM1684.lane_bytes // 2
+    return max(-(-inputs // BM1684.limits.channels), -(-4 * prod(weight.shape[1:]) // room))
 
 
 def _sum_of_parts(
