@@ -276,17 +276,20 @@ def _places(run: list[_Freed], size: int, loaded: bool) -> list[tuple[Price, int
 
 
 def place_longest_first(
-    spans: Sequence[Lifetime], arena: Arena, apart: bool = False, down: bool = False
+    spans: Sequence[Lifetime], arena: Arena, apart: bool = False, down: bool = False,
+    by_size: bool = False,
 ) -> dict[Lifetime, int]:
-    """Places for all buffers, known beforehand: those that live longest first, each in the lowest
-    gap between those that are alive with it, or in the highest (``down``). Leaves fewer gaps than
-    the order of use. With ``apart`` it is the lowest of those places that share fewest banks with
-    the buffers that commands touch together with it. Raises OutOfMemory."""
+    """Places for all buffers, known beforehand: those that live longest first, or the largest
+    (``by_size``), each in the lowest gap between those that are alive with it, or in the highest
+    (``down``). Leaves fewer gaps than the order of use. With ``apart`` it is the lowest of those
+    places that share fewest banks with the buffers that commands touch together with it. Raises
+    OutOfMemory."""
     known = np.zeros((0, 4), np.int64)
     places: dict[Lifetime, int] = {}
     banks: dict[tile.AllocOp, set[int]] = {}
     whole = arena.stop - arena.start
-    for span in sorted(spans, key=lambda s: (s.first - s.last, s.first)):
+    sizes = {span: arena.size_of(span) if by_size else 0 for span in spans}
+    for span in sorted(spans, key=lambda s: (-sizes[s], s.first - s.last, s.first)):
         size = arena.size_of(span)
         behind = max(arena.stop - span.end_by, 0)
         low, high = (behind, whole) if down else (0, whole - behind)

@@ -38,7 +38,8 @@ class TileAllocateLocalPass(NpuFunctionPass):
     Before: buffers without addresses. After: no two buffers that are alive at one op overlap. With
     ``overlap`` loaded buffers take the memory that has been free for longest, so that loads run
     ahead of the computations; where they do not fit that way, every buffer takes the lowest gap;
-    where they do not fit so either, those that live longest are placed first. With ``overlap``,
+    where they do not fit so either, those that live longest are placed first, then the largest.
+    With ``overlap``,
     buffers of the kind ``apart`` ("loaded", "computed", or "all") lie in other banks than what
     commands touch together with them, where such a place is as good. With ``timed``, where they
     fit so, computed buffers lie close together, and each loaded one where its load can start first
@@ -64,10 +65,11 @@ class TileAllocateLocalPass(NpuFunctionPass):
             *([] if fits else [(local, BM1684.lane_bytes)]),
         ):
             failed = _place(spans, Arena(0, size, BM1684.alignment))
-            if failed is not None and not _place_longest_first(spans, size):
-                needed = align(failed.buffer.bytes.value.data, BM1684.alignment)
-                sentence = f"{needed} bytes do not fit what is left of {size} bytes of memory"
-                raise LayerError(failed.buffer.location, sentence)
+            if failed is None or any(_place_known(spans, size, way) for way in (False, True)):
+                continue
+            needed = align(failed.buffer.bytes.value.data, BM1684.alignment)
+            sentence = f"{needed} bytes do not fit what is left of {size} bytes of memory"
+            raise LayerError(failed.buffer.location, sentence)
 
 
 def _steps(block: Block) -> Iterator[Step]:
@@ -95,9 +97,10 @@ def _place_by_time(spans: list[Lifetime], steps: list[Step], apart: str) -> None
             span.buffer.address = IntegerAttr(offset, i64)
 
 
-def _place_longest_first(spans: list[Lifetime], size: int) -> bool:
+def _place_known(spans: list[Lifetime], size: int, by_size: bool) -> bool:
+    """Gives the buffers places, the longest or the largest ones first, if they fit so."""
     try:
-        places = place_longest_first(spans, Arena(0, size, BM1684.alignment))
+        places = place_longest_first(spans, Arena(0, size, BM1684.alignment), by_size=by_size)
     except OutOfMemory:
         return False
     for span, offset in places.items():

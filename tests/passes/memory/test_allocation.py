@@ -268,9 +268,9 @@ LIVES = st.lists(
 )
 
 
-@given(LIVES, st.booleans(), st.booleans())
+@given(LIVES, st.booleans(), st.booleans(), st.booleans())
 def test_buffers_that_are_alive_together_lie_apart(
-    lives: Sequence[tuple[int, int, int, int]], apart: bool, down: bool
+    lives: Sequence[tuple[int, int, int, int]], apart: bool, down: bool, by_size: bool
 ) -> None:
     spans = [
         replace(span_of(size), first=at, last=at + length, end_by=end)
@@ -278,7 +278,7 @@ def test_buffers_that_are_alive_together_lie_apart(
     ]
     arena = Arena(256, 256 + 4096, 128)
     try:
-        places = place_longest_first(spans, arena, apart, down)
+        places = place_longest_first(spans, arena, apart, down, by_size)
     except OutOfMemory:
         early = 4096 - (min(ENDS) - 256)
         assert sum(arena.size_of(span) for span in spans) > 4096 - early
@@ -304,6 +304,17 @@ def test_the_order_of_use_may_leave_gaps_that_age_does_not() -> None:
     with pytest.raises(OutOfMemory):
         list(allocate(spans, Arena(0, 4096, 128)))
     assert len(place_longest_first(spans, Arena(0, 4096, 128))) == 4
+
+
+def test_the_largest_first_fit_where_the_longest_do_not() -> None:
+    lives = [(1024, 0, 4), (2048, 1, 2), (1024, 4, 4), (1024, 4, 8), (2560, 5, 9)]
+    spans = [replace(span_of(size), first=first, last=last) for size, first, last in lives]
+    arena = Arena(0, 4096, 128)
+    with pytest.raises(OutOfMemory):
+        list(allocate(spans, Arena(0, 4096, 128)))
+    with pytest.raises(OutOfMemory):
+        place_longest_first(spans, arena)
+    assert len(place_longest_first(spans, arena, by_size=True)) == 5
 
 
 def first_too_large(spans: Sequence[Lifetime], limit: int) -> Lifetime | None:
