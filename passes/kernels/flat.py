@@ -135,14 +135,13 @@ def words_of(value: SSAValue) -> int:
     return ref.groups * ref.layout.strides[0] * ref.layout.unit // 4
 
 
-def _fits_whole(b: TileBuilder, tensor: Ref, buffers: int) -> bool:
-    """Whether a tensor is kept whole, channels in their lanes."""
+def _fits_whole(b: TileBuilder, tensor: Ref, buffers: int, budget: int = 0) -> bool:
+    """Whether a tensor is kept whole, channels in their lanes: so many buffers of it fit the
+    budget, which is that of a tile unless given."""
     if not b.options.whole or tensor.shape[1] > BM1684.limits.channels:
         return False
-    return (
-        buffers * local_bytes(tensor.shape, aligned(tensor.shape, 4, tensor.layout.pack))
-        <= b.options.budget
-    )
+    size = local_bytes(tensor.shape, aligned(tensor.shape, 4, tensor.layout.pack))
+    return buffers * size <= (budget or b.options.budget)
 
 
 def each_chunk(
@@ -180,7 +179,8 @@ def in_bands(
     do some rows of a larger tensor. ``cycles``: about those of a step."""
     tensor, own = Ref.of(dest), list(dict.fromkeys(sources))
     apart = any(is_rows(Ref.of(value)) for value in (dest, *own))
-    whole = _fits_whole(b, tensor, len(own) + 1)
+    in_parts = tensor.as_words().groups == 1  # where it does not stay, bands come and go
+    whole = _fits_whole(b, tensor, len(own) + 1, BM1684.lane_bytes if in_parts else 0)
     if not apart and (not whole or _leaves_lanes(tensor, cycles, len(own) + 1)):
         each_chunk(b, sources, dest, buffers, emit, cycles)
         return
