@@ -19,6 +19,7 @@ from tests.compiled import compiled
 from tests.one_layer import one_layer
 from tests.passes.kernels import (
     test_bands,
+    test_float_islands,
     test_float_strips,
     test_packed,
     test_prelu,
@@ -44,6 +45,12 @@ KINDS: dict[str, Callable[[bool], ModuleOp]] = {
             test_prelu.layer(slopes, integer), (3, 6, 9, 11), integer=integer
         )
         for name, (slopes, _) in test_prelu.SLOPES.items()
+    },
+    **{
+        f"normalised {shape}": lambda integer, shape=shape: test_float_islands.normalised(
+            shape, 2, integer
+        )
+        for shape in ((1, 6, 20, 26), (3, 70, 6, 5), (1, 130, 7, 9))
     },
 }
 FIRST = test_strip_input.CASES

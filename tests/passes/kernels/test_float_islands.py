@@ -8,7 +8,7 @@ import pytest
 from xdsl.dialects.builtin import ModuleOp
 
 from dialects.bm1684.isa import Engine, Instruction
-from dialects.quant import compute, types
+from dialects.quant import compute
 from dialects.ufw import ops as ufw
 from passes.image.groups import command_groups
 from passes.module.functions import main_function
@@ -43,15 +43,41 @@ def moved(module: ModuleOp, shape: tuple[int, ...]) -> list[Instruction]:
     return large
 
 
-@pytest.mark.parametrize("groups", [1, 5, 70])
+def normalised(shape: tuple[int, ...], groups: int, integer: bool) -> ModuleOp:
+    """A normalisation between convolutions, of which the second has halos; and a sum around it."""
+    net = BranchNet(shape, integer)
+    x = net.conv(net.input, shape[1])
+    y = net.add(ufw.StandardizeOp(x, net.top(), groups=groups))
+    net.sum(x, net.conv(y, shape[1], kernel=3))
+    return net.module()
+
+
+@pytest.mark.parametrize("groups", [1, 4, 20])
 @pytest.mark.parametrize("integer", [False, True])
 def test_a_normalisation_between_convolutions(groups: int, integer: bool) -> None:
-    shape = (1, 70, 20, 20)
-    net = BranchNet(shape, integer)
-    x = net.conv(net.input, 70)
-    x = net.add(ufw.StandardizeOp(x, net.top(), groups=groups))
-    net.conv(x, 70)
-    module = net.module()
+    shape = (1, 20, 40, 40)
+    module = normalised(shape, groups, integer)
     findings = compiled(module, 2, "INT8" if integer else "FP32")
     assert findings.ok, findings.verdict()
-    assert len(moved(module, types.shape_of(x))) <= 2  # the input and the result
+    assert len(moved(module, shape)) <= 2  # the input and the result
+
+
+@pytest.mark.parametrize("shape", [(3, 8, 40, 40), (1, 130, 7, 9), (1, 6, 300, 260), (2, 6, 1, 1)])
+@pytest.mark.parametrize("integer", [False, True])
+def test_it_computes_the_same_everywhere(shape: tuple[int, ...], integer: bool) -> None:
+    found = [
+        compiled(normalised(shape, 2, integer), opt, "INT8" if integer else "FP32")
+        for opt in (0, 1, 2)
+    ]
+    assert all(each.ok for each in found), [each.verdict() for each in found]
+
+
+def test_sums_stay_where_all_of_local_memory_holds_their_tensors() -> None:
+    """Of three tensors each takes a quarter of a lane."""
+    net = BranchNet((1, 64, 150, 218), False)
+    x = net.conv(net.input, 64)
+    y = net.conv(x, 64)
+    net.conv(net.sum(x, y), 2)
+    module = net.module()
+    assert compiled(module, 2, "FP32").ok
+    assert len(moved(module, (1, 64, 150, 218))) <= 1
