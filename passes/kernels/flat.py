@@ -43,6 +43,9 @@ PLAIN_CYCLES = 4
 """Of a step of one or two commands on two tensors."""
 BAND_BYTES = 8192
 """What a band of a tensor takes of each lane, at most."""
+TOGETHER = BM1684.lane_bytes * 3 // 4
+"""What the tensors of an element-wise layer of one image take of each lane at most where they may
+stay: the rest is for what lives beside them."""
 Shape = tuple[int, int, int, int]
 
 
@@ -180,7 +183,7 @@ def in_bands(
     tensor, own = Ref.of(dest), list(dict.fromkeys(sources))
     apart = any(is_rows(Ref.of(value)) for value in (dest, *own))
     in_parts = tensor.as_words().groups == 1  # where it does not stay, bands come and go
-    whole = _fits_whole(b, tensor, len(own) + 1, BM1684.lane_bytes if in_parts else 0)
+    whole = _fits_whole(b, tensor, len(own) + 1, TOGETHER if in_parts else 0)
     if not apart and (not whole or _leaves_lanes(tensor, cycles, len(own) + 1)):
         each_chunk(b, sources, dest, buffers, emit, cycles)
         return

