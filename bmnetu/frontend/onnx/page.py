@@ -148,8 +148,9 @@ so all that holds for a prototxt holds for it; GenUmodel writes these layers, fo
 * Functions of the file, and operators that ONNX defines by others (Attention, Celu, Shrink,
   ThresholdedRelu, RotaryEmbedding, ...), become the nodes of their body.
 * Normalisations that exporters write in parts become one layer again: LayerNormalization over any
-  axes, the division by a root mean square, and by a norm. Functions of one tensor that are written
-  in parts, such as GELU by Erf, become one by `ufw-fuse-functions`.
+  axes, the division by a root mean square, and by a norm; an InstanceNormalization of the tensor
+  under another shape is a GroupNorm. Functions of one tensor that are written in parts, such as
+  GELU by Erf, become one by `ufw-fuse-functions`.
 * Outputs are known by their names; their order is that of the layers. An output that is a constant,
   or an input of the net, is refused.
 * Nodes which the outputs do not depend on are left out.
