@@ -62,6 +62,10 @@ def test_settings_that_change_nothing_are_not_tried(monkeypatch: pytest.MonkeyPa
     assert any(f"{ConvertQuantToTilePass.name}{{fold}}" in line for line in seen)
 
 
+def as_it_is(best: searching.Candidate) -> searching.Candidate:
+    return best
+
+
 @pytest.mark.parametrize("precision", ["FP32", "INT8"])
 def test_the_best_is_kept_and_the_module_untouched(
     precision: str, monkeypatch: pytest.MonkeyPatch
@@ -75,6 +79,8 @@ def test_the_best_is_kept_and_the_module_untouched(
         return costs[-1]
 
     monkeypatch.setattr(searching, "_cost", note)
+    for later in ("_merged", "_timed", "_in_banks"):  # they look at cycles alone
+        monkeypatch.setattr(searching, later, as_it_is)
     first = search(module, passes, 100)
     near = [cost for cost in costs if cost[0] <= searching.NEAR * min(costs)[0]]
     assert (first.cycles, first.slow) in near
