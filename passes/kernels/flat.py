@@ -241,13 +241,13 @@ def stay_in_lanes(b: TileBuilder, packed: Ref, floats: Ref, cycles: float) -> bo
     """Whether 8-bit images and the same as floats are kept whole, channels in their lanes;
     ``cycles``: about those of a step of floats. Several images of a few pixels are not: to store
     their floats takes a row a number."""
-    images, _, height, width = floats.shape
-    return (
-        (images == 1 or height * width >= STEP_PIXELS // 2)
-        and _fits_whole(b, floats, 1)
-        and _fits_whole(b, packed, 1)
-        and local_bytes(packed.shape, aligned(packed.shape, 4, packed.layout.pack))
-        + local_bytes(floats.shape, aligned(floats.shape, 4, 1))
-        <= b.options.budget
-        and not _leaves_lanes(floats, cycles, 2)
+    images, channels, height, width = floats.shape
+    if not b.options.whole or channels > BM1684.limits.channels:
+        return False
+    if images > 1 and height * width < STEP_PIXELS // 2:
+        return False
+    size = sum(
+        local_bytes(each.shape, aligned(each.shape, 4, each.layout.pack))
+        for each in (packed, floats)
     )
+    return size <= b.options.budget and not _leaves_lanes(floats, cycles, 2)

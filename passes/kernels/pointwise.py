@@ -224,22 +224,25 @@ def _planes(shape: Sequence[int]) -> tuple[int, int]:
     return shape[0], int(np.prod(shape[1:], dtype=np.int64))
 
 
-def rounded(b: TileBuilder, x: SSAValue, scale: float, unsigned: bool) -> SSAValue:
-    """Quantises floats where they lie; the low byte of each word then holds the 8-bit value."""
-    clamped(b, x, scale, unsigned)
-    b.scalar("add", x, x, MAGIC)
-    return b.view(x, Ref.of(x).with_(element=i32))
+def rounded(
+    b: TileBuilder, x: SSAValue, scale: float, unsigned: bool, result: SSAValue | None = None
+) -> SSAValue:
+    """Quantises floats where they lie, or in another local tensor of float32; the low byte of each
+    word then holds the 8-bit value."""
+    y = clamped(b, x, scale, unsigned, result)
+    b.scalar("add", y, y, MAGIC)
+    return b.view(y, Ref.of(y).with_(element=i32))
 
 
 def clamped(
     b: TileBuilder, x: SSAValue, scale: float, unsigned: bool, result: SSAValue | None = None
-) -> None:
-    """Divides floats, where they lie or as ``result``, and cuts them to the range of 8-bit
-    numbers."""
+) -> SSAValue:
+    """Divides floats by the scale, where they lie or in ``result``, and cuts them to the range of
+    8-bit numbers."""
     low, high = (0.0, 255.0) if unsigned else (-128.0, 127.0)
     y = b.scalar("mul", x if result is None else result, x, float(np.float32(1.0 / scale)))
     b.arith("max", y, y, float_bits(low))
-    b.arith("min", y, y, float_bits(high))
+    return b.arith("min", y, y, float_bits(high))
 
 
 def lower_quantize(
@@ -257,9 +260,7 @@ def lower_quantize(
             b.load(x, b.window(source, begin, extent))
             for word, byte, image in _images(b, result, x):
                 y = b.local(f32, Ref.of(image).shape)
-                clamped(b, image, scale, unsigned, y)
-                b.scalar("add", y, y, MAGIC)
-                _gather(b, word, b.view(y, Ref.of(y).with_(element=i32)), byte)
+                _gather(b, word, rounded(b, image, scale, unsigned, y), byte)
             b.store(b.window(dest, begin, extent), result)
         return
     images, plane = _planes(types.shape_of(op.x))

@@ -39,11 +39,10 @@ class TileAllocateLocalPass(NpuFunctionPass):
     ``overlap`` loaded buffers take the memory that has been free for longest, so that loads run
     ahead of the computations; where they do not fit that way, every buffer takes the lowest gap;
     where they do not fit so either, those that live longest are placed first, then the largest.
-    With ``overlap``,
-    buffers of the kind ``apart`` ("loaded", "computed", or "all") lie in other banks than what
-    commands touch together with them, where such a place is as good. With ``timed``, where they
-    fit so, computed buffers lie close together, and each loaded one where its load can start first
-    by an estimate of when the commands run.
+    With ``overlap``, buffers of the kind ``apart`` ("loaded", "computed", or "all") lie in other
+    banks than what commands touch together with them, where such a place is as good. With
+    ``timed``, where they fit so, computed buffers lie close together, and each loaded one where its
+    load can start first by an estimate of when the commands run.
     """
 
     name = "tile-allocate-local"
