@@ -38,6 +38,7 @@ PASS_NAMES = (
     "quant-spread-rows",
     "quant-turn-rows",
     "quant-cut-strips",
+    "quant-fuse-sums",
     "convert-quant-to-tile",
     "tile-keep-local",
     "tile-merge-loads",

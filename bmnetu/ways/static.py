@@ -23,6 +23,7 @@ from passes.quant.quant_drop_unread import QuantDropUnreadPass
 from passes.quant.quant_fold_constants import QuantFoldConstantsPass
 from passes.quant.quant_fold_shuffles import QuantFoldShufflesPass
 from passes.quant.quant_fuse_relu import QuantFuseReluPass
+from passes.quant.quant_fuse_sums import QuantFuseSumsPass
 from passes.quant.quant_merge_groups import QuantMergeGroupsPass
 from passes.quant.quant_merge_transposes import QuantMergeTransposesPass
 from passes.quant.quant_outline_host import QuantOutlineHostPass
@@ -62,17 +63,18 @@ IN_LOCAL_MEMORY: Passes = (
     QuantSliceRowsPass(),
     QuantSpreadRowsPass(),
 )
+FLOAT_LAYERS: Passes = (
+    QuantDropUnreadPass(),
+    *OUTLINE,
+    QuantFuseReluPass(),
+    QuantMergeTransposesPass(),
+    QuantFoldShufflesPass(),
+    QuantChooseMatmulPass(),
+)
 OVERLAPPED = OptLevel(
     ufw={"FP32": (*KEEP, UfwFoldBatchNormPass(), UfwFuseFunctionsPass()), "INT8": ()},
     quant={
-        "FP32": (
-            QuantDropUnreadPass(),
-            *OUTLINE,
-            QuantFuseReluPass(),
-            QuantMergeTransposesPass(),
-            QuantFoldShufflesPass(),
-            QuantChooseMatmulPass(),
-        ),
+        "FP32": (*FLOAT_LAYERS, QuantFuseSumsPass()),
         "INT8": (
             QuantDropUnreadPass(),
             *KEEP,
@@ -102,7 +104,7 @@ OPT_LEVELS: dict[int, OptLevel] = {
     2: replace(
         OVERLAPPED,
         quant={
-            "FP32": (*OVERLAPPED.quant["FP32"], *IN_LOCAL_MEMORY),
+            "FP32": (*FLOAT_LAYERS, *IN_LOCAL_MEMORY, QuantFuseSumsPass()),
             "INT8": (*OVERLAPPED.quant["INT8"], *IN_LOCAL_MEMORY, QuantCutStripsPass()),
         },
         tile=(

@@ -7,7 +7,7 @@ On 8-bit tensors every op is exact integer arithmetic; ``sat`` saturates to the 
 
 from __future__ import annotations
 
-from dialects.quant.conv import ConvOp
+from dialects.quant.conv import AnyConvOp, ConvAddOp, ConvOp
 from dialects.quant.eltwise import EltwiseKind, EltwiseKindAttr, EltwiseOp
 from dialects.quant.functions import PointwiseFunctionOp, SoftmaxOp
 from dialects.quant.pointwise import (
@@ -24,6 +24,7 @@ from dialects.quant.pool import AveragePoolOp, MaxPoolOp, PoolOp
 
 COMPUTE_OPS = [
     ConvOp,
+    ConvAddOp,
     MaxPoolOp,
     AveragePoolOp,
     EltwiseOp,
@@ -40,8 +41,10 @@ COMPUTE_OPS = [
 __all__ = [
     "COMPUTE_OPS",
     "MOST_INDEX",
+    "AnyConvOp",
     "AveragePoolOp",
     "CastOp",
+    "ConvAddOp",
     "ConvOp",
     "DequantizeOp",
     "EltwiseKind",

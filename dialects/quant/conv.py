@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import reduce
 
 import numpy as np
 from xdsl.dialects.builtin import BoolAttr, IntegerAttr, i64
 from xdsl.ir import Attribute
-from xdsl.irdl import irdl_op_definition, opt_prop_def, prop_def, traits_def
+from xdsl.irdl import (
+    irdl_op_definition,
+    operand_def,
+    opt_prop_def,
+    prop_def,
+    traits_def,
+)
 
 from dialects.constant import ConstantAttr
 from dialects.quant import types
@@ -17,6 +23,7 @@ from dialects.quant.base import (
     I64,
     I64S,
     ZERO,
+    AnyTensor,
     Array,
     Strided,
     UnaryOp,
@@ -33,10 +40,8 @@ from dialects.quant.windows import RowWindow, padded, window_size, windows
 from dialects.quant.winograd import winograd_sums
 
 
-@irdl_op_definition
-class ConvOp(UnaryOp):
-    """2-d convolution, also InnerProduct (kernel = whole map), Scale and BatchNorm (1x1, group =
-    C).
+class AnyConvOp(UnaryOp):
+    """2-d convolution.
 
     x [N, C, H, W], weight [O, C/group, kh, kw], bias [O]; pad is top, bottom, left, right.
     Integer: ``y = sat((sum x*w + bias) >>r shift)``, int8 weights, int16 bias, one shift a layer.
@@ -46,7 +51,6 @@ class ConvOp(UnaryOp):
     quant-choose-winograd has read it.
     """
 
-    name = "quant.conv"
     weight = prop_def(ConstantAttr)
     bias = opt_prop_def(ConstantAttr)
     stride = prop_def(I64S, default_value=i64s([1, 1]))
@@ -57,14 +61,6 @@ class ConvOp(UnaryOp):
     relu = prop_def(BoolAttr, default_value=BoolAttr.from_bool(False))
     winograd = prop_def(BoolAttr, default_value=BoolAttr.from_bool(False))
     use_winograd = opt_prop_def(BoolAttr)
-    traits = traits_def(Strided())
-    assembly_format = (
-        "$x `weight` $weight (`bias` $bias^)? (`stride` $stride^)? (`pad` $pad^)?"
-        " (`dilation` $dilation^)? (`group` $group^)? (`shift` $shift^)? (`relu` $relu^)?"
-        " (`winograd` $winograd^)? (`use_winograd` $use_winograd^)?"
-        " `tops` $tops attr-dict `:` type($x) `->` type($y)"
-    )
-
     @property
     def kernel(self) -> tuple[int, int]:
         """Rows and columns of the window."""
@@ -119,18 +115,22 @@ class ConvOp(UnaryOp):
         return self.weight.array.nbytes
 
     def result_of(self, x: Array) -> Array:
+        if types.is_float(self.x):
+            y = self.float_sums(x)
+            return np.maximum(y, 0) if self.relu.value.data else y
         bias = None if self.bias is None else self.bias.array[:, None, None]
         weight = self.weight.array
-        if types.is_float(self.x):
-            y = self._sums(x, weight)
-            y = y if bias is None else y + bias
-            return np.maximum(y, 0) if self.relu.value.data else y
         largest = np.abs(weight.astype(np.int64)).reshape(len(weight), -1).sum(axis=1).max()
         exact = largest * 255 <= 1 << 24 and not self.winograd.value.data
         kind = np.float32 if exact else np.float64
         total = self._sums(x.astype(kind), weight.astype(kind))
         total = total.astype(np.int64) + (0 if bias is None else bias.astype(np.int64))
         return saturate(rounding_shift(total, self.shift.value.data), types.dtype_of(self.y))
+
+    def float_sums(self, x: Array) -> Array:
+        """``sum x*w + bias`` of floats."""
+        y = self._sums(x, self.weight.array)
+        return y if self.bias is None else y + self.bias.array[:, None, None]
 
     def _sums(self, x: Array, weight: Array) -> Array:
         """sum x*w as an array [N, O, oh, ow] of x's dtype. Integers are exact in float64, as every
@@ -141,6 +141,48 @@ class ConvOp(UnaryOp):
             padded(x, ints(self.pad), 0), self.kernel, ints(self.stride), ints(self.dilation)
         )
         return _products(view, weight, self.group.value.data)
+
+
+_SETTINGS = (
+    " `weight` $weight (`bias` $bias^)? (`stride` $stride^)? (`pad` $pad^)?"
+    " (`dilation` $dilation^)? (`group` $group^)? (`shift` $shift^)? (`relu` $relu^)?"
+    " (`winograd` $winograd^)? (`use_winograd` $use_winograd^)? `tops` $tops attr-dict"
+)
+
+
+@irdl_op_definition
+class ConvOp(AnyConvOp):
+    """2-d convolution, also InnerProduct (kernel = whole map), Scale and BatchNorm (1x1, group =
+    C); see :class:`AnyConvOp`."""
+
+    name = "quant.conv"
+    traits = traits_def(Strided())
+    assembly_format = f"$x{_SETTINGS} `:` type($x) `->` type($y)"
+
+
+@irdl_op_definition
+class ConvAddOp(AnyConvOp):
+    """Float 2-d convolution on top of a tensor: ``y = (sum x*w + bias) + addend``, then ``max(y,
+    0)`` with ``relu``. The addend has y's shape, and its memory may become that of y."""
+
+    name = "quant.conv_add"
+    addend = operand_def(AnyTensor)
+    traits = traits_def(Strided())
+    assembly_format = f"$x `,` $addend{_SETTINGS} `:` type($x) `,` type($addend) `->` type($y)"
+
+    def verify_(self) -> None:
+        super().verify_()
+        plain = types.is_float(self.x) and not self.winograd.value.data
+        require(plain, self, "needs floats, and no winograd")
+        same = types.shape_of(self.addend) == types.shape_of(self.y)
+        require(same, self, "the addend must have the result's shape")
+
+    def row_window(self) -> None:
+        """None: the rows of the addend are those of the result."""
+
+    def meaning(self, inputs: Sequence[Array]) -> Array:
+        y = self.float_sums(inputs[0]) + inputs[1]
+        return np.maximum(y, 0) if self.relu.value.data else y
 
 
 def _products(view: Array, weight: Array, group: int) -> Array:

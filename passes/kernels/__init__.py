@@ -11,6 +11,7 @@ from dialects.quant.base import QuantOp
 from dialects.quant.compute import (
     AveragePoolOp,
     CastOp,
+    ConvAddOp,
     ConvOp,
     DequantizeOp,
     EltwiseOp,
@@ -86,6 +87,7 @@ def register(op: type[OpT], kernel: Kernel[OpT]) -> None:
 
 
 register(ConvOp, lower_conv)
+register(ConvAddOp, lower_conv)
 register(MaxPoolOp, lower_max_pool)
 register(AveragePoolOp, lower_average_pool)
 register(EltwiseOp, lower_eltwise)

@@ -64,7 +64,7 @@ class TileStep:
     of pixels; 0 where they are not worth much. ``rows``: those of a band; 0 where that is open.
     ``ahead``: whether the input of a tile is made before the tile before it is computed.
     ``least``: channels down to which the last part of them is cut, again and again; 0: not at
-    all."""
+    all. ``held``: a tensor in DDR to which the command adds what it computes."""
 
     compute: Callable[[SSAValue, SSAValue, Weights | None, Pads], None]
     weights: Callable[[int, int, int], Weights] | None = None
@@ -74,6 +74,7 @@ class TileStep:
     rows: int = 0
     ahead: bool = True
     least: int = 0
+    held: SSAValue | None = None
 
 
 def tile_size(b: TileBuilder, p: Problem) -> TileSize:
@@ -104,7 +105,9 @@ def run_window(
         if is_rows(Ref.of(dest)) and len(list(boxes(p, size))) == 1:
             size = replace(size, c=min(size.c, BM1684.lanes))
     band = size.h
-    if step.rows:
+    if step.held is not None:
+        pass  # a tile comes whole
+    elif step.rows:
         band = rows_at_most(p, size, step.rows)
     elif b.options.whole and is_input(b, source):
         plain = isinstance(source, SSAValue)
@@ -136,7 +139,10 @@ def run_window(
         channels = (0, p.channels_in) if p.dense else (c0, cn)
         for batch, rows, columns in boxes(p, size):
             shape = (batch[1], cn, rows[1], columns[1])
+            begin = (batch[0], c0, region.origin[0] + rows[0], region.origin[1] + columns[0])
             dst = b.local(Ref.of(dest).element, shape, 4, p.pack, lane)
+            if step.held is not None:
+                b.load(dst, b.window(step.held, begin, shape))
             spans = [(rows[0] + first, count) for first, count in ranges(rows[1], band)]
             inputs = (
                 (span, input_of(channels, batch, span, columns, spans[i + 1 :]))
@@ -149,8 +155,6 @@ def run_window(
                     into = _place_of(b, part, here)
                     step.compute(into, src, loaded_weights, _pads(p, span, columns))
                     _finish(b, part, here, into, step.relu)
-            row, column = region.origin
-            begin = (batch[0], c0, row + rows[0], column + columns[0])
             b.store(b.window(dest, begin, shape), dst)
 
 

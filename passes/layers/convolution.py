@@ -75,21 +75,27 @@ def _sum_of_parts(
     c: Converter, op: Any, x: SSAValue, weight: ConstantAttr, parts: int, result: TensorType[Any],
     step: str, settings: dict[str, Any],
 ) -> SSAValue:
-    """The sum of the convolutions of some input channels each."""
-    found: list[SSAValue] = []
+    """The sum of the convolutions of some input channels each, one after the other."""
+    total: SSAValue | None = None
     each = -(-weight.shape[1] // parts)
     n, _, *size = types.shape_of(x)
+    floats = types.float_tensor(types.shape_of(result))
     for begin in range(0, weight.shape[1], each):
         own = np.ascontiguousarray(weight.array[:, begin : begin + each])
         cut = {"axis": int_attr(1), "begin": int_attr(begin)}
         shape = (n, own.shape[1], *size)
         part = c.add(movement.SliceOp, [x], types.like(x, shape), f"channels{begin}", **cut)
-        bias = op.bias if begin == 0 else None
-        kind = types.float_tensor(types.shape_of(result))
-        found.append(c.add(compute.ConvOp, [part], kind, f"part{begin}",
-                           weight=ConstantAttr.of(own), bias=bias, **settings))
-    kind = compute.EltwiseKindAttr(compute.EltwiseKind.SUM)
-    return c.add(compute.EltwiseOp, found, result, step, kind=kind)
+        value = c.add(compute.ConvOp, [part], floats, f"part{begin}", weight=ConstantAttr.of(own),
+                      bias=op.bias if total is None else None, **settings)
+        if total is None:
+            total = value
+            continue
+        is_last = begin + each >= weight.shape[1]
+        kind = compute.EltwiseKindAttr(compute.EltwiseKind.SUM)
+        total = c.add(compute.EltwiseOp, [total, value], result if is_last else floats,
+                      step if is_last else f"sum{begin}", kind=kind)
+    assert total is not None
+    return total
 
 
 LAYERS: dict[type[Operation], Callable[[Converter, Any], None]] = {ufw.ConvolutionOp: _convolution}

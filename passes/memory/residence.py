@@ -10,7 +10,7 @@ from xdsl.ir import Block, Operation, SSAValue
 
 from dialects.bm1684 import tile
 from dialects.bm1684.chip import BM1684
-from dialects.bm1684.layout import Place, Ref, Space, aligned, contiguous, lane_rows
+from dialects.bm1684.layout import Place, Ref, Space, aligned, contiguous, lane_rows, local_bytes
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,19 @@ class PartTransfer:
     local: tile.AllocOp
 
 
+@dataclass(frozen=True, eq=False)
+class Change:
+    """A tensor that is made in the place of another one: ``loads`` of that one, the stores ``kept``
+    that wrote what they read, the byte of each lane where the result begins there, and the
+    ``position`` of the first load."""
+
+    result: DdrTensor
+    loads: Sequence[PartTransfer]
+    kept: Sequence[PartTransfer]
+    offset: int
+    position: int
+
+
 @dataclass(eq=False)
 class DdrTensor:
     """A tensor in DDR and the ops that touch it. ``stored`` are the stores that a buffer in local
@@ -92,6 +105,12 @@ class DdrTensor:
         """All of it."""
         _, c, h, _ = self.words.shape
         return ChannelRows(Range(0, c), Range(0, h))
+
+    @property
+    def local_bytes(self) -> int:
+        """What all of it takes of each lane."""
+        ref = self.local(self.whole)
+        return local_bytes(ref.shape, ref.layout)
 
     def box_of(self, far: Ref, begin: int, step: int = BM1684.alignment) -> ChannelRows | None:
         """The part that a memref from a byte on holds; None when it is none, or when it would not
@@ -140,6 +159,8 @@ class Flow:
         self.position: dict[Operation, int] = {}
         self.writes: dict[Operation, list[Operation]] = {}
         self.stored_from: dict[Operation, int] = {}
+        self.last_use: dict[Operation, int] = {}
+        self._stores_of: dict[Operation, list[tuple[DdrTensor, PartTransfer]]] = {}
         for position, op in enumerate(block.ops):
             self.position[op] = position
             if isinstance(op, tile.BufferOp):
@@ -154,6 +175,8 @@ class Flow:
         for tensor in self.tensors.values():
             parts = (self.part(tensor, store, store.dst, store.src) for store in tensor.stores)
             tensor.stored = [p for p in parts if p is not None and self._keeps(p)]
+            for part in tensor.stored:
+                self._stores_of.setdefault(part.local, []).append((tensor, part))
 
     def _touch(self, op: Operation) -> None:
         if op.operands and not isinstance(op, tile.ObserveOp):
@@ -162,6 +185,7 @@ class Flow:
             source = self.base[op.src]
             self.stored_from[source] = self.stored_from.get(source, 0) + 1
         for value in op.operands:
+            self.last_use[self.base[value]] = self.position[op]
             tensor = self.tensors.get(self.base[value])
             if tensor is None:
                 continue
@@ -211,6 +235,47 @@ class Flow:
             needed = [p for p in tensor.stored if p.box.overlaps(part.box)]
             if self._covers(tensor, part, needed):
                 yield part, needed
+
+    def changes(self, tensor: DdrTensor) -> Iterator[Change]:
+        """The tensors that are made of this one in its place: parts of it are loaded, changed, and
+        stored as all of another tensor."""
+        made: dict[DdrTensor, list[tuple[PartTransfer, PartTransfer]]] = {}
+        for load in tensor.loads:
+            part = self.part(tensor, load, load.src, load.dst)
+            if part is not None and self.writes[part.local][0] is load:
+                for result, stored in self._stores_of.get(part.local, ()):
+                    made.setdefault(result, []).append((part, stored))
+        for result, pairs in made.items():
+            if result is not tensor and len(pairs) == len(result.stores):
+                change = self._change(tensor, result, pairs)
+                if change is not None:
+                    yield change
+
+    def _change(
+        self,
+        tensor: DdrTensor,
+        result: DdrTensor,
+        pairs: Sequence[tuple[PartTransfer, PartTransfer]],
+    ) -> Change | None:
+        """A change, unless the tensor is read behind it, or the result lies differently."""
+        loads, found = [load for load, _ in pairs], list[PartTransfer]()
+        for load in loads:
+            needed = [p for p in tensor.stored if p.box.overlaps(load.box)]
+            if not self._covers(tensor, load, needed):
+                return None
+            found += needed
+        own = {load.transfer for load in loads}
+        first = min(self.position[load] for load in own)
+        readers = [self.position[op] for op in tensor.observes]
+        readers += [self.last_use[self.base[op.dst]] for op in tensor.loads if op not in own]
+        offsets = {
+            tensor.local_offset(load.box) - result.local_offset(stored.box)
+            for load, stored in pairs
+        }
+        room = tensor.local_bytes - result.local_bytes
+        if max(readers, default=0) >= first or len(offsets) != 1 or not 0 <= min(offsets) <= room:
+            return None
+        return Change(result, loads, list(dict.fromkeys(found)), offsets.pop(), first)
 
     def _covers(self, tensor: DdrTensor, load: PartTransfer, needed: list[PartTransfer]) -> bool:
         """Whether these stores, and no others, wrote all that a load reads, before it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from xdsl.dialects.func import FuncOp
@@ -11,20 +11,23 @@ from xdsl.ir import Block, Operation, SSAValue
 
 from dialects.bm1684 import tile
 from dialects.bm1684.chip import BM1684
-from dialects.bm1684.layout import Ref, Space, local_bytes
+from dialects.bm1684.layout import Ref, Space
 from dialects.quant.base import int_attr
 from passes.base import NpuFunctionPass
 from passes.memory.allocation import Lifetime, Trial, lifetimes
-from passes.memory.residence import DdrTensor, Flow, PartTransfer
+from passes.memory.residence import Change, DdrTensor, Flow, PartTransfer
 
 
 @dataclass(frozen=True, eq=False)
 class _Shortcut:
-    """A load that may be left out: after the stores ``kept`` the home holds what it would load."""
+    """Loads that may be left out: after the stores ``kept`` the home holds what they would load.
+    With ``change`` they are all loads of what another tensor is made of in its place, which is at
+    home there, too."""
 
-    load: PartTransfer
+    loads: Sequence[PartTransfer]
     kept: Sequence[PartTransfer]
     home: _Home
+    change: tuple[Change, _Home] | None = None
 
 
 @dataclass(eq=False)
@@ -46,11 +49,20 @@ def _insert(op: Operation, before: Operation) -> None:
 def _shortcuts(flow: Flow) -> list[_Shortcut]:
     """All loads that may be left out."""
     found: list[_Shortcut] = []
+    homes: dict[DdrTensor, _Home] = {}
+
+    def home_of(tensor: DdrTensor) -> _Home:
+        if tensor not in homes:
+            homes[tensor] = _home_of(tensor)
+        return homes[tensor]
+
     for tensor in flow.tensors.values():
-        loads = list(flow.loaded(tensor))
-        if loads:
-            home = _home_of(tensor)
-            found += [_Shortcut(load, kept, home) for load, kept in loads]
+        found += [
+            _Shortcut([load], kept, home_of(tensor)) for load, kept in flow.loaded(tensor)
+        ]
+        for change in flow.changes(tensor):
+            made = change, home_of(change.result)
+            found.append(_Shortcut(change.loads, change.kept, home_of(tensor), made))
     return found
 
 
@@ -59,7 +71,7 @@ def _home_of(tensor: DdrTensor) -> _Home:
         if part.box == tensor.whole:
             return _Home(tensor, part.local)
     ref = tensor.local(tensor.whole)
-    size = int_attr(local_bytes(ref.shape, ref.layout))
+    size = int_attr(tensor.local_bytes)
     buffer = tile.AllocOp.build(properties={"bytes": size}, result_types=[ref.type])
     buffer.location = tensor.buffer.location
     return _Home(tensor, buffer)
@@ -70,34 +82,81 @@ def choose(
 ) -> list[_Shortcut]:
     """As many shortcuts as fit so many bytes of each lane.
 
-    Starts with all; while the buffers do not fit, the one that keeps its buffer longest across the
+    Starts with all; while the buffers do not fit, the one that keeps its tensor longest across the
     place where they do not is given up.
     """
     chosen = list(shortcuts)
-    last = {s.buffer: s.last for s in spans}
+    own = {s.buffer: s for s in spans}
     trial, unchanged = Trial(limit), 0
     while True:
-        merged = _merge(spans, chosen)
+        homes = _homes(chosen)
+        merged = _merge(spans, homes)
         failed = trial.overflow(merged, unchanged)
         if failed is None:
             return chosen
-        span = {s.buffer: s for s in merged}
-        homes = {s: span[s.home.buffer] for s in chosen}
-        across = [s for s, home in homes.items() if home.first <= failed.first <= home.last]
+        held = _held(own, chosen)
+        across = [s for s in chosen if held[s.home][0] <= failed.first <= held[s.home][1]]
         if not across:  # the tiles alone take more
             if limit == BM1684.lane_bytes:
                 return chosen
             limit = BM1684.lane_bytes
             trial, unchanged = Trial(limit), 0
             continue
-        gone = max(across, key=lambda s: last[s.load.local] - homes[s].first)
+        gone = max(across, key=lambda s: _end(own, s) - held[s.home][0])
         chosen.remove(gone)
-        unchanged = bisect_left(merged, homes[gone].first, key=lambda s: s.first)
+        buffer = homes[gone.home.buffer]
+        begin = next(span.first for span in merged if span.buffer is buffer)
+        unchanged = bisect_left(merged, begin, key=_first)
 
 
-def _merge(spans: Sequence[Lifetime], chosen: Sequence[_Shortcut]) -> list[Lifetime]:
-    """The lifetimes when every chosen buffer is a part of its home."""
-    homes = {p.local: s.home.buffer for s in chosen for p in (s.load, *s.kept)}
+def _end(own: Mapping[tile.AllocOp, Lifetime], shortcut: _Shortcut) -> int:
+    """Up to where a tensor must be there for the loads of a shortcut."""
+    if shortcut.change is not None:
+        return shortcut.change[0].position
+    return max(own[load.local].last for load in shortcut.loads)
+
+
+def _held(
+    own: Mapping[tile.AllocOp, Lifetime], chosen: Sequence[_Shortcut]
+) -> dict[_Home, tuple[int, int]]:
+    """From where to where each tensor is in local memory."""
+    found: dict[_Home, tuple[int, int]] = {}
+    for shortcut in chosen:
+        kept = [own[part.local] for part in shortcut.kept]
+        begin = min(span.first for span in kept)
+        end = max(_end(own, shortcut), *(span.last for span in kept))
+        old = found.get(shortcut.home, (begin, end))
+        found[shortcut.home] = min(old[0], begin), max(old[1], end)
+    return found
+
+
+def _homes(chosen: Sequence[_Shortcut]) -> dict[tile.AllocOp, tile.AllocOp]:
+    """The buffer that each one is a part of in the end."""
+    into: dict[tile.AllocOp, tile.AllocOp] = {}
+    for shortcut in chosen:
+        home = shortcut.home.buffer
+        if shortcut.change is not None:
+            into[shortcut.change[1].buffer] = home
+            into.update({part.local: home for part in shortcut.loads})
+    for shortcut in chosen:
+        home = shortcut.home.buffer
+        for part in (*shortcut.loads, *shortcut.kept):
+            if part.local is not home:
+                into.setdefault(part.local, home)
+        into.setdefault(home, home)
+    found: dict[tile.AllocOp, tile.AllocOp] = {}
+    for buffer in into:
+        whole = buffer
+        while into.get(whole, whole) is not whole:
+            whole = into[whole]
+        found[buffer] = whole
+    return found
+
+
+def _merge(
+    spans: Sequence[Lifetime], homes: Mapping[tile.AllocOp, tile.AllocOp]
+) -> list[Lifetime]:
+    """The lifetimes when every buffer is a part of its home."""
     merged: dict[tile.AllocOp, Lifetime] = {}
     for span in spans:
         buffer = homes.get(span.buffer, span.buffer)
@@ -105,12 +164,19 @@ def _merge(spans: Sequence[Lifetime], chosen: Sequence[_Shortcut]) -> list[Lifet
         if buffer is span.buffer and old is None:
             merged[buffer] = span
             continue
-        first, last, end_by = span.first, span.last, span.end_by
-        if old is not None:
-            first, last = min(first, old.first), max(last, old.last)
-            end_by = min(end_by, old.end_by)
-        merged[buffer] = replace(span, buffer=buffer, first=first, last=last, end_by=end_by)
-    return sorted(merged.values(), key=lambda s: s.first)
+        merged[buffer] = _joined(old or span, span, buffer)
+    return sorted(merged.values(), key=_first)
+
+
+def _joined(one: Lifetime, other: Lifetime, buffer: tile.AllocOp) -> Lifetime:
+    """The lifetime of a buffer of which these two are parts."""
+    begins, ends = min(one, other, key=_first), max(one, other, key=lambda s: s.last)
+    return Lifetime(buffer, begins.first, ends.last, begins.loaded, ends.stored,
+                    one.mates | other.mates, min(one.end_by, other.end_by))  # fmt: skip
+
+
+def _first(span: Lifetime) -> int:
+    return span.first
 
 
 @dataclass(frozen=True)
@@ -135,16 +201,11 @@ class TileKeepLocalPass(NpuFunctionPass):
         flow = Flow(block)
         limit = BM1684.lane_bytes - self.reserve
         chosen = choose(lifetimes(block, [Space.LMEM]), _shortcuts(flow), limit)
-        homes = {s.home.tensor: s.home for s in chosen}
-        loads: dict[_Home, list[PartTransfer]] = {home: [] for home in homes.values()}
-        for shortcut in chosen:
-            shortcut.home.kept.update(shortcut.kept)
-            loads[shortcut.home].append(shortcut.load)
-        for home, left_out in loads.items():
-            _move_in(flow, home, left_out)
+        moves = _Moves(flow, chosen)
+        moves.run()
         for tensor in flow.tensors.values():
             if isinstance(tensor.buffer, tile.AllocOp):
-                _drop_stores(flow, tensor, homes.get(tensor))
+                moves.drop_stores(tensor)
         _drop_moves(block)
         _drop_unused(list(block.ops))
 
@@ -194,60 +255,92 @@ def _only_other_use(value: SSAValue, op: Operation) -> Operation | None:
     return others.pop() if len(others) == 1 else None
 
 
-def _move_in(flow: Flow, home: _Home, loads: Sequence[PartTransfer]) -> None:
-    """What was stored from and loaded to buffers of their own lies in the home."""
-    if home.buffer.parent is None:
-        first = min((p.local for p in home.kept), key=lambda buffer: flow.position[buffer])
-        _insert(home.buffer, first)
-    for part in loads:
-        assert isinstance(part.transfer, tile.LoadOp)
-        home.tensor.loads.remove(part.transfer)
-        part.transfer.detach()
-        part.transfer.erase()
-    for part in (*home.kept, *loads):
-        if part.local is not home.buffer:
-            offset = home.tensor.local_offset(part.box)
-            view = _view(home.buffer.ref, offset, Ref.of(part.local.ref), part.local)
-            part.local.ref.replace_all_uses_with(view)
+@dataclass
+class _Moves:
+    """Tensors on their way home. ``places``: where buffers that were parts of others lie now."""
 
+    flow: Flow
+    chosen: Sequence[_Shortcut]
+    homes: dict[DdrTensor, _Home] = field(default_factory=dict[DdrTensor, _Home])
+    places: dict[tile.AllocOp, SSAValue] = field(default_factory=dict[tile.AllocOp, SSAValue])
 
-def _drop_stores(flow: Flow, tensor: DdrTensor, home: _Home | None) -> None:
-    """Leaves out the stores of a tensor that only the compare reads."""
-    if not tensor.stores or tensor.loads or tensor.others:
-        return
-    seen: list[tuple[tile.ObserveOp, SSAValue]] = []
-    for observe in tensor.observes:
-        view = _observed(flow, tensor, home, observe)
-        if view is None:
+    def run(self) -> None:
+        """Leaves out the loads. What is made in the place of another tensor is put together before
+        that one is."""
+        loads: dict[_Home, list[PartTransfer]] = {}
+        changes: dict[_Home, tuple[Change, _Home]] = {}
+        for shortcut in self.chosen:
+            home = self.homes.setdefault(shortcut.home.tensor, shortcut.home)
+            home.kept.update(shortcut.kept)
+            loads.setdefault(home, []).extend(shortcut.loads)
+            if shortcut.change is not None:
+                changes[home] = shortcut.change
+        position = self.flow.position
+        first = {home: min((p.local for p in home.kept), key=position.__getitem__)
+                 for home in loads}  # fmt: skip
+        for home in sorted(loads, key=lambda home: position[first[home]], reverse=True):
+            if home.buffer.parent is None:
+                _insert(home.buffer, first[home])
+            for part in loads[home]:
+                assert isinstance(part.transfer, tile.LoadOp)
+                home.tensor.loads.remove(part.transfer)
+                part.transfer.detach()
+                part.transfer.erase()
+            for part in (*home.kept, *loads[home]):
+                self._place(part.local, home, home.tensor.local_offset(part.box))
+            if home in changes:
+                change, result = changes[home]
+                self._place(result.buffer, home, change.offset)
+
+    def _place(self, buffer: tile.AllocOp, home: _Home, offset: int) -> None:
+        """Makes a buffer a part of a home, unless it is one of another already."""
+        if buffer is home.buffer or buffer in self.places or buffer.parent is None:
             return
-        seen.append((observe, view))
-    for observe, view in seen:
-        observe.operands[0] = view
-    for store in tensor.stores:
-        store.detach()
-        store.erase()
+        view = _view(home.buffer.ref, offset, Ref.of(buffer.ref), buffer)
+        buffer.ref.replace_all_uses_with(view)
+        self.places[buffer] = view
 
+    def _ref(self, buffer: tile.AllocOp) -> SSAValue:
+        """Where what was a buffer of its own lies now."""
+        place = self.places.get(buffer, buffer.ref)
+        owner = place.owner
+        return self._ref(owner) if owner in self.places else place
 
-def _observed(
-    flow: Flow, tensor: DdrTensor, home: _Home | None, observe: tile.ObserveOp
-) -> SSAValue | None:
-    """Where the compare finds in local memory what it finds in DDR, from any word on; None when not
-    in one piece."""
-    box = tensor.box_of(Ref.of(observe.ref), flow.offset[observe.ref], step=4)
-    if box is None or len(tensor.stored) != len(tensor.stores):
+    def drop_stores(self, tensor: DdrTensor) -> None:
+        """Leaves out the stores of a tensor that only the compare reads."""
+        if not tensor.stores or tensor.loads or tensor.others:
+            return
+        seen: list[tuple[tile.ObserveOp, SSAValue]] = []
+        for observe in tensor.observes:
+            view = self._observed(tensor, observe)
+            if view is None:
+                return
+            seen.append((observe, view))
+        for observe, view in seen:
+            observe.operands[0] = view
+        for store in tensor.stores:
+            store.detach()
+            store.erase()
+
+    def _observed(self, tensor: DdrTensor, observe: tile.ObserveOp) -> SSAValue | None:
+        """Where the compare finds in local memory what it finds in DDR, from any word on; None when
+        not in one piece."""
+        box = tensor.box_of(Ref.of(observe.ref), self.flow.offset[observe.ref], step=4)
+        if box is None or len(tensor.stored) != len(tensor.stores):
+            return None
+        parts = [part for part in tensor.stored if part.box.overlaps(box)]
+        whole, local = Ref.of(tensor.buffer.ref), tensor.local(box)
+        like = whole.with_(
+            shape=(whole.shape[0], *local.shape[1:]),
+            layout=replace(whole.layout, strides=local.layout.strides),
+            place=local.place,
+        )
+        home = self.homes.get(tensor)
+        if home is not None and home.kept.issuperset(parts):
+            return _view(self._ref(home.buffer), tensor.local_offset(box), like, observe)
+        if len(parts) == 1 and parts[0].box == box:
+            return _view(self._ref(parts[0].local), 0, like, observe)
         return None
-    parts = [part for part in tensor.stored if part.box.overlaps(box)]
-    whole, local = Ref.of(tensor.buffer.ref), tensor.local(box)
-    like = whole.with_(
-        shape=(whole.shape[0], *local.shape[1:]),
-        layout=replace(whole.layout, strides=local.layout.strides),
-        place=local.place,
-    )
-    if home is not None and home.kept.issuperset(parts):
-        return _view(home.buffer.ref, tensor.local_offset(box), like, observe)
-    if len(parts) == 1 and parts[0].box == box:
-        return _view(parts[0].local.ref, 0, like, observe)
-    return None
 
 
 def _view(source: SSAValue, offset: int, like: Ref, before: Operation) -> SSAValue:

@@ -86,10 +86,10 @@ FORMS = {
 
 
 def lower_conv(
-    b: TileBuilder, op: compute.ConvOp, sources: Sequence[SSAValue], dest: SSAValue
+    b: TileBuilder, op: compute.AnyConvOp, sources: Sequence[SSAValue], dest: SSAValue
 ) -> None:
     """Convolution; groups run one after the other unless each has one channel (depthwise)."""
-    (source,) = sources
+    source, *addends = sources
     stride, dilation, pad = ints(op.stride), ints(op.dilation), ints(op.pad)
     x, y, weight = types.shape_of(op.x), types.shape_of(op.y), op.weight.array
     kh, kw = op.kernel
@@ -108,26 +108,31 @@ def lower_conv(
         src = whole_source
         if isinstance(src, SSAValue):
             src = b.window(src, (0, g * ins, 0, 0), (x[0], ins, x[2], x[3]))
-        dst = b.window(dest, (0, g * outs, 0, 0), (y[0], outs, y[2], y[3]))
+        box = (0, g * outs, 0, 0), (y[0], outs, y[2], y[3])
+        dst = b.window(dest, *box)
+        addend = b.window(addends[0], *box) if addends else None
         part = slice(g * outs, (g + 1) * outs)
         part_bias = None if bias is None else bias[part]
         if stacked and isinstance(src, SSAValue):
             stacked_conv(b, op, src, dst, (height, width), weight[part], part_bias)
             continue
-        conv_group(b, op, src, dst, (height, width), weight[part], part_bias, depthwise=False)
+        conv_group(
+            b, op, src, dst, (height, width), weight[part], part_bias, depthwise=False, held=addend
+        )
 
 
 def conv_group(
     b: TileBuilder,
-    op: compute.ConvOp,
+    op: compute.AnyConvOp,
     source: Source,
     dest: SSAValue,
     axes: tuple[Axis, Axis],
     weight: Array,
     bias: Array | None,
     depthwise: bool,
+    held: SSAValue | None = None,
 ) -> None:
-    """One dense convolution, or one depthwise convolution."""
+    """One dense convolution, or one depthwise convolution. It adds to a tensor that is ``held``."""
     is_float = types.is_float(op.x)
     winograd = bool(op.winograd.value.data)
     form = FORMS[depthwise, winograd][is_float]
@@ -160,7 +165,7 @@ def conv_group(
 
     def emit(dst: SSAValue, src: SSAValue, loaded: Weights | None, pads: Pads) -> None:
         assert loaded is not None
-        kernel, addend = loaded
+        kernel, bias_there = loaded
         properties: dict[str, Attribute] = {
             "stride": i64s([axis.stride for axis in axes]),
             "pad": i64s(pads),
@@ -169,7 +174,9 @@ def conv_group(
         }
         if winograd:
             properties["winograd"] = BoolAttr.from_bool(True)
-        b.add(kind, [dst, src, kernel, [] if addend is None else [addend]], properties)
+        if held is not None:
+            properties["accumulate"] = BoolAttr.from_bool(True)
+        b.add(kind, [dst, src, kernel, [] if bias_there is None else [bias_there]], properties)
 
     relu = is_float and bool(op.relu.value.data)
     gather = None if fold is None else Gather(b, fold, source)
@@ -178,7 +185,7 @@ def conv_group(
     rows, ahead = (0, True) if packing is None else (packing.rows, packing.moves)
     cycles = 0.0 if depthwise or winograd else _step_cycles(op, weight, axes[1].stride)
     least = least_part(op, problem, cycles) if b.options.whole else 0
-    step = TileStep(emit, weights, relu, gather, cycles, rows, ahead, least)
+    step = TileStep(emit, weights, relu, gather, cycles, rows, ahead, least, held)
     run_window(b, padded(problem, 0), whole(*axes), source, dest, step)
 
 
@@ -208,7 +215,7 @@ def _folded(
     return (packed, packing) if less < price and packing.fits else (fold, None)
 
 
-def _start_lane(b: TileBuilder, op: compute.ConvOp, dest: SSAValue, weight: Array) -> int:
+def _start_lane(b: TileBuilder, op: compute.AnyConvOp, dest: SSAValue, weight: Array) -> int:
     """The lane where the results begin: where they will lie, unless they would fill more rows of
     lanes from there on, and moving them costs less."""
     lane, outputs = b.lane(dest), weight.shape[0]
@@ -220,7 +227,7 @@ def _start_lane(b: TileBuilder, op: compute.ConvOp, dest: SSAValue, weight: Arra
     return lane if n * more * blocks * computed <= MOVE_WEIGHT * n * moved else 0
 
 
-def _step_cycles(op: compute.ConvOp, weight: Array, stride: int) -> float:
+def _step_cycles(op: compute.AnyConvOp, weight: Array, stride: int) -> float:
     """Cycles of a step of pixels of a dense convolution."""
     step = float_conv_step if types.is_float(op.x) else int8_conv_step
     return float(step(prod(weight.shape[2:]), weight.shape[1], stride, op.bias is not None))
@@ -228,7 +235,7 @@ def _step_cycles(op: compute.ConvOp, weight: Array, stride: int) -> float:
 
 def stacked_conv(
     b: TileBuilder,
-    op: compute.ConvOp,
+    op: compute.AnyConvOp,
     source: SSAValue,
     dest: SSAValue,
     axes: tuple[Axis, Axis],

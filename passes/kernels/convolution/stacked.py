@@ -25,7 +25,7 @@ from passes.kernels.tiling import Axis
 Array = NDArray[Any]
 
 
-def is_stacked(op: compute.ConvOp) -> bool:
+def is_stacked(op: compute.AnyConvOp) -> bool:
     """Whether the taps of a convolution are stacked."""
     limits = BM1684.limits
     return op.weight.shape[1] > limits.channels or max(ints(op.dilation)) > limits.dilation

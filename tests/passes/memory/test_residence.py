@@ -16,6 +16,7 @@ from passes.memory.allocation import Lifetime
 from passes.memory.residence import ChannelRows, DdrTensor, PartTransfer, Range
 from passes.tile.tile_keep_local import (
     _Home,  # pyright: ignore[reportPrivateUsage]
+    _homes,  # pyright: ignore[reportPrivateUsage]
     _merge,  # pyright: ignore[reportPrivateUsage]
     _Shortcut,  # pyright: ignore[reportPrivateUsage]
 )
@@ -85,5 +86,5 @@ def test_a_home_ends_where_each_of_its_parts_must() -> None:
     load, kept = (PartTransfer(Mock(), Mock(), local) for local in parts)
     for ends in ((4096, 8192), (8192, 4096)):
         spans = [Lifetime(x, i, i + 1, end_by=ends[i]) for i, x in enumerate(parts)]
-        (merged,) = _merge(spans, [_Shortcut(load, [kept], home)])
+        (merged,) = _merge(spans, _homes([_Shortcut([load], [kept], home)]))
         assert merged == Lifetime(home.buffer, 0, 2, end_by=4096)
