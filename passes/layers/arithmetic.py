@@ -22,7 +22,7 @@ from dialects.quant.arithmetic import (
 )
 from dialects.quant.base import i64s, int_attr, ints
 from dialects.ufw import ops as ufw
-from dialects.ufw.shapes import four_pads, sides
+from dialects.ufw.shapes import four_pads
 from passes.layers.converter import SAME_SCALE, Converter
 from passes.layers.wide_window import cut_stride, subsampled
 
@@ -265,11 +265,13 @@ def _pooling(c: Converter, op: ufw.PoolingOp) -> None:
     x = c.value(op.bottom)
     pad = four_pads(ints(op.pad))
     kind = compute.MaxPoolOp if op.kind.data == "max" else compute.AveragePoolOp
-    stride, steps = cut_stride(ints(op.stride))
     n, channels, *sizes = types.shape_of(op.top)
     # A kernel larger than the padded map has one window, which is clipped to it.
-    extents = zip(ints(op.kernel), types.shape_of(x)[2:], sides(pad), strict=True)
-    kernel = [min(k, size + sum(both)) for k, size, both in extents]
+    height, width = types.shape_of(x)[2:]
+    extents = [height + sum(pad[:2]), width + sum(pad[2:])]
+    kernel = [min(k, extent) for k, extent in zip(ints(op.kernel), extents, strict=True)]
+    apart = zip(ints(op.stride), kernel, extents, strict=True)
+    stride, steps = cut_stride([s if k < extent else 1 for s, k, extent in apart])
     averages = kind is compute.AveragePoolOp and is_integer(c, op)
     own = averages and types.dtype_of(x) == types.dtype_of(op.top)
     own = own and types.scale_ratio(x, op.top) <= LARGEST_FACTOR

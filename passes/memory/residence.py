@@ -54,11 +54,13 @@ class ChannelRows:
 
 @dataclass(frozen=True, eq=False)
 class PartTransfer:
-    """A transfer between a part of a tensor and all of a local buffer."""
+    """A transfer between a part of a tensor and all of a local buffer. ``apart``: in the whole
+    tensor its channels lie further apart than in a tensor of their own."""
 
     transfer: tile.StoreOp | tile.LoadOp
     box: ChannelRows
     local: tile.AllocOp
+    apart: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,11 +114,13 @@ class DdrTensor:
         ref = self.local(self.whole)
         return local_bytes(ref.shape, ref.layout)
 
-    def box_of(self, far: Ref, begin: int, step: int = BM1684.alignment) -> ChannelRows | None:
+    def box_of(
+        self, far: Ref, begin: int, step: int = BM1684.alignment, apart: bool = False
+    ) -> ChannelRows | None:
         """The part that a memref from a byte on holds; None when it is none, or when it would not
-        lie as a tensor of its own in the whole one in local memory: rows lie in more than one row
-        of lanes or do not begin at a multiple of ``step`` bytes, where the engine takes a
-        tensor."""
+        lie as a tensor of its own in the whole one in local memory: rows do not begin at a
+        multiple of ``step`` bytes, where the engine takes a tensor, or, unless its channels may
+        lie ``apart``, are in more than one row of lanes."""
         g, c, h, w = self.words.shape
         plane, words = 4 * h * w, far.as_words()
         if _is_contiguous(words):
@@ -130,7 +134,7 @@ class DdrTensor:
         first, (row, rest) = begin // plane, divmod(begin % plane, 4 * w)
         steps = (self.words.layout.strides[1], w, 1)
         rows = words.layout.unit == 4 and words.layout.strides[1:] == steps and width == w
-        in_lanes = g == 1 and lane_rows(count, first % BM1684.lanes) == 1
+        in_lanes = g == 1 and (apart or lane_rows(count, first % BM1684.lanes) == 1)
         if not rows or not in_lanes or rest or 4 * w * row % step:
             return None
         return ChannelRows(Range(first, first + count), Range(row, row + height))
@@ -147,6 +151,12 @@ def _is_contiguous(words: Ref) -> bool:
     expected = contiguous(words.shape, 4)
     first = expected.strides[0] if words.groups > 1 else words.layout.strides[0]
     return words.layout == replace(expected, strides=(first, *expected.strides[1:]))
+
+
+def _is_read_by_convolutions(buffer: tile.AllocOp) -> bool:
+    """Whether a buffer is loaded for convolutions alone: their operand has strides of its own."""
+    users = [use.operation for use in buffer.ref.uses if not isinstance(use.operation, tile.LoadOp)]
+    return all(isinstance(user, tile.ConvOp) and user.src is buffer.ref for user in users)
 
 
 class Flow:
@@ -208,15 +218,19 @@ class Flow:
         """A transfer as a part of its tensor; None when it moves anything but that between its
         place in DDR and all of a local buffer."""
         far, near, buffer = Ref.of(ddr), Ref.of(local), self.base[local]
-        box = tensor.box_of(far, self.offset[ddr])
-        if box is None or not isinstance(buffer, tile.AllocOp) or self.offset[local]:
+        if not isinstance(buffer, tile.AllocOp) or self.offset[local]:
+            return None
+        box, apart = tensor.box_of(far, self.offset[ddr]), False
+        if box is None and _is_read_by_convolutions(buffer):
+            box, apart = tensor.box_of(far, self.offset[ddr], step=4, apart=True), True
+        if box is None:
             return None
         expected = tensor.local(box)
         if far.shape != expected.shape or near != expected:
             return None
         if Ref.of(buffer.ref).as_words() != expected:
             return None
-        return PartTransfer(transfer, box, buffer)
+        return PartTransfer(transfer, box, buffer, apart)
 
     def _keeps(self, part: PartTransfer) -> bool:
         """Whether the buffer that a store reads holds the data for good, and nothing else."""

@@ -287,16 +287,24 @@ class _Moves:
                 part.transfer.detach()
                 part.transfer.erase()
             for part in (*home.kept, *loads[home]):
-                self._place(part.local, home, home.tensor.local_offset(part.box))
+                offset = home.tensor.local_offset(part.box)
+                self._place(part.local, home, offset, part.apart)
             if home in changes:
                 change, result = changes[home]
                 self._place(result.buffer, home, change.offset)
 
-    def _place(self, buffer: tile.AllocOp, home: _Home, offset: int) -> None:
-        """Makes a buffer a part of a home, unless it is one of another already."""
+    def _place(
+        self, buffer: tile.AllocOp, home: _Home, offset: int, apart: bool = False
+    ) -> None:
+        """Makes a buffer a part of a home, unless it is one of another already; with its channels
+        ``apart`` as they are there."""
         if buffer is home.buffer or buffer in self.places or buffer.parent is None:
             return
-        view = _view(home.buffer.ref, offset, Ref.of(buffer.ref), buffer)
+        part = Ref.of(buffer.ref)
+        if apart:
+            strides = Ref.of(home.buffer.ref).layout.strides
+            part = part.with_(layout=replace(part.layout, strides=strides))
+        view = _view(home.buffer.ref, offset, part, buffer)
         buffer.ref.replace_all_uses_with(view)
         self.places[buffer] = view
 
@@ -304,7 +312,9 @@ class _Moves:
         """Where what was a buffer of its own lies now."""
         place = self.places.get(buffer, buffer.ref)
         owner = place.owner
-        return self._ref(owner) if owner in self.places else place
+        if isinstance(owner, tile.AllocOp) and owner in self.places:
+            return self._ref(owner)
+        return place
 
     def drop_stores(self, tensor: DdrTensor) -> None:
         """Leaves out the stores of a tensor that only the compare reads."""

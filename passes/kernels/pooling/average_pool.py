@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from passes.kernels.pooling.rows_of_lanes import (
     is_of_rows_of_lanes,
     pool_rows_of_lanes,
 )
+from passes.kernels.pooling.separable import Pair, columns_then_rows, pair, separated
 from passes.kernels.tiling import Axis
 from passes.kernels.window import (
     Pads,
@@ -90,8 +92,12 @@ def lower_average_pool(
         return
     for region in regions:
         window = region.height.kernel, region.width.kernel
-        step, row = _average_step(b, op, window, ints(op.stride))
+        step, row = _average_step(b, op, window, pair(op.stride))
         problem = padded(pool_problem(op, region.height, region.width, row), 0)
+        if types.is_float(op.x):
+            problem = separated(problem, weighted=True)
+        if problem.scratch:
+            step = _separate_step(b, window, pair(op.stride))
         run_window(b, problem, region, source, dest, step)
 
 
@@ -121,7 +127,7 @@ def _average_whole(
     b.load(loaded, source)
     for region, (y0, yn, up, down), (x0, xn, left, right) in boxes:
         window = region.height.kernel, region.width.kernel
-        step, _ = _average_step(b, op, window, ints(op.stride))
+        step, _ = _average_step(b, op, window, pair(op.stride))
         weights = None if step.weights is None else step.weights(0, channels, 0)
         part = loaded
         if (yn, xn) != x.shape[2:]:
@@ -137,8 +143,31 @@ def _average_whole(
     return True
 
 
+def _mean(
+    b: TileBuilder, dst: SSAValue, src: SSAValue, kernel: Pair, stride: Pair, pads: Pads
+) -> None:
+    """Means of floats."""
+    properties: dict[str, Attribute] = {
+        "kernel": i64s(kernel),
+        "stride": i64s(stride),
+        "pad": i64s(pads),
+        "factor": int_attr(float_bits(1.0 / (kernel[0] * kernel[1]))),
+        "shift": int_attr(0),
+    }
+    b.add(tile.AveragePoolOp, [dst, src], properties)
+
+
+def _separate_step(b: TileBuilder, kernel: Pair, stride: Pair) -> TileStep:
+    """Means of columns of floats first, then of rows of these."""
+
+    def average(dst: SSAValue, src: SSAValue, loaded: Weights | None, pads: Pads) -> None:
+        columns_then_rows(b, dst, src, kernel, stride, pads, partial(_mean, b))
+
+    return TileStep(average)
+
+
 def _average_step(
-    b: TileBuilder, op: compute.AveragePoolOp, kernel: tuple[int, int], stride: Sequence[int]
+    b: TileBuilder, op: compute.AveragePoolOp, kernel: Pair, stride: Pair
 ) -> tuple[TileStep, int]:
     """What computes windows of one size at equal strides, and the bytes of a row of its weights."""
     area = kernel[0] * kernel[1]
@@ -149,13 +178,15 @@ def _average_step(
     built_in = ratio == 1 and area <= limits.average_area and area != limits.average_area_excluded
 
     def average(dst: SSAValue, src: SSAValue, loaded: Weights | None, pads: Pads) -> None:
-        factor = float_bits(1.0 / area) if is_float else multiplier
+        if is_float:
+            _mean(b, dst, src, kernel, stride, pads)
+            return
         properties: dict[str, Attribute] = {
             "kernel": i64s(kernel),
             "stride": i64s(stride),
             "pad": i64s(pads),
-            "factor": int_attr(factor),
-            "shift": int_attr(0 if is_float else shift),
+            "factor": int_attr(multiplier),
+            "shift": int_attr(shift),
         }
         b.add(tile.AveragePoolOp, [dst, src], properties)
 
