@@ -35,10 +35,13 @@ class Difference:
     undefined: int = 0
 
     @staticmethod
-    def between(npu: Array, cpu: Array, undefined: Array | None = None) -> Difference:
-        """Compares an NPU tensor with a CPU one of the same shape, but for ``undefined``."""
+    def between(
+        npu: Array, cpu: Array, undefined: Array | None = None, slack: Array | None = None
+    ) -> Difference:
+        """Compares an NPU tensor with a CPU one of the same shape, but for ``undefined``. Floats
+        may be off by ``slack``."""
         if npu.dtype.kind == "f":
-            gap, same = float_gap(npu, cpu.astype(np.float32))
+            gap, same = float_gap(npu, cpu.astype(np.float32), 0.0 if slack is None else slack)
             limit = FLOAT_TOLERANCE
         else:
             gap = np.abs(npu.astype(np.int64) - cpu.astype(np.int64)).astype(np.float64)
@@ -55,13 +58,14 @@ class Difference:
         return Difference(error, unequal, index, float(npu[index]), float(cpu[index]), count)
 
 
-def float_gap(npu: Array, cpu: Array) -> tuple[Array, Array]:
-    """The errors, ``|npu - cpu| / max(1, |cpu|, ROUNDED * largest |cpu|)``, and where both are the
-    same."""
+def float_gap(npu: Array, cpu: Array, slack: Array | float = 0.0) -> tuple[Array, Array]:
+    """The errors, ``(|npu - cpu| - slack) / max(1, |cpu|, ROUNDED * largest |cpu|)``, and where
+    both are the same."""
     with np.errstate(invalid="ignore", over="ignore"):
         size = np.abs(cpu.astype(np.float64))
         largest = size.max(initial=0.0, where=np.isfinite(size))
-        gap = np.abs(npu.astype(np.float64) - cpu) / np.maximum(max(1.0, ROUNDED * largest), size)
+        apart = np.maximum(np.abs(npu.astype(np.float64) - cpu) - slack, 0.0)
+        gap = apart / np.maximum(max(1.0, ROUNDED * largest), size)
     same = (npu == cpu) | (np.isnan(npu) & np.isnan(cpu))
     return np.where(same, 0.0, np.where(np.isnan(gap), np.inf, gap)), same
 
