@@ -84,6 +84,7 @@ def test_what_is_no_sum_has_no_allowance() -> None:
     assert rounding_of(reduction(ReduceKind.MAX), [centred()]) is None
     x = Block(arg_types=[types.float_tensor(SHAPE)]).args[0]
     slope = ConstantAttr.of(np.zeros(1, np.float32))
-    op = PReluOp.create(operands=[x], result_types=[types.float_tensor(SHAPE)],
-                        properties={"slope": slope, "tops": ArrayAttr([StringAttr("y")])})  # fmt: skip
+    properties = {"slope": slope, "tops": ArrayAttr([StringAttr("y")])}
+    result = types.float_tensor(SHAPE)
+    op = PReluOp.create(operands=[x], result_types=[result], properties=properties)
     assert rounding_of(op, [centred()]) is None
