@@ -93,11 +93,14 @@ def run_pipeline(
     verify: bool = True,
 ) -> None:
     """Runs the passes in turn, ``before`` and ``after`` around each; with ``verify`` the module is
-    verified where its level changes."""
+    verified before and after its level changes."""
     context = new_context()
     for item in passes:
         before(item)
+        converts = verify and item.name.startswith("convert-")
+        if converts:
+            module.verify()
         item.apply(context, module)
-        if verify and item.name.startswith("convert-"):
+        if converts:
             module.verify()
         after(item)

@@ -81,7 +81,7 @@ class Candidate:
 
     def verify(self) -> None:
         """Raises VerifyException where the module is not valid at one of its levels."""
-        for module in (*self.stages[-1:], self.module):
+        for module in (*self.stages[-2:], self.module):
             if module is not None:
                 module.verify()
 

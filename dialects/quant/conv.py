@@ -98,15 +98,6 @@ class AnyConvOp(UnaryOp):
         )
         require_shift(self, self.shift)
 
-    def rows_needed(self) -> RowWindow:
-        (height, out), extent = row_counts(self), (self.kernel[0] - 1) * ints(self.dilation)[0] + 1
-        multiple = 2 if self.winograd.value.data else 1
-        stride, pad = ints(self.stride)[0], ints(self.pad)[0]
-        return RowWindow(height, out, stride, pad, extent, multiple=multiple, rest=True)
-
-    def with_row_padding(self, above: int, below: int) -> Mapping[str, Attribute]:
-        return row_padding(self.pad, above, below)
-
     def is_image_by_image(self) -> bool:
         return True
 
@@ -159,6 +150,15 @@ class ConvOp(AnyConvOp):
     traits = traits_def(Strided())
     assembly_format = f"$x{_SETTINGS} `:` type($x) `->` type($y)"
 
+    def rows_needed(self) -> RowWindow:
+        (height, out), extent = row_counts(self), (self.kernel[0] - 1) * ints(self.dilation)[0] + 1
+        multiple = 2 if self.winograd.value.data else 1
+        stride, pad = ints(self.stride)[0], ints(self.pad)[0]
+        return RowWindow(height, out, stride, pad, extent, multiple=multiple, rest=True)
+
+    def with_row_padding(self, above: int, below: int) -> Mapping[str, Attribute]:
+        return row_padding(self.pad, above, below)
+
 
 @irdl_op_definition
 class ConvAddOp(AnyConvOp):
@@ -166,6 +166,7 @@ class ConvAddOp(AnyConvOp):
     0)`` with ``relu``. The addend has y's shape, and its memory may become that of y."""
 
     name = "quant.conv_add"
+    x = operand_def(AnyTensor)  # named here, too, as the operands have this order
     addend = operand_def(AnyTensor)
     traits = traits_def(Strided())
     assembly_format = f"$x `,` $addend{_SETTINGS} `:` type($x) `,` type($addend) `->` type($y)"
@@ -176,9 +177,6 @@ class ConvAddOp(AnyConvOp):
         require(plain, self, "needs floats, and no winograd")
         same = types.shape_of(self.addend) == types.shape_of(self.y)
         require(same, self, "the addend must have the result's shape")
-
-    def row_window(self) -> None:
-        """None: the rows of the addend are those of the result."""
 
     def meaning(self, inputs: Sequence[Array]) -> Array:
         y = self.float_sums(inputs[0]) + inputs[1]

@@ -9,6 +9,8 @@ func.func @main(%q: tensor<5x4x6x6xsi8, #quant.scale<0.5>>, %u: tensor<5x4x6x6xu
   %conv = quant.conv %q weight <"22183325fbb0d3ed", "int8", [8, 2, 3, 3]> bias <"ca08ea5bca49cc18", "int16", [8]> stride [2, 1] pad [1, 1, 0, 2] dilation [1, 2] group 2 shift 7 tops ["conv"] : tensor<5x4x6x6xsi8, #quant.scale<0.5>> -> tensor<5x8x3x4xui8, #quant.scale<0.5>>
 // CHECK-NEXT: %plain = quant.conv %f weight <"7181ff4027991f70", "float32", [3, 4, 1, 1]> relu true tops ["plain"] : tensor<5x4x6x6xf32> -> tensor<5x3x6x6xf32>
   %plain = quant.conv %f weight <"7181ff4027991f70", "float32", [3, 4, 1, 1]> relu true tops ["plain"] : tensor<5x4x6x6xf32> -> tensor<5x3x6x6xf32>
+// CHECK-NEXT: %added = quant.conv_add %f, %plain weight <"7181ff4027991f70", "float32", [3, 4, 1, 1]> relu true tops ["added"] : tensor<5x4x6x6xf32>, tensor<5x3x6x6xf32> -> tensor<5x3x6x6xf32>
+  %added = quant.conv_add %f, %plain weight <"7181ff4027991f70", "float32", [3, 4, 1, 1]> relu true tops ["added"] : tensor<5x4x6x6xf32>, tensor<5x3x6x6xf32> -> tensor<5x3x6x6xf32>
 // CHECK-NEXT: %max = quant.max_pool %u kernel [3, 2] stride [2, 2] pad [0, 1, 0, 0] tops ["max"] : tensor<5x4x6x6xui8, #quant.scale<0.5>> -> tensor<5x4x3x3xui8, #quant.scale<0.5>>
   %max = quant.max_pool %u kernel [3, 2] stride [2, 2] pad [0, 1, 0, 0] tops ["max"] : tensor<5x4x6x6xui8, #quant.scale<0.5>> -> tensor<5x4x3x3xui8, #quant.scale<0.5>>
 // CHECK-NEXT: %mean = quant.average_pool %q kernel [6, 6] stride [1, 1] tops ["mean"] : tensor<5x4x6x6xsi8, #quant.scale<0.5>> -> tensor<5x4x1x1xsi8, #quant.scale<0.5>>

@@ -421,3 +421,19 @@ func.func @main(%a: tensor<1x4x6x6xsi8, #quant.scale<0.5>>) {
   %r = quant.conv %a weight <"00", "int8", [8, 4, 3, 3]> winograd true tops ["t"] : tensor<1x4x6x6xsi8, #quant.scale<0.5>> -> tensor<1x8x4x4xsi8, #quant.scale<0.5>>
   func.return
 }
+
+// -----
+
+// CHECK: quant.conv_add: needs floats, and no winograd
+func.func @main(%a: tensor<1x4x6x6xsi8, #quant.scale<0.5>>, %b: tensor<1x8x4x4xsi8, #quant.scale<0.5>>) {
+  %r = quant.conv_add %a, %b weight <"00", "int8", [8, 4, 3, 3]> tops ["t"] : tensor<1x4x6x6xsi8, #quant.scale<0.5>>, tensor<1x8x4x4xsi8, #quant.scale<0.5>> -> tensor<1x8x4x4xsi8, #quant.scale<0.5>>
+  func.return
+}
+
+// -----
+
+// CHECK: quant.conv_add: the addend must have the result's shape
+func.func @main(%a: tensor<1x4x6x6xf32>, %b: tensor<1x8x1x1xf32>) {
+  %r = quant.conv_add %a, %b weight <"00", "float32", [8, 4, 3, 3]> tops ["t"] : tensor<1x4x6x6xf32>, tensor<1x8x1x1xf32> -> tensor<1x8x4x4xf32>
+  func.return
+}

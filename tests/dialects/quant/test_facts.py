@@ -30,8 +30,9 @@ IMAGE_BY_IMAGE = BY_ROWS | {
     "quant.matmul", "quant.reshape", "quant.transpose", "quant.broadcast",
     "quant.pool_index",
     "quant.unpool",
+    "quant.conv_add",
 }  # fmt: skip
-STRIDED = {"quant.conv", "quant.max_pool", "quant.average_pool", "quant.split_strips",
+STRIDED = {"quant.conv", "quant.conv_add", "quant.max_pool", "quant.average_pool", "quant.split_strips",
            "quant.join_strips", "quant.quantize_strips", "quant.eltwise", "quant.prelu",
            "quant.requantize", "quant.lookup", "quant.pointwise"}  # fmt: skip
 

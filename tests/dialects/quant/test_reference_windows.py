@@ -104,6 +104,19 @@ def test_a_float_convolution(case: dict[str, Any], seed: int, has_bias: bool, re
     np.testing.assert_allclose(got, np.maximum(expected, 0) if relu else expected, atol=1e-5)
 
 
+@given(convolutions(), SEEDS, st.booleans())
+def test_a_float_convolution_on_top_of_a_tensor(
+    case: dict[str, Any], seed: int, relu: bool
+) -> None:
+    x, weight = noise(seed, np.float32, case["x"]), noise(seed + 1, np.float32, case["weight"])
+    expected = sums(case, x, weight, None)
+    addend = noise(seed + 2, np.float32, expected.shape)
+    settings: dict[str, Any] = settings_of(case, weight, None) | {"relu": BOOL[relu]}
+    got = result_of(compute.ConvAddOp, [x, addend], expected.shape, np.float32, **settings)
+    total = expected.astype(np.float64) + addend
+    np.testing.assert_allclose(got, np.maximum(total, 0) if relu else total, atol=1e-5)
+
+
 def test_a_large_accumulator_is_exact() -> None:
     x = np.full((1, 4000, 3, 3), -128, np.int8)
     weight = np.full((1, 4000, 3, 3), -128, np.int8)

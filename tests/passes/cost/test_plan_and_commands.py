@@ -37,6 +37,10 @@ def _windows(shape: Sequence[int], is_float: bool) -> Iterator[Case]:
     channels = shape[1]
     yield partial(conv, shape, 64, 3, is_float, relu=True)
     yield partial(conv, shape, 100, 1, is_float, stride=2)
+    if is_float:
+        one = tensor(shape, True)
+        yield partial(made, compute.ConvAddOp, [one, one], one, weight=ConstantAttr.of(
+            np.ones((channels, channels, 1, 1), np.float32)))  # fmt: skip
     yield partial(conv, shape, channels, 3, is_float, group=channels, relu=True)
     yield partial(conv, shape, channels, 5, is_float, group=channels, stride=2)
     if channels % 16 == 0:
