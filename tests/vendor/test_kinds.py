@@ -25,6 +25,7 @@ from tests.passes.kernels import (
     test_prelu,
     test_strip_input,
 )
+from tests.passes import test_fuse_sums
 from tests.passes.layers import test_wide_dilation
 from tests.passes.test_merge_loads import LATE, NETWORKS, merged
 from tests.passes.test_spread_rows import spread
@@ -51,6 +52,12 @@ KINDS: dict[str, Callable[[bool], ModuleOp]] = {
             shape, 2, integer
         )
         for shape in ((1, 6, 20, 26), (3, 70, 6, 5), (1, 130, 7, 9))
+    },
+    **{
+        f"residual {shape}": lambda integer, shape=shape: test_fuse_sums.residual(
+            shape, 130, 16, integer=integer
+        )
+        for shape in test_fuse_sums.SHAPES
     },
 }
 FIRST = test_strip_input.CASES

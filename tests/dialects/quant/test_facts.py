@@ -32,9 +32,9 @@ IMAGE_BY_IMAGE = BY_ROWS | {
     "quant.unpool",
     "quant.conv_add",
 }  # fmt: skip
-STRIDED = {"quant.conv", "quant.conv_add", "quant.max_pool", "quant.average_pool", "quant.split_strips",
-           "quant.join_strips", "quant.quantize_strips", "quant.eltwise", "quant.prelu",
-           "quant.requantize", "quant.lookup", "quant.pointwise"}  # fmt: skip
+STRIDED = {"quant.conv", "quant.conv_add", "quant.max_pool", "quant.average_pool",
+           "quant.split_strips", "quant.join_strips", "quant.quantize_strips", "quant.eltwise",
+           "quant.prelu", "quant.requantize", "quant.lookup", "quant.pointwise"}  # fmt: skip
 
 
 def overrides(op: type[QuantOp], name: str) -> bool:
