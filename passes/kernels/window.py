@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from xdsl.ir import SSAValue
 
 from dialects.bm1684.chip import BM1684
-from dialects.bm1684.cycles.gdma import LOAD_CYCLES
-from dialects.bm1684.cycles.tiu import STEP_PIXELS
+from dialects.bm1684.cycles.gdma import LOAD_CYCLES, PEAK_BYTES
+from dialects.bm1684.cycles.tiu import STEP_PIXELS, ceil_div
 from dialects.bm1684.layout import Ref, align, aligned, is_rows, lane_rows
 from passes.kernels.builder import TileBuilder, float_bits
 from passes.kernels.input_strips.ahead import FloatStripsAhead
@@ -113,7 +113,7 @@ def run_window(
         plain = isinstance(source, SSAValue)
         bands = _bands(b, source, dest) if plain else _strip_bands(p, size, source)
         steps = -(-size.h * size.w // STEP_PIXELS)  # a band of fewer pixels takes as long as one
-        band = band_rows(p, size, min(bands, steps), step.cycles)
+        band = band_rows(p, size, _worth(p, size, min(bands, steps), step.cycles), step.cycles)
     loaded: dict[object, SSAValue] = {}
 
     def input_of(
@@ -192,6 +192,22 @@ def band_rows(p: Problem, size: TileSize, bands: int, cycles: float = 0) -> int:
     costs = COPY_CYCLES * steps + LOAD_CYCLES * (many - few)
     pays = many >= 2 * few and cycles * steps * (1 / few - 1 / many) > costs
     return copied if pays else placed
+
+
+def _worth(p: Problem, size: TileSize, most: int, cycles: float) -> int:
+    """So many bands, at most, as end first, with so many ``cycles`` a step of pixels: the last step
+    of each band may be one of few pixels."""
+    rows, columns = p.height.source(0, size.h)[1], p.width.source(0, size.w)[1]
+    load = 4 * (p.channels_in if p.dense else size.c) * rows * columns / PEAK_BYTES
+
+    def end(bands: int) -> float:
+        each = band_rows(p, size, bands, cycles)
+        full, rest = divmod(size.h, each)
+        steps = full * ceil_div(each * size.w, STEP_PIXELS) + ceil_div(rest * size.w, STEP_PIXELS)
+        work, count = cycles * steps * lane_rows(size.c), ceil_div(size.h, each)
+        return max(load / count + work, load + work / count)
+
+    return min(range(most, 0, -1), key=end) if cycles else most
 
 
 def rows_at_most(p: Problem, size: TileSize, rows: int) -> int:

@@ -17,6 +17,7 @@ from passes.verification.findings import Findings
 from tests import branch_cases
 from tests.compiled import compiled
 from tests.one_layer import one_layer
+from tests.passes import test_fuse_sums
 from tests.passes.kernels import (
     test_bands,
     test_float_islands,
@@ -25,7 +26,6 @@ from tests.passes.kernels import (
     test_prelu,
     test_strip_input,
 )
-from tests.passes import test_fuse_sums
 from tests.passes.layers import test_wide_dilation
 from tests.passes.test_merge_loads import LATE, NETWORKS, merged
 from tests.passes.test_spread_rows import spread

@@ -31,7 +31,8 @@ def affine(
         return x
     shape, channels = types.shape_of(x), given.size
     if prod(shape[axis + given.ndim :]) == 1:  # a channel would have one pixel
-        rows = c.reshape(x, shape[: axis + given.ndim], f"{step}/rows")
+        lanes = (1,) if len(shape) == 2 else ()
+        rows = c.reshape(x, (*lanes, *shape[: axis + given.ndim]), f"{step}/rows")
         return c.reshape(_along_rows(c, rows, weight, bias, step), shape, f"{step}/result")
     plain = len(shape) == 4 and axis == 1 and given.ndim == 1
     after = prod(shape[axis + given.ndim :])
@@ -73,6 +74,8 @@ class _Mean:
     def of(cls, op: ufw.StandardizeOp) -> _Mean:
         view, axes = op.view
         shape = types.shape_of(op.top)
+        if len(shape) == 2:  # each row in a lane, not a number
+            return cls((1, *view), [axis + 1 for axis in axes])
         whole = not op.groups.value.data and [*axes] == [*range(1, len(shape))]
         if len(shape) < 3 or not (op.groups.value.data or whole):
             return cls(view, axes)
