@@ -120,3 +120,13 @@ def test_a_network_that_asks_for_both_operands_gets_them() -> None:
     assert findings.ok, findings.verdict()
     assert len(findings.outputs) == 2
     assert all(np.isfinite(array).all() for array in findings.outputs.values())
+
+
+def test_slices_of_a_layer_are_fused_alike() -> None:
+    """The other operand is made of parts that all slices read but the last: its tensor must not be
+    compared where only some of it is there."""
+    net = BranchNet((1, 1, 113, 128), False)
+    whole = net.concat(net.conv(net.input, 128), net.conv(net.input, 128))
+    net.conv(net.sum(net.conv(net.conv(whole, 8), 256), whole), 4)
+    findings = compiled(net.module(), 2, "FP32")
+    assert findings.ok, findings.verdict()

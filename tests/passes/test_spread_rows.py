@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -211,7 +212,7 @@ def test_it_takes_fewer_cycles(
 
 
 def test_a_wrong_row_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One row more than a piece has right is seen by the compare."""
+    """One row more than a piece has right is refused, or seen by the compare."""
     facts = Spread._facts  # pyright: ignore[reportPrivateUsage]
 
     def one_more(self: Spread, op: QuantOp, pieces: Pieces) -> Any:
@@ -219,6 +220,9 @@ def test_a_wrong_row_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
         return facts(self, op, replace(pieces, good=((first, end + 1), *rest)))
 
     monkeypatch.setattr(Spread, "_facts", one_more)
+    with pytest.raises(VerifyException, match="lie outside"):
+        compiled(NETWORKS[0](False), 2, "FP32")
+    monkeypatch.setattr(ModuleOp, "verify", Mock())
     assert not compiled(NETWORKS[0](False), 2, "FP32").ok
 
 

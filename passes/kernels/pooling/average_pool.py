@@ -30,7 +30,7 @@ from passes.kernels.pooling.rows_of_lanes import (
     pool_rows_of_lanes,
 )
 from passes.kernels.pooling.separable import Pair, columns_then_rows, pair, separated
-from passes.kernels.tiling import Axis
+from passes.kernels.tiling import Axis, Problem
 from passes.kernels.window import (
     Pads,
     Region,
@@ -91,14 +91,21 @@ def lower_average_pool(
     if len(regions) > 1 and _average_whole(b, op, regions, source, dest):
         return
     for region in regions:
-        window = region.height.kernel, region.width.kernel
-        step, row = _average_step(b, op, window, pair(op.stride))
-        problem = padded(pool_problem(op, region.height, region.width, row), 0)
-        if types.is_float(op.x):
-            problem = separated(problem, weighted=True)
-        if problem.scratch:
-            step = _separate_step(b, window, pair(op.stride))
+        step, problem = _of_region(b, op, region)
         run_window(b, problem, region, source, dest, step)
+
+
+def _of_region(
+    b: TileBuilder, op: compute.AveragePoolOp, region: Region
+) -> tuple[TileStep, Problem]:
+    """What computes the windows of a region; those of floats as columns and rows where that
+    pays."""
+    window, stride = (region.height.kernel, region.width.kernel), pair(op.stride)
+    step, row = _average_step(b, op, window, stride)
+    problem = padded(pool_problem(op, region.height, region.width, row), 0)
+    if types.is_float(op.x):
+        problem = separated(problem, weighted=True)
+    return _separate_step(b, window, stride) if problem.scratch else step, problem
 
 
 def _average_whole(
@@ -126,8 +133,7 @@ def _average_whole(
     loaded, result = (b.local(each.element, each.shape, 4, each.layout.pack) for each in (x, y))
     b.load(loaded, source)
     for region, (y0, yn, up, down), (x0, xn, left, right) in boxes:
-        window = region.height.kernel, region.width.kernel
-        step, _ = _average_step(b, op, window, pair(op.stride))
+        step, _ = _of_region(b, op, region)
         weights = None if step.weights is None else step.weights(0, channels, 0)
         part = loaded
         if (yn, xn) != x.shape[2:]:
