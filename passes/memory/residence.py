@@ -156,7 +156,12 @@ def _is_contiguous(words: Ref) -> bool:
 def _is_read_by_convolutions(buffer: tile.AllocOp) -> bool:
     """Whether a buffer is loaded for convolutions alone: their operand has strides of its own."""
     users = [use.operation for use in buffer.ref.uses if not isinstance(use.operation, tile.LoadOp)]
-    return all(isinstance(user, tile.ConvOp) and user.src is buffer.ref for user in users)
+    return all(
+        isinstance(user, tile.ConvOp)
+        and user.src is buffer.ref
+        and not user.winograd.value.data
+        for user in users
+    )
 
 
 class Flow:

@@ -186,8 +186,10 @@ class TileKeepLocalPass(NpuFunctionPass):
     Before: every tensor is stored to DDR and loaded again. After: tensors that are stored from,
     and loaded to, buffers of the engine's own layout stay in local memory as far as it reaches;
     so do concatenations and slices along channels whose parts begin in the lanes where they are of
-    the whole. Moves between lanes that served this stay only where it came so. What only the
-    compare reads is observed there and not stored. ``reserve`` bytes of each lane are left to
+    the whole, and some rows that convolutions read. A tensor that is loaded, changed and stored as
+    another one becomes that where it lies, if nothing reads it any more. Moves between lanes that
+    served this stay only where it came so. What only the compare reads is observed there and not
+    stored. ``reserve`` bytes of each lane are left to
     loads that run ahead.
     """
 
