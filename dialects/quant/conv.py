@@ -8,13 +8,7 @@ from functools import reduce
 import numpy as np
 from xdsl.dialects.builtin import BoolAttr, IntegerAttr, i64
 from xdsl.ir import Attribute
-from xdsl.irdl import (
-    irdl_op_definition,
-    operand_def,
-    opt_prop_def,
-    prop_def,
-    traits_def,
-)
+from xdsl.irdl import irdl_op_definition, operand_def, opt_prop_def, prop_def, traits_def
 
 from dialects.constant import ConstantAttr
 from dialects.quant import types
@@ -61,6 +55,7 @@ class AnyConvOp(UnaryOp):
     relu = prop_def(BoolAttr, default_value=BoolAttr.from_bool(False))
     winograd = prop_def(BoolAttr, default_value=BoolAttr.from_bool(False))
     use_winograd = opt_prop_def(BoolAttr)
+
     @property
     def kernel(self) -> tuple[int, int]:
         """Rows and columns of the window."""

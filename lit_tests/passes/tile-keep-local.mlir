@@ -106,3 +106,62 @@ func.func @main() {
   tile.store %out2, %slice : !w, !l
   func.return
 }
+
+// -----
+
+!w = memref<1x8x6x6xf32, #tile.layout<tensor unit 4 pack 1 strides [288, 36, 6, 1]>, #tile.place<ddr>>
+!l = memref<1x8x6x6xf32, #tile.layout<tensor unit 4 pack 1 strides [64, 64, 6, 1]>, #tile.place<lmem 0>>
+
+// A tensor is loaded, changed and stored as another one: that is made where the first one lies.
+
+// CHECK: tile.arith max %y, %x constant 0
+// CHECK-NOT: tile.load
+// CHECK: tile.arith add %y, %y, %x
+// CHECK-NEXT: tile.store %out, %y
+func.func @main() {
+  %in = tile.input "in" shape [1, 8, 6, 6] bytes 1152 : !w
+  %out = tile.output "out" shape [1, 8, 6, 6] bytes 1152 : !w
+  %x = tile.alloc bytes 256 : !l
+  tile.load %x, %in : !l, !w
+  %y = tile.alloc bytes 256 : !l
+  tile.arith max %y, %x constant 0 : !l, !l
+  %d = tile.alloc bytes 1152 : !w
+  tile.store %d, %y : !w, !l
+  %again = tile.alloc bytes 256 : !l
+  tile.load %again, %d : !l, !w
+  tile.arith add %again, %again, %x : !l : !l, !l
+  tile.store %out, %again : !w, !l
+  func.return
+}
+
+// -----
+
+!w = memref<1x8x6x6xf32, #tile.layout<tensor unit 4 pack 1 strides [288, 36, 6, 1]>, #tile.place<ddr>>
+!l = memref<1x8x6x6xf32, #tile.layout<tensor unit 4 pack 1 strides [64, 64, 6, 1]>, #tile.place<lmem 0>>
+
+// Not where the first one is read once more behind that: its load stays.
+
+// CHECK: tile.store %d, %y
+// CHECK: tile.load %again, %d
+// CHECK-NEXT: tile.arith add %again, %again, %x
+func.func @main() {
+  %in = tile.input "in" shape [1, 8, 6, 6] bytes 1152 : !w
+  %out = tile.output "out" shape [1, 8, 6, 6] bytes 1152 : !w
+  %out2 = tile.output "out2" shape [1, 8, 6, 6] bytes 1152 : !w
+  %x = tile.alloc bytes 256 : !l
+  tile.load %x, %in : !l, !w
+  %y = tile.alloc bytes 256 : !l
+  tile.arith max %y, %x constant 0 : !l, !l
+  %d = tile.alloc bytes 1152 : !w
+  tile.store %d, %y : !w, !l
+  %again = tile.alloc bytes 256 : !l
+  tile.load %again, %d : !l, !w
+  tile.arith add %again, %again, %x : !l : !l, !l
+  tile.store %out, %again : !w, !l
+  %late = tile.alloc bytes 256 : !l
+  tile.load %late, %d : !l, !w
+  %z = tile.alloc bytes 256 : !l
+  tile.arith min %z, %late constant 0 : !l, !l
+  tile.store %out2, %z : !w, !l
+  func.return
+}

@@ -104,16 +104,7 @@ def run_window(
         size = fine_weights(p, size)
         if is_rows(Ref.of(dest)) and len(list(boxes(p, size))) == 1:
             size = replace(size, c=min(size.c, BM1684.lanes))
-    band = size.h
-    if step.held is not None:
-        pass  # a tile comes whole
-    elif step.rows:
-        band = rows_at_most(p, size, step.rows)
-    elif b.options.whole and is_input(b, source):
-        plain = isinstance(source, SSAValue)
-        bands = _bands(b, source, dest) if plain else _strip_bands(p, size, source)
-        steps = -(-size.h * size.w // STEP_PIXELS)  # a band of fewer pixels takes as long as one
-        band = band_rows(p, size, _worth(p, size, min(bands, steps), step.cycles), step.cycles)
+    band = _band(b, p, size, source, dest, step)
     loaded: dict[object, SSAValue] = {}
 
     def input_of(
@@ -156,6 +147,23 @@ def run_window(
                     step.compute(into, src, loaded_weights, _pads(p, span, columns))
                     _finish(b, part, here, into, step.relu)
             b.store(b.window(dest, begin, shape), dst)
+
+
+def _band(
+    b: TileBuilder, p: Problem, size: TileSize, source: Source, dest: SSAValue, step: TileStep
+) -> int:
+    """Output rows that are computed while the input of the next ones comes: all of a tile, but for
+    what reads a network input. A tile whose result is there already comes whole."""
+    if step.held is not None:
+        return size.h
+    if step.rows:
+        return rows_at_most(p, size, step.rows)
+    if not b.options.whole or not is_input(b, source):
+        return size.h
+    plain = isinstance(source, SSAValue)
+    bands = _bands(b, source, dest) if plain else _strip_bands(p, size, source)
+    steps = -(-size.h * size.w // STEP_PIXELS)  # a band of fewer pixels takes as long as one
+    return band_rows(p, size, _worth(p, size, min(bands, steps), step.cycles), step.cycles)
 
 
 def _lane_rows(channels: int, lane: int) -> Iterator[Span]:

@@ -33,6 +33,14 @@ def rows(x: SSAValue) -> ufw.StandardizeOp:
     return ufw.StandardizeOp(x, Top("y"), axes=(1,), weight=normal(1000), bias=normal(1000))
 
 
+def clipped(x: SSAValue) -> ufw.PoolingOp:
+    """Windows that leave the padding out have as many sizes as are clipped."""
+    kind = ufw.PoolingKind("average")
+    return ufw.PoolingOp(
+        x, Top("y"), kind, (33, 8), stride=(1, 8), pad=(15, 15, 7, 7), exclude_pad=True
+    )
+
+
 def cycles(build: Any, shape: tuple[int, ...], opt: int) -> int:
     module = one_layer(build, shape)
     findings = compiled(module, opt, "FP32")
@@ -42,7 +50,13 @@ def cycles(build: Any, shape: tuple[int, ...], opt: int) -> int:
 
 
 @pytest.mark.parametrize(
-    ("build", "shape"), [(large_kernel, (1, 64, 9, 9)), (rows, (4, 1000)), (rows, (1, 1000))]
+    ("build", "shape"),
+    [
+        (large_kernel, (1, 64, 9, 9)),
+        (rows, (4, 1000)),
+        (rows, (1, 1000)),
+        (clipped, (1, 65, 33, 8)),
+    ],
 )
 def test_local_memory_costs_no_cycles(build: Any, shape: tuple[int, ...]) -> None:
     assert cycles(build, shape, 2) <= MORE * cycles(build, shape, 1)

@@ -1,4 +1,4 @@
-"""Max pooling of columns, then of rows, and pooling of whole maps of all rows of lanes at once."""
+"""Pooling of columns, then of rows, and pooling of whole maps of all rows of lanes at once."""
 
 from __future__ import annotations
 
@@ -62,6 +62,28 @@ def test_columns_then_rows(
 ) -> None:
     found = windows(pooled(MaxPoolOp, kind, x, kernel, stride, pad, opt))
     assert set(found) == {(kernel[0], 1), (1, kernel[1])}
+
+
+@pytest.mark.parametrize("opt", [1, 2])
+@pytest.mark.parametrize(
+    ("x", "kernel", "stride", "pad"),
+    [
+        ((2, 5, 30, 31), (9, 8), (4, 5), (2, 3, 1, 0)),
+        ((1, 130, 20, 24), (20, 11), (1, 13), (0, 0, 0, 0)),
+    ],
+)
+def test_means_of_columns_then_of_rows(
+    x: Shape,
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    pad: tuple[int, int, int, int],
+    opt: int,
+) -> None:
+    """Of floats; 8-bit means are rounded once."""
+    found = windows(pooled(AveragePoolOp, "f32", x, kernel, stride, pad, opt))
+    assert set(found) == {(kernel[0], 1), (1, kernel[1])}
+    whole = windows(pooled(AveragePoolOp, "si8", x, kernel, stride, pad, opt))
+    assert set(whole) <= {kernel}
 
 
 def test_a_window_that_costs_as_much_stays_whole() -> None:
