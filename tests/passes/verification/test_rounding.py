@@ -7,15 +7,18 @@ from typing import Any
 import numpy as np
 import pytest
 from xdsl.dialects.builtin import ArrayAttr, StringAttr
-from xdsl.ir import Block, Operation
+from xdsl.ir import Block, Operation, SSAValue
 
 from dialects.constant import ConstantAttr
 from dialects.quant import types
 from dialects.quant.base import i64s
 from dialects.quant.compute import ConvOp, PReluOp
 from dialects.quant.reductions import ReduceKind, ReduceKindAttr, ReduceOp
+from dialects.ufw import ops as ufw
 from passes.verification.findings import FLOAT_TOLERANCE, Difference
 from passes.verification.rounding import rounding_of
+from tests.compiled import compiled
+from tests.one_layer import one_layer
 
 SHAPE = (1, 2, 300, 400)
 
@@ -88,3 +91,20 @@ def test_what_is_no_sum_has_no_allowance() -> None:
     result = types.float_tensor(SHAPE)
     op = PReluOp.create(operands=[x], result_types=[result], properties=properties)
     assert rounding_of(op, [centred()]) is None
+
+
+def test_the_compare_of_a_layer_allows_it() -> None:
+    """What the NPU adds up one after the other is off by more than the tolerance."""
+
+    def build(x: SSAValue) -> ufw.ReduceOp:
+        return ufw.ReduceOp(x, ufw.Top("y"), ufw.ReduceOperation.SUM, [2, 3])
+
+    x = centred()
+    x[0, :, ::2] += 50.0
+    x[0, :, 1::2] -= 50.0
+    module = one_layer(build, SHAPE)
+    findings = compiled(module, 1, "FP32", given={"in0": x})
+    assert findings.ok, findings.verdict()
+    (top,) = findings.outputs.values()
+    exact = x.sum(axis=(2, 3), dtype=np.float64).reshape(top.shape)
+    assert np.abs(top - exact).max() > FLOAT_TOLERANCE, "the sums must need the allowance"
