@@ -52,8 +52,20 @@ def pool_rows_of_lanes(
     layout = aligned(image, 4, x.layout.pack)
     made = b.local(y.element, (n, lanes, rows, 1), 4, y.layout.pack)
     pool(made, b.view(src, Ref.of(src).with_(shape=image, layout=layout)))
-    words = Ref.of(b.words(dst))
-    step, height = words.layout.strides[1], (words.shape[0], lanes, rows, 1)
-    spread = replace(words.layout, strides=(words.layout.strides[0], 0, step, 1))
-    b.arith("copy", b.view(dst, words.with_(shape=height, layout=spread)), b.words(made))
+    _spread(b, b.words(dst), b.words(made))
     b.store(dest, dst)
+
+
+def _spread(b: TileBuilder, dst: SSAValue, made: SSAValue) -> None:
+    """Words [g, lanes, rows, 1] to the rows of lanes of [g, C, 1, 1]; lanes behind the last channel
+    are left alone, as another tensor may lie there."""
+    words, groups = Ref.of(dst), Ref.of(dst).shape[0]
+    step = words.layout.strides[1]
+    spread = replace(words.layout, strides=(words.layout.strides[0], 0, step, 1))
+    full, rest = divmod(words.shape[1], BM1684.lanes)
+    for first, lanes, rows in ((0, BM1684.lanes, full), (full, rest, 1 if rest else 0)):
+        if rows:
+            shape = groups, lanes, rows, 1
+            into = words.with_(shape=shape, layout=spread)
+            source = b.window(made, (0, 0, first, 0), shape)
+            b.arith("copy", b.view(dst, into, 4 * first * step), source)
