@@ -162,10 +162,12 @@ class OverlapArena(Arena):
     early. One that is computed takes what became free last and leaves the rest to loads; only
     where nothing else is left does it take what a store still reads. One that is of the kind
     ``apart`` ("loaded", "computed", or "all") takes, of places that are as good, one in other banks
-    than those of the buffers that commands touch together with it.
+    than those of the buffers that commands touch together with it. Those that are to lie ``low``
+    take the lowest gap.
     """
 
     apart: str = ""
+    low: frozenset[tile.AllocOp] = frozenset()
     freed: list[_Freed] = field(default_factory=list[_Freed])
     banks: dict[tile.AllocOp, set[int]] = field(default_factory=dict[tile.AllocOp, set[int]])
     """Those of each buffer so far."""
@@ -193,6 +195,10 @@ class OverlapArena(Arena):
         ]
         if not places:
             raise OutOfMemory(f"{size} bytes")
+        if span.buffer in self.low:
+            at = super()._choose(span, size)
+            self._cut(at, at + size)
+            return at
         taken = set[int]()
         if self.apart in ("all", "loaded" if span.loaded else "computed"):
             taken.update(*(self.banks.get(mate, ()) for mate in span.mates))
@@ -350,6 +356,29 @@ class Allocation:
     def copy(self) -> Allocation:
         """The same, to go on from once more."""
         return Allocation(self.arena.copy(), list(self.alive))
+
+
+MOST_TRIES = 16
+
+
+def place_ahead(spans: Sequence[Lifetime], apart: str = "") -> dict[tile.AllocOp, int]:
+    """Places in local memory that let loads run ahead. Where a buffer finds none, those beside it
+    lie low when all is placed once more. Raises OutOfMemory."""
+    low = frozenset[tile.AllocOp]()
+    for _ in range(MOST_TRIES):
+        arena = OverlapArena(0, BM1684.lane_bytes, BM1684.alignment, apart=apart, low=low)
+        allocation, places = Allocation(arena), dict[tile.AllocOp, int]()
+        try:
+            for span in spans:
+                places[span.buffer] = allocation.place(span)
+        except OutOfMemory:
+            beside = {held.buffer for held, _ in allocation.alive}
+            if beside <= low:
+                raise
+            low |= beside
+        else:
+            return places
+    raise OutOfMemory(f"{MOST_TRIES} tries")
 
 
 SAVED_EVERY = 64

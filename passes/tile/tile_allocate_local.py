@@ -22,9 +22,9 @@ from passes.memory.allocation import (
     Arena,
     Lifetime,
     OutOfMemory,
-    OverlapArena,
     allocate,
     lifetimes,
+    place_ahead,
     place_longest_first,
 )
 from passes.memory.timed import Step, place_by_time
@@ -55,8 +55,7 @@ class TileAllocateLocalPass(NpuFunctionPass):
     def apply_to(self, function: FuncOp) -> None:
         block = function.body.block
         local = lifetimes(block, [Space.LMEM])
-        ahead = OverlapArena(0, BM1684.lane_bytes, BM1684.alignment, apart=self.apart)
-        fits = self.overlap and _place(local, ahead) is None
+        fits = self.overlap and _place_ahead(local, self.apart)
         if fits and self.timed:
             _place_by_time(local, list(_steps(block)), self.apart)
         for spans, size in (
@@ -87,6 +86,17 @@ def _steps(block: Block) -> Iterator[Step]:
             cycles = sum(cycles_of(command) or 0 for command in commands)
             touched = tuple(dict.fromkeys(base[value] for value in op.operands))
             yield Step(position, touched, cycles, moved, isinstance(op, tile.StoreOp))
+
+
+def _place_ahead(spans: list[Lifetime], apart: str) -> bool:
+    """Gives the buffers places that let loads run ahead, if they fit so."""
+    try:
+        places = place_ahead(spans, apart)
+    except OutOfMemory:
+        return False
+    for buffer, offset in places.items():
+        buffer.address = IntegerAttr(offset, i64)
+    return True
 
 
 def _place_by_time(spans: list[Lifetime], steps: list[Step], apart: str) -> None:
