@@ -79,7 +79,7 @@ TEXTS = {
     ),
     (1, "FP32"): (
         "keep-reference,ufw-fold-batch-norm,ufw-fuse-functions,convert-ufw-to-quant,quant-choose-winograd,"
-        "quant-fold-constants,quant-drop-unread,quant-outline-host,quant-fuse-relu,quant-merge-transposes,quant-fold-shuffles,quant-choose-matmul,quant-fuse-sums,convert-quant-to-tile{share=2},tile-allocate-ddr,"
+        "quant-fold-constants,quant-drop-unread,quant-outline-host,quant-fuse-relu,quant-merge-transposes,quant-fold-shuffles,quant-merge-groups,quant-choose-matmul,quant-fuse-sums,convert-quant-to-tile{share=2},tile-allocate-ddr,"
         "tile-allocate-local{overlap=true},convert-tile-to-npu,npu-hoist-loads,npu-assign-waits"
     ),
     (1, "INT8"): (
@@ -90,7 +90,7 @@ TEXTS = {
     ),
     (2, "FP32"): (
         "keep-reference,ufw-fold-batch-norm,ufw-fuse-functions,convert-ufw-to-quant,quant-choose-winograd,"
-        "quant-fold-constants,quant-drop-unread,quant-outline-host,quant-fuse-relu,quant-merge-transposes,quant-fold-shuffles,quant-choose-matmul,quant-sink-functions,quant-widen-convs,quant-arrange-concats,quant-slice-batch,quant-slice-rows,quant-spread-rows,quant-fuse-sums,"
+        "quant-fold-constants,quant-drop-unread,quant-outline-host,quant-fuse-relu,quant-merge-transposes,quant-fold-shuffles,quant-merge-groups,quant-choose-matmul,quant-sink-functions,quant-widen-convs,quant-arrange-concats,quant-slice-batch,quant-slice-rows,quant-spread-rows,quant-fuse-sums,"
         "convert-quant-to-tile{share=2 whole=true fold=true},tile-keep-local,tile-merge-loads,"
         "tile-allocate-ddr,"
         "tile-allocate-local{overlap=true},convert-tile-to-npu,npu-hoist-loads,npu-fill-waits,npu-assign-waits"

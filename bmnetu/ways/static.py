@@ -69,6 +69,7 @@ FLOAT_LAYERS: Passes = (
     QuantFuseReluPass(),
     QuantMergeTransposesPass(),
     QuantFoldShufflesPass(),
+    QuantMergeGroupsPass(),
     QuantChooseMatmulPass(),
 )
 OVERLAPPED = OptLevel(

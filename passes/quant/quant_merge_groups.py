@@ -38,7 +38,8 @@ def merged(weight: Array, groups: int, merge: int) -> Array:
     own channels, zeros for the others'."""
     outputs, channels, *kernel = weight.shape
     rows = weight.reshape(groups // merge, merge, outputs // groups, channels, *kernel)
-    found = np.zeros((groups // merge, merge, outputs // groups, merge, channels, *kernel), np.int8)
+    shape = (groups // merge, merge, outputs // groups, merge, channels, *kernel)
+    found = np.zeros(shape, weight.dtype)
     for i in range(merge):
         found[:, i, :, i] = rows[:, i]
     return found.reshape(outputs, channels * merge, *kernel)
@@ -46,11 +47,12 @@ def merged(weight: Array, groups: int, merge: int) -> Array:
 
 @dataclass(frozen=True)
 class QuantMergeGroupsPass(NpuFunctionPass):
-    """Merges groups of 8-bit convolutions where fewer, wider commands take fewer cycles.
+    """Merges groups of convolutions where fewer, wider commands take fewer cycles.
 
-    A command of one group keeps few lanes busy: 32 groups of 4 channels take 7 times as long as 2
-    of 64, 15 of 16 weights being zero. Depthwise convolutions, which have a command of their own,
-    and float ones, where 0 times infinity would reach another group, stay as they are.
+    A command of one group keeps few lanes busy: 8-bit, 32 groups of 4 channels take 7 times as long
+    as 2 of 64, 15 of 16 weights being zero. Floats are the same, unless one is infinite: times zero
+    it makes the groups beside its own undefined. Depthwise convolutions, which have a command of
+    their own, stay as they are.
     """
 
     name = "quant-merge-groups"
@@ -58,7 +60,7 @@ class QuantMergeGroupsPass(NpuFunctionPass):
 
     def apply_to(self, function: FuncOp) -> None:
         for conv in function.body.block.ops:
-            if not isinstance(conv, ConvOp) or types.is_float(conv.x):
+            if not isinstance(conv, ConvOp):
                 continue
             groups = conv.group.value.data
             depthwise = groups == types.shape_of(conv.x)[1] == types.shape_of(conv.y)[1]

@@ -135,6 +135,6 @@ def test_bands_of_an_odd_width_are_copied(
 
 
 def test_groups_are_cut_one_by_one() -> None:
-    """Float ones, which are not merged."""
-    commands = [op.instruction for op in run(False, 1, 24, 1, 3)]
-    assert len([i for i in commands if i.kind is CONV and i["res0_c"] == 8]) > 4
+    """Wide ones, which are not merged."""
+    commands = [op.instruction for op in run(False, 1, 192, 1, 3)]
+    assert len([i for i in commands if i.kind is CONV and i["res0_c"] == 64]) > 6
