@@ -54,11 +54,12 @@ class TriedOption:
 
 
 TRIED_OPTIONS = (
+    TriedOption(QuantSliceBatchPass, "space", (BM1684.lane_bytes // 64,)),
     TriedOption(QuantSliceRowsPass, "space", (NO_SLICES,)),
     TriedOption(QuantWidenConvsPass, "alone", (False,)),
     TriedOption(ConvertQuantToTilePass, "fold", (False,)),
     TriedOption(QuantCutStripsPass, "margin", (80, 125)),
-    TriedOption(QuantSliceBatchPass, "space", (BM1684.lane_bytes // 64, BM1684.lane_bytes // 4)),
+    TriedOption(QuantSliceBatchPass, "space", (BM1684.lane_bytes // 4,)),
     TriedOption(ConvertQuantToTilePass, "share", (1, 4)),
     TriedOption(TileKeepLocalPass, "reserve", (BM1684.lane_bytes // 4, BM1684.lane_bytes // 2)),
 )
