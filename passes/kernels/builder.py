@@ -150,9 +150,15 @@ class TileBuilder:
         whole, part = Ref.of(buffer).as_words(), Ref.of(value).as_words()
         plane = whole.layout.strides[1]
         same = part.layout.unit == 4 and part.layout.strides[1] == plane
-        if whole.groups > 1 or whole.layout.unit != 4 or not same or not plane:
+        if whole.layout.unit != 4 or not same or not plane:
             return None
-        return begin // (4 * plane) % BM1684.lanes
+        return begin // (4 * plane) % whole.shape[1] % BM1684.lanes
+
+    def _lane_of_one(self, value: SSAValue) -> int | None:
+        """As :meth:`_lane_in_local`; None where several images of a part are not a tensor of their
+        own there."""
+        several = Ref.of(value).as_words().groups > 1
+        return None if several else self._lane_in_local(value)
 
     def is_beside_others(self, value: SSAValue) -> bool:
         """Whether a tensor in DDR is some channels of another."""
@@ -194,14 +200,14 @@ class TileBuilder:
     def load(self, dst: SSAValue, src: SSAValue) -> None:
         """From DDR to local memory; by way of the lanes where some channels of a tensor lie, if it
         lies in local memory. ``tile-keep-local`` takes the way out where it does not."""
-        near = self._in_lanes(dst, self._lane_in_local(src))
+        near = self._in_lanes(dst, self._lane_of_one(src))
         self.add(tile.LoadOp, [self.words(near), self.words(src)], {})
         if near is not dst:
             self.add(tile.CopyOp, [self.words(dst), self.words(near)], {})
 
     def store(self, dst: SSAValue, src: SSAValue) -> None:
         """From local memory to DDR, as :meth:`load`."""
-        near = self._in_lanes(src, self._lane_in_local(dst))
+        near = self._in_lanes(src, self._lane_of_one(dst))
         if near is not src:
             self.add(tile.CopyOp, [self.words(near), self.words(src)], {})
         self.add(tile.StoreOp, [self.words(dst), self.words(near)], {})

@@ -128,25 +128,39 @@ def run_window(
             for first, count in parts
         ]
         channels = (0, p.channels_in) if p.dense else (c0, cn)
+        apart = b.options.whole and step.gather is None and _is_part(dest, cn)
+        together = p.pack if apart else size.n
         for batch, rows, columns in boxes(p, size):
-            shape = (batch[1], cn, rows[1], columns[1])
-            begin = (batch[0], c0, region.origin[0] + rows[0], region.origin[1] + columns[0])
-            dst = b.local(Ref.of(dest).element, shape, 4, p.pack, lane)
-            if step.held is not None:
-                b.load(dst, b.window(step.held, begin, shape))
-            spans = [(rows[0] + first, count) for first, count in ranges(rows[1], band)]
-            inputs = (
-                (span, input_of(channels, batch, span, columns, spans[i + 1 :]))
-                for i, span in enumerate(spans)
-            )
-            for span, src in _one_ahead(inputs) if step.ahead else inputs:
-                for (first, count), loaded_weights in zip(parts, weights, strict=True):
-                    part = b.window(dst, (0, first, 0, 0), (shape[0], count, *shape[2:]))
-                    here = span[0] - rows[0], span[1]
-                    into = _place_of(b, part, here)
-                    step.compute(into, src, loaded_weights, _pads(p, span, columns))
-                    _finish(b, part, here, into, step.relu)
-            b.store(b.window(dest, begin, shape), dst)
+            for first_image, images in ranges(batch[1], together):
+                shape = (images, cn, rows[1], columns[1])
+                origin = region.origin[0] + rows[0], region.origin[1] + columns[0]
+                begin = (batch[0] + first_image, c0, *origin)
+                dst = b.local(Ref.of(dest).element, shape, 4, p.pack, lane)
+                if step.held is not None:
+                    b.load(dst, b.window(step.held, begin, shape))
+                spans = [(rows[0] + first, count) for first, count in ranges(rows[1], band)]
+                inputs = (
+                    (span, input_of(channels, batch, span, columns, spans[i + 1 :]))
+                    for i, span in enumerate(spans)
+                )
+                for span, src in _one_ahead(inputs) if step.ahead else inputs:
+                    if images < batch[1]:
+                        of_all = Ref.of(src).shape
+                        src = b.window(src, (first_image, 0, 0, 0), (images, *of_all[1:]))
+                    for (first, count), loaded_weights in zip(parts, weights, strict=True):
+                        part = b.window(dst, (0, first, 0, 0), (images, count, *shape[2:]))
+                        here = span[0] - rows[0], span[1]
+                        into = _place_of(b, part, here)
+                        step.compute(into, src, loaded_weights, _pads(p, span, columns))
+                        _finish(b, part, here, into, step.relu)
+                b.store(b.window(dest, begin, shape), dst)
+
+
+def _is_part(dest: SSAValue, channels: int) -> bool:
+    """Whether so many channels are a part of a tensor's: its images lie further apart than those of
+    the part, which is a tensor of its own for one of them alone."""
+    strides = Ref.of(dest).layout.strides
+    return strides[0] > channels * strides[1]
 
 
 def _band(

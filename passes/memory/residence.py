@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise, product
+from math import prod
+from operator import mul
 
+import numpy as np
 from xdsl.ir import Block, Operation, SSAValue
 
 from dialects.bm1684 import tile
@@ -20,36 +22,44 @@ class Range:
     begin: int
     end: int
 
+    def __len__(self) -> int:
+        return self.end - self.begin
+
     def overlaps(self, other: Range) -> bool:
         return self.begin < other.end and other.begin < self.end
 
+    def within(self, other: Range) -> Range:
+        """What of it is in another one; at that one's end where nothing is."""
+        begin = min(max(self.begin, other.begin), other.end)
+        return Range(begin, max(begin, min(self.end, other.end)))
+
 
 @dataclass(frozen=True)
-class ChannelRows:
-    """Some channels of a tensor and of each some rows, in every group of images."""
+class Box:
+    """A part of a tensor: of some groups of images some channels, and of each some rows."""
 
+    groups: Range
     channels: Range
     rows: Range
 
-    def overlaps(self, other: ChannelRows) -> bool:
-        return self.channels.overlaps(other.channels) and self.rows.overlaps(other.rows)
+    @property
+    def axes(self) -> tuple[Range, Range, Range]:
+        """The ranges, from the outermost dimension on."""
+        return self.groups, self.channels, self.rows
 
-    def is_covered(self, parts: Sequence[ChannelRows]) -> bool:
+    def overlaps(self, other: Box) -> bool:
+        return all(map(Range.overlaps, self.axes, other.axes))
+
+    def is_covered(self, parts: Sequence[Box]) -> bool:
         """Whether the parts together hold all of it."""
-        edges = [
-            sorted({axis.begin, axis.end} | {e for p in others for e in (p.begin, p.end)})
-            for axis, others in (
-                (self.channels, [part.channels for part in parts]),
-                (self.rows, [part.rows for part in parts]),
-            )
-        ]
-        cells = (
-            ChannelRows(Range(*c), Range(*r))
-            for c, r in product(pairwise(edges[0]), pairwise(edges[1]))
-        )
-        return all(
-            any(part.overlaps(cell) for part in parts) for cell in cells if cell.overlaps(self)
-        )
+        inside = [tuple(map(Range.within, part.axes, self.axes)) for part in parts]
+        ends = zip(self.axes, *inside, strict=True)
+        edges = [sorted({e for r in ranges for e in (r.begin, r.end)}) for ranges in ends]
+        cells = np.zeros([len(each) - 1 for each in edges], bool)
+        for axes in inside:
+            places = zip(edges, axes, strict=True)
+            cells[tuple(slice(e.index(r.begin), e.index(r.end)) for e, r in places)] = True
+        return bool(cells.all())
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +68,7 @@ class PartTransfer:
     tensor its channels lie further apart than in a tensor of their own."""
 
     transfer: tile.StoreOp | tile.LoadOp
-    box: ChannelRows
+    box: Box
     local: tile.AllocOp
     apart: bool = False
 
@@ -93,20 +103,17 @@ class DdrTensor:
         """The tensor's 32-bit words, four 8-bit images in one."""
         return Ref.of(self.buffer.ref).as_words()
 
-    def local(self, box: ChannelRows) -> Ref:
+    def local(self, box: Box) -> Ref:
         """Words of a part in local memory, where the whole begins in lane 0."""
-        g, _, _, w = self.words.shape
-        channels, rows = box.channels, box.rows
-        lane = channels.begin % BM1684.lanes
-        shape = (g, channels.end - channels.begin, rows.end - rows.begin, w)
+        lane = box.channels.begin % BM1684.lanes
+        shape = (*(len(axis) for axis in box.axes), self.words.shape[3])
         layout, place = aligned(shape, 4, lane=lane), Place(Space.LMEM, lane)
         return self.words.with_(shape=shape, layout=layout, place=place)
 
     @property
-    def whole(self) -> ChannelRows:
+    def whole(self) -> Box:
         """All of it."""
-        _, c, h, _ = self.words.shape
-        return ChannelRows(Range(0, c), Range(0, h))
+        return Box(*(Range(0, extent) for extent in self.words.shape[:3]))
 
     @property
     def local_bytes(self) -> int:
@@ -116,34 +123,38 @@ class DdrTensor:
 
     def box_of(
         self, far: Ref, begin: int, step: int = BM1684.alignment, apart: bool = False
-    ) -> ChannelRows | None:
+    ) -> Box | None:
         """The part that a memref from a byte on holds; None when it is none, or when it would not
         lie as a tensor of its own in the whole one in local memory: rows do not begin at a
         multiple of ``step`` bytes, where the engine takes a tensor, or, unless its channels may
-        lie ``apart``, are in more than one row of lanes."""
+        lie ``apart``, are in more than one row of lanes or group of images.
+        """
         g, c, h, w = self.words.shape
         plane, words = 4 * h * w, far.as_words()
-        if _is_contiguous(words):
-            size = 4 * words.groups * words.shape[1] * words.shape[2] * words.shape[3]
-            if begin == 0 and size == g * c * plane:
-                return self.whole
-            found = Range(begin // plane, (begin + size) // plane)
-            if g == 1 and not begin % plane and not size % plane and size:
-                return ChannelRows(found, self.whole.rows)
+        whole, image = self.whole, c * plane
+        (group, inside), size = divmod(begin, image), 4 * prod(words.shape)
+        if _is_contiguous(words) and size:
+            if not inside and not size % image and group + size // image <= g:
+                return replace(whole, groups=Range(group, group + size // image))
+            if not inside % plane and not size % plane and inside + size <= image:
+                channels = Range(inside // plane, (inside + size) // plane)
+                return Box(Range(group, group + 1), channels, whole.rows)
         _, count, height, width = words.shape
-        first, (row, rest) = begin // plane, divmod(begin % plane, 4 * w)
+        first, (row, rest) = inside // plane, divmod(inside % plane, 4 * w)
         steps = (self.words.layout.strides[1], w, 1)
         rows = words.layout.unit == 4 and words.layout.strides[1:] == steps and width == w
-        in_lanes = g == 1 and (apart or lane_rows(count, first % BM1684.lanes) == 1)
-        if not rows or not in_lanes or rest or 4 * w * row % step:
+        one = words.groups == 1 and lane_rows(count, first % BM1684.lanes) == 1
+        together = words.groups == 1 or 4 * words.layout.strides[0] == image
+        if not rows or not (one or (apart and together)) or rest or 4 * w * row % step:
             return None
-        return ChannelRows(Range(first, first + count), Range(row, row + height))
+        groups = Range(group, group + words.groups)
+        return Box(groups, Range(first, first + count), Range(row, row + height))
 
-    def local_offset(self, box: ChannelRows) -> int:
+    def local_offset(self, box: Box) -> int:
         """Bytes in each lane from the whole tensor's first word to that of a part."""
-        layout, width = self.local(self.whole).layout, self.words.shape[3]
-        row = box.channels.begin // BM1684.lanes
-        return 4 * (row * layout.strides[1] + box.rows.begin * width)
+        strides = self.local(self.whole).layout.strides
+        begins = box.groups.begin, box.channels.begin // BM1684.lanes, box.rows.begin
+        return 4 * sum(map(mul, begins, (*strides[:2], self.words.shape[3])))
 
 
 def _is_contiguous(words: Ref) -> bool:

@@ -342,8 +342,9 @@ class _Moves:
             return None
         parts = [part for part in tensor.stored if part.box.overlaps(box)]
         whole, local = Ref.of(tensor.buffer.ref), tensor.local(box)
+        images = min(whole.shape[0], len(box.groups) * whole.layout.pack)
         like = whole.with_(
-            shape=(whole.shape[0], *local.shape[1:]),
+            shape=(images, *local.shape[1:]),
             layout=replace(whole.layout, strides=local.layout.strides),
             place=local.place,
         )

@@ -34,11 +34,11 @@ def test_both_ways(shape: tuple[int, ...], kind: str, opt: int) -> None:
         assert [transfers(module) for module in found] == [0, 0]
 
 
-def test_several_images_of_a_pixel_are_runs_of_words() -> None:
-    """To store their floats channel by channel would take a row of the transfer a number."""
-    shape = (4, 70, 1, 1)
-    module = check(compute.DequantizeOp, [tensor(shape, "si8")], [tensor(shape, "f32")], 2)
-    assert transfers(module) > 0
+def test_several_images_of_a_pixel() -> None:
+    """What stores them channel by channel takes a row of the transfer a number."""
+    numbers, floats = tensor((4, 70, 1, 1), "si8"), tensor((4, 70, 1, 1), "f32")
+    assert transfers(check(compute.DequantizeOp, [numbers], [floats], 2)) == 0
+    assert transfers(check(compute.QuantizeOp, [floats], [numbers], 2)) > 0
 
 
 def moved(module: ModuleOp, shape: tuple[int, ...]) -> float:
