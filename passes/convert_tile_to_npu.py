@@ -11,10 +11,11 @@ from xdsl.ir import Operation, SSAValue
 
 from dialects.bm1684 import tile
 from dialects.bm1684.isa import Engine
-from dialects.bm1684.layout import Ref, Space
+from dialects.bm1684.layout import Ref, Space, is_contiguous
 from dialects.bm1684.npu import (
     AxisPart,
     CommandOp,
+    FarBox,
     LocalBox,
     Observation,
     ObserveAttr,
@@ -67,6 +68,7 @@ class _Emitter:
         if commands is None:
             return  # a view of a network input: nothing was computed
         words = ref.as_words()
+        apart = not local and words.layout.unit == 4 and not is_contiguous(words)
         seen = Observation(
             top=op.top.data,
             address=self.addresses.offset(op.ref) if local else self.addresses.of(op.ref),
@@ -77,6 +79,7 @@ class _Emitter:
             height=None if op.height is None else op.height.value.data,
             parts=() if op.part is None else _parts(ints(op.part)),
             channels=() if op.channels is None else ints(op.channels),
+            far=FarBox(words.shape, words.layout.strides) if apart else None,
         )
         for command in commands.values():
             old = () if command.observe is None else command.observe.data

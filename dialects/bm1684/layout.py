@@ -331,3 +331,10 @@ def is_rows(ref: Ref) -> bool:
     """Whether a tensor is some rows of a larger one. Such a part may lie in its place of the whole
     in local memory by rows of lanes."""
     return ref.layout.strides[1] != ref.shape[2] * ref.layout.strides[2]
+
+
+def is_contiguous(words: Ref) -> bool:
+    """Whether words follow each other in DDR; the step behind a single group does not count."""
+    expected = contiguous(words.shape, 4)
+    first = expected.strides[0] if words.groups > 1 else words.layout.strides[0]
+    return words.layout == replace(expected, strides=(first, *expected.strides[1:]))

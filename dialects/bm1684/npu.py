@@ -74,6 +74,27 @@ class LocalBox:
 
 
 @dataclass(frozen=True)
+class FarBox:
+    """Words in DDR that do not all follow each other: extents [groups, c, h, w], strides in words.
+    """
+
+    extents: tuple[int, int, int, int]
+    strides: tuple[int, int, int, int]
+
+    def __str__(self) -> str:
+        return " ".join(",".join(map(str, four)) for four in (self.extents, self.strides))
+
+    @staticmethod
+    def parse(text: str) -> FarBox:
+        """The inverse of ``str``. Raises ValueError."""
+        extents, strides = (tuple(map(int, part.split(","))) for part in text.split())
+        (g, c, h, w), (gs, cs, hs, ws) = extents, strides
+        if min(extents) < 1 or min(strides) < 0:
+            raise ValueError("extents are above 0, strides not below")
+        return FarBox((g, c, h, w), (gs, cs, hs, ws))
+
+
+@dataclass(frozen=True)
 class AxisPart:
     """What a part of a tensor has of one axis: its first index, of ``total`` in the whole."""
 
@@ -86,10 +107,11 @@ class AxisPart:
 class Observation:
     """A tensor that is final: its name, address, network shape and numpy dtype. ``packed``: 8-bit
     elements, four images a 32-bit word (4N), the batch padded to a multiple of four. With ``local``
-    it lies in local memory and the address is a byte offset in each lane, else in DDR. With
-    ``height`` its four images are the strips of one image of so many rows; with ``parts`` it is
-    that part of the tensor of that name. ``channels``: for each channel, in the order in which they
-    lie, its number in the network; empty where that is the same."""
+    it lies in local memory and the address is a byte offset in each lane, else in DDR, with ``far``
+    in words that do not all follow each other. With ``height`` its four images are the strips of
+    one image of so many rows; with ``parts`` it is that part of the tensor of that name.
+    ``channels``: for each channel, in the order in which they lie, its number in the network; empty
+    where that is the same."""
 
     top: str
     address: int
@@ -100,10 +122,14 @@ class Observation:
     height: int | None = None
     parts: tuple[AxisPart, ...] = ()
     channels: tuple[int, ...] = ()
+    far: FarBox | None = None
 
     @property
     def nbytes(self) -> int:
-        """Bytes in DDR."""
+        """Bytes in DDR, from the first to the last."""
+        if self.far is not None:
+            ends = zip(self.far.extents, self.far.strides, strict=True)
+            return 4 * (1 + sum((extent - 1) * stride for extent, stride in ends))
         plane = int(np.prod(self.shape[1:], dtype=np.int64))
         groups = -(-self.shape[0] // 4) * 4 if self.packed else self.shape[0]
         return groups * plane * np.dtype(self.dtype).itemsize
@@ -113,8 +139,9 @@ class Observation:
 class ObserveAttr(Data[Observation]):
     """``#npu.observe<"top", address, [shape], "dtype", packed strips 224 part 0 4 of 16
     channels [1, 0] "extents strides lane">``: final after the command it stands on; the last string
-    only for a tensor in local memory, without its lane where that is 0. One that stands on a
-    command of each engine is final after both.
+    only for a tensor in local memory, without its lane where that is 0, or ``far "extents
+    strides"`` for words that lie apart in DDR. One that stands on a command of each engine is final
+    after both.
     """
 
     name = "npu.observe"
@@ -153,13 +180,15 @@ class ObserveAttr(Data[Observation]):
                 channels = parser.parse_comma_separated_list(square, parser.parse_integer)
                 if sorted(channels) != list(range(shape[1] if len(shape) > 1 else 0)):
                     parser.raise_error("channels holds the number of each channel once")
-            text = parser.parse_optional_str_literal()
+            is_far = parser.parse_optional_keyword("far") is not None
+            text = parser.parse_str_literal() if is_far else parser.parse_optional_str_literal()
             try:
-                local = None if text is None else LocalBox.parse(text)
+                far = FarBox.parse(text) if is_far and text is not None else None
+                local = None if is_far or text is None else LocalBox.parse(text)
             except ValueError:
-                parser.raise_error(f"{text!r} is no box in local memory")
+                parser.raise_error(f"{text!r} is no box in {'DDR' if is_far else 'local memory'}")
         return Observation(top, address, tuple(shape), dtype, packed, local, height, tuple(parts),
-                           tuple(channels))  # fmt: skip
+                           tuple(channels), far)  # fmt: skip
 
     def print_parameter(self, printer: Printer) -> None:
         at = self.data
@@ -174,6 +203,9 @@ class ObserveAttr(Data[Observation]):
                 printer.print_string(f" part {part.axis} {part.first} of {part.total}")
             if at.channels:
                 printer.print_string(f" channels [{', '.join(map(str, at.channels))}]")
+            if at.far is not None:
+                printer.print_string(" far ")
+                printer.print_string_literal(str(at.far))
             if at.local is not None:
                 printer.print_string(" ")
                 printer.print_string_literal(str(at.local))

@@ -12,7 +12,15 @@ from xdsl.ir import Block, Operation, SSAValue
 
 from dialects.bm1684 import tile
 from dialects.bm1684.chip import BM1684
-from dialects.bm1684.layout import Place, Ref, Space, aligned, contiguous, lane_rows, local_bytes
+from dialects.bm1684.layout import (
+    Place,
+    Ref,
+    Space,
+    aligned,
+    is_contiguous,
+    lane_rows,
+    local_bytes,
+)
 
 
 @dataclass(frozen=True)
@@ -133,7 +141,7 @@ class DdrTensor:
         plane, words = 4 * h * w, far.as_words()
         whole, image = self.whole, c * plane
         (group, inside), size = divmod(begin, image), 4 * prod(words.shape)
-        if _is_contiguous(words) and size:
+        if is_contiguous(words) and size:
             if not inside and not size % image and group + size // image <= g:
                 return replace(whole, groups=Range(group, group + size // image))
             if not inside % plane and not size % plane and inside + size <= image:
@@ -155,13 +163,6 @@ class DdrTensor:
         strides = self.local(self.whole).layout.strides
         begins = box.groups.begin, box.channels.begin // BM1684.lanes, box.rows.begin
         return 4 * sum(map(mul, begins, (*strides[:2], self.words.shape[3])))
-
-
-def _is_contiguous(words: Ref) -> bool:
-    """Whether words follow each other in DDR; the step behind a single group does not count."""
-    expected = contiguous(words.shape, 4)
-    first = expected.strides[0] if words.groups > 1 else words.layout.strides[0]
-    return words.layout == replace(expected, strides=(first, *expected.strides[1:]))
 
 
 def _is_read_by_convolutions(buffer: tile.AllocOp) -> bool:

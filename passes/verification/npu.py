@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.model import ModelError, Npu, steps
-from dialects.bm1684.npu import LocalBox, Observation
+from dialects.bm1684.npu import FarBox, LocalBox, Observation
 from dialects.quant.strips import join_strips
 from passes.image.groups import Site
 from passes.image.host import HostCall
@@ -42,7 +42,9 @@ def from_packed(data: Array, shape: Sequence[int], dtype: Any) -> Array:
 def read_tensor(npu: Npu, at: Observation) -> Array:
     """A copy of a tensor in DDR or local memory; strips are joined to their image, channels stand
     in the network's order."""
-    if at.local is None:
+    if at.far is not None:
+        data = _far_words(npu.ddr_view(at.address, at.nbytes), at.far).view(np.uint8)
+    elif at.local is None:
         data = npu.ddr_view(at.address, at.nbytes).copy()
     else:
         data = _local_words(npu, at.address, at.local).view(np.uint8)
@@ -85,6 +87,13 @@ class Parts:
             return None
         del self._wholes[at.top]
         return whole
+
+
+def _far_words(data: Array, box: FarBox) -> Array:
+    """The words of a box in DDR, in row-major order."""
+    g, c, h, w = np.ogrid[tuple(slice(n) for n in box.extents)]
+    gs, cs, hs, ws = box.strides
+    return data.view(np.uint32)[g * gs + c * cs + h * hs + w * ws].reshape(-1)
 
 
 def _local_words(npu: Npu, offset: int, box: LocalBox) -> Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from operator import mul
 from typing import Any
 
 import numpy as np
@@ -118,6 +119,10 @@ def place_of(at: Observation, index: Sequence[int]) -> Access | None:
     if at.packed:
         plane = int(np.prod(at.shape[1:], dtype=np.int64))
         flat = (place[0] // 4 * plane + flat - place[0] * plane) * 4 + place[0] % 4
+    if at.far is not None:
+        place = np.unravel_index(flat * size // 4, at.far.extents)
+        word = at.address + 4 * int(sum(map(mul, map(int, place), at.far.strides)))
+        return Access(Space.DDR, 0, 0, word, word + 4, False)
     if at.local is None:
         start = at.address + flat * size
         return Access(Space.DDR, 0, 0, start, start + size, False)

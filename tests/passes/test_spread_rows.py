@@ -29,6 +29,7 @@ from passes.quant.quant_widen_convs import QuantWidenConvsPass
 from passes.spread.layers import Spread
 from passes.spread.pieces import Pieces, rows_together
 from passes.spread.region import Entry, Region, regions_of
+from passes.tile.tile_keep_local import TileKeepLocalPass
 from passes.verification.findings import Findings
 from passes.verify_layers import VerifyLayersPass
 from tests.branch_nets import BranchNet
@@ -181,9 +182,9 @@ def test_several_words_of_images_stay(integer: bool, images: int) -> None:
     assert not in_pieces(run(net.module(), f"{LOWER},{SPREAD}"))
 
 
-def spread(module: ModuleOp, precision: str) -> Findings:
+def spread(module: ModuleOp, precision: str, without: str = "") -> Findings:
     """Compiles a module in place, and compares it; few outputs are no reason for wide kernels."""
-    passes = static_passes(2, precision, verify=True)
+    passes = [item for item in static_passes(2, precision, verify=True) if item.name != without]
     narrow = QuantWidenConvsPass(alone=False)
     run_pipeline(module, [narrow if item.name == narrow.name else item for item in passes])
     verify = passes[-1]
@@ -209,6 +210,14 @@ def test_it_takes_fewer_cycles(
     beside = cycles()
     monkeypatch.setattr(quant_spread_rows, "_saved", never)
     assert beside < 0.97 * cycles()
+
+
+@pytest.mark.parametrize("integer", [False, True])
+@pytest.mark.parametrize("build", NETWORKS)
+def test_pieces_in_ddr_are_compared(build: Build, integer: bool) -> None:
+    """Their rows of the network do not follow each other there."""
+    found = spread(build(integer), "INT8" if integer else "FP32", TileKeepLocalPass.name)
+    assert found.ok, found.verdict()
 
 
 def test_a_wrong_row_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
