@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
-from operator import mul
+from operator import mul, sub
 
 import numpy as np
 from xdsl.ir import Block, Operation, SSAValue
@@ -55,12 +55,22 @@ class Box:
         """The ranges, from the outermost dimension on."""
         return self.groups, self.channels, self.rows
 
+    @staticmethod
+    def around(boxes: Sequence[Box]) -> Box:
+        """The least one that holds all of these."""
+        axes = zip(*(box.axes for box in boxes), strict=True)
+        return Box(*(Range(min(r.begin for r in x), max(r.end for r in x)) for x in axes))
+
     def overlaps(self, other: Box) -> bool:
         return all(map(Range.overlaps, self.axes, other.axes))
 
+    def within(self, other: Box) -> Box:
+        """What of it is in another one."""
+        return Box(*map(Range.within, self.axes, other.axes))
+
     def is_covered(self, parts: Sequence[Box]) -> bool:
         """Whether the parts together hold all of it."""
-        inside = [tuple(map(Range.within, part.axes, self.axes)) for part in parts]
+        inside = [part.within(self).axes for part in parts]
         ends = zip(self.axes, *inside, strict=True)
         edges = [sorted({e for r in ranges for e in (r.begin, r.end)}) for ranges in ends]
         cells = np.zeros([len(each) - 1 for each in edges], bool)
@@ -123,12 +133,6 @@ class DdrTensor:
         """All of it."""
         return Box(*(Range(0, extent) for extent in self.words.shape[:3]))
 
-    @property
-    def local_bytes(self) -> int:
-        """What all of it takes of each lane."""
-        ref = self.local(self.whole)
-        return local_bytes(ref.shape, ref.layout)
-
     def box_of(
         self, far: Ref, begin: int, step: int = BM1684.alignment, apart: bool = False
     ) -> Box | None:
@@ -158,11 +162,21 @@ class DdrTensor:
         groups = Range(group, group + words.groups)
         return Box(groups, Range(first, first + count), Range(row, row + height))
 
-    def local_offset(self, box: Box) -> int:
-        """Bytes in each lane from the whole tensor's first word to that of a part."""
-        strides = self.local(self.whole).layout.strides
-        begins = box.groups.begin, box.channels.begin // BM1684.lanes, box.rows.begin
-        return 4 * sum(map(mul, begins, (*strides[:2], self.words.shape[3])))
+    def bytes_of(self, box: Box) -> int:
+        """What a part takes of each lane."""
+        ref = self.local(box)
+        return local_bytes(ref.shape, ref.layout, ref.place.lane)
+
+    def local_offset(self, box: Box, whole: Box) -> int:
+        """Bytes in each lane from the first word of a part to that of a part of it."""
+        strides = self.local(whole).layout.strides
+        steps = *strides[:2], self.words.shape[3]
+        return 4 * sum(map(mul, map(sub, _begins(box), _begins(whole)), steps))
+
+
+def _begins(box: Box) -> tuple[int, int, int]:
+    """Where a part begins: group, row of lanes, row."""
+    return box.groups.begin, box.channels.begin // BM1684.lanes, box.rows.begin
 
 
 def _is_read_by_convolutions(buffer: tile.AllocOp) -> bool:
@@ -267,6 +281,10 @@ class Flow:
             if self._covers(tensor, part, needed):
                 yield part, needed
 
+    def observed(self, tensor: DdrTensor, observe: tile.ObserveOp) -> Box | None:
+        """The part of a tensor that the compare reads, from any word on."""
+        return tensor.box_of(Ref.of(observe.ref), self.offset[observe.ref], step=4)
+
     def changes(self, tensor: DdrTensor) -> Iterator[Change]:
         """The tensors that are made of this one in its place: parts of it are loaded, changed, and
         stored as all of another tensor."""
@@ -300,10 +318,11 @@ class Flow:
         readers = [self.position[op] for op in tensor.observes]
         readers += [self.last_use[self.base[op.dst]] for op in tensor.loads if op not in own]
         offsets = {
-            tensor.local_offset(load.box) - result.local_offset(stored.box)
+            tensor.local_offset(load.box, tensor.whole)
+            - result.local_offset(stored.box, result.whole)
             for load, stored in pairs
         }
-        room = tensor.local_bytes - result.local_bytes
+        room = tensor.bytes_of(tensor.whole) - result.bytes_of(result.whole)
         if max(readers, default=0) >= first or len(offsets) != 1 or not 0 <= min(offsets) <= room:
             return None
         return Change(result, loads, list(dict.fromkeys(found)), offsets.pop(), first)

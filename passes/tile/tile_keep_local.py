@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -12,171 +11,17 @@ from xdsl.ir import Block, Operation, SSAValue
 from dialects.bm1684 import tile
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import Ref, Space
-from dialects.quant.base import int_attr
+from dialects.quant.base import i64s, int_attr, ints
 from passes.base import NpuFunctionPass
-from passes.memory.allocation import Lifetime, Trial, lifetimes
-from passes.memory.residence import Change, DdrTensor, Flow, PartTransfer
-
-
-@dataclass(frozen=True, eq=False)
-class _Shortcut:
-    """Loads that may be left out: after the stores ``kept`` the home holds what they would load.
-    With ``change`` they are all loads of what another tensor is made of in its place, which is at
-    home there, too."""
-
-    loads: Sequence[PartTransfer]
-    kept: Sequence[PartTransfer]
-    home: _Home
-    change: tuple[Change, _Home] | None = None
-
-
-@dataclass(eq=False)
-class _Home:
-    """The buffer that holds a tensor in local memory, in place of those that were stored and
-    loaded: one that was stored, where it is the whole tensor, or a new one."""
-
-    tensor: DdrTensor
-    buffer: tile.AllocOp
-    kept: set[PartTransfer] = field(default_factory=set[PartTransfer])
+from passes.memory.allocation import lifetimes
+from passes.memory.homes import Home, Homes, Shortcut, can_be_cut, choose, shortcuts_of
+from passes.memory.residence import Box, Change, DdrTensor, Flow, PartTransfer
 
 
 def _insert(op: Operation, before: Operation) -> None:
     block = before.parent_block()
     assert block is not None
     block.insert_op_before(op, before)
-
-
-def _shortcuts(flow: Flow) -> list[_Shortcut]:
-    """All loads that may be left out."""
-    found: list[_Shortcut] = []
-    homes: dict[DdrTensor, _Home] = {}
-
-    def home_of(tensor: DdrTensor) -> _Home:
-        if tensor not in homes:
-            homes[tensor] = _home_of(tensor)
-        return homes[tensor]
-
-    for tensor in flow.tensors.values():
-        found += [
-            _Shortcut([load], kept, home_of(tensor)) for load, kept in flow.loaded(tensor)
-        ]
-        for change in flow.changes(tensor):
-            made = change, home_of(change.result)
-            found.append(_Shortcut(change.loads, change.kept, home_of(tensor), made))
-    return found
-
-
-def _home_of(tensor: DdrTensor) -> _Home:
-    for part in tensor.stored:
-        if part.box == tensor.whole:
-            return _Home(tensor, part.local)
-    ref = tensor.local(tensor.whole)
-    size = int_attr(tensor.local_bytes)
-    buffer = tile.AllocOp.build(properties={"bytes": size}, result_types=[ref.type])
-    buffer.location = tensor.buffer.location
-    return _Home(tensor, buffer)
-
-
-def choose(
-    spans: Sequence[Lifetime], shortcuts: Sequence[_Shortcut], limit: int
-) -> list[_Shortcut]:
-    """As many shortcuts as fit so many bytes of each lane.
-
-    Starts with all; while the buffers do not fit, the one that keeps its tensor longest across the
-    place where they do not is given up.
-    """
-    chosen = list(shortcuts)
-    own = {s.buffer: s for s in spans}
-    trial, unchanged = Trial(limit), 0
-    while True:
-        homes = _homes(chosen)
-        merged = _merge(spans, homes)
-        failed = trial.overflow(merged, unchanged)
-        if failed is None:
-            return chosen
-        held = _held(own, chosen)
-        across = [s for s in chosen if held[s.home][0] <= failed.first <= held[s.home][1]]
-        if not across:  # the tiles alone take more
-            if limit == BM1684.lane_bytes:
-                return chosen
-            limit = BM1684.lane_bytes
-            trial, unchanged = Trial(limit), 0
-            continue
-        gone = max(across, key=lambda s: _end(own, s) - held[s.home][0])
-        chosen.remove(gone)
-        buffer = homes[gone.home.buffer]
-        begin = next(span.first for span in merged if span.buffer is buffer)
-        unchanged = bisect_left(merged, begin, key=_first)
-
-
-def _end(own: Mapping[tile.AllocOp, Lifetime], shortcut: _Shortcut) -> int:
-    """Up to where a tensor must be there for the loads of a shortcut."""
-    if shortcut.change is not None:
-        return shortcut.change[0].position
-    return max(own[load.local].last for load in shortcut.loads)
-
-
-def _held(
-    own: Mapping[tile.AllocOp, Lifetime], chosen: Sequence[_Shortcut]
-) -> dict[_Home, tuple[int, int]]:
-    """From where to where each tensor is in local memory."""
-    found: dict[_Home, tuple[int, int]] = {}
-    for shortcut in chosen:
-        kept = [own[part.local] for part in shortcut.kept]
-        begin = min(span.first for span in kept)
-        end = max(_end(own, shortcut), *(span.last for span in kept))
-        old = found.get(shortcut.home, (begin, end))
-        found[shortcut.home] = min(old[0], begin), max(old[1], end)
-    return found
-
-
-def _homes(chosen: Sequence[_Shortcut]) -> dict[tile.AllocOp, tile.AllocOp]:
-    """The buffer that each one is a part of in the end."""
-    into: dict[tile.AllocOp, tile.AllocOp] = {}
-    for shortcut in chosen:
-        home = shortcut.home.buffer
-        if shortcut.change is not None:
-            into[shortcut.change[1].buffer] = home
-            into.update({part.local: home for part in shortcut.loads})
-    for shortcut in chosen:
-        home = shortcut.home.buffer
-        for part in (*shortcut.loads, *shortcut.kept):
-            if part.local is not home:
-                into.setdefault(part.local, home)
-        into.setdefault(home, home)
-    found: dict[tile.AllocOp, tile.AllocOp] = {}
-    for buffer in into:
-        whole = buffer
-        while into.get(whole, whole) is not whole:
-            whole = into[whole]
-        found[buffer] = whole
-    return found
-
-
-def _merge(
-    spans: Sequence[Lifetime], homes: Mapping[tile.AllocOp, tile.AllocOp]
-) -> list[Lifetime]:
-    """The lifetimes when every buffer is a part of its home."""
-    merged: dict[tile.AllocOp, Lifetime] = {}
-    for span in spans:
-        buffer = homes.get(span.buffer, span.buffer)
-        old = merged.get(buffer)
-        if buffer is span.buffer and old is None:
-            merged[buffer] = span
-            continue
-        merged[buffer] = _joined(old or span, span, buffer)
-    return sorted(merged.values(), key=_first)
-
-
-def _joined(one: Lifetime, other: Lifetime, buffer: tile.AllocOp) -> Lifetime:
-    """The lifetime of a buffer of which these two are parts."""
-    begins, ends = min(one, other, key=_first), max(one, other, key=lambda s: s.last)
-    return Lifetime(buffer, begins.first, ends.last, begins.loaded, ends.stored,
-                    one.mates | other.mates, min(one.end_by, other.end_by))  # fmt: skip
-
-
-def _first(span: Lifetime) -> int:
-    return span.first
 
 
 @dataclass(frozen=True)
@@ -202,8 +47,10 @@ class TileKeepLocalPass(NpuFunctionPass):
         block = function.body.block
         flow = Flow(block)
         limit = BM1684.lane_bytes - self.reserve
-        chosen = choose(lifetimes(block, [Space.LMEM]), _shortcuts(flow), limit)
-        moves = _Moves(flow, chosen)
+        spans = lifetimes(block, [Space.LMEM])
+        homes = Homes(flow, spans)
+        chosen = choose(spans, shortcuts_of(flow), homes, limit)
+        moves = _Moves(flow, chosen, homes.of(chosen))
         moves.run()
         for tensor in flow.tensors.values():
             if isinstance(tensor.buffer, tile.AllocOp):
@@ -262,23 +109,26 @@ class _Moves:
     """Tensors on their way home. ``places``: where buffers that were parts of others lie now."""
 
     flow: Flow
-    chosen: Sequence[_Shortcut]
-    homes: dict[DdrTensor, _Home] = field(default_factory=dict[DdrTensor, _Home])
+    chosen: Sequence[Shortcut]
+    homes: Mapping[PartTransfer, Home]
     places: dict[tile.AllocOp, SSAValue] = field(default_factory=dict[tile.AllocOp, SSAValue])
 
     def run(self) -> None:
         """Leaves out the loads. What is made in the place of another tensor is put together before
         that one is."""
-        loads: dict[_Home, list[PartTransfer]] = {}
-        changes: dict[_Home, tuple[Change, _Home]] = {}
+        loads: dict[Home, list[PartTransfer]] = {}
+        kept: dict[Home, list[PartTransfer]] = {}
+        changes: dict[Home, Change] = {}
+        results = {home.tensor: home for home in self.homes.values()}
+        for part, home in self.homes.items():
+            kept.setdefault(home, []).append(part)
         for shortcut in self.chosen:
-            home = self.homes.setdefault(shortcut.home.tensor, shortcut.home)
-            home.kept.update(shortcut.kept)
+            home = self.homes[shortcut.kept[0]]
             loads.setdefault(home, []).extend(shortcut.loads)
             if shortcut.change is not None:
                 changes[home] = shortcut.change
         position = self.flow.position
-        first = {home: min((p.local for p in home.kept), key=position.__getitem__)
+        first = {home: min((p.local for p in kept[home]), key=position.__getitem__)
                  for home in loads}  # fmt: skip
         for home in sorted(loads, key=lambda home: position[first[home]], reverse=True):
             if home.buffer.parent is None:
@@ -288,15 +138,14 @@ class _Moves:
                 home.tensor.loads.remove(part.transfer)
                 part.transfer.detach()
                 part.transfer.erase()
-            for part in (*home.kept, *loads[home]):
-                offset = home.tensor.local_offset(part.box)
+            for part in (*kept[home], *loads[home]):
+                offset = home.tensor.local_offset(part.box, home.box)
                 self._place(part.local, home, offset, part.apart)
-            if home in changes:
-                change, result = changes[home]
-                self._place(result.buffer, home, change.offset)
+            if home in changes and changes[home].result in results:
+                self._place(results[changes[home].result].buffer, home, changes[home].offset)
 
     def _place(
-        self, buffer: tile.AllocOp, home: _Home, offset: int, apart: bool = False
+        self, buffer: tile.AllocOp, home: Home, offset: int, apart: bool = False
     ) -> None:
         """Makes a buffer a part of a home, unless it is one of another already; with its channels
         ``apart`` as they are there."""
@@ -322,38 +171,85 @@ class _Moves:
         """Leaves out the stores of a tensor that only the compare reads."""
         if not tensor.stores or tensor.loads or tensor.others:
             return
-        seen: list[tuple[tile.ObserveOp, SSAValue]] = []
-        for observe in tensor.observes:
-            view = self._observed(tensor, observe)
-            if view is None:
-                return
-            seen.append((observe, view))
-        for observe, view in seen:
-            observe.operands[0] = view
+        if len(tensor.stored) != len(tensor.stores):
+            return
+        found = [self._seen_in(tensor, observe) for observe in tensor.observes]
+        pieces = [each for each in found if each is not None]
+        if len(pieces) < len(found):
+            return
+        for observe, parts in zip(tensor.observes, pieces, strict=True):
+            self._observe(tensor, observe, parts)
         for store in tensor.stores:
             store.detach()
             store.erase()
 
-    def _observed(self, tensor: DdrTensor, observe: tile.ObserveOp) -> SSAValue | None:
-        """Where the compare finds in local memory what it finds in DDR, from any word on; None when
-        not in one piece."""
-        box = tensor.box_of(Ref.of(observe.ref), self.flow.offset[observe.ref], step=4)
-        if box is None or len(tensor.stored) != len(tensor.stores):
+    def _seen_in(self, tensor: DdrTensor, observe: tile.ObserveOp) -> list[PartTransfer] | None:
+        """The stored parts in which the compare finds what it finds in DDR; None where it can't."""
+        box = self.flow.observed(tensor, observe)
+        if box is None:
             return None
         parts = [part for part in tensor.stored if part.box.overlaps(box)]
+        together = len({self._place_of(part)[0] for part in parts}) == 1
+        return parts if together or can_be_cut(observe, box, parts) else None
+
+    def _place_of(self, part: PartTransfer) -> tuple[tile.AllocOp, Box]:
+        """The buffer that holds a part, and what of the tensor it holds."""
+        home = self.homes.get(part)
+        return (part.local, part.box) if home is None else (home.buffer, home.box)
+
+    def _observe(
+        self, tensor: DdrTensor, observe: tile.ObserveOp, parts: Sequence[PartTransfer]
+    ) -> None:
+        """Marks what the compare finds in DDR where it lies in local memory: in one buffer, where
+        it stays there, or else part by part, behind the command that makes it."""
+        box = self.flow.observed(tensor, observe)
+        assert box is not None
+        places = {self._place_of(part) for part in parts}
+        if len(places) == 1:
+            observe.operands[0] = self._seen(tensor, box, *places.pop(), observe)
+            return
+        for part in parts:
+            cut = box.within(part.box)
+            ref = self._seen(tensor, cut, *self._place_of(part), part.transfer)
+            _insert(observed_part(observe, tensor, box, cut, ref), part.transfer)
+        observe.detach()
+        observe.erase()
+
+    def _seen(
+        self, tensor: DdrTensor, box: Box, buffer: tile.AllocOp, held: Box, before: Operation
+    ) -> SSAValue:
+        """A part of a tensor in the buffer that holds it, from any word on."""
         whole, local = Ref.of(tensor.buffer.ref), tensor.local(box)
         images = min(whole.shape[0], len(box.groups) * whole.layout.pack)
+        strides = tensor.local(held).layout.strides
         like = whole.with_(
             shape=(images, *local.shape[1:]),
-            layout=replace(whole.layout, strides=local.layout.strides),
+            layout=replace(whole.layout, strides=strides),
             place=local.place,
         )
-        home = self.homes.get(tensor)
-        if home is not None and home.kept.issuperset(parts):
-            return _view(self._ref(home.buffer), tensor.local_offset(box), like, observe)
-        if len(parts) == 1 and parts[0].box == box:
-            return _view(self._ref(parts[0].local), 0, like, observe)
-        return None
+        return _view(self._ref(buffer), tensor.local_offset(box, held), like, before)
+
+
+def observed_part(
+    observe: tile.ObserveOp, tensor: DdrTensor, box: Box, cut: Box, ref: SSAValue
+) -> tile.ObserveOp:
+    """The mark of a part of what another one marks."""
+    shape, flat = list(ints(observe.shape)), () if observe.part is None else ints(observe.part)
+    cuts = dict(zip(flat[::3], zip(flat[1::3], flat[2::3], strict=True), strict=True))
+    pack = Ref.of(tensor.buffer.ref).layout.pack
+    for axis, (whole, part) in enumerate(zip(box.axes, cut.axes, strict=True)):
+        if part != whole:
+            first, total = cuts.get(axis, (0, shape[axis]))
+            unit = pack if axis == 0 else 1
+            skipped = unit * (part.begin - whole.begin)
+            cuts[axis] = first + skipped, total
+            shape[axis] = min(unit * len(part), shape[axis] - skipped)
+    properties = dict(observe.properties) | {"shape": i64s(shape)}
+    if cuts:
+        properties["part"] = i64s([n for axis, ends in cuts.items() for n in (axis, *ends)])
+    new = tile.ObserveOp.build(operands=[ref], properties=properties)
+    new.location = observe.location
+    return new
 
 
 def _view(source: SSAValue, offset: int, like: Ref, before: Operation) -> SSAValue:

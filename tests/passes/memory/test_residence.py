@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from math import prod
-from unittest.mock import Mock
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,14 +14,7 @@ from xdsl.ir import Block
 from dialects.bm1684 import tile
 from dialects.bm1684.layout import DDR, Layout, Ref, contiguous
 from dialects.quant.base import int_attr
-from passes.memory.allocation import Lifetime
-from passes.memory.residence import Box, DdrTensor, PartTransfer, Range
-from passes.tile.tile_keep_local import (
-    _Home,  # pyright: ignore[reportPrivateUsage]
-    _homes,  # pyright: ignore[reportPrivateUsage]
-    _merge,  # pyright: ignore[reportPrivateUsage]
-    _Shortcut,  # pyright: ignore[reportPrivateUsage]
-)
+from passes.memory.residence import Box, DdrTensor, Range
 
 RANGES = st.tuples(st.integers(0, 6), st.integers(1, 5)).map(lambda r: Range(r[0], r[0] + r[1]))
 BOXES = st.builds(Box, RANGES, RANGES, RANGES)
@@ -83,7 +76,10 @@ def test_parts_of_a_batch_are_whole_images_or_parts_of_one() -> None:
     assert images(whole, 0, 2, 0, 64) is None
     part = Box(Range(2, 3), Range(64, 128), Range(4, 8))
     strides = whole.local(whole.whole).layout.strides
-    assert whole.local_offset(part) == 4 * (2 * strides[0] + strides[1] + 4 * 32)
+    assert whole.local_offset(part, whole.whole) == 4 * (2 * strides[0] + strides[1] + 4 * 32)
+    rows = Box(Range(2, 3), Range(64, 192), Range(4, 20))
+    assert whole.local_offset(replace(part, rows=Range(6, 8)), rows) == 4 * 2 * 32
+    assert whole.bytes_of(rows) == 4 * 2 * 16 * 32
 
 
 def test_rows_begin_where_the_engine_takes_a_tensor() -> None:
@@ -94,17 +90,3 @@ def test_rows_begin_where_the_engine_takes_a_tensor() -> None:
     part = ref.with_(shape=(1, 8, 8, 20))
     assert DdrTensor(op).box_of(part, 4 * 20 * 8) == Box(ONE, Range(0, 8), Range(8, 16))
     assert DdrTensor(op).box_of(part, 4 * 20 * 4) is None
-
-
-def test_a_home_ends_where_each_of_its_parts_must() -> None:
-    def buffer() -> tile.AllocOp:
-        made = tensor(8).buffer
-        assert isinstance(made, tile.AllocOp)
-        return made
-
-    home, parts = _Home(tensor(8), buffer()), [buffer() for _ in range(2)]
-    load, kept = (PartTransfer(Mock(), Mock(), local) for local in parts)
-    for ends in ((4096, 8192), (8192, 4096)):
-        spans = [Lifetime(x, i, i + 1, end_by=ends[i]) for i, x in enumerate(parts)]
-        (merged,) = _merge(spans, _homes([_Shortcut([load], [kept], home)]))
-        assert merged == Lifetime(home.buffer, 0, 2, end_by=4096)
