@@ -104,6 +104,7 @@ def run_window(
         size = fine_weights(p, size)
         if is_rows(Ref.of(dest)) and len(list(boxes(p, size))) == 1:
             size = replace(size, c=min(size.c, BM1684.lanes))
+        size = rows_in_place(p, size)
     band = _band(b, p, size, source, dest, step)
     loaded: dict[object, SSAValue] = {}
 
@@ -154,6 +155,17 @@ def run_window(
                         step.compute(into, src, loaded_weights, _pads(p, span, columns))
                         _finish(b, part, here, into, step.relu)
                 b.store(b.window(dest, begin, shape), dst)
+
+
+def rows_in_place(p: Problem, size: TileSize) -> TileSize:
+    """The tile with somewhat fewer rows, where the next ones then lie where the engine takes a
+    tensor: so all of them can stay in local memory, unless they take more than half of it."""
+    step, rows = _rows_together(p, size), p.height.out
+    cut = size.h < rows and size.w == p.width.out and lane_rows(size.c) == 1
+    most = BM1684.lane_bytes // 2
+    if not cut or size.h < step or 4 * lane_rows(p.channels_out) * rows * size.w > most:
+        return size
+    return replace(size, h=size.h // step * step)
 
 
 def _is_part(dest: SSAValue, channels: int) -> bool:

@@ -96,6 +96,16 @@ class Homes:
         end = max(self.end(shortcut), *(span.last for span in kept))
         return min(span.first for span in kept), end
 
+    def price(self, shortcut: Shortcut) -> float:
+        """Bytes of each lane that are kept for a shortcut, times how long, for each that it saves.
+        """
+        kept, saved = (
+            sum(part.local.bytes.value.data for part in parts)
+            for parts in (shortcut.kept, shortcut.loads)
+        )
+        begin = min(self.own[part.local].first for part in shortcut.kept)
+        return kept * (self.end(shortcut) - begin) / saved
+
     def _groups(self, shortcuts: Sequence[Shortcut]) -> Iterable[Sequence[PartTransfer]]:
         """The parts of a tensor that have one home."""
         groups: list[_Group] = []
@@ -171,8 +181,8 @@ def choose(
 ) -> list[Shortcut]:
     """As many shortcuts as fit so many bytes of each lane.
 
-    Starts with all; while the buffers do not fit, the one that keeps its tensor longest across the
-    place where they do not is given up.
+    Starts with all; while the buffers do not fit, the one is given up, of those across the place
+    where they do not, that keeps most for longest to save a byte.
     """
     chosen = list(shortcuts)
     trial, unchanged = Trial(limit), 0
@@ -191,7 +201,7 @@ def choose(
             limit = BM1684.lane_bytes
             trial, unchanged = Trial(limit), 0
             continue
-        gone = max(across, key=lambda s: all_homes.end(s) - held[homes[s.kept[0]]][0])
+        gone = max(across, key=all_homes.price)
         chosen.remove(gone)
         buffer = into[homes[gone.kept[0]].buffer]
         begin = next(span.first for span in merged if span.buffer is buffer)

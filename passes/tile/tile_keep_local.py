@@ -171,7 +171,7 @@ class _Moves:
         """Leaves out the stores of a tensor that only the compare reads."""
         if not tensor.stores or tensor.loads or tensor.others:
             return
-        if len(tensor.stored) != len(tensor.stores):
+        if tensor.observes and len(tensor.stored) != len(tensor.stores):
             return
         found = [self._seen_in(tensor, observe) for observe in tensor.observes]
         pieces = [each for each in found if each is not None]

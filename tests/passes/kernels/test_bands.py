@@ -16,7 +16,7 @@ from dialects.quant import types
 from dialects.ufw import ops as ufw
 from passes.kernels import window
 from passes.kernels.tiling import Axis, Problem, TileSize
-from passes.kernels.window import BANDS, band_rows, rows_at_most
+from passes.kernels.window import BANDS, band_rows, rows_at_most, rows_in_place
 from passes.module.functions import main_function
 from tests.compiled import compiled
 from tests.net_maker import NetMaker
@@ -70,6 +70,21 @@ def test_a_few_bands_more_are_not_copied() -> None:
 def test_bands_of_about_so_many_rows(rows: int, width: int, found: int) -> None:
     """Not far more, as they take memory: a band of 113 columns begins behind 32 rows."""
     assert rows_at_most(problem(60, width), TileSize(4, 64, 60, width), rows) == found
+
+
+@pytest.mark.parametrize(
+    ("out", "tile", "rows"),
+    [
+        (149, TileSize(1, 64, 75, 149), 64),  # 32 rows of 149 columns end at 128 bytes
+        (149, TileSize(1, 64, 20, 149), 20),
+        (149, TileSize(1, 65, 75, 149), 75),  # several rows of lanes, which are not together
+        (149, TileSize(1, 64, 75, 80), 75),
+        (149, TileSize(1, 64, 149, 149), 149),
+        (900, TileSize(1, 64, 75, 149), 75),  # more than half of local memory
+    ],
+)
+def test_rows_of_a_tile_that_can_stay(out: int, tile: TileSize, rows: int) -> None:
+    assert rows_in_place(problem(out, 149, pack=1), tile).h == rows
 
 
 def test_depthwise_rows_of_lanes_stay_whole() -> None:

@@ -80,6 +80,20 @@ def test_what_keeps_parts_together_longest_is_given_up() -> None:
     assert choose(spans, [*slices, whole], Homes(NOTHING, spans), 4 * size) == slices
 
 
+def test_what_saves_little_for_its_place_is_given_up() -> None:
+    """A load of a few rows of a tensor that is kept for it, though another one lives longer."""
+    few, all_rows = part(0, 4), part(0, 40)
+    stored = [part(0, 40), part(0, 40)]
+    tensors = [DdrTensor(buffer()) for _ in stored]
+    loads = zip(tensors, (few, all_rows), stored, strict=True)
+    shortcuts = [Shortcut(tensor, [load], [kept]) for tensor, load, kept in loads]
+    spans = [
+        Lifetime(stored[0].local, 0, 1), Lifetime(stored[1].local, 2, 3),
+        Lifetime(few.local, 5, 6, loaded=True), Lifetime(all_rows.local, 20, 21, loaded=True),
+    ]  # fmt: skip
+    assert choose(spans, shortcuts, Homes(NOTHING, spans), 8000) == shortcuts[1:]
+
+
 def test_a_home_ends_where_each_of_its_parts_must() -> None:
     """Behind another buffer it would not."""
     other, load, kept = buffer(32), part(0, 40), part(0, 40)
