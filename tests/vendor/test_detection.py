@@ -182,7 +182,7 @@ def test_fp32(files: tuple[Path, Path], opt: int, tmp_path: Path) -> None:
 
 
 def test_int8(files: tuple[Path, Path], tmp_path: Path) -> None:
-    """Calibrated once, compiled at the first opt level and the last."""
+    """The other opt levels are seen in FP32, where their layers on the host are the same."""
     np.savez(tmp_path / "data.npz", **samples(*files, 4))  # pyright: ignore
     int8 = bmnetu.calibrate(
         *files, tmp_path / "data.npz", tmp_path, th_method="MAX", equalize=False,
@@ -190,10 +190,10 @@ def test_int8(files: tuple[Path, Path], tmp_path: Path) -> None:
     )  # fmt: skip
     files = int8.prototxt, int8.umodel
     keep, given = whitelist(*files), samples(*files, 1)
-    for opt in (0, 2):
-        outdir = tmp_path / f"out{opt}"
-        made = bmnetu.compile(*files, outdir, opt=opt, output_whitelist=keep, cmp_data=given)
-        judge(files, made, keep)
+    made = bmnetu.compile(
+        *files, tmp_path / "out", opt=2, output_whitelist=keep, cmp_data=given
+    )
+    judge(files, made, keep)
 
 
 @pytest.mark.parametrize("precision", ["FP32", "INT8"])
