@@ -131,30 +131,39 @@ def run_window(
         channels = (0, p.channels_in) if p.dense else (c0, cn)
         apart = b.options.whole and step.gather is None and _is_part(dest, cn)
         together = p.pack if apart else size.n
-        for batch, rows, columns in boxes(p, size):
-            for first_image, images in ranges(batch[1], together):
-                shape = (images, cn, rows[1], columns[1])
-                origin = region.origin[0] + rows[0], region.origin[1] + columns[0]
-                begin = (batch[0] + first_image, c0, *origin)
-                dst = b.local(Ref.of(dest).element, shape, 4, p.pack, lane)
-                if step.held is not None:
-                    b.load(dst, b.window(step.held, begin, shape))
-                spans = [(rows[0] + first, count) for first, count in ranges(rows[1], band)]
-                inputs = (
-                    (span, input_of(channels, batch, span, columns, spans[i + 1 :]))
-                    for i, span in enumerate(spans)
-                )
-                for span, src in _one_ahead(inputs) if step.ahead else inputs:
-                    if images < batch[1]:
-                        of_all = Ref.of(src).shape
-                        src = b.window(src, (first_image, 0, 0, 0), (images, *of_all[1:]))
-                    for (first, count), loaded_weights in zip(parts, weights, strict=True):
-                        part = b.window(dst, (0, first, 0, 0), (images, count, *shape[2:]))
-                        here = span[0] - rows[0], span[1]
-                        into = _place_of(b, part, here)
-                        step.compute(into, src, loaded_weights, _pads(p, span, columns))
-                        _finish(b, part, here, into, step.relu)
-                b.store(b.window(dest, begin, shape), dst)
+        for batch, (first_image, images), rows, columns in _pieces(p, size, together):
+            shape = (images, cn, rows[1], columns[1])
+            origin = region.origin[0] + rows[0], region.origin[1] + columns[0]
+            begin = (batch[0] + first_image, c0, *origin)
+            dst = b.local(Ref.of(dest).element, shape, 4, p.pack, lane)
+            if step.held is not None:
+                b.load(dst, b.window(step.held, begin, shape))
+            spans = [(rows[0] + first, count) for first, count in ranges(rows[1], band)]
+            inputs = (
+                (span, input_of(channels, batch, span, columns, spans[i + 1 :]))
+                for i, span in enumerate(spans)
+            )
+            for span, src in _one_ahead(inputs) if step.ahead else inputs:
+                if images < batch[1]:
+                    extent = (images, *Ref.of(src).shape[1:])
+                    src = b.window(src, (first_image, 0, 0, 0), extent)
+                for (first, count), loaded_weights in zip(parts, weights, strict=True):
+                    part = b.window(dst, (0, first, 0, 0), (images, count, *shape[2:]))
+                    here = span[0] - rows[0], span[1]
+                    into = _place_of(b, part, here)
+                    step.compute(into, src, loaded_weights, _pads(p, span, columns))
+                    _finish(b, part, here, into, step.relu)
+            b.store(b.window(dest, begin, shape), dst)
+
+
+def _pieces(
+    p: Problem, size: TileSize, together: int
+) -> Iterator[tuple[Span, Span, Span, Span]]:
+    """The tiles of one chunk of channels, so many images ``together``: (begin, extent) of the
+    images whose input is loaded, of those that are computed out of these, of rows and columns."""
+    for batch, rows, columns in boxes(p, size):
+        for images in ranges(batch[1], together):
+            yield batch, images, rows, columns
 
 
 def rows_in_place(p: Problem, size: TileSize) -> TileSize:

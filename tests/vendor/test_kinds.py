@@ -17,7 +17,7 @@ from passes.verification.findings import Findings
 from tests import branch_cases
 from tests.compiled import compiled
 from tests.one_layer import one_layer
-from tests.passes import test_fuse_sums
+from tests.passes import test_batches, test_fuse_sums, test_lanes
 from tests.passes.kernels import (
     test_bands,
     test_float_islands,
@@ -59,6 +59,9 @@ KINDS: dict[str, Callable[[bool], ModuleOp]] = {
         )
         for shape in test_fuse_sums.SHAPES
     },
+    "parts of a batch": lambda integer: test_batches.layers(8 if integer else 3, integer),
+    "sums side by side": lambda integer: test_lanes.sums(5, 150, integer),
+    "poolings side by side": lambda integer: test_lanes.poolings(1, 72, integer),
 }
 FIRST = test_strip_input.CASES
 
