@@ -359,6 +359,7 @@ class Allocation:
 
 
 MOST_TRIES = 16
+"""After so many the buffers are placed in another way."""
 
 
 def place_ahead(spans: Sequence[Lifetime], apart: str = "") -> dict[tile.AllocOp, int]:

@@ -103,7 +103,7 @@ class Homes:
             sum(part.local.bytes.value.data for part in parts)
             for parts in (shortcut.kept, shortcut.loads)
         )
-        begin = min(self.own[part.local].first for part in shortcut.kept)
+        begin, _ = self.held(shortcut)
         return kept * (self.end(shortcut) - begin) / saved
 
     def _groups(self, shortcuts: Sequence[Shortcut]) -> Iterable[Sequence[PartTransfer]]:
