@@ -26,7 +26,7 @@ from dialects.quant.base import ints
 from passes.base import NpuFunctionPass
 from passes.commands import lower_compute, lower_transfer
 from passes.commands.place import Addresses
-from passes.memory.allocation import lifetimes, overlaps
+from passes.memory.lifetimes import lifetimes, overlaps
 from passes.module.functions import SHARED
 from passes.module.locations import location_text
 

@@ -18,7 +18,7 @@ from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import Direction, Engine, Instruction
 from dialects.bm1684.layout import Space
 from passes.base import NpuFunctionPass
-from passes.memory.allocation import lifetimes, overlaps
+from passes.memory.lifetimes import lifetimes, overlaps
 from passes.tile.tile_allocate_local import TileAllocateLocalPass
 from passes.verification.explanation import Explanation
 from passes.verification.findings import Findings

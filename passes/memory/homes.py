@@ -10,7 +10,8 @@ from dialects.bm1684 import tile
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import Ref
 from dialects.quant.base import int_attr, ints
-from passes.memory.allocation import Lifetime, Trial
+from passes.memory.allocation import Trial
+from passes.memory.lifetimes import Lifetime
 from passes.memory.residence import Box, Change, DdrTensor, Flow, PartTransfer
 
 

@@ -14,7 +14,9 @@ from xdsl.ir import SSAValue
 
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import align
-from passes.memory.allocation import Arena, Lifetime, OutOfMemory, banks_of, place_longest_first
+from passes.memory.allocation import place_longest_first
+from passes.memory.arenas import Arena, OutOfMemory, banks_of
+from passes.memory.lifetimes import Lifetime
 
 Array = NDArray[Any]
 

@@ -15,7 +15,9 @@ from dialects.bm1684.layout import Space, align
 from dialects.constant import ConstantAttr
 from dialects.quant.base import i64s
 from passes.image.host import ADDRESSES, HostTensor, host_tensors
-from passes.memory.allocation import Arena, allocate, lifetimes
+from passes.memory.allocation import allocate
+from passes.memory.arenas import Arena
+from passes.memory.lifetimes import lifetimes
 from passes.module.functions import functions as functions_of
 from passes.module.functions import npu_functions, runs_on_host
 

@@ -17,16 +17,9 @@ from dialects.bm1684.layout import Space, align
 from passes.base import NpuFunctionPass
 from passes.commands import lower_compute, lower_transfer
 from passes.commands.place import Addresses
-from passes.memory.allocation import (
-    TRANSFERS,
-    Arena,
-    Lifetime,
-    OutOfMemory,
-    allocate,
-    lifetimes,
-    place_ahead,
-    place_longest_first,
-)
+from passes.memory.allocation import allocate, place_ahead, place_longest_first
+from passes.memory.arenas import Arena, OutOfMemory
+from passes.memory.lifetimes import TRANSFERS, Lifetime, lifetimes
 from passes.memory.timed import Step, place_by_time
 from passes.module.locations import LayerError
 

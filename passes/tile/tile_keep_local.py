@@ -13,8 +13,8 @@ from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import Ref, Space
 from dialects.quant.base import i64s, int_attr, ints
 from passes.base import NpuFunctionPass
-from passes.memory.allocation import lifetimes
 from passes.memory.homes import Home, Homes, Shortcut, can_be_cut, choose, shortcuts_of
+from passes.memory.lifetimes import lifetimes
 from passes.memory.residence import Box, Change, DdrTensor, Flow, PartTransfer
 
 

@@ -20,7 +20,8 @@ from dialects.bm1684.layout import DDR, Layout, Place, Ref, Space, align, contig
 from dialects.constant import ConstantAttr
 from dialects.quant.base import int_attr
 from passes.base import NpuFunctionPass
-from passes.memory.allocation import Lifetime, Trial, lifetimes
+from passes.memory.allocation import Trial
+from passes.memory.lifetimes import Lifetime, lifetimes
 from passes.module.locations import layer_name
 
 Array = NDArray[Any]

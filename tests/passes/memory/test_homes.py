@@ -10,8 +10,8 @@ from xdsl.ir import Block
 from dialects.bm1684 import tile
 from dialects.bm1684.layout import DDR, Ref, contiguous
 from dialects.quant.base import int_attr
-from passes.memory.allocation import Lifetime
 from passes.memory.homes import Homes, Shortcut, choose
+from passes.memory.lifetimes import Lifetime
 from passes.memory.residence import Box, DdrTensor, Flow, PartTransfer, Range
 
 SHAPE = (1, 8, 40, 32)

@@ -15,7 +15,8 @@ from dialects.bm1684 import tile
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import LMEM, Ref, aligned
 from dialects.quant.base import int_attr
-from passes.memory.allocation import Lifetime, OutOfMemory
+from passes.memory.arenas import OutOfMemory
+from passes.memory.lifetimes import Lifetime
 from passes.memory.timed import LINGER, SETTLED, Step, place_by_time
 
 ALL = BM1684.lane_bytes
