@@ -1,7 +1,6 @@
 """Load and launch a bmodel with the real BMRuntime, on the vendor's simulated BM1684.
 
-``python -m tests.vendor.bmrt MODEL INPUTS.npz OUTPUTS.npz NET``, an input set a launch. The library
-for device memory loads the simulator that TPUKERNEL_FIRMWARE_PATH names.
+The library for device memory loads the simulator that TPUKERNEL_FIRMWARE_PATH names.
 """
 
 from __future__ import annotations
@@ -175,16 +174,11 @@ class Runtime:
         return array
 
 
-def main() -> None:
-    """Run once an input set and save the outputs."""
-    model, inputs, outputs, net = sys.argv[1:]
+def main(model: str, inputs: str, outputs: str, net: str) -> None:
+    """Run a bmodel once an input set of a file and save the outputs in another."""
     runtime = Runtime()
     first = runtime.load(model)
     given = split_sets(load_arrays(Path(inputs)))
     found = [runtime.run(net.encode() or first, arrays) for arrays in given]
     save_arrays(Path(outputs), joined_sets(found))
     leave()
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,5 @@
 """Execute a bmodel's commands one by one on the vendor's simulator, without the runtime.
 
-``python -m tests.vendor.replayer MODEL INPUTS.npz OUTPUTS.npz NET ORDER_SEED NOISE_SEED``.
 Weights and tensors stay at their compile-time addresses. Each engine takes its commands in order; a
 command may start when the other engine has done as many commands as its wait id says.
 """
@@ -44,6 +43,8 @@ Bytes = NDArray[np.uint8]
 
 MARGIN = 1 << 26
 """DDR behind the context: the simulator checks n * nstride bytes of a source, used or not."""
+NOISE_BYTES = (1 << 20) - 3
+"""After so many the noise begins again: lanes and tensors begin at other places of it."""
 
 
 def view(address: int, size: int) -> Bytes:
@@ -66,10 +67,12 @@ class Simulator:
             sys.exit("the simulator does not start")
         self.ddr = view(lib.get_global_memaddr(0), ddr_bytes)
         l2 = view(lib.get_l2_sram(0), L2_BYTES)
-        noise = np.random.default_rng(noise_seed)
+        noise = np.frombuffer(np.random.default_rng(noise_seed).bytes(NOISE_BYTES), np.uint8)
         for memory in (self.ddr, view(lib.get_local_mem(0)[0], LOCAL_BYTES),
                        l2[: L2_TABLES.start], l2[L2_TABLES.stop :]):
-            memory[:] = np.frombuffer(noise.bytes(memory.size), np.uint8)
+            for begin in range(0, memory.size, noise.size):
+                part = memory[begin : begin + noise.size]
+                part[:] = noise[: part.size]
 
     def at(self, address: int, size: int) -> Bytes:
         """DDR bytes at an address."""
@@ -142,9 +145,8 @@ def find_stage(nets: tuple[Net, ...], name: str, inputs: dict[str, Array]) -> St
     sys.exit(f"no stage of net {name!r} for { {k: v.shape for k, v in inputs.items()} }")
 
 
-def main() -> None:
-    """Replay once and save the outputs."""
-    model, given, outputs, net, order_seed, noise_seed = sys.argv[1:]
+def main(model: str, given: str, outputs: str, net: str, order_seed: str, noise_seed: str) -> None:
+    """Replay a bmodel once on the arrays of a file and save the outputs in another."""
     inputs = load_arrays(Path(given))
     stage = find_stage(read(Path(model).read_bytes(), model).nets, net, inputs)
     end = stage.context_address + stage.context_size
@@ -183,7 +185,3 @@ def run_host(
         data = np.ascontiguousarray(defined_part(array)).view(np.uint8).ravel()
         simulator.at(tensor.address, data.size)[:] = data
     return {tensor.name: array for tensor, array in zip(subnet.outputs, found, strict=True)}
-
-
-if __name__ == "__main__":
-    main()

@@ -7,11 +7,12 @@ process of its own. They are found by the environment variable BM1684_VENDOR, th
 
 from __future__ import annotations
 
+import multiprocessing
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 ROOT = Path(__file__).resolve().parents[2]
+PROCESSES = multiprocessing.get_context("forkserver")
+"""They begin with the modules that they need, which take longer to import than most runs take."""
+PROCESSES.set_forkserver_preload(["tests.vendor.bmrt", "tests.vendor.replayer"])
 
 
 class VendorError(Exception):
@@ -70,19 +74,29 @@ def replay(
 def _in_a_process(
     module: str, path: Path, inputs: Mapping[str, Array], arguments: list[str], seconds: float
 ) -> dict[str, Array]:
-    """Call ``python -m module MODEL INPUTS OUTPUTS ...`` and read what it saved."""
+    """Calls a module's ``main(MODEL, INPUTS, OUTPUTS, ...)`` and reads what it saved."""
     with tempfile.TemporaryDirectory(prefix="bmnetu-vendor-") as name:
-        folder = Path(name)
-        save_arrays(folder / "in.npz", inputs)
-        files = [str(path.resolve()), str(folder / "in.npz"), str(folder / "out.npz")]
-        done = subprocess.run(
-            [sys.executable, "-m", module, *files, *arguments],
-            cwd=ROOT, capture_output=True, timeout=seconds, check=False,
-        )
-        if done.returncode or not (folder / "out.npz").exists():
-            words = (done.stdout + done.stderr).decode(errors="replace")[-2000:]
-            raise VendorError(f"{module} ended with {done.returncode}: {words}")
-        return load_arrays(folder / "out.npz")
+        given, made, log = (Path(name) / x for x in ("in.npz", "out.npz", "log"))
+        save_arrays(given, inputs)
+        files = [str(path.resolve()), str(given), str(made)]
+        process = PROCESSES.Process(target=_call, args=(module, [*files, *arguments], log))
+        process.start()
+        process.join(seconds)
+        code = process.exitcode
+        process.kill()
+        if code or not made.exists():
+            words = log.read_bytes().decode(errors="replace")[-2000:] if log.exists() else ""
+            how = f"took more than {seconds} s" if code is None else f"ended with {code}"
+            raise VendorError(f"{module} {how}: {words}")
+        return load_arrays(made)
+
+
+def _call(module: str, arguments: list[str], log: Path) -> None:
+    """Calls a module's main in this process, whose output goes to a file."""
+    with log.open("wb") as file:
+        for stream in (1, 2):
+            os.dup2(file.fileno(), stream)
+    import_module(module).main(*arguments)
 
 
 def joined_sets(sets: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
