@@ -134,6 +134,11 @@ class _Lowering:
             self.b.observe(rows, op.top, shape, height, part, order)
 
 
+def _touched_once(value: SSAValue) -> bool:
+    """Whether one layer reads a network input, or only the network's caller an output."""
+    return len({use.operation for use in value.uses}) == 1
+
+
 def _has_halo(op: QuantOp) -> bool:
     """Whether strips have rows of their neighbours."""
     return isinstance(op, strips.QuantizeStripsOp) and op.rows < types.shape_of(op.y)[2]
@@ -157,6 +162,8 @@ class ConvertQuantToTilePass(KernelOptions, NpuFunctionPass):
         lowering = _Lowering(b, {}, {})
         for value, name in named_inputs(function):
             lowering.buffers[value] = network_tensor(b, tile.InputOp, value, name)
+            if _touched_once(value):
+                b.border.add(lowering.buffers[value])
         returned = body.last_op
         assert isinstance(returned, ReturnOp)
         targets: list[tuple[SSAValue, SSAValue]] = []
@@ -165,6 +172,8 @@ class ConvertQuantToTilePass(KernelOptions, NpuFunctionPass):
             targets.append((value, target))
             if value not in body.args:
                 lowering.outputs.setdefault(value, target)
+                if _touched_once(value):
+                    b.border.add(target)
         lowering.homes = homes_in_concats(body, set(lowering.outputs))
         for inner in body.ops:
             if isinstance(inner, HostOp):

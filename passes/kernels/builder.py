@@ -58,6 +58,8 @@ class TileBuilder:
     tables: dict[bytes, SSAValue] = field(default_factory=dict[bytes, SSAValue])
     constants: dict[Constant, ConstantAttr] = field(default_factory=dict[Constant, ConstantAttr])
     """The constants so far: equal ones, as slices of a layer have, are in memory once."""
+    border: set[SSAValue] = field(default_factory=set[SSAValue])
+    """Inputs and outputs of the network that one layer alone touches."""
 
     # -- buffers -----------------------------------------------------------------------------------
 
@@ -135,6 +137,10 @@ class TileBuilder:
     def is_input(self, source: SSAValue) -> bool:
         """Whether a memref lies in an input of the network."""
         return isinstance(_place(source)[0].owner, tile.InputOp)
+
+    def at_border(self, value: SSAValue) -> bool:
+        """Whether a memref comes from DDR or goes there, whatever the layers around are."""
+        return _place(value)[0] in self.border
 
     def lane(self, value: SSAValue) -> int:
         """The lane where a tensor in DDR begins that is some channels of another, if that one lies

@@ -37,8 +37,8 @@ _PACKS: dict[Attribute, int] = {si8: 4, ui8: 4, si16: 2, ui16: 2}
 """Elements in a word, where it is more than one."""
 
 
-MANY_ROWS = 16
-"""Images of a few pixels each: channels in their lanes, each is a transfer of its own."""
+MANY_IMAGES = 16
+"""Of a few pixels each: channels in their lanes, each is a transfer of its own."""
 PLAIN_CYCLES = 4
 """Of a step of one or two commands on two tensors."""
 BAND_BYTES = 8192
@@ -160,7 +160,7 @@ def each_chunk(
     tensor = Ref.of(dest)
     flat = Flat(b, tensor.shape[0], tensor)
     whole = _fits_whole(b, tensor, buffers)
-    whole = whole and not _leaves_lanes(tensor, cycles, len({*sources}) + 1)
+    whole = whole and not _leaves_lanes(b, tensor, cycles, [dest, *dict.fromkeys(sources)])
     for chunk in [None] if whole else chunks(words_of(dest), b.options.budget, buffers):
         loaded: list[SSAValue] = []
         for source in sources:
@@ -184,7 +184,7 @@ def in_bands(
     apart = any(is_rows(Ref.of(value)) for value in (dest, *own))
     in_parts = tensor.as_words().groups == 1  # where it does not stay, bands come and go
     whole = _fits_whole(b, tensor, len(own) + 1, TOGETHER if in_parts else 0)
-    if not apart and (not whole or _leaves_lanes(tensor, cycles, len(own) + 1)):
+    if not apart and (not whole or _leaves_lanes(b, tensor, cycles, [dest, *own])):
         each_chunk(b, sources, dest, buffers, emit, cycles)
         return
     flat = Flat(b, tensor.shape[0], tensor)
@@ -193,18 +193,32 @@ def in_bands(
         box.store(dest, None, emit(box, None, [loaded[source] for source in sources]))
 
 
-def _leaves_lanes(tensor: Ref, cycles: float, tensors: int) -> bool:
+def is_of_small_images(shape: Sequence[int]) -> bool:
+    """Whether words are many images of a few pixels, too many to lie with their channels in the
+    lanes."""
+    return shape[0] >= MANY_IMAGES and shape[2] * shape[3] < STEP_PIXELS // 2
+
+
+def _leaves_lanes(
+    b: TileBuilder, tensor: Ref, cycles: float, values: Sequence[SSAValue]
+) -> bool:
     """Whether the lanes that few channels leave idle, and the pixels of a step that small maps do,
-    cost more than to bring the tensors and to take them away, as chunks that fill all of them
-    require."""
+    cost more than to bring the ``values``, tensors as this one, and to take them away, as chunks
+    that fill all of them require. Those at the border of the network come and go anyway: faster in
+    chunks, where maps are small or channels few."""
     words = tensor.as_words()
     groups, channels, height, width = words.shape
     steps = groups * lane_rows(channels) * ceil_div(height * width, STEP_PIXELS)
     size = groups * channels * height * width
     idle = steps - size / (STEP_PIXELS * BM1684.lanes)
-    if groups >= MANY_ROWS and height * width < STEP_PIXELS // 2:
+    if is_of_small_images(words.shape):
         return True
-    return idle * cycles > tensors * load_cycles(4 * size, 4 * height * width)
+    in_lanes, in_chunks = (load_cycles(4 * size, 4 * run) for run in (height * width, size))
+    border = sum(map(b.at_border, values))
+    if border == len(values):
+        return True
+    saved = border * (in_lanes - in_chunks)
+    return idle * cycles + saved > (len(values) - border) * (in_lanes + in_chunks)
 
 
 def _boxes(whole: Flat, tensor: Ref, most: int, apart: bool) -> Iterator[Flat]:
@@ -237,17 +251,21 @@ def boxes(tensor: Ref, most: int) -> Iterator[tuple[Shape, Shape]]:
                 yield (n, c, y, 0), (nn, cn, yn, width)
 
 
-def stay_in_lanes(b: TileBuilder, packed: Ref, floats: Ref, cycles: float) -> bool:
+def stay_in_lanes(
+    b: TileBuilder, packed: SSAValue, floats: SSAValue, cycles: float
+) -> bool:
     """Whether 8-bit images and the same as floats are kept whole, channels in their lanes;
     ``cycles``: about those of a step of floats. Several images of a few pixels are not: to store
     their floats takes a row a number."""
-    images, channels, height, width = floats.shape
+    refs = [Ref.of(packed), Ref.of(floats)]
+    images, channels, height, width = refs[1].shape
     if not b.options.whole or channels > BM1684.limits.channels:
         return False
     if images > 1 and height * width < STEP_PIXELS // 2:
         return False
     size = sum(
         local_bytes(each.shape, aligned(each.shape, 4, each.layout.pack))
-        for each in (packed, floats)
+        for each in refs
     )
-    return size <= b.options.budget and not _leaves_lanes(floats, cycles, 2)
+    values = [packed, floats]
+    return size <= b.options.budget and not _leaves_lanes(b, refs[1], cycles, values)

@@ -254,7 +254,7 @@ def lower_quantize(
     (source,) = sources
     scale, unsigned = types.scale_of(op.y) or 1.0, types.is_unsigned(op.y)
     packed = Ref.of(dest)
-    if stay_in_lanes(b, packed, Ref.of(source), TURN_CYCLES):
+    if stay_in_lanes(b, dest, source, TURN_CYCLES):
         for begin, extent in _bands(packed):
             x, result = b.local(f32, extent), b.local(packed.element, extent, 4, packed.layout.pack)
             b.load(x, b.window(source, begin, extent))
@@ -332,7 +332,7 @@ def lower_dequantize(
     (source,) = sources
     scale, unsigned = types.scale_of(op.x) or 1.0, types.is_unsigned(op.x)
     packed = Ref.of(source)
-    if stay_in_lanes(b, packed, Ref.of(dest), TURN_CYCLES):
+    if stay_in_lanes(b, source, dest, TURN_CYCLES):
         for begin, extent in _bands(packed):
             x, y = b.local(packed.element, extent, 4, packed.layout.pack), b.local(f32, extent)
             b.load(x, b.window(source, begin, extent))

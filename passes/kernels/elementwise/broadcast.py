@@ -20,7 +20,7 @@ from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import DDR, Layout, Ref, aligned, contiguous
 from passes.kernels.builder import TileBuilder, four
 from passes.kernels.convolution.weights import CONV_FLOAT, load_weights
-from passes.kernels.flat import Chunk, Flat, each_chunk
+from passes.kernels.flat import Chunk, Flat, each_chunk, is_of_small_images
 from passes.kernels.tiling import Axis, Problem, choose_tile, ranges
 
 Shape = tuple[int, ...]
@@ -28,6 +28,8 @@ Emit = Callable[[TileBuilder, Sequence[int], list[SSAValue]], SSAValue]
 """Computes a tile of so many elements out of its operands, some of which repeat by a step of 0."""
 SPREAD_FROM = 4096
 """Elements above which a plane goes to all lanes by a convolution with ones, not by transfers."""
+STAYS = 8
+"""How many times the cycles of another view the one may take in which tensors may stay."""
 ROW_BYTES = 30
 """A transfer of shorter rows is slower in proportion."""
 
@@ -188,10 +190,11 @@ def _views(
     dims, natural = _merged(shapes, shape), _natural(shapes, shape)
     outer, inner = dims[:-4], dims[-4:]
     best = min((_view(form) for form in _forms(inner)), key=lambda view: view.cost)
-    stays = b.options.whole and natural is not None and natural.cost < 8 * best.cost
-    if natural is not None and (stays or natural.cost <= best.cost):
-        yield natural, [0] * len(shapes), 0
-        return
+    if natural is not None:
+        stays = b.options.whole and not is_of_small_images(natural.result)
+        if natural.cost <= best.cost * (STAYS if stays else 1):
+            yield natural, [0] * len(shapes), 0
+            return
     steps = [[prod(d[i] for d in dims[k + 1 :]) for k in range(len(outer))]
              for i in range(len(shapes) + 1)]  # fmt: skip
     for index in product(*(range(d[0]) for d in outer)):

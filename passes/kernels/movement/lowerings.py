@@ -102,11 +102,13 @@ def _copy_channels(b: TileBuilder, source: SSAValue, dest: SSAValue, begin: int)
 def lower_slice(
     b: TileBuilder, op: movement.SliceOp, sources: Sequence[SSAValue], dest: SSAValue
 ) -> None:
-    """One strided copy; the tensor unit copies rows, which may lie in local memory."""
+    """One strided copy; the tensor unit copies rows, which may lie in local memory, unless those of
+    a network input are an output."""
     (source,) = sources
     axis, begin = op.axis.value.data, op.begin.value.data
     rows = axis == ROWS and len(types.shape_of(op.y)) == 4
-    if b.options.whole and rows and _copy_rows(b, source, dest, begin):
+    outside = b.is_input(source) and b.at_border(dest)
+    if b.options.whole and rows and not outside and _copy_rows(b, source, dest, begin):
         return
     copy_part(b, op.x, op.y, axis, begin, source, dest, into=False)
 

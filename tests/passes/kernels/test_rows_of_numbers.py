@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import product
+
 import pytest
 from xdsl.dialects.builtin import ModuleOp
 
@@ -9,6 +12,7 @@ from bmnetu.report.profile import profile
 from dialects.bm1684.cycles import schedule
 from dialects.bm1684.cycles.gdma import LOAD_CYCLES
 from dialects.ufw import ops as ufw
+from dialects.ufw.layer import shape_of
 from passes.image.groups import command_groups
 from passes.module.functions import main_function
 from tests.branch_nets import BranchNet
@@ -42,6 +46,35 @@ def test_rows_are_runs_of_words(shape: tuple[int, ...], name: str, integer: bool
         cycles(function(shape, name, integer), opt, precision) for opt in (1, 2)
     )
     assert second <= 1.05 * first + LOAD_CYCLES
+
+
+BORDER: dict[str, Callable[[BranchNet], object]] = {
+    "function": lambda net: net.function(net.input, "sigmoid"),
+    "slopes": lambda net: net.prelu(net.input),
+    "product of one": lambda net: net.add(
+        ufw.EltwiseOp([net.input] * 2, net.top(), ufw.EltwiseOperation.PRODUCT)
+    ),
+    "rows": lambda net: net.add_all(
+        ufw.SliceOp(net.input, [net.top(), net.top()], (1, shape_of(net.input)[2] - 1), 2)
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "integer"),
+    [*product(BORDER, [False]), *product(["function", "slopes", "rows"], [True])],
+)
+@pytest.mark.parametrize("shape", [(2, 1028, 2, 1), (1, 4095, 2, 1), (1, 1, 251, 100)])
+def test_between_an_input_and_an_output_nothing_has_to_stay(
+    shape: tuple[int, ...], name: str, integer: bool
+) -> None:
+    def network() -> ModuleOp:
+        net = BranchNet(shape, integer)
+        BORDER[name](net)
+        return net.module()
+
+    first, second = (cycles(network(), opt, "INT8" if integer else "FP32") for opt in (1, 2))
+    assert second <= first
 
 
 @pytest.mark.parametrize("channels", [96, 1152])
