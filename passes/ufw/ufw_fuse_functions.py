@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from xdsl.dialects.func import FuncOp
-from xdsl.ir import Operation, SSAValue
+from xdsl.ir import Block, Operation, SSAValue
 
 from dialects.composed import MOST_STEPS, Step, composed, text_of
 from dialects.function import Parameters
@@ -132,43 +132,53 @@ def _is_taken(op: LayerOp) -> bool:
 
 
 def _region(end: LayerOp) -> Region | None:
-    """The largest region that ends with a layer."""
+    """The largest region that ends with a layer and is worth a function."""
     if not _member(end):
         return None
     inner = _reaching(end)
-    values = list(dict.fromkeys(value for op in inner for value in op.operands))
-    for x in sorted(values, key=lambda value: _depth(value, inner)):
+    values = dict.fromkeys(value for op in inner for value in op.operands)
+    for x in sorted(values, key=lambda value: _place(value, inner)):
         ops = _between(x, end, inner)
         if ops is not None:
             region = Region(x, ops)
-            return region if region.compose() else None
+            if region.compose():
+                return region
     return None
 
 
-def _reaching(end: LayerOp) -> list[LayerOp]:
-    """All layers, in their order, whose results are read by one another and by the end alone."""
-    found: set[Operation] = {end}
-    order = list[LayerOp]()
-    op: Operation | None = end
-    while op is not None:
-        users = {use.operation for result in op.results for use in result.uses}
-        if op is end or (_member(op) and users and users <= found):
-            assert isinstance(op, LayerOp)
-            found.add(op)
-            order.append(op)
-        op = op.prev_op
-    return order[::-1]
-
-
-def _depth(value: SSAValue, inner: list[LayerOp]) -> int:
-    """Where the layer that makes a value stands among them; -1 outside."""
+def _place(value: SSAValue, inner: Mapping[LayerOp, int]) -> int:
+    """That of the layer that makes a value; -1 outside."""
     owner = value.owner
-    return inner.index(owner) if isinstance(owner, LayerOp) and owner in inner else -1
+    return inner.get(owner, -1) if isinstance(owner, LayerOp) else -1
 
 
-def _between(x: SSAValue, end: LayerOp, inner: list[LayerOp]) -> list[LayerOp] | None:
+def _reaching(end: LayerOp) -> dict[LayerOp, int]:
+    """The layers whose results are read by one another and by the end alone, and the place of each
+    in their order: those before the end as far as their steps are not too many for a function."""
+    found = list[LayerOp]()
+    members: set[Operation] = {end}
+    waiting: set[Operation | Block] = {end}
+    steps = 0
+    op: Operation | None = end
+    while op is not None and waiting and steps <= MOST_STEPS:
+        if op in waiting:
+            waiting.remove(op)
+            users = {use.operation for result in op.results for use in result.uses}
+            if op is end or (_member(op) and users <= members):
+                assert isinstance(op, LayerOp)
+                members.add(op)
+                found.append(op)
+                steps += len(op.steps(["x"] * len(op.operands)) or ())
+                waiting |= {value.owner for value in op.operands}
+        op = op.prev_op
+    return {op: place for place, op in enumerate(reversed(found))}
+
+
+def _between(
+    x: SSAValue, end: LayerOp, inner: Mapping[LayerOp, int]
+) -> list[LayerOp] | None:
     """The layers that lead from x to the end, if these depend on nothing else."""
-    members, waiting = set[Operation](), list[SSAValue](end.results)
+    members, waiting = set[LayerOp](), list[SSAValue](end.results)
     while waiting:
         value = waiting.pop()
         if value is x:
@@ -179,4 +189,4 @@ def _between(x: SSAValue, end: LayerOp, inner: list[LayerOp]) -> list[LayerOp] |
         if owner not in members:
             members.add(owner)
             waiting.extend(owner.operands)
-    return [op for op in inner if op in members]
+    return sorted(members, key=lambda op: inner[op])
