@@ -33,10 +33,10 @@ from bmnetu.command_line import list_passes
 from bmnetu.command_line.explanations import explain
 from bmnetu.command_line.flags import COMMON_FLAGS, ELSEWHERE, parse
 from bmnetu.command_line.help import example_lines, exit_lines
-from bmnetu.command_line.installed import installed_plugins
+from bmnetu.command_line.installed import faulty_plugin, installed_plugins
 from bmnetu.command_line.opt_flags import OPT_EXAMPLES
 from bmnetu.command_line.terminal import Terminal, settle
-from bmnetu.command_line.tool import guarded
+from bmnetu.command_line.tool import guarded, report_bug
 from bmnetu.errors import BmnetuError, InputFileError, UnsupportedError, UsageError
 from bmnetu.files.bmodel_module import (
     bmodel_module,
@@ -67,9 +67,9 @@ GENERAL_PASSES: tuple[type[ModulePass], ...] = (
     DeadCodeElimination,
 )
 
-USER_ERRORS = (
-    BmnetuError, ArgSpecParseError, DiagnosticException, ParseError, ValueError, OSError
-)
+FINDINGS = (BmnetuError, LayerError, ArgSpecParseError, DiagnosticException, ParseError)
+"""What is wrong with the command or the module, whoever finds it."""
+USER_ERRORS = (*FINDINGS, ValueError, OSError)
 """What is wrong with the command, the module or a file: one sentence."""
 
 
@@ -277,18 +277,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         terminal.error("interrupted")
         return INTERRUPTED
-    except USER_ERRORS as error:
+    except Exception as error:  # a bug of ours: no user may see a traceback
         if "--debug" in words:
             raise
+        return _failed(error, words, terminal)
+    return 0
+
+
+def _failed(error: Exception, words: Sequence[str], terminal: Terminal) -> int:
+    """Says what is wrong in one sentence; the exit code."""
+    in_plugin = not isinstance(error, FINDINGS) and faulty_plugin(error) is not None
+    if isinstance(error, USER_ERRORS) and not in_plugin:
         terminal.error(str(error) or type(error).__name__)
         return _exit_code(error)
-    except RecursionError:
+    if isinstance(error, RecursionError) and not in_plugin:
         terminal.error("the module is nested too deeply")
         return InputFileError.exit_code
-    except MemoryError:
+    if isinstance(error, MemoryError):
         terminal.error("this machine has too little memory for the module")
         return UnsupportedError.exit_code
-    return 0
+    return report_bug(words, error, terminal)
 
 
 def _purpose() -> str:

@@ -71,7 +71,7 @@ def guarded(
         if error.exit_code != BmnetuError.exit_code:
             terminal.error(error.message)
             return error.exit_code
-        return _report_bug(words, error, terminal)
+        return report_bug(words, error, terminal)
     except OSError as error:
         terminal.error(": ".join(filter(None, [str(error.filename or ""), error.strerror])))
         return InputFileError.exit_code
@@ -79,10 +79,10 @@ def guarded(
         terminal.error(f"this machine has too little memory for the network{needs_less}")
         return UnsupportedError.exit_code
     except Exception as error:  # a bug of ours: no user may see a traceback
-        return _report_bug(words, error, terminal)
+        return report_bug(words, error, terminal)
 
 
-def _report_bug(words: Sequence[str], error: Exception, terminal: Terminal) -> int:
+def report_bug(words: Sequence[str], error: Exception, terminal: Terminal) -> int:
     """Say where the report is; the exit code of our bugs, or for a fault in the code of a plug-in
     that of a layer that cannot be compiled."""
     what = f"{type(error).__name__}: {error}".splitlines()[0][:200]

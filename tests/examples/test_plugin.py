@@ -178,6 +178,36 @@ PLUGIN = Plugin(importers={{'Bad': Importer(importer)}})
     assert sentence in run(tmp_path, "bmnetu", *flags, f"-outdir={tmp_path / 'out'}", code=4)
 
 
+@pytest.mark.parametrize(
+    ("body", "code", "sentence"),
+    [
+        ("raise KeyError('x')", 4, "the plug-in bad failed (KeyError: 'x'): the report "),
+        ("raise ValueError('boo')", 4, "the plug-in bad failed (ValueError: boo): the report "),
+        ("raise OSError('no space')", 4, "the plug-in bad failed (OSError: no space): the report"),
+        ("self.apply(context, module)", 4, "the plug-in bad failed (RecursionError: "),
+        ("raise PassFailedException('no convolution')", 1, "error: no convolution"),
+    ],
+)
+def test_a_pass_that_fails_is_named(
+    tmp_path: Path, body: str, code: int, sentence: str
+) -> None:
+    write_plugin(tmp_path, f"""
+from xdsl.passes import ModulePass
+from xdsl.utils.exceptions import PassFailedException
+from bmnetu.plugins import Plugin
+class BadPass(ModulePass):
+    name = "bad"
+    def apply(self, context, module):
+        {body}
+PLUGIN = Plugin(passes=[BadPass])
+""")
+    module = tmp_path / "net.mlir"
+    module.write_text("builtin.module {}")
+    said = run(tmp_path, "bmnetu.opt", module, "-p", "bad", code=code)
+    assert sentence in said
+    assert "Traceback" not in said
+
+
 def test_a_plugin_cannot_replace_an_onnx_operator(tmp_path: Path) -> None:
     write_plugin(tmp_path, """
 from bmnetu.plugins import Plugin
