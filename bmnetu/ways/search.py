@@ -56,7 +56,7 @@ class TriedOption:
 TRIED_OPTIONS = (
     TriedOption(QuantSliceBatchPass, "space", (BM1684.lane_bytes // 64,)),
     TriedOption(QuantSliceRowsPass, "space", (NO_SLICES,)),
-    TriedOption(QuantWidenConvsPass, "alone", (False,)),
+    TriedOption(QuantWidenConvsPass, "which", ("pooled", "none")),
     TriedOption(ConvertQuantToTilePass, "fold", (False,)),
     TriedOption(QuantCutStripsPass, "margin", (80, 125)),
     TriedOption(QuantSliceBatchPass, "space", (BM1684.lane_bytes // 4,)),

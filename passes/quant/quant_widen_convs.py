@@ -10,7 +10,7 @@ from xdsl.dialects.func import FuncOp
 from xdsl.ir import SSAValue
 
 from dialects.bm1684.chip import BM1684
-from dialects.bm1684.cycles.gdma import LOCAL_BURST
+from dialects.bm1684.cycles.gdma import LOCAL_BURST, PEAK_BYTES
 from dialects.bm1684.cycles.tiu import STEP_PIXELS
 from dialects.constant import Array, ConstantAttr
 from dialects.quant import types
@@ -38,6 +38,8 @@ FUNCTIONS = (LookupOp, PReluOp, PointwiseFunctionOp, RequantizeOp)
 
 DMA_SHARE = 0.5
 """What a cycle of the DMA engine counts beside one of the tensor unit."""
+AHEAD_SHARE = 0.25
+"""The same of loads that run ahead of the computation, as those of weights do."""
 
 
 @dataclass(frozen=True)
@@ -114,8 +116,8 @@ class Narrow:
         return wide.reshape(-1, *wide.shape[3:])
 
     def pays(self) -> bool:
-        """Whether the wide layers, and the way of their results to the other lanes, take less. Each
-        engine works while the other does."""
+        """Whether the wide layers, the way of their results to the other lanes, and the loads of
+        their larger weights take less. Each engine works while the other does."""
         now = on_strips(self.conv)
         if now.words > 1:  # parts of the channels would be copied, not lie in their place
             return False
@@ -131,7 +133,9 @@ class Narrow:
         pixels = now.words * -(-height * rows // types.shape_of(self.conv.y)[2]) * width
         saved -= pixels / STEP_PIXELS
         moved = 4 * channels * pixels * (1 - 1 / self.phases) / float(LOCAL_BURST)
-        return DMA_SHARE * moved < saved
+        weight = self.conv.weight.array
+        loaded = (self.spread(weight).nbytes - weight.nbytes) / PEAK_BYTES
+        return DMA_SHARE * moved + AHEAD_SHARE * loaded < saved
 
 
 def narrow_convs(function: FuncOp) -> Iterator[Narrow]:
@@ -264,16 +268,17 @@ class QuantWidenConvsPass(NpuFunctionPass):
     convolution of 128 outputs and an eighth of the columns. For each of both columns under a window
     of the pooling it computes four windows side by side, whose kernels lie beside each other among
     zeros. The maximum over columns is that of both halves of the channels; the maximum over rows
-    follows, and functions behind it; then the four columns are interleaved. With ``alone`` also
-    convolutions that no such pooling reads.
+    follows, and functions behind it; then the four columns are interleaved.
+
+    ``which`` convolutions: "all" where it pays, "pooled" ones that such a pooling reads, or "none".
     """
 
     name = "quant-widen-convs"
     level = "quant"
 
-    alone: bool = True
+    which: str = "all"
 
     def apply_to(self, function: FuncOp) -> None:
         for narrow in list(narrow_convs(function)):
-            if self.alone or narrow.pool is not None:
+            if self.which == "all" or (self.which == "pooled" and narrow.pool is not None):
                 widen(narrow)

@@ -185,7 +185,7 @@ def test_several_words_of_images_stay(integer: bool, images: int) -> None:
 def spread(module: ModuleOp, precision: str, without: str = "") -> Findings:
     """Compiles a module in place, and compares it; few outputs are no reason for wide kernels."""
     passes = [item for item in static_passes(2, precision, verify=True) if item.name != without]
-    narrow = QuantWidenConvsPass(alone=False)
+    narrow = QuantWidenConvsPass(which="pooled")
     run_pipeline(module, [narrow if item.name == narrow.name else item for item in passes])
     verify = passes[-1]
     assert isinstance(verify, VerifyLayersPass)

@@ -81,6 +81,15 @@ def test_others_stay(between: Between) -> None:
     assert not list(narrow_convs(main_function(module)))
 
 
+@pytest.mark.parametrize(("size", "outputs", "count"), [(8, 24, 0), (64, 12, 1)])
+def test_larger_weights_must_pay(size: int, outputs: int, count: int) -> None:
+    """Those of a small map take longer to load than the multipliers save."""
+    net = BranchNet((1, 16, size, size), False)
+    net.pool(net.conv(net.input, outputs, 3), "max", 2, 2)
+    module = run(net.module(), "convert-ufw-to-quant")
+    assert len(list(narrow_convs(main_function(module)))) == count
+
+
 @pytest.mark.parametrize("integer", [False, True])
 def test_without_a_pooling(integer: bool) -> None:
     """Where something else reads the convolution, too. Its result is compared as it was."""
@@ -91,7 +100,8 @@ def test_without_a_pooling(integer: bool) -> None:
     plain = run(net.module(), "convert-ufw-to-quant")
     wide = run(plain.clone(), WIDEN)
     assert widened(wide) == (64, 40)
-    assert not widened(run(plain.clone(), f"{WIDEN}{{alone=false}}"))
+    for which in ("pooled", "none"):
+        assert not widened(run(plain.clone(), f"{WIDEN}{{which={which}}}"))
     assert [op.top for op in wide.walk() if isinstance(op, InterleaveOp)] == ["t1"]
     for got, expected in zip(evaluated(wide), evaluated(plain), strict=True):
         np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
