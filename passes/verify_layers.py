@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
@@ -46,6 +47,9 @@ from passes.verification.reference import ReferenceRun
 Array = NDArray[Any]
 NOISE = (20251, 48611)
 """Seeds of the two noises that fill unwritten memory."""
+COPIES = 4
+"""How many times the network's memory the compare holds at least: the NPU's, that of the reference,
+and what is compared."""
 
 
 def verify_program(
@@ -59,8 +63,11 @@ def verify_program(
 
     The module is at the npu level with its ``@reference``; the program may come from a file.
     Commands are executed twice, on two different noises: what then differs depends on unwritten
-    memory. ``data`` is the network's input, ``seed`` that of a made-up one.
+    memory. ``data`` is the network's input, ``seed`` that of a made-up one. Raises MemoryError where
+    this machine cannot hold it all, before the system ends the process for that.
     """
+    if COPIES * program.ddr_bytes > os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"):
+        raise MemoryError
     reference = reference_module(module)
     if reference is None:
         raise PassFailedException("there is no @reference: run keep-reference first")

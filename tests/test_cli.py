@@ -101,6 +101,8 @@ def test_no_banner_where_nothing_is_stored(
         (CompareError("layer c differs"), 5, "layer c differs"),
         (PermissionError(13, "Permission denied", "out/x"), 3, "out/x: Permission denied"),
         (OSError(28, "No space left on device"), 3, "No space left on device"),
+        (MemoryError(), 4, "this machine has too little memory for the network;"
+         " -cmp=false needs less"),
         (KeyboardInterrupt(), 130, "interrupted"),
         (InputFileError("blob '\x1b[31m\u202e'"), 3, "blob '\\x1b[31m\\u202e'"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -230,3 +231,10 @@ def test_a_result_that_depends_on_unwritten_memory_is_an_error() -> None:
     )
     same = verified(text.replace("WORD", "0x8000000").replace("opd1_w_str=0x0", "opd1_w_str=0x1"))
     assert same.ok, same.verdict()
+
+
+def test_what_no_machine_holds_is_refused_before_the_memory_is_taken() -> None:
+    network = small("FP32", 1)
+    program = replace(network.program, ddr_bytes=1 << 50)
+    with pytest.raises(MemoryError):
+        verify_program(network.module, program, Findings())
