@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from bmnetu.driver import compile_network
 from bmnetu.emit.verify import verify
+from bmnetu.errors import UsageError
 from bmnetu.frontend import generate_umodel
 from bmnetu.frontend.cut import Cut
 from bmnetu.options import calibrate_options, compile_options, evaluate_options, what_if_options
@@ -28,6 +29,13 @@ PathLike = str | Path
 
 def _silent(line: str) -> None:
     """Drops a line."""
+
+
+def _called(report: Callable[[str], None]) -> Callable[[str], None]:
+    """The function that gets lines; a path in its place is a UsageError."""
+    if not callable(report):
+        raise UsageError("report: a function of a line is expected; a page is report_file=PATH")
+    return report
 
 
 def compile(
@@ -73,7 +81,7 @@ def compile(
         report=report_file,
         **flags,
     )
-    return compile_network(options, report)
+    return compile_network(options, _called(report))
 
 
 def calibrate(
@@ -97,7 +105,7 @@ def calibrate(
 
     options = calibrate_options(model=model, weight=weight, data=data, outdir=outdir,
                                 report=report_file, **flags)
-    return calibrate_network(options, report)
+    return calibrate_network(options, _called(report))
 
 
 def evaluate(
@@ -126,7 +134,7 @@ def evaluate(
         data=data,
         **flags,
     )
-    return evaluate_network(options, report)
+    return evaluate_network(options, _called(report))
 
 
 def what_if(
@@ -163,7 +171,7 @@ def what_if(
         threshold=[threshold] if isinstance(threshold, (int, float)) else threshold or None,
         **flags,
     )
-    return tried(options, report)
+    return tried(options, _called(report))
 
 
 def check(

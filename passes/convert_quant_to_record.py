@@ -90,7 +90,7 @@ def _check_alike(ops: Sequence[Operation | None]) -> None:
         for name in first.properties.keys() | other.properties.keys():
             same = first.properties.get(name) == other.properties.get(name)
             if not same and name not in free:
-                message = f'its property "{name}" depends on the shape'
+                message = f'it computes with numbers that follow from the shape (its "{name}")'
                 raise ShapeFixed(first.location, message, sample)
 
 

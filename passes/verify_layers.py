@@ -63,8 +63,8 @@ def verify_program(
 
     The module is at the npu level with its ``@reference``; the program may come from a file.
     Commands are executed twice, on two different noises: what then differs depends on unwritten
-    memory. ``data`` is the network's input, ``seed`` that of a made-up one. Raises MemoryError where
-    this machine cannot hold it all, before the system ends the process for that.
+    memory. ``data`` is the network's input, ``seed`` that of a made-up one. Raises MemoryError
+    where this machine cannot hold it all, before the system ends the process for that.
     """
     if COPIES * program.ddr_bytes > os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"):
         raise MemoryError

@@ -113,6 +113,12 @@ def test_a_negated_flag_is_written_the_python_way(tmp_path: Path) -> None:
         compiled(tmp_path, nocmp=True)
 
 
+def test_a_page_in_the_place_of_the_function_for_lines(tmp_path: Path) -> None:
+    page: Any = tmp_path / "r.html"
+    with pytest.raises(bmnetu.UsageError, match="a page is report_file=PATH"):
+        compiled(tmp_path, report=page)
+
+
 def test_names_in_a_list_may_have_commas_and_spaces() -> None:
     found = compile_options(model="m", weight="w", outdir="o", input_as_fp32=["a, b", " c"])
     assert found.input_as_fp32 == ("a, b", " c")

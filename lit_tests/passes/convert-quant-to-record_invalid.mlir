@@ -6,7 +6,7 @@
 
 // A layer that is another one in a sample is named.
 
-// CHECK: bmnetu-opt: error: net.prototxt:7: layer "flip": its property "axis" depends on the shape
+// CHECK: bmnetu-opt: error: net.prototxt:7: layer "flip": it computes with numbers that follow from the shape (its "axis")
 func.func @main(%x: !x) -> !y attributes {input_names = ["x"], output_names = ["y"]} {
   %y = quant.softmax %x axis 1 tops ["y"] : !x -> !y loc("flip"("net.prototxt":7:0))
   func.return %y : !y

@@ -177,18 +177,25 @@ def blaming_shapes(
     declared: Iterable[Input], shapes: Iterable[Sequence[int]] | None
 ) -> Generator[None]:
     """What does not fit in here is the fault of -shapes where they have another rank than the model
-    says: a UsageError that says so."""
+    says, and weights that do not fit where they have another size: a UsageError that says so."""
     try:
         yield
     except (UnsupportedError, InputFileError) as error:
         for blob, given in zip(declared, shapes or (), strict=False):
-            if blob.shape and len(blob.shape) != len(given):
+            if blob.shape and _is_to_blame(blob.shape, given, isinstance(error, InputFileError)):
                 known = "x".join(str(size or "?") for size in blob.shape)
                 raise UsageError(
                     f"-shapes: input {quoted(blob.name)} is {show(tuple(given))}, the model has"
                     f" {known} there; so the network does not fit together: {error.message}"
                 ) from error
         raise
+
+
+def _is_to_blame(known: Sequence[int], given: Sequence[int], of_weights: bool) -> bool:
+    """Whether a shape has another rank, or, where weights do not fit, other sizes of an image."""
+    if len(known) != len(given):
+        return True
+    return of_weights and any(a and a != z for a, z in zip(known[1:], given[1:], strict=True))
 
 
 def reshaped(

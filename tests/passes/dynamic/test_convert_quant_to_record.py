@@ -52,7 +52,7 @@ FIXED: dict[str, tuple[Text, int, str]] = {
     "a property": (
         lambda n, h, w: chain(
             f'quant.softmax %x axis {1 if h > 3 else 2} tops ["m"] : {{x}} -> {{y}}')(n, h, w),
-        2, 'its property "axis" depends on the shape'),
+        2, 'it computes with numbers that follow from the shape (its "axis")'),
     "another op": (
         lambda n, h, w: chain(
             'quant.softmax %x axis 1 tops ["m"] : {x} -> {y}' if w > 3 else
