@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from bmnetu.compilation.names import BMODEL, file_names, page_paths
+from bmnetu.compilation.names import BMODEL, file_names, older_files, page_paths
 from bmnetu.compilation.stage import CompiledStage, StageCompilation, unfinished, user_errors
 from bmnetu.compilation.store import stored
 from bmnetu.errors import (
@@ -118,7 +118,12 @@ def _bmodel(options: CompileOptions, report: Report, progress: Report) -> Compil
             made = [
                 _compiled(options, each, i, report, progress) for i, each in enumerate(networks)
             ]
-    return stored(options, made, folder)
+    result = stored(options, made, folder)
+    older = older_files(options) if result.bmodel is not None else []
+    if older:
+        names = ", ".join(older)
+        report(Note("older-files", f"{options.outdir}: {names}: of an earlier run").line)
+    return result
 
 
 def _loaded(load: Callable[..., Network], options: CompileOptions) -> list[Network]:

@@ -163,6 +163,30 @@ def test_an_old_bmodel_is_named_where_the_run_fails(tmp_path: Path) -> None:
         (tmp_path / "compilation.bmodel").unlink(missing_ok=True)
 
 
+def test_what_an_earlier_run_has_left_is_named(tmp_path: Path) -> None:
+    compiled(tmp_path, enable_profile=True)
+    lines: list[str] = []
+    compiled(tmp_path, cmp=False, report=lines.append)
+    names = ["input_ref_data.dat", "output_ref_data.dat"]
+    names += [f"compiler_profile_0.{suffix}" for suffix in ("csv", "json", "txt")]
+    said = f"note: {tmp_path}: {', '.join(names)}: of an earlier run [older-files]"
+    assert [line for line in lines if "older-files" in line] == [said]
+    assert all((tmp_path / name).is_file() for name in names)
+    lines.clear()
+    compiled(tmp_path, enable_profile=True, report=lines.append)
+    assert not any("older-files" in line for line in lines)
+
+
+def test_a_dump_takes_the_place_of_an_earlier_one(tmp_path: Path) -> None:
+    ir = tmp_path / "ir"
+    for opt in (2, 0):
+        compiled(tmp_path / "out", opt=opt, dump_ir=ir)
+        ends = [path.name for path in ir.glob("*_convert-tile-to-npu.mlir")]
+        assert len(ends) == 1
+    compiled(tmp_path / "out", opt=0, dump_ir=tmp_path / "fresh")
+    assert {p.name for p in ir.iterdir()} == {p.name for p in (tmp_path / "fresh").iterdir()}
+
+
 @pytest.mark.parametrize("make", ["calibrate", "generate_umodel"])
 def test_the_other_tools_try_the_outdir_too(make: str, tmp_path: Path) -> None:
     (tmp_path / "out").touch()

@@ -20,6 +20,14 @@ def file_names(options: CompileOptions) -> list[str]:
     return [*names, BMODEL]
 
 
+def older_files(options: CompileOptions) -> list[str]:
+    """Files of other compilations in outdir that this one does not store, as their names say."""
+    own = file_names(options)
+    found = [options.outdir / name for name in REFERENCES]
+    found += sorted(options.outdir.glob("compiler_profile_*.*"))
+    return [path.name for path in found if path.name not in own and path.is_file()]
+
+
 def page_paths(options: CompileOptions) -> list[Path]:
     """The page of -report for each stage."""
     path, count = options.report, len(options.input_sets)

@@ -142,7 +142,8 @@ class StageCompilation:
         run_pipeline(module, rest, after, before=before)
         text = pipeline_text(passes)
         if not self.way.ends_at(options.stop_after):
-            self.report(f"stopped after level {options.stop_after}; -dump_ir=DIR keeps the IR")
+            hint = "; -dump_ir=DIR keeps the IR" if dumper is None else ""
+            self.report(f"stopped after level {options.stop_after}{hint}")
             return CompiledStage(unfinished(self.network, text))
         self._judge(module)
         return self._made(module, text)

@@ -72,6 +72,15 @@ class Dumper:
             stream = io.BytesIO()
             np.savez(stream, allow_pickle=False, **self.weights)
             files[WEIGHTS] = stream.getvalue()
-        files[f"{self.count:02}_{name}.mlir"] = module_text(module).encode()
+        own = f"{self.count:02}_{name}.mlir"
+        files[own] = module_text(module).encode()
         self.folder.store(files)
+        if not self.count:
+            self._drop_others(own)
         self.count += 1
+
+    def _drop_others(self, own: str) -> None:
+        """Removes an earlier dump, which needs other weights."""
+        for path in self.folder.path.glob("[0-9][0-9]_*.mlir"):
+            if path.name != own:
+                path.unlink(missing_ok=True)
