@@ -22,6 +22,7 @@ from bmnetu.command_line.terminal import Terminal
 from bmnetu.command_line.tool import Tool, run_tool
 from bmnetu.errors import UnsupportedError, UsageError
 from bmnetu.interrupts import interruptible
+from bmnetu.nearest import nearest
 from bmnetu.note import Note
 from bmnetu.options import (
     CalibrateOptions,
@@ -49,6 +50,10 @@ def calibrate_main(argv: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else argv
     if words and words[0] in SUBCOMMANDS:
         return run_tool(SUBCOMMANDS[words[0]], words[1:])
+    near = nearest(words[0], SUBCOMMANDS) if words and not words[0].startswith("-") else None
+    if near is not None:
+        Terminal(CALIBRATE.name).error(f"unknown subcommand {words[0]!r}: did you mean {near}?")
+        return UsageError.exit_code
     return run_tool(CALIBRATE, words)
 
 

@@ -20,6 +20,7 @@ from xdsl.targets.mlir import MLIRTarget
 from xdsl.transforms.canonicalize import CanonicalizePass
 from xdsl.transforms.common_subexpression_elimination import CommonSubexpressionElimination
 from xdsl.transforms.dead_code_elimination import DeadCodeElimination
+from xdsl.utils.arg_spec import parse_pipeline
 from xdsl.utils.exceptions import (
     ArgSpecParseError,
     DiagnosticException,
@@ -52,8 +53,10 @@ from bmnetu.files.text_printer import TextPrinter
 from bmnetu.files.weights_file import WeightsFile
 from bmnetu.frontend import load_network
 from bmnetu.interrupts import interruptible
+from bmnetu.nearest import nearest
 from bmnetu.pipeline import all_dialects, known_passes
 from bmnetu.start import INTERRUPTED
+from dialects.names import quoted
 from passes.image.disassembly import listing
 from passes.image.record_text import record_lines
 from passes.image.records import records_of, stream_of
@@ -160,6 +163,11 @@ class BmnetuOpt(xDSLOptMain):
             self.register_pass(item.name, factory(item))
 
     def setup_pipeline(self) -> None:
+        for spec in parse_pipeline(self.args.passes):
+            if spec.name not in self.available_passes:
+                near = nearest(spec.name, self.available_passes)
+                hint = f"did you mean {near}?" if near else "--list-passes lists all"
+                raise UsageError(f"-p: there is no pass {quoted(spec.name)}; {hint}")
         super().setup_pipeline()
         verify = self.pipeline.callback
         assert verify is not None
@@ -277,18 +285,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         terminal.error("interrupted")
         return INTERRUPTED
-    except Exception as error:  # a bug of ours: no user may see a traceback
+    except (Exception, ArgSpecParseError) as error:  # no user may see a traceback of a bug
         if "--debug" in words:
             raise
         return _failed(error, words, terminal)
     return 0
 
 
-def _failed(error: Exception, words: Sequence[str], terminal: Terminal) -> int:
+def _failed(error: Exception | ArgSpecParseError, words: Sequence[str], terminal: Terminal) -> int:
     """Says what is wrong in one sentence; the exit code."""
     in_plugin = not isinstance(error, FINDINGS) and faulty_plugin(error) is not None
     if isinstance(error, USER_ERRORS) and not in_plugin:
-        terminal.error(str(error) or type(error).__name__)
+        sentence = str(error) or type(error).__name__
+        if isinstance(error, OSError) and error.filename:
+            sentence = f"{error.filename}: {error.strerror}"
+        terminal.error(sentence)
         return _exit_code(error)
     if isinstance(error, RecursionError) and not in_plugin:
         terminal.error("the module is nested too deeply")
@@ -296,6 +307,7 @@ def _failed(error: Exception, words: Sequence[str], terminal: Terminal) -> int:
     if isinstance(error, MemoryError):
         terminal.error("this machine has too little memory for the module")
         return UnsupportedError.exit_code
+    assert isinstance(error, Exception)
     return report_bug(words, error, terminal)
 
 

@@ -272,8 +272,8 @@ def _judge(found: Evaluation, options: EvaluateOptions) -> None:
         cosine = output.closeness.cosine
         if options.min_cosine is not None and cosine < options.min_cosine:
             raise AccuracyError(
-                f'output "{output.name}" has cosine {cosine:.6f} to FP32, '
-                f"-min_cosine={options.min_cosine:g} is expected"
+                f'output "{output.name}" has cosine {cosine:.8g} to FP32, '
+                f"-min_cosine={options.min_cosine} is expected"
             )
         drop = output.top[1].drop if output.top else 0.0
         if options.max_drop is not None and drop > options.max_drop:

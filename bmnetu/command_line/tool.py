@@ -53,7 +53,8 @@ def run_tool(tool: Tool, argv: Sequence[str] | None) -> int:
         else:
             tool.run(values, terminal)
 
-    return guarded(work, words, terminal, "; -cmp=false needs less")
+    compares = any(flag.name == "cmp" for flag in tool.flags)
+    return guarded(work, words, terminal, "; -cmp=false needs less" if compares else "")
 
 
 def guarded(

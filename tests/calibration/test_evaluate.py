@@ -104,7 +104,7 @@ def test_thresholds_set_the_exit_code(tmp_path: Path, capsys: pytest.CaptureFixt
     assert calibrate_main([*words, "-min_cosine=1"]) == 5
     error = capsys.readouterr().err
     assert error.startswith('bmnetu-calibrate eval: error: output "')
-    assert "-min_cosine=1 is expected" in error
+    assert "-min_cosine=1.0 is expected" in error
 
 
 def test_an_onnx_is_no_int8_model(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def test_an_evaluation_also_where_it_misses_a_threshold(tool: Tool) -> None:
     assert 'output "p": SQNR ' in err
     missed, err = tool.run(*words, "-min_cosine=1", code=5)
     assert missed == found
-    assert "-min_cosine=1 is expected" in err
+    assert "-min_cosine=1.0 is expected" in err
 
 
 def test_what_if(tool: Tool) -> None:

@@ -212,8 +212,9 @@ def test_an_unknown_field_of_a_layer_that_is_left_out_does_not_matter(tmp_path: 
 
 def test_an_onnx(tmp_path: Path) -> None:
     nodes = [
-        helper.make_node("Relu", ["x"], ["a"]), helper.make_node("NonZero", ["a"], ["b"]),
-    ]  # fmt: skip
+        helper.make_node("Relu", ["x"], ["a"], name="first"),
+        helper.make_node("NonZero", ["a"], ["b"]),
+    ]
     x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 4, 4])
     b = helper.make_tensor_value_info("b", TensorProto.INT64, None)
     path = tmp_path / "net.onnx"
@@ -225,6 +226,8 @@ def test_an_onnx(tmp_path: Path) -> None:
     assert "1 node(s) are left out" in network.notes[0]
     with pytest.raises(UsageError, match='names "c", which no node makes'):
         load_network(path, None, cut=Cut(("c",)))
+    with pytest.raises(UsageError, match='names "first", a node; it makes "a"'):
+        load_network(path, None, cut=Cut(("first",)))
 
 
 def test_the_heads_are_compiled(tmp_path: Path) -> None:

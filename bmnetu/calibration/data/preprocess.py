@@ -76,7 +76,8 @@ class Preprocess:
             )
         for name, values in (("mean", found.mean), ("scale", found.scale)):
             if len(values) not in (1, channels):
-                raise MisfitError(f"{name} has {len(values)} values, 1 or {channels} are expected")
+                expected = "1 is" if channels == 1 else f"1 or {channels} are"
+                raise MisfitError(f"{name} has {len(values)} values, {expected} expected")
             if not np.isfinite(values).all():
                 raise MisfitError(f"{name} has a value that is no float32 number")
         if 0 in found.scale:

@@ -65,7 +65,7 @@ def judge_detections(
                 f"{what} has no detection with a score above {SCORE:g} in FP32, which -min_iou "
                 "could be judged by"
             )
-        expected = f"-min_iou={min_iou:g} is expected"
+        expected = f"-min_iou={min_iou} is expected"
         if found.lost:
             raise AccuracyError(
                 f"{what} has {found.lost} of {found.fp32} FP32 detections without an INT8 one of "

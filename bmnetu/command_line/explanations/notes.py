@@ -100,7 +100,8 @@ NOTES = (
           ("bmnetu-model info out/compilation.bmodel   of what it was made",)),
     _note("older-files", "Beside the new bmodel, `-outdir` has files that an earlier run stored and"
           " this one does not.",
-          "Remove them: `bmrt_test --context_dir` would run the new bmodel on the data of another one.",
+          "Remove them: `bmrt_test --context_dir` would run the new bmodel on the data of"
+          " another one.",
           ["`input_ref_data.dat` and `output_ref_data.dat` are stored with the compare only,"
            " `compiler_profile_*` with `-enable_profile`."]),
     _note("undefined-numbers", "The CPU has NaN or an infinity in some elements, so the compare"

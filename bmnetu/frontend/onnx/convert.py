@@ -117,6 +117,12 @@ def _ending_at(file: OnnxFile, names: Sequence[str]) -> OnnxFile:
     made = [name for node in file.nodes for name in node.outputs if name]
     for name in names:
         if name not in made:
+            node = next((node for node in file.nodes if node.name == name), None)
+            if node is not None:
+                tensors = ", ".join(quoted(each) for each in node.outputs if each)
+                raise UsageError(
+                    f"-output_whitelist names {quoted(name)}, a node; it makes {tensors}"
+                )
             near = nearest(name, made)
             hint = f"; did you mean {quoted(near)}?" if near else ""
             raise UsageError(f"-output_whitelist names {quoted(name)}, which no node makes{hint}")
