@@ -44,7 +44,7 @@ def is_host(kind: str) -> bool:
 
 def without_host(topology: Topology) -> Topology:
     """The net without its host layers and all behind them: what other layers make for these becomes
-    an output. Raises :class:`UsageError` where nothing is left."""
+    an output, but for constants. Raises :class:`UsageError` where nothing is left."""
     lost: set[str] = set()
     border: set[str] = set()
     left_out = 0
@@ -56,7 +56,8 @@ def without_host(topology: Topology) -> Topology:
     if not left_out:
         return topology
     wanted = (border | set(topology.outputs)) - lost
-    outputs = tuple(top for layer in topology.layers for top in layer.tops if top in wanted)
+    making = [layer for layer in topology.layers if layer.bottoms]  # others are constants
+    outputs = tuple(top for layer in making for top in layer.tops if top in wanted)
     if not outputs:
         all_ = left_out == len(topology.layers)
         without = "layers before its host layers" if all_ else "outputs without its host layers"

@@ -230,6 +230,18 @@ def test_an_onnx(tmp_path: Path) -> None:
         load_network(path, None, cut=Cut(("first",)))
 
 
+def test_a_constant_that_a_host_layer_reads_is_no_output(tmp_path: Path) -> None:
+    """As the table of an embedding is."""
+    text = data(1, 4) + layer("ReLU", name="relu", bottom="data", top="places")
+    text += 'layer { name: "table" type: "Parameter" top: "t"'
+    text += " parameter_param { shape { dim: 6 dim: 3 } } }\n"
+    text += layer("Gather", name="gather", bottom='t" bottom: "places', top="rows")
+    path = tmp_path / "net.prototxt"
+    path.write_text(text)
+    assert Cut().read(path).outputs == ("rows",)
+    assert Cut(host=False).read(path).outputs == ("places",)
+
+
 def test_the_heads_are_compiled(tmp_path: Path) -> None:
     """Compiled and compared, prior boxes among the outputs."""
     model, weight = written(tmp_path, SSD)

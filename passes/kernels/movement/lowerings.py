@@ -114,17 +114,22 @@ def lower_slice(
 
 
 def _copy_rows(b: TileBuilder, source: SSAValue, dest: SSAValue, begin: int) -> bool:
-    """Loads a tensor, or as many rows of a part of its channels as fit, and stores rows of it;
-    False where not even one row fits."""
+    """Loads a tensor, or as many rows of a part of its channels as fit, and stores rows of it; of a
+    network input that nothing else reads it loads these alone. False where not even one row fits.
+    """
     shape = Ref.of(b.words(source)).shape
     n, _, _, width = shape
     cuts = _row_cuts(b, shape, begin, Ref.of(b.words(dest)).shape[2])
     for (c0, cn), (loaded, rows), (first, made) in cuts:
-        src = b.local(i32, (n, cn, rows, width))
-        b.load(src, b.window(b.words(source), (0, c0, loaded, 0), (n, cn, rows, width)))
         result = b.local(i32, (n, cn, made, width))
-        skip = begin + first - loaded
-        b.arith("copy", result, b.window(src, (0, 0, skip, 0), (n, cn, made, width)))
+        if b.is_input(source) and b.at_border(source):
+            at = (0, c0, begin + first, 0)
+            b.load(result, b.window(b.words(source), at, (n, cn, made, width)))
+        else:
+            src = b.local(i32, (n, cn, rows, width))
+            b.load(src, b.window(b.words(source), (0, c0, loaded, 0), (n, cn, rows, width)))
+            skip = begin + first - loaded
+            b.arith("copy", result, b.window(src, (0, 0, skip, 0), (n, cn, made, width)))
         b.store(b.window(b.words(dest), (0, c0, first, 0), (n, cn, made, width)), result)
     return bool(cuts)
 
