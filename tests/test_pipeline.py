@@ -84,7 +84,7 @@ TEXTS = {
     ),
     (1, "INT8"): (
         "convert-ufw-to-quant,quant-choose-winograd,quant-fold-constants,quant-drop-unread,"
-        "keep-reference,quant-outline-host,quant-merge-transposes,quant-fold-shuffles,quant-merge-groups,quant-choose-matmul,quant-turn-rows,"
+        "keep-reference,quant-outline-host,quant-merge-transposes,quant-fold-shuffles,quant-merge-groups,quant-choose-matmul,quant-turn-rows,quant-merge-transposes,"
         "convert-quant-to-tile{share=2},tile-allocate-ddr,tile-allocate-local{overlap=true},"
         "convert-tile-to-npu,npu-hoist-loads,npu-assign-waits"
     ),
@@ -97,7 +97,7 @@ TEXTS = {
     ),
     (2, "INT8"): (
         "convert-ufw-to-quant,quant-choose-winograd,quant-fold-constants,quant-drop-unread,"
-        "keep-reference,quant-outline-host,quant-merge-transposes,quant-fold-shuffles,quant-merge-groups,quant-choose-matmul,quant-turn-rows,"
+        "keep-reference,quant-outline-host,quant-merge-transposes,quant-fold-shuffles,quant-merge-groups,quant-choose-matmul,quant-turn-rows,quant-merge-transposes,"
         "quant-sink-functions,quant-widen-convs,quant-arrange-concats,quant-slice-batch,quant-slice-rows,quant-spread-rows,quant-cut-strips,"
         "convert-quant-to-tile{share=2 whole=true fold=true},tile-keep-local,tile-merge-loads,"
         "tile-allocate-ddr,"

@@ -85,6 +85,7 @@ OVERLAPPED = OptLevel(
             QuantMergeGroupsPass(),
             QuantChooseMatmulPass(),
             QuantTurnRowsPass(),
+            QuantMergeTransposesPass(),
         ),
     },
     tile=(

@@ -2,43 +2,295 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from math import prod
 
 from xdsl.dialects.func import FuncOp
+from xdsl.ir import Attribute, SSAValue
 
 from dialects.quant import types
-from dialects.quant.base import i64s, ints
-from dialects.quant.movement import ReshapeOp, TransposeOp
+from dialects.quant.base import QuantOp, i64s, int_attr, ints
+from dialects.quant.compute import (
+    DequantizeOp,
+    LookupOp,
+    PointwiseFunctionOp,
+    QuantizeOp,
+    RequantizeOp,
+)
+from dialects.quant.movement import ReshapeOp, SliceOp, TransposeOp
 from passes.base import NpuFunctionPass
 from passes.module.inserting import inserted
 
+FUNCTIONS = (DequantizeOp, LookupOp, PointwiseFunctionOp, QuantizeOp, RequantizeOp)
+"""Functions of each number: they do not care where it lies."""
+Shape = tuple[int, ...]
+
+
+def _slice_before(op: TransposeOp) -> None:
+    """Slices what a transposition reads in place of its result, where only slices read that and
+    none is a copy then."""
+    readers = [use.operation for use in op.y.uses]
+    order, given = ints(op.order), types.shape_of(op.x)
+    for each in readers:
+        if not isinstance(each, SliceOp) or prod(given[: order[each.axis.value.data]]) > 1:
+            return
+    for each in readers:
+        assert isinstance(each, SliceOp)
+        axis = order[each.axis.value.data]
+        shape = list(types.shape_of(op.x))
+        shape[axis] = types.shape_of(each.y)[each.axis.value.data]
+        part = inserted(
+            each, SliceOp, [op.x], types.like(op.x, shape), "part",
+            axis=int_attr(axis), begin=each.begin,
+        )  # fmt: skip
+        _Merging(each, part, _Moved.of(tuple(shape))).end(each, order)
+        each.detach()
+        each.erase()
+    op.detach()
+    op.erase()
+
+
+def _path(op: TransposeOp) -> list[QuantOp]:
+    """The ops from the first transposition to this last one: what lies between are views, slices,
+    and functions whose results nothing else reads; empty where there is no other transposition."""
+    path: list[QuantOp] = [op]
+    first = 0
+    shared = False
+    while isinstance(made := path[-1].operands[0].owner, QuantOp):
+        shared |= not made.results[0].has_one_use()
+        moves = isinstance(made, (ReshapeOp, SliceOp, TransposeOp))
+        if made.attributes or not (moves or (isinstance(made, FUNCTIONS) and not shared)):
+            break
+        path.append(made)
+        if isinstance(made, TransposeOp):
+            first = len(path)
+    return path[:first][::-1]
+
+
+class NoViewError(Exception):
+    """A reshape takes dimensions together that the transposition before it keeps apart, or a slice
+    is none of the tensor before that."""
+
+
+@dataclass(frozen=True)
+class _Moved:
+    """A tensor that is another one, read as the dimensions ``sizes``, after a transposition. Each
+    of its own dimensions is a group of those, in their order; one of size 1 has none."""
+
+    sizes: Shape
+    groups: Sequence[Sequence[int]]
+
+    @staticmethod
+    def of(shape: Shape) -> _Moved:
+        """As it is."""
+        places = iter(range(len(shape)))
+        groups = [[next(places)] if size > 1 else [] for size in shape]
+        return _Moved(tuple(size for size in shape if size > 1), groups)
+
+    @property
+    def order(self) -> list[int]:
+        return [i for group in self.groups for i in group]
+
+    def transposed(self, order: Sequence[int]) -> _Moved:
+        return _Moved(self.sizes, [self.groups[i] for i in order])
+
+    def reshaped(self, shape: Shape) -> _Moved:
+        """As other dimensions, for which ``sizes`` are split where need be."""
+        pieces, counts = _common([self.sizes[i] for i in self.order], shape)
+        split = dict(zip(self.order, pieces, strict=True))
+        begins = [sum(len(split[j]) for j in range(i)) for i in range(len(self.sizes))]
+        order = iter([begins[i] + k for i in self.order for k in range(len(split[i]))])
+        sizes = tuple(size for i in range(len(self.sizes)) for size in split[i])
+        return _Moved(sizes, [[next(order) for _ in range(count)] for count in counts])
+
+    def sliced(self, axis: int, extent: int) -> tuple[_Moved, int]:
+        """Some of one dimension, and which one of ``sizes`` that is. It has to be the first one: a
+        slice of another one is a copy."""
+        if list(self.groups[axis]) != [0]:
+            raise NoViewError
+        at = 0
+        if extent > 1:
+            return _Moved((*self.sizes[:at], extent, *self.sizes[at + 1 :]), self.groups), at
+        groups = [[i - (i > at) for i in group if i != at] for group in self.groups]
+        return _Moved(self.sizes[:at] + self.sizes[at + 1 :], groups), at
+
+    def merged(self, alone: Collection[int]) -> tuple[Shape, Shape]:
+        """(sizes, order) with dimensions that stay beside each other as one, but for those that are
+        to stay ``alone``."""
+        runs: list[list[int]] = []
+        for i in self.order:
+            if runs and i == runs[-1][-1] + 1 and not {i, i - 1} & set(alone):
+                runs[-1].append(i)
+            else:
+                runs.append([i])
+        given = sorted(runs)
+        sizes = tuple(prod(self.sizes[i] for i in run) for run in given)
+        return sizes, tuple(given.index(run) for run in runs)
+
+
+def _common(old: Sequence[int], new: Sequence[int]) -> tuple[list[list[int]], list[int]]:
+    """Each dimension of ``old``, none of size 1, as those that it is split into, and of how many of
+    them each one of ``new`` is made. Raises NoViewError where there is no such split."""
+    pieces: list[list[int]] = [[] for _ in old]
+    counts: list[int] = []
+    i, left = -1, 1
+    for size in new:
+        counts.append(0)
+        while size > 1:
+            if left == 1:
+                i, left = i + 1, old[i + 1]
+            step = min(left, size)
+            if left % step or size % step:
+                raise NoViewError
+            pieces[i].append(step)
+            counts[-1] += 1
+            left, size = left // step, size // step
+    return pieces, counts
+
+
+@dataclass
+class _Merging:
+    """Ops of a path as they are on the tensor before the first transposition: ``value`` so far,
+    and how the tensor of the path comes of it."""
+
+    before: QuantOp
+    value: SSAValue
+    moved: _Moved
+
+    @property
+    def batch(self) -> int:
+        return types.shape_of(self.value)[0]
+
+    def viewed(self, sizes: Shape, op: QuantOp, step: str) -> int:
+        """Reads the value as these dimensions, behind one of size 1 where it has one image, as
+        8-bit images share words; how many there are in front."""
+        front = int(self.batch == 1)
+        shape = (1,) * front + sizes
+        if types.shape_of(self.value) != shape:
+            kind = types.like(self.value, shape)
+            self.value = inserted(self.before, ReshapeOp, [self.value], kind, f"{op.top}/{step}")
+        return front
+
+    def add(self, op: QuantOp) -> None:
+        """The next op of the path, but for its last one."""
+        if isinstance(op, TransposeOp):
+            self.moved = self.moved.transposed(ints(op.order))
+        elif isinstance(op, ReshapeOp):
+            self.moved = self.moved.reshaped(types.shape_of(op.y))
+        elif isinstance(op, SliceOp):
+            axis = op.axis.value.data
+            extent = types.shape_of(op.y)[axis]
+            if extent == types.shape_of(op.x)[axis]:
+                return
+            sizes = self.moved.sizes
+            self.moved, at = self.moved.sliced(axis, extent)
+            at += self.viewed(sizes, op, "view")
+            shape = list(types.shape_of(self.value))
+            shape[at] = extent
+            self._made(op, types.like(self.value, shape), axis=int_attr(at), begin=op.begin)
+        else:
+            kind = types.like(op.results[0], types.shape_of(self.value))
+            self._made(op, kind, **{k: v for k, v in op.properties.items() if k != "tops"})
+
+    def _made(self, op: QuantOp, kind: Attribute, **properties: Attribute) -> None:
+        self.value = inserted(
+            self.before, type(op), [self.value], kind, f"{op.top}/moved", **properties
+        )
+
+    def end(self, op: QuantOp, order: Sequence[int]) -> None:
+        """Puts the one transposition, ``order`` at the end, or a view in the place of an op."""
+        (result,) = op.results
+        moved, shape = self.moved.transposed(order), types.shape_of(result)
+        alone = {*moved.groups[0]} if shape[0] > 1 else set[int]()
+        if self.batch > 1:
+            alone.add(0)
+        sizes, order = moved.merged(alone)
+        if list(order) != sorted(order):
+            front = self.viewed(sizes, op, "rows")
+            order = tuple(i + front for i in order)
+            if front:  # that of size 1 stays in front, if the result has one image, too
+                order = (order[0], 0, *order[1:]) if shape[0] > 1 else (0, *order)
+            given = types.shape_of(self.value)
+            kind = types.like(self.value, [given[i] for i in order])
+            same = shape == types.shape_of(kind)
+            self.value = inserted(
+                op, TransposeOp, [self.value], kind, "" if same else "merged", order=i64s(order)
+            )
+            if same:
+                result.replace_all_uses_with(self.value)
+                return
+        result.replace_all_uses_with(inserted(op, ReshapeOp, [self.value], result.type, ""))
+
+
+def _merge_path(path: Sequence[QuantOp]) -> None:
+    """Does at once what the transpositions of a path do, on what the first one reads, if that can
+    be."""
+    first, *between, last = path
+    assert isinstance(first, TransposeOp)
+    assert isinstance(last, TransposeOp)
+    moved = _Moved.of(types.shape_of(first.x)).transposed(ints(first.order))
+    if not _can_be_moved(moved, between):
+        return
+    merging = _Merging(last, first.x, moved)
+    for op in between:
+        merging.add(op)
+    merging.end(last, ints(last.order))
+    _drop_unread(path)
+
+
+def _can_be_moved(moved: _Moved, between: Sequence[QuantOp]) -> bool:
+    try:
+        for op in between:
+            if isinstance(op, TransposeOp):
+                moved = moved.transposed(ints(op.order))
+            elif isinstance(op, ReshapeOp):
+                moved = moved.reshaped(types.shape_of(op.y))
+            elif isinstance(op, SliceOp):
+                axis = op.axis.value.data
+                extent = types.shape_of(op.y)[axis]
+                if extent < types.shape_of(op.x)[axis]:
+                    moved, _ = moved.sliced(axis, extent)
+    except NoViewError:
+        return False
+    return True
+
+
+def _drop_unread(path: Sequence[QuantOp]) -> None:
+    """Removes the ops of a path, from its end on, that nothing reads any more."""
+    for op in reversed(path):
+        if op.results[0].first_use is None:
+            op.detach()
+            op.erase()
+
 
 def _merge(op: TransposeOp) -> None:
-    """Does at once what an op and all transpositions before it do; those stay that others read."""
-    x, order = op.x, ints(op.order)
-    while isinstance(before := x.owner, TransposeOp):
-        inner = ints(before.order)
-        x, order = before.x, tuple(inner[i] for i in order)
+    """Does at once what an op and all transpositions right before it do; those stay that others
+    read."""
+    chain = [op]
+    while isinstance(before := chain[-1].x.owner, TransposeOp):
+        chain.append(before)
+    x, order = chain[-1].x, tuple(range(len(ints(op.order))))
+    for each in reversed(chain):
+        order = tuple(order[i] for i in ints(each.order))
     if _keeps_numbers(types.shape_of(x), order):
         made = inserted(op, ReshapeOp, [x], op.y.type, "")
-    elif x is not op.x:
+    elif len(chain) > 1:
         made = inserted(op, TransposeOp, [x], op.y.type, "", order=i64s(order))
     else:
         return
     op.y.replace_all_uses_with(made)
-    unread: TransposeOp | None = op
-    while unread is not None and unread.y.first_use is None:
-        before = unread.x.owner
-        unread.detach()
-        unread.erase()
-        unread = before if isinstance(before, TransposeOp) else None
+    _drop_unread(chain[::-1])
 
 
 def _keeps_numbers(shape: Sequence[int], order: Sequence[int]) -> bool:
     """Whether all numbers stay in their order: only dimensions of size 1 move."""
     longer = [i for i in order if shape[i] > 1]
     return longer == sorted(longer)
+
+
+def _transposes(function: FuncOp) -> list[TransposeOp]:
+    return [op for op in function.body.block.ops if isinstance(op, TransposeOp)]
 
 
 @dataclass(frozen=True)
@@ -48,13 +300,25 @@ class QuantMergeTransposesPass(NpuFunctionPass):
 
     Before: ``transpose`` of a ``transpose``, as exporters write an assignment to a slice of a
     tensor. After: one ``transpose`` named after the last, or a ``reshape``. One that others read
-    as well stays.
+    as well stays. Between them may be reshapes, slices, and functions of each number: these are
+    computed on what the first one reads, as between the matrices of an attention, which lie as
+    images. Slices of a transposed tensor are taken before.
     """
 
     name = "quant-merge-transposes"
     level = "quant"
 
     def apply_to(self, function: FuncOp) -> None:
-        for op in reversed(list(function.body.block.ops)):
-            if isinstance(op, TransposeOp) and op.parent is not None:
+        for op in reversed(_transposes(function)):
+            if op.parent is not None:
                 _merge(op)
+        _merge_paths(function)
+        for op in _transposes(function):
+            _slice_before(op)
+        _merge_paths(function)
+
+
+def _merge_paths(function: FuncOp) -> None:
+    for op in reversed(_transposes(function)):
+        if op.parent is not None and (path := _path(op)):
+            _merge_path(path)

@@ -36,7 +36,7 @@ def separable(integer: bool) -> ModuleOp:
 
 def branches(integer: bool) -> ModuleOp:
     """Parts of a concatenation, which begin in other lanes than the first."""
-    net = BranchNet((1, 16, 9, 11), integer)
+    net = BranchNet((1, 16, 18, 22), integer)
     parts = [net.conv(net.input, outputs, kernel=kernel) for outputs, kernel in
              ((24, 1), (20, 3), (28, 1))]  # fmt: skip
     net.conv(net.concat(*parts), 10)
