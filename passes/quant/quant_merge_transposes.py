@@ -230,7 +230,8 @@ def _merge_path(path: Sequence[QuantOp]) -> None:
     assert isinstance(first, TransposeOp)
     assert isinstance(last, TransposeOp)
     moved = _Moved.of(types.shape_of(first.x)).transposed(ints(first.order))
-    if not _can_be_moved(moved, between):
+    shared = not all(op.results[0].has_one_use() for op in path[:-1])
+    if not _pays(moved, [*between, last], types.shape_of(first.x)[0], shared):
         return
     merging = _Merging(last, first.x, moved)
     for op in between:
@@ -239,9 +240,12 @@ def _merge_path(path: Sequence[QuantOp]) -> None:
     _drop_unread(path)
 
 
-def _can_be_moved(moved: _Moved, between: Sequence[QuantOp]) -> bool:
+def _pays(moved: _Moved, rest: Sequence[QuantOp], images: int, shared: bool) -> bool:
+    """Whether the rest of a path can be computed on what the first transposition reads, and leaves
+    no more to do: 8-bit images share words, so that they are to stay what they are; where the
+    first one stays, as others read it, what comes of it has to be a view."""
     try:
-        for op in between:
+        for op in rest:
             if isinstance(op, TransposeOp):
                 moved = moved.transposed(ints(op.order))
             elif isinstance(op, ReshapeOp):
@@ -253,7 +257,10 @@ def _can_be_moved(moved: _Moved, between: Sequence[QuantOp]) -> bool:
                     moved, _ = moved.sliced(axis, extent)
     except NoViewError:
         return False
-    return True
+    whole = images == 1 or moved.sizes[:1] == (images,)
+    if not whole or len(moved.groups[0]) > 1:
+        return False
+    return not shared or moved.order == sorted(moved.order)
 
 
 def _drop_unread(path: Sequence[QuantOp]) -> None:

@@ -181,3 +181,12 @@ def test_a_slice_that_would_be_a_copy_stays_where_it_is() -> None:
     whole = chain.transpose([2, 0, 1, 3])
     ends = [chain.slice(0, i, 1, whole) for i in range(3)]
     assert count(merged(chain.module(*ends)), TransposeOp) == 1
+
+
+def test_windows_that_become_images_stay() -> None:
+    """8-bit images share words: to move numbers between images takes longer than two moves."""
+    chain = Chain((1, 2, 4, 2, 4, 6), True)
+    chain.transpose([0, 1, 3, 2, 4, 5])
+    chain.reshape([4, 16, 6])
+    chain.transpose([0, 2, 1])
+    assert count(merged(chain.module()), TransposeOp) == 2
