@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -20,11 +20,11 @@ from dialects.quant.compute import (
 )
 from dialects.quant.movement import ReshapeOp, SliceOp, TransposeOp
 from passes.base import NpuFunctionPass
+from passes.channels.moved import Moved, NoViewError, Shape
 from passes.module.inserting import inserted
 
 FUNCTIONS = (DequantizeOp, LookupOp, PointwiseFunctionOp, QuantizeOp, RequantizeOp)
 """Functions of each number: they do not care where it lies."""
-Shape = tuple[int, ...]
 
 
 def _slice_before(op: TransposeOp) -> None:
@@ -44,7 +44,7 @@ def _slice_before(op: TransposeOp) -> None:
             each, SliceOp, [op.x], types.like(op.x, shape), "part",
             axis=int_attr(axis), begin=each.begin,
         )  # fmt: skip
-        _Merging(each, part, _Moved.of(tuple(shape))).end(each, order)
+        _Merging(each, part, Moved.of(tuple(shape))).end(each, order)
         each.detach()
         each.erase()
     op.detach()
@@ -68,85 +68,18 @@ def _path(op: TransposeOp) -> list[QuantOp]:
     return path[:first][::-1]
 
 
-class NoViewError(Exception):
-    """A reshape takes dimensions together that the transposition before it keeps apart, or a slice
-    is none of the tensor before that."""
-
-
-@dataclass(frozen=True)
-class _Moved:
-    """A tensor that is another one, read as the dimensions ``sizes``, after a transposition. Each
-    of its own dimensions is a group of those, in their order; one of size 1 has none."""
-
-    sizes: Shape
-    groups: Sequence[Sequence[int]]
-
-    @staticmethod
-    def of(shape: Shape) -> _Moved:
-        """As it is."""
-        places = iter(range(len(shape)))
-        groups = [[next(places)] if size > 1 else [] for size in shape]
-        return _Moved(tuple(size for size in shape if size > 1), groups)
-
-    @property
-    def order(self) -> list[int]:
-        return [i for group in self.groups for i in group]
-
-    def transposed(self, order: Sequence[int]) -> _Moved:
-        return _Moved(self.sizes, [self.groups[i] for i in order])
-
-    def reshaped(self, shape: Shape) -> _Moved:
-        """As other dimensions, for which ``sizes`` are split where need be."""
-        pieces, counts = _common([self.sizes[i] for i in self.order], shape)
-        split = dict(zip(self.order, pieces, strict=True))
-        begins = [sum(len(split[j]) for j in range(i)) for i in range(len(self.sizes))]
-        order = iter([begins[i] + k for i in self.order for k in range(len(split[i]))])
-        sizes = tuple(size for i in range(len(self.sizes)) for size in split[i])
-        return _Moved(sizes, [[next(order) for _ in range(count)] for count in counts])
-
-    def sliced(self, axis: int, extent: int) -> tuple[_Moved, int]:
-        """Some of one dimension, and which one of ``sizes`` that is. It has to be the first one: a
-        slice of another one is a copy."""
-        if list(self.groups[axis]) != [0]:
-            raise NoViewError
-        at = 0
-        if extent > 1:
-            return _Moved((*self.sizes[:at], extent, *self.sizes[at + 1 :]), self.groups), at
-        groups = [[i - (i > at) for i in group if i != at] for group in self.groups]
-        return _Moved(self.sizes[:at] + self.sizes[at + 1 :], groups), at
-
-    def merged(self, alone: Collection[int]) -> tuple[Shape, Shape]:
-        """(sizes, order) with dimensions that stay beside each other as one, but for those that are
-        to stay ``alone``."""
-        runs: list[list[int]] = []
-        for i in self.order:
-            if runs and i == runs[-1][-1] + 1 and not {i, i - 1} & set(alone):
-                runs[-1].append(i)
-            else:
-                runs.append([i])
-        given = sorted(runs)
-        sizes = tuple(prod(self.sizes[i] for i in run) for run in given)
-        return sizes, tuple(given.index(run) for run in runs)
-
-
-def _common(old: Sequence[int], new: Sequence[int]) -> tuple[list[list[int]], list[int]]:
-    """Each dimension of ``old``, none of size 1, as those that it is split into, and of how many of
-    them each one of ``new`` is made. Raises NoViewError where there is no such split."""
-    pieces: list[list[int]] = [[] for _ in old]
-    counts: list[int] = []
-    i, left = -1, 1
-    for size in new:
-        counts.append(0)
-        while size > 1:
-            if left == 1:
-                i, left = i + 1, old[i + 1]
-            step = min(left, size)
-            if left % step or size % step:
-                raise NoViewError
-            pieces[i].append(step)
-            counts[-1] += 1
-            left, size = left // step, size // step
-    return pieces, counts
+def _after(moved: Moved, op: QuantOp) -> Moved:
+    """What an op of a path makes of a tensor. Raises NoViewError."""
+    if isinstance(op, TransposeOp):
+        return moved.transposed(ints(op.order))
+    if isinstance(op, ReshapeOp):
+        return moved.reshaped(types.shape_of(op.y))
+    if isinstance(op, SliceOp):
+        axis = op.axis.value.data
+        extent = types.shape_of(op.y)[axis]
+        if extent < types.shape_of(op.x)[axis]:
+            return moved.sliced(axis, extent)
+    return moved
 
 
 @dataclass
@@ -156,7 +89,7 @@ class _Merging:
 
     before: QuantOp
     value: SSAValue
-    moved: _Moved
+    moved: Moved
 
     @property
     def batch(self) -> int:
@@ -174,22 +107,13 @@ class _Merging:
 
     def add(self, op: QuantOp) -> None:
         """The next op of the path, but for its last one."""
-        if isinstance(op, TransposeOp):
-            self.moved = self.moved.transposed(ints(op.order))
-        elif isinstance(op, ReshapeOp):
-            self.moved = self.moved.reshaped(types.shape_of(op.y))
-        elif isinstance(op, SliceOp):
-            axis = op.axis.value.data
-            extent = types.shape_of(op.y)[axis]
-            if extent == types.shape_of(op.x)[axis]:
-                return
-            sizes = self.moved.sizes
-            self.moved, at = self.moved.sliced(axis, extent)
-            at += self.viewed(sizes, op, "view")
+        before, self.moved = self.moved, _after(self.moved, op)
+        if isinstance(op, SliceOp) and self.moved != before:
+            at = self.viewed(before.sizes, op, "view")
             shape = list(types.shape_of(self.value))
-            shape[at] = extent
+            shape[at] = types.shape_of(op.y)[op.axis.value.data]
             self._made(op, types.like(self.value, shape), axis=int_attr(at), begin=op.begin)
-        else:
+        elif isinstance(op, FUNCTIONS):
             kind = types.like(op.results[0], types.shape_of(self.value))
             self._made(op, kind, **{k: v for k, v in op.properties.items() if k != "tops"})
 
@@ -229,7 +153,7 @@ def _merge_path(path: Sequence[QuantOp]) -> None:
     first, *between, last = path
     assert isinstance(first, TransposeOp)
     assert isinstance(last, TransposeOp)
-    moved = _Moved.of(types.shape_of(first.x)).transposed(ints(first.order))
+    moved = Moved.of(types.shape_of(first.x)).transposed(ints(first.order))
     shared = not all(op.results[0].has_one_use() for op in path[:-1])
     if not _pays(moved, [*between, last], types.shape_of(first.x)[0], shared):
         return
@@ -240,21 +164,13 @@ def _merge_path(path: Sequence[QuantOp]) -> None:
     _drop_unread(path)
 
 
-def _pays(moved: _Moved, rest: Sequence[QuantOp], images: int, shared: bool) -> bool:
+def _pays(moved: Moved, rest: Sequence[QuantOp], images: int, shared: bool) -> bool:
     """Whether the rest of a path can be computed on what the first transposition reads, and leaves
     no more to do: 8-bit images share words, so that they are to stay what they are; where the
     first one stays, as others read it, what comes of it has to be a view."""
     try:
         for op in rest:
-            if isinstance(op, TransposeOp):
-                moved = moved.transposed(ints(op.order))
-            elif isinstance(op, ReshapeOp):
-                moved = moved.reshaped(types.shape_of(op.y))
-            elif isinstance(op, SliceOp):
-                axis = op.axis.value.data
-                extent = types.shape_of(op.y)[axis]
-                if extent < types.shape_of(op.x)[axis]:
-                    moved, _ = moved.sliced(axis, extent)
+            moved = _after(moved, op)
     except NoViewError:
         return False
     whole = images == 1 or moved.sizes[:1] == (images,)
