@@ -101,7 +101,8 @@ COMPILE_FLAGS = (
     Flag("input_as_fp32", NAMES, "Inputs that stay float in an INT8 bmodel.", (), "none"),
     Flag("output_as_fp32", NAMES, "Outputs that stay float in an INT8 bmodel.", (), "none"),
     Flag("print_pipeline", BOOLEAN, "Print the passes of -opt and -prec for bmnetu-opt -p.", False),
-    Flag("dump_ir", PATH, "A folder for the IR after each pass.", default_text="none"),
+    Flag("dump_ir", PATH, "A folder for the IR after each pass, in place of an earlier dump.",
+         default_text="none"),
     Flag("stop_after", choice(*ALL_LEVELS), "The last level to reach.",
          default_text="none"),
     Flag("extract_layer", NAME, "Write the layer of this name, or with this top, into -outdir as a"
