@@ -37,6 +37,7 @@ PASS_NAMES = (
     "quant-slice-rows",
     "quant-spread-rows",
     "quant-turn-rows",
+    "quant-channels-first",
     "quant-cut-strips",
     "quant-fuse-sums",
     "convert-quant-to-tile",

@@ -14,7 +14,7 @@ from dialects.bm1684 import tile
 from dialects.bm1684.layout import Ref
 from dialects.host.base import HostOp
 from dialects.quant import strips, types
-from dialects.quant.base import CHANNEL_ORDER, PART, QuantOp, i64s, ints, pieces_of
+from dialects.quant.base import CHANNEL_ORDER, CHANNELS_LAST, PART, QuantOp, i64s, ints, pieces_of
 from dialects.quant.compute import DequantizeOp
 from dialects.quant.eltwise import ConstantOp
 from dialects.quant.windows import ROWS
@@ -116,12 +116,11 @@ class _Lowering:
 
     def _observe(self, op: QuantOp, buffer: SSAValue) -> None:
         """Marks a result for the compare, or those rows of its pieces that are the network's."""
-        height, part, order = (
-            op.attributes.get(x) for x in (strips.IMAGE_HEIGHT, PART, CHANNEL_ORDER)
-        )
+        known = (strips.IMAGE_HEIGHT, PART, CHANNEL_ORDER, CHANNELS_LAST)
+        height, part, order, last = map(op.attributes.get, known)
         shape, pieces = types.shape_of(op.results[0]), pieces_of(op)
         if pieces is None:
-            self.b.observe(buffer, op.top, shape, height, part, order)
+            self.b.observe(buffer, op.top, shape, height, part, order, last)
             return
         whole, spans = pieces
         n, c, _, width = shape
@@ -131,7 +130,7 @@ class _Lowering:
             shape = n, channels, count, width
             rows = self.b.window(buffer, (0, i * channels, row, 0), shape)
             part = i64s([*others, ROWS, first, whole])
-            self.b.observe(rows, op.top, shape, height, part, order)
+            self.b.observe(rows, op.top, shape, height, part, order, last)
 
 
 def _touched_once(value: SSAValue) -> bool:

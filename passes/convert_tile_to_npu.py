@@ -79,6 +79,7 @@ class _Emitter:
             height=None if op.height is None else op.height.value.data,
             parts=() if op.part is None else _parts(ints(op.part)),
             channels=() if op.channels is None else ints(op.channels),
+            last=() if op.last is None else ints(op.last),
             far=FarBox(words.shape, words.layout.strides) if apart else None,
         )
         for command in commands.values():

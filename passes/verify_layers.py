@@ -41,7 +41,7 @@ from passes.verification.explanation import UNWRITTEN, Explanation, shared_memor
 from passes.verification.findings import Difference, Findings
 from passes.verification.host import HostError
 from passes.verification.inputs import InputData, InputTensor
-from passes.verification.npu import Parts, execute, read_tensor
+from passes.verification.npu import Parts, execute, in_network, read_tensor
 from passes.verification.reference import ReferenceRun
 
 Array = NDArray[Any]
@@ -103,7 +103,7 @@ def verify_program(
             digests[at] = _digest(value)
             whole = parts.add(at, value)
             if whole is not None:
-                walker.observe(at.top, whole)
+                walker.observe(at.top, in_network(at, whole))
 
     def first_host(place: int, results: list[Array]) -> None:
         digests[place] = b"".join(map(_digest, results))

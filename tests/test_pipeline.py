@@ -90,14 +90,14 @@ TEXTS = {
     ),
     (2, "FP32"): (
         "keep-reference,ufw-fold-batch-norm,ufw-fuse-functions,convert-ufw-to-quant,quant-choose-winograd,"
-        "quant-fold-constants,quant-drop-unread,quant-outline-host,quant-fuse-relu,quant-merge-transposes,quant-fold-shuffles,quant-merge-groups,quant-choose-matmul,quant-sink-functions,quant-widen-convs,quant-arrange-concats,quant-slice-batch,quant-slice-rows,quant-spread-rows,quant-fuse-sums,"
+        "quant-fold-constants,quant-drop-unread,quant-outline-host,quant-fuse-relu,quant-merge-transposes,quant-fold-shuffles,quant-merge-groups,quant-channels-first,quant-merge-transposes,quant-choose-matmul,quant-sink-functions,quant-widen-convs,quant-arrange-concats,quant-slice-batch,quant-slice-rows,quant-spread-rows,quant-fuse-sums,"
         "convert-quant-to-tile{share=2 whole=true fold=true},tile-keep-local,tile-merge-loads,"
         "tile-allocate-ddr,"
         "tile-allocate-local{overlap=true},convert-tile-to-npu,npu-hoist-loads,npu-fill-waits,npu-assign-waits"
     ),
     (2, "INT8"): (
         "convert-ufw-to-quant,quant-choose-winograd,quant-fold-constants,quant-drop-unread,"
-        "keep-reference,quant-outline-host,quant-merge-transposes,quant-fold-shuffles,quant-merge-groups,quant-choose-matmul,quant-turn-rows,quant-merge-transposes,"
+        "keep-reference,quant-outline-host,quant-merge-transposes,quant-fold-shuffles,quant-merge-groups,quant-choose-matmul,quant-turn-rows,quant-channels-first,quant-merge-transposes,"
         "quant-sink-functions,quant-widen-convs,quant-arrange-concats,quant-slice-batch,quant-slice-rows,quant-spread-rows,quant-cut-strips,"
         "convert-quant-to-tile{share=2 whole=true fold=true},tile-keep-local,tile-merge-loads,"
         "tile-allocate-ddr,"

@@ -16,6 +16,7 @@ from passes.npu.npu_assign_waits import NpuAssignWaitsPass
 from passes.npu.npu_fill_waits import NpuFillWaitsPass
 from passes.npu.npu_hoist_loads import NpuHoistLoadsPass
 from passes.quant.quant_arrange_concats import QuantArrangeConcatsPass
+from passes.quant.quant_channels_first import QuantChannelsFirstPass
 from passes.quant.quant_choose_matmul import QuantChooseMatmulPass
 from passes.quant.quant_choose_winograd import QuantChooseWinogradPass
 from passes.quant.quant_cut_strips import QuantCutStripsPass
@@ -70,23 +71,23 @@ FLOAT_LAYERS: Passes = (
     QuantMergeTransposesPass(),
     QuantFoldShufflesPass(),
     QuantMergeGroupsPass(),
-    QuantChooseMatmulPass(),
 )
+INTEGER_LAYERS: Passes = (
+    QuantDropUnreadPass(),
+    *KEEP,
+    *OUTLINE,
+    QuantMergeTransposesPass(),
+    QuantFoldShufflesPass(),
+    QuantMergeGroupsPass(),
+    QuantChooseMatmulPass(),
+    QuantTurnRowsPass(),
+)
+CHANNELS_FIRST: Passes = (QuantChannelsFirstPass(), QuantMergeTransposesPass())
 OVERLAPPED = OptLevel(
     ufw={"FP32": (*KEEP, UfwFoldBatchNormPass(), UfwFuseFunctionsPass()), "INT8": ()},
     quant={
-        "FP32": (*FLOAT_LAYERS, QuantFuseSumsPass()),
-        "INT8": (
-            QuantDropUnreadPass(),
-            *KEEP,
-            *OUTLINE,
-            QuantMergeTransposesPass(),
-            QuantFoldShufflesPass(),
-            QuantMergeGroupsPass(),
-            QuantChooseMatmulPass(),
-            QuantTurnRowsPass(),
-            QuantMergeTransposesPass(),
-        ),
+        "FP32": (*FLOAT_LAYERS, QuantChooseMatmulPass(), QuantFuseSumsPass()),
+        "INT8": (*INTEGER_LAYERS, QuantMergeTransposesPass()),
     },
     tile=(
         ConvertQuantToTilePass(share=2),
@@ -106,8 +107,19 @@ OPT_LEVELS: dict[int, OptLevel] = {
     2: replace(
         OVERLAPPED,
         quant={
-            "FP32": (*FLOAT_LAYERS, *IN_LOCAL_MEMORY, QuantFuseSumsPass()),
-            "INT8": (*OVERLAPPED.quant["INT8"], *IN_LOCAL_MEMORY, QuantCutStripsPass()),
+            "FP32": (
+                *FLOAT_LAYERS,
+                *CHANNELS_FIRST,
+                QuantChooseMatmulPass(),
+                *IN_LOCAL_MEMORY,
+                QuantFuseSumsPass(),
+            ),
+            "INT8": (
+                *INTEGER_LAYERS,
+                *CHANNELS_FIRST,
+                *IN_LOCAL_MEMORY,
+                QuantCutStripsPass(),
+            ),
         },
         tile=(
             ConvertQuantToTilePass(share=2, whole=True, fold=True),

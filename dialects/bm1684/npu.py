@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import ClassVar, Self
 
 import numpy as np
@@ -23,6 +25,8 @@ from xdsl.utils.exceptions import VerifyException
 from dialects.bm1684 import isa
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.isa import Engine, Instruction, IsaError
+
+IMAGE_RANK = 4
 
 
 @irdl_attr_definition
@@ -111,7 +115,8 @@ class Observation:
     in words that do not all follow each other. With ``height`` its four images are the strips of
     one image of so many rows; with ``parts`` it is that part of the tensor of that name.
     ``channels``: for each channel, in the order in which they lie, its number in the network; empty
-    where that is the same."""
+    where that is the same. ``last``: it is an image, [n, channels, height, width], of a tensor of
+    this shape in the network, [n, ..., channels]; empty where it is none."""
 
     top: str
     address: int
@@ -122,7 +127,24 @@ class Observation:
     height: int | None = None
     parts: tuple[AxisPart, ...] = ()
     channels: tuple[int, ...] = ()
+    last: tuple[int, ...] = ()
     far: FarBox | None = None
+
+    def is_image_of(self, last: Sequence[int]) -> bool:
+        """Whether the whole tensor can be an image of a tensor of a shape."""
+        size = self.whole
+        alike = size[:2] == (*last[:1], *last[-1:])
+        return len(size) == len(self.shape) == IMAGE_RANK and alike and prod(size) == prod(last)
+
+    @property
+    def whole(self) -> tuple[int, ...]:
+        """The shape of the tensor that this is, or is a part of, as it lies."""
+        whole = list(self.shape)
+        if self.height is not None:
+            whole[0], whole[2] = 1, self.height
+        for part in self.parts:
+            whole[part.axis] = part.total
+        return tuple(whole)
 
     @property
     def nbytes(self) -> int:
@@ -138,10 +160,10 @@ class Observation:
 @irdl_attr_definition
 class ObserveAttr(Data[Observation]):
     """``#npu.observe<"top", address, [shape], "dtype", packed strips 224 part 0 4 of 16
-    channels [1, 0] "extents strides lane">``: final after the command it stands on; the last string
-    only for a tensor in local memory, without its lane where that is 0, or ``far "extents
-    strides"`` for words that lie apart in DDR. One that stands on a command of each engine is final
-    after both.
+    channels [1, 0] last [1, 9, 2] "extents strides lane">``: final after the command it stands on;
+    the last string only for a tensor in local memory, without its lane where that is 0, or ``far
+    "extents strides"`` for words that lie apart in DDR. One that stands on a command of each engine
+    is final after both.
     """
 
     name = "npu.observe"
@@ -180,6 +202,10 @@ class ObserveAttr(Data[Observation]):
                 channels = parser.parse_comma_separated_list(square, parser.parse_integer)
                 if sorted(channels) != list(range(shape[1] if len(shape) > 1 else 0)):
                     parser.raise_error("channels holds the number of each channel once")
+            last: list[int] = []
+            if parser.parse_optional_keyword("last") is not None:
+                square = parser.Delimiter.SQUARE
+                last = parser.parse_comma_separated_list(square, parser.parse_integer)
             is_far = parser.parse_optional_keyword("far") is not None
             text = parser.parse_str_literal() if is_far else parser.parse_optional_str_literal()
             try:
@@ -187,8 +213,11 @@ class ObserveAttr(Data[Observation]):
                 local = None if is_far or text is None else LocalBox.parse(text)
             except ValueError:
                 parser.raise_error(f"{text!r} is no box in {'DDR' if is_far else 'local memory'}")
-        return Observation(top, address, tuple(shape), dtype, packed, local, height, tuple(parts),
-                           tuple(channels), far)  # fmt: skip
+        made = Observation(top, address, tuple(shape), dtype, packed, local, height, tuple(parts),
+                           tuple(channels), tuple(last), far)  # fmt: skip
+        if last and not made.is_image_of(last):
+            parser.raise_error(f"{list(made.whole)} is no image of a tensor of {last}")
+        return made
 
     def print_parameter(self, printer: Printer) -> None:
         at = self.data
@@ -203,6 +232,8 @@ class ObserveAttr(Data[Observation]):
                 printer.print_string(f" part {part.axis} {part.first} of {part.total}")
             if at.channels:
                 printer.print_string(f" channels [{', '.join(map(str, at.channels))}]")
+            if at.last:
+                printer.print_string(f" last [{', '.join(map(str, at.last))}]")
             if at.far is not None:
                 printer.print_string(" far ")
                 printer.print_string_literal(str(at.far))

@@ -164,7 +164,7 @@ class ObserveOp(TileOp):
     the four images are the strips of one image of so many rows; with ``part`` it is a part of
     that tensor: for each axis that is cut the axis, the first index, and the extent of the
     whole. With ``channels`` its channels stand in another order: for each its number in the
-    network."""
+    network. With ``last`` it is an image of a tensor of this shape, whose channels come last."""
 
     name = "tile.observe"
     ref = operand_def(AnyMemRef)
@@ -173,9 +173,10 @@ class ObserveOp(TileOp):
     height = opt_prop_def(I64)
     part = opt_prop_def(I64S)
     channels = opt_prop_def(I64S)
+    last = opt_prop_def(I64S)
     assembly_format = (
         "$ref $top `shape` $shape (`height` $height^)? (`part` $part^)? (`channels` $channels^)?"
-        " attr-dict `:` type($ref)"
+        " (`last` $last^)? attr-dict `:` type($ref)"
     )
 
     def verify_(self) -> None:

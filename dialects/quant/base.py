@@ -38,6 +38,9 @@ how many there are, and the number of the first in the whole."""
 CHANNEL_ORDER = "quant.channel_order"
 """An attribute of ops whose result has its channels in another order than the network's tensor:
 for each channel its number there."""
+CHANNELS_LAST = "quant.channels_last"
+"""An attribute of ops whose result is an image, [n, channels, height, width], of what has its
+channels last in the network: its shape there."""
 I64 = IntegerAttr.constr(i64)
 I64S = DenseArrayBase.constr(i64)
 ZERO = IntegerAttr(0, i64)

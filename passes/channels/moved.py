@@ -54,6 +54,17 @@ class Moved:
             return Moved((extent, *self.sizes[1:]), self.groups)
         return Moved(self.sizes[1:], [[i - 1 for i in group if i] for group in self.groups])
 
+    def resized(self, axis: int, extent: int) -> Moved:
+        """Some of one dimension, copied or not. Raises NoViewError where that is several of
+        ``sizes``."""
+        if len(self.groups[axis]) != 1:
+            if self.groups[axis]:
+                raise NoViewError
+            return self
+        sizes = list(self.sizes)
+        sizes[self.groups[axis][0]] = extent
+        return Moved(tuple(sizes), self.groups)
+
     def merged(self, alone: Collection[int]) -> tuple[Shape, Shape]:
         """(sizes, order) with dimensions that stay beside each other as one, but for those that are
         to stay ``alone``."""

@@ -324,11 +324,14 @@ class TileBuilder:
         height: Attribute | None = None,
         part: Attribute | None = None,
         channels: Attribute | None = None,
+        last: Attribute | None = None,
     ) -> None:
         """``height``: rows of the image when the tensor holds its four strips. ``part``: what
-        it is a part of, ``channels``: their order, as the attributes of the layer say."""
+        it is a part of, ``channels``: their order, ``last``: the shape with the channels last,
+        as the attributes of the layer say."""
         properties: dict[str, Attribute] = {"top": StringAttr(top), "shape": i64s(shape)}
-        for name, value in (("height", height), ("part", part), ("channels", channels)):
+        given = {"height": height, "part": part, "channels": channels, "last": last}
+        for name, value in given.items():
             if value is not None:
                 properties[name] = value
         self.add(tile.ObserveOp, [ref], properties)

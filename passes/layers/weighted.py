@@ -18,6 +18,8 @@ from dialects.quant.base import int_attr
 from dialects.ufw import ops as ufw
 from passes.layers.binary import binary, combined
 from passes.layers.converter import Converter
+from passes.layers.reductions.reduce import finish
+from passes.layers.reductions.standardize import affine
 
 Array = NDArray[Any]
 
@@ -80,11 +82,19 @@ def _per_channel(
     c: Converter, op: Any, weight: Array, bias: Array | None, axis: int, covered: Sequence[int]
 ) -> None:
     """``y = weight * x + bias``, coefficients along ``covered`` dims from ``axis`` on: a 1x1
-    depthwise convolution on [before, covered, after, 1]."""
+    depthwise convolution on [before, covered, after, 1], where a channel has one float number
+    along the rows."""
     x = operand_of(c, op)
     shape = types.shape_of(x)
     channels = prod(covered)
     plain = len(shape) == 4 and axis == 1 and len(covered) == 1
+    last = not plain and prod(shape[axis + len(covered) :]) == 1
+    if types.is_float(x) and len(shape) > 2 and last:
+        factor = None if np.all(weight == 1) else np.broadcast_to(weight, covered)
+        addend = None if bias is None else bias.reshape(covered)
+        if factor is not None or addend is not None:
+            finish(c, op, affine(c, x, factor, addend, axis, "affine"))
+            return
     before, after = prod(shape[:axis]), prod(shape[axis + len(covered) :])
     four = shape if plain else (before, channels, after, 1)
     x = c.reshape(x, four, "channels")

@@ -16,6 +16,7 @@ from dialects.quant.base import i64s
 from dialects.quant.compute import ConvOp, QuantizeOp
 from dialects.quant.movement import ReshapeOp, TransposeOp
 from passes.base import NpuFunctionPass
+from passes.channels.rows import image_shape
 from passes.module.inserting import inserted
 
 LEAST_ROWS = 16
@@ -79,9 +80,9 @@ class _Turned:
         if key not in self.images:
             flat = self._reshaped(op, x, (n, rows, terms), "rows")
             turned = self._transposed(op, flat, "turned")
-            self.images[key] = self._reshaped(op, turned, (n, terms, rows, 1), "image")
+            self.images[key] = self._reshaped(op, turned, image_shape(shape), "image")
         weight = np.ascontiguousarray(op.weight.array.reshape(outputs, terms, 1, 1))
-        image = types.like(op.y, (n, outputs, rows, 1))
+        image = types.like(op.y, image_shape((*shape[:-1], outputs)))
         properties = {**op.properties, "weight": ConstantAttr.of(weight)}
         y = inserted(op, ConvOp, [self.images[key]], image, "convolved", **properties)
         y = self._transposed(op, self._reshaped(op, y, (n, outputs, rows), "channels"), "back")

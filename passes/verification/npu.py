@@ -56,6 +56,11 @@ def read_tensor(npu: Npu, at: Observation) -> Array:
     return tensor[:, np.argsort(at.channels)] if at.channels else tensor
 
 
+def in_network(at: Observation, whole: Array) -> Array:
+    """A whole tensor as it is in the network: channels that come last there come last."""
+    return np.moveaxis(whole, 1, -1).reshape(at.last) if at.last else whole
+
+
 class Parts:
     """Puts tensors together that are observed part by part. Parts may overlap (halos that are
     computed twice), and must agree there; ``fail`` gets a sentence where they do not."""

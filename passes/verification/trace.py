@@ -105,6 +105,10 @@ def place_of(at: Observation, index: Sequence[int]) -> Access | None:
     """Where an element of an observed tensor lies; ``index`` is that in the whole tensor, of which
     the observation may hold another part (None)."""
     place = list(index)
+    if at.last:
+        n, *rows, channel = index
+        row = int(np.ravel_multi_index(rows, at.last[1:-1]))
+        place = [n, channel, *map(int, np.unravel_index(row, at.whole[2:]))]
     for part in at.parts:
         place[part.axis] -= part.first
     if at.height is not None:

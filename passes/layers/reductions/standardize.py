@@ -91,7 +91,7 @@ class _Mean:
     def sums(self, c: Converter, x: SSAValue, step: str) -> SSAValue:
         """One number a group, or whatever the axes leave."""
         sums = reduced(c, "sum", x, self.axes, step)
-        if self.groups in (0, self.shape[1]):
+        if not self.groups or self.groups == self.shape[1]:
             return sums
         n, channels = self.shape[:2]
         rows = c.reshape(sums, (n, self.groups, channels // self.groups), f"{step}/channels")
@@ -99,7 +99,7 @@ class _Mean:
 
     def spread(self, c: Converter, x: SSAValue, step: str) -> SSAValue:
         """What was made of the sums, one number a channel."""
-        if self.groups in (0, self.shape[1]):
+        if not self.groups or self.groups == self.shape[1]:
             return x
         n, channels = self.shape[:2]
         x = repeated(c, x, (n, self.groups, channels // self.groups), f"{step}/repeated")

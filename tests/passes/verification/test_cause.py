@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dialects.bm1684.npu import AxisPart, LocalBox, Observation
 from passes.verification.cause import RULES, Facts, cause_of
-from passes.verification.npu import to_packed
+from passes.verification.npu import in_network, to_packed
 from passes.verification.pattern import Pattern
 from passes.verification.trace import place_of
 
@@ -170,6 +170,20 @@ def test_an_element_lies_where_the_tensor_has_it(at: Observation) -> None:
         place = place_of(at, (5, 3, 2, 1))
         assert place is not None
         assert to_packed(x).reshape(-1).view(np.int8)[place.start - at.address] == x[5, 3, 2, 1]
+
+
+@pytest.mark.parametrize("last", [(2, 20, 3), (2, 4, 5, 3), (2, 2, 2, 5, 3)])
+def test_an_element_of_what_lies_as_an_image(last: tuple[int, ...]) -> None:
+    at = Observation("x", 0, (2, 3, 4, 5), "float32", False, last=last)
+    assert at.is_image_of(last)
+    assert not at.is_image_of((2, 3, 20))
+    numbers = np.arange(2 * 3 * 4 * 5).reshape(at.shape)
+    network = in_network(at, numbers)
+    assert network.shape == last
+    for index in np.ndindex(*last):
+        place = place_of(at, index)
+        assert place is not None
+        assert place.start == 4 * network[index]
 
 
 def test_an_element_of_a_part_in_local_memory() -> None:
