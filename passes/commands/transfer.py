@@ -57,6 +57,20 @@ class Side:
         )
         return Side(ref, self.start + (image * n + steps * c) * ref.layout.unit)
 
+    @property
+    def is_one_line(self) -> bool:
+        """Whether the columns of each row follow those of the row before."""
+        (_, _, h, w), width = self.ref.layout.strides, self.ref.shape[3]
+        return h == w * width
+
+    def as_one_line(self) -> Side:
+        """All rows as one."""
+        n, c, height, width = self.ref.shape
+        strides = self.ref.layout.strides
+        layout = replace(self.ref.layout, strides=(*strides[:2], strides[3] * height * width,
+                                                   strides[3]))  # fmt: skip
+        return Side(self.ref.with_(shape=(n, c, 1, height * width), layout=layout), self.start)
+
     def fields(self, side: str) -> dict[str, int]:
         """Its fields; one image in one row of lanes takes no steps, which are cut to fit."""
         fields = isa.start(side, absolute(self.ref.place, self.start))
@@ -87,6 +101,18 @@ def side_parts(sides: Sequence[Side]) -> Iterator[list[Side]]:
             yield [side.part(image, 1, first, end - first) for side in sides]
 
 
+def in_lines(sides: Sequence[Side]) -> Sequence[Side]:
+    """Sides of one shape with all rows of a channel as one, where numbers have gaps between them
+    and each row goes on where the one before ends: those move row by row, and a short row takes as
+    long as a longer one."""
+    _, _, height, width = sides[0].ref.shape
+    gaps = any(side.ref.layout.strides[3] != 1 for side in sides)
+    fits = height * width <= BM1684.limits.width
+    if gaps and fits and all(side.is_one_line for side in sides):
+        return [side.as_one_line() for side in sides]
+    return sides
+
+
 def lower_transfer(op: Operation, addresses: Addresses) -> Iterator[Instruction]:
     """A transfer or a fill: one command, or several at the end of local memory."""
     assert isinstance(op, (tile.TransferOp, tile.FillOp))
@@ -107,7 +133,7 @@ def lower_transfer(op: Operation, addresses: Addresses) -> Iterator[Instruction]
     direction = _DIRECTIONS[source.place.space is Space.LMEM, to_local]
     sides.append(Side(source, addresses.offset(op.src)))
     alike = source.shape == target.shape
-    for dst, src in side_parts(sides) if alike else [sides]:
+    for dst, src in side_parts(in_lines(sides)) if alike else [sides]:
         yield isa.MOVE.build(
             direction=direction, **common, **dst.fields("dst"), **src.fields("src")
         )

@@ -8,7 +8,7 @@ import pytest
 
 from dialects.bm1684.chip import BM1684
 from dialects.bm1684.layout import DDR, Layout, Place, Ref, Space, aligned, contiguous, i32
-from passes.commands.transfer import Side, side_parts
+from passes.commands.transfer import Side, in_lines, side_parts
 
 Shape = tuple[int, int, int, int]
 LANE = BM1684.lane_bytes
@@ -73,3 +73,18 @@ def test_what_stays_whole() -> None:
     alone = local((1, 3, 4, 5), 0, 0, Layout(4, 1, (64, 64, 5, 1)))
     fields = alone.fields("src")
     assert alone.start + 4 * max(fields["src_nstride"], fields["src_cstride"]) <= LANE
+
+
+@pytest.mark.parametrize(
+    ("strides", "lines"),
+    [((48, 12, 3, 1), 4), ((192, 48, 12, 4), 1), ((192, 60, 15, 4), 4)],
+)
+def test_rows_with_gaps_between_numbers_are_one_line(strides: Shape, lines: int) -> None:
+    """Without gaps rows move as they are; rows that lie apart stay rows."""
+    shape = 2, 3, 4, 3
+    far = Side(Ref(i32, shape, Layout(4, 1, strides), DDR), 0)
+    sides = [far, system(shape)]
+    made = in_lines(sides)
+    assert [side.ref.shape[2] for side in made] == [lines, lines]
+    for before, after in zip(sides, made, strict=True):
+        assert places(after) == places(before)
