@@ -21,12 +21,14 @@ from numpy.typing import NDArray
 from bmnetu.bmodel.notes import RECORD
 from bmnetu.errors import BmnetuError, UsageError
 from bmnetu.inspect.chosen import Chosen, read_path
+from bmnetu.inspect.inputs import as_stored
 from bmnetu.inspect.stepping.base import Break, Place, Stepper, Stop, Wait, stop_place
 from bmnetu.inspect.stepping.commands import CommandSteps
 from bmnetu.inspect.stepping.records import RecordSteps
 from bmnetu.nearest import nearest
 from dialects.bm1684.model import Space
 from dialects.names import quoted
+from dialects.ufw.shapes import show
 from passes.verification.findings import Difference
 
 __all__ = ["Break", "Comparison", "Debugger", "Stop", "Wait", "open_stage"]
@@ -57,15 +59,33 @@ class Comparison:
         return self.difference is not None and not self.difference.index
 
 
+def _stored(found: Chosen, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    """The inputs of a stage in its data types. Raises UsageError, InputFileError."""
+    wanted = {tensor.name: tensor for tensor in found.stage.inputs}
+    if set(wanted) != set(inputs):
+        raise UsageError(f"{found} takes {', '.join(map(quoted, wanted)) or 'no inputs'}, not"
+                         f" {', '.join(map(quoted, inputs)) or 'none'}")  # fmt: skip
+    stored: dict[str, Array] = {}
+    for name, tensor in wanted.items():
+        array = np.asarray(inputs[name])
+        if not found.stage.is_dynamic and array.shape != tensor.shape:
+            raise UsageError(f"{found}: input {quoted(name)} takes {show(tensor.shape)}, not"
+                             f" {show(array.shape)}")  # fmt: skip
+        stored[name] = as_stored(array, tensor, f"the array for input {quoted(name)}")
+    return stored
+
+
 class Debugger:
-    """A stage with its inputs, in their data types; nothing is executed at first.
+    """A stage with its inputs; nothing is executed at first. Inputs have the stage's shapes; real
+    numbers become ``round(real * scale)`` for an input of integers, as for ``--input``.
 
     A static stage runs command by command, with its layers on the host; a dynamic one record by
     record, at the shapes that the inputs have. ``reference``: expected tensors by name; each is
-    compared when it is final, as far as the file says where it lies. Raises UnsupportedError for a
-    stage that needs more memory than the model has, UsageError for shapes that a dynamic one does
-    not take. All that executes raises FaultError, UnsupportedError, UsageError as ``run`` does, and
-    then the same ``error`` again.
+    compared when it is final, as far as the file says where it lies. Raises UnsupportedError
+    for a stage that needs more memory than the model has, UsageError for inputs that are
+    missing, unknown or of other shapes, InputFileError for integers that an input cannot hold.
+    All that executes raises FaultError, UnsupportedError, UsageError as ``run`` does, and then
+    the same ``error`` again.
     """
 
     def __init__(
@@ -81,7 +101,7 @@ class Debugger:
         self.error: BmnetuError | None = None
         self.steps = 0
         form = RecordSteps if found.stage.is_dynamic else CommandSteps
-        self._stage: Stepper = form(found, inputs)
+        self._stage: Stepper = form(found, _stored(found, inputs))
         self._events = self._stage.events()
         self._compared: dict[str, Comparison] = {}
         self._final = {t.name for t in found.stage.inputs}

@@ -180,6 +180,34 @@ def test_references_that_do_not_fit() -> None:
     assert (found.equal, f"the reference holds {other.dtype}" in found.trouble) == (False, True)
 
 
+@pytest.mark.parametrize("kind", STATIC)
+def test_inputs_are_stored_as_the_stage_has_them(kind: str) -> None:
+    found = open_stage(file(kind))
+    given = inputs_of(found)
+    wide = {
+        name: array.astype(np.float64 if array.dtype.kind == "f" else np.int64)
+        for name, array in given.items()
+    }
+    outputs: list[Array] = []
+    for inputs in (given, wide):
+        debugger = Debugger(found, inputs)
+        debugger.run()
+        outputs.append(debugger.tensor(found.stage.outputs[0].name))
+    first, second = outputs
+    np.testing.assert_array_equal(first, second)
+
+
+def test_inputs_that_do_not_fit() -> None:
+    found = open_stage(file(STATIC[0]))
+    (name, array), *_ = inputs_of(found).items()
+    with pytest.raises(UsageError, match=f'takes .*"{name}".*, not none'):
+        Debugger(found, {})
+    with pytest.raises(UsageError, match=f'takes .*, not "{name}x"'):
+        Debugger(found, {f"{name}x": array})
+    with pytest.raises(UsageError, match=f'input "{name}" takes'):
+        Debugger(found, {**inputs_of(found), name: array[:, :, :1]})
+
+
 def test_faults(tmp_path: Path) -> None:
     stage = stage_of(result("FP32"))
     path = changed(path_of(result("FP32")), tmp_path, groups=edited(stage, late_wait))
