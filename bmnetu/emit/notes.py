@@ -56,7 +56,8 @@ def static_notes(module: ModuleOp) -> Notes:
 
 def _is_plain(at: Observation) -> bool:
     """Whether a tensor lies in DDR as a whole, in the network's order."""
-    return at.local is None and at.height is None and not at.parts and not at.channels
+    whole = at.local is None and at.height is None and not at.parts
+    return whole and not at.channels and not at.last
 
 
 def dynamic_notes(module: ModuleOp) -> Notes:

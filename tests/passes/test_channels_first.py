@@ -14,6 +14,7 @@ from xdsl.ir import SSAValue
 
 import bmnetu
 from bmnetu.frontend import load_network
+from bmnetu.inspect.debugger import open_stage
 from bmnetu.pipeline import parse_pipeline, run_pipeline
 from bmnetu.report.profile import profile
 from dialects.quant import types
@@ -245,3 +246,16 @@ def test_rank_one_has_no_rows(tmp_path: Path) -> None:
     module = before(b.net(b.norm("x")).write(tmp_path))
     run_pipeline(module, parse_pipeline(FIRST))
     assert types.shape_of(main_function(module).body.block.args[0]) == (40,)
+
+
+def test_the_file_names_no_tensor_that_lies_otherwise(tmp_path: Path) -> None:
+    """Here one that is an image in DDR, for the softmax, is none in the network."""
+    b = Builder((1, 60, 40))
+    x = block(b, "x", 90)
+    soft = b.add("Softmax", x, b.shapes[x], axis=-1)
+    y = b.add("Add", f"{block(b, x, 90)} {soft}", b.shapes[x])
+    bmnetu.compile(b.net(y).write(tmp_path), None, tmp_path / "out", opt=2)
+    named = open_stage(tmp_path / "out" / "compilation.bmodel").notes.tensors
+    shapes = {each.name: each.shape for each in named if each.name in b.shapes}
+    assert shapes
+    assert shapes.items() <= b.shapes.items()
