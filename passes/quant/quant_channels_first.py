@@ -130,7 +130,7 @@ class _Images:
             n, *rows, features = shape = types.shape_of(value)
             if isinstance(value.owner, ConstantOp):
                 array = value.owner.value.array
-                return _constant(before, np.moveaxis(array, -1, 1).reshape(image_shape(shape)))
+                return _constant(before, value, array)
             x = _reshaped(before, value, (n, prod(rows), features), "rows")
             kind = types.like(value, (n, features, prod(rows)))
             x = inserted(before, TransposeOp, [x], kind, "turned", order=i64s((0, 2, 1)))
@@ -176,9 +176,11 @@ def _reshaped(before: QuantOp, x: SSAValue, shape: tuple[int, ...], step: str) -
     return inserted(before, ReshapeOp, [x], types.like(x, shape), step)
 
 
-def _constant(before: QuantOp, array: Array) -> SSAValue:
+def _constant(before: QuantOp, like: SSAValue, rows: Array) -> SSAValue:
+    """The image of constant rows, of the element type of another value."""
+    array = np.moveaxis(rows, -1, 1).reshape(image_shape(rows.shape))
     value = ConstantAttr.of(np.ascontiguousarray(array))
-    return inserted(before, ConstantOp, [], types.float_tensor(array.shape), "image", value=value)
+    return inserted(before, ConstantOp, [], types.like(like, array.shape), "image", value=value)
 
 
 def _convolved(
@@ -248,9 +250,7 @@ def _binary(images: _Images, op: BinaryOp, of: QuantOp) -> SSAValue:
         if array is None:
             xs.append(images.repeated(op, operand, features))
         else:
-            whole = np.broadcast_to(array, types.shape_of(op.y))
-            shape = image_shape(types.shape_of(op.y))
-            xs.append(_constant(op, np.moveaxis(whole, -1, 1).reshape(shape)))
+            xs.append(_constant(op, operand, np.broadcast_to(array, types.shape_of(op.y))))
     alike = OF_ONE_SHAPE.get(kind)
     if alike is not None and types.shape_of(xs[0]) == types.shape_of(xs[1]):
         return images.made(op, EltwiseOp, [xs], of, **alike)
