@@ -142,9 +142,13 @@ class Converter:
             ) from None
 
     def finish(self, op: Any, value: SSAValue) -> None:
-        """Sets the layer's result, brought to its declared type."""
+        """Sets the layer's result, brought to its declared type. What the layer made last gets its
+        name, if nothing of it has that yet: the compare knows it by that."""
         result = op.results[0]
-        self.values[result] = self.fit(value, types.tensor_type(result), "requantize")
+        value = self.fit(value, types.tensor_type(result), "requantize")
+        if isinstance(value.owner, QuantOp) and value.owner.top.startswith(f"{self.top}/"):
+            self.rename(value)
+        self.values[result] = value
 
     def rename(self, value: SSAValue) -> None:
         """Gives a value the current layer's name when it is read by that layer alone."""
