@@ -30,6 +30,7 @@ LEAST_RANK = 3
 Shape = tuple[int, ...]
 Values = Sequence[SSAValue]
 FUNCTIONS = (DequantizeOp, LookupOp, PointwiseFunctionOp, QuantizeOp, RequantizeOp)
+"""Functions of each number: they do not care where it lies."""
 
 
 def image_shape(shape: Sequence[int]) -> Shape:

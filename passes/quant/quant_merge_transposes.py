@@ -11,20 +11,11 @@ from xdsl.ir import Attribute, SSAValue
 
 from dialects.quant import types
 from dialects.quant.base import QuantOp, i64s, int_attr, ints
-from dialects.quant.compute import (
-    DequantizeOp,
-    LookupOp,
-    PointwiseFunctionOp,
-    QuantizeOp,
-    RequantizeOp,
-)
 from dialects.quant.movement import ReshapeOp, SliceOp, TransposeOp
 from passes.base import NpuFunctionPass
 from passes.channels.moved import Moved, NoViewError, Shape
+from passes.channels.rows import FUNCTIONS
 from passes.module.inserting import inserted
-
-FUNCTIONS = (DequantizeOp, LookupOp, PointwiseFunctionOp, QuantizeOp, RequantizeOp)
-"""Functions of each number: they do not care where it lies."""
 
 
 def _slice_before(op: TransposeOp) -> None:
