@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from math import prod
 
-from xdsl.ir import Operation, SSAValue
+import numpy as np
+from xdsl.ir import Attribute, Operation, SSAValue
 
 from dialects.bm1684.chip import BM1684
+from dialects.constant import ConstantAttr
 from dialects.quant import types
 from dialects.quant.base import ints
 from dialects.quant.compute import (
@@ -77,7 +79,16 @@ def is_inner_product(op: ConvOp) -> bool:
 
 def _is_scale(op: ConvOp) -> bool:
     """Whether each feature has a factor of its own."""
-    return op.group.value.data == op.weight.shape[0] == types.shape_of(op.x)[1]
+    return op.group.value.data == op.weight.array.size == types.shape_of(op.x)[1]
+
+
+def on_images(op: ConvOp) -> dict[str, Attribute]:
+    """The properties of the 1x1 convolution of images that one of rows becomes; its window covered
+    the whole map, so that steps and gaps of the window meant nothing."""
+    weight = op.weight.array
+    pixel = ConstantAttr.of(np.ascontiguousarray(weight.reshape(len(weight), -1, 1, 1)))
+    given = {n: x for n, x in op.properties.items() if n not in ("tops", "stride", "dilation")}
+    return {**given, "weight": pixel}
 
 
 def _conv(op: ConvOp) -> Values:

@@ -34,7 +34,7 @@ from passes.channels.rows import (
     Regions,
     image_axis,
     image_shape,
-    is_inner_product,
+    on_images,
     rows_around,
 )
 from passes.module.inserting import inserted
@@ -214,12 +214,7 @@ def _conv(images: _Images, op: ConvOp, of: QuantOp) -> SSAValue:
     found = rows_around(op)
     assert found is not None
     before, _ = found
-    weight = op.weight.array
-    features = (len(weight), -1 if is_inner_product(op) else 1, 1, 1)
-    weight = ConstantAttr.of(np.ascontiguousarray(weight.reshape(features)))
-    return images.made(
-        op, ConvOp, [images.image(op, before.x)], of, **{**_properties(op), "weight": weight}
-    )
+    return images.made(op, ConvOp, [images.image(op, before.x)], of, **on_images(op))
 
 
 def _reduce(images: _Images, op: ReduceOp, of: QuantOp) -> SSAValue:

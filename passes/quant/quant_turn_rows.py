@@ -5,18 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from math import prod
 
-import numpy as np
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Attribute, SSAValue
 
-from dialects.bm1684.chip import BM1684
-from dialects.constant import ConstantAttr
 from dialects.quant import types
 from dialects.quant.base import i64s
 from dialects.quant.compute import ConvOp, QuantizeOp
 from dialects.quant.movement import ReshapeOp, TransposeOp
 from passes.base import NpuFunctionPass
-from passes.channels.rows import image_shape
+from passes.channels.rows import fits, image_shape, is_inner_product, on_images, rows_around
 from passes.module.inserting import inserted
 
 LEAST_ROWS = 16
@@ -47,19 +44,12 @@ class QuantTurnRowsPass(NpuFunctionPass):
 
 def _matrix(op: ConvOp) -> tuple[SSAValue, ReshapeOp] | None:
     """What an inner product reads and the reshape of its result, both of N images."""
-    whole = types.shape_of(op.x)[2:] == op.kernel and types.shape_of(op.y)[2:] == (1, 1)
-    plain = op.group.value.data == 1 and not any(op.pad.get_values())
-    if types.is_float(op.x) or not whole or not plain or op.winograd.value.data:
+    found = rows_around(op)
+    if found is None or types.is_float(op.x) or not is_inner_product(op):
         return None
-    before, after = op.x.owner, op.y.get_user_of_unique_use()
-    if not isinstance(before, ReshapeOp) or not isinstance(after, ReshapeOp):
-        return None
-    x, y = types.shape_of(before.x), types.shape_of(after.y)
-    terms, outputs = prod(types.shape_of(op.x)[1:]), types.shape_of(op.y)[1]
-    rows = types.shape_of(op.x)[0] // x[0]
-    alike = x[0] == y[0] and x[-1] == terms and y[-1] == outputs and rows * x[0] == prod(x[:-1])
-    fits = max(terms, outputs) <= BM1684.limits.channels
-    return (before.x, after) if alike and fits and rows >= LEAST_ROWS else None
+    before, after = found
+    many = prod(types.shape_of(before.x)[1:-1]) >= LEAST_ROWS
+    return (before.x, after) if many and fits(before.x) and fits(after.y) else None
 
 
 @dataclass
@@ -81,10 +71,8 @@ class _Turned:
             flat = self._reshaped(op, x, (n, rows, terms), "rows")
             turned = self._transposed(op, flat, "turned")
             self.images[key] = self._reshaped(op, turned, image_shape(shape), "image")
-        weight = np.ascontiguousarray(op.weight.array.reshape(outputs, terms, 1, 1))
         image = types.like(op.y, image_shape((*shape[:-1], outputs)))
-        properties = {**op.properties, "weight": ConstantAttr.of(weight)}
-        y = inserted(op, ConvOp, [self.images[key]], image, "convolved", **properties)
+        y = inserted(op, ConvOp, [self.images[key]], image, "convolved", **on_images(op))
         y = self._transposed(op, self._reshaped(op, y, (n, outputs, rows), "channels"), "back")
         y = inserted(op, ReshapeOp, [y], after.y.type, "", tops=after.tops)
         after.y.replace_all_uses_with(y)

@@ -259,3 +259,20 @@ def test_the_file_names_no_tensor_that_lies_otherwise(tmp_path: Path) -> None:
     shapes = {each.name: each.shape for each in named if each.name in b.shapes}
     assert shapes
     assert shapes.items() <= b.shapes.items()
+
+
+@pytest.mark.usefixtures("everywhere")
+@pytest.mark.parametrize(("outputs", "group"), [(4, 1), (3, 3)])
+def test_windows_that_cover_their_map(tmp_path: Path, outputs: int, group: int) -> None:
+    """Its stride means nothing: that of the convolution of images is 1."""
+    b = Builder((1, 20, 27))
+    x = b.add("Sigmoid", "x", b.shapes["x"])
+    x = b.add("Reshape", f"{x} {b.constant(np.array((20, 3, 3, 3)))}", (20, 3, 3, 3))
+    weight = b.random(outputs, 3 // group, 3, 3)
+    x = b.add("Conv", f"{x} {weight}", (20, outputs, 1, 1), group=group, strides=[2, 2])
+    x = b.add("Reshape", f"{x} {b.constant(np.array((1, 20, outputs)))}", (1, 20, outputs))
+    module = before(b.net(b.add("Sigmoid", x, b.shapes[x])).write(tmp_path))
+    expected = evaluated(module)
+    run_pipeline(module, parse_pipeline(f"{FIRST},quant-merge-transposes"))
+    module.verify()
+    np.testing.assert_allclose(evaluated(module)[0], expected[0], rtol=1e-4, atol=1e-4)
